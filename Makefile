@@ -1,0 +1,113 @@
+# Everything from here: `make run` shows the engine trade, `make test` tests it. Each target makes its own .venv first; nothing is
+# built twice. Needs Python 3.11 or newer, a C compiler and make on x86-64 Linux.
+#
+#   make run SECONDS=30          the demo: simulated venue, daemon, strategy, report
+#   make test ARGS="-k ring"     the tests (JOBS=2: two processes)
+#   make check                   style, types, imports, .pyi files against the compiled modules, the wheel from the sdist
+#   make bench                   the benchmarks     make sim       the long fault simulations
+#   make sanitize                tests on a build with address and undefined-behaviour checks
+#   make coverage                which Python lines the tests reach
+#   make dist                    sdist, then a wheel from it, proved in an environment of its own
+#   make docs                    write the generated tables again
+#   make lock                    pin the dependencies again     make clean     remove all that was built
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := run
+.DELETE_ON_ERROR:
+.PHONY: run test check bench sim sanitize coverage dist docs lock clean
+
+PYTHON ?=
+SECONDS ?= 60
+ARGS ?=
+JOBS ?= 0
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+COMPILED := $(shell find ext -name '*.pyx')
+SOURCES := $(shell find ext -name '*.p[yx][xdi]' -o -name '*.[ch]')
+PACKAGE := $(shell find engine -name '*.py' -o -name '*.pyi' -o -name 'py.typed')
+STUBBED := $(foreach s,$(COMPILED),$(if $(wildcard $(patsubst ext/%.pyx,%.pyi,$(s))),$(subst /,.,$(patsubst ext/%.pyx,%,$(s)))))
+
+run: $(VENV)/.built
+	$(BIN)/tradewind demo --seconds $(SECONDS) $(ARGS)
+
+test: $(VENV)/.built
+	$(BIN)/python -m pytest $(if $(filter-out 0 1,$(JOBS)),-n $(JOBS) --dist loadgroup) $(ARGS)
+
+check: $(VENV)/.built
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy engine tests $(wildcard bench/*.py)
+	$(BIN)/python -m mypy.stubtest --concise --mypy-config-file pyproject.toml --allowlist tests/style/stubtest.txt \
+	    --ignore-unused-allowlist --ignore-missing-stub --ignore-disjoint-bases $(STUBBED)
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/style
+	@$(MAKE) --no-print-directory dist
+
+bench: $(VENV)/.built
+	@set -e; for file in bench/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file $(ARGS); done
+
+sim: $(VENV)/.built
+	TRADEWIND_AMOUNT=long $(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 0 tests/property tests/sim tests/fault $(ARGS)
+
+# A copy of the tree, so that the ordinary build stays as it is. The runtimes are preloaded: the interpreter is not instrumented.
+SANITIZE := build/sanitize
+sanitize: $(VENV)/.built
+	mkdir -p $(SANITIZE)
+	tar -cf - --exclude='*.so' --exclude=__pycache__ engine ext tests config setup.py pyproject.toml README.md LICENSE \
+	    docs MANIFEST.in 2>/dev/null | tar -xf - -C $(SANITIZE)
+	cd $(SANITIZE) && TRADEWIND_CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize=alignment -fno-omit-frame-pointer" \
+	    $(CURDIR)/$(BIN)/python setup.py -q build_ext --inplace
+	cd $(SANITIZE) && PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	    LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
+	    $(CURDIR)/$(BIN)/python -m pytest -q -p no:cacheprovider $(wildcard tests/unit tests/reference tests/property) $(ARGS)
+
+coverage: $(VENV)/.built
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage report
+
+dist: dist/.proved
+
+dist/.proved: $(VENV)/.built $(PACKAGE) tests/style/installed.py
+	rm -rf dist build/fresh
+	$(BIN)/python -m build --no-isolation --outdir dist . >build/dist.log 2>&1 || { tail -n 30 build/dist.log; exit 1; }
+	$(BIN)/python -m venv build/fresh
+	build/fresh/bin/python -m pip install -q --require-hashes --no-deps -r requirements.lock
+	build/fresh/bin/python -m pip install -q --no-deps dist/*.whl
+	cd build/fresh && bin/python -I $(CURDIR)/tests/style/installed.py
+	rm -rf build/fresh
+	@touch $@
+
+docs: $(VENV)/.built
+	$(BIN)/python -m tests.style.invariants
+
+lock: $(VENV)/.installed
+	$(BIN)/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-annotate --no-header \
+	    --strip-extras --allow-unsafe --extra dev --extra numba --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks .import_linter_cache .coverage
+	find engine -name '*.so' -delete
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- set-up, each step once ---------------------------------------------------------------------------------------------------
+
+$(VENV)/.installed: requirements.lock
+	@python=$$(sh .ci/preflight $(PYTHON)) && echo "tradewind: making $(VENV) with $$python" && $$python -m venv --clear $(VENV)
+	$(BIN)/python -m pip install -q --require-hashes --no-deps -r requirements.lock
+	@touch $@
+
+# Metadata and the `tradewind` command, pointing here; compiling is the next step's, which compiles only what changed.
+$(VENV)/.editable: $(VENV)/.installed setup.py pyproject.toml
+	@mkdir -p build
+	TRADEWIND_SKIP_COMPILE=1 $(BIN)/python -m pip install -q --no-build-isolation --no-deps -e . >build/install.log 2>&1 \
+	    || { tail -n 40 build/install.log; echo "tradewind: not installed; all it said: build/install.log" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.built: $(VENV)/.editable $(SOURCES)
+	@echo "tradewind: compiling what changed of $(words $(COMPILED)) modules (all of them take minutes; told in build/compile.log)"
+	$(BIN)/python setup.py -q build_ext --inplace >build/compile.log 2>&1 \
+	    || { grep -n -i -A 12 error build/compile.log | head -n 60; echo "tradewind: not compiled; all it said: build/compile.log" >&2; exit 1; }
+	@touch $@

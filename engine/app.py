@@ -1,0 +1,245 @@
+"""The one wiring file: reads like the drawing.
+
+market session  =[inbound_market]==> SEQUENCER =[to_book]=====> BOOK  =[market_events]=> STRATEGIES
+order session   =[inbound_own]=====>     |     =[to_oms]======> OMS   =[order_events]=>      |
+control, timers =[inbound_control]=>     |     =[to_strategy]============================>   |
+                                       GATE <=[intents]=====================================-+
+                                       GATE =[approvals]=> OMS =[outbound]=> order session
+                                       GATE =[refusals]==> STRATEGIES,  OMS =[manual_intents]=> GATE
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+from engine.book.stage import BookStage
+from engine.config import Config, LoadedConfig, limits_e8
+from engine.control.catalog import Names, names_of, write_catalog
+from engine.credentials import Credentials, ed25519_signer
+from engine.exit_codes import CommandError, ExitCode
+from engine.feed.keeper import MarketKeeper
+from engine.gateway.budget import RateBudget
+from engine.gateway.keeper import OrderKeeper
+from engine.gateway.order_session import GatewayActor
+from engine.journal.journal import Journal
+from engine.journal.sequencer import Sequencer
+from engine.model.approval import ApprovalRegister
+from engine.model.codes import HaltReason
+from engine.model.instruments import InstrumentSpec, format_e8
+from engine.model.tables import Tables
+from engine.oms.oms import Oms
+from engine.risk.gate import RiskGate
+from engine.runtime.actor import Pipeline
+from engine.runtime.counters import Counters
+from engine.runtime.net import ReconnectPolicy
+from engine.runtime.registry import Registry
+from engine.runtime.ring import Ring
+from engine.runtime.timers import TimerQueue
+from engine.runtime.watchdog import Watchdog
+from engine.runtime.world import World
+from engine.strategy.api import Strategy
+from engine.strategy.runner import StrategyRunner
+from engine.venue_access import VenueAccess
+from engine.venues.binance.market_codec import MarketCodec
+from engine.venues.binance.market_session import BinanceMarketSession
+from engine.venues.binance.order_codec import OrderCodec
+from engine.venues.binance.order_session import BinanceOrderSession
+from engine.venues.binance.signer import HmacSigner
+
+ACCOUNT_ID = 1
+RING_SLOTS = 4096
+INTENT_SLOTS = 1024
+# the exchange's longest processing delay: its engine answers within 10 s or says that it does not know (-1007)
+VENUE_DELAY_NS_MAX = 10_000_000_000
+NS_PER_MS = 1_000_000
+WATCHDOG_ABORT_MS = 5_000
+MARKET_SESSION_FIRST = 100
+ORDER_SESSION_ID = 1
+SNAPSHOT_LEVELS = 1000
+ORDER_API_PATH = "/ws-api/v3"
+
+
+class Rings:
+    """The bounded rings between the stages, named as in the drawing."""
+
+    def __init__(self) -> None:
+        self.inbound_market = Ring("inbound_market", RING_SLOTS)
+        self.inbound_own = Ring("inbound_own", RING_SLOTS)
+        self.inbound_control = Ring("inbound_control", RING_SLOTS)
+        self.to_book = Ring("to_book", RING_SLOTS)
+        self.to_oms = Ring("to_oms", RING_SLOTS)
+        self.to_strategy = Ring("to_strategy", RING_SLOTS)
+        self.market_events = Ring("market_events", RING_SLOTS)
+        self.order_events = Ring("order_events", RING_SLOTS)
+        self.refusals = Ring("refusals", INTENT_SLOTS)
+        self.intents = Ring("intents", INTENT_SLOTS)
+        self.manual_intents = Ring("manual_intents", INTENT_SLOTS)
+        self.approvals = Ring("approvals", INTENT_SLOTS)
+        self.outbound = Ring("outbound", RING_SLOTS)
+
+
+class Engine:
+    """Everything of one engine, wired."""
+
+    def __init__(
+        self,
+        loaded: LoadedConfig,
+        world: World,
+        journal: Journal,
+        registry: Registry,
+        specs: list[InstrumentSpec],
+        strategies: dict[str, Strategy],
+        credentials: Credentials,
+        rate_limits: Mapping[tuple[str, str], int],
+        *,
+        stays_down: bool,
+    ) -> None:
+        config = loaded.config
+        (self.venue_name,) = config.venue
+        self.loaded, self.world, self.journal, self.rings = loaded, world, journal, Rings()
+        self.venue = config.venue[self.venue_name]
+        self.venue_id = registry.venue_id(self.venue_name)
+        self.fill_tables(registry, specs, strategies)
+        self.counters = Counters(str(loaded.counters_path))
+        clock, rings = world.clock, self.rings
+        if stays_down:
+            self.tables.set_control(halt_reason=HaltReason.CRASH_LOOP)
+        register = ApprovalRegister()
+        self.timers = TimerQueue()
+        self.watchdog = Watchdog(config.engine.strategy_turn_ms_max, WATCHDOG_ABORT_MS)
+
+        # --- the stages, in flow order ---
+        self.sequencer = Sequencer(
+            "sequencer", journal, self.tables, self.counters, rings.inbound_own, rings.inbound_control,
+            rings.inbound_market, rings.to_book, rings.to_oms, rings.to_strategy, clock,
+        )  # fmt: skip
+        to_book, market_events = rings.to_book, rings.market_events
+        self.book = BookStage("book", journal, self.tables, self.counters, to_book, market_events, clock=clock)
+        self.oms = Oms(
+            "oms", journal, self.tables, self.counters, register,
+            to_oms=rings.to_oms, approvals=rings.approvals, outbound=rings.outbound, order_events=rings.order_events,
+            manual_intents=rings.manual_intents, order_timeout_ns=self.venue.order_timeout_ms * NS_PER_MS,
+            recv_window_ns=self.venue.recv_window_ms * NS_PER_MS, venue_delay_ns_max=VENUE_DELAY_NS_MAX,
+            account_id=ACCOUNT_ID, venue_id=self.venue_id, cancel_on_start=config.reconcile.cancel_on_start,
+        )  # fmt: skip
+        self.strategies = StrategyRunner(
+            "strategies", journal, self.tables, self.counters, order_events=rings.order_events, refusals=rings.refusals,
+            market_events=rings.market_events, to_strategy=rings.to_strategy, intents=rings.intents, timers=self.timers,
+            clock=clock, reader=self.book.reader, watchdog=self.watchdog, account_id=ACCOUNT_ID,
+        )  # fmt: skip
+        self.gate = RiskGate(
+            "gate", journal, self.tables, self.counters, register, self.book.reader, clock, intents=rings.intents,
+            manual_intents=rings.manual_intents, approvals=rings.approvals, refusals=rings.refusals,
+        )  # fmt: skip
+        self.codec = MarketCodec(self.tables, self.venue_id, self.venue.symbols)
+        self.session = self.order_session(register, credentials, rate_limits)
+        gateway = GatewayActor("gateway", self.session)
+        stages = [self.sequencer, self.book, self.oms, self.strategies, self.gate, gateway]
+        self.pipeline = Pipeline(stages)
+        self.sequencer.attach(self.pipeline)
+        self.watchdog.watch(stages)
+        for name, strategy in strategies.items():
+            self.strategies.attach(
+                strategy, name, self.strategy_ids[name], config.strategy[name].symbols, self.venue_id
+            )
+
+    def names(self) -> Names:
+        """What the numbers in this run's records are called."""
+        engine = self.loaded.config.engine
+        venues = {self.venue_name: self.venue_id}
+        return names_of(engine.name, engine.mode, self.tables, venues, self.strategy_ids)
+
+    def fill_tables(self, registry: Registry, specs: list[InstrumentSpec], strategies: Mapping[str, Strategy]) -> None:
+        """Instruments, ids and limits; all names go into the journal, so that it can be read without us."""
+        config = self.loaded.config
+        self.registry, self.tables = registry, Tables()
+        registry.fill(self.tables, specs)
+        self.strategy_ids = {name: registry.strategy_id(name) for name in strategies}
+        registry.save()
+        self.tables.set_epoch(self.journal.epoch)
+        set_limits(self.tables, self.venue_id, config)
+        write_catalog(self.journal, self.tables, self.names())
+
+    def order_session(
+        self, register: ApprovalRegister, credentials: Credentials, rate_limits: Mapping[tuple[str, str], int]
+    ) -> BinanceOrderSession:
+        """The venue's order protocol: an Ed25519 key logs the session on, an HMAC key signs each request."""
+        config, rings = self.loaded.config, self.rings
+        is_hmac = credentials.key_type == "hmac"
+        codec = OrderCodec(
+            self.tables, self.codec, engine_id=config.engine.id, api_key=credentials.api_key,
+            signer=HmacSigner(credentials.secret) if is_hmac else None, recv_window_ms=self.venue.recv_window_ms,
+        )  # fmt: skip
+        budget = RateBudget(
+            orders_10s=rate_limits["ORDERS", "SECOND"], orders_day=rate_limits["ORDERS", "DAY"],
+            weight_minute=rate_limits["REQUEST_WEIGHT", "MINUTE"],
+        )  # fmt: skip
+        return BinanceOrderSession(
+            "orders", ORDER_SESSION_ID, self.journal, self.tables, self.counters, register, self.world.clock, budget,
+            codec, outbound=rings.outbound, inbound=rings.inbound_own, venue_id=self.venue_id, account_id=ACCOUNT_ID,
+            log_on_signer=None if is_hmac else ed25519_signer(credentials.secret),
+        )  # fmt: skip
+
+    def order_keeper(self, access: VenueAccess, on_fatal: Callable[[BaseException], None]) -> OrderKeeper:
+        """Who keeps the order connection."""
+        url = order_api_url(self.venue.ws_api_url)
+        return OrderKeeper(
+            net=self.world.net, clock=self.world.clock, pipeline=self.pipeline, policy=ReconnectPolicy(self.world.rng),
+            url=url, session=self.session, connect_options={**access.options(url), "on_fatal": on_fatal},
+        )  # fmt: skip
+
+    def market_keeper(self, access: VenueAccess, on_fatal: Callable[[BaseException], None]) -> MarketKeeper:
+        """Who keeps the market connection and fetches depth snapshots."""
+        clock, rings, venue = self.world.clock, self.rings, self.venue
+        for symbol in venue.symbols:
+            self.book.prepare(self.tables.instrument_id(self.venue_id, symbol))
+
+        def make_session(session_id: int) -> BinanceMarketSession:
+            return BinanceMarketSession(
+                f"market-{session_id}", session_id, self.codec, self.journal, rings.inbound_market, self.counters, clock,
+                venue.symbols,
+            )  # fmt: skip
+
+        async def fetch_snapshot(instrument_id: int) -> bytes:
+            return await access.rest.depth(self.tables.symbol(instrument_id), SNAPSHOT_LEVELS)
+
+        return MarketKeeper(
+            net=self.world.net, clock=clock, counters=self.counters, pipeline=self.pipeline, books=self.book,
+            policy=ReconnectPolicy(self.world.rng), url=f"{venue.stream_url}/stream", make_session=make_session,
+            fetch_snapshot=fetch_snapshot, connect_options={**access.options(venue.stream_url), "on_fatal": on_fatal},
+            first_session_id=MARKET_SESSION_FIRST,
+        )  # fmt: skip
+
+
+def order_api_url(address: str) -> str:
+    """The order API's address with its path; `/ws-api/v3` where the configuration gives none."""
+    return address if urlsplit(address).path.strip("/") else address.rstrip("/") + ORDER_API_PATH
+
+
+def set_limits(tables: Tables, venue_id: int, config: Config) -> None:
+    """Every limit from the configuration, decimals to ticks and lots; a quantity off the lot grid is refused."""
+    risk = config.risk
+    tables.set_engine_limits(
+        max_open_orders=risk.max_open_orders,
+        message_burst=risk.message_burst,
+        message_rate_per_s=risk.message_rate_per_s,
+        stale_after_ns=risk.stale_after_ms * NS_PER_MS,
+        clock_drift_ns_max=risk.clock_drift_ms_max * NS_PER_MS,
+    )
+    for symbol, limits in risk.instrument.items():
+        row_id = tables.instrument_id(venue_id, symbol)
+        lot_e8 = tables.instrument(row_id)["lot_size_e8"]
+        amounts = limits_e8(limits)
+        for name in ("max_order_qty", "max_position"):
+            if amounts[name] % lot_e8:
+                text = f"risk.instrument.{symbol}.{name}: {getattr(limits, name)} is no multiple of the lot {format_e8(lot_e8)}"
+                raise CommandError(ExitCode.CONFIG, text)
+        tables.set_limits(
+            row_id,
+            max_order_qty_lots=amounts["max_order_qty"] // lot_e8,
+            max_order_notional_e8=amounts["max_order_notional"],
+            max_position_lots=amounts["max_position"] // lot_e8,
+            price_collar_bps=limits.price_collar_bps,
+            max_open_orders=limits.max_open_orders,
+        )

@@ -1,0 +1,98 @@
+"""`tradewind ctl`: ask or command a running engine.
+
+Commands and the fixed-size answers go through the control port; listings are read from the journal and the counters and
+say as of which sequence they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+from engine.cli import ctl_commands, ctl_listings, ctl_orders
+from engine.cli.render import clear_screen
+from engine.cli.target import add_target_options
+from engine.exit_codes import ExitCode
+
+WATCH_S_DEFAULT = 1.0
+
+COMMANDS = {
+    "pause": "a strategy (or all) sends nothing new, its orders are cancelled, until `resume`",
+    "resume": "undo pause",
+    "kill": "halt at once and cancel everything, until `arm`",
+    "arm": "clear a halt that a person must clear; or enable a strategy again",
+    "flatten": "close the positions, by orders through the gate",
+    "cancel": "cancel orders",
+    "stop": "orderly end: cancel all, verify at the venue, close the journal",
+    "reconcile": "compare orders and balances with the venue now",
+}
+LISTINGS = {
+    "status": "the engine's state",
+    "orders": "open orders (or --all that the ledger holds)",
+    "positions": "positions, cost, realised profit, fees",
+    "balances": "balances as the venue told them",
+    "book": "the top of a symbol's book and what we have there",
+    "strategies": "each strategy's state and counts",
+    "latency": "latency histograms by stage",
+    "events": "starts, stops, alarms, commands, state changes",
+}
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """`ctl ACTION`: one sub-command each."""
+    parser = subparsers.add_parser("ctl", help="ask or command a running engine", description=__doc__)
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, text in LISTINGS.items():
+        action = _action(actions, name, text)
+        action.add_argument(
+            "--watch", nargs="?", type=positive, const=WATCH_S_DEFAULT, metavar="SECONDS", help="again and again"
+        )
+        ctl_listings.add_options(name, action)
+    for name, text in COMMANDS.items():
+        ctl_commands.add_options(name, _action(actions, name, text))
+    ctl_orders.add_options(_action(actions, "order", "send an order of your own; the gate judges it like any other"))
+
+
+def _action(
+    actions: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str
+) -> argparse.ArgumentParser:
+    parser = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    parser.add_argument("--json", action="store_true", help="one JSON object (a line for each with --watch)")
+    add_target_options(parser)
+    return parser
+
+
+def positive(text: str) -> float:
+    """A number of seconds of at least 0.05."""
+    value = float(text)
+    if not 0.05 <= value <= 86_400:
+        raise argparse.ArgumentTypeError("must be 0.05 to 86400 seconds")
+    return value
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the action; with --watch until interrupted."""
+    if args.action in COMMANDS:
+        return ctl_commands.run(args)
+    if args.action == "order":
+        return ctl_orders.run(args)
+    if args.action == "events":
+        return ctl_listings.events(args)
+    show: Callable[[argparse.Namespace], Any] = ctl_listings.opened(args)
+    if args.watch is None:
+        return int(show(args))
+    return _watch(args, show)
+
+
+def _watch(args: argparse.Namespace, show: Callable[[argparse.Namespace], Any]) -> int:
+    """Show again and again until the engine is gone or Ctrl-C, which is how a watch ends."""
+    try:
+        while True:
+            if not args.json:
+                clear_screen()
+            show(args)
+            time.sleep(args.watch)
+    except KeyboardInterrupt:
+        return ExitCode.OK

@@ -1,0 +1,110 @@
+"""The commands of `tradewind ctl`: one request, one answer, one exit code."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from engine.cli.render import print_json
+from engine.cli.target import Target, find_target
+from engine.exit_codes import CommandError, ExitCode
+
+if TYPE_CHECKING:
+    from engine.control.messages import Accepted, AnyReply, AnyRequest
+
+SCOPES: dict[str, tuple[str, ...]] = {
+    "pause": ("strategy",),
+    "resume": ("strategy",),
+    "kill": ("venue", "account", "symbol", "strategy"),
+    "arm": ("venue", "account", "symbol", "strategy"),
+    "flatten": ("venue", "account", "symbol", "strategy"),
+    "cancel": ("venue", "account", "symbol", "strategy", "order"),
+    "stop": (),
+    "reconcile": (),
+}
+SCOPE_HELP = {
+    "venue": "only at this venue",
+    "account": "only this account (its number)",
+    "symbol": "only this symbol",
+    "strategy": "only this strategy",
+    "order": "this one order: client order id or handle",
+}
+
+
+def add_options(name: str, parser: argparse.ArgumentParser) -> None:
+    """--reason, --timeout and the scopes that the command knows."""
+    add_command_options(parser)
+    for scope in SCOPES[name]:
+        kind = int if scope == "account" else str
+        parser.add_argument(f"--{scope}", type=kind, metavar=scope.upper(), help=SCOPE_HELP[scope])
+
+
+def add_command_options(parser: argparse.ArgumentParser) -> None:
+    """What every command takes."""
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why; stands in the journal beside your uid")
+    parser.add_argument("--timeout", type=float, default=2.0, metavar="SECONDS", help="wait so long for the answer (2)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Send the command; 0 when it is in the journal and had its effect."""
+    from engine.control import messages
+
+    for name in SCOPE_HELP:
+        if getattr(args, name, None) == "":
+            raise CommandError(
+                ExitCode.USAGE, f"--{name} is empty: an empty scope would mean everything; leave the option out"
+            )
+    scope = messages.Scope(**{name: value for name in SCOPE_HELP if (value := getattr(args, name, None)) is not None})
+    kind = getattr(messages, args.action.capitalize())
+    accepted = command(find_target(args), kind(reason=args.reason, scope=scope), args.timeout)
+    return tell(args, accepted)
+
+
+def ask(target: Target, request: AnyRequest, timeout_s: float) -> AnyReply:
+    """One request to the engine; unreachable is exit code 69."""
+    from engine.control.client import ControlClient, EngineUnreachableError
+
+    try:
+        with ControlClient(target.socket, timeout_ms=max(1, int(timeout_s * 1000))) as client:
+            return client.request(request)
+    except EngineUnreachableError as error:
+        raise CommandError(ExitCode.UNAVAILABLE, str(error)) from None
+
+
+def command(target: Target, request: AnyRequest, timeout_s: float) -> Accepted:
+    """A command's acceptance; a refusal is exit code 1, or 77 where the caller may not."""
+    from engine.control.messages import Accepted, RefusalCode, Refused
+
+    reply = ask(target, request, timeout_s)
+    if isinstance(reply, Accepted):
+        return reply
+    if not isinstance(reply, Refused):
+        raise CommandError(ExitCode.PROTOCOL, f"the engine answered {type(reply).__name__} to a command")
+    code = ExitCode.NO_PERMISSION if reply.code == RefusalCode.FORBIDDEN else ExitCode.REFUSED
+    raise CommandError(code, f"refused: {reply.text}")
+
+
+def tell(args: argparse.Namespace, accepted: Accepted) -> int:
+    """Say what happened; an `arm` of the whole engine that left the kill switch on is a refusal."""
+    from engine.model.codes import HaltReason, TradingState
+
+    state, halt = TradingState(accepted.trading_state).name, HaltReason(accepted.halt_reason).name
+    answer = {"action": args.action, "sequence": accepted.sequence, "trading_state": state, "halt_reason": halt}
+    if accepted.order_handle:
+        answer["order_handle"] = accepted.order_handle
+    if args.json:
+        print_json(answer)
+    else:
+        handle = f", handle {accepted.order_handle}" if accepted.order_handle else ""
+        print(f"{args.action}: sequence {accepted.sequence}{handle}; trading is {state}" + halted(halt))
+    return ExitCode.REFUSED if args.action == "arm" and accepted.kill and not scoped(args) else ExitCode.OK
+
+
+def halted(halt: str) -> str:
+    """The reason of a halt in brackets; nothing where there is none."""
+    return f" ({halt})" if halt != "NONE" else ""
+
+
+def scoped(args: argparse.Namespace) -> bool:
+    """Is the command about less than the whole engine."""
+    return any(getattr(args, name, None) is not None for name in SCOPE_HELP)

@@ -1,0 +1,240 @@
+"""The listings of `tradewind ctl`: from the control port's fixed-size answers, the counters, and the ledger."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from engine.cli.ctl_commands import ask
+from engine.cli.render import duration_text, print_fields, print_json, print_table, time_text
+from engine.cli.target import Target, find_target
+from engine.exit_codes import CommandError, ExitCode
+
+if TYPE_CHECKING:
+    from engine.desk.ledger import LedgerFold
+
+Show = Callable[[argparse.Namespace], int]
+ORDER_COLUMNS = ["client_order_id", "symbol", "strategy", "side", "type", "price", "qty", "filled", "state", "reason"]
+POSITION_COLUMNS = ["symbol", "side", "position", "average_price", "realised_pnl", "fees", "money", "fills"]
+BALANCE_COLUMNS = ["venue", "asset", "free", "locked", "total"]
+LATENCY_COLUMNS = ["stage", "count", "p50", "p90", "p99", "p99_9", "max"]
+STRATEGY_COLUMNS = ["strategy", "state", "open_orders", "orders", "fills", "refusals"]
+
+
+def add_options(name: str, parser: argparse.ArgumentParser) -> None:
+    """What only this listing takes."""
+    if name in ("status", "book", "strategies"):
+        parser.add_argument(
+            "--timeout", type=float, default=2.0, metavar="SECONDS", help="wait so long for the answer (2)"
+        )
+    if name == "orders":
+        parser.add_argument("--all", action="store_true", help="closed ones too")
+    if name in ("orders", "positions"):
+        parser.add_argument("--symbol", help="only this symbol")
+    if name == "book":
+        parser.add_argument("symbol")
+        parser.add_argument("--venue", help="where the symbol is traded at several")
+    if name == "events":
+        parser.add_argument("--last", type=int, default=20, metavar="N", help="how many (20)")
+
+
+def opened(args: argparse.Namespace) -> Show:
+    """The function that shows the listing, with what it reads from already open."""
+    target = find_target(args)
+    if args.action in ("orders", "positions", "balances"):
+        fold = open_fold(target)
+        return lambda args: show_folded(args, fold)
+    if args.action == "latency":
+        return Latency(target).show
+    asked: dict[str, Callable[[Target], Status | Book | Strategies]]
+    asked = {"status": Status, "book": Book, "strategies": Strategies}
+    return asked[args.action](target).show
+
+
+def open_fold(target: Target) -> LedgerFold:
+    """The ledger's fold; no journal there is exit code 66."""
+    from engine.desk.ledger import LedgerFold
+    from engine.journal.errors import JournalError
+
+    try:
+        return LedgerFold(target.journal_dir(), target.runtime_dir)
+    except JournalError as error:
+        raise CommandError(ExitCode.NO_INPUT, str(error)) from None
+
+
+def show_folded(args: argparse.Namespace, fold: LedgerFold) -> int:
+    """Orders, positions or balances, and as of which sequence."""
+    from engine.journal.errors import JournalError
+
+    try:
+        state = fold.refresh()
+    except JournalError as error:
+        raise CommandError(ExitCode.IO_ERROR, str(error)) from None
+    rows, columns = rows_of(args, fold)
+    lag = fold.lag_records()
+    if args.json:
+        print_json({args.action: rows, "as_of_sequence": state.as_of, "since_sequence": state.since, "lag": lag})
+    else:
+        print_table(rows, columns, empty=f"no {args.action}")
+        print(f"as of sequence {state.as_of}, lag {lag}")
+    return ExitCode.OK
+
+
+def rows_of(args: argparse.Namespace, fold: LedgerFold) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows of a folded listing and the columns to show."""
+    state = fold.state
+    if args.action == "balances":
+        return list(state.balances.values()), BALANCE_COLUMNS
+    if args.action == "positions":
+        rows, columns = list(state.positions.values()), POSITION_COLUMNS
+    else:
+        rows, columns = list(state.orders.values()) if args.all else state.open_orders(), ORDER_COLUMNS
+    return [row for row in rows if not args.symbol or row["symbol"] == args.symbol.upper()], columns
+
+
+class _Asked:
+    """A listing that the control port answers."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+
+    def reply(self, request: Any, kind: type[Any], timeout_s: float) -> Any:
+        """The answer of the kind wanted; a refusal is exit code 1, or 77."""
+        from engine.control.messages import RefusalCode, Refused
+
+        answer = ask(self.target, request, timeout_s)
+        if isinstance(answer, kind):
+            return answer
+        text = answer.text if isinstance(answer, Refused) else f"the engine answered {type(answer).__name__}"
+        forbidden = isinstance(answer, Refused) and answer.code == RefusalCode.FORBIDDEN
+        raise CommandError(ExitCode.NO_PERMISSION if forbidden else ExitCode.REFUSED, f"refused: {text}")
+
+
+class Status(_Asked):
+    """`ctl status`."""
+
+    def show(self, args: argparse.Namespace) -> int:
+        """The engine's state."""
+        from engine.control.messages import EngineStatus
+        from engine.control.messages import Status as Request
+        from engine.model.codes import HaltReason, TradingState
+
+        reply = self.reply(Request(), EngineStatus, args.timeout)
+        fields = msgspec.structs.asdict(reply)
+        fields["trading_state"] = TradingState(reply.trading_state).name
+        fields["halt_reason"] = HaltReason(reply.halt_reason).name
+        if args.json:
+            print_json(fields)
+            return ExitCode.OK
+        fields["started"] = time_text(fields.pop("start_wall_ns"))
+        fields["uptime_s"] = max(0, fields.pop("now_wall_ns") - reply.start_wall_ns) // 1_000_000_000
+        fields["clock_drift"] = f"{fields.pop('clock_drift_ns') / 1e6:.3f} ms"
+        print_fields(fields)
+        return ExitCode.OK
+
+
+class Book(_Asked):
+    """`ctl book SYMBOL`."""
+
+    def show(self, args: argparse.Namespace) -> int:
+        """The top of the book."""
+        from engine.control.messages import Book as Request
+        from engine.control.messages import BookStatus
+        from engine.model.codes import BookState
+
+        reply = self.reply(Request(symbol=args.symbol, venue=args.venue or ""), BookStatus, args.timeout)
+        fields = msgspec.structs.asdict(reply) | {"state": BookState(reply.state).name}
+        if args.json:
+            print_json(fields)
+            return ExitCode.OK
+        age_ns = fields.pop("age_ns")
+        fields["age"] = duration_text(age_ns) if age_ns >= 0 else "no data yet"
+        print_fields(fields)
+        return ExitCode.OK
+
+
+class Strategies(_Asked):
+    """`ctl strategies`."""
+
+    def show(self, args: argparse.Namespace) -> int:
+        """Every strategy's row."""
+        from engine.control.messages import Strategies as Request
+        from engine.control.messages import StrategyTable
+
+        reply = self.reply(Request(), StrategyTable, args.timeout)
+        rows = [msgspec.structs.asdict(row) | {"state": strategy_state(row)} for row in reply.rows]
+        if args.json:
+            print_json({"strategies": rows, "as_of_sequence": reply.sequence})
+        else:
+            print_table(rows, STRATEGY_COLUMNS, empty="no strategies")
+            print(f"as of sequence {reply.sequence}")
+        return ExitCode.OK
+
+
+def strategy_state(row: Any) -> str:
+    """A strategy's state in one word, with the reason it was disabled for."""
+    from engine.model.codes import AlarmCode
+
+    if not row.enabled:
+        known = row.disabled_reason in AlarmCode._value2member_map_
+        reason = AlarmCode(row.disabled_reason).name if known else str(row.disabled_reason)
+        return "disabled" if reason == "NONE" else f"disabled ({reason})"
+    if not row.started:
+        return "not started"
+    return "paused" if row.paused else "running"
+
+
+class Latency:
+    """`ctl latency`: from the counters file, so that it costs the engine nothing."""
+
+    def __init__(self, target: Target) -> None:
+        from engine.runtime.counters_reader import CountersError, CountersReader
+
+        try:
+            self._reader = CountersReader(target.counters)
+        except CountersError as error:
+            raise CommandError(ExitCode.UNAVAILABLE, str(error)) from None
+
+    def show(self, args: argparse.Namespace) -> int:
+        """A line for each stage that has values."""
+        snapshot = self._reader.snapshot()
+        stages = {name: summary for name, summary in snapshot["stages"].items() if summary["count"]}
+        sequence = snapshot["counters"]["journal_last_seq"]
+        if args.json:
+            print_json({"latency_ns": stages, "as_of_sequence": sequence})
+            return ExitCode.OK
+        rows = [
+            {
+                "stage": name,
+                **{key: value if key == "count" else duration_text(value) for key, value in summary.items()},
+            }
+            for name, summary in stages.items()
+        ]
+        print_table(rows, LATENCY_COLUMNS, empty="nothing measured yet")
+        print(f"as of sequence {sequence}")
+        return ExitCode.OK
+
+
+def events(args: argparse.Namespace) -> int:
+    """The last events of the ledger; with --watch also those to come."""
+    from engine.desk.events import EventLog, event_line
+    from engine.journal.errors import JournalError
+
+    target = find_target(args)
+    try:
+        log = EventLog(target.journal_dir())
+        shown = log.last(args.last)
+        while True:
+            for event in shown:
+                print_json(event) if args.json else print(event_line(event), flush=True)
+            if args.watch is None:
+                return ExitCode.OK
+            shown = log.wait(args.watch)
+    except JournalError as error:
+        raise CommandError(ExitCode.NO_INPUT, str(error)) from None
+    except KeyboardInterrupt:
+        pass
+    return ExitCode.OK

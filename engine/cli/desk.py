@@ -1,0 +1,57 @@
+"""`tradewind desk`: an engine's metrics, health and events, from a process of their own."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from engine.cli.render import print_json
+from engine.cli.target import load_config
+from engine.exit_codes import CommandError, ExitCode
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """`desk --config FILE`."""
+    parser = subparsers.add_parser(
+        "desk",
+        help="serve an engine's metrics and health, print its events",
+        description="Serve /metrics, /healthz, /readyz on [desk] listen and print the ledger's events, until SIGTERM.",
+    )
+    parser.add_argument("--config", "-c", metavar="FILE", required=True, help="the engine's configuration")
+    parser.add_argument("--listen", metavar="HOST:PORT", help="instead of the configuration's [desk] listen")
+    parser.add_argument("--json", action="store_true", help="events as JSON lines")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until told to stop; exit 0."""
+    from engine.desk.server import DeskPlaces, DeskPortError, DeskServer, stop_on_signals
+    from engine.model.codes import Lane
+
+    loaded = load_config(args.config)
+    engine = loaded.config.engine
+    places = DeskPlaces(
+        engine=engine.name,
+        counters=loaded.counters_path,
+        data_dir=loaded.data_dir,
+        listen=args.listen or loaded.config.desk.listen,
+        # the ledger stays whole: positions and average costs are rebuilt from all its fills at each start
+        keep_days={Lane.TAPE: loaded.config.journal.tape_keep_days},
+    )
+    try:
+        desk = DeskServer(places, print_json if args.json else print_event)
+    except DeskPortError as error:
+        raise CommandError(ExitCode.UNAVAILABLE, str(error)) from None
+    except ValueError:
+        raise CommandError(ExitCode.USAGE, f"--listen {args.listen}: must be HOST:PORT") from None
+    stop_on_signals(desk)
+    print(f"tradewind desk: {engine.name} on http://{desk.address}", file=sys.stderr, flush=True)
+    desk.run()
+    return ExitCode.OK
+
+
+def print_event(event: dict[str, Any]) -> None:
+    """An event as one line."""
+    from engine.desk.events import event_line
+
+    print(event_line(event), flush=True)

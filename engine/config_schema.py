@@ -1,0 +1,228 @@
+"""The shape of a configuration: every key, its type, its range, its unit, what it means.
+
+Frozen msgspec structs; `engine.config` checks a TOML file against them. A field without a default must be written in
+the file: no risk limit has one. Units stand last in the key. Amounts and quantities are decimal text in quotes.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+BYTES_MAX = 1 << 36
+
+
+def decimal_meta(description: str) -> Meta:
+    """A positive amount as decimal text, at most 8 decimals; `engine.config` checks it exactly."""
+    return Meta(description=description, extra={"decimal": True})
+
+
+def text_meta(pattern: str, wanted: str, description: str) -> Meta:
+    """Text that must match `pattern`; `wanted` says it in words for the refusal."""
+    return Meta(pattern=pattern, description=description, extra={"wanted": wanted})
+
+
+def url_meta(schemes: str, description: str) -> Meta:
+    """A URL of one of `schemes` (separated by a space) with a host and without user, query or fragment."""
+    return Meta(description=description, extra={"url": schemes})
+
+
+def path_meta(description: str) -> Meta:
+    """A path; relative ones count from the configuration file's directory."""
+    return Meta(description=description, extra={"path": True})
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the configuration."""
+
+
+class CrashLoop(Section, frozen=True, kw_only=True):
+    """Stay down after `count` starts without an orderly stop within `minutes`."""
+
+    count: Annotated[int, Meta(ge=1, le=1000, description="crashes after which the engine stays HALTED")]
+    minutes: Annotated[int, Meta(ge=1, le=10_080, description="the window in which they are counted")]
+
+
+class EngineSection(Section, frozen=True, kw_only=True):
+    """The process."""
+
+    name: Annotated[
+        str,
+        text_meta(
+            r"^[a-z0-9][a-z0-9_-]{0,31}$",
+            "1 to 32 of a-z 0-9 _ -, not beginning with _ or -",
+            "the engine's name in the journal, in metrics and for `ctl --name`",
+        ),
+    ]
+    id: Annotated[
+        int, Meta(ge=1, le=3843, description="stands in every client order id; unique among engines of an account")
+    ]
+    mode: Annotated[
+        Literal["live", "paper", "sim"],
+        Meta(description="real orders, paper orders, or a simulated venue on this host; must be written out"),
+    ]
+    data_dir: Annotated[str, path_meta("journal segments, lock, epoch; on a disk that keeps")]
+    runtime_dir: Annotated[str, path_meta("journal fronts, counters, control socket; on tmpfs, kept over restarts")]
+    wait: Annotated[
+        Literal["block", "spin"], Meta(description="sleep until input comes, or poll without pause (needs a core)")
+    ] = "block"
+    cpu: (
+        Annotated[int, Meta(ge=0, le=4095, description="pin the hot thread to this core; absent: not pinned")] | None
+    ) = None
+    strategy_turn_ms_max: Annotated[
+        int, Meta(ge=1, le=60_000, description="a strategy callback that runs longer is interrupted and disabled")
+    ]
+    crash_loop: Annotated[
+        CrashLoop | Literal["off"],
+        Meta(description='when to stay down: a table, or `"off"` (for kill tests only)'),
+    ]
+
+
+class JournalSection(Section, frozen=True, kw_only=True):
+    """The journal: fronts in memory, segments on disk."""
+
+    ledger_front_bytes: Annotated[
+        int, Meta(ge=1 << 16, le=BYTES_MAX, description="mapped ring of own orders and decisions; a power of two")
+    ] = 8 << 20
+    tape_front_bytes: Annotated[
+        int, Meta(ge=1 << 16, le=BYTES_MAX, description="mapped ring of market data; a power of two")
+    ] = 32 << 20
+    segment_bytes: Annotated[
+        int, Meta(ge=1 << 16, le=BYTES_MAX, description="size at which a segment on disk is closed and the next begun")
+    ] = 64 << 20
+    sync_interval_ms: Annotated[int, Meta(ge=1, le=10_000, description="how often the writer syncs to disk")] = 10
+    ledger_keep_days: Annotated[
+        int,
+        Meta(ge=1, le=36_500, description="what doctor forecasts the ledger's disk for; nothing deletes the ledger"),
+    ] = 2555
+    tape_keep_days: Annotated[
+        int, Meta(ge=1, le=36_500, description="whole tape segments older than this may be deleted")
+    ] = 7
+
+
+Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9_-]{2,31}$")]
+SYMBOLS = {"wanted": 'a list of symbols in the venue\'s spelling, in capitals, as ["BTCUSDT"]'}
+
+
+class VenueSection(Section, frozen=True, kw_only=True):
+    """One venue and one account at it."""
+
+    kind: Annotated[Literal["binance-spot"], Meta(description="the venue's protocol")]
+    rest_url: Annotated[str, url_meta("https http", "REST base, without path; `http` only on this host")]
+    stream_url: Annotated[str, url_meta("wss ws", "market stream base, without path; `ws` only on this host")]
+    ws_api_url: Annotated[
+        str, url_meta("wss ws", "WebSocket order API; without a path /ws-api/v3 is meant; `ws` only on this host")
+    ]
+    tls_ca: Annotated[str, path_meta("trust this certificate authority (PEM) instead of the system's")] | None = None
+    credential: Annotated[
+        str,
+        text_meta(
+            r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+            "a file name without its ending",
+            "name of the files `NAME.key` and `NAME.secret` or `NAME.pem` in $CREDENTIALS_DIRECTORY",
+        ),
+    ]
+    key_type: Annotated[
+        Literal["hmac", "ed25519"], Meta(description="how requests are signed: with NAME.secret, or with NAME.pem")
+    ]
+    recv_window_ms: Annotated[
+        int, Meta(ge=1, le=60_000, description="the venue refuses a request that reaches it later than this")
+    ] = 5000
+    order_timeout_ms: Annotated[
+        int, Meta(ge=50, le=60_000, description="without an answer for this long an order is UNKNOWN")
+    ] = 2000
+    symbols: Annotated[
+        tuple[Symbol, ...],
+        Meta(min_length=1, max_length=500, description="what is subscribed and may be traded", extra=SYMBOLS),
+    ]
+
+
+class InstrumentRisk(Section, frozen=True, kw_only=True):
+    """The limits of one instrument; all required."""
+
+    max_order_qty: Annotated[str, decimal_meta("largest quantity of one order, in the base asset")]
+    max_order_notional: Annotated[str, decimal_meta("largest value of one order, in the quote asset")]
+    max_position: Annotated[str, decimal_meta("largest position with all working orders filled, in the base asset")]
+    price_collar_bps: Annotated[
+        int, Meta(ge=1, le=10_000, description="farthest price from the reference, in basis points")
+    ]
+    max_open_orders: Annotated[int, Meta(ge=1, le=100_000, description="orders working at once in the instrument")]
+
+
+class RiskSection(Section, frozen=True, kw_only=True):
+    """The limits of the engine; all required."""
+
+    max_open_orders: Annotated[int, Meta(ge=1, le=100_000, description="orders working at once, all instruments")]
+    message_rate_per_s: Annotated[
+        int, Meta(ge=1, le=100_000, description="orders and replaces a second, refilled evenly")
+    ]
+    message_burst: Annotated[int, Meta(ge=1, le=100_000, description="orders and replaces at once")]
+    stale_after_ms: Annotated[
+        int, Meta(ge=1, le=600_000, description="market data older than this: no order leaves, resting quotes go")
+    ]
+    clock_drift_ms_max: Annotated[
+        int, Meta(ge=1, le=1000, description="drift from the venue's clock above which no new order leaves")
+    ]
+    instrument: Annotated[dict[str, InstrumentRisk], Meta(description="limits by symbol")]
+
+
+class StrategySection(Section, frozen=True, kw_only=True):
+    """One strategy."""
+
+    class_path: Annotated[
+        str,
+        text_meta(
+            r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
+            '"module:Class"',
+            "the class to run, as `module:Class`",
+        ),
+    ] = msgspec.field(name="class")
+    symbols: Annotated[tuple[Symbol, ...], Meta(min_length=1, description="what it sees and may trade", extra=SYMBOLS)]
+    params: Annotated[
+        dict[str, Any], Meta(description="settings of the strategy, checked against its own Config type")
+    ] = msgspec.field(default_factory=dict)
+
+
+class ControlSection(Section, frozen=True, kw_only=True):
+    """The control port."""
+
+    socket: (
+        Annotated[str, path_meta("the ipc socket of `tradewind ctl`; absent: `control.sock` in runtime_dir")] | None
+    ) = None
+
+
+class DeskSection(Section, frozen=True, kw_only=True):
+    """The cold process beside the engine."""
+
+    listen: Annotated[
+        str,
+        text_meta(
+            r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$",
+            '"host:port"',
+            "address of /metrics, /healthz and /readyz; port 0 takes any free one",
+        ),
+    ] = "127.0.0.1:9464"
+
+
+class ReconcileSection(Section, frozen=True, kw_only=True):
+    """How engine and venue are brought to agree."""
+
+    cancel_on_start: Annotated[
+        bool, Meta(description="cancel own orders that a former run left open, before trading begins")
+    ]
+    interval_s: Annotated[int, Meta(ge=1, le=3600, description="how often orders and balances are compared")] = 30
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """A whole configuration. Paths are absolute once loaded."""
+
+    engine: EngineSection
+    journal: JournalSection = JournalSection()
+    venue: dict[str, VenueSection]
+    risk: RiskSection
+    strategy: dict[str, StrategySection] = {}
+    control: ControlSection = ControlSection()
+    desk: DeskSection = DeskSection()
+    reconcile: ReconcileSection

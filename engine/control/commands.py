@@ -1,0 +1,370 @@
+"""From a request's names and decimals to a command's ids and integers, and from the tables to a status.
+
+This is the only edge at which an operator's text becomes numbers: what does not resolve exactly is refused here, and
+nothing reaches the journal. What resolves is submitted; the gate and the OMS judge it like everything else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+
+import msgspec
+
+from engine.control.handles import next_handle
+from engine.control.messages import (
+    Accepted,
+    AnyReply,
+    AnyRequest,
+    Arm,
+    Book,
+    BookStatus,
+    Cancel,
+    Command,
+    EngineStatus,
+    Flatten,
+    Kill,
+    Order,
+    Pause,
+    Ping,
+    Pong,
+    Reconcile,
+    RefusalCode,
+    Refused,
+    Resume,
+    Scope,
+    ScopeKind,
+    Status,
+    Stop,
+    Strategies,
+    StrategyRow,
+    StrategyTable,
+)
+from engine.control.server import Caller
+from engine.journal.errors import JournalFull
+from engine.journal.sequencer import Sequencer
+from engine.model.codes import CommandKind, Counter, OrderFlag, OrderType, Side, TimeInForce, TradingState
+from engine.model.instruments import E8, INT64_MAX, format_e8
+from engine.model.tables import Tables
+from engine.runtime.clock import Clock
+from engine.runtime.counters import Counters
+
+AnyCommand = Pause | Resume | Kill | Arm | Flatten | Cancel | Stop | Reconcile | Order
+KINDS: dict[type[Command], CommandKind] = {
+    Pause: CommandKind.PAUSE,
+    Resume: CommandKind.RESUME,
+    Kill: CommandKind.KILL,
+    Arm: CommandKind.ARM,
+    Flatten: CommandKind.FLATTEN,
+    Cancel: CommandKind.CANCEL,
+    Stop: CommandKind.STOP,
+    Order: CommandKind.ORDER,
+    Reconcile: CommandKind.RECONCILE,
+}
+
+
+class OperatorCommand(msgspec.Struct, kw_only=True):
+    """A command as the COMMAND record holds it: ids (0 = all), ticks, lots."""
+
+    kind: int
+    uid: int
+    reason: str = ""
+    scope_kind: int = 0
+    venue_id: int = 0
+    account_id: int = 0
+    strategy_id: int = 0
+    instrument_id: int = 0
+    order_handle: int = 0
+    side: int = 0
+    order_type: int = 0
+    time_in_force: int = 0
+    flags: int = 0
+    price_ticks: int = 0
+    qty_lots: int = 0
+
+
+class RefusedCommandError(Exception):
+    """A request that cannot become a command."""
+
+    def __init__(self, code: RefusalCode, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class EngineNames:
+    """The engine's name and what its ids are called. `handle_of` gives the handle of a client order id, or 0."""
+
+    engine: str
+    engine_id: int
+    mode: str
+    version: str
+    venues: Mapping[str, int]
+    strategies: Mapping[str, int]
+    handle_of: Callable[[str], int]
+    accounts: frozenset[int] = frozenset({1})
+
+
+class EngineControl:
+    """The handler of a `ControlServer`: answers status, submits commands.
+
+    `submit_command` journals the command, lets the engine apply it, returns its sequence; 0 = no room in the journal.
+    """
+
+    def __init__(
+        self,
+        names: EngineNames,
+        tables: Tables,
+        counters: Counters,
+        clock: Clock,
+        submit_command: Callable[[OperatorCommand], int],
+    ) -> None:
+        self._names = names
+        self._tables = tables
+        self._counters = counters
+        self._clock = clock
+        self._submit = submit_command
+
+    def __call__(self, request: AnyRequest, caller: Caller) -> AnyReply:
+        if isinstance(request, Ping):
+            return Pong(engine=self._names.engine, pid=self._counters.get(Counter.PID))
+        if isinstance(request, Status):
+            return self.status()
+        try:
+            if isinstance(request, Book):
+                return self.book(request)
+            if isinstance(request, Strategies):
+                return self.strategies()
+            return self.command(request, caller)
+        except RefusedCommandError as refusal:
+            return Refused(code=refusal.code, text=str(refusal))
+
+    def command(self, request: AnyCommand, caller: Caller) -> AnyReply:
+        """Resolve, submit, and tell what the state is now."""
+        command = OperatorCommand(kind=KINDS[type(request)], uid=caller.uid, reason=request.reason)
+        self.resolve_scope(command, request.scope)
+        self.check_scope(request, command)
+        if isinstance(request, Order):
+            self.resolve_order(command, request)
+        sequence = self._submit(command)
+        if sequence == 0:
+            raise RefusedCommandError(RefusalCode.JOURNAL_FULL, "the journal has no room for the command; see `doctor`")
+        state = self._tables.control_state()
+        return Accepted(
+            sequence=sequence,
+            order_handle=command.order_handle,
+            trading_state=state["trading_state"],
+            halt_reason=state["halt_reason"],
+            kill=bool(state["kill"]),
+        )
+
+    def resolve_scope(self, command: OperatorCommand, scope: Scope) -> None:
+        """Names to ids. One scope at a time (a symbol may name its venue): a command wider than asked is never carried out."""
+        named = [text for text in (scope.symbol, scope.strategy, scope.order) if text] + [scope.account] * bool(
+            scope.account
+        )
+        if len(named) > 1 or (scope.venue and (scope.strategy or scope.order or scope.account)):
+            raise RefusedCommandError(
+                RefusalCode.BAD_VALUE, "name one scope: a symbol, a strategy, an account or an order"
+            )
+        if scope.venue:
+            command.venue_id = known(self._names.venues, scope.venue, "venue")
+            command.scope_kind = ScopeKind.VENUE
+        if scope.account and scope.account not in self._names.accounts:
+            raise RefusedCommandError(RefusalCode.UNKNOWN_NAME, f"unknown account {scope.account}")
+        if scope.account:
+            command.account_id = scope.account
+            command.scope_kind = ScopeKind.ACCOUNT
+        if scope.symbol:
+            command.instrument_id, command.venue_id = self.instrument(scope.symbol, command.venue_id)
+            command.scope_kind = ScopeKind.INSTRUMENT
+        if scope.strategy:
+            command.strategy_id = known(self._names.strategies, scope.strategy, "strategy")
+            command.scope_kind = ScopeKind.STRATEGY
+        if scope.order:
+            command.order_handle = self.handle(scope.order)
+            command.scope_kind = ScopeKind.ORDER
+
+    def instrument(self, symbol: str, venue_id: int) -> tuple[int, int]:
+        """(instrument id, venue id) of a symbol; a symbol of several venues needs its venue."""
+        venues = [venue_id] if venue_id else list(self._names.venues.values())
+        found = [(row, venue) for venue in venues if (row := self._tables.instrument_id(venue, symbol.upper()))]
+        if not found:
+            raise RefusedCommandError(RefusalCode.UNKNOWN_NAME, f"unknown symbol {symbol!r}")
+        if len(found) > 1:
+            raise RefusedCommandError(RefusalCode.UNKNOWN_NAME, f"{symbol!r} is traded at several venues: name one")
+        return found[0]
+
+    def handle(self, text: str) -> int:
+        """The handle that a client order id or a decimal handle means. Epochs begin at 1, so a handle is above 2^32."""
+        handle = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
+        if not 1 << 32 < handle < 1 << 63:
+            handle = self._names.handle_of(text)
+        if handle <= 0:
+            raise RefusedCommandError(RefusalCode.UNKNOWN_NAME, f"{text!r} is neither our client order id nor a handle")
+        return handle
+
+    def check_scope(self, request: AnyCommand, command: OperatorCommand) -> None:
+        """Commands that are about one kind of thing refuse another; a command wider than asked is never carried out."""
+        kind = command.scope_kind
+        if isinstance(request, (Pause, Resume)) and kind not in (ScopeKind.ALL, ScopeKind.STRATEGY):
+            raise RefusedCommandError(RefusalCode.BAD_VALUE, "pause and resume are about strategies")
+        if isinstance(request, (Stop, Reconcile)) and kind != ScopeKind.ALL:
+            raise RefusedCommandError(RefusalCode.BAD_VALUE, "this command is about the whole engine: give no scope")
+        if isinstance(request, (Kill, Arm, Flatten)) and kind == ScopeKind.ORDER:
+            raise RefusedCommandError(RefusalCode.BAD_VALUE, "one order is not a scope of this command: use cancel")
+        if isinstance(request, Flatten) and kind == ScopeKind.STRATEGY:
+            text = "positions are the account's, not a strategy's: flatten a symbol, or everything"
+            raise RefusedCommandError(RefusalCode.BAD_VALUE, text)
+        if isinstance(request, Flatten) and self._tables.control_state()["trading_state"] == TradingState.HALTED:
+            text = "the engine is HALTED: nothing but cancels leaves; arm it first"
+            raise RefusedCommandError(RefusalCode.STATE, text)
+        if isinstance(request, Order) and (not command.instrument_id or request.scope.order or request.scope.strategy):
+            raise RefusedCommandError(RefusalCode.BAD_VALUE, "an order needs a symbol and no other scope")
+
+    def resolve_order(self, command: OperatorCommand, order: Order) -> None:
+        """Decimals to ticks and lots, exactly: off the grid is refused, never rounded."""
+        row = self._tables.instrument(command.instrument_id)
+        command.qty_lots = on_grid(order.qty, row["lot_size_e8"], "quantity")
+        is_market = order.order_type == "market"
+        if is_market and order.price:
+            raise RefusedCommandError(RefusalCode.BAD_VALUE, "a market order has no price")
+        if is_market and order.post_only:
+            raise RefusedCommandError(RefusalCode.BAD_VALUE, "a market order cannot be post-only")
+        if not is_market:
+            command.price_ticks = on_grid(order.price, row["tick_size_e8"], "price")
+        command.side = Side[order.side.upper()]
+        command.order_type = OrderType[order.order_type.upper()]
+        command.time_in_force = TimeInForce[order.time_in_force.upper()]
+        command.flags = OrderFlag.POST_ONLY * order.post_only + OrderFlag.REDUCE_ONLY * order.reduce_only
+        command.order_handle = next_handle(self._tables)
+
+    def book(self, request: Book) -> BookStatus:
+        """The top of a book and what we hold and have working there."""
+        venue_id = known(self._names.venues, request.venue, "venue") if request.venue else 0
+        row_id, _ = self.instrument(request.symbol, venue_id)
+        row, market, ours = self._tables.instrument(row_id), self._tables.market(row_id), self._tables.exposure(row_id)
+        price = partial(decimal_text, step_e8=row["tick_size_e8"])
+        qty = partial(decimal_text, step_e8=row["lot_size_e8"])
+        return BookStatus(
+            symbol=self._tables.symbol(row_id),
+            state=market["book_state"],
+            update_id=market["update_id"],
+            sequence=market["last_seq"],
+            bid=price(market["best_bid_ticks"]),
+            bid_qty=qty(market["best_bid_lots"]),
+            ask=price(market["best_ask_ticks"]),
+            ask_qty=qty(market["best_ask_lots"]),
+            last_trade=price(market["last_trade_ticks"]),
+            last_trade_qty=qty(market["last_trade_lots"]),
+            age_ns=self._clock.monotonic_ns() - market["last_mono_ns"] if market["last_mono_ns"] else -1,
+            position=decimal_text(ours["position_lots"], row["lot_size_e8"], zero="0"),
+            working_buy=decimal_text(ours["working_buy_lots"], row["lot_size_e8"], zero="0"),
+            working_sell=decimal_text(ours["working_sell_lots"], row["lot_size_e8"], zero="0"),
+            open_orders=ours["open_orders"],
+            unknown_orders=ours["unknown_orders"],
+        )
+
+    def strategies(self) -> StrategyTable:
+        """Every strategy's row of the tables."""
+        rows = tuple(
+            StrategyRow(
+                strategy=name,
+                started=bool(row["started"]),
+                enabled=bool(row["enabled"]),
+                paused=bool(row["paused"]),
+                disabled_reason=row["disabled_reason"],
+                open_orders=row["open_orders"],
+                orders=row["orders"],
+                fills=row["fills"],
+                refusals=row["refusals"],
+            )
+            for name, strategy_id in self._names.strategies.items()
+            for row in (self._tables.strategy(strategy_id),)
+        )
+        return StrategyTable(sequence=self._counters.get(Counter.JOURNAL_LAST_SEQ), rows=rows)
+
+    def status(self) -> EngineStatus:
+        """The state, from the tables and the counters."""
+        state, get = self._tables.control_state(), self._counters.get
+        return EngineStatus(
+            engine=self._names.engine,
+            engine_id=self._names.engine_id,
+            mode=self._names.mode,
+            version=self._names.version,
+            pid=get(Counter.PID),
+            epoch=get(Counter.EPOCH),
+            start_wall_ns=get(Counter.START_WALL_NS),
+            now_wall_ns=self._clock.time_ns(),
+            last_seq=get(Counter.JOURNAL_LAST_SEQ),
+            synced_seq=get(Counter.JOURNAL_SYNCED_SEQ),
+            open_orders=get(Counter.OPEN_ORDERS),
+            market_frames=get(Counter.MARKET_FRAMES),
+            book_gaps=get(Counter.BOOK_GAPS),
+            intents=get(Counter.INTENTS),
+            refused=get(Counter.REFUSED),
+            orders_sent=get(Counter.ORDERS_SENT),
+            fills=get(Counter.FILLS),
+            venue_rejects=get(Counter.VENUE_REJECTS),
+            alarms=get(Counter.ALARMS),
+            instruments=self._tables.instrument_count,
+            strategies=len(self._names.strategies),
+            trading_state=state["trading_state"],
+            halt_reason=state["halt_reason"],
+            reconciled=bool(state["reconciled"]),
+            gateway_ready=bool(state["gateway_ready"]),
+            user_stream_ready=bool(state["user_stream_ready"]),
+            kill=bool(state["kill"]),
+            stopping=bool(state["stopping"]),
+            journal_reserve=bool(state["journal_reserve"]),
+            clock_drift_ns=state["clock_drift_ns"],
+        )
+
+
+def decimal_text(steps: int, step_e8: int, zero: str = "") -> str:
+    """A number of ticks or lots as plain decimal text without trailing zeros; `zero` for none."""
+    if steps == 0:
+        return zero
+    text = format_e8(steps * step_e8)
+    return text.rstrip("0").rstrip(".")
+
+
+def known(ids: Mapping[str, int], name: str, what: str) -> int:
+    """The id of a name, or a refusal that lists the names there are."""
+    if name not in ids:
+        there_are = ", ".join(sorted(ids)) or "none"
+        raise RefusedCommandError(RefusalCode.UNKNOWN_NAME, f"unknown {what} {name!r}; there are: {there_are}")
+    return ids[name]
+
+
+def on_grid(text: str, step_e8: int, what: str) -> int:
+    """Decimal text as a whole number of steps; refuses what is not plain digits, not above 0, or not on the grid."""
+    found = re.fullmatch(r"([0-9]{1,19})(?:\.([0-9]{1,18}))?", text)
+    if not found:
+        raise RefusedCommandError(RefusalCode.BAD_VALUE, f"{what} {text!r} must be plain decimal digits, as 0.25")
+    decimals = found[2] or ""
+    shift: int = 10 ** len(decimals)
+    scaled, below_e8 = divmod(int(found[1] + decimals) * E8, shift)
+    steps, rest = divmod(scaled, int(step_e8))
+    if below_e8 or rest:
+        step = Decimal(step_e8) / E8
+        raise RefusedCommandError(RefusalCode.BAD_VALUE, f"{what} {text!r} is not a multiple of {step.normalize():f}")
+    if not 0 < steps <= INT64_MAX:
+        raise RefusedCommandError(RefusalCode.BAD_VALUE, f"{what} {text!r} is out of range")
+    return steps
+
+
+def submit_through(sequencer: Sequencer) -> Callable[[OperatorCommand], int]:
+    """`submit_command` over the journal's sequencer (attached to its pipeline): journal, apply, return the sequence."""
+
+    def submit(command: OperatorCommand) -> int:
+        fields = msgspec.structs.asdict(command)
+        try:
+            return int(sequencer.execute_command(fields.pop("kind"), **fields))
+        except JournalFull:
+            return 0
+
+    return submit

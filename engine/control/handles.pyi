@@ -1,0 +1,3 @@
+from engine.model.tables import Tables
+
+def next_handle(tables: Tables) -> int: ...

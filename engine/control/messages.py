@@ -1,0 +1,246 @@
+"""The messages of the control port: MessagePack, one typed struct each way, told apart by the field `type`.
+
+A request that this build does not know, or that carries a field it does not know, is refused: half-understood commands
+are not carried out. Names (venue, symbol, strategy) are resolved by the engine.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+PROTOCOL_VERSION = 1
+MESSAGE_BYTES_MAX = 16_384
+
+Reason = Annotated[str, Meta(max_length=200)]
+Name = Annotated[str, Meta(max_length=64)]
+
+
+class ScopeKind(IntEnum):
+    """What a command is about, the narrowest thing named; stands in `CommandPayload.scope_kind`."""
+
+    ALL = 0
+    VENUE = 1
+    ACCOUNT = 2
+    INSTRUMENT = 3
+    STRATEGY = 4
+    ORDER = 5
+
+
+class Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Names of what a command is about; empty = all. `order` is a client order id or a handle in decimal."""
+
+    venue: Name = ""
+    account: Annotated[int, Meta(ge=0, le=65_535)] = 0
+    symbol: Name = ""
+    strategy: Name = ""
+    order: Name = ""
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower):
+    """What the engine is asked. `version` must be the engine's."""
+
+    version: int = PROTOCOL_VERSION
+
+
+class Ping(Request, frozen=True, kw_only=True):
+    """Is anybody there."""
+
+
+class Status(Request, frozen=True, kw_only=True):
+    """The engine's state in a struct of fixed size."""
+
+
+class Book(Request, frozen=True, kw_only=True):
+    """The top of one instrument's book, from the engine's tables."""
+
+    symbol: Name
+    venue: Name = ""
+
+
+class Strategies(Request, frozen=True, kw_only=True):
+    """Every strategy's counts, from the engine's tables (at most 64)."""
+
+
+class Command(Request, frozen=True, kw_only=True):
+    """A request that is journaled with the caller's uid and this reason."""
+
+    reason: Reason = ""
+    scope: Scope = Scope()
+
+
+class Pause(Command, frozen=True, kw_only=True):
+    """A strategy (or all) sends no new intents, and its orders are cancelled, until resumed."""
+
+
+class Resume(Command, frozen=True, kw_only=True):
+    """Undo pause."""
+
+
+class Kill(Command, frozen=True, kw_only=True):
+    """HALTED at once and until `arm`; cancels everything in scope."""
+
+
+class Arm(Command, frozen=True, kw_only=True):
+    """Clear a sticky halt; trading begins after reconciliation. A strategy in scope is enabled again."""
+
+
+class Flatten(Command, frozen=True, kw_only=True):
+    """Close the positions in scope by orders through the gate."""
+
+
+class Cancel(Command, frozen=True, kw_only=True):
+    """Cancel the orders in scope."""
+
+
+class Stop(Command, frozen=True, kw_only=True):
+    """Orderly end: no new orders, cancel all, verify, close the journal, exit 0."""
+
+
+class Reconcile(Command, frozen=True, kw_only=True):
+    """Compare orders and balances with the venue now."""
+
+
+class Order(Command, frozen=True, kw_only=True):
+    """An operator's order; it passes the gate like any other. Decimal text; `price` is empty for a market order."""
+
+    side: Annotated[str, Meta(pattern="^(buy|sell)$")]
+    qty: Annotated[str, Meta(max_length=40)]
+    price: Annotated[str, Meta(max_length=40)] = ""
+    order_type: Annotated[str, Meta(pattern="^(limit|market)$")] = "limit"
+    time_in_force: Annotated[str, Meta(pattern="^(gtc|ioc|fok)$")] = "gtc"
+    post_only: bool = False
+    reduce_only: bool = False
+
+
+AnyRequest = (
+    Ping | Status | Book | Strategies | Pause | Resume | Kill | Arm | Flatten | Cancel | Stop | Reconcile | Order
+)
+
+
+class RefusalCode(IntEnum):
+    """Why the control port said no. The numbers are stable."""
+
+    MALFORMED = 1
+    VERSION = 2
+    FORBIDDEN = 3
+    UNKNOWN_NAME = 4
+    BAD_VALUE = 5
+    JOURNAL_FULL = 6
+    STATE = 7
+    INTERNAL = 8
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True, tag=str.lower):
+    """What the engine answers."""
+
+
+class Pong(Reply, frozen=True, kw_only=True):
+    """Somebody is there."""
+
+    engine: str
+    pid: int
+
+
+class Accepted(Reply, frozen=True, kw_only=True):
+    """The command stands in the journal under `sequence`; the states are those after it was applied."""
+
+    sequence: int
+    order_handle: int = 0
+    trading_state: int = 0
+    halt_reason: int = 0
+    kill: bool = False
+
+
+class Refused(Reply, frozen=True, kw_only=True):
+    """Nothing was done, and why."""
+
+    code: RefusalCode
+    text: str
+
+
+class EngineStatus(Reply, frozen=True, kw_only=True):
+    """The engine's state: numbers of `engine.model.codes`, times in nanoseconds, counts since the start."""
+
+    engine: str
+    engine_id: int
+    mode: str
+    version: str
+    pid: int
+    epoch: int
+    start_wall_ns: int
+    now_wall_ns: int
+    trading_state: int
+    halt_reason: int
+    reconciled: bool
+    gateway_ready: bool
+    user_stream_ready: bool
+    kill: bool
+    stopping: bool
+    journal_reserve: bool
+    clock_drift_ns: int
+    last_seq: int
+    synced_seq: int
+    open_orders: int
+    market_frames: int
+    book_gaps: int
+    intents: int
+    refused: int
+    orders_sent: int
+    fills: int
+    venue_rejects: int
+    alarms: int
+    instruments: int
+    strategies: int
+
+
+class BookStatus(Reply, frozen=True, kw_only=True):
+    """The top of a book as decimal text (empty = none), its state by `BookState`, stamps in nanoseconds."""
+
+    symbol: str
+    state: int
+    update_id: int
+    sequence: int
+    bid: str
+    bid_qty: str
+    ask: str
+    ask_qty: str
+    last_trade: str
+    last_trade_qty: str
+    age_ns: int
+    position: str
+    working_buy: str
+    working_sell: str
+    open_orders: int
+    unknown_orders: int
+
+
+class StrategyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One strategy, counts since the start."""
+
+    strategy: str
+    started: bool
+    enabled: bool
+    paused: bool
+    disabled_reason: int
+    open_orders: int
+    orders: int
+    fills: int
+    refusals: int
+
+
+class StrategyTable(Reply, frozen=True, kw_only=True):
+    """Every strategy, and the sequence that the table is as of."""
+
+    sequence: int
+    rows: tuple[StrategyRow, ...]
+
+
+AnyReply = Pong | Accepted | Refused | EngineStatus | BookStatus | StrategyTable
+
+encode = msgspec.msgpack.Encoder().encode
+decode_request = msgspec.msgpack.Decoder(AnyRequest).decode
+decode_reply = msgspec.msgpack.Decoder(AnyReply).decode

@@ -1,0 +1,282 @@
+"""What the ledger says now: orders, positions, balances, states, folded from its records.
+
+The fold is a reader's view, never an input of trading. It begins with the first record there is, or with the current
+run when the ledger is large; each listing says as of which sequence it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.control.catalog import InstrumentRow, Names
+from engine.journal import decode
+from engine.journal.cursor import Record
+from engine.journal.places import LANE_NAMES, Front, segments
+from engine.journal.reader import JournalReader, read_header
+from engine.model.codes import Lane, OrderState, RecordKind
+from engine.model.instruments import format_e8
+
+FOLD_WHOLE_BYTES = 256 << 20
+FRONT_HEADER_BYTES = 4096
+OPEN_STATES = frozenset(state.name for state in OrderState if OrderState.APPROVED <= state <= OrderState.UNKNOWN)
+EVENT_KINDS = frozenset(
+    {
+        RecordKind.START,
+        RecordKind.STOP,
+        RecordKind.RECOVERED,
+        RecordKind.CUT,
+        RecordKind.ALARM,
+        RecordKind.TRADING_STATE,
+        RecordKind.STRATEGY_STATE,
+        RecordKind.COMMAND,
+        RecordKind.SESSION_STATE,
+        RecordKind.RECONCILE_BEGIN,
+        RecordKind.RECONCILE_END,
+    }
+)
+ORDER_KEPT_MAX = 100_000
+
+
+@dataclass
+class Catalog:
+    """Numbers to names; what is not known is shown as its number."""
+
+    registry: Path | None = None
+    names: Names = field(default_factory=lambda: Names(engine="", mode="", venues={}, strategies={}, assets={}))
+    instruments: dict[int, InstrumentRow] = field(default_factory=dict)
+
+    def take(self, record: Record) -> None:
+        """Read one INSTRUMENT record; one that is not ours is passed over."""
+        text = bytes(record.payload).rstrip(b"\0")
+        try:
+            if record.instrument_id == 0:
+                self.names = msgspec.json.decode(text, type=Names)
+            else:
+                self.instruments[record.instrument_id] = msgspec.json.decode(text, type=InstrumentRow)
+        except msgspec.DecodeError:
+            return
+
+    def symbol(self, instrument_id: int) -> str:
+        """The symbol of an instrument; empty for 0."""
+        row = self.instruments.get(instrument_id)
+        return row.symbol if row else (f"#{instrument_id}" if instrument_id else "")
+
+    def strategy(self, strategy_id: int) -> str:
+        """The name of a strategy; empty for 0, which is an operator or the engine itself."""
+        return self.names.strategies.get(strategy_id, f"#{strategy_id}" if strategy_id else "")
+
+    def venue(self, venue_id: int) -> str:
+        """The name of a venue; empty for 0."""
+        return self.names.venues.get(venue_id, f"#{venue_id}" if venue_id else "")
+
+    def asset(self, asset_id: int) -> str:
+        """The name of an asset; one that came after the catalog was written is looked up in the engine's registry."""
+        if asset_id not in self.names.assets and self.registry is not None:
+            self.names.assets.update(registered_assets(self.registry))
+        return self.names.assets.get(asset_id, f"#{asset_id}")
+
+    def price(self, instrument_id: int, ticks: int) -> str:
+        """Ticks as decimal text; bare ticks where the instrument is not known."""
+        row = self.instruments.get(instrument_id)
+        return plain(ticks * row.tick_size_e8) if row else f"{ticks} ticks"
+
+    def qty(self, instrument_id: int, lots: int) -> str:
+        """Lots as decimal text; bare lots where the instrument is not known."""
+        row = self.instruments.get(instrument_id)
+        return plain(lots * row.lot_size_e8) if row else f"{lots} lots"
+
+    def quote_asset(self, instrument_id: int) -> str:
+        """The asset that an instrument's money is in."""
+        row = self.instruments.get(instrument_id)
+        return self.asset(row.quote_asset_id) if row else ""
+
+
+def registered_assets(path: Path) -> dict[int, str]:
+    """Number to name of the assets in an engine's registry, `names.json` of its data directory; empty without one."""
+    try:
+        registry = msgspec.json.decode(path.read_bytes(), type=_Registry)
+    except (OSError, msgspec.DecodeError):
+        return {}
+    return dict(enumerate(registry.assets, start=1))
+
+
+class _Registry(msgspec.Struct):
+    """What is wanted of the registry: position in the list, plus one, is the number."""
+
+    assets: list[str] = []
+
+
+def plain(value_e8: int) -> str:
+    """10^-8 as decimal text without trailing zeros."""
+    return format_e8(value_e8).rstrip("0").rstrip(".")
+
+
+@dataclass
+class LedgerState:
+    """The fold. `as_of` is the last sequence taken, `since` the first."""
+
+    catalog: Catalog = field(default_factory=Catalog)
+    orders: dict[int, dict[str, Any]] = field(default_factory=dict)
+    positions: dict[tuple[int, int, int], dict[str, Any]] = field(default_factory=dict)
+    balances: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
+    trading: dict[str, Any] = field(default_factory=dict)
+    strategies: dict[int, dict[str, Any]] = field(default_factory=dict)
+    epoch: int = 0
+    since: int = 0
+    as_of: int = 0
+
+    def take(self, record: Record) -> None:
+        """Fold one ledger record."""
+        self.as_of = record.seq
+        self.since = self.since or record.seq
+        action = _ACTIONS.get(record.kind)
+        if action is not None:
+            action(self, record)
+
+    def _start(self, record: Record) -> None:
+        self.epoch = record.epoch
+
+    def _order(self, record: Record) -> None:
+        body = decode.payload(record)
+        catalog, row_id = self.catalog, record.instrument_id
+        self.orders.pop(record.order_handle, None)
+        self.orders[record.order_handle] = {
+            "handle": record.order_handle,
+            "client_order_id": body["client_order_id"],
+            "venue_order_id": body["venue_order_id"],
+            "venue": catalog.venue(record.venue_id),
+            "symbol": catalog.symbol(row_id),
+            "strategy": catalog.strategy(record.strategy_id),
+            "side": body["side"],
+            "type": body["order_type"],
+            "time_in_force": body["time_in_force"],
+            "price": catalog.price(row_id, body["price_ticks"]),
+            "qty": catalog.qty(row_id, body["qty_lots"]),
+            "filled": catalog.qty(row_id, body["cum_qty_lots"]),
+            "leaves": catalog.qty(row_id, body["leaves_qty_lots"]),
+            "average_price": plain(body["average_price_e8"]),
+            "state": body["state"],
+            "reason": body["reason"],
+            "venue_code": body["venue_code"],
+            "epoch": record.epoch,
+            "seq": record.seq,
+            "wall_ns": record.wall_ns,
+        }
+        if len(self.orders) > ORDER_KEPT_MAX:
+            self._forget_closed()
+
+    def _forget_closed(self) -> None:
+        """Keep open orders and the younger half of the closed ones."""
+        closed = [handle for handle, order in self.orders.items() if order["state"] not in OPEN_STATES]
+        for handle in closed[: ORDER_KEPT_MAX // 2]:
+            del self.orders[handle]
+
+    def _position(self, record: Record) -> None:
+        body = decode.payload(record)
+        catalog, row_id = self.catalog, record.instrument_id
+        lots, cost_e8 = body["position_lots"], body["position_cost_e8"]
+        row = catalog.instruments.get(row_id)
+        average = plain(abs(cost_e8) * 10**8 // abs(lots * row.lot_size_e8)) if lots and row else ""
+        self.positions[(record.account_id, row_id, record.position_side)] = {
+            "venue": catalog.venue(record.venue_id),
+            "account": record.account_id,
+            "symbol": catalog.symbol(row_id),
+            "side": ("both", "long", "short")[record.position_side] if record.position_side < 3 else "",
+            "position": catalog.qty(row_id, lots),
+            "average_price": average,
+            "cost": plain(cost_e8),
+            "realised_pnl": plain(body["realised_pnl_e8"]),
+            "fees": plain(body["fees_quote_e8"]),
+            "money": catalog.quote_asset(row_id),
+            "bought": catalog.qty(row_id, body["buy_lots"]),
+            "sold": catalog.qty(row_id, body["sell_lots"]),
+            "fills": body["fills"],
+            "seq": record.seq,
+        }
+
+    def _balance(self, record: Record) -> None:
+        for row in decode.payload(record)["balances"]:
+            self.balances[(record.account_id, row["asset_id"])] = {
+                "venue": self.catalog.venue(record.venue_id),
+                "account": record.account_id,
+                "asset": self.catalog.asset(row["asset_id"]),
+                "free": plain(row["free_e8"]),
+                "locked": plain(row["locked_e8"]),
+                "total": plain(row["free_e8"] + row["locked_e8"]),
+                "seq": record.seq,
+            }
+
+    def _trading(self, record: Record) -> None:
+        self.trading = decode.payload(record) | {"seq": record.seq, "wall_ns": record.wall_ns}
+
+    def _strategy(self, record: Record) -> None:
+        self.strategies[record.strategy_id] = decode.payload(record) | {"seq": record.seq, "wall_ns": record.wall_ns}
+
+    def _reconciled(self, record: Record) -> None:
+        """The venue was asked: an order of a former run that this run does not know any more is not open."""
+        for handle, order in list(self.orders.items()):
+            if order["epoch"] < record.epoch and order["state"] in OPEN_STATES:
+                del self.orders[handle]
+
+    def _name(self, record: Record) -> None:
+        self.catalog.take(record)
+
+    def open_orders(self) -> list[dict[str, Any]]:
+        """Orders that may still trade, oldest change first."""
+        return [order for order in self.orders.values() if order["state"] in OPEN_STATES]
+
+
+_ACTIONS: dict[int, Callable[[LedgerState, Record], None]] = {
+    RecordKind.START: LedgerState._start,
+    RecordKind.INSTRUMENT: LedgerState._name,
+    RecordKind.ORDER_STATE: LedgerState._order,
+    RecordKind.POSITION: LedgerState._position,
+    RecordKind.BALANCE: LedgerState._balance,
+    RecordKind.TRADING_STATE: LedgerState._trading,
+    RecordKind.STRATEGY_STATE: LedgerState._strategy,
+    RecordKind.RECONCILE_END: LedgerState._reconciled,
+}
+
+
+class LedgerFold:
+    """Folds a ledger's segments and goes on folding as they grow: a few milliseconds behind the engine."""
+
+    def __init__(self, data_dir: Path, runtime_dir: Path | None = None) -> None:
+        self.runtime_dir = runtime_dir
+        self.state = LedgerState(Catalog(registry=data_dir / "names.json"))
+        self._follower = JournalReader(data_dir).follow(max(0, first_wanted(data_dir) - 1), Lane.LEDGER)
+
+    def refresh(self) -> LedgerState:
+        """Take what has come since the last call."""
+        while (record := self._follower.next_record()) is not None:
+            self.state.take(record)
+        return self.state
+
+    def lag_records(self) -> int:
+        """How many sequence numbers the engine's ledger is ahead of the fold; 0 where no front is there."""
+        return max(0, committed_seq(self.runtime_dir) - self.state.as_of) if self.runtime_dir else 0
+
+
+def first_wanted(data_dir: Path) -> int:
+    """The sequence at which to begin: 0, or the current run's first segment when the ledger is large."""
+    found = segments(data_dir, Lane.LEDGER)
+    if sum(path.stat().st_size for _, path in found) <= FOLD_WHOLE_BYTES:
+        return 0
+    headers = [header for _, path in found if (header := read_header(path)) is not None]
+    current = [header.first_seq for header in headers if header.epoch == headers[-1].epoch]
+    return min(current) if current else 0
+
+
+def committed_seq(runtime_dir: Path) -> int:
+    """The last sequence committed to the ledger's front; 0 where there is none."""
+    try:
+        with open(runtime_dir / f"{LANE_NAMES[Lane.LEDGER]}.front", "rb") as file:
+            front = Front.parse(file.read(FRONT_HEADER_BYTES))
+    except OSError:
+        return 0
+    return front.last_seq if front else 0

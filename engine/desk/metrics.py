@@ -1,0 +1,133 @@
+"""The counters file as Prometheus metrics: read at each scrape, at no cost to the engine.
+
+Counters are `tradewind_NAME_total`, gauges `tradewind_NAME`, latencies the histogram `tradewind_stage_latency_seconds`
+with bounds at powers of two (where the engine's own buckets end: nothing is interpolated) and, for those without a
+server that computes them, `tradewind_stage_latency_quantile_seconds`. Every sample carries the label `engine`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from engine.desk.counters_source import CountersSource
+from engine.desk.health import Health
+from engine.model.codes import Counter
+from engine.runtime.counters_reader import (
+    QUANTILES,
+    Histogram,
+    bucket_bounds_ns,
+)
+
+GAUGES = frozenset(
+    {
+        Counter.JOURNAL_SYNCED_SEQ,
+        Counter.JOURNAL_LAST_SEQ,
+        *(counter for counter in Counter if counter > Counter.STAND_BY_0),
+    }
+)
+HIDDEN = frozenset({Counter.STAND_BY_0, Counter.HEARTBEAT_MONO_NS})
+SCALED = {Counter.START_WALL_NS: ("start_time_seconds", 1e-9), Counter.CLOCK_DRIFT_NS: ("clock_drift_seconds", 1e-9)}
+BOUND_BITS = range(7, 38)
+MEANINGS = {
+    Counter.MARKET_FRAMES: "market data frames received",
+    Counter.MALFORMED_FRAMES: "frames that could not be decoded",
+    Counter.BOOK_GAPS: "gaps found in a book's updates",
+    Counter.APPROVED: "intents that the gate let pass",
+    Counter.REFUSED: "intents that the gate refused",
+    Counter.FILLS: "executions booked",
+    Counter.VENUE_REJECTS: "orders that the venue refused",
+    Counter.ALARMS: "alarms written to the journal",
+    Counter.TRADING_STATE: "0 halted, 1 reducing, 2 active",
+    Counter.HALT_REASON: "number of engine.model.codes.HaltReason",
+    Counter.JOURNAL_SYNCED_SEQ: "last sequence that is on disk for certain",
+    Counter.JOURNAL_LAST_SEQ: "last sequence given out",
+    Counter.PID: "process id of the engine",
+    Counter.START_WALL_NS: "when the engine started",
+    Counter.CLOCK_DRIFT_NS: "our clock against the venue's",
+}
+
+
+class EngineCollector(Collector):
+    """Reads the counters file at every scrape."""
+
+    def __init__(self, source: CountersSource, engine: str, health: Health) -> None:
+        self._source = source
+        self._engine = engine
+        self._health = health
+
+    def describe(self) -> list[Metric]:
+        """Nothing in advance: registering must not need a running engine."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric of the engine; only `tradewind_up` 0 while there is none."""
+        state = self._health.state()
+        yield gauge("up", "1 while the engine makes progress", self._engine, float(state["alive"]))
+        reader = self._source.reader()
+        if reader is None:
+            return
+        age_s = state["heartbeat_age_s"]
+        if age_s is not None:
+            yield gauge("heartbeat_age_seconds", "time since every actor was last polled", self._engine, age_s)
+        for counter in Counter:
+            if counter not in HIDDEN:
+                yield self._sample(counter, reader.value(counter))
+        yield from self._latencies(reader.histograms())
+
+    def _sample(self, counter: Counter, value: int) -> Metric:
+        name, scale = SCALED.get(counter, (counter.name.lower(), 1))
+        meaning = MEANINGS.get(counter, counter.name.lower().replace("_", " "))
+        if counter in GAUGES:
+            return gauge(name, meaning, self._engine, value * scale)
+        family = CounterMetricFamily(f"tradewind_{name}", meaning, labels=["engine"])
+        family.add_metric([self._engine], value)
+        return family
+
+    def _latencies(self, histograms: dict[str, Histogram]) -> Iterator[Metric]:
+        buckets = HistogramMetricFamily(
+            "tradewind_stage_latency_seconds",
+            "from the frame's callback to the stage's end",
+            labels=["engine", "stage"],
+        )
+        quantiles = GaugeMetricFamily(
+            "tradewind_stage_latency_quantile_seconds",
+            "quantiles since the engine's start, within 0.8 %",
+            labels=["engine", "stage", "quantile"],
+        )
+        for stage, histogram in histograms.items():
+            if histogram.count:
+                buckets.add_metric([self._engine, stage], bounded(histogram), sum_value=histogram.sum_ns / 1e9)
+                for fraction in QUANTILES.values():
+                    labels = [self._engine, stage, str(fraction)]
+                    quantiles.add_metric(labels, histogram.quantile_ns(fraction) / 1e9)
+        yield buckets
+        yield quantiles
+
+
+def gauge(name: str, meaning: str, engine: str, value: float) -> Metric:
+    """One gauge of one engine."""
+    family = GaugeMetricFamily(f"tradewind_{name}", meaning, labels=["engine"])
+    family.add_metric([engine], value)
+    return family
+
+
+def bounded(histogram: Histogram) -> list[tuple[str, float]]:
+    """Cumulative counts below powers of two nanoseconds, then all."""
+    steps, seen = [], 0
+    waiting = sorted(histogram.buckets.items())
+    position = 0
+    for bits in BOUND_BITS:
+        while position < len(waiting) and bucket_bounds_ns(waiting[position][0])[1] <= 1 << bits:
+            seen += waiting[position][1]
+            position += 1
+        steps.append((repr((1 << bits) / 1e9), float(seen)))
+    steps.append(("+Inf", float(histogram.count)))
+    return steps

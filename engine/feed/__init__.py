@@ -1,0 +1,1 @@
+"""Market-data connections: open, keep, rotate, resynchronise."""

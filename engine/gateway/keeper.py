@@ -1,0 +1,92 @@
+"""Keeps one venue's order connection: connects, replaces it before the venue ends it, tries again with back-off when it is lost.
+
+The session itself logs on, subscribes its user data and asks for what reconciliation needs; the keeper only carries it. The
+pipeline runs after every frame of this connection: own-order events go before market data.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol
+
+from engine.runtime.actor import Pipeline
+from engine.runtime.clock import Clock
+from engine.runtime.net import Connection, NetError, ReconnectPolicy
+from engine.runtime.session import Session
+
+NS_PER_S = 1_000_000_000
+POLL_S = 0.05
+
+
+class Net(Protocol):
+    """The part of the World's network that is used."""
+
+    async def connect_websocket(
+        self, session: Any, pipeline: Pipeline, clock: Clock, url: str, **options: Any
+    ) -> Connection: ...
+
+
+class OrderKeeper:
+    """One venue's order connection. `run` until cancelled; `last_error` says why the latest attempt failed."""
+
+    def __init__(
+        self,
+        *,
+        net: Net,
+        clock: Clock,
+        pipeline: Pipeline,
+        policy: ReconnectPolicy,
+        url: str,
+        session: Session,
+        connect_options: dict[str, Any] | None = None,
+        silent_after_s: float = 60.0,
+        proven_after_s: float = 10.0,
+    ) -> None:
+        self._net = net
+        self._clock = clock
+        self._pipeline = pipeline
+        self._policy = policy
+        self._url = url
+        self._session = session
+        self._options = {**(connect_options or {}), "run_each_frame": True}
+        self._silent_after_s = silent_after_s
+        self._proven_after_s = proven_after_s
+        self.last_error = ""
+
+    async def run(self) -> None:
+        """Keep the connection until cancelled; then close it in order."""
+        while True:
+            try:
+                await self._keep_one()
+            except NetError as error:
+                self.last_error = str(error)
+            self._pipeline.run_to_completion()
+            await asyncio.sleep(self._policy.next_delay_s())
+
+    async def _keep_one(self) -> None:
+        """One connection, from the handshake to its end, its silence, or its replacement."""
+        connection = await self._net.connect_websocket(
+            self._session, self._pipeline, self._clock, self._url, **self._options
+        )
+        self._pipeline.run_to_completion()
+        began_ns = self._clock.monotonic_ns()
+        rotate_ns = began_ns + int(self._policy.rotate_after_s() * NS_PER_S)
+        try:
+            while not connection.closed.done():
+                await asyncio.wait([connection.closed], timeout=POLL_S)
+                self._look_after(connection, began_ns, rotate_ns)
+            self.last_error = connection.closed.result()
+        finally:
+            if not connection.closed.done():
+                connection.link.close()
+
+    def _look_after(self, connection: Connection, began_ns: int, rotate_ns: int) -> None:
+        now_ns = self._clock.monotonic_ns()
+        silent_ns = now_ns - connection.receiver.last_frame_mono_ns
+        if silent_ns > self._silent_after_s * NS_PER_S:
+            connection.lose(f"silent for {silent_ns // NS_PER_S} s")
+        elif now_ns > rotate_ns:
+            # the account is reconciled after a reconnect, so a planned one between frames loses nothing
+            connection.lose("replaced before the venue ends it")
+        elif now_ns - began_ns > self._proven_after_s * NS_PER_S:
+            self._policy.reset()

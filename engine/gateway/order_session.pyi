@@ -1,0 +1,39 @@
+from engine.gateway.budget import RateBudget
+from engine.journal.journal import Journal
+from engine.model.approval import ApprovalRegister
+from engine.model.tables import Tables
+from engine.runtime.actor import Actor
+from engine.runtime.clock import Clock
+from engine.runtime.counters import Counters
+from engine.runtime.ring import Ring
+from engine.runtime.session import Session
+
+class OrderSession(Session):
+    @property
+    def is_ready(self) -> bool: ...
+    @property
+    def refused_approvals(self) -> int: ...
+    @property
+    def dropped_inputs(self) -> int: ...
+    @property
+    def in_flight(self) -> int: ...
+    def __init__(
+        self,
+        name: str,
+        session_id: int,
+        journal: Journal,
+        tables: Tables,
+        counters: Counters,
+        register: ApprovalRegister,
+        clock: Clock,
+        budget: RateBudget,
+        *,
+        outbound: Ring,
+        inbound: Ring,
+        venue_id: int = ...,
+        account_id: int = ...,
+    ) -> None: ...
+    def on_send_error(self, error: BaseException) -> None: ...
+
+class GatewayActor(Actor):
+    def __init__(self, name: str, session: OrderSession) -> None: ...

@@ -1,0 +1,1 @@
+"""The one output of the hot process: sequencer, front, segments, recovery, readers."""

@@ -1,0 +1,123 @@
+"""Shapes of the journal's files and records for cold code; the C side is ext/engine/model/records.pxd and
+journal/front.h.
+
+A test compares every size with the compiled one. `SCHEMA_HASH` stands in each segment and front: a build that reads
+another hash knows that the payloads are not the ones it would decode.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+
+from engine.model.codes import RecordKind
+
+FRONT_MAGIC = b"TWFRONT1"
+SEGMENT_MAGIC = b"TWSEGMT1"
+MARK_MAGIC = b"MARK"
+FORMAT_VERSION = 1
+RECORD_VERSION = 1
+FRONT_HEADER_BYTES = 4096
+SEGMENT_HEADER_BYTES = 128
+RECORD_HEADER_BYTES = 80
+MARK_BYTES = 64
+MARK_SLOT_BYTES = 512
+MARK_FILE_BYTES = 4 * MARK_SLOT_BYTES
+
+HEADER = struct.Struct("<IIQQqqHHHHIBBHQIIII")
+HEADER_FIELDS = (
+    *("length", "crc32c", "seq", "cause_seq", "wall_ns", "mono_ns", "kind", "venue_id", "account_id", "strategy_id"),
+    *("instrument_id", "position_side", "lane", "engine_id", "order_handle", "epoch"),
+    *("frame_length", "frame_crc32c", "session_id"),
+)
+SEGMENT_HEADER = struct.Struct("<8sIIIIIIQQqQ16sQ36sI")
+MARK = struct.Struct("<4sIIIQQQQQQ")
+FRONT_IDENTITY = struct.Struct("<8sIIQIIQ16s16sI")
+FRONT_HOT = struct.Struct("<QQQQ")
+FRONT_WRITER = struct.Struct("<QQQQQQiiQ")
+FRONT_HOT_OFFSET = 128
+FRONT_WRITER_OFFSET = 192
+
+_STATE = "state:H previous_state:H reason:H pad:2x detail:q"
+_DEPTH = "first_update_id:Q last_update_id:Q previous_update_id:Q event_ns:q bid_count:I ask_count:I"
+_TICKER = "update_id:Q event_ns:q bid_price_ticks:q bid_qty_lots:q ask_price_ticks:q ask_qty_lots:q"
+_TRADE = "trade_id:Q event_ns:q trade_ns:q price_ticks:q qty_lots:q aggressor_side:B pad:7x"
+_EXECUTION = (
+    "client_order_id:24s orig_client_order_id:24s venue_order_id:q trade_id:q execution_id:q price_ticks:q qty_lots:q "
+    "last_price_ticks:q last_qty_lots:q cum_qty_lots:q cum_quote_e8:q commission_e8:q event_ns:q transact_ns:q "
+    "reject_code:i "
+    "commission_asset_id:H exec_type:B order_state:B side:B order_type:B time_in_force:B is_maker:B pad:4x"
+)
+_REPLY = (
+    "request_id:Q venue_order_id:q transact_ns:q status:i error_code:i weight_used:i orders_used_10s:i "
+    "client_order_id:24s "
+    "action:B order_state:B pad:6x retry_after_ms:q"
+)
+_BALANCES = "event_ns:q update_ns:q count:I is_complete:I"
+_COMMAND = (
+    "command_id:Q uid:I command_kind:H scope_kind:B side:B price_ticks:q qty_lots:q order_type:B time_in_force:B "
+    "flags:H pad:4x"
+)
+_ORDER_STATE = (
+    "client_order_id:24s venue_order_id:q price_ticks:q qty_lots:q cum_qty_lots:q leaves_qty_lots:q average_price_e8:q "
+    "reason:H pad0:2x venue_code:i state:B previous_state:B side:B order_type:B time_in_force:B pad:3x"
+)
+_FILL = (
+    "client_order_id:24s trade_id:q price_ticks:q qty_lots:q commission_e8:q position_lots:q position_cost_e8:q "
+    "realised_pnl_e8:q commission_asset_id:H side:B is_maker:B is_external:B pad:3x"
+)
+_POSITION = "position_lots:q position_cost_e8:q realised_pnl_e8:q fees_quote_e8:q buy_lots:Q sell_lots:Q fills:Q"
+_INTENT = (
+    "action:B side:B order_type:B time_in_force:B flags:H pad:2x price_ticks:q qty_lots:q trigger_ticks:q expire_ns:q "
+    "target_handle:Q"
+)
+LEVEL = struct.Struct("<qq")
+BALANCE_ROW = struct.Struct("<H6xqq")
+
+# The fixed part of each payload; kinds that are not named here are raw bytes or UTF-8 text throughout.
+PAYLOADS: dict[RecordKind, str] = {
+    RecordKind.DEPTH_DIFF: _DEPTH,
+    RecordKind.DEPTH_SNAPSHOT: _DEPTH,
+    RecordKind.BOOK_TICKER: _TICKER,
+    RecordKind.TRADE: _TRADE,
+    RecordKind.AGG_TRADE: _TRADE,
+    RecordKind.FEED_STATE: "session_state:B reason:B pad:6x detail:q",
+    RecordKind.EXECUTION_REPORT: _EXECUTION,
+    RecordKind.ORDER_STATUS: _EXECUTION,
+    RecordKind.OWN_TRADE: _EXECUTION,
+    RecordKind.ORDER_REPLY: _REPLY,
+    RecordKind.ACCOUNT_POSITION: _BALANCES,
+    RecordKind.BALANCE_UPDATE: _BALANCES,
+    RecordKind.BALANCE: _BALANCES,
+    RecordKind.TIMER: "timer_id:Q deadline_mono_ns:q timer_kind:H pad:6x data:q",
+    RecordKind.COMMAND: _COMMAND,
+    RecordKind.INTENT: _INTENT,
+    RecordKind.VERDICT: "reason:H approved:B pad:5x nonce:Q value:q limit_value:q",
+    RecordKind.ORDER_BYTES: "request_id:Q action:B pad:3x byte_count:I",
+    RecordKind.ORDER_STATE: _ORDER_STATE,
+    RecordKind.FILL: _FILL,
+    RecordKind.POSITION: _POSITION,
+    RecordKind.TRADING_STATE: _STATE,
+    RecordKind.STRATEGY_STATE: _STATE,
+    RecordKind.BOOK_STATE: _STATE,
+    RecordKind.SESSION_STATE: _STATE,
+    RecordKind.RECONCILE_BEGIN: _STATE,
+    RecordKind.RECONCILE_END: _STATE,
+    RecordKind.ALARM: _STATE,
+}
+
+
+def payload_format(kind: RecordKind) -> tuple[struct.Struct, list[str]]:
+    """The struct of a kind's fixed part and the names of its fields, in order."""
+    fields = [part.split(":") for part in PAYLOADS[kind].split()]
+    codes = "".join(code for _, code in fields)
+    return struct.Struct("<" + codes), [name for name, code in fields if not code.endswith("x")]
+
+
+def _schema_hash() -> int:
+    lines = [HEADER.format, *(f"{kind.name}={kind.value}" for kind in RecordKind)]
+    lines += [f"{kind.name}:{text}" for kind, text in sorted(PAYLOADS.items())]
+    return int.from_bytes(hashlib.sha256("\n".join(lines).encode()).digest()[:8], "little")
+
+
+SCHEMA_HASH = _schema_hash()

@@ -1,0 +1,354 @@
+"""Every enumeration that stands in a journal record, a ring descriptor or a status reply.
+
+The numbers are wire format: they are written to disk and never reused. ``ext/engine/model/codes.pxd`` holds the same
+numbers for compiled code; a style test compares the two.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Side(IntEnum):
+    """FIX tag 54, renumbered so that it indexes arrays."""
+
+    BUY = 0
+    SELL = 1
+
+
+class PositionSide(IntEnum):
+    """Netting accounts use BOTH; hedge-mode accounts keep LONG and SHORT apart."""
+
+    BOTH = 0
+    LONG = 1
+    SHORT = 2
+
+
+class OrderType(IntEnum):
+    """FIX tag 40 by name."""
+
+    LIMIT = 0
+    MARKET = 1
+    STOP = 2
+    STOP_LIMIT = 3
+    MARKET_IF_TOUCHED = 4
+    LIMIT_IF_TOUCHED = 5
+    TRAILING_STOP = 6
+
+
+class TimeInForce(IntEnum):
+    """FIX tag 59 by name."""
+
+    GTC = 0
+    IOC = 1
+    FOK = 2
+    GTD = 3
+    DAY = 4
+
+
+class OrderFlag(IntEnum):
+    """Bits of an order's ``flags``."""
+
+    POST_ONLY = 1
+    REDUCE_ONLY = 2
+    CLOSE_POSITION = 4
+
+
+class OrderState(IntEnum):
+    """The order's state as the engine knows it.
+
+    UNKNOWN: sent, and the venue's answer is missing or ambiguous; its full size consumes limits until it is resolved.
+    """
+
+    NONE = 0
+    APPROVED = 1
+    PENDING_NEW = 2
+    NEW = 3
+    PARTIALLY_FILLED = 4
+    PENDING_CANCEL = 5
+    PENDING_REPLACE = 6
+    UNKNOWN = 7
+    FILLED = 8
+    CANCELED = 9
+    REJECTED = 10
+    EXPIRED = 11
+    ABSENT = 12
+    REFUSED = 13
+
+
+class ExecType(IntEnum):
+    """FIX tag 150 by name, with the venue's own additions."""
+
+    NEW = 0
+    TRADE = 1
+    CANCELED = 2
+    REPLACED = 3
+    REJECTED = 4
+    EXPIRED = 5
+    TRADE_PREVENTION = 6
+    UNKNOWN = 7
+
+
+class IntentAction(IntEnum):
+    """What a strategy, an operator or the engine itself asks for."""
+
+    SUBMIT = 0
+    CANCEL = 1
+    REPLACE = 2
+
+
+class BookState(IntEnum):
+    """May the book be traded on. Everything but VALID refuses orders."""
+
+    EMPTY = 0
+    SYNCING = 1
+    VALID = 2
+    STALE = 3
+    CROSSED = 4
+    INVALID = 5
+
+
+class TradingState(IntEnum):
+    """What may leave the gate."""
+
+    HALTED = 0
+    REDUCING = 1
+    ACTIVE = 2
+
+
+class HaltReason(IntEnum):
+    """Why the engine is HALTED; only STARTING, VENUE and STOPPING clear by themselves, the rest by ``arm``."""
+
+    NONE = 0
+    STARTING = 1
+    KILL = 2
+    CRASH_LOOP = 3
+    MISMATCH = 4
+    VENUE = 5
+    STOPPING = 6
+    JOURNAL = 7
+    CLOCK = 8
+
+
+class Reason(IntEnum):
+    """Why an intent was refused or an order ended. The documentation's table is generated from this enum."""
+
+    NONE = 0
+    HALTED = 1
+    REDUCING_ONLY = 2
+    UNKNOWN_INSTRUMENT = 3
+    INSTRUMENT_NOT_TRADING = 4
+    BOOK_INVALID = 5
+    STALE = 6
+    PRICE_NOT_POSITIVE = 7
+    QTY_NOT_POSITIVE = 8
+    QTY_BELOW_MIN = 9
+    QTY_ABOVE_MAX = 10
+    NOTIONAL_BELOW_MIN = 11
+    NOTIONAL_ABOVE_MAX = 12
+    PRICE_COLLAR = 13
+    POSITION_LIMIT = 14
+    OPEN_ORDERS_LIMIT = 15
+    MESSAGE_RATE = 16
+    INSUFFICIENT_BALANCE = 17
+    UNSUPPORTED = 18
+    UNKNOWN_ORDER = 19
+    ORDER_NOT_OPEN = 20
+    STRATEGY_DISABLED = 21
+    STRATEGY_PAUSED = 22
+    ORDER_POOL_FULL = 23
+    RING_FULL = 24
+    JOURNAL_FULL = 25
+    SESSION_DOWN = 26
+    RATE_BUDGET = 27
+    APPROVAL_INVALID = 28
+    VENUE_REJECT = 29
+    WOULD_CROSS = 30
+    DUPLICATE = 31
+    VENUE_TIMEOUT = 32
+    NOT_FOUND = 33
+    INTERNAL = 34
+    NOT_ARMED = 35
+
+
+class RecordKind(IntEnum):
+    """What a journal record or a descriptor is about: inputs of the tape, inputs of the ledger, outputs, bookkeeping."""
+
+    PAD = 0
+    DEPTH_DIFF = 1
+    DEPTH_SNAPSHOT = 2
+    BOOK_TICKER = 3
+    TRADE = 4
+    AGG_TRADE = 5
+    MARKET_FRAME_OTHER = 6
+    MARKET_FRAME_MALFORMED = 7
+    FEED_STATE = 8
+    EXECUTION_REPORT = 32
+    ORDER_REPLY = 33
+    ACCOUNT_POSITION = 34
+    BALANCE_UPDATE = 35
+    ORDER_STATUS = 36
+    OWN_FRAME_OTHER = 37
+    OWN_FRAME_MALFORMED = 38
+    SESSION_STATE = 39
+    TIMER = 40
+    COMMAND = 41
+    INSTRUMENT = 42
+    TIME_SYNC = 43
+    RECONCILE_BEGIN = 44
+    RECONCILE_END = 45
+    OWN_TRADE = 46
+    INTENT = 64
+    VERDICT = 65
+    ORDER_BYTES = 66
+    ORDER_STATE = 67
+    FILL = 68
+    POSITION = 69
+    BALANCE = 70
+    TRADING_STATE = 71
+    STRATEGY_STATE = 72
+    ALARM = 73
+    BOOK_STATE = 74
+    START = 96
+    STOP = 97
+    RECOVERED = 98
+    CUT = 99
+
+
+class Lane(IntEnum):
+    """The journal's two lanes: one sequence over both."""
+
+    LEDGER = 0
+    TAPE = 1
+
+
+class SessionState(IntEnum):
+    """Life of a venue session."""
+
+    DOWN = 0
+    CONNECTING = 1
+    CONNECTED = 2
+    READY = 3
+
+
+class CommandKind(IntEnum):
+    """What an operator can ask of the hot process."""
+
+    PAUSE = 1
+    RESUME = 2
+    KILL = 3
+    ARM = 4
+    FLATTEN = 5
+    CANCEL = 6
+    STOP = 7
+    ORDER = 8
+    RECONCILE = 9
+
+
+class TimerKind(IntEnum):
+    """Who a TIMER record is for."""
+
+    TICK = 0
+    STRATEGY = 1
+    BAR = 2
+    RECONCILE = 3
+    SESSION = 4
+
+
+class AlarmCode(IntEnum):
+    """What desk must tell a person."""
+
+    NONE = 0
+    BOOK_GAP = 1
+    BOOK_CROSSED = 2
+    FEED_STALE = 3
+    OVERFILL = 4
+    UNKNOWN_FILL = 5
+    RECONCILE_MISMATCH = 6
+    STRATEGY_RAISED = 7
+    STRATEGY_HUNG = 8
+    KILLED = 9
+    JOURNAL_NEARLY_FULL = 10
+    SESSION_LOST = 11
+    RATE_LIMITED = 12
+    CLOCK_DRIFT = 13
+    ORDER_UNKNOWN = 14
+    MALFORMED_FRAME = 15
+
+
+class Counter(IntEnum):
+    """Slots of the mapped counters file."""
+
+    MARKET_FRAMES = 0
+    MARKET_BYTES = 1
+    OWN_FRAMES = 2
+    MALFORMED_FRAMES = 3
+    BOOK_UPDATES = 4
+    BOOK_GAPS = 5
+    BOOK_RESYNCS = 6
+    BOOK_CROSSED = 7
+    BOOK_STALE = 8
+    TICKERS_SEEN = 9
+    TICKERS_CHECKED = 10
+    TICKERS_EQUAL = 11
+    STRATEGY_CALLS = 12
+    STRATEGY_CONFLATED = 13
+    STRATEGY_ERRORS = 14
+    STRATEGY_HANGS = 15
+    INTENTS = 16
+    APPROVED = 17
+    REFUSED = 18
+    ORDERS_SENT = 19
+    CANCELS_SENT = 20
+    REPLACES_SENT = 21
+    ORDERS_ACKED = 22
+    VENUE_REJECTS = 23
+    FILLS = 24
+    UNKNOWN_ORDERS = 25
+    DUPLICATE_REPORTS = 26
+    ILLEGAL_TRANSITIONS = 27
+    EXTERNAL_FILLS = 28
+    RECONCILES = 29
+    RECONCILE_MISMATCHES = 30
+    COMMANDS = 31
+    TIMERS = 32
+    RECONNECTS = 33
+    RATE_LIMITED = 34
+    JOURNAL_RECORDS = 35
+    JOURNAL_BYTES = 36
+    JOURNAL_SYNCED_SEQ = 37
+    JOURNAL_LAST_SEQ = 38
+    JOURNAL_REFUSED = 39
+    GC_COLLECTIONS = 40
+    GC_NS = 41
+    LOOP_TURNS = 42
+    ALARMS = 43
+    STAND_BY_0 = 44
+    HEARTBEAT_MONO_NS = 45
+    TRADING_STATE = 46
+    HALT_REASON = 47
+    EPOCH = 48
+    PID = 49
+    START_WALL_NS = 50
+    OPEN_ORDERS = 51
+    CLOCK_DRIFT_NS = 52
+    FEED_SESSIONS_READY = 53
+    GATEWAY_READY = 54
+    RECONCILED = 55
+    RATE_WEIGHT_USED = 56
+    RATE_ORDERS_USED = 57
+
+
+class Stage(IntEnum):
+    """Latency histograms: from the frame's callback to the end of the stage, nanoseconds."""
+
+    DECODED = 0
+    BOOK_APPLIED = 1
+    STRATEGY_DONE = 2
+    GATE_DONE = 3
+    BYTES_READY = 4
+    SENT = 5
+    ORDER_ROUND_TRIP = 6
+    CANCEL_ROUND_TRIP = 7
+    CONTROL_REPLY = 8
+    OWN_FRAME_APPLIED = 9

@@ -1,0 +1,29 @@
+from engine.journal.journal import Journal
+from engine.model.approval import ApprovalRegister
+from engine.model.bookreader import BookReader
+from engine.model.tables import Tables
+from engine.runtime.actor import Actor
+from engine.runtime.clock import Clock
+from engine.runtime.counters import Counters
+from engine.runtime.ring import Ring
+
+class RiskGate(Actor):
+    @property
+    def approved_count(self) -> int: ...
+    @property
+    def refused_count(self) -> int: ...
+    def __init__(
+        self,
+        name: str,
+        journal: Journal,
+        tables: Tables,
+        counters: Counters,
+        register: ApprovalRegister,
+        books: BookReader,
+        clock: Clock,
+        *,
+        intents: Ring,
+        manual_intents: Ring,
+        approvals: Ring,
+        refusals: Ring,
+    ) -> None: ...

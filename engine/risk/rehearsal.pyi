@@ -1,0 +1,51 @@
+from collections.abc import Sequence
+
+from engine.journal.journal import Journal
+from engine.model.bookreader import BookReader
+from engine.model.tables import Tables
+from engine.runtime.ring import Ring
+
+class FixedBook(BookReader):
+    def set_side(self, side: int, levels: Sequence[tuple[int, int]]) -> None: ...
+
+def set_market(
+    tables: Tables,
+    instrument_id: int,
+    *,
+    book_state: int,
+    bid_ticks: int,
+    ask_ticks: int,
+    bid_lots: int = ...,
+    ask_lots: int = ...,
+    last_ticks: int = ...,
+    last_mono_ns: int = ...,
+) -> None: ...
+def set_exposure(
+    tables: Tables,
+    instrument_id: int,
+    *,
+    position_lots: int = ...,
+    working_buy_lots: int = ...,
+    working_sell_lots: int = ...,
+    open_orders: int = ...,
+) -> None: ...
+def set_strategy(tables: Tables, strategy_id: int, *, enabled: bool = ..., paused: bool = ...) -> None: ...
+def set_trading(tables: Tables, instrument_id: int, is_trading: bool) -> None: ...
+def offer_intent(
+    journal: Journal,
+    ring: Ring,
+    *,
+    order_handle: int,
+    instrument_id: int,
+    action: int = ...,
+    side: int = ...,
+    price_ticks: int = ...,
+    qty_lots: int = ...,
+    order_type: int = ...,
+    time_in_force: int = ...,
+    flags: int = ...,
+    target_handle: int = ...,
+    strategy_id: int = ...,
+    account_id: int = ...,
+    venue_id: int = ...,
+) -> int: ...

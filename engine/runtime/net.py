@@ -1,0 +1,437 @@
+"""The live network of the World: WebSockets over picows, and one small keep-alive HTTP/1.1 client.
+
+Errors are NetError with a sentence that names the address, the cause and the mend; what a server answers is a value.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from picows import WSError, WSHandshakeError, ws_connect
+
+from engine.runtime.actor import Pipeline
+from engine.runtime.clock import Clock
+from engine.runtime.session import Session
+from engine.runtime.wslink import WsReceiver
+
+CONNECT_TIMEOUT_S = 5.0
+REQUEST_TIMEOUT_S = 10.0
+BODY_BYTES_MAX = 64 * 1024 * 1024
+HEAD_BYTES_MAX = 64 * 1024
+FRAME_BYTES_MAX = 16 * 1024 * 1024
+
+# picows logs what we already handle; the hot process writes nothing to stderr but its own start, stop and fatal lines
+_picows_log = logging.getLogger("picows.client")
+_picows_log.addHandler(logging.NullHandler())
+_picows_log.propagate = False
+
+
+class NetError(Exception):
+    """A connection that could not be made or broke: the message says where, why and what to do."""
+
+
+def tls_context(ca_file: str | Path | None = None) -> ssl.SSLContext:
+    """A client context that verifies names and certificates against the system's authorities, or `ca_file` (PEM) alone."""
+    if ca_file is None:
+        return ssl.create_default_context()
+    if not Path(ca_file).is_file():
+        raise NetError(
+            f"the certificate authority file {ca_file} does not exist: set tls_ca to a PEM file, or leave it out"
+        )
+    try:
+        return ssl.create_default_context(cafile=str(ca_file))
+    except ssl.SSLError as error:
+        raise NetError(f"the certificate authority file {ca_file} is no PEM certificate: {error.reason}") from error
+
+
+def explain(address: str, error: BaseException) -> NetError:
+    """The error of a failed connection as one sentence."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return NetError(
+            f"{address}: the server's certificate is not trusted ({error.verify_message}): "
+            "set tls_ca to the authority that signed it, or check the host name"
+        )
+    if isinstance(error, ssl.SSLError):
+        return NetError(f"{address}: TLS failed ({error.reason or error}): is this a TLS port?")
+    if isinstance(error, WSHandshakeError):
+        status = f"HTTP {error.response.status}" if error.response is not None else str(error)
+        return NetError(f"{address}: the server refused the WebSocket ({status}): check the path of the address")
+    if isinstance(error, TimeoutError):
+        return NetError(f"{address}: no answer in time")
+    if isinstance(error, ConnectionRefusedError):
+        return NetError(f"{address}: nothing listens there")
+    if isinstance(error, OSError):
+        return NetError(f"{address}: {error.strerror or error}")
+    return NetError(f"{address}: {type(error).__name__}: {error}")
+
+
+@dataclass
+class ReconnectPolicy:
+    """Exponential back-off with full jitter, and when a healthy connection is replaced before the exchange ends it.
+
+    The delay before attempt n is uniform in 0 .. min(cap, base * 2^n); `reset` after a connection has proved itself.
+    `rotate_after_s`: exchanges end a connection after 24 h, so a new one is made before, at a time that differs per connection.
+    """
+
+    rng: random.Random = field(repr=False)
+    base_s: float = 0.25
+    cap_s: float = 30.0
+    lifetime_s: float = 24 * 3600.0
+    rotation_margin_s: float = 3600.0
+    attempts: int = 0
+
+    def next_delay_s(self) -> float:
+        ceiling = min(self.cap_s, self.base_s * 2.0 ** min(self.attempts, 32))
+        self.attempts += 1
+        return self.rng.uniform(0.0, ceiling)
+
+    def reset(self) -> None:
+        self.attempts = 0
+
+    def rotate_after_s(self) -> float:
+        """Between one and two margins before the end of the connection's life."""
+        return max(1.0, self.lifetime_s - self.rotation_margin_s * self.rng.uniform(1.0, 2.0))
+
+
+class Connection:
+    """A WebSocket that stands: its receiver, and `closed`, which gets the reason when it ends."""
+
+    def __init__(self, receiver: WsReceiver, closed: asyncio.Future[str]) -> None:
+        self.receiver = receiver
+        self.link = receiver.link
+        self.closed = closed
+
+    def lose(self, reason: str) -> None:
+        """End it at once; `closed` gets `reason`."""
+        self.receiver.lose(reason)
+
+    async def close(self) -> str:
+        """Close in order and wait for the end."""
+        self.link.close()
+        return await self.closed
+
+
+async def connect_websocket(
+    session: Session,
+    pipeline: Pipeline,
+    clock: Clock,
+    url: str,
+    *,
+    tls: ssl.SSLContext | None = None,
+    run_each_frame: bool = False,
+    on_fatal: Callable[[BaseException], Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout_s: float = CONNECT_TIMEOUT_S,
+) -> Connection:
+    """Connect `session` to `url`; `session.on_open` has run when this returns. Raises NetError."""
+    closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def on_closed(reason: str) -> None:
+        if not closed.done():
+            closed.set_result(reason)
+
+    receiver = WsReceiver(
+        session, pipeline, clock, run_each_frame=run_each_frame, on_fatal=on_fatal, on_closed=on_closed
+    )
+    try:
+        async with asyncio.timeout(timeout_s):
+            await ws_connect(
+                lambda: receiver,
+                url,
+                ssl_context=tls,
+                websocket_handshake_timeout=timeout_s,
+                enable_auto_pong=False,
+                max_frame_size=FRAME_BYTES_MAX,
+                max_redirects=0,
+                extra_headers=dict(headers) if headers else None,
+                use_aiofastnet=False,
+            )
+    except (OSError, WSError, ValueError) as error:
+        raise explain(url, error) from error
+    return Connection(receiver, closed)
+
+
+@dataclass(frozen=True)
+class HttpResponse:
+    """Status, headers (names in lower case) and body of a reply."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """What the server asks us to wait (429, 418, 503), or None. Only the number form: exchanges send no dates."""
+        text = self.headers.get("retry-after", "")
+        return float(text) if text.isascii() and text.isdigit() else None
+
+
+class _HttpConnection(asyncio.Protocol):
+    """One kept-alive connection: one request at a time."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.reply: asyncio.Future[HttpResponse] | None = None
+        self.buffer = bytearray()
+        self.is_reusable = True
+        self.used = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are no subclass of asyncio.Transport
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        if self.reply is None or self.reply.done():
+            # bytes that answer nothing: the connection can no longer be trusted
+            self.close()
+            return
+        try:
+            self._deliver(at_end=False)
+        except NetError as error:
+            self._fail(error)
+
+    def eof_received(self) -> bool:
+        try:
+            self._deliver(at_end=True)
+        except NetError as error:
+            self._fail(error)
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the loop's signature
+        self.is_reusable = False
+        if self.reply is not None and not self.reply.done():
+            self.reply.set_exception(NetError("the server closed the connection before its reply was whole"))
+
+    def _deliver(self, *, at_end: bool) -> None:
+        if self.reply is None or self.reply.done():
+            return
+        found = parse_response(self.buffer, at_end=at_end)
+        if found is None:
+            return
+        response, used = found
+        del self.buffer[:used]
+        if self.buffer or response.headers.get("connection", "").lower() == "close":
+            self.is_reusable = False
+        self.reply.set_result(response)
+
+    def _fail(self, error: NetError) -> None:
+        if self.reply is not None and not self.reply.done():
+            self.reply.set_exception(error)
+        self.close()
+
+    async def exchange(self, request: bytes) -> HttpResponse:
+        if self.transport is None:
+            raise NetError("not connected")
+        self.reply = asyncio.get_running_loop().create_future()
+        self.used += 1
+        self.transport.write(request)
+        return await self.reply
+
+    def close(self) -> None:
+        self.is_reusable = False
+        if self.transport is not None:
+            self.transport.close()
+
+
+def parse_response(buffer: bytes | bytearray, *, at_end: bool) -> tuple[HttpResponse, int] | None:
+    """The first reply in `buffer` and how many bytes it took; None while it is not whole (RFC 9112). NetError for nonsense.
+
+    `at_end`: the server has closed, which ends a body that has no length.
+    """
+    head_end = buffer.find(b"\r\n\r\n")
+    if head_end < 0:
+        if len(buffer) > HEAD_BYTES_MAX:
+            raise NetError(f"the reply's head is above {HEAD_BYTES_MAX} bytes")
+        return None
+    status, headers = _parse_head(bytes(buffer[:head_end]))
+    start = head_end + 4
+    if status in (204, 304):
+        return HttpResponse(status, headers, b""), start
+    if "chunked" in headers.get("transfer-encoding", "").lower():
+        chunked = _parse_chunks(buffer, start)
+        return None if chunked is None else (HttpResponse(status, headers, chunked[0]), chunked[1])
+    length_text = headers.get("content-length")
+    if length_text is None:
+        return (HttpResponse(status, headers, bytes(buffer[start:])), len(buffer)) if at_end else None
+    if not (length_text.isascii() and length_text.isdigit()) or int(length_text) > BODY_BYTES_MAX:
+        raise NetError(f"the reply's Content-Length {length_text[:32]!r} is not one of ours")
+    end = start + int(length_text)
+    return (HttpResponse(status, headers, bytes(buffer[start:end])), end) if len(buffer) >= end else None
+
+
+def _parse_head(head: bytes) -> tuple[int, dict[str, str]]:
+    lines = head.decode("latin-1").split("\r\n")
+    version, _, rest = lines[0].partition(" ")
+    if not version.startswith("HTTP/1.") or not rest[:3].isdigit():
+        raise NetError(f"the reply is no HTTP/1.1: {lines[0][:64]!r}")
+    headers: dict[str, str] = {}
+    for line in lines[1:]:
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise NetError(f"the reply has a header without a colon: {line[:64]!r}")
+        headers[name.strip().lower()] = value.strip()
+    return int(rest[:3]), headers
+
+
+def _parse_chunks(buffer: bytes | bytearray, start: int) -> tuple[bytes, int] | None:
+    parts: list[bytes] = []
+    total = 0
+    while True:
+        line_end = buffer.find(b"\r\n", start)
+        if line_end < 0:
+            return None
+        size_text = bytes(buffer[start:line_end]).split(b";")[0].strip()
+        try:
+            size = int(size_text, 16)
+        except ValueError:
+            raise NetError(f"the reply has a chunk of size {size_text[:32]!r}") from None
+        total += size
+        if size < 0 or total > BODY_BYTES_MAX:
+            raise NetError(f"the reply's body is above {BODY_BYTES_MAX} bytes")
+        end = line_end + 2 + size
+        if len(buffer) < end + 2:
+            return None
+        if size == 0:
+            return b"".join(parts), end + 2
+        parts.append(bytes(buffer[line_end + 2 : end]))
+        start = end + 2
+
+
+class HttpClient:
+    """Requests to one base address over kept-alive connections.
+
+    `request` raises NetError where no whole reply came; a reply of any status is a value. A request is sent again only if
+    it was a GET on a kept connection that the server had closed in the meantime. `connections_max` requests run at once,
+    the rest wait.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        tls: ssl.SSLContext | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = REQUEST_TIMEOUT_S,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        connections_max: int = 4,
+    ) -> None:
+        parts = urlsplit(base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise NetError(f"{base_url!r} is no http or https address")
+        self.base_url = base_url.rstrip("/")
+        self.timeout_s = timeout_s
+        self.connect_timeout_s = connect_timeout_s
+        self._host = parts.hostname
+        self._port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._host_header = parts.netloc.rpartition("@")[2]
+        self._prefix = parts.path.rstrip("/")
+        self._tls = (tls or tls_context()) if parts.scheme == "https" else None
+        self._headers = dict(headers or {})
+        self._idle: list[_HttpConnection] = []
+        self._slots = asyncio.Semaphore(connections_max)
+        self._is_closed = False
+
+    async def request(
+        self,
+        method: str,
+        target: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        timeout_s: float | None = None,
+    ) -> HttpResponse:
+        """`target` is the path below the base address with its query, percent-encoded by the caller."""
+        request = self._encode(method, target, {**self._headers, **(headers or {})}, body)
+        async with self._slots:
+            try:
+                async with asyncio.timeout(timeout_s or self.timeout_s):
+                    return await self._attempt(request, may_repeat=method == "GET")
+            except TimeoutError as error:
+                raise explain(self.base_url, error) from error
+
+    async def get(self, target: str, **options: Any) -> HttpResponse:
+        return await self.request("GET", target, **options)
+
+    async def _attempt(self, request: bytes, *, may_repeat: bool) -> HttpResponse:
+        while True:
+            connection = await self._take()
+            was_kept = connection.used > 0
+            try:
+                response = await connection.exchange(request)
+            except NetError as error:
+                connection.close()
+                if was_kept and may_repeat:
+                    continue
+                raise NetError(f"{self.base_url}: {error}") from error
+            except asyncio.CancelledError:
+                # the reply is still to come: nobody else may read it
+                connection.close()
+                raise
+            self._give_back(connection)
+            return response
+
+    async def _take(self) -> _HttpConnection:
+        if self._is_closed:
+            raise NetError(f"{self.base_url}: the client is closed")
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_reusable:
+                return connection
+        try:
+            async with asyncio.timeout(self.connect_timeout_s):
+                _, made = await asyncio.get_running_loop().create_connection(
+                    _HttpConnection, self._host, self._port, ssl=self._tls
+                )
+        except OSError as error:
+            raise explain(self.base_url, error) from error
+        return made
+
+    def _give_back(self, connection: _HttpConnection) -> None:
+        if connection.is_reusable and not self._is_closed:
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    def _encode(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> bytes:
+        lines = [f"{method} {self._prefix}{target} HTTP/1.1", f"Host: {self._host_header}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        if body or method in ("POST", "PUT"):
+            lines.append(f"Content-Length: {len(body)}")
+        if any("\r" in line or "\n" in line or not line.isascii() for line in lines):
+            raise NetError(f"{self.base_url}: a request line or header holds a line break or is not ASCII")
+        text = "\r\n".join(lines)
+        return text.encode() + b"\r\n\r\n" + body
+
+    async def close(self) -> None:
+        """Close what is idle; requests in flight end by themselves."""
+        self._is_closed = True
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)
+
+
+class LiveNet:
+    """The network of the live World."""
+
+    def tls_context(self, ca_file: str | Path | None = None) -> ssl.SSLContext:
+        return tls_context(ca_file)
+
+    async def connect_websocket(
+        self, session: Session, pipeline: Pipeline, clock: Clock, url: str, **options: Any
+    ) -> Connection:
+        return await connect_websocket(session, pipeline, clock, url, **options)
+
+    def http_client(self, base_url: str, **options: Any) -> HttpClient:
+        return HttpClient(base_url, **options)

@@ -1,0 +1,43 @@
+"""Puts the venue together: configuration, core, shell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from engine.sim.core import VenueCore
+from engine.sim.reject import VenueReject
+from engine.sim.wire.config import VenueFile, load
+from engine.sim.wire.frame_log import FrameLog
+from engine.sim.wire.shell import VenueShell
+
+
+def build_shell(
+    config: Path | None, seed: int, activity: float | None, start_ns: int, frame_log: Path | None = None
+) -> VenueShell:
+    """The shell of a venue read from ``config`` (None: default symbols, no accounts).
+
+    Raises ``ValueError`` for a wrong configuration and ``OSError`` when the frame log cannot be made.
+    """
+    file = VenueFile() if config is None else load(config)
+    venue = file.venue
+    if activity is not None:
+        if not 0 <= activity <= 1_000:
+            raise ValueError(f"activity must lie between 0 and 1000, not {activity}")
+        venue = msgspec.structs.replace(venue, activity=activity)
+    shell = VenueShell(VenueCore(venue, seed, start_ns), file.wire, file.limits, start_ns, FrameLog(frame_log))
+    for account in venue.accounts:
+        for key in account.keys:
+            _check_key(shell, key.api_key)
+    return shell
+
+
+def _check_key(shell: VenueShell, api_key: str) -> None:
+    """Load a key once, so that an unreadable one stops the start rather than a client's first request."""
+    try:
+        shell.keys.find(api_key)
+    except VenueReject as reject:
+        raise ValueError(
+            f"api key {api_key!r} is not one: {reject.msg} It needs 16 to 128 letters and digits"
+        ) from reject

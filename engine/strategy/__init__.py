@@ -1,0 +1,1 @@
+"""Strategies: the author's API, the stage that runs them, and those that are shipped."""

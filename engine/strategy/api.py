@@ -1,0 +1,135 @@
+"""The author's API: subclass `Strategy`, override the callbacks you need, ask for orders.
+
+What holds, always: `submit` returns a handle at once and calls nothing back; callbacks run one after the other in
+the order of the journal; `on_order` comes before `on_fill` and the position is up to date before both; a view is
+read inside the callback it was given to and raises `StaleView` later; a strategy that raises or hangs is disabled,
+alone, and its orders are cancelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import msgspec
+
+from engine.model.codes import OrderFlag, OrderType, Side, TimeInForce
+from engine.runtime.watchdog import StrategyHang
+from engine.strategy.base import StrategyBase
+from engine.strategy.instrument import Amount, Instrument, instrument_from_row
+from engine.strategy.views import BarView, BookView, FillView, OrderView, StaleView, TimerView, TradeView, WorkingOrder
+
+__all__ = [
+    "Amount",
+    "BarView",
+    "BookView",
+    "FillView",
+    "Instrument",
+    "OrderView",
+    "Position",
+    "Side",
+    "StaleView",
+    "Strategy",
+    "StrategyConfig",
+    "StrategyHang",
+    "TimerView",
+    "TradeView",
+    "WorkingOrder",
+]
+
+
+class StrategyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of a strategy's typed parameters: a misspelt or missing key, or a wrong type, refuses the start."""
+
+
+class Position(msgspec.Struct, frozen=True):
+    """What the account holds of a symbol: signed lots, and the same as a decimal of the base asset."""
+
+    symbol: str
+    lots: int
+    qty: Decimal
+
+
+class Strategy(StrategyBase):
+    """A trading strategy. Its parameters are a nested ``class Config(StrategyConfig, frozen=True)``."""
+
+    Config: ClassVar[type[StrategyConfig]] = StrategyConfig
+
+    def __init__(self, config: StrategyConfig | None = None) -> None:
+        self.config: Any = config if config is not None else self.Config()
+        self._instruments: dict[str, Instrument] = {}
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, object]) -> Strategy:
+        """Make the strategy from its ``params`` table. Raises msgspec.ValidationError naming the key."""
+        return cls(msgspec.convert(dict(params), cls.Config))
+
+    def instrument(self, symbol: str) -> Instrument:
+        """Reference data of a subscribed symbol, and the way between decimals and ticks or lots."""
+        known = self._instruments.get(symbol)
+        if known is None or known.version != self.instrument_version(symbol):
+            known = instrument_from_row(self.instrument_row(symbol), symbol, *self.asset_names(symbol))
+            self._instruments[symbol] = known
+        return known
+
+    def position(self, symbol: str) -> Position:
+        """The account's position in a subscribed symbol."""
+        lots = self.position_lots(symbol)
+        return Position(symbol, lots, self.instrument(symbol).qty(lots))
+
+    def submit(
+        self,
+        symbol: str,
+        side: Side,
+        qty: Amount,
+        price: Amount | None = None,
+        *,
+        type: OrderType | None = None,  # noqa: A002 - the word that every venue uses
+        time_in_force: TimeInForce = TimeInForce.GTC,
+        post_only: bool = False,
+        reduce_only: bool = False,
+        trigger: Amount | None = None,
+    ) -> int:
+        """Ask for an order; its handle at once, the answer by `on_order`.
+
+        ``qty`` and ``price`` are units of the base and quote asset: Decimal, text, or a whole number of units (an
+        int is never ticks: that is `submit_ticks`). A float raises TypeError, a value off the tick or lot
+        ValueError: round with `instrument(symbol)`. Without a price it is a market order.
+        """
+        instrument = self.instrument(symbol)
+        order_type = type if type is not None else (OrderType.LIMIT if price is not None else OrderType.MARKET)
+        flags = OrderFlag.POST_ONLY * post_only | OrderFlag.REDUCE_ONLY * reduce_only
+        return self.submit_ticks(
+            instrument.instrument_id,
+            side,
+            instrument.price_ticks(price) if price is not None else 0,
+            instrument.qty_lots(qty),
+            order_type,
+            time_in_force,
+            flags,
+            instrument.price_ticks(trigger) if trigger is not None else 0,
+        )
+
+    def buy(self, symbol: str, qty: Amount, price: Amount | None = None, **options: Any) -> int:
+        """`submit` with side BUY."""
+        return self.submit(symbol, Side.BUY, qty, price, **options)
+
+    def sell(self, symbol: str, qty: Amount, price: Amount | None = None, **options: Any) -> int:
+        """`submit` with side SELL."""
+        return self.submit(symbol, Side.SELL, qty, price, **options)
+
+    def replace(self, handle: int, price: Amount, qty: Amount) -> int:
+        """Ask for another price and total quantity; the handle of the order that takes the old one's place.
+
+        0 when the old order has ended. Refused, the new handle ends as REFUSED and the old order stays as it is.
+        """
+        order = self.order(handle)
+        if order is None:
+            return 0
+        instrument = self.instrument(order.symbol)
+        return self.replace_ticks(handle, instrument.price_ticks(price), instrument.qty_lots(qty))
+
+    def subscribe_bars(self, symbol: str, interval_s: int | Decimal) -> None:
+        """Ask for `on_bar` with time bars of ``interval_s`` seconds, from the next whole interval on."""
+        self.subscribe_bars_ns(symbol, int(Decimal(interval_s) * 1_000_000_000))

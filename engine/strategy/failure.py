@@ -1,0 +1,20 @@
+"""How a strategy's exception is told in one line."""
+
+from __future__ import annotations
+
+SUMMARY_CHARS_MAX = 300
+
+
+def describe_error(error: BaseException) -> str:
+    """The exception and the innermost line it came from; the file's name only: its folder is nobody's business."""
+    try:
+        summary = f"{type(error).__name__}: {error}"[:SUMMARY_CHARS_MAX]
+    except BaseException:  # noqa: BLE001 - the strategy's own __str__ may raise anything
+        summary = type(error).__name__
+    step = error.__traceback__
+    if step is None:
+        return summary
+    while step.tb_next is not None:
+        step = step.tb_next
+    code = step.tb_frame.f_code
+    return f"{summary} ({code.co_filename.rsplit('/', 1)[-1]}:{step.tb_lineno} in {code.co_name})"

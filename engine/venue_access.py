@@ -1,0 +1,63 @@
+"""What is asked of the venue over HTTP, and how its addresses are reached."""
+
+from __future__ import annotations
+
+import ssl
+
+from engine.config_schema import VenueSection
+from engine.exit_codes import CommandError, ExitCode
+from engine.model.instruments import InstrumentSpec
+from engine.runtime.net import HttpClient, NetError
+from engine.runtime.world import World
+from engine.venues.binance.reference import ReferenceDataError, UnknownSymbolError
+from engine.venues.binance.rest_market import RestMarket, VenueError
+
+# "Illegal characters found in parameter 'symbols'" and "Invalid symbol": what the configuration names is no symbol there
+SYMBOL_CODES = frozenset({-1100, -1121})
+
+
+def refusal(error: VenueError | ReferenceDataError) -> CommandError:
+    """How a start ends that the venue gave no reference data: only what the configuration can mend is the configuration's."""
+    if isinstance(error, UnknownSymbolError) or (isinstance(error, VenueError) and error.code in SYMBOL_CODES):
+        return CommandError(ExitCode.CONFIG, f"venue.symbols: the venue refuses them: {error}")
+    if isinstance(error, ReferenceDataError):
+        return CommandError(ExitCode.PROTOCOL, f"the venue's reference data cannot be used: {error}")
+    if error.status in (418, 429):
+        wait = "" if error.retry_after_s is None else f": start again after {error.retry_after_s:.0f} s"
+        return CommandError(ExitCode.TEMPORARY, f"the venue asks for quiet{wait}; {error}")
+    if error.status >= 500:
+        return CommandError(ExitCode.UNAVAILABLE, f"the venue cannot answer now: {error}")
+    return CommandError(ExitCode.PROTOCOL, f"the venue refuses to give reference data: {error}")
+
+
+class VenueAccess:
+    """The venue's addresses, and what is asked of it over HTTP."""
+
+    def __init__(self, world: World, venue: VenueSection) -> None:
+        self.world = world
+        self.venue = venue
+        try:
+            is_tls = venue.rest_url.startswith("https") or venue.ws_api_url.startswith("wss")
+            self.tls = world.net.tls_context(venue.tls_ca) if is_tls or venue.stream_url.startswith("wss") else None
+            self.http: HttpClient = world.net.http_client(venue.rest_url, tls=self.tls)
+        except NetError as error:
+            raise CommandError(ExitCode.CONFIG, str(error)) from None
+        self.rest = RestMarket(self.http, world.clock)
+
+    async def reference_data(self, venue_id: int) -> list[InstrumentSpec]:
+        """Instruments of the configured symbols, exactly as the venue defines them."""
+        try:
+            return await self.rest.exchange_info(venue_id, self.venue.symbols)
+        except NetError as error:
+            code = ExitCode.PROTOCOL if "certificate" in str(error) or "TLS" in str(error) else ExitCode.UNAVAILABLE
+            raise CommandError(code, str(error)) from None
+        except (VenueError, ReferenceDataError) as error:
+            raise refusal(error) from None
+
+    def options(self, url: str) -> dict[str, ssl.SSLContext]:
+        """What a WebSocket to `url` needs beside its address."""
+        return {"tls": self.tls} if self.tls is not None and url.startswith("wss") else {}
+
+    async def close(self) -> None:
+        """Close kept-alive connections."""
+        await self.http.close()

@@ -1,0 +1,1 @@
+"""One folder a venue; stages never import from here, `engine/app.py` injects what they need."""

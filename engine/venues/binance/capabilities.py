@@ -1,0 +1,46 @@
+"""What Binance spot can do, and its limits as published; numbers that replies refine are only where counting starts.
+
+Sources: the exchange's rest-api.md (its engine gives up after 10 s), enums.md, web-socket-api.md and the rateLimits
+of its exchangeInfo.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.model.codes import OrderType
+
+SECOND_NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """Times in nanoseconds, limits in requests or weight. `native_order_types`: bits of `OrderType`."""
+
+    orders_10s: int
+    orders_day: int
+    weight_minute: int
+    recv_window_ms_max: int
+    processing_delay_ns_max: int
+    connection_life_ns: int
+    native_order_types: int
+    has_replace: bool
+    has_cancel_all_by_symbol: bool
+    has_dead_man_switch: bool
+    client_order_id_length_max: int
+
+
+SPOT = Capabilities(
+    orders_10s=100,
+    orders_day=200_000,
+    weight_minute=6_000,
+    recv_window_ms_max=60_000,
+    # the engine gives up after 10 s (-1007, outcome open); six times that is what we wait before an order counts as absent
+    processing_delay_ns_max=60 * SECOND_NS,
+    connection_life_ns=24 * 3600 * SECOND_NS,
+    native_order_types=(1 << OrderType.LIMIT) | (1 << OrderType.MARKET),
+    has_replace=True,
+    has_cancel_all_by_symbol=True,
+    has_dead_man_switch=False,
+    client_order_id_length_max=36,
+)

@@ -1,0 +1,3 @@
+from engine.venues.binance.market_codec import MarketCodec
+
+def decode_mutants(codec: MarketCodec, frame: bytes, count: int, seed: int, snapshot_of: int = 0) -> dict[int, int]: ...

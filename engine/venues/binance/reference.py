@@ -1,0 +1,136 @@
+"""Reference data of Binance spot: GET exchangeInfo to InstrumentSpec, exact.
+
+Source: Binance spot documentation, "Exchange information" and "Filters". A filter field of "0" switches that check off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from engine.model.codes import OrderType
+from engine.model.instruments import E8, INT64_MAX, InstrumentSpec, to_e8
+
+ORDER_TYPES = {
+    "LIMIT": OrderType.LIMIT,
+    "MARKET": OrderType.MARKET,
+    "STOP_LOSS": OrderType.STOP,
+    "STOP_LOSS_LIMIT": OrderType.STOP_LIMIT,
+    "TAKE_PROFIT": OrderType.MARKET_IF_TOUCHED,
+    "TAKE_PROFIT_LIMIT": OrderType.LIMIT_IF_TOUCHED,
+}
+
+
+class ReferenceDataError(ValueError):
+    """exchangeInfo without something that trading needs: the message names the symbol and the field."""
+
+
+class UnknownSymbolError(ReferenceDataError):
+    """The exchange does not list a symbol that was asked for."""
+
+
+class SymbolInfo(msgspec.Struct):
+    """The part of a symbol object that is used."""
+
+    symbol: str
+    status: str
+    baseAsset: str  # noqa: N815 - the venue's spelling
+    quoteAsset: str  # noqa: N815
+    filters: list[dict[str, Any]]
+    orderTypes: list[str] = []  # noqa: N815
+    baseAssetPrecision: int = 8  # noqa: N815
+    quotePrecision: int = 8  # noqa: N815
+
+
+class RateLimit(msgspec.Struct, frozen=True):
+    """One of the venue's limits: so many of a kind in so many intervals."""
+
+    rateLimitType: str  # noqa: N815 - the venue's spelling
+    interval: str
+    intervalNum: int  # noqa: N815
+    limit: int
+
+
+class ExchangeInfo(msgspec.Struct):
+    """The part of exchangeInfo that is used."""
+
+    symbols: list[SymbolInfo]
+    rateLimits: list[RateLimit] = []  # noqa: N815
+    serverTime: int = 0  # noqa: N815
+
+
+# What the exchange publishes today, for one that publishes none: REQUEST_WEIGHT 6000 a minute, ORDERS 100 in 10 s, 200,000 a day.
+PUBLISHED_LIMITS = {("REQUEST_WEIGHT", "MINUTE"): 6_000, ("ORDERS", "SECOND"): 100, ("ORDERS", "DAY"): 200_000}
+
+
+def decode_rate_limits(body: bytes) -> dict[tuple[str, str], int]:
+    """(kind, interval) -> limit: weight of one minute, orders of ten seconds and of a day."""
+    limits = dict(PUBLISHED_LIMITS)
+    for row in msgspec.json.decode(body, type=ExchangeInfo).rateLimits:
+        span = {"MINUTE": 1, "SECOND": 10, "DAY": 1}.get(row.interval)
+        if (row.rateLimitType, row.interval) in limits and row.intervalNum == span and row.limit > 0:
+            limits[(row.rateLimitType, row.interval)] = row.limit
+    return limits
+
+
+def decode_exchange_info(body: bytes, venue_id: int, symbols: Iterable[str] | None = None) -> list[InstrumentSpec]:
+    """InstrumentSpecs of `symbols` (all where None), in the order asked for; ReferenceDataError where one is missing."""
+    try:
+        info = msgspec.json.decode(body, type=ExchangeInfo)
+    except msgspec.DecodeError as error:
+        raise ReferenceDataError(f"exchangeInfo cannot be read: {error}") from error
+    found = {row.symbol: row for row in info.symbols}
+    wanted = list(found) if symbols is None else list(symbols)
+    missing = [symbol for symbol in wanted if symbol not in found]
+    if missing:
+        raise UnknownSymbolError(f"the exchange does not list {', '.join(missing)}: check the configured symbols")
+    return [instrument_spec(found[symbol], venue_id) for symbol in wanted]
+
+
+def instrument_spec(row: SymbolInfo, venue_id: int) -> InstrumentSpec:
+    """One symbol; sizes that a filter leaves open come from the asset precisions."""
+    filters = {str(entry.get("filterType")): entry for entry in row.filters}
+    price = filters.get("PRICE_FILTER", {})
+    lot = filters.get("LOT_SIZE", {})
+    notional = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or {}
+    tick_size_e8 = _size(row.symbol, price, "tickSize") or _unit(row.quotePrecision)
+    lot_size_e8 = _size(row.symbol, lot, "stepSize") or _unit(row.baseAssetPrecision)
+    return InstrumentSpec(
+        venue_id=venue_id,
+        symbol=row.symbol,
+        base_asset=row.baseAsset,
+        quote_asset=row.quoteAsset,
+        tick_size_e8=tick_size_e8,
+        lot_size_e8=lot_size_e8,
+        is_trading=row.status == "TRADING",
+        min_qty_lots=max(1, -(-_size(row.symbol, lot, "minQty") // lot_size_e8)),
+        max_qty_lots=_limit(_size(row.symbol, lot, "maxQty"), lot_size_e8),
+        min_price_ticks=max(1, -(-_size(row.symbol, price, "minPrice") // tick_size_e8)),
+        max_price_ticks=_limit(_size(row.symbol, price, "maxPrice"), tick_size_e8),
+        min_notional_e8=_size(row.symbol, notional, "minNotional"),
+        max_notional_e8=_limit(_size(row.symbol, notional, "maxNotional"), 1),
+        native_order_types=sum(1 << ORDER_TYPES[name] for name in set(row.orderTypes) & set(ORDER_TYPES)) or 0b11,
+    )
+
+
+def _size(symbol: str, entry: dict[str, Any], name: str) -> int:
+    """A filter's decimal in 10^-8; 0 where it is absent."""
+    text = entry.get(name, "0")
+    try:
+        value = to_e8(str(text))
+    except (ValueError, ArithmeticError) as error:
+        raise ReferenceDataError(f"{symbol}: {entry.get('filterType')}.{name} = {text!r}: {error}") from error
+    if value < 0:
+        raise ReferenceDataError(f"{symbol}: {entry.get('filterType')}.{name} = {text!r} is negative")
+    return value
+
+
+def _unit(precision: int) -> int:
+    return int(E8 // 10 ** min(max(precision, 0), 8))
+
+
+def _limit(value_e8: int, unit_e8: int) -> int:
+    """An upper limit in units; 0 (switched off) and what does not fit is no limit."""
+    return min(value_e8 // unit_e8, INT64_MAX) if value_e8 else INT64_MAX

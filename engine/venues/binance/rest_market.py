@@ -1,0 +1,128 @@
+"""Public REST of Binance spot: exchange information, depth snapshots, the server's time.
+
+Answers that are no 200 are VenueError with the exchange's own code and text; a wait that it asks for (429, 418) is kept,
+and nothing is sent before it is over. Source: Binance spot documentation, "General endpoints", "Market data endpoints", "Limits".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from engine.model.instruments import InstrumentSpec
+from engine.runtime.clock import Clock
+from engine.runtime.net import HttpClient, HttpResponse, NetError
+from engine.venues.binance.reference import PUBLISHED_LIMITS, decode_exchange_info, decode_rate_limits
+
+API_PATH = "/api/v3"
+NS_PER_MS = 1_000_000
+NS_PER_S = 1_000_000_000
+RETRY_AFTER_DEFAULT_S = 60.0
+DEPTH_LIMITS = (5, 10, 20, 50, 100, 500, 1000, 5000)
+
+
+class VenueError(Exception):
+    """The exchange refused a request: HTTP status, its code and text, and how long it wants us to wait."""
+
+    def __init__(self, path: str, status: int, code: int, text: str, retry_after_s: float | None) -> None:
+        super().__init__(f"{path}: HTTP {status}, code {code}: {text}")
+        self.status = status
+        self.code = code
+        self.text = text
+        self.retry_after_s = retry_after_s
+
+
+class _ErrorBody(msgspec.Struct):
+    code: int = 0
+    msg: str = ""
+
+
+class _ServerTime(msgspec.Struct):
+    serverTime: int  # noqa: N815 - the venue's spelling
+
+
+@dataclass(frozen=True)
+class TimeSample:
+    """Venue time minus ours, and half the round trip as its error; both in nanoseconds."""
+
+    offset_ns: int
+    error_ns: int
+    round_trip_ns: int
+
+
+class RestMarket:
+    """Public endpoints below one base address, such as https://api.binance.com."""
+
+    def __init__(self, http: HttpClient, clock: Clock) -> None:
+        self._http = http
+        self._clock = clock
+        self._quiet_until_mono_ns = 0
+        self.rate_limited = 0
+        self.used_weight_1m = 0
+        self.rate_limits = dict(PUBLISHED_LIMITS)
+
+    async def exchange_info(self, venue_id: int, symbols: Iterable[str] | None = None) -> list[InstrumentSpec]:
+        """Instruments of `symbols`, or all; `rate_limits` are the venue's from then on."""
+        wanted = None if symbols is None else list(symbols)
+        query = {} if wanted is None else {"symbols": json.dumps(wanted, separators=(",", ":"))}
+        body = (await self._get("/exchangeInfo", query)).body
+        specs = decode_exchange_info(body, venue_id, wanted)
+        self.rate_limits = decode_rate_limits(body)
+        return specs
+
+    async def depth(self, symbol: str, limit: int = 1000) -> bytes:
+        """The body of GET depth, as it came: the codec decodes it into a record."""
+        if limit not in DEPTH_LIMITS:
+            raise ValueError(f"depth limit {limit} is none of {DEPTH_LIMITS}")
+        return (await self._get("/depth", {"symbol": symbol, "limit": str(limit)})).body
+
+    async def server_time(self) -> TimeSample:
+        """One measurement of the venue's clock against ours."""
+        sent_mono_ns, sent_wall_ns = self._clock.monotonic_ns(), self._clock.time_ns()
+        response = await self._get("/time", {})
+        round_trip_ns = self._clock.monotonic_ns() - sent_mono_ns
+        venue_ns = msgspec.json.decode(response.body, type=_ServerTime).serverTime * NS_PER_MS
+        # the venue's stamp is cut to a millisecond: half of one more on either side
+        return TimeSample(
+            offset_ns=venue_ns + NS_PER_MS // 2 - (sent_wall_ns + round_trip_ns // 2),
+            error_ns=round_trip_ns // 2 + NS_PER_MS // 2,
+            round_trip_ns=round_trip_ns,
+        )
+
+    async def best_server_time(self, samples: int = 3) -> TimeSample:
+        """The measurement with the least error out of a few."""
+        return min([await self.server_time() for _ in range(samples)], key=lambda sample: sample.error_ns)
+
+    async def _get(self, path: str, query: dict[str, str]) -> HttpResponse:
+        await self._wait_until_allowed()
+        target = API_PATH + path + ("?" + urlencode(query, quote_via=quote) if query else "")
+        response = await self._http.get(target)
+        weight = response.headers.get("x-mbx-used-weight-1m", "")
+        self.used_weight_1m = int(weight) if weight.isdigit() else self.used_weight_1m
+        if response.status == 200:
+            return response
+        raise self._refusal(path, response)
+
+    async def _wait_until_allowed(self) -> None:
+        while (wait_ns := self._quiet_until_mono_ns - self._clock.monotonic_ns()) > 0:
+            await asyncio.sleep(wait_ns / NS_PER_S)
+
+    def _refusal(self, path: str, response: HttpResponse) -> VenueError:
+        retry_after_s = response.retry_after_s
+        if response.status in (418, 429):
+            retry_after_s = RETRY_AFTER_DEFAULT_S if retry_after_s is None else retry_after_s
+            self.rate_limited += 1
+            self._quiet_until_mono_ns = self._clock.monotonic_ns() + int(retry_after_s * NS_PER_S)
+        try:
+            error = msgspec.json.decode(response.body, type=_ErrorBody)
+        except msgspec.DecodeError:
+            error = _ErrorBody(code=0, msg=response.body[:200].decode("utf-8", "replace"))
+        return VenueError(path, response.status, error.code, error.msg, retry_after_s)
+
+
+__all__ = ["NetError", "RestMarket", "TimeSample", "VenueError"]

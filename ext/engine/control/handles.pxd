@@ -1,0 +1,1 @@
+"""Order handles for operators' orders."""

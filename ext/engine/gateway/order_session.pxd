@@ -1,0 +1,98 @@
+"""What every order session does, whatever its venue: spend approvals, count the budget, write down the bytes, match replies."""
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from engine.gateway.budget cimport RateBudget
+from engine.journal.journal cimport Journal
+from engine.model.approval cimport ApprovalRegister, ApprovedOrder
+from engine.model.descriptor cimport Descriptor
+from engine.model.records cimport RecordHeader
+from engine.model.tables cimport Tables
+from engine.runtime.actor cimport Actor
+from engine.runtime.clock cimport Clock
+from engine.runtime.counters cimport Counters
+from engine.runtime.ring cimport Ring
+from engine.runtime.session cimport Session
+
+cdef enum:
+    REQUEST_CAPACITY = 8192
+    NOTICE_CAPACITY = 4096
+    COLD_CAPACITY = 2048
+
+cdef struct Request:
+    uint64_t request_id          # 0 = free
+    uint64_t order_handle
+    int64_t sent_mono_ns
+    int64_t sent_wall_ns
+    uint32_t instrument_id
+    uint16_t action              # OutboundAction, or the session's own above 100
+    uint16_t flags
+    uint64_t detail
+
+cdef struct Notice:
+    # a reply of our own, for what never reached the wire; or a change of the session's state
+    uint64_t order_handle
+    uint32_t instrument_id
+    uint16_t kind                # RecordKind
+    uint16_t action              # OutboundAction; SessionState for SESSION_STATE; state for RECONCILE_*
+    uint16_t reason
+    uint16_t detail
+    int64_t due_mono_ns          # a cancel that could not leave is answered a moment later, so that asking again cannot spin
+
+cdef struct ColdRequest:
+    uint64_t detail
+    uint32_t instrument_id
+    uint16_t action
+    uint16_t flags
+
+cdef class OrderSession(Session):
+    cdef Journal journal
+    cdef Tables tables
+    cdef Counters counters
+    cdef ApprovalRegister register
+    cdef Clock clock
+    cdef Ring outbound
+    cdef Ring inbound
+    cdef RateBudget budget
+    cdef uint16_t venue_id
+    cdef uint16_t account_id
+    cdef readonly bint is_ready
+    cdef readonly uint64_t refused_approvals
+    cdef readonly uint64_t dropped_inputs
+    cdef uint64_t next_request_id
+    cdef readonly uint32_t in_flight
+    cdef uint32_t orders_in_flight
+    cdef Request* requests
+    cdef Notice* notices
+    cdef uint32_t notice_head
+    cdef uint32_t notice_tail
+    cdef ColdRequest* cold
+    cdef uint32_t cold_head
+    cdef uint32_t cold_tail
+    # the encoder's last request: bytes, and where the API key stands in them (masked in the journal)
+    cdef char* text
+    cdef uint32_t text_size
+    cdef uint32_t key_at
+    cdef uint32_t key_size
+    cdef int64_t venue_offset_ns
+
+    cdef int drain(self) except -1
+    cdef bint send_item(self, const Descriptor* item) noexcept
+    cdef bint transmit(self, const Request* request, uint64_t cause_seq, bint is_order) noexcept
+    cdef Request* take(self, uint64_t request_id) noexcept nogil
+    cdef void expire(self, uint64_t request_id) noexcept nogil
+    cdef void forget_requests(self) noexcept nogil
+    cdef bint notice(self, int kind, int action, uint64_t order_handle, uint32_t instrument_id, int reason, int detail) noexcept nogil
+    cdef bint emit_notice(self) noexcept nogil
+    cdef RecordHeader* claim_input(self, int kind, uint32_t payload_size) noexcept nogil
+    cdef bint push_input(self, RecordHeader* record, uint32_t instrument_id, uint64_t order_handle, int64_t wall_ns,
+                         int64_t mono_ns) noexcept nogil
+    cdef bint write_bytes(self, const Request* request, uint64_t cause_seq, bint is_order) noexcept nogil
+    cdef int64_t venue_ns(self) noexcept nogil
+    # For the venue's session: encode into `text`, 0 = cannot; work of its own (lists, log-on, time).
+    cdef int encode_order(self, const ApprovedOrder* terms, uint64_t request_id) noexcept nogil
+    cdef int encode_cancel(self, uint64_t order_handle, uint32_t instrument_id, uint64_t request_id) noexcept nogil
+    cdef int encode_query(self, uint64_t order_handle, uint32_t instrument_id, uint64_t request_id) noexcept nogil
+    cdef int encode_cancel_all(self, uint32_t instrument_id, uint64_t request_id) noexcept nogil
+    cdef int work_of_own(self) except -1
+
+cdef class GatewayActor(Actor):
+    cdef OrderSession session

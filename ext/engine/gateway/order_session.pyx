@@ -1,0 +1,333 @@
+"""The order session's venue-blind half.
+
+A new order or a risk-adding replace leaves only if its approval can be spent in the register: what is encoded is what stands in the
+approved slot, not what a descriptor says. The request's bytes are in the journal before they are given to the link. What cannot leave is
+answered by a notice: a reply of our own (status 0), an input like any other, so that a replay sees it too.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+from engine.gateway.budget cimport RateBudget
+from engine.journal.journal cimport Journal
+from engine.model.approval cimport *
+from engine.model.codes cimport *
+from engine.model.descriptor cimport Descriptor
+from engine.model.records cimport OrderBytesPayload, OrderReplyPayload, RecordHeader, StatePayload
+from engine.model.tables cimport Tables
+from engine.runtime.clock cimport Clock
+from engine.runtime.counters cimport Counters
+from engine.runtime.ring cimport Ring
+
+cdef enum:
+    CANCEL_PAUSE_NS = 20_000_000
+    ITEMS_PER_DRAIN = 64
+    TEXT_CAPACITY = 4096
+
+cdef int64_t ANSWER_PATIENCE_NS = 60_000_000_000
+
+
+cdef class OrderSession(Session):
+    """One order connection. The venue's subclass encodes, decodes and logs on."""
+
+    def __cinit__(self):
+        self.requests = <Request*> calloc(REQUEST_CAPACITY, sizeof(Request))
+        self.notices = <Notice*> calloc(NOTICE_CAPACITY, sizeof(Notice))
+        self.cold = <ColdRequest*> calloc(COLD_CAPACITY, sizeof(ColdRequest))
+        self.text = <char*> calloc(1, TEXT_CAPACITY)
+        if not (self.requests and self.notices and self.cold and self.text):
+            raise MemoryError("order session")
+
+    def __init__(self, str name, uint32_t session_id, Journal journal not None, Tables tables not None, Counters counters not None,
+                 ApprovalRegister register not None, Clock clock not None, RateBudget budget not None, *, Ring outbound not None,
+                 Ring inbound not None, int venue_id=1, int account_id=1):
+        super().__init__(name, session_id)
+        self.journal = journal
+        self.tables = tables
+        self.counters = counters
+        self.register = register
+        self.clock = clock
+        self.budget = budget
+        self.outbound = outbound
+        self.inbound = inbound
+        self.venue_id = venue_id
+        self.account_id = account_id
+        self.next_request_id = <uint64_t> journal.epoch << 32
+
+    def __dealloc__(self):
+        free(self.requests)
+        free(self.notices)
+        free(self.cold)
+        free(self.text)
+
+    cdef int64_t venue_ns(self) noexcept nogil:
+        """The venue's time as we reckon it, at this turn."""
+        return self.journal.now_wall_ns + self.venue_offset_ns
+
+    # --- requests ---
+
+    cdef int drain(self) except -1:
+        """Bounded work: own replies one at a time behind what the sequencer still has, then requests, then the venue's own."""
+        cdef int done = 0
+        cdef Descriptor* item
+        if (self.notice_head != self.notice_tail and self.inbound.depth() == 0
+                and self.notices[self.notice_tail % NOTICE_CAPACITY].due_mono_ns <= self.journal.now_mono_ns):
+            done += self.emit_notice()
+        while done < ITEMS_PER_DRAIN:
+            item = self.outbound.peek()
+            if item == NULL or self.notice_head - self.notice_tail >= NOTICE_CAPACITY - 2:
+                break
+            self.send_item(item)
+            self.outbound.release()
+            done += 1
+        return done + self.work_of_own()
+
+    cdef bint send_item(self, const Descriptor* item) noexcept:
+        cdef Request request
+        cdef ApprovedOrder* terms = NULL
+        cdef int size = 0, reason = REASON_NONE
+        cdef int action = item.data
+        cdef bint is_order = action == OUTBOUND_SUBMIT or action == OUTBOUND_REPLACE
+        if action >= OUTBOUND_RECONCILE_BEGIN:
+            self.cold[self.cold_head % COLD_CAPACITY] = ColdRequest(item.cause_seq, item.instrument_id, <uint16_t> action, item.flags)
+            self.cold_head += 1
+            return True
+        if is_order:
+            if not self.register.consume(item.flags, item.cause_seq, item.order_handle):
+                # not a reply: a forged or repeated descriptor must not touch the order that it names
+                self.refused_approvals += 1
+                return False
+            terms = &self.register.slots[item.flags]
+        memset(&request, 0, sizeof(Request))
+        request.request_id = self.next_request_id + 1
+        self.expire(request.request_id)
+        request.order_handle = item.order_handle
+        request.instrument_id = item.instrument_id
+        request.action = <uint16_t> action
+        if not self.is_ready:
+            reason = REASON_SESSION_DOWN
+        elif self.requests[request.request_id % REQUEST_CAPACITY].request_id != 0:
+            reason = REASON_RATE_BUDGET
+        elif is_order:
+            if self.budget.allows_order(self.venue_ns()):
+                size = self.encode_order(terms, request.request_id)
+            else:
+                reason = REASON_RATE_BUDGET
+        elif action == OUTBOUND_QUERY:
+            if self.budget.allows_query(self.venue_ns(), 4):
+                size = self.encode_query(item.order_handle, item.instrument_id, request.request_id)
+            else:
+                reason = REASON_RATE_BUDGET
+        elif not self.budget.allows_cancel(self.venue_ns()):
+            reason = REASON_RATE_BUDGET
+        elif action == OUTBOUND_CANCEL:
+            size = self.encode_cancel(item.order_handle, item.instrument_id, request.request_id)
+        else:
+            size = self.encode_cancel_all(item.instrument_id, request.request_id)
+        if reason == REASON_NONE and size <= 0:
+            reason = REASON_INTERNAL
+        if reason == REASON_NONE:
+            self.text_size = <uint32_t> size
+            if self.transmit(&request, item.seq, is_order):
+                return True
+            reason = REASON_SESSION_DOWN if not self.journal.nearly_full() else REASON_JOURNAL_FULL
+        if reason == REASON_RATE_BUDGET:
+            self.counters.values[<int> COUNTER_RATE_LIMITED] = self.counters.values[<int> COUNTER_RATE_LIMITED] + 1
+        return self.notice(RECORD_KIND_ORDER_REPLY, action, item.order_handle, item.instrument_id, reason, 0)
+
+    cdef bint transmit(self, const Request* request, uint64_t cause_seq, bint is_order) noexcept:
+        """Bytes to the journal, then to the link; True when they left."""
+        cdef Request* slot = &self.requests[request.request_id % REQUEST_CAPACITY]
+        cdef int64_t mono_ns
+        cdef bint is_sent = False
+        if not self.write_bytes(request, cause_seq, is_order):
+            return False
+        slot[0] = request[0]
+        slot.sent_wall_ns = self.clock.wall_ns()
+        mono_ns = self.clock.mono_ns()
+        slot.sent_mono_ns = mono_ns
+        self.next_request_id = request.request_id
+        self.in_flight += 1
+        self.orders_in_flight += is_order
+        if is_order:
+            self.counters.record(STAGE_BYTES_READY, mono_ns - self.journal.now_mono_ns)
+        try:
+            is_sent = self.link is not None and self.link.send(self.text, self.text_size)
+        except Exception as error:  # whatever a transport raises, the bytes may have left: the order's fate is then UNKNOWN, not refused
+            self.on_send_error(error)
+            is_sent = True
+        if not is_sent:
+            self.take(request.request_id)
+            return False
+        if is_order:
+            self.counters.record(STAGE_SENT, self.clock.mono_ns() - self.journal.now_mono_ns)
+        self.budget.count(self.venue_ns(), 1 if is_order else 0, 1)
+        if request.action == OUTBOUND_SUBMIT:
+            self.counters.values[<int> COUNTER_ORDERS_SENT] = self.counters.values[<int> COUNTER_ORDERS_SENT] + 1
+        elif request.action == OUTBOUND_REPLACE:
+            self.counters.values[<int> COUNTER_REPLACES_SENT] = self.counters.values[<int> COUNTER_REPLACES_SENT] + 1
+        elif request.action == OUTBOUND_CANCEL or request.action == OUTBOUND_CANCEL_ALL:
+            self.counters.values[<int> COUNTER_CANCELS_SENT] = self.counters.values[<int> COUNTER_CANCELS_SENT] + 1
+        return True
+
+    def on_send_error(self, error) -> None:
+        """The link raised while sending: close it, so that everything in flight is reconciled."""
+        if self.link is not None:
+            self.link.close()
+
+    cdef bint write_bytes(self, const Request* request, uint64_t cause_seq, bint is_order) noexcept nogil:
+        """ORDER_BYTES, the API key masked. Without room a new order does not leave; a cancel or query does."""
+        cdef OrderBytesPayload* out
+        cdef char* copy
+        cdef RecordHeader* record = self.journal.claim(
+            LANE_LEDGER, RECORD_KIND_ORDER_BYTES, sizeof(RecordHeader) + sizeof(OrderBytesPayload) + ((self.text_size + 7) & ~<uint32_t> 7),
+            not is_order)
+        if record == NULL:
+            return not is_order
+        out = <OrderBytesPayload*> (record + 1)
+        memset(out, 0, sizeof(OrderBytesPayload))
+        out.request_id = request.request_id
+        out.action = <uint8_t> request.action
+        out.byte_count = self.text_size
+        copy = <char*> (out + 1)
+        # the last word is zeroed first, so that the padding is
+        memset(copy + ((self.text_size - 1) & ~<uint32_t> 7), 0, 8)
+        memcpy(copy, self.text, self.text_size)
+        if self.key_size > 4:
+            memset(copy + self.key_at + 4, c'*', self.key_size - 4)
+        record.cause_seq = cause_seq
+        record.venue_id = self.venue_id
+        record.account_id = self.account_id
+        record.instrument_id = request.instrument_id
+        record.order_handle = request.order_handle
+        record.session_id = self.session_id
+        self.journal.commit(record)
+        return True
+
+    cdef Request* take(self, uint64_t request_id) noexcept nogil:
+        """The request that a reply answers, its slot freed (valid until the next request); NULL where there is none."""
+        cdef Request* slot = &self.requests[request_id % REQUEST_CAPACITY]
+        if request_id == 0 or slot.request_id != request_id:
+            return NULL
+        slot.request_id = 0
+        self.in_flight -= 1
+        if slot.action == OUTBOUND_SUBMIT or slot.action == OUTBOUND_REPLACE:
+            self.orders_in_flight -= 1
+        return slot
+
+    cdef void expire(self, uint64_t request_id) noexcept nogil:
+        """Free the slot that this id needs from a request of long ago whose answer never came."""
+        cdef const Request* slot = &self.requests[request_id % REQUEST_CAPACITY]
+        if slot.request_id != 0 and self.journal.now_mono_ns - slot.sent_mono_ns > ANSWER_PATIENCE_NS:
+            self.take(slot.request_id)
+
+    cdef void forget_requests(self) noexcept nogil:
+        """The connection is gone, and with it the answers."""
+        memset(self.requests, 0, REQUEST_CAPACITY * sizeof(Request))
+        self.in_flight = 0
+        self.orders_in_flight = 0
+        self.cold_head = self.cold_tail = 0
+
+    # --- inputs ---
+
+    cdef bint notice(self, int kind, int action, uint64_t order_handle, uint32_t instrument_id, int reason, int detail) noexcept nogil:
+        cdef Notice* slot = &self.notices[self.notice_head % NOTICE_CAPACITY]
+        if self.notice_head - self.notice_tail >= NOTICE_CAPACITY:
+            self.dropped_inputs += 1
+            return False
+        slot.kind = <uint16_t> kind
+        slot.action = <uint16_t> action
+        slot.order_handle = order_handle
+        slot.instrument_id = instrument_id
+        slot.reason = <uint16_t> reason
+        slot.detail = <uint16_t> detail
+        slot.due_mono_ns = self.journal.now_mono_ns
+        if kind == RECORD_KIND_ORDER_REPLY and (action == OUTBOUND_CANCEL or action == OUTBOUND_CANCEL_ALL):
+            slot.due_mono_ns += CANCEL_PAUSE_NS
+        self.notice_head += 1
+        return True
+
+    cdef bint emit_notice(self) noexcept nogil:
+        cdef const Notice* slot = &self.notices[self.notice_tail % NOTICE_CAPACITY]
+        cdef OrderReplyPayload* reply
+        cdef StatePayload* state
+        cdef bint is_reply = slot.kind == RECORD_KIND_ORDER_REPLY
+        cdef RecordHeader* record = self.claim_input(slot.kind, sizeof(OrderReplyPayload) if is_reply else sizeof(StatePayload))
+        if record == NULL:
+            return False
+        if is_reply:
+            reply = <OrderReplyPayload*> (record + 1)
+            reply.action = <uint8_t> slot.action
+            reply.error_code = slot.reason
+        else:
+            state = <StatePayload*> (record + 1)
+            state.state = slot.action
+            state.reason = slot.reason
+            state.detail = slot.detail
+        if not self.push_input(record, slot.instrument_id, slot.order_handle, self.clock.wall_ns(), self.clock.mono_ns()):
+            return False
+        self.notice_tail += 1
+        return True
+
+    cdef RecordHeader* claim_input(self, int kind, uint32_t payload_size) noexcept nogil:
+        """A ledger record of an own-order input, payload zeroed; own inputs may use the reserve."""
+        cdef RecordHeader* record = self.journal.claim(LANE_LEDGER, kind, sizeof(RecordHeader) + payload_size, False)
+        if record == NULL:
+            record = self.journal.claim(LANE_LEDGER, kind, sizeof(RecordHeader) + payload_size, True)
+        if record == NULL:
+            self.dropped_inputs += 1
+            return NULL
+        memset(record + 1, 0, payload_size)
+        record.venue_id = self.venue_id
+        record.account_id = self.account_id
+        record.session_id = self.session_id
+        return record
+
+    cdef bint push_input(self, RecordHeader* record, uint32_t instrument_id, uint64_t order_handle, int64_t wall_ns,
+                         int64_t mono_ns) noexcept nogil:
+        cdef Descriptor item
+        memset(&item, 0, sizeof(Descriptor))
+        record.instrument_id = instrument_id
+        record.order_handle = order_handle
+        record.wall_ns = wall_ns
+        record.mono_ns = mono_ns
+        item.kind = record.kind
+        item.venue_id = self.venue_id
+        item.account_id = self.account_id
+        item.instrument_id = instrument_id
+        item.wall_ns = wall_ns
+        item.mono_ns = mono_ns
+        item.order_handle = order_handle
+        item.record = record
+        if self.inbound.push(&item):
+            return True
+        self.journal.abandon(record)
+        self.dropped_inputs += 1
+        return False
+
+    # --- for the venue ---
+
+    cdef int encode_order(self, const ApprovedOrder* terms, uint64_t request_id) noexcept nogil:
+        return 0
+
+    cdef int encode_cancel(self, uint64_t order_handle, uint32_t instrument_id, uint64_t request_id) noexcept nogil:
+        return 0
+
+    cdef int encode_query(self, uint64_t order_handle, uint32_t instrument_id, uint64_t request_id) noexcept nogil:
+        return 0
+
+    cdef int encode_cancel_all(self, uint32_t instrument_id, uint64_t request_id) noexcept nogil:
+        return 0
+
+    cdef int work_of_own(self) except -1:
+        return 0
+
+
+cdef class GatewayActor(Actor):
+    """Polls one order session; last in the pipeline."""
+
+    def __init__(self, str name, OrderSession session not None):
+        super().__init__(name)
+        self.session = session
+
+    cdef int do_work(self) except -1:
+        return self.session.drain()

@@ -1,0 +1,215 @@
+"""Reading segments in order: records as Python objects that point into the chunk they were read with."""
+import os
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from engine.model.records cimport RecordHeader
+
+cdef extern from "engine/journal/front.h":
+    enum:
+        TW_RECORD_HEADER_BYTES
+    ctypedef struct TwRecord:
+        uint32_t length
+        uint32_t crc32c
+        uint64_t seq
+        uint16_t kind
+    uint32_t tw_record_crc(const TwRecord*) noexcept nogil
+
+cdef enum:
+    CHUNK_BYTES = 1048576
+    WHOLE = 0
+    SHORT = 1
+    LENGTH = 2
+    CHECKSUM = 3
+    RECORD_BYTES_MAX = 67108864
+
+_DAMAGE = ("", "the record is cut off", "its length is impossible", "its checksum does not match")
+
+
+cdef class Record:
+    """One journal record, read-only. Header fields by name; `payload` as bytes."""
+    @property
+    def length(self) -> int:
+        return self.header.length
+
+    @property
+    def crc32c(self) -> int:
+        return self.header.crc32c
+
+    @property
+    def seq(self) -> int:
+        return self.header.seq
+
+    @property
+    def cause_seq(self) -> int:
+        return self.header.cause_seq
+
+    @property
+    def wall_ns(self) -> int:
+        return self.header.wall_ns
+
+    @property
+    def mono_ns(self) -> int:
+        return self.header.mono_ns
+
+    @property
+    def kind(self) -> int:
+        return self.header.kind
+
+    @property
+    def venue_id(self) -> int:
+        return self.header.venue_id
+
+    @property
+    def account_id(self) -> int:
+        return self.header.account_id
+
+    @property
+    def strategy_id(self) -> int:
+        return self.header.strategy_id
+
+    @property
+    def instrument_id(self) -> int:
+        return self.header.instrument_id
+
+    @property
+    def position_side(self) -> int:
+        return self.header.position_side
+
+    @property
+    def lane(self) -> int:
+        return self.header.lane
+
+    @property
+    def engine_id(self) -> int:
+        return self.header.engine_id
+
+    @property
+    def order_handle(self) -> int:
+        return self.header.order_handle
+
+    @property
+    def epoch(self) -> int:
+        return self.header.epoch
+
+    @property
+    def frame_length(self) -> int:
+        return self.header.frame_length
+
+    @property
+    def frame_crc32c(self) -> int:
+        return self.header.frame_crc32c
+
+    @property
+    def session_id(self) -> int:
+        return self.header.session_id
+
+    @property
+    def payload(self) -> bytes:
+        return PyBytes_FromStringAndSize(<const char*> self.header + TW_RECORD_HEADER_BYTES,
+                                         self.header.length - TW_RECORD_HEADER_BYTES)
+
+    @property
+    def data(self) -> bytes:
+        """Header and payload."""
+        return PyBytes_FromStringAndSize(<const char*> self.header, self.header.length)
+
+    def __repr__(self) -> str:
+        return f"Record(seq={self.seq}, kind={self.kind}, lane={self.lane}, length={self.length})"
+
+
+cdef int check(const uint8_t* data, uint64_t left) noexcept nogil:
+    cdef const TwRecord* record = <const TwRecord*> data
+    if left < TW_RECORD_HEADER_BYTES:
+        return SHORT
+    if record.length < TW_RECORD_HEADER_BYTES or record.length & 7 or record.length > RECORD_BYTES_MAX:
+        return LENGTH
+    if record.length > left:
+        return SHORT
+    if tw_record_crc(record) != record.crc32c:
+        return CHECKSUM
+    return WHOLE
+
+
+cdef class Cursor:
+    """Reads records of one segment file from byte `offset` on; padding is passed over.
+
+    `next_record` gives None where no whole record follows (yet): `damage` says why ("" = the file ends here), `offset` where.
+    Calling it again looks at the file again, so that a live segment can be followed.
+    """
+    def __init__(self, str path, uint64_t offset):
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._chunk = b""
+        self._base = offset
+
+    def __dealloc__(self):
+        self.close()
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    @property
+    def offset(self) -> int:
+        """Where the next record begins."""
+        return self._base + self._at
+
+    @property
+    def damage(self) -> str:
+        return _DAMAGE[self._damage]
+
+    cdef bint _refill(self) except -1:
+        """Read on from the next record; False where nothing more is there than already was."""
+        cdef uint64_t had = PyBytes_GET_SIZE(self._chunk) - self._at
+        cdef uint64_t size = CHUNK_BYTES
+        if had >= 4:
+            size = max(size, min(<uint64_t> (<uint32_t*> (PyBytes_AS_STRING(self._chunk) + self._at))[0], RECORD_BYTES_MAX))
+        data = os.pread(self._fd, size, self._base + self._at)
+        self._base += self._at
+        self._at = 0
+        self._chunk = data
+        return <uint64_t> len(data) > had
+
+    def next_record(self) -> Record | None:
+        cdef Record found
+        cdef const TwRecord* record
+        cdef bint fresh = False
+        while True:
+            self._damage = check(<const uint8_t*> PyBytes_AS_STRING(self._chunk) + self._at,
+                                 PyBytes_GET_SIZE(self._chunk) - self._at)
+            if self._damage != WHOLE:
+                if fresh and self._damage != SHORT:
+                    return None
+                if not self._refill() and fresh:
+                    if PyBytes_GET_SIZE(self._chunk) == 0:
+                        self._damage = WHOLE
+                    return None
+                fresh = True
+                continue
+            record = <const TwRecord*> (PyBytes_AS_STRING(self._chunk) + self._at)
+            self._at += record.length
+            if record.kind == 0:
+                self.padding += 1
+                continue
+            found = Record.__new__(Record)
+            found._chunk = self._chunk
+            found.header = <const RecordHeader*> record
+            return found
+
+
+def parse(bytes data not None) -> list:
+    """The records in `data`, which begins with one and holds whole ones only (Journal.front_bytes); stops at damage."""
+    cdef Record found
+    cdef uint64_t at = 0, size = PyBytes_GET_SIZE(data)
+    cdef const uint8_t* start = <const uint8_t*> PyBytes_AS_STRING(data)
+    records = []
+    while at < size and check(start + at, size - at) == WHOLE:
+        found = Record.__new__(Record)
+        found._chunk = data
+        found.header = <const RecordHeader*> (start + at)
+        at += found.header.length
+        if found.header.kind != 0:
+            records.append(found)
+    return records

@@ -1,0 +1,291 @@
+/* The journal's shapes in memory and on disk, and the hot half of a lane: claim, shrink, abandon, commit.
+ *
+ * A lane's front is one header page and a ring of bytes in a mapped file. Positions count bytes since the front was made and
+ * only grow; the ring's size is a power of two, so `position & mask` is the offset. A record never straddles the ring's end: the
+ * fill before it starts with a marker (length 0) and is not written to disk. Three positions follow one another:
+ *   synced <= written <= committed (published to the writer and to readers) <= head (claimed by the hot thread, private).
+ * One thread claims and commits; one thread writes. They share `committed`, `wrap_position` (hot) and `written`, `error` (writer).
+ */
+#ifndef TRADEWIND_FRONT_H
+#define TRADEWIND_FRONT_H
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define TW_FRONT_MAGIC 0x31544E4F52465754ULL   /* "TWFRONT1" */
+#define TW_SEGMENT_MAGIC 0x31544D4745535754ULL /* "TWSEGMT1" */
+#define TW_MARK_MAGIC 0x4B52414DU              /* "MARK" */
+#define TW_FILL_MAGIC 0x4C4C4946U              /* "FILL" */
+#define TW_BYPASS_MAGIC 0x535341505942ULL      /* "BYPASS", upper 48 bits of a bypassed claim's sequence */
+#define TW_FORMAT_VERSION 1
+#define TW_FRONT_HEADER_BYTES 4096
+#define TW_SEGMENT_HEADER_BYTES 128
+#define TW_RECORD_HEADER_BYTES 80
+#define TW_MARK_SLOT_BYTES 512
+/* A claim is zeroed so far (every kind's fixed part lies within) and in its last word: fields and padding that nobody sets must not
+ * carry what an older record left there, or two runs of one input would differ. */
+#define TW_CLEARED_BYTES 256
+
+/* The 80-byte header of records.pxd. */
+typedef struct {
+    uint32_t length, crc32c;
+    uint64_t seq, cause_seq;
+    int64_t wall_ns, mono_ns;
+    uint16_t kind, venue_id, account_id, strategy_id;
+    uint32_t instrument_id;
+    uint8_t position_side, lane;
+    uint16_t engine_id;
+    uint64_t order_handle;
+    uint32_t epoch, frame_length, frame_crc32c, session_id;
+} TwRecord;
+
+/* Everything of the lane up to `segment_offset` of segment `segment_no` is on the platter. */
+typedef struct {
+    uint32_t magic, lane, epoch, crc32c; /* crc32c covers bytes 16..64 and epoch, lane by seed */
+    uint64_t generation, segment_no, segment_offset, seq, position, reserved;
+} TwMark;
+
+typedef struct {
+    /* identity, written once */
+    uint64_t magic;
+    uint32_t version, lane;
+    uint64_t schema_hash;
+    uint32_t engine_id, epoch;
+    uint64_t ring_bytes;
+    uint8_t boot_id[16], journal_id[16];
+    uint32_t identity_crc32c, pad0;
+    uint8_t pad1[128 - 80];
+    /* the hot thread's line */
+    uint64_t committed, last_seq, wrap_position, records;
+    uint8_t pad2[64 - 32];
+    /* the writer's line */
+    uint64_t written, synced, synced_seq, segment_no, segment_bytes, syncs;
+    int32_t error, error_operation;
+    uint64_t bytes_written;
+    TwMark mark;
+} TwFront;
+
+typedef struct {
+    uint64_t magic;
+    uint32_t version, header_bytes;
+    uint32_t engine_id, epoch;
+    uint32_t lane, record_version;
+    uint64_t segment_no, first_seq;
+    int64_t created_wall_ns;
+    uint64_t schema_hash;
+    uint8_t journal_id[16];
+    uint64_t previous_bytes; /* size of the segment before; 0 = there is none: one that lost its end shows, even at a record's end */
+    uint8_t reserved[36];
+    uint32_t crc32c; /* covers everything before it */
+} TwSegmentHeader;
+
+_Static_assert(sizeof(TwRecord) == TW_RECORD_HEADER_BYTES, "record header");
+_Static_assert(offsetof(TwRecord, kind) == 40 && offsetof(TwRecord, lane) == 53 && offsetof(TwRecord, epoch) == 64, "words");
+_Static_assert(sizeof(TwMark) == 64, "mark");
+_Static_assert(sizeof(TwSegmentHeader) == TW_SEGMENT_HEADER_BYTES, "segment header");
+_Static_assert(offsetof(TwFront, identity_crc32c) == 72 && offsetof(TwFront, committed) == 128, "front");
+_Static_assert(offsetof(TwFront, written) == 192 && offsetof(TwFront, mark) == 256, "front");
+_Static_assert(sizeof(TwFront) <= TW_FRONT_HEADER_BYTES, "front header");
+
+typedef struct {
+    uint8_t *ring;
+    uint64_t mask, head, committed, limit; /* limit: the position that head may reach, as last read */
+    uint64_t reserve_bytes, claim_bytes_max, wrap_boundary;
+    TwFront *front;
+    volatile int32_t *error; /* the writer's sticky error, any lane */
+    uint64_t refused, bypassed;
+    uint32_t epoch;
+    uint16_t engine_id;
+    uint8_t lane, discards; /* discards: no writer behind; the oldest bytes are dropped when room is needed */
+} TwLane;
+
+/* CRC-32C by the instruction. Its latency (3 cycles a word) bounds one stream, so long ranges are taken as three at once and
+ * joined: feeding n zero bytes multiplies a state by x^(8n) mod P, which is one carry-less multiplication by a constant. */
+#define TW_CRC_WIDE_BYTES 192
+#define TW_CRC_LANE_WORDS 128
+static uint64_t tw_crc_shift[2 * TW_CRC_LANE_WORDS + 1]; /* [i]: x^(64 i - 33) mod P, reflected; [0] != 0: the CPU multiplies */
+
+__attribute__((constructor)) static void tw_crc_prepare(void) {
+    uint32_t power = 0x80000000U; /* 1 */
+    int exponent = 0, word;
+    for (word = 1; word <= 2 * TW_CRC_LANE_WORDS; word++) {
+        for (; exponent < 64 * word - 33; exponent++) power = (power >> 1) ^ (power & 1 ? 0x82F63B78U : 0);
+        tw_crc_shift[word] = power;
+    }
+    __builtin_cpu_init();
+    tw_crc_shift[0] = __builtin_cpu_supports("pclmul") ? 1 : 0;
+}
+
+static inline uint64_t tw_load(const uint8_t *p) {
+    uint64_t word;
+    memcpy(&word, p, 8);
+    return word;
+}
+
+__attribute__((target("sse4.2,pclmul"))) static inline uint64_t tw_crc_skip(uint64_t crc, uint64_t words) {
+    __m128i product = _mm_clmulepi64_si128(_mm_cvtsi64_si128((int64_t)crc), _mm_cvtsi64_si128((int64_t)tw_crc_shift[words]), 0);
+    return _mm_crc32_u64(0, (uint64_t)_mm_cvtsi128_si64(product));
+}
+
+__attribute__((target("sse4.2,pclmul"))) static uint64_t tw_crc_three(const uint8_t *p, uint64_t words, uint64_t first) {
+    const uint8_t *q = p + 8 * words, *r = q + 8 * words, *end = q;
+    uint64_t second = 0, third = 0;
+    for (; p < end; p += 8, q += 8, r += 8) {
+        first = _mm_crc32_u64(first, tw_load(p));
+        second = _mm_crc32_u64(second, tw_load(q));
+        third = _mm_crc32_u64(third, tw_load(r));
+    }
+    return tw_crc_skip(first, 2 * words) ^ tw_crc_skip(second, words) ^ third;
+}
+
+static inline uint32_t tw_crc(const void *data, uint64_t size, uint32_t seed) {
+    const uint8_t *p = (const uint8_t *)data;
+    uint64_t crc = (uint32_t)~seed;
+    while (size >= TW_CRC_WIDE_BYTES && tw_crc_shift[0]) {
+        uint64_t words = size / 24 < TW_CRC_LANE_WORDS ? size / 24 : TW_CRC_LANE_WORDS;
+        crc = tw_crc_three(p, words, crc);
+        p += 24 * words;
+        size -= 24 * words;
+    }
+    for (; size >= 8; p += 8, size -= 8) crc = _mm_crc32_u64(crc, tw_load(p));
+    for (; size; size--) crc = _mm_crc32_u8((uint32_t)crc, *p++);
+    return ~(uint32_t)crc;
+}
+
+static inline uint32_t tw_record_crc(const TwRecord *record) {
+    return tw_crc((const uint8_t *)record + 8, record->length - 8, 0);
+}
+
+static inline uint32_t tw_mark_crc(const TwMark *mark) {
+    return tw_crc((const uint8_t *)mark + 16, 48, mark->epoch ^ (mark->lane << 24));
+}
+
+static inline uint64_t tw_room_limit(TwLane *lane) {
+    if (lane->discards) __atomic_store_n(&lane->front->written, lane->committed, __ATOMIC_RELEASE);
+    return __atomic_load_n(&lane->front->written, __ATOMIC_ACQUIRE) + lane->mask + 1;
+}
+
+static inline uint64_t tw_used(TwLane *lane) {
+    return lane->head - __atomic_load_n(&lane->front->written, __ATOMIC_RELAXED);
+}
+
+/* Mark the fill before the ring's end, or - where a record ended exactly there - that there is none. */
+static inline void tw_note_wrap(TwLane *lane, uint64_t start) {
+    if (lane->wrap_boundary == start) return;
+    lane->wrap_boundary = start;
+    lane->front->wrap_position = lane->head;
+    if (lane->head != start) {
+        uint32_t *fill = (uint32_t *)(lane->ring + (lane->head & lane->mask));
+        fill[0] = 0;
+        fill[1] = TW_FILL_MAGIC;
+    }
+}
+
+static inline void tw_store(TwRecord *record, uint64_t offset, uint64_t word) {
+    memcpy((uint8_t *)record + offset, &word, 8);
+}
+
+static inline TwRecord *tw_claim(TwLane *lane, int kind, uint32_t size_max, int reserve) {
+    uint64_t size = ((uint64_t)size_max + 7) & ~7ULL, start = lane->head, kept = reserve ? 0 : lane->reserve_bytes;
+    TwRecord *record;
+    if (size < TW_RECORD_HEADER_BYTES) size = TW_RECORD_HEADER_BYTES;
+    if ((start & lane->mask) + size > lane->mask + 1) start = (start | lane->mask) + 1;
+    if (__builtin_expect(size > lane->claim_bytes_max || (kept && *lane->error), 0)) goto refuse;
+    if (__builtin_expect(start + size + kept > lane->limit, 0)) {
+        lane->limit = tw_room_limit(lane);
+        if (start + size + kept > lane->limit) goto refuse;
+    }
+    if (__builtin_expect((start & lane->mask) == 0 && start != 0, 0)) tw_note_wrap(lane, start);
+    lane->head = start + size;
+    record = (TwRecord *)(lane->ring + (start & lane->mask));
+    memset(record, 0, size < TW_CLEARED_BYTES ? size : TW_CLEARED_BYTES);
+    memset((uint8_t *)record + size - 8, 0, 8);
+    /* by whole words: the checksum reads words, and a word put together from smaller stores is late in coming back */
+    tw_store(record, offsetof(TwRecord, length), size);
+    tw_store(record, offsetof(TwRecord, kind), (uint16_t)kind);
+    tw_store(record, offsetof(TwRecord, instrument_id), (uint64_t)lane->lane << 40 | (uint64_t)lane->engine_id << 48);
+    tw_store(record, offsetof(TwRecord, epoch), lane->epoch);
+    return record;
+refuse:
+    lane->refused++;
+    return NULL;
+}
+
+static inline int tw_is_latest(TwLane *lane, TwRecord *record) {
+    return ((lane->head - record->length) & lane->mask) == (uint64_t)((uint8_t *)record - lane->ring);
+}
+
+static inline void tw_shrink(TwLane *lane, TwRecord *record, uint32_t length) {
+    uint32_t kept = (length + 7) & ~7U;
+    if (length < TW_RECORD_HEADER_BYTES) length = kept = TW_RECORD_HEADER_BYTES;
+    if (kept > record->length || record->kind == 0) return; /* kind 0: passed over, it is padding on disk by now */
+    if (!tw_is_latest(lane, record)) kept = record->length; /* a later claim stands behind: the end stays, zeroed */
+    memset((uint8_t *)record + length, 0, kept - length);
+    lane->head -= record->length - kept;
+    record->length = kept;
+}
+
+static inline void tw_abandon(TwLane *lane, TwRecord *record) {
+    if (record->kind == 0) return;
+    if (tw_is_latest(lane, record)) {
+        lane->head -= record->length;
+        return;
+    }
+    record->kind = 0;
+    record->seq = 0;
+}
+
+/* A later claim is committed first: what lies open before it becomes padding on disk. The open record keeps its bytes, and its
+ * kind in `seq`, so that tw_recommit can give it a place of its own when its turn comes. */
+static void tw_bypass(TwLane *lane, uint64_t until) {
+    uint64_t position = lane->committed;
+    while (position < until) {
+        TwRecord *open = (TwRecord *)(lane->ring + (position & lane->mask));
+        if (open->length == 0) {
+            position = (position | lane->mask) + 1;
+            continue;
+        }
+        if (open->kind != 0) {
+            open->seq = TW_BYPASS_MAGIC << 16 | open->kind;
+            lane->bypassed++;
+        }
+        open->kind = 0;
+        open->crc32c = tw_record_crc(open);
+        position += open->length;
+    }
+}
+
+static inline uint64_t tw_commit(TwLane *lane, TwRecord *record, uint64_t *last_seq, int64_t wall_ns, int64_t mono_ns) {
+    uint64_t offset = (uint64_t)((uint8_t *)record - lane->ring);
+    uint64_t position = lane->committed + ((offset - lane->committed) & lane->mask);
+    uint64_t end = position + record->length;
+    if (__builtin_expect(end > lane->head || record->kind == 0, 0)) return 0; /* bypassed, abandoned or never claimed */
+    if (__builtin_expect(position != lane->committed, 0)) tw_bypass(lane, position);
+    if (record->wall_ns == 0) {
+        record->wall_ns = wall_ns;
+        record->mono_ns = mono_ns;
+    }
+    record->seq = ++*last_seq;
+    record->crc32c = tw_record_crc(record);
+    lane->committed = end;
+    lane->front->last_seq = record->seq;
+    lane->front->records++;
+    __atomic_store_n(&lane->front->committed, end, __ATOMIC_RELEASE);
+    return record->seq;
+}
+
+/* A fresh copy of a record that was bypassed, or NULL where it is no such record or there is no room. */
+static TwRecord *tw_reclaim(TwLane *lane, TwRecord *bypassed) {
+    uint16_t kind = (uint16_t)bypassed->seq;
+    TwRecord *copy;
+    if (bypassed->kind != 0 || bypassed->seq >> 16 != TW_BYPASS_MAGIC) return NULL;
+    copy = tw_claim(lane, kind, bypassed->length, 1);
+    if (copy == NULL) return NULL;
+    memcpy(copy, bypassed, bypassed->length);
+    copy->kind = kind;
+    copy->seq = 0;
+    return copy;
+}
+#endif

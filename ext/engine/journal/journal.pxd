@@ -1,0 +1,51 @@
+"""The journal as stages see it: claim space in a lane's front, fill it, commit it. One sequence over both lanes."""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from engine.model.records cimport RecordHeader
+
+cdef class Lane:
+    """One lane: a front (mapped, fixed size) and its segments on disk, written by a C thread. Fields are the journal's own."""
+    cdef void* state
+    cdef void* _mapping
+    cdef size_t _mapping_bytes
+    cdef readonly str path
+
+cdef class Journal:
+    cdef readonly Lane ledger
+    cdef readonly Lane tape
+    # The turn: stamps and sequence of the input that is being applied. `now` for every stage. Set by the sequencer.
+    cdef int64_t now_wall_ns
+    cdef int64_t now_mono_ns
+    cdef uint64_t input_seq
+    cdef uint64_t last_seq
+    cdef readonly uint16_t engine_id
+    cdef readonly uint32_t epoch
+    cdef void* _lanes[2]
+    cdef void* _writer
+    cdef object _world
+    cdef object _recovery
+    cdef bint _open
+
+    # Claim `size_max` bytes (header included; rounded up to 8) in `lane` (Lane code). The header is zeroed, its kind, lane, engine
+    # and epoch are set; the payload is NOT zeroed. NULL = no room (or a claim larger than an eighth of the front). Several claims of a lane
+    # may be open; they are committed in the order in which they were claimed. `reserve`: may use the reserve (cancels, kill, stop record).
+    cdef RecordHeader* claim(self, int lane, int kind, uint32_t size_max, bint reserve) noexcept nogil
+    # Give back the unused end of the LATEST claim of its lane: `length` bytes stay (header + payload; rounded up, padding zeroed).
+    cdef void shrink(self, RecordHeader* record, uint32_t length) noexcept nogil
+    # Drop the LATEST claim of its lane.
+    cdef void abandon(self, RecordHeader* record) noexcept nogil
+    # Give the record the next sequence number, stamp it with the turn if wall_ns is 0, checksum it and publish it. Returns the sequence.
+    # 0 = it is not the journal's any more: a later claim of its lane was committed first (see `renew`), or it was abandoned.
+    cdef uint64_t commit(self, RecordHeader* record) noexcept nogil
+    # Front of the ledger so full that new orders must not leave (the reserve is still there), or the disk failed.
+    cdef bint nearly_full(self) noexcept nogil
+    # A fresh claim with the content of a record whose claim was passed over by a later commit; NULL where it is none or there is no room.
+    cdef RecordHeader* renew(self, RecordHeader* record) noexcept nogil
+    # Totals for the counters file.
+    cdef void publish_counts(self, uint64_t* records, uint64_t* size, uint64_t* synced_seq, uint64_t* refused) noexcept nogil
+    cdef uint64_t _synced_seq(self) noexcept nogil
+    cdef int _begin(self, config, world, recovery) except -1
+
+cdef class Claim:
+    """A claim held by cold code."""
+    cdef Journal journal
+    cdef RecordHeader* record

@@ -1,0 +1,33 @@
+"""Gives every input its number in the order in which it is applied, and routes it."""
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from engine.journal.journal cimport Journal
+from engine.model.descriptor cimport Descriptor
+from engine.model.records cimport RecordHeader
+from engine.runtime.actor cimport Actor, Pipeline
+from engine.runtime.clock cimport Clock
+from engine.runtime.counters cimport Counters
+from engine.runtime.ring cimport Ring
+
+cdef class Sequencer(Actor):
+    cdef Journal journal
+    cdef Counters counters
+    cdef Clock clock
+    cdef Ring inbound_own
+    cdef Ring inbound_control
+    cdef Ring inbound_market
+    cdef Ring to_book
+    cdef Ring to_oms
+    cdef Ring to_strategy
+    cdef Pipeline _pipeline
+    cdef uint64_t _submitted
+    cdef uint64_t _command_seq
+    cdef readonly uint64_t inputs        # applied
+    cdef readonly uint64_t lost          # records that were no longer the journal's when their turn came
+    cdef readonly uint64_t waits         # turns in which an input had to wait for room downstream
+    cdef int _routes(self, const Descriptor* item) noexcept nogil
+    cdef bint _has_room(self, int routes) noexcept nogil
+    cdef bint _apply(self, Ring source, Descriptor* item) noexcept nogil
+    cdef void _count(self, int counter) noexcept nogil
+    cdef void _publish_counts(self) noexcept nogil
+    cdef RecordHeader* _claim_control(self, int kind, uint32_t size) except NULL
+    cdef int _push_control(self, RecordHeader* record) except -1

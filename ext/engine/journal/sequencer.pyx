@@ -1,0 +1,251 @@
+"""The sequencer: own-order events first, then control and timers one by one, then market data in batches.
+
+A session fills a record in claimed space and pushes its descriptor; here the record is committed, the turn's stamps are set, and the
+descriptor goes on to those who need it. An input is taken only when everyone it goes to has room: nothing is lost between.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from engine.model.codes cimport (
+    COMMAND_KIND_PAUSE, COUNTER_COMMANDS, COUNTER_JOURNAL_BYTES, COUNTER_JOURNAL_LAST_SEQ, COUNTER_JOURNAL_RECORDS,
+    COUNTER_JOURNAL_REFUSED, COUNTER_JOURNAL_SYNCED_SEQ, COUNTER_TIMERS, LANE_LEDGER, RECORD_KIND_COMMAND,
+    RECORD_KIND_FEED_STATE, RECORD_KIND_TIMER, TIMER_KIND_BAR, TIMER_KIND_STRATEGY, TIMER_KIND_TICK,
+)
+from engine.model.descriptor cimport Descriptor
+from engine.model.records cimport CommandPayload, RecordHeader, TimerPayload
+from engine.runtime.counters cimport Counters
+
+from engine.journal.errors import JournalFull
+
+cdef enum:
+    MARKET_BATCH_MAX = 256
+    TO_BOOK = 1
+    TO_OMS = 2
+    TO_STRATEGY = 4
+    REASON_BYTES_MAX = 512
+
+
+cdef class Sequencer(Actor):
+    """Rings in: own, control, market. Rings out: book, OMS, strategy. `tables` is taken for uniformity and not used."""
+
+    def __init__(self, str name, Journal journal not None, tables, Counters counters, Ring inbound_own not None,
+                 Ring inbound_control not None, Ring inbound_market not None, Ring to_book not None, Ring to_oms not None,
+                 Ring to_strategy not None, Clock clock not None):
+        Actor.__init__(self, name)
+        self.journal = journal
+        self.counters = counters
+        self.inbound_own = inbound_own
+        self.inbound_control = inbound_control
+        self.inbound_market = inbound_market
+        self.to_book = to_book
+        self.to_oms = to_oms
+        self.to_strategy = to_strategy
+        self.clock = clock
+
+    def attach(self, Pipeline pipeline not None) -> None:
+        """The pipeline that `execute_command` runs."""
+        self._pipeline = pipeline
+
+    cdef int do_work(self) except -1:
+        cdef Descriptor* item
+        cdef int done = 0
+        item = self.inbound_own.peek()
+        if item != NULL:
+            return self._apply(self.inbound_own, item)
+        item = self.inbound_control.peek()
+        if item != NULL:
+            return self._apply(self.inbound_control, item)
+        while done < MARKET_BATCH_MAX:
+            item = self.inbound_market.peek()
+            if item == NULL or not self._apply(self.inbound_market, item):
+                break
+            done += 1
+        return done
+
+    cdef int _routes(self, const Descriptor* item) noexcept nogil:
+        cdef int kind = item.kind
+        cdef TimerPayload* timer
+        if kind <= RECORD_KIND_FEED_STATE:
+            return TO_BOOK
+        if kind == RECORD_KIND_COMMAND:
+            return TO_OMS | TO_STRATEGY
+        if kind != RECORD_KIND_TIMER:
+            return TO_OMS
+        timer = <TimerPayload*> (<uint8_t*> item.record + sizeof(RecordHeader))
+        if timer.timer_kind == TIMER_KIND_TICK:
+            return TO_BOOK | TO_OMS | TO_STRATEGY
+        if timer.timer_kind == TIMER_KIND_STRATEGY or timer.timer_kind == TIMER_KIND_BAR:
+            return TO_STRATEGY
+        return TO_OMS
+
+    cdef bint _has_room(self, int routes) noexcept nogil:
+        if routes & TO_BOOK and self.to_book.depth() >= self.to_book.capacity:
+            return False
+        if routes & TO_OMS and self.to_oms.depth() >= self.to_oms.capacity:
+            return False
+        return not (routes & TO_STRATEGY and self.to_strategy.depth() >= self.to_strategy.capacity)
+
+    cdef bint _apply(self, Ring source, Descriptor* item) noexcept nogil:
+        """Commit one input and route it. False: it stays in its ring, since someone it goes to has no room."""
+        cdef RecordHeader* record = item.record
+        cdef int routes
+        cdef uint64_t seq
+        if record == NULL:
+            self.lost += 1
+            source.release()
+            return True
+        routes = self._routes(item)
+        if not self._has_room(routes):
+            self.waits += 1
+            return False
+        if record.mono_ns >= self.journal.now_mono_ns:
+            self.journal.now_wall_ns = record.wall_ns
+            self.journal.now_mono_ns = record.mono_ns
+        seq = self.journal.commit(record)
+        if seq == 0:
+            # a later claim of the lane was committed while this one waited: it gets a place of its own
+            record = self.journal.renew(record)
+            seq = self.journal.commit(record)
+            if seq == 0:
+                self.lost += 1
+                source.release()
+                return True
+        item.record = record
+        item.seq = seq
+        item.cause_seq = seq
+        item.kind = record.kind
+        self.journal.input_seq = seq
+        self.inputs += 1
+        if record.kind == RECORD_KIND_TIMER:
+            self._count(COUNTER_TIMERS)
+            if routes & TO_BOOK:
+                self._publish_counts()
+        elif record.kind == RECORD_KIND_COMMAND:
+            self._count(COUNTER_COMMANDS)
+            self._command_seq = seq
+        if routes & TO_BOOK:
+            self.to_book.push(item)
+        if routes & TO_OMS:
+            self.to_oms.push(item)
+        if routes & TO_STRATEGY:
+            self.to_strategy.push(item)
+        source.release()
+        return True
+
+    cdef void _count(self, int counter) noexcept nogil:
+        cdef uint64_t* slots = self.counters.values
+        slots[counter] += 1
+
+    cdef void _publish_counts(self) noexcept nogil:
+        cdef uint64_t* slots = self.counters.values
+        self.journal.publish_counts(slots + <int> COUNTER_JOURNAL_RECORDS, slots + <int> COUNTER_JOURNAL_BYTES,
+                                    slots + <int> COUNTER_JOURNAL_SYNCED_SEQ, slots + <int> COUNTER_JOURNAL_REFUSED)
+        slots[<int> COUNTER_JOURNAL_LAST_SEQ] = self.journal.last_seq
+
+    # --- the way in for cold code
+
+    cdef RecordHeader* _claim_control(self, int kind, uint32_t size) except NULL:
+        """A zeroed ledger record, stamped now; commands and timers may use the reserve, so that kill always finds room."""
+        cdef RecordHeader* record = self.journal.claim(LANE_LEDGER, kind, size, True)
+        if record == NULL:
+            raise JournalFull("the ledger's front is full: the disk does not keep up or has failed")
+        memset(<uint8_t*> record + sizeof(RecordHeader), 0, size - sizeof(RecordHeader))
+        record.wall_ns = self.clock.wall_ns()
+        record.mono_ns = self.clock.mono_ns()
+        return record
+
+    cdef int _push_control(self, RecordHeader* record) except -1:
+        cdef Descriptor item
+        memset(&item, 0, sizeof(item))
+        item.kind = record.kind
+        item.venue_id = record.venue_id
+        item.account_id = record.account_id
+        item.strategy_id = record.strategy_id
+        item.instrument_id = record.instrument_id
+        item.order_handle = record.order_handle
+        item.wall_ns = record.wall_ns
+        item.mono_ns = record.mono_ns
+        item.record = record
+        if not self.inbound_control.push(&item):
+            self.journal.abandon(record)
+            raise JournalFull("the control ring is full: the pipeline does not run")
+        return 0
+
+    def submit_command(self, int command_kind, *, uint32_t uid=0, str reason="", int scope_kind=0, int venue_id=0, int account_id=0,
+                       int strategy_id=0, uint32_t instrument_id=0, uint64_t order_handle=0, int side=0, int64_t price_ticks=0,
+                       int64_t qty_lots=0, int order_type=0, int time_in_force=0, int flags=0) -> int:
+        """Put a COMMAND into the control ring; returns its command id. JournalFull where there is no room.
+
+        Scope ids (0 = all) stand in the record's header; `reason` (at most 512 bytes of UTF-8) behind the payload.
+        """
+        cdef bytes text = reason.encode()[:REASON_BYTES_MAX]
+        cdef uint32_t size = sizeof(RecordHeader) + sizeof(CommandPayload) + len(text)
+        cdef RecordHeader* record
+        cdef CommandPayload* command
+        if not COMMAND_KIND_PAUSE <= command_kind <= 0xFFFF:
+            raise ValueError(f"{command_kind} is no command kind")
+        record = self._claim_control(RECORD_KIND_COMMAND, size)
+        command = <CommandPayload*> (<uint8_t*> record + sizeof(RecordHeader))
+        self._submitted += 1
+        command.command_id = self._submitted
+        command.uid = uid
+        command.command_kind = command_kind
+        command.scope_kind = scope_kind
+        command.side = side
+        command.price_ticks = price_ticks
+        command.qty_lots = qty_lots
+        command.order_type = order_type
+        command.time_in_force = time_in_force
+        command.flags = flags
+        memcpy(<uint8_t*> command + sizeof(CommandPayload), <const char*> text, len(text))
+        record.venue_id = venue_id
+        record.account_id = account_id
+        record.strategy_id = strategy_id
+        record.instrument_id = instrument_id
+        record.order_handle = order_handle
+        self.journal.shrink(record, size)
+        self._push_control(record)
+        return self._submitted
+
+    def execute_command(self, int command_kind, **fields) -> int:
+        """Submit a command, run the attached pipeline, return the command's sequence number (0 = it still waits)."""
+        if self._pipeline is None:
+            raise RuntimeError("no pipeline is attached")
+        self._command_seq = 0
+        self.submit_command(command_kind, **fields)
+        self._pipeline.run()
+        return self._command_seq
+
+    def submit_timer(self, int timer_kind, *, uint64_t timer_id=0, int64_t deadline_mono_ns=0, int64_t data=0, int strategy_id=0,
+                     uint32_t instrument_id=0, uint32_t session_id=0) -> None:
+        """Put a TIMER into the control ring. JournalFull where there is no room."""
+        cdef uint32_t size = sizeof(RecordHeader) + sizeof(TimerPayload)
+        cdef RecordHeader* record = self._claim_control(RECORD_KIND_TIMER, size)
+        cdef TimerPayload* timer = <TimerPayload*> (<uint8_t*> record + sizeof(RecordHeader))
+        timer.timer_id = timer_id
+        timer.deadline_mono_ns = deadline_mono_ns
+        timer.timer_kind = timer_kind
+        timer.data = data
+        record.strategy_id = strategy_id
+        record.instrument_id = instrument_id
+        record.session_id = session_id
+        self._push_control(record)
+
+    def submit_record(self, int kind, const unsigned char[::1] payload=b"", *, int venue_id=0, int account_id=0, int strategy_id=0,
+                      uint32_t instrument_id=0, uint64_t order_handle=0, uint32_t session_id=0, uint32_t frame_length=0,
+                      uint32_t frame_crc32c=0) -> None:
+        """Put any other ledger input (TIME_SYNC, INSTRUMENT, RECONCILE_BEGIN, ...) into the control ring."""
+        cdef uint32_t size = sizeof(RecordHeader) + payload.shape[0]
+        cdef RecordHeader* record = self._claim_control(kind, size + 8)
+        if payload.shape[0]:
+            memcpy(<uint8_t*> record + sizeof(RecordHeader), &payload[0], payload.shape[0])
+        self.journal.shrink(record, size)
+        record.venue_id = venue_id
+        record.account_id = account_id
+        record.strategy_id = strategy_id
+        record.instrument_id = instrument_id
+        record.order_handle = order_handle
+        record.session_id = session_id
+        record.frame_length = frame_length
+        record.frame_crc32c = frame_crc32c
+        self._push_control(record)

@@ -1,0 +1,346 @@
+/* The cold half of the journal: one C thread that carries what was committed from the fronts to the segments and syncs it.
+ *
+ * It never touches Python. Its rules: a short write is continued; any error is final for its lane (`front->error`, and the sticky
+ * `error` both lanes' claims look at); fsync is never tried twice, since after a failed one the kernel may have dropped the pages and
+ * the next would report success. The watermark moves only after fdatasync of the data and fsync of the segment's directory.
+ */
+#ifndef TRADEWIND_WRITER_H
+#define TRADEWIND_WRITER_H
+
+#include "front.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { TW_OP_OPEN = 1, TW_OP_WRITE, TW_OP_SYNC, TW_OP_SYNC_DIRECTORY, TW_OP_MARK, TW_OP_SYNC_MARK };
+enum { TW_FAULT_NONE, TW_FAULT_ONCE, TW_FAULT_STICKY, TW_FAULT_SHORT };
+
+/* What the disk was asked, in order; tests rebuild from it what a power cut could have left. */
+typedef struct {
+    int32_t operation, lane;
+    uint64_t segment_no, offset, length;
+    TwMark mark;
+} TwTrace;
+
+typedef struct {
+    TwLane *lane;
+    int directory_fd, segment_fd;
+    uint64_t next_segment_no, mark_generation, last_seq_written, previous_bytes;
+} TwOutlet;
+
+typedef struct {
+    TwOutlet outlets[2];
+    int mark_fd;
+    uint64_t segment_bytes_max, schema_hash, marks;
+    uint8_t journal_id[16];
+    int64_t sync_interval_ns, tick_ns;
+    volatile int32_t error;
+    /* injected faults: I/O number `fault_at` (counted from 1) fails with `fault_errno`, or writes short */
+    uint64_t io_count, fault_at;
+    int fault_mode, fault_errno;
+    TwTrace *trace;
+    uint64_t trace_capacity, trace_count;
+    /* the thread */
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t wake, done;
+    uint64_t flush_wanted, flush_done;
+    int running, stopping;
+} TwWriter;
+
+static int tw_fault(TwWriter *w) {
+    w->io_count++;
+    if (w->fault_mode == TW_FAULT_NONE || w->fault_mode == TW_FAULT_SHORT) return 0;
+    if (w->io_count != w->fault_at && !(w->fault_mode == TW_FAULT_STICKY && w->io_count > w->fault_at)) return 0;
+    errno = w->fault_errno;
+    return 1;
+}
+
+static void tw_trace(TwWriter *w, int operation, int lane, uint64_t segment_no, uint64_t offset, uint64_t length, const TwMark *mark) {
+    TwTrace *entry;
+    if (w->trace == NULL || w->trace_count >= w->trace_capacity) return;
+    entry = &w->trace[w->trace_count++];
+    memset(entry, 0, sizeof(*entry));
+    entry->operation = operation;
+    entry->lane = lane;
+    entry->segment_no = segment_no;
+    entry->offset = offset;
+    entry->length = length;
+    if (mark) entry->mark = *mark;
+}
+
+static ssize_t tw_disk_write(TwWriter *w, int fd, const void *data, size_t size, uint64_t offset) {
+    if (tw_fault(w)) return -1;
+    if (w->fault_mode == TW_FAULT_SHORT && w->io_count == w->fault_at && size > 1) size /= 2;
+    return pwrite(fd, data, size, (off_t)offset);
+}
+
+static int tw_write_all(TwWriter *w, int fd, const uint8_t *data, uint64_t size, uint64_t offset) {
+    while (size) {
+        ssize_t written = tw_disk_write(w, fd, data, size, offset);
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) return -1;
+        if (written == 0) { errno = EIO; return -1; }
+        data += written;
+        size -= (uint64_t)written;
+        offset += (uint64_t)written;
+    }
+    return 0;
+}
+
+static int tw_fail(TwWriter *w, TwOutlet *o, int operation) {
+    TwFront *front = o->lane->front;
+    int32_t code = errno ? errno : EIO;
+    front->error_operation = operation;
+    __atomic_store_n(&front->error, code, __ATOMIC_RELEASE);
+    if (w->error == 0) w->error = code;
+    return -1;
+}
+
+static int tw_put_mark(TwWriter *w, TwOutlet *o) {
+    TwFront *front = o->lane->front;
+    TwMark mark;
+    uint64_t slot = (uint64_t)o->lane->lane * 2 + (++o->mark_generation & 1);
+    memset(&mark, 0, sizeof(mark));
+    mark.magic = TW_MARK_MAGIC;
+    mark.lane = o->lane->lane;
+    mark.epoch = o->lane->epoch;
+    mark.generation = o->mark_generation;
+    mark.segment_no = front->segment_no;
+    mark.segment_offset = front->segment_bytes;
+    mark.seq = front->synced_seq;
+    mark.position = front->synced;
+    mark.crc32c = tw_mark_crc(&mark);
+    front->mark = mark;
+    tw_trace(w, TW_OP_MARK, o->lane->lane, mark.segment_no, slot * TW_MARK_SLOT_BYTES, sizeof(mark), &mark);
+    if (tw_write_all(w, w->mark_fd, (const uint8_t *)&mark, sizeof(mark), slot * TW_MARK_SLOT_BYTES) < 0)
+        return tw_fail(w, o, TW_OP_MARK);
+    return 0;
+}
+
+/* Sequence of the last true record in [from, until) of the ring, 0 where there is none. */
+static uint64_t tw_last_seq(TwLane *lane, uint64_t from, uint64_t until) {
+    uint64_t seq = 0;
+    while (from < until) {
+        const TwRecord *record = (const TwRecord *)(lane->ring + (from & lane->mask));
+        if (record->kind != 0) seq = record->seq;
+        from += record->length;
+    }
+    return seq;
+}
+
+static int tw_sync(TwWriter *w, TwOutlet *o) {
+    TwFront *front = o->lane->front;
+    if (front->error || front->written == front->synced) return 0;
+    tw_trace(w, TW_OP_SYNC, o->lane->lane, front->segment_no, 0, front->segment_bytes, NULL);
+    if (tw_fault(w) || fdatasync(o->segment_fd) < 0) return tw_fail(w, o, TW_OP_SYNC);
+    front->syncs++;
+    front->synced_seq = o->last_seq_written;
+    __atomic_store_n(&front->synced, front->written, __ATOMIC_RELEASE);
+    return tw_put_mark(w, o);
+}
+
+static void tw_fill_segment_header(TwWriter *w, TwOutlet *o, TwSegmentHeader *header) {
+    const TwRecord *first = (const TwRecord *)(o->lane->ring + (o->lane->front->written & o->lane->mask));
+    memset(header, 0, sizeof(*header));
+    header->magic = TW_SEGMENT_MAGIC;
+    header->version = TW_FORMAT_VERSION;
+    header->header_bytes = TW_SEGMENT_HEADER_BYTES;
+    header->engine_id = o->lane->engine_id;
+    header->epoch = o->lane->epoch;
+    header->lane = o->lane->lane;
+    header->record_version = 1;
+    header->segment_no = o->next_segment_no;
+    header->first_seq = first->kind ? first->seq : 0;
+    header->created_wall_ns = first->wall_ns;
+    header->schema_hash = w->schema_hash;
+    memcpy(header->journal_id, w->journal_id, 16);
+    header->previous_bytes = o->previous_bytes;
+    header->crc32c = tw_crc(header, TW_SEGMENT_HEADER_BYTES - 4, 0);
+}
+
+/* End the current segment (synced, marked) and begin the next. */
+static int tw_rotate(TwWriter *w, TwOutlet *o) {
+    TwFront *front = o->lane->front;
+    TwSegmentHeader header;
+    char name[32];
+    if (o->segment_fd >= 0) {
+        if (tw_sync(w, o) < 0) return -1;
+        close(o->segment_fd);
+        o->segment_fd = -1;
+        o->previous_bytes = front->segment_bytes;
+    }
+    tw_fill_segment_header(w, o, &header);
+    snprintf(name, sizeof(name), "%08llu.seg", (unsigned long long)o->next_segment_no);
+    tw_trace(w, TW_OP_OPEN, o->lane->lane, o->next_segment_no, 0, 0, NULL);
+    if (tw_fault(w)) return tw_fail(w, o, TW_OP_OPEN);
+    o->segment_fd = openat(o->directory_fd, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0640);
+    if (o->segment_fd < 0) return tw_fail(w, o, TW_OP_OPEN);
+    tw_trace(w, TW_OP_WRITE, o->lane->lane, o->next_segment_no, 0, sizeof(header), NULL);
+    if (tw_write_all(w, o->segment_fd, (const uint8_t *)&header, sizeof(header), 0) < 0) return tw_fail(w, o, TW_OP_WRITE);
+    tw_trace(w, TW_OP_SYNC_DIRECTORY, o->lane->lane, o->next_segment_no, 0, 0, NULL);
+    if (tw_fault(w) || fsync(o->directory_fd) < 0) return tw_fail(w, o, TW_OP_SYNC_DIRECTORY);
+    front->segment_no = o->next_segment_no++;
+    front->segment_bytes = sizeof(header);
+    return 0;
+}
+
+/* The end of the longest run of whole records from `from` that fits into `room`; at least one record. */
+static uint64_t tw_fitting(TwLane *lane, uint64_t from, uint64_t until, uint64_t room) {
+    uint64_t end = from;
+    while (end < until) {
+        uint64_t length = ((const TwRecord *)(lane->ring + (end & lane->mask)))->length;
+        if (end > from && end + length - from > room) break;
+        end += length;
+    }
+    return end;
+}
+
+static int tw_write_run(TwWriter *w, TwOutlet *o, uint64_t until) {
+    TwLane *lane = o->lane;
+    TwFront *front = lane->front;
+    uint64_t from = front->written, room, seq;
+    const TwRecord *next = (const TwRecord *)(lane->ring + (from & lane->mask));
+    if (o->segment_fd < 0 || (front->segment_bytes > TW_SEGMENT_HEADER_BYTES && front->segment_bytes + next->length > w->segment_bytes_max))
+        if (tw_rotate(w, o) < 0) return -1;
+    room = w->segment_bytes_max > front->segment_bytes ? w->segment_bytes_max - front->segment_bytes : 0;
+    if (until - from > room) until = tw_fitting(lane, from, until, room);
+    tw_trace(w, TW_OP_WRITE, lane->lane, front->segment_no, front->segment_bytes, until - from, NULL);
+    if (tw_write_all(w, o->segment_fd, lane->ring + (from & lane->mask), until - from, front->segment_bytes) < 0)
+        return tw_fail(w, o, TW_OP_WRITE);
+    seq = tw_last_seq(lane, from, until);
+    if (seq) o->last_seq_written = seq;
+    front->segment_bytes += until - from;
+    front->bytes_written += until - from;
+    __atomic_store_n(&front->written, until, __ATOMIC_RELEASE);
+    return 0;
+}
+
+/* Carry everything that is committed to the segments. */
+static int tw_drain(TwWriter *w, TwOutlet *o) {
+    TwLane *lane = o->lane;
+    TwFront *front = lane->front;
+    uint64_t committed = __atomic_load_n(&front->committed, __ATOMIC_ACQUIRE);
+    if (front->error) return -1;
+    while (front->written < committed) {
+        uint64_t boundary = (front->written | lane->mask) + 1, until = committed;
+        if (committed > boundary) {
+            until = front->wrap_position;
+            if (until == front->written) {
+                __atomic_store_n(&front->written, boundary, __ATOMIC_RELEASE);
+                continue;
+            }
+        }
+        if (tw_write_run(w, o, until) < 0) return -1;
+    }
+    return 0;
+}
+
+static void tw_drain_all(TwWriter *w) {
+    tw_drain(w, &w->outlets[0]);
+    tw_drain(w, &w->outlets[1]);
+}
+
+static void tw_sync_all(TwWriter *w, int with_mark) {
+    tw_sync(w, &w->outlets[0]);
+    tw_sync(w, &w->outlets[1]);
+    if (!with_mark || w->error) return;
+    tw_trace(w, TW_OP_SYNC_MARK, 0, 0, 0, 0, NULL);
+    if (tw_fault(w) || fdatasync(w->mark_fd) < 0) tw_fail(w, &w->outlets[0], TW_OP_SYNC_MARK);
+}
+
+static int64_t tw_monotonic_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void tw_wait(TwWriter *w, int64_t until_ns) {
+    struct timespec until = {until_ns / 1000000000, until_ns % 1000000000};
+    while (!w->stopping && w->flush_wanted == w->flush_done)
+        if (pthread_cond_timedwait(&w->wake, &w->mutex, &until) == ETIMEDOUT) return;
+}
+
+static void *tw_writer_main(void *argument) {
+    TwWriter *w = (TwWriter *)argument;
+    int64_t next_sync_ns = tw_monotonic_ns() + w->sync_interval_ns, next_mark_ns = next_sync_ns + 1000000000, now_ns;
+    uint64_t wanted;
+    pthread_mutex_lock(&w->mutex);
+    while (!w->stopping) {
+        tw_wait(w, tw_monotonic_ns() + w->tick_ns);
+        wanted = w->flush_wanted;
+        pthread_mutex_unlock(&w->mutex);
+        now_ns = tw_monotonic_ns();
+        tw_drain_all(w);
+        if (now_ns >= next_sync_ns || wanted != w->flush_done) {
+            tw_sync_all(w, now_ns >= next_mark_ns);
+            next_sync_ns = now_ns + w->sync_interval_ns;
+            if (now_ns >= next_mark_ns) next_mark_ns = now_ns + 1000000000;
+        }
+        pthread_mutex_lock(&w->mutex);
+        w->flush_done = wanted;
+        pthread_cond_broadcast(&w->done);
+    }
+    pthread_mutex_unlock(&w->mutex);
+    return NULL;
+}
+
+static int tw_writer_start(TwWriter *w) {
+    pthread_condattr_t monotonic;
+    sigset_t all, before;
+    int status;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&w->mutex, NULL);
+    pthread_cond_init(&w->wake, &monotonic);
+    pthread_cond_init(&w->done, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    sigfillset(&all); /* signals are the main thread's */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    status = pthread_create(&w->thread, NULL, tw_writer_main, w);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (status == 0) {
+        pthread_setname_np(w->thread, "journal-writer");
+        w->running = 1;
+    }
+    return status;
+}
+
+/* Write and sync everything that was committed before the call. Without a thread the caller does it. */
+static void tw_flush(TwWriter *w) {
+    uint64_t wanted;
+    if (!w->running) {
+        tw_drain_all(w);
+        tw_sync_all(w, 0);
+        return;
+    }
+    pthread_mutex_lock(&w->mutex);
+    wanted = ++w->flush_wanted;
+    pthread_cond_signal(&w->wake);
+    while (w->flush_done < wanted) pthread_cond_wait(&w->done, &w->mutex);
+    pthread_mutex_unlock(&w->mutex);
+}
+
+/* End the thread, without writing what it has not written. */
+static void tw_writer_abandon(TwWriter *w) {
+    if (!w->running) return;
+    pthread_mutex_lock(&w->mutex);
+    w->stopping = 1;
+    pthread_cond_signal(&w->wake);
+    pthread_mutex_unlock(&w->mutex);
+    pthread_join(w->thread, NULL);
+    w->running = 0;
+}
+
+static void tw_writer_stop(TwWriter *w) {
+    tw_writer_abandon(w);
+    tw_drain_all(w);
+    tw_sync_all(w, 1);
+}
+#endif

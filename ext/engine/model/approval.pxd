@@ -1,0 +1,93 @@
+"""The one door's register: approvals made by the gate, spent by the gateway, and what gate and OMS share about orders.
+
+A slot lives from its approval until its order has long ended (the oldest ended slots are reused). Only the risk gate issues - it
+holds the register's issuer mark - and only an order session consumes, once. What is sent is what stands in the slot. No
+name of this module lets Python issue, fill, copy or change one.
+"""
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef enum:
+    SLOT_NONE = 0xFFFFFFFF
+    SLOT_CAPACITY_MAX = 65534
+
+cdef enum SlotState:
+    SLOT_FREE = 0
+    SLOT_ISSUED = 1       # approved, not sent
+    SLOT_SPENT = 2        # consumed by a session, or admitted from an earlier run; its order may be open
+    SLOT_CLOSED = 3       # its order has ended; kept for late fills until reused
+
+cdef enum OutboundAction:
+    # `data` of a descriptor from OMS to an order session. SUBMIT and REPLACE need an approval: `flags` = slot, `cause_seq` = nonce.
+    OUTBOUND_SUBMIT = 0
+    OUTBOUND_CANCEL = 1            # order_handle
+    OUTBOUND_REPLACE = 2           # order_handle = the new order; the slot names the old one
+    OUTBOUND_QUERY = 3             # order_handle
+    OUTBOUND_CANCEL_ALL = 4        # instrument_id
+    OUTBOUND_RECONCILE_BEGIN = 5
+    OUTBOUND_OPEN_ORDERS = 6       # every open order of the account
+    OUTBOUND_TRADES = 7            # instrument_id; from trade id `cause_seq`, or - flags = 1 - of venue order `cause_seq`
+    OUTBOUND_ACCOUNT = 8
+    OUTBOUND_RECONCILE_END = 9
+
+cdef struct ApprovedOrder:
+    uint64_t nonce            # generation << 32 | mixed counter; 0 = never approved in this run
+    uint64_t order_handle
+    uint64_t target_handle    # REPLACE: the order that goes
+    uint64_t verdict_seq
+    int64_t price_ticks
+    int64_t qty_lots
+    int64_t trigger_ticks
+    int64_t expire_ns
+    int64_t reserved_lots     # this order's share of working_*_lots
+    int64_t promised_e8       # this order's share of promised_e8[promised_asset_id]
+    int64_t promise_price_ticks
+    uint32_t instrument_id
+    uint32_t generation
+    uint32_t next_closed
+    uint16_t venue_id
+    uint16_t account_id
+    uint16_t strategy_id
+    uint16_t flags
+    uint16_t promised_asset_id
+    uint8_t action
+    uint8_t side
+    uint8_t order_type
+    uint8_t time_in_force
+    uint8_t state
+    uint8_t is_busy           # a replace of it is under way
+
+cdef class ApprovalRegister:
+    cdef ApprovedOrder* slots
+    cdef readonly uint32_t capacity
+    cdef readonly int32_t open_orders        # engine wide: gate adds, OMS takes off
+    cdef readonly uint64_t issued
+    cdef readonly uint64_t consumed
+    cdef readonly uint64_t refused
+    cdef int64_t promised_e8[512]            # by asset: what approved orders may still spend
+    cdef uint8_t instrument_halts[512]       # HaltReason; cleared by arm
+    cdef uint8_t strategy_halts[64]
+    cdef uint64_t _counter
+    cdef uint64_t _seed
+    cdef uint32_t* _free
+    cdef uint32_t _free_count
+    cdef uint32_t _closed_head
+    cdef uint32_t _closed_tail
+    cdef uint32_t* _map                      # open addressing: slot + 1, 0 = empty
+    cdef uint32_t _map_mask
+    cdef bint _issuer_taken
+    # Mark the caller as the only issuer; raises where there is one.
+    cdef int take_issuer(self) except -1
+    cdef bint has_room(self) noexcept nogil
+    # A slot for `order_handle`, zeroed but for handle, generation and nonce; NULL when full or the handle is known.
+    cdef ApprovedOrder* issue(self, uint64_t order_handle) noexcept nogil
+    # A slot for an order of an earlier run: it can never be sent.
+    cdef ApprovedOrder* admit(self, uint64_t order_handle) noexcept nogil
+    # Spend an approval: 1 once for the slot, nonce and handle that were issued, else 0.
+    cdef int consume(self, uint32_t slot, uint64_t nonce, uint64_t order_handle) noexcept nogil
+    cdef ApprovedOrder* find(self, uint64_t order_handle) noexcept nogil
+    cdef uint32_t index_of(self, const ApprovedOrder* item) noexcept nogil
+    # The order has ended: the slot may be reused, oldest first.
+    cdef void close(self, uint32_t slot) noexcept nogil
+    cdef ApprovedOrder* _take(self, uint64_t order_handle) noexcept nogil
+    cdef uint32_t _place(self, uint64_t order_handle) noexcept nogil
+    cdef void _forget(self, uint64_t order_handle) noexcept nogil

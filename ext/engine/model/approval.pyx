@@ -1,0 +1,175 @@
+"""The register behind the one door: see approval.pxd."""
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+
+cdef inline uint64_t _mix(uint64_t value) noexcept nogil:
+    # SplitMix64 (Steele, Lea, Flood 2014): a bijection, so counters never give the same nonce twice
+    value = (value ^ (value >> 30)) * <uint64_t> 0xBF58476D1CE4E5B9
+    value = (value ^ (value >> 27)) * <uint64_t> 0x94D049BB133111EB
+    return value ^ (value >> 31)
+
+
+cdef inline uint64_t _hash(uint64_t order_handle) noexcept nogil:
+    return (order_handle * <uint64_t> 0x9E3779B97F4A7C15) >> 32
+
+
+cdef class ApprovalRegister:
+    """Approvals and the orders they became. `nonce_seed` comes from the World; `capacity` orders at most are remembered."""
+
+    def __cinit__(self, uint32_t capacity=8192, uint64_t nonce_seed=0):
+        if not 2 <= capacity <= SLOT_CAPACITY_MAX:
+            raise ValueError(f"approval register: capacity {capacity} is not within 2..{SLOT_CAPACITY_MAX}")
+        cdef uint32_t map_size = 4
+        while map_size < capacity * 2:
+            map_size *= 2
+        self.capacity = capacity
+        self.slots = <ApprovedOrder*> calloc(capacity, sizeof(ApprovedOrder))
+        self._free = <uint32_t*> calloc(capacity, sizeof(uint32_t))
+        self._map = <uint32_t*> calloc(map_size, sizeof(uint32_t))
+        if not (self.slots and self._free and self._map):
+            raise MemoryError("approval register")
+        self._map_mask = map_size - 1
+        self._seed = nonce_seed
+        self._closed_head = self._closed_tail = SLOT_NONE
+        self._free_count = capacity
+        cdef uint32_t i
+        for i in range(capacity):
+            self._free[i] = capacity - 1 - i
+
+    def __dealloc__(self):
+        free(self.slots)
+        free(self._free)
+        free(self._map)
+
+    def __reduce__(self):
+        raise TypeError("approvals cannot be pickled or copied")
+
+    def __copy__(self):
+        raise TypeError("approvals cannot be copied")
+
+    def __deepcopy__(self, memo):
+        raise TypeError("approvals cannot be copied")
+
+    def halts(self) -> dict:
+        """HaltReason numbers of halted instruments and strategies: {"instruments": {id: reason}, "strategies": {id: reason}}."""
+        return {
+            "instruments": {i: self.instrument_halts[i] for i in range(512) if self.instrument_halts[i]},
+            "strategies": {i: self.strategy_halts[i] for i in range(64) if self.strategy_halts[i]},
+        }
+
+    def promised(self, int asset_id) -> int:
+        """What approved orders may still spend of an asset, in 10^-8."""
+        if not 0 < asset_id < 512:
+            raise IndexError(asset_id)
+        return self.promised_e8[asset_id]
+
+    cdef int take_issuer(self) except -1:
+        if self._issuer_taken:
+            raise RuntimeError("this approval register has its gate: a second one may not issue from it")
+        self._issuer_taken = True
+        return 0
+
+    cdef bint has_room(self) noexcept nogil:
+        return self._free_count > 0 or self._closed_head != SLOT_NONE
+
+    cdef ApprovedOrder* issue(self, uint64_t order_handle) noexcept nogil:
+        cdef ApprovedOrder* item = self._take(order_handle)
+        if item == NULL:
+            return NULL
+        self._counter += 1
+        item.nonce = (<uint64_t> item.generation << 32) | <uint32_t> _mix(self._seed + self._counter)
+        item.state = SLOT_ISSUED
+        self.issued += 1
+        self.open_orders += 1
+        return item
+
+    cdef ApprovedOrder* admit(self, uint64_t order_handle) noexcept nogil:
+        cdef ApprovedOrder* item = self._take(order_handle)
+        if item == NULL:
+            return NULL
+        item.state = SLOT_SPENT
+        self.open_orders += 1
+        return item
+
+    cdef int consume(self, uint32_t slot, uint64_t nonce, uint64_t order_handle) noexcept nogil:
+        cdef ApprovedOrder* item
+        if slot < self.capacity and nonce != 0 and order_handle != 0:
+            item = &self.slots[slot]
+            if (item.state == SLOT_ISSUED and item.nonce == nonce and item.order_handle == order_handle
+                    and item.generation == <uint32_t> (nonce >> 32)):
+                item.state = SLOT_SPENT
+                self.consumed += 1
+                return 1
+        self.refused += 1
+        return 0
+
+    cdef uint32_t index_of(self, const ApprovedOrder* item) noexcept nogil:
+        return <uint32_t> (item - self.slots)
+
+    cdef ApprovedOrder* find(self, uint64_t order_handle) noexcept nogil:
+        cdef uint32_t place
+        if order_handle == 0:
+            return NULL
+        place = self._place(order_handle)
+        return &self.slots[self._map[place] - 1] if self._map[place] else NULL
+
+    cdef void close(self, uint32_t slot) noexcept nogil:
+        cdef ApprovedOrder* item = &self.slots[slot]
+        if item.state == SLOT_FREE or item.state == SLOT_CLOSED:
+            return
+        item.state = SLOT_CLOSED
+        item.next_closed = SLOT_NONE
+        self.open_orders -= 1
+        if self._closed_tail == SLOT_NONE:
+            self._closed_head = slot
+        else:
+            self.slots[self._closed_tail].next_closed = slot
+        self._closed_tail = slot
+
+    cdef ApprovedOrder* _take(self, uint64_t order_handle) noexcept nogil:
+        cdef uint32_t slot, generation, place
+        if order_handle == 0 or self.find(order_handle) != NULL:
+            return NULL
+        if self._free_count:
+            self._free_count -= 1
+            slot = self._free[self._free_count]
+        elif self._closed_head != SLOT_NONE:
+            slot = self._closed_head
+            self._closed_head = self.slots[slot].next_closed
+            if self._closed_head == SLOT_NONE:
+                self._closed_tail = SLOT_NONE
+            self._forget(self.slots[slot].order_handle)
+        else:
+            return NULL
+        generation = self.slots[slot].generation + 1
+        memset(&self.slots[slot], 0, sizeof(ApprovedOrder))
+        self.slots[slot].generation = generation
+        self.slots[slot].order_handle = order_handle
+        place = self._place(order_handle)
+        self._map[place] = slot + 1
+        return &self.slots[slot]
+
+    cdef uint32_t _place(self, uint64_t order_handle) noexcept nogil:
+        """Where the handle stands in the map, or the empty place where it would."""
+        cdef uint32_t place = <uint32_t> _hash(order_handle) & self._map_mask
+        while self._map[place] and self.slots[self._map[place] - 1].order_handle != order_handle:
+            place = (place + 1) & self._map_mask
+        return place
+
+    cdef void _forget(self, uint64_t order_handle) noexcept nogil:
+        """Backward-shift delete: no tombstones, so probes stay short for ever."""
+        cdef uint32_t hole = self._place(order_handle), place, home
+        if self._map[hole] == 0:
+            return
+        place = hole
+        while True:
+            place = (place + 1) & self._map_mask
+            if self._map[place] == 0:
+                break
+            home = <uint32_t> _hash(self.slots[self._map[place] - 1].order_handle) & self._map_mask
+            if ((place - home) & self._map_mask) >= ((place - hole) & self._map_mask):
+                self._map[hole] = self._map[place]
+                hole = place
+        self._map[hole] = 0

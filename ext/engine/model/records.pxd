@@ -1,0 +1,224 @@
+"""Layout of journal records: an 80-byte header, then the payload of its kind. Little-endian, 8-byte aligned.
+
+`length` counts header and payload and is a multiple of 8. `crc32c` covers bytes 8..length. Prices are ticks, quantities
+lots, times nanoseconds, amounts of money 10^-8 of the asset named beside them (int64 on the wire, 128 bit in sums).
+Change of a layout = change of RECORD_VERSION.
+"""
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef enum:
+    RECORD_VERSION = 1
+    CLIENT_ORDER_ID_SIZE = 24
+
+cdef struct RecordHeader:
+    uint32_t length
+    uint32_t crc32c
+    uint64_t seq
+    uint64_t cause_seq
+    int64_t wall_ns
+    int64_t mono_ns
+    uint16_t kind
+    uint16_t venue_id
+    uint16_t account_id
+    uint16_t strategy_id
+    uint32_t instrument_id
+    uint8_t position_side
+    uint8_t lane
+    uint16_t engine_id
+    uint64_t order_handle
+    uint32_t epoch
+    uint32_t frame_length
+    uint32_t frame_crc32c
+    uint32_t session_id
+
+cdef struct Level:
+    int64_t price_ticks
+    int64_t qty_lots
+
+cdef struct DepthPayload:
+    uint64_t first_update_id
+    uint64_t last_update_id
+    uint64_t previous_update_id
+    int64_t event_ns
+    uint32_t bid_count
+    uint32_t ask_count
+    # Level bids[bid_count], Level asks[ask_count] follow
+
+cdef struct TickerPayload:
+    uint64_t update_id
+    int64_t event_ns
+    int64_t bid_price_ticks
+    int64_t bid_qty_lots
+    int64_t ask_price_ticks
+    int64_t ask_qty_lots
+
+cdef struct TradePayload:
+    uint64_t trade_id
+    int64_t event_ns
+    int64_t trade_ns
+    int64_t price_ticks
+    int64_t qty_lots
+    uint8_t aggressor_side
+    uint8_t pad[7]
+
+cdef struct FeedStatePayload:
+    uint8_t session_state
+    uint8_t reason
+    uint8_t pad[6]
+    int64_t detail
+    # reason text (UTF-8) follows up to the record's end, zero padded
+
+cdef struct ExecutionPayload:
+    char client_order_id[24]
+    char orig_client_order_id[24]
+    int64_t venue_order_id
+    int64_t trade_id
+    int64_t execution_id
+    int64_t price_ticks
+    int64_t qty_lots
+    int64_t last_price_ticks
+    int64_t last_qty_lots
+    int64_t cum_qty_lots
+    int64_t cum_quote_e8
+    int64_t commission_e8
+    int64_t event_ns
+    int64_t transact_ns
+    int32_t reject_code
+    uint16_t commission_asset_id
+    uint8_t exec_type
+    uint8_t order_state
+    uint8_t side
+    uint8_t order_type
+    uint8_t time_in_force
+    uint8_t is_maker
+    uint8_t pad[4]
+
+cdef struct OrderReplyPayload:
+    # answer to a request we sent: status 200 or an error code; request_id is the id we sent
+    uint64_t request_id
+    int64_t venue_order_id
+    int64_t transact_ns
+    int32_t status
+    int32_t error_code
+    int32_t weight_used
+    int32_t orders_used_10s
+    char client_order_id[24]
+    uint8_t action
+    uint8_t order_state
+    uint8_t pad[6]
+    int64_t retry_after_ms
+    # error text (UTF-8) follows up to the record's end, zero padded
+
+cdef struct BalanceRow:
+    uint16_t asset_id
+    uint8_t pad[6]
+    int64_t free_e8
+    int64_t locked_e8
+
+cdef struct BalancesPayload:
+    int64_t event_ns
+    int64_t update_ns
+    uint32_t count
+    uint32_t is_complete
+    # BalanceRow rows[count] follow; is_complete: assets not named are zero
+
+cdef struct TimerPayload:
+    uint64_t timer_id
+    int64_t deadline_mono_ns
+    uint16_t timer_kind
+    uint8_t pad[6]
+    int64_t data
+
+cdef struct CommandPayload:
+    uint64_t command_id
+    uint32_t uid
+    uint16_t command_kind
+    uint8_t scope_kind
+    uint8_t side
+    int64_t price_ticks
+    int64_t qty_lots
+    uint8_t order_type
+    uint8_t time_in_force
+    uint16_t flags
+    uint32_t pad
+    # scope ids stand in the header (venue, account, strategy, instrument, order_handle; 0 = all);
+    # reason text (UTF-8) follows up to the record's end, zero padded
+
+cdef struct IntentPayload:
+    uint8_t action
+    uint8_t side
+    uint8_t order_type
+    uint8_t time_in_force
+    uint16_t flags
+    uint16_t pad
+    int64_t price_ticks
+    int64_t qty_lots
+    int64_t trigger_ticks
+    int64_t expire_ns
+    uint64_t target_handle
+
+cdef struct VerdictPayload:
+    uint16_t reason
+    uint8_t approved
+    uint8_t pad[5]
+    uint64_t nonce
+    int64_t value
+    int64_t limit_value
+
+cdef struct OrderBytesPayload:
+    uint64_t request_id
+    uint8_t action
+    uint8_t pad[3]
+    uint32_t byte_count
+    # the bytes as they were given to the socket, secrets included only as the signature, zero padded
+
+cdef struct OrderStatePayload:
+    char client_order_id[24]
+    int64_t venue_order_id
+    int64_t price_ticks
+    int64_t qty_lots
+    int64_t cum_qty_lots
+    int64_t leaves_qty_lots
+    int64_t average_price_e8
+    uint16_t reason
+    int16_t pad0
+    int32_t venue_code
+    uint8_t state
+    uint8_t previous_state
+    uint8_t side
+    uint8_t order_type
+    uint8_t time_in_force
+    uint8_t pad[3]
+
+cdef struct FillPayload:
+    char client_order_id[24]
+    int64_t trade_id
+    int64_t price_ticks
+    int64_t qty_lots
+    int64_t commission_e8
+    int64_t position_lots
+    int64_t position_cost_e8
+    int64_t realised_pnl_e8
+    uint16_t commission_asset_id
+    uint8_t side
+    uint8_t is_maker
+    uint8_t is_external
+    uint8_t pad[3]
+
+cdef struct PositionPayload:
+    int64_t position_lots
+    int64_t position_cost_e8
+    int64_t realised_pnl_e8
+    int64_t fees_quote_e8
+    uint64_t buy_lots
+    uint64_t sell_lots
+    uint64_t fills
+
+cdef struct StatePayload:
+    # TRADING_STATE, STRATEGY_STATE, BOOK_STATE, SESSION_STATE, RECONCILE_BEGIN/END, ALARM
+    uint16_t state
+    uint16_t previous_state
+    uint16_t reason
+    uint16_t pad
+    int64_t detail
+    # text (UTF-8) follows up to the record's end, zero padded

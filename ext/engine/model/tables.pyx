@@ -1,0 +1,234 @@
+"""Shared tables of the engine: see tables.pxd for who writes what."""
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+
+cdef extern from *:
+    """
+    typedef __int128 tw_int128;
+    """
+    ctypedef long long tw_int128
+
+cdef int64_t INT64_MAX_VALUE = 0x7FFFFFFFFFFFFFFF
+
+
+cdef class Tables:
+    """Instruments, markets, exposures, limits, strategies: fixed C arrays, allocated once, zeroed."""
+
+    def __cinit__(self):
+        self.instruments = <Instrument*> calloc(INSTRUMENT_CAPACITY, sizeof(Instrument))
+        self.markets = <MarketState*> calloc(INSTRUMENT_CAPACITY, sizeof(MarketState))
+        self.exposures = <Exposure*> calloc(INSTRUMENT_CAPACITY, sizeof(Exposure))
+        self.limits = <InstrumentLimits*> calloc(INSTRUMENT_CAPACITY, sizeof(InstrumentLimits))
+        self.strategies = <StrategyState*> calloc(STRATEGY_CAPACITY, sizeof(StrategyState))
+        if not (self.instruments and self.markets and self.exposures and self.limits and self.strategies):
+            raise MemoryError("tables")
+        self._ids_by_symbol = {}
+        self._assets = [""]
+
+    def __dealloc__(self):
+        free(self.instruments)
+        free(self.markets)
+        free(self.exposures)
+        free(self.limits)
+        free(self.strategies)
+
+    cdef int64_t notional_e8(self, uint32_t instrument_id, int64_t price_ticks, int64_t qty_lots) noexcept nogil:
+        """Quote value in 10^-8, computed in 128 bits; INT64_MAX when it does not fit, so that a limit refuses."""
+        cdef Instrument* row = &self.instruments[instrument_id]
+        cdef tw_int128 value = <tw_int128> price_ticks * qty_lots
+        if row.tick_lot_value_denominator <= 0:
+            return INT64_MAX_VALUE
+        value = value * row.tick_lot_value_numerator
+        # 128 bits hold 2^63 * 2^63 only once: a product of three is checked by division
+        if price_ticks != 0 and qty_lots != 0 and row.tick_lot_value_numerator != 0:
+            if value / row.tick_lot_value_numerator != <tw_int128> price_ticks * qty_lots:
+                return INT64_MAX_VALUE
+        value = value / row.tick_lot_value_denominator
+        if value > INT64_MAX_VALUE or value < -INT64_MAX_VALUE:
+            return INT64_MAX_VALUE
+        return <int64_t> value
+
+    def notional(self, uint32_t instrument_id, int64_t price_ticks, int64_t qty_lots) -> int:
+        """Quote value of `qty_lots` at `price_ticks`, in 10^-8 of the quote asset."""
+        self._check(instrument_id)
+        return self.notional_e8(instrument_id, price_ticks, qty_lots)
+
+    def asset_id(self, str name) -> int:
+        """The id of an asset, given out on first sight; ids count from 1."""
+        if name in self._assets:
+            return self._assets.index(name)
+        if len(self._assets) >= ASSET_CAPACITY:
+            raise ValueError(f"more than {ASSET_CAPACITY - 1} assets")
+        self._assets.append(name)
+        self.asset_count = len(self._assets)
+        return len(self._assets) - 1
+
+    def asset_name(self, int asset_id) -> str:
+        return self._assets[asset_id]
+
+    def assets(self) -> tuple:
+        """Every asset's name, in the order of ids from 1."""
+        return tuple(self._assets[1:])
+
+    def append_instrument(self, object spec) -> int:
+        """A new row for the spec even where its symbol is known (its tick or lot changed); the symbol means the new row.
+
+        Returns the row's id, 0 when the table is full.
+        """
+        cdef uint32_t row_id = self.instrument_count + 1
+        if row_id >= INSTRUMENT_CAPACITY:
+            return 0
+        # the symbol means the row only once the row is whole: a refused spec leaves what the symbol meant
+        self._fill_row(row_id, spec)
+        if spec.is_trading or (spec.venue_id, spec.symbol) not in self._ids_by_symbol:
+            self._ids_by_symbol[(spec.venue_id, spec.symbol)] = row_id
+        return row_id
+
+    def add_instrument(self, object spec) -> int:
+        """Add or update a row from an `engine.model.instruments.InstrumentSpec`; returns its id."""
+        cdef uint32_t row_id
+        key = (spec.venue_id, spec.symbol)
+        row_id = self._ids_by_symbol.get(key, self.instrument_count + 1)
+        if row_id >= INSTRUMENT_CAPACITY:
+            raise ValueError(f"more than {INSTRUMENT_CAPACITY - 1} instruments")
+        self._fill_row(row_id, spec)
+        self._ids_by_symbol[key] = row_id
+        return row_id
+
+    def _fill_row(self, uint32_t row_id, object spec) -> int:
+        cdef bytes symbol = spec.symbol.encode()
+        if len(symbol) > 31:
+            raise ValueError(f"symbol {spec.symbol!r} is longer than 31 bytes")
+        if spec.tick_size_e8 <= 0 or spec.lot_size_e8 <= 0:
+            raise ValueError(f"{spec.symbol}: tick size and lot size must be positive")
+        cdef Instrument row
+        memset(&row, 0, sizeof(Instrument))
+        self._read_spec(&row, spec)
+        memcpy(row.symbol, <const char*> symbol, len(symbol))
+        # assets last: they are the one thing that a refusal would leave behind
+        self._require_asset_room({spec.base_asset, spec.quote_asset, spec.settle_asset or spec.quote_asset})
+        row.base_asset_id = self.asset_id(spec.base_asset)
+        row.quote_asset_id = self.asset_id(spec.quote_asset)
+        row.settle_asset_id = self.asset_id(spec.settle_asset or spec.quote_asset)
+        row.instrument_id = row_id
+        row.version = self.instruments[row_id].version + 1
+        self.instruments[row_id] = row
+        self.instrument_count = max(self.instrument_count, row_id)
+        return row_id
+
+    def _require_asset_room(self, set names) -> None:
+        """Raises ValueError where the table has no room for the new ones among `names`."""
+        if len(self._assets) + len(names.difference(self._assets)) > ASSET_CAPACITY:
+            raise ValueError(f"more than {ASSET_CAPACITY - 1} assets")
+
+    cdef int _read_spec(self, Instrument* row, object spec) except -1:
+        """Every number of the spec into a row that nobody sees yet; OverflowError where one does not fit its field."""
+        numerator, denominator = spec.tick_lot_value
+        row.venue_id = spec.venue_id
+        row.kind = spec.kind
+        row.inverse = spec.inverse
+        row.is_trading = spec.is_trading
+        row.tick_size_e8 = spec.tick_size_e8
+        row.lot_size_e8 = spec.lot_size_e8
+        row.tick_lot_value_numerator = numerator
+        row.tick_lot_value_denominator = denominator
+        row.min_qty_lots = spec.min_qty_lots
+        row.max_qty_lots = spec.max_qty_lots
+        row.min_price_ticks = spec.min_price_ticks
+        row.max_price_ticks = spec.max_price_ticks
+        row.min_notional_e8 = spec.min_notional_e8
+        row.max_notional_e8 = spec.max_notional_e8
+        row.multiplier_e8 = spec.multiplier_e8
+        row.expiry_ns = spec.expiry_ns
+        row.strike_ticks = spec.strike_ticks
+        row.underlying_id = spec.underlying_id
+        row.native_order_types = spec.native_order_types
+        return 0
+
+    def instrument_id(self, int venue_id, str symbol) -> int:
+        """The id of a symbol at a venue; 0 where it is not known."""
+        return self._ids_by_symbol.get((venue_id, symbol), 0)
+
+    def symbol(self, uint32_t instrument_id) -> str:
+        self._check(instrument_id)
+        return (<bytes> self.instruments[instrument_id].symbol).decode()
+
+    def instrument(self, uint32_t instrument_id) -> dict:
+        """One row of reference data as a dict of its C fields."""
+        self._check(instrument_id)
+        return dict(self.instruments[instrument_id])
+
+    def market(self, uint32_t instrument_id) -> dict:
+        self._check(instrument_id)
+        return dict(self.markets[instrument_id])
+
+    def exposure(self, uint32_t instrument_id) -> dict:
+        self._check(instrument_id)
+        return dict(self.exposures[instrument_id])
+
+    def strategy(self, uint16_t strategy_id) -> dict:
+        if strategy_id >= STRATEGY_CAPACITY:
+            raise IndexError(strategy_id)
+        return dict(self.strategies[strategy_id])
+
+    def set_limits(self, uint32_t instrument_id, *, int64_t max_order_qty_lots, int64_t max_order_notional_e8,
+                   int64_t max_position_lots, int64_t price_collar_bps, int max_open_orders) -> None:
+        self._check(instrument_id)
+        cdef InstrumentLimits* row = &self.limits[instrument_id]
+        row.max_order_qty_lots = max_order_qty_lots
+        row.max_order_notional_e8 = max_order_notional_e8
+        row.max_position_lots = max_position_lots
+        row.price_collar_bps = price_collar_bps
+        row.max_open_orders = max_open_orders
+        row.is_set = 1
+
+    def set_engine_limits(self, *, int max_open_orders, int message_burst, int64_t message_rate_per_s,
+                          int64_t stale_after_ns, int64_t clock_drift_ns_max) -> None:
+        self.engine_limits.max_open_orders = max_open_orders
+        self.engine_limits.message_burst = message_burst
+        self.engine_limits.message_rate_per_s = message_rate_per_s
+        self.engine_limits.stale_after_ns = stale_after_ns
+        self.engine_limits.clock_drift_ns_max = clock_drift_ns_max
+
+    def set_epoch(self, uint32_t epoch) -> None:
+        """Order handles of this run start above `epoch << 32`."""
+        self.control.next_handle = <uint64_t> epoch << 32
+
+    def set_control(self, **fields) -> None:
+        """Set fields of the trading control by name (wiring and tests; the hot path writes the struct)."""
+        for name, value in fields.items():
+            if name == "trading_state": self.control.trading_state = value
+            elif name == "halt_reason": self.control.halt_reason = value
+            elif name == "reconciled": self.control.reconciled = value
+            elif name == "gateway_ready": self.control.gateway_ready = value
+            elif name == "user_stream_ready": self.control.user_stream_ready = value
+            elif name == "kill": self.control.kill = value
+            elif name == "stopping": self.control.stopping = value
+            elif name == "journal_reserve": self.control.journal_reserve = value
+            elif name == "clock_drift_ns": self.control.clock_drift_ns = value
+            else: raise KeyError(name)
+
+    def control_state(self) -> dict:
+        return {
+            "trading_state": self.control.trading_state, "halt_reason": self.control.halt_reason,
+            "reconciled": bool(self.control.reconciled), "gateway_ready": bool(self.control.gateway_ready),
+            "user_stream_ready": bool(self.control.user_stream_ready), "kill": bool(self.control.kill),
+            "stopping": bool(self.control.stopping), "journal_reserve": bool(self.control.journal_reserve),
+            "clock_drift_ns": self.control.clock_drift_ns,
+        }
+
+    def set_balance(self, int asset_id, int64_t free_e8, int64_t locked_e8) -> None:
+        if not 0 < asset_id < ASSET_CAPACITY:
+            raise IndexError(asset_id)
+        self.control.balance_free_e8[asset_id] = free_e8
+        self.control.balance_locked_e8[asset_id] = locked_e8
+
+    def balance(self, int asset_id) -> tuple:
+        if not 0 < asset_id < ASSET_CAPACITY:
+            raise IndexError(asset_id)
+        return self.control.balance_free_e8[asset_id], self.control.balance_locked_e8[asset_id]
+
+    cdef int _check(self, uint32_t instrument_id) except -1:
+        if not 0 < instrument_id <= self.instrument_count:
+            raise IndexError(f"no instrument {instrument_id}")
+        return 0

@@ -1,0 +1,61 @@
+"""Order management: the lives of orders, commands, trading state, reconciliation, restoration."""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from engine.model.approval cimport ApprovedOrder
+from engine.model.descriptor cimport Descriptor
+from engine.model.records cimport CommandPayload, FillPayload, OrderStatePayload, StatePayload
+from engine.oms.lifecycle cimport OrderLifecycle
+from engine.oms.orders cimport Order
+
+cdef enum ReconcilePhase:
+    RECONCILE_IDLE = 0
+    RECONCILE_COLLECTING = 1    # the session reads the account
+    RECONCILE_RESOLVING = 2     # what differs is asked for, order by order
+
+cdef struct Scope:
+    # 0 = all
+    uint16_t venue_id
+    uint16_t account_id
+    uint16_t strategy_id
+    uint32_t instrument_id
+    uint64_t order_handle
+
+cdef class Oms(OrderLifecycle):
+    cdef readonly int phase
+    cdef bint cancel_on_start
+    cdef bint has_started
+    cdef bint is_state_told
+    cdef bint is_mismatched        # HALTED(mismatch | crash loop): until arm
+    cdef uint8_t sticky_reason
+    cdef int64_t phase_mono_ns
+    cdef int64_t next_reconcile_mono_ns
+    cdef uint32_t sweep_mark
+    cdef bint is_sweeping
+    cdef uint64_t sweep_cause
+    cdef bint _has_room(self) noexcept nogil
+    cdef void _handle(self, const Descriptor* item) noexcept nogil
+    cdef int _sweep(self) noexcept nogil
+    cdef void _start_sweep(self, uint64_t cause_seq) noexcept nogil
+    cdef void _on_session(self, const Descriptor* item) noexcept nogil
+    cdef void _on_time_sync(self, const Descriptor* item) noexcept nogil
+    cdef void _on_balances(self, const Descriptor* item) noexcept nogil
+    cdef void _on_tick(self, const Descriptor* item) noexcept nogil
+    cdef void _on_command(self, const Descriptor* item) noexcept nogil
+    cdef void _kill(self, const Descriptor* item, const Scope* scope) noexcept nogil
+    cdef void _arm(self, const Scope* scope, uint64_t cause_seq) noexcept nogil
+    cdef void _cancel_scope(self, const Scope* scope) noexcept nogil
+    cdef bint _in_scope(self, const Order* order, const Scope* scope) noexcept nogil
+    cdef void _flatten(self, const Scope* scope, uint64_t cause_seq) noexcept nogil
+    cdef int64_t _closing_lots(self, uint32_t instrument_id, int side) noexcept nogil
+    cdef void _flatten_one(self, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil
+    cdef void _operator_order(self, const Descriptor* item, const CommandPayload* command) noexcept nogil
+    cdef void _start_reconcile(self) noexcept nogil
+    cdef void _end_reconcile(self, const Descriptor* item) noexcept nogil
+    cdef void _resolve(self, uint64_t cause_seq) noexcept nogil
+    cdef void _evaluate(self, uint64_t cause_seq) noexcept nogil
+    cdef uint8_t _halt_reason(self) noexcept nogil
+    cdef ApprovedOrder* _admit(self, object record, const OrderStatePayload* state) except *
+    cdef int _restore_order(self, object record, const OrderStatePayload* state) except -1
+    cdef int _restore_fill(self, object record, const FillPayload* fill) except -1
+    cdef int _restore_command(self, object record, const CommandPayload* command) except -1
+    cdef int _restore_state(self, object record, const StatePayload* state) except -1
+    cdef int _restore_finish(self) except -1

@@ -1,0 +1,686 @@
+"""Order management as an actor: inputs in, requests and events out.
+
+Every input is worked off at once; what time asks of many orders (time-outs, cancels, queries) is a sweep that goes on in later polls
+while the rings out have room, so no burst can overflow them. Trading state is a function of what is known, evaluated after
+each input: HALTED(starting | venue | stopping | journal | clock) clears by itself, HALTED(kill | crash loop | mismatch) by `arm`.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
+from engine.journal.journal cimport Journal
+from engine.model.approval cimport *
+from engine.model.codes cimport *
+from engine.model.descriptor cimport Descriptor
+from engine.model.records cimport (BalanceRow, BalancesPayload, CommandPayload, FillPayload, IntentPayload, OrderStatePayload,
+                                   RecordHeader, StatePayload, TimerPayload)
+from engine.model.tables cimport Instrument, InstrumentLimits, Tables
+from engine.oms.lifecycle cimport ExternalOrder, OrderLifecycle
+from engine.oms.orders cimport Order
+from engine.oms.positions cimport PositionBook, tw_e16_to_e8, tw_value_e16
+from engine.runtime.counters cimport Counters
+from engine.runtime.ring cimport Ring
+
+from engine.model.clientid import encode
+from engine.model.codes import OrderState, OrderType, Side, TimeInForce
+
+cdef enum:
+    INPUTS_PER_POLL = 16
+    SWEEP_PER_POLL = 64
+    ROOM_NEEDED = 8             # events or requests that one input or one swept order may cause
+    FLATTEN_ORDERS_MAX = 64
+    ASSETS = 512
+    # SESSION_STATE `detail`: which of the session's two halves it speaks of
+    SESSION_ORDERS = 1
+    SESSION_USER_STREAM = 2
+
+cdef int64_t RECONCILE_RETRY_NS = 1_000_000_000
+cdef int64_t RECONCILE_PATIENCE_NS = 60_000_000_000
+
+
+cdef class Oms(OrderLifecycle):
+    """The one keeper of orders, positions and balances.
+
+    `order_timeout_ns`: no answer by then makes an order UNKNOWN. `venue_delay_ns_max`: the longest the venue may take with a request
+    (a capability). `cancel_on_start`: cancel own orders left from an earlier run before trading begins.
+    """
+
+    def __init__(self, str name, Journal journal not None, Tables tables not None, Counters counters not None,
+                 ApprovalRegister register not None, *, bint cancel_on_start=False, **options):
+        OrderLifecycle.__init__(self, name, journal, tables, counters, register, **options)
+        self.cancel_on_start = cancel_on_start
+        tables.control.trading_state = TRADING_STATE_HALTED
+        if tables.control.halt_reason == HALT_REASON_CRASH_LOOP:
+            # set by the wiring before it made us
+            self.sticky_reason = HALT_REASON_CRASH_LOOP
+            self.is_mismatched = True
+        else:
+            tables.control.halt_reason = HALT_REASON_STARTING
+
+    cdef int do_work(self) except -1:
+        cdef int done = 0
+        cdef Descriptor* item
+        while done < INPUTS_PER_POLL and self._has_room():
+            item = self.approvals.peek()
+            if item != NULL:
+                if item.data:
+                    self.on_approval(item)
+                else:
+                    self.on_cancel_intent(item)
+                self.approvals.release()
+            else:
+                item = self.to_oms.peek()
+                if item == NULL:
+                    break
+                self._handle(item)
+                self.to_oms.release()
+            done += 1
+        if self.is_sweeping:
+            done += self._sweep()
+        return done
+
+    cdef bint _has_room(self) noexcept nogil:
+        return (self.order_events.depth() + ROOM_NEEDED <= self.order_events.capacity
+                and self.outbound.depth() + ROOM_NEEDED <= self.outbound.capacity)
+
+    cdef void _handle(self, const Descriptor* item) noexcept nogil:
+        cdef int kind = item.kind
+        if item.record == NULL:
+            return
+        if kind == RECORD_KIND_EXECUTION_REPORT or kind == RECORD_KIND_ORDER_STATUS or kind == RECORD_KIND_OWN_TRADE:
+            self.on_report(item)
+        elif kind == RECORD_KIND_ORDER_REPLY:
+            self.on_reply(item)
+        elif kind == RECORD_KIND_TIMER:
+            self._on_tick(item)
+        elif kind == RECORD_KIND_ACCOUNT_POSITION:
+            self._on_balances(item)
+        elif kind == RECORD_KIND_COMMAND:
+            self._on_command(item)
+        elif kind == RECORD_KIND_SESSION_STATE:
+            self._on_session(item)
+        elif kind == RECORD_KIND_TIME_SYNC:
+            self._on_time_sync(item)
+        elif kind == RECORD_KIND_RECONCILE_BEGIN:
+            self.phase_mono_ns = self.journal.now_mono_ns
+        elif kind == RECORD_KIND_RECONCILE_END:
+            self._end_reconcile(item)
+        if self.phase == RECONCILE_RESOLVING:
+            self._resolve(item.seq)
+        self._evaluate(item.seq)
+
+    # --- sweeps: what time, kill and lost sessions ask of many orders ---
+
+    cdef void _start_sweep(self, uint64_t cause_seq) noexcept nogil:
+        if not self.is_sweeping:
+            self.is_sweeping = True
+            self.sweep_mark += 1
+        self.sweep_cause = cause_seq
+
+    cdef int _sweep(self) noexcept nogil:
+        cdef int done = 0
+        cdef uint32_t slot = self.pool.first_open, following
+        while slot != SLOT_NONE:
+            following = self.pool.orders[slot].next_open
+            if self.pool.orders[slot].sweep_mark != self.sweep_mark:
+                if done >= SWEEP_PER_POLL or not self._has_room():
+                    return done
+                self.pool.orders[slot].sweep_mark = self.sweep_mark
+                self.tend(&self.pool.orders[slot], self.sweep_cause)
+                done += 1
+            slot = following
+        self.is_sweeping = False
+        return done
+
+    cdef void _on_tick(self, const Descriptor* item) noexcept nogil:
+        cdef const TimerPayload* timer = <const TimerPayload*> (item.record + 1)
+        cdef int64_t now_mono_ns = self.journal.now_mono_ns
+        if timer.timer_kind == TIMER_KIND_RECONCILE:
+            self._start_reconcile()
+            return
+        if timer.timer_kind != TIMER_KIND_TICK:
+            return
+        self._start_sweep(item.seq)
+        if self.phase == RECONCILE_COLLECTING and now_mono_ns - self.phase_mono_ns > RECONCILE_PATIENCE_NS:
+            self.phase = RECONCILE_IDLE
+        if self.phase == RECONCILE_IDLE and not self.tables.control.reconciled and now_mono_ns >= self.next_reconcile_mono_ns:
+            self._start_reconcile()
+
+    # --- the session, clock and balances ---
+
+    cdef void _on_session(self, const Descriptor* item) noexcept nogil:
+        cdef const StatePayload* state = <const StatePayload*> (item.record + 1)
+        cdef uint8_t is_ready = 1 if state.state == SESSION_STATE_READY else 0
+        cdef int64_t halves = state.detail if state.detail else SESSION_ORDERS | SESSION_USER_STREAM
+        cdef bint was_ready = self.session_ready
+        if state.state == SESSION_STATE_CONNECTING or state.state == SESSION_STATE_CONNECTED:
+            return
+        if halves & SESSION_ORDERS:
+            self.tables.control.gateway_ready = is_ready
+            self.session_ready = is_ready
+        if halves & SESSION_USER_STREAM:
+            self.tables.control.user_stream_ready = is_ready
+        self.counters.values[<int> COUNTER_GATEWAY_READY] = self.tables.control.gateway_ready
+        if not is_ready:
+            # what happened while nobody listened is unknown until the account has been read again
+            self.tables.control.reconciled = 0
+            self.phase = RECONCILE_IDLE
+            self.deferred_count = 0
+            self.next_reconcile_mono_ns = self.journal.now_mono_ns
+            self._start_sweep(item.seq)
+            # in an orderly stop the engine hangs up itself, once all is verified
+            if was_ready and not (self.tables.control.stopping and self.pool.open_count == 0):
+                self.scribe.alarm(ALARM_CODE_RATE_LIMITED if state.reason == REASON_RATE_BUDGET else ALARM_CODE_SESSION_LOST,
+                                  0, 0, halves, b"the order session or its user stream is lost: no new orders", item.seq)
+        elif self.tables.control.gateway_ready and self.tables.control.user_stream_ready:
+            self._start_reconcile()
+
+    cdef void _on_time_sync(self, const Descriptor* item) noexcept nogil:
+        cdef const StatePayload* state = <const StatePayload*> (item.record + 1)
+        self.tables.control.clock_drift_ns = state.detail
+        self.counters.values[<int> COUNTER_CLOCK_DRIFT_NS] = <uint64_t> state.detail
+
+    cdef void _on_balances(self, const Descriptor* item) noexcept nogil:
+        """What the venue says stands: its free and locked amounts replace ours."""
+        cdef const BalancesPayload* balances = <const BalancesPayload*> (item.record + 1)
+        cdef const BalanceRow* rows = <const BalanceRow*> (balances + 1)
+        cdef uint32_t i, count = (item.record.length - sizeof(RecordHeader) - sizeof(BalancesPayload)) // sizeof(BalanceRow)
+        count = min(count, balances.count)
+        if balances.is_complete:
+            memset(self.tables.control.balance_free_e8, 0, sizeof(int64_t) * ASSETS)
+            memset(self.tables.control.balance_locked_e8, 0, sizeof(int64_t) * ASSETS)
+        for i in range(count):
+            if 0 < rows[i].asset_id < ASSETS:
+                self.tables.control.balance_free_e8[rows[i].asset_id] = rows[i].free_e8
+                self.tables.control.balance_locked_e8[rows[i].asset_id] = rows[i].locked_e8
+        self.scribe.balances(item.record)
+
+    # --- commands ---
+
+    cdef void _on_command(self, const Descriptor* item) noexcept nogil:
+        cdef const CommandPayload* command = <const CommandPayload*> (item.record + 1)
+        cdef Scope scope
+        scope.venue_id = item.record.venue_id
+        scope.account_id = item.record.account_id
+        scope.strategy_id = item.record.strategy_id
+        scope.instrument_id = item.record.instrument_id
+        scope.order_handle = item.record.order_handle
+        if command.command_kind == COMMAND_KIND_KILL:
+            self._kill(item, &scope)
+        elif command.command_kind == COMMAND_KIND_ARM:
+            self._arm(&scope, item.seq)
+        elif command.command_kind == COMMAND_KIND_CANCEL:
+            self._cancel_scope(&scope)
+        elif command.command_kind == COMMAND_KIND_STOP:
+            self.tables.control.stopping = 1
+            memset(&scope, 0, sizeof(Scope))
+            self._cancel_scope(&scope)
+        elif command.command_kind == COMMAND_KIND_FLATTEN:
+            self._flatten(&scope, item.seq)
+        elif command.command_kind == COMMAND_KIND_ORDER:
+            self._operator_order(item, command)
+        elif command.command_kind == COMMAND_KIND_RECONCILE:
+            self._start_reconcile()
+        self._start_sweep(item.seq)
+
+    cdef void _kill(self, const Descriptor* item, const Scope* scope) noexcept nogil:
+        """Stop and cancel: a strategy, a symbol, or - venue, account, all - everything. Sticky until `arm`."""
+        if scope.strategy_id:
+            self.register.strategy_halts[scope.strategy_id % 64] = HALT_REASON_KILL
+        elif scope.instrument_id:
+            self.register.instrument_halts[scope.instrument_id % 512] = HALT_REASON_KILL
+        elif (scope.venue_id == 0 or scope.venue_id == self.venue_id) and (
+                scope.account_id == 0 or scope.account_id == self.account_id):
+            self.tables.control.kill = 1
+        self._evaluate(item.seq)
+        self._cancel_scope(scope)
+        self.scribe.alarm(ALARM_CODE_KILLED, scope.instrument_id, 0, scope.strategy_id, b"kill: orders cancelled, halted until arm",
+                          item.seq)
+
+    cdef void _arm(self, const Scope* scope, uint64_t cause_seq) noexcept nogil:
+        if scope.strategy_id:
+            self.register.strategy_halts[scope.strategy_id % 64] = 0
+            return
+        if scope.instrument_id:
+            self.register.instrument_halts[scope.instrument_id % 512] = 0
+            return
+        memset(self.register.strategy_halts, 0, 64)
+        memset(self.register.instrument_halts, 0, 512)
+        self.tables.control.kill = 0
+        self.tables.control.journal_reserve = 0
+        self.is_mismatched = False
+        self.sticky_reason = HALT_REASON_NONE
+        # armed means: trade once the account has been read again
+        self.tables.control.reconciled = 0
+        self.phase = RECONCILE_IDLE
+        self._start_reconcile()
+
+    cdef bint _in_scope(self, const Order* order, const Scope* scope) noexcept nogil:
+        cdef const ApprovedOrder* terms = self.pool.terms(order)
+        if scope.order_handle:
+            return order.order_handle == scope.order_handle
+        return ((scope.venue_id == 0 or terms.venue_id == scope.venue_id)
+                and (scope.account_id == 0 or terms.account_id == scope.account_id)
+                and (scope.strategy_id == 0 or terms.strategy_id == scope.strategy_id)
+                and (scope.instrument_id == 0 or terms.instrument_id == scope.instrument_id))
+
+    cdef void _cancel_scope(self, const Scope* scope) noexcept nogil:
+        """Cancel-all per symbol first where the whole symbol is meant; singles for the rest, and for what that leaves open."""
+        cdef uint8_t[512] by_symbol
+        cdef uint32_t slot = self.pool.first_open, instrument_id
+        cdef Order* order
+        cdef int64_t due_mono_ns = self.journal.now_mono_ns + self.order_timeout_ns
+        cdef bint whole_symbols = self.session_ready and scope.order_handle == 0 and scope.strategy_id == 0
+        memset(by_symbol, 0, 512)
+        while slot != SLOT_NONE:
+            order = &self.pool.orders[slot]
+            if not order.ended and self._in_scope(order, scope):
+                instrument_id = self.pool.terms(order).instrument_id % 512
+                if whole_symbols and by_symbol[instrument_id] == 0:
+                    by_symbol[instrument_id] = 1 if self.send_bare(OUTBOUND_CANCEL_ALL, instrument_id, 0, 0) else 2
+                self.want_cancel(order, due_mono_ns if by_symbol[instrument_id] == 1 else 0)
+            slot = order.next_open
+
+    cdef void _operator_order(self, const Descriptor* item, const CommandPayload* command) noexcept nogil:
+        """A person's order: an intent like any other, to the gate."""
+        cdef IntentPayload wanted
+        cdef Descriptor out = item[0]
+        cdef RecordHeader* record
+        memset(&wanted, 0, sizeof(IntentPayload))
+        wanted.action = INTENT_ACTION_SUBMIT
+        wanted.side = command.side
+        wanted.order_type = command.order_type
+        wanted.time_in_force = command.time_in_force
+        wanted.flags = command.flags
+        wanted.price_ticks = command.price_ticks
+        wanted.qty_lots = command.qty_lots
+        out.order_handle = item.record.order_handle
+        if out.order_handle == 0:
+            self.tables.control.next_handle = self.tables.control.next_handle + 1
+            out.order_handle = self.tables.control.next_handle
+        out.account_id = self.account_id
+        out.strategy_id = 0
+        record = self.scribe.intent(&wanted, self.account_id, self.venue_id, item.record.instrument_id, out.order_handle, item.seq)
+        if record == NULL:
+            return
+        out.kind = RECORD_KIND_INTENT
+        out.instrument_id = record.instrument_id
+        out.record = record
+        out.seq = out.cause_seq = record.seq
+        self.manual_intents.push(&out)
+
+    cdef void _flatten(self, const Scope* scope, uint64_t cause_seq) noexcept nogil:
+        """Cancel what is open in the scope, then close its positions by market orders through the gate."""
+        cdef uint32_t instrument_id
+        self._cancel_scope(scope)
+        for instrument_id in range(1, self.tables.instrument_count + 1):
+            if scope.instrument_id == 0 or scope.instrument_id == instrument_id:
+                self._flatten_one(instrument_id, cause_seq)
+
+    cdef int64_t _closing_lots(self, uint32_t instrument_id, int side) noexcept nogil:
+        """Lots of market orders under way on this side. Limit orders do not count: flatten is cancelling them."""
+        cdef uint32_t slot = self.pool.first_open
+        cdef int64_t lots = 0
+        while slot != SLOT_NONE:
+            if (self.register.slots[slot].instrument_id == instrument_id and self.register.slots[slot].side == side
+                    and self.register.slots[slot].order_type == ORDER_TYPE_MARKET):
+                lots += self.pool.leaves_lots(&self.pool.orders[slot])
+            slot = self.pool.orders[slot].next_open
+        return lots
+
+    cdef void _flatten_one(self, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil:
+        cdef const Instrument* instrument = &self.tables.instruments[instrument_id]
+        cdef int64_t left_lots = self.tables.exposures[instrument_id].position_lots
+        cdef int64_t most_lots = min(self.tables.limits[instrument_id].max_order_qty_lots, instrument.max_qty_lots)
+        cdef CommandPayload command
+        cdef Descriptor item
+        cdef RecordHeader header
+        cdef int made = 0
+        memset(&command, 0, sizeof(CommandPayload))
+        memset(&item, 0, sizeof(Descriptor))
+        memset(&header, 0, sizeof(RecordHeader))
+        command.side = SIDE_SELL if left_lots > 0 else SIDE_BUY
+        command.order_type = ORDER_TYPE_MARKET
+        # what already works on the closing side (a flatten a moment ago) closes it too: asked twice must not turn the position
+        if left_lots > 0:
+            left_lots -= self._closing_lots(instrument_id, SIDE_SELL)
+        else:
+            left_lots = -left_lots - self._closing_lots(instrument_id, SIDE_BUY)
+        header.instrument_id = instrument_id
+        item.record = &header
+        item.seq = cause_seq
+        item.venue_id = self.venue_id
+        item.wall_ns = self.journal.now_wall_ns
+        item.mono_ns = self.journal.now_mono_ns
+        while left_lots > 0 and most_lots > 0 and made < FLATTEN_ORDERS_MAX:
+            command.qty_lots = min(left_lots, most_lots)
+            self._operator_order(&item, &command)
+            left_lots -= command.qty_lots
+            made += 1
+
+    # --- reconciliation ---
+
+    cdef void _start_reconcile(self) noexcept nogil:
+        """Ask the session to read the account: open orders, trades since the last known one, balances."""
+        cdef uint32_t slot = self.pool.first_open, instrument_id
+        cdef uint64_t room = self.outbound.capacity - self.outbound.depth()
+        if (self.phase != RECONCILE_IDLE or not self.session_ready or not self.tables.control.user_stream_ready
+                or room < self.tables.instrument_count + 4):
+            return
+        self.phase = RECONCILE_COLLECTING
+        self.phase_mono_ns = self.journal.now_mono_ns
+        self.next_reconcile_mono_ns = self.journal.now_mono_ns + RECONCILE_RETRY_NS
+        self.deferred_count = 0
+        while slot != SLOT_NONE:
+            self.pool.orders[slot].is_seen = 0
+            slot = self.pool.orders[slot].next_open
+        self.send_bare(OUTBOUND_RECONCILE_BEGIN, 0, 0, 0)
+        self.send_bare(OUTBOUND_OPEN_ORDERS, 0, 0, 0)
+        for instrument_id in range(1, self.tables.instrument_count + 1):
+            # without a trade of ours there is nothing that could be missing but of orders that are asked for one by one
+            if self.trades.newest[instrument_id % 512] > 0:
+                self.send_bare(OUTBOUND_TRADES, instrument_id, <uint64_t> self.trades.newest[instrument_id % 512] + 1, 0)
+        self.send_bare(OUTBOUND_ACCOUNT, 0, 0, 0)
+        self.send_bare(OUTBOUND_RECONCILE_END, 0, 0, 0)
+
+    cdef void _end_reconcile(self, const Descriptor* item) noexcept nogil:
+        """The account has been read: what we think open and the venue did not name is asked for."""
+        cdef const StatePayload* state = <const StatePayload*> (item.record + 1)
+        cdef uint32_t slot = self.pool.first_open
+        cdef Order* order
+        if self.phase != RECONCILE_COLLECTING:
+            return
+        if state.state != 0:
+            self.phase = RECONCILE_IDLE
+            self.deferred_count = 0
+            return
+        self.phase = RECONCILE_RESOLVING
+        self.counters.values[<int> COUNTER_RECONCILES] = self.counters.values[<int> COUNTER_RECONCILES] + 1
+        while slot != SLOT_NONE:
+            order = &self.pool.orders[slot]
+            # one in flight has its own time-out; the venue may simply not have had it yet when it was asked
+            if order.is_seen == 0 and not order.ended and (order.is_acked or order.is_unknown or order.is_restored):
+                order.query_wanted = 1
+            if self.cancel_on_start and not self.has_started:
+                self.want_cancel(order, 0)
+            slot = order.next_open
+        self._start_sweep(item.seq)
+
+    cdef void _resolve(self, uint64_t cause_seq) noexcept nogil:
+        """RECONCILED once nothing is left to ask: an order not found once is UNKNOWN and counts in full, which is known enough."""
+        cdef uint32_t slot = self.pool.first_open
+        cdef Order* order
+        while slot != SLOT_NONE:
+            order = &self.pool.orders[slot]
+            if order.is_seen != 2:
+                if order.query_wanted or order.query_in_flight or (order.is_unknown and order.misses == 0):
+                    return
+                if order.venue_cum_lots > order.booked_lots:
+                    return
+                if self.cancel_on_start and not self.has_started and not order.is_unknown:
+                    return
+            slot = order.next_open
+        self.settle_deferred(cause_seq)
+        self.phase = RECONCILE_IDLE
+        self.has_started = True
+        self.tables.control.reconciled = 1
+        self.counters.values[<int> COUNTER_RECONCILED] = 1
+
+    # --- trading state ---
+
+    cdef uint8_t _halt_reason(self) noexcept nogil:
+        cdef int64_t drift_ns = self.tables.control.clock_drift_ns
+        if self.tables.control.kill:
+            return HALT_REASON_KILL
+        if self.is_mismatched:
+            return self.sticky_reason
+        if self.tables.control.stopping:
+            return HALT_REASON_STOPPING
+        if self.tables.control.journal_reserve:
+            return HALT_REASON_JOURNAL
+        if not (self.tables.control.gateway_ready and self.tables.control.user_stream_ready):
+            return HALT_REASON_VENUE if self.has_started else HALT_REASON_STARTING
+        if not self.tables.control.reconciled:
+            return HALT_REASON_STARTING
+        if drift_ns > self.tables.engine_limits.clock_drift_ns_max or drift_ns < -self.tables.engine_limits.clock_drift_ns_max:
+            return HALT_REASON_CLOCK
+        return HALT_REASON_NONE
+
+    cdef void _evaluate(self, uint64_t cause_seq) noexcept nogil:
+        cdef uint8_t reason = self._halt_reason()
+        cdef uint8_t previous = self.tables.control.trading_state
+        cdef uint8_t state = TRADING_STATE_ACTIVE if reason == HALT_REASON_NONE else TRADING_STATE_HALTED
+        self.counters.values[<int> COUNTER_RECONCILED] = self.tables.control.reconciled
+        if state == TRADING_STATE_ACTIVE and previous == TRADING_STATE_REDUCING:
+            return
+        if state == previous and reason == self.tables.control.halt_reason and self.is_state_told:
+            return
+        # the first state of a run is always written: a crash loop must be found by the next one
+        self.is_state_told = True
+        self.tables.control.trading_state = state
+        self.tables.control.halt_reason = reason
+        self.scribe.trading_state(previous, cause_seq)
+
+    # --- restoration from the ledger of earlier runs ---
+
+    def restore(self, records) -> int:
+        """Rebuild orders, positions, fees and sticky halts from ledger records of earlier runs; returns how many were used.
+
+        `records`: objects with `kind`, the header's ids and `payload` bytes, in sequence order (`JournalReader.records`). Nothing is
+        sent and nothing is written; the venue's truth decides at reconciliation.
+        """
+        cdef bytes payload
+        cdef const char* data
+        cdef int used = 0, kind
+        sizes = {
+            RECORD_KIND_ORDER_STATE: sizeof(OrderStatePayload), RECORD_KIND_FILL: sizeof(FillPayload),
+            RECORD_KIND_COMMAND: sizeof(CommandPayload), RECORD_KIND_TRADING_STATE: sizeof(StatePayload),
+            RECORD_KIND_ALARM: sizeof(StatePayload),
+        }
+        for record in records:
+            kind = record.kind
+            if kind not in sizes:
+                continue
+            payload = record.payload
+            if len(payload) < sizes[kind]:
+                raise ValueError(f"ledger record {record.seq}: {len(payload)} bytes of payload, {sizes[kind]} needed")
+            data = payload
+            if kind == RECORD_KIND_ORDER_STATE:
+                self._restore_order(record, <const OrderStatePayload*> data)
+            elif kind == RECORD_KIND_FILL:
+                self._restore_fill(record, <const FillPayload*> data)
+            elif kind == RECORD_KIND_COMMAND:
+                self._restore_command(record, <const CommandPayload*> data)
+            else:
+                self._restore_state(record, <const StatePayload*> data)
+            used += 1
+        self._restore_finish()
+        return used
+
+    cdef ApprovedOrder* _admit(self, object record, const OrderStatePayload* state) except *:
+        cdef uint64_t handle = record.order_handle
+        cdef ApprovedOrder* terms = self.register.admit(handle)
+        if terms == NULL:
+            raise ValueError(f"ledger record {record.seq}: no room for order {handle:#x}; raise the order capacity")
+        terms.side = state.side
+        terms.order_type = state.order_type
+        terms.time_in_force = state.time_in_force
+        terms.price_ticks = state.price_ticks
+        terms.promise_price_ticks = state.price_ticks
+        terms.qty_lots = state.qty_lots
+        terms.instrument_id = record.instrument_id
+        terms.venue_id = record.venue_id
+        terms.account_id = record.account_id
+        terms.strategy_id = record.strategy_id
+        terms.promised_asset_id = (self.tables.instruments[terms.instrument_id].quote_asset_id if state.side == SIDE_BUY
+                                   else self.tables.instruments[terms.instrument_id].base_asset_id)
+        self.tables.exposures[terms.instrument_id].open_orders = self.tables.exposures[terms.instrument_id].open_orders + 1
+        self.pool.begin(self.register.index_of(terms))
+        return terms
+
+    cdef int _restore_order(self, object record, const OrderStatePayload* state) except -1:
+        cdef Order* order
+        cdef uint64_t handle = record.order_handle
+        self.tables._check(record.instrument_id)
+        order = self.pool.find(handle)
+        if order == NULL:
+            order = &self.pool.orders[self.register.index_of(self._admit(record, state))]
+        order.is_restored = 1
+        order.last_seq = record.seq
+        if state.venue_order_id:
+            order.venue_order_id = state.venue_order_id
+        order.reason = state.reason
+        order.venue_code = state.venue_code
+        order.state = state.state
+        if state.state in (ORDER_STATE_CANCELED, ORDER_STATE_EXPIRED, ORDER_STATE_REJECTED, ORDER_STATE_ABSENT):
+            order.ended = state.state
+            order.venue_cum_lots = state.cum_qty_lots + state.leaves_qty_lots
+        elif state.state not in (ORDER_STATE_PENDING_NEW, ORDER_STATE_UNKNOWN, ORDER_STATE_APPROVED):
+            order.is_acked = 1
+        return 0
+
+    cdef int _restore_fill(self, object record, const FillPayload* fill) except -1:
+        cdef uint64_t handle = record.order_handle
+        cdef uint32_t instrument_id = record.instrument_id
+        cdef Order* order = self.pool.find(handle)
+        cdef const Instrument* instrument
+        self.tables._check(instrument_id)
+        instrument = &self.tables.instruments[instrument_id]
+        if not self.trades.add(instrument_id, fill.trade_id):
+            return 0
+        self.book_of_positions.book(record.account_id, instrument_id, fill.side, fill.price_ticks, fill.qty_lots,
+                                    fill.commission_asset_id, fill.commission_e8)
+        if order != NULL and not fill.is_external:
+            order.booked_lots += fill.qty_lots
+            order.filled_value_e16 = order.filled_value_e16 + tw_value_e16(
+                fill.price_ticks, instrument.tick_size_e8, fill.qty_lots, instrument.lot_size_e8)
+            order.venue_cum_lots = max(order.venue_cum_lots, order.booked_lots)
+            self.pool.reserve(order)
+        return 0
+
+    cdef int _restore_command(self, object record, const CommandPayload* command) except -1:
+        cdef uint32_t instrument_id = record.instrument_id
+        cdef uint16_t strategy_id = record.strategy_id
+        cdef uint8_t halt = HALT_REASON_KILL if command.command_kind == COMMAND_KIND_KILL else HALT_REASON_NONE
+        if command.command_kind != COMMAND_KIND_KILL and command.command_kind != COMMAND_KIND_ARM:
+            return 0
+        if strategy_id:
+            self.register.strategy_halts[strategy_id % 64] = halt
+        elif instrument_id:
+            self.register.instrument_halts[instrument_id % 512] = halt
+        else:
+            self.tables.control.kill = 1 if halt else 0
+            if not halt:
+                memset(self.register.strategy_halts, 0, 64)
+                memset(self.register.instrument_halts, 0, 512)
+                self.is_mismatched = False
+        return 0
+
+    cdef int _restore_state(self, object record, const StatePayload* state) except -1:
+        cdef uint32_t instrument_id = record.instrument_id
+        if record.kind == RECORD_KIND_ALARM:
+            if instrument_id and state.state in (ALARM_CODE_OVERFILL, ALARM_CODE_UNKNOWN_FILL):
+                self.halt_instrument(instrument_id, HALT_REASON_MISMATCH)
+        elif state.state == TRADING_STATE_HALTED and state.reason in (HALT_REASON_MISMATCH, HALT_REASON_CRASH_LOOP):
+            self.sticky_reason = state.reason
+            self.is_mismatched = True
+        return 0
+
+    cdef int _restore_finish(self) except -1:
+        """Ended orders go to the reusable slots; the rest starts as what is certain: acknowledged, or in flight and UNKNOWN."""
+        cdef uint32_t slot = self.pool.first_open, following
+        cdef Order* order
+        while slot != SLOT_NONE:
+            following = self.pool.orders[slot].next_open
+            order = &self.pool.orders[slot]
+            order.submit_mono_ns = self.journal.now_mono_ns
+            order.deadline_mono_ns = self.journal.now_mono_ns
+            if order.state == ORDER_STATE_UNKNOWN:
+                self.tables.exposures[self.pool.terms(order).instrument_id].unknown_orders = self.tables.exposures[self.pool.terms(order).instrument_id].unknown_orders + 1
+                order.is_unknown = 1
+            if order.state in (ORDER_STATE_PENDING_CANCEL, ORDER_STATE_PENDING_REPLACE):
+                order.state = ORDER_STATE_NEW
+            self.pool.settle(order)
+            self.pool.reserve(order)
+            slot = following
+        self.counters.values[<int> COUNTER_OPEN_ORDERS] = self.pool.open_count
+        return 0
+
+    # --- cold accessors ---
+
+    @property
+    def quiet(self) -> bool:
+        """Stopping, and nothing is open at the venue any more."""
+        return bool(self.tables.control.stopping) and self.pool.open_count == 0
+
+    @property
+    def positions_book(self) -> PositionBook:
+        return self.book_of_positions
+
+    @property
+    def illegal_transitions(self) -> int:
+        return self.pool.illegal_transitions
+
+    @property
+    def lost_records(self) -> int:
+        return self.scribe.lost_records
+
+    def orders(self, bint open_only=True) -> list:
+        """Orders as dicts, oldest first; ended ones too (as far as they are remembered) where `open_only` is False."""
+        cdef uint32_t slot
+        if not open_only:
+            return [self._describe(slot) for slot in range(self.register.capacity) if self.register.slots[slot].state != SLOT_FREE]
+        rows = []
+        slot = self.pool.first_open
+        while slot != SLOT_NONE:
+            rows.append(self._describe(slot))
+            slot = self.pool.orders[slot].next_open
+        return rows
+
+    def order(self, uint64_t order_handle) -> dict | None:
+        """One order by its handle, or None where it is not remembered."""
+        cdef Order* order = self.pool.find(order_handle)
+        return None if order == NULL else self._describe(self.pool.slot_of(order))
+
+    def _describe(self, uint32_t slot) -> dict:
+        cdef const Order* order = &self.pool.orders[slot]
+        cdef const ApprovedOrder* terms = &self.register.slots[slot]
+        return {
+            "order_handle": order.order_handle, "client_order_id": encode(self.journal.engine_id, order.order_handle),
+            "venue_order_id": order.venue_order_id, "instrument_id": terms.instrument_id, "strategy_id": terms.strategy_id,
+            "account_id": terms.account_id, "side": Side(terms.side).name, "order_type": OrderType(terms.order_type).name,
+            "time_in_force": TimeInForce(terms.time_in_force).name, "state": OrderState(order.state).name,
+            "price_ticks": terms.price_ticks, "qty_lots": terms.qty_lots, "cum_qty_lots": order.booked_lots,
+            "leaves_qty_lots": self.pool.leaves_lots(order), "value_e8": tw_e16_to_e8(order.filled_value_e16),
+            "reason": order.reason, "venue_code": order.venue_code, "is_open": bool(order.is_listed),
+            "reserved_lots": terms.reserved_lots,
+        }
+
+    def positions(self) -> list:
+        """Positions ever traded: wire units plus the exact 10^-16 figures of `PositionBook.wide`."""
+        rows = []
+        for account_id in range(16):
+            for instrument_id in range(1, self.tables.instrument_count + 1):
+                row = self.book_of_positions.wide(account_id, instrument_id)
+                if row["fills"]:
+                    rows.append({"account_id": account_id, "instrument_id": instrument_id,
+                                 "symbol": self.tables.symbol(instrument_id)} | row)
+        return rows
+
+    def balances(self) -> list:
+        """Assets with something in them: free and locked in 10^-8."""
+        return [
+            {"asset": self.tables.asset_name(i), "asset_id": i, "free_e8": self.tables.control.balance_free_e8[i],
+             "locked_e8": self.tables.control.balance_locked_e8[i]}
+            for i in range(1, max(self.tables.asset_count, 1))
+            if self.tables.control.balance_free_e8[i] or self.tables.control.balance_locked_e8[i]
+        ]
+
+    def external_open_orders(self) -> list:
+        """Orders open at the venue that are not ours."""
+        cdef uint32_t i
+        return [
+            {"venue_order_id": self.external_orders[i].venue_order_id, "instrument_id": self.external_orders[i].instrument_id,
+             "side": Side(self.external_orders[i].side).name, "price_ticks": self.external_orders[i].price_ticks,
+             "qty_lots": self.external_orders[i].qty_lots,
+             "client_order_id": (<bytes> self.external_orders[i].client_order_id[:24]).rstrip(b"\0").decode("ascii", "replace")}
+            for i in range(self.external_count)
+        ]

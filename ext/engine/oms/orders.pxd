@@ -1,0 +1,64 @@
+"""Orders as evidence: what was sent, what the venue said; the state is a function of it, so reports may come in any order."""
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from engine.model.approval cimport ApprovalRegister, ApprovedOrder
+from engine.model.tables cimport Tables
+from engine.oms.positions cimport tw_wide
+
+cdef struct Order:
+    # parallel to the register's slot of the same number, where price, quantity, side and ids stand
+    tw_wide filled_value_e16
+    uint64_t order_handle
+    uint64_t successor_handle     # the order that replaces this one
+    int64_t venue_order_id
+    int64_t booked_lots           # sum of the fills booked: the order's cumulative quantity
+    int64_t venue_cum_lots        # the most the venue has reported
+    int64_t submit_mono_ns
+    int64_t deadline_mono_ns      # an answer is due, or the next query may go
+    int64_t query_mono_ns         # when the last query was sent
+    int64_t cancel_due_mono_ns
+    uint64_t last_seq             # of its latest ORDER_STATE record
+    uint32_t next_open
+    uint32_t previous_open
+    uint32_t sweep_mark
+    int32_t venue_code
+    uint16_t reason
+    uint8_t state                 # shown
+    uint8_t ended                 # OrderState by which the venue (or we) ended it; 0 = not ended
+    uint8_t is_listed             # stands in the open list
+    uint8_t is_acked
+    uint8_t is_unknown
+    uint8_t cancel_in_flight
+    uint8_t cancel_wanted
+    uint8_t replace_in_flight     # as the old order of a replace
+    uint8_t query_in_flight
+    uint8_t cancel_refused       # the venue did not know the order: PENDING_CANCEL until its status has been asked
+    uint8_t misses                # queries that did not find it
+    uint8_t is_seen               # in the running reconciliation: 0 not named yet, 1 named, 2 began after it
+    uint8_t query_wanted
+    uint8_t is_restored
+
+cdef class OrderPool:
+    cdef Tables tables
+    cdef ApprovalRegister register
+    cdef Order* orders
+    cdef uint32_t first_open
+    cdef uint32_t last_open
+    cdef readonly uint32_t open_count
+    cdef readonly uint64_t illegal_transitions
+    cdef Order* begin(self, uint32_t slot) noexcept nogil
+    cdef Order* find(self, uint64_t order_handle) noexcept nogil
+    cdef Order* by_venue_id(self, uint32_t instrument_id, int64_t venue_order_id) noexcept nogil
+    cdef uint32_t slot_of(self, const Order* order) noexcept nogil
+    cdef ApprovedOrder* terms(self, const Order* order) noexcept nogil
+    # The state that the evidence shows.
+    cdef uint8_t evident_state(self, const Order* order) noexcept nogil
+    # Move the shown state to the evident one: 1 moved, 0 same, -1 illegal (counted, state kept).
+    cdef int settle(self, Order* order) noexcept nogil
+    # Make working quantities and promises equal to what the order may still do; its successor's follow.
+    cdef void reserve(self, Order* order) noexcept nogil
+    cdef int64_t leaves_lots(self, const Order* order) noexcept nogil
+    cdef bint is_over(self, const Order* order) noexcept nogil
+    cdef void _reserve_one(self, Order* order) noexcept nogil
+    cdef void _unlist(self, Order* order) noexcept nogil
+
+cdef bint is_legal(int old_state, int new_state) noexcept nogil

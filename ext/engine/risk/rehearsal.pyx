@@ -1,0 +1,115 @@
+"""A market made by hand and a mouth for intents: benches and differential tests drive the gate with them, at C speed.
+
+Nothing here can approve: an intent offered here goes through a gate like any other.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
+from engine.journal.journal cimport Journal
+from engine.model.bookreader cimport BookReader
+from engine.model.codes cimport LANE_LEDGER, RECORD_KIND_INTENT
+from engine.model.descriptor cimport Descriptor
+from engine.model.records cimport IntentPayload, Level, RecordHeader
+from engine.model.tables cimport MarketState, Tables
+from engine.runtime.ring cimport Ring
+
+
+cdef class FixedBook(BookReader):
+    """The same levels for every instrument: `levels[side]` is a list of (price_ticks, qty_lots), best first."""
+    cdef Level[2][16] _levels
+    cdef int[2] _counts
+
+    def set_side(self, int side, levels) -> None:
+        """Replace one side (0 bid, 1 ask); at most 16 levels."""
+        if side not in (0, 1) or len(levels) > 16:
+            raise ValueError("side 0 or 1, at most 16 levels")
+        self._counts[side] = len(levels)
+        for i, (price_ticks, qty_lots) in enumerate(levels):
+            self._levels[side][<int> i].price_ticks = price_ticks
+            self._levels[side][<int> i].qty_lots = qty_lots
+
+    cdef int read_levels(self, uint32_t instrument_id, int side, int depth, Level* out) noexcept nogil:
+        cdef int i, count = min(depth, self._counts[side])
+        for i in range(count):
+            out[i] = self._levels[side][i]
+        return count
+
+
+def set_market(Tables tables not None, uint32_t instrument_id, *, int book_state, int64_t bid_ticks, int64_t ask_ticks,
+               int64_t bid_lots=1, int64_t ask_lots=1, int64_t last_ticks=0, int64_t last_mono_ns=0) -> None:
+    """Write one row of market state, as the book stage would."""
+    tables._check(instrument_id)
+    cdef MarketState* row = &tables.markets[instrument_id]
+    row.book_state = book_state
+    row.best_bid_ticks = bid_ticks
+    row.best_bid_lots = bid_lots
+    row.best_ask_ticks = ask_ticks
+    row.best_ask_lots = ask_lots
+    row.last_trade_ticks = last_ticks
+    row.last_mono_ns = last_mono_ns
+    row.generation += 1
+
+
+def set_exposure(Tables tables not None, uint32_t instrument_id, *, int64_t position_lots=0, int64_t working_buy_lots=0,
+                 int64_t working_sell_lots=0, int open_orders=0) -> None:
+    """Write one row of exposure: differential tests of the gate alone."""
+    tables._check(instrument_id)
+    tables.exposures[instrument_id].position_lots = position_lots
+    tables.exposures[instrument_id].working_buy_lots = working_buy_lots
+    tables.exposures[instrument_id].working_sell_lots = working_sell_lots
+    tables.exposures[instrument_id].open_orders = open_orders
+
+
+def set_strategy(Tables tables not None, uint16_t strategy_id, *, bint enabled=True, bint paused=False) -> None:
+    """Write one strategy's switches."""
+    if not 0 < strategy_id < 64:
+        raise IndexError(strategy_id)
+    tables.strategies[strategy_id].enabled = enabled
+    tables.strategies[strategy_id].paused = paused
+
+
+def set_trading(Tables tables not None, uint32_t instrument_id, bint is_trading) -> None:
+    """Switch an instrument's trading status, as reference data would."""
+    tables._check(instrument_id)
+    tables.instruments[instrument_id].is_trading = is_trading
+
+
+def offer_intent(Journal journal not None, Ring ring not None, *, uint64_t order_handle, uint32_t instrument_id, int action=0,
+                 int side=0, int64_t price_ticks=0, int64_t qty_lots=0, int order_type=0, int time_in_force=0, int flags=0,
+                 uint64_t target_handle=0, int strategy_id=1, int account_id=1, int venue_id=1) -> int:
+    """Journal an intent and push it, as a strategy's runner does; returns its sequence. RuntimeError where there is no room."""
+    cdef Descriptor item
+    cdef IntentPayload* intent
+    cdef RecordHeader* record = journal.claim(LANE_LEDGER, RECORD_KIND_INTENT, sizeof(RecordHeader) + sizeof(IntentPayload), True)
+    if record == NULL:
+        raise RuntimeError("the ledger's front has no room")
+    intent = <IntentPayload*> (record + 1)
+    memset(intent, 0, sizeof(IntentPayload))
+    intent.action = action
+    intent.side = side
+    intent.order_type = order_type
+    intent.time_in_force = time_in_force
+    intent.flags = flags
+    intent.price_ticks = price_ticks
+    intent.qty_lots = qty_lots
+    intent.target_handle = target_handle
+    record.cause_seq = journal.input_seq
+    record.venue_id = venue_id
+    record.account_id = account_id
+    record.strategy_id = strategy_id
+    record.instrument_id = instrument_id
+    record.order_handle = order_handle
+    journal.commit(record)
+    memset(&item, 0, sizeof(Descriptor))
+    item.kind = RECORD_KIND_INTENT
+    item.venue_id = venue_id
+    item.account_id = account_id
+    item.strategy_id = strategy_id
+    item.instrument_id = instrument_id
+    item.seq = item.cause_seq = record.seq
+    item.wall_ns = journal.now_wall_ns
+    item.mono_ns = journal.now_mono_ns
+    item.order_handle = order_handle
+    item.record = record
+    if not ring.push(&item):
+        raise RuntimeError(f"ring {ring.name} is full")
+    return record.seq

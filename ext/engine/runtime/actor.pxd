@@ -1,0 +1,16 @@
+"""What every stage is, and what runs them."""
+from libc.stdint cimport uint64_t
+
+cdef class Actor:
+    """`do_work` does a bounded piece of work and returns how much; 0 means idle. It never blocks and never calls another actor."""
+    cdef readonly str name
+    cdef readonly uint64_t polls
+    cdef readonly uint64_t work
+    cdef int do_work(self) except -1
+
+cdef class Pipeline:
+    """Runs its actors in order, again and again, until a whole round does nothing (run to completion)."""
+    cdef list _actors
+    cdef bint running
+    cdef readonly uint64_t rounds
+    cdef int run(self) except -1

@@ -1,0 +1,307 @@
+"""The compiled half of a strategy: intents, own orders, positions, timers, bars, notes."""
+from cpython.ref cimport Py_REFCNT
+from libc.stdint cimport uint8_t
+from libc.string cimport memcpy, memset
+
+from engine.model.codes cimport (
+    INTENT_ACTION_REPLACE, INTENT_ACTION_SUBMIT, LANE_LEDGER, RECORD_KIND_STRATEGY_STATE, TIMER_KIND_STRATEGY,
+)
+from engine.model.records cimport IntentPayload, RecordHeader, StatePayload
+from engine.model.tables cimport ASSET_CAPACITY, INSTRUMENT_CAPACITY
+from engine.strategy.views cimport WorkingOrder
+
+cdef enum:
+    NOTE_BYTES_MAX = 1000
+
+cdef tuple CALLBACK_NAMES = ("on_start", "on_stop", "on_book", "on_trade", "on_bar", "on_order", "on_fill", "on_timer")
+
+
+cdef class StrategyBase:
+    """What `engine.Strategy` is built on; authors subclass that one."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.name = ""
+        self.symbols = ()
+        self._instrument_ids = {}
+        self._timer_data = {}
+        self._held_timers = []
+        self._handlers = [None] * len(CALLBACK_NAMES)
+        self._book_views = [None] * INSTRUMENT_CAPACITY
+
+    # -- what authors override ----------------------------------------------------------------------------------------
+
+    def on_start(self) -> None:
+        """Called once before anything else, and again when a person arms the strategy after it was disabled."""
+
+    def on_stop(self) -> None:
+        """Called once when the engine stops in order; its orders are cancelled by the engine."""
+
+    def on_book(self, book) -> None:
+        """A subscribed book changed. Changes are conflated: the view always shows the latest."""
+
+    def on_trade(self, trade) -> None:
+        """A public trade of a subscribed symbol."""
+
+    def on_bar(self, bar) -> None:
+        """A subscribed bar closed."""
+
+    def on_order(self, order) -> None:
+        """One of the strategy's orders changed, or was refused (state REFUSED and a reason)."""
+
+    def on_fill(self, fill) -> None:
+        """One of the strategy's orders was filled in part or in full; `on_order` came before."""
+
+    def on_timer(self, timer) -> None:
+        """A timer came due."""
+
+    # -- what authors call --------------------------------------------------------------------------------------------
+
+    def submit_ticks(self, uint32_t instrument_id, uint8_t side, int64_t price_ticks, int64_t qty_lots,
+                     uint8_t order_type=0, uint8_t time_in_force=0, uint16_t flags=0, int64_t trigger_ticks=0, int64_t expire_ns=0) -> int:
+        """Ask for an order, in integers (`Side`, `OrderType`, `TimeInForce`, `OrderFlag`); its handle at once.
+
+        The answer comes by `on_order`. Raises OverflowError for numbers that do not fit their field, ValueError for an
+        instrument that does not exist."""
+        cdef IntentPayload wish
+        self._check_turn()
+        if not 0 < instrument_id <= self._tables.instrument_count:
+            raise ValueError(f"no instrument has the id {instrument_id}")
+        wish = IntentPayload(INTENT_ACTION_SUBMIT, side, order_type, time_in_force, flags, 0, price_ticks, qty_lots,
+                             trigger_ticks, expire_ns, 0)
+        return self._desk.submit(self.strategy_id, &wish, instrument_id)
+
+    cdef uint64_t ask(self, uint32_t instrument_id, uint8_t side, int64_t price_ticks, int64_t qty_lots, uint8_t order_type,
+                      uint8_t time_in_force, uint16_t flags) except 0:
+        """`submit_ticks` for compiled strategies: inside a callback, for an instrument that exists."""
+        cdef IntentPayload wish = IntentPayload(
+            INTENT_ACTION_SUBMIT, side, order_type, time_in_force, flags, 0, price_ticks, qty_lots, 0, 0, 0)
+        return self._desk.submit(self.strategy_id, &wish, instrument_id)
+
+    def replace_ticks(self, uint64_t handle, int64_t price_ticks, int64_t qty_lots) -> int:
+        """Ask for another price and total quantity; the handle of the order that takes the place, or 0 when the old one has
+        ended. The venue cancels the old order and places the new one, which keeps type, time in force and post-only."""
+        cdef IntentPayload wish
+        cdef WorkingOrder order
+        self._check_turn()
+        order = self._desk.find(self.strategy_id, handle)
+        if order is None or order.is_ended:
+            return 0
+        wish = IntentPayload(INTENT_ACTION_REPLACE, order.side, order.order_type, order.time_in_force, order.flags, 0,
+                             price_ticks, qty_lots, 0, 0, handle)
+        return self._desk.submit(self.strategy_id, &wish, order.instrument_id)
+
+    def cancel(self, uint64_t handle) -> bool:
+        """Ask for a cancel; False when the order has ended or is not this strategy's. Never refused by the gate."""
+        self._check_turn()
+        return self._desk.cancel(self.strategy_id, handle)
+
+    def cancel_all(self) -> int:
+        """Ask for a cancel of every open order of this strategy; how many were asked for now."""
+        self._check_turn()
+        return self._desk.cancel_all(self.strategy_id)
+
+    def orders(self, object symbol=None) -> list:
+        """This strategy's open orders (of one symbol), oldest first, as `WorkingOrder` objects that may be kept."""
+        cdef uint32_t instrument_id
+        if self._desk is None:
+            return []
+        working = (<dict> self._desk.orders[self.strategy_id]).values()
+        if symbol is None:
+            return list(working)
+        instrument_id = self._instrument_id(symbol)
+        return [order for order in working if (<WorkingOrder> order).instrument_id == instrument_id]
+
+    def order(self, uint64_t handle) -> object:
+        """One open order of this strategy, or None."""
+        return None if self._desk is None else self._desk.find(self.strategy_id, handle)
+
+    def instrument_id(self, object symbol) -> int:
+        """The number of a subscribed symbol, for the calls in integers."""
+        return self._instrument_id(symbol)
+
+    def instrument_version(self, object symbol) -> int:
+        """Counts changes of the symbol's reference data."""
+        return self._tables.instruments[self._instrument_id(symbol)].version
+
+    def instrument_row(self, object symbol) -> dict:
+        return self._tables.instrument(self._instrument_id(symbol))
+
+    def asset_names(self, object symbol) -> tuple:
+        """Base and quote asset."""
+        cdef uint32_t row = self._instrument_id(symbol)
+        return (self._tables.asset_name(self._tables.instruments[row].base_asset_id),
+                self._tables.asset_name(self._tables.instruments[row].quote_asset_id))
+
+    def position_lots(self, object symbol) -> int:
+        """The account's position in the symbol, signed, with every fill that was reported so far."""
+        return self._tables.exposures[self._instrument_id(symbol)].position_lots
+
+    def free_balance_e8(self, str asset) -> int:
+        """What the account has of an asset and has not promised to open orders, in 10^-8; 0 for one never heard of."""
+        cdef int asset_id = self._tables.asset_id(asset)
+        return self._tables.control.balance_free_e8[asset_id] if 0 < asset_id < ASSET_CAPACITY else 0
+
+    def book(self, object symbol) -> BookView:
+        """The symbol's book as it stands; valid until the callback returns."""
+        self._check_turn()
+        return self.show_book(self._instrument_id(symbol))
+
+    def set_timer(self, int64_t delay_ns, object data=None) -> int:
+        """Call `on_timer` with `data` after `delay_ns` on the monotonic clock; the timer's id."""
+        self._check_turn()
+        if delay_ns < 0:
+            raise ValueError(f"a timer cannot be due {-delay_ns} ns ago")
+        timer_id = self._timers.schedule(self._turn.mono_ns + delay_ns, TIMER_KIND_STRATEGY, self.strategy_id)
+        self._timer_data[timer_id] = data
+        return timer_id
+
+    def set_timer_at(self, int64_t wall_ns, object data=None) -> int:
+        """Call `on_timer` when as much time has passed as the wall clock lacks now; a later step of it moves nothing."""
+        self._check_turn()
+        return self.set_timer(max(wall_ns - self._turn.wall_ns, 0), data)
+
+    def cancel_timer(self, uint64_t timer_id) -> bool:
+        """Take a timer back; False when it has fired or is not this strategy's."""
+        if timer_id not in self._timer_data:
+            return False
+        del self._timer_data[timer_id]
+        self._timers.drop(timer_id)
+        return True
+
+    def subscribe_bars_ns(self, object symbol, int64_t interval_ns) -> None:
+        self._check_turn()
+        if interval_ns < 1_000_000:
+            raise ValueError(f"a bar of {interval_ns} ns: a millisecond at least")
+        self._bars.subscribe(self.strategy_id, self._instrument_id(symbol), interval_ns, self._turn.wall_ns, self._turn.mono_ns)
+
+    def log(self, str text) -> None:
+        """Write a note into the journal (a STRATEGY_STATE record that changes nothing), cut at 1,000 bytes of UTF-8."""
+        self._check_turn()
+        self.write_state(self.status, 0, text.encode("utf-8", "replace"))
+
+    @property
+    def now_ns(self) -> int:
+        """Wall time of the event that is being handled: the only clock a strategy has."""
+        return self._turn.wall_ns if self._turn is not None else 0
+
+    @property
+    def now_mono_ns(self) -> int:
+        """Monotonic time of the event that is being handled, for differences."""
+        return self._turn.mono_ns if self._turn is not None else 0
+
+    @property
+    def trading_state(self) -> int:
+        """`TradingState`: while it is not ACTIVE the gate refuses what adds risk."""
+        return self._tables.control.trading_state if self._tables is not None else 0
+
+    # -- what a compiled strategy overrides; a Python one is reached through its cached methods ------------------------
+
+    cdef int handle_start(self) except -1:
+        self._handlers[CALLBACK_START]()
+        return 0
+
+    cdef int handle_stop(self) except -1:
+        self._handlers[CALLBACK_STOP]()
+        return 0
+
+    cdef int handle_book(self, BookView book) except -1:
+        self._handlers[CALLBACK_BOOK](book)
+        return 0
+
+    cdef int handle_trade(self, TradeView trade) except -1:
+        self._handlers[CALLBACK_TRADE](trade)
+        return 0
+
+    cdef int handle_bar(self, BarView bar) except -1:
+        self._handlers[CALLBACK_BAR](bar)
+        return 0
+
+    cdef int handle_order(self, OrderView order) except -1:
+        self._handlers[CALLBACK_ORDER](order)
+        return 0
+
+    cdef int handle_fill(self, FillView fill) except -1:
+        self._handlers[CALLBACK_FILL](fill)
+        return 0
+
+    cdef int handle_timer(self, TimerView timer) except -1:
+        self._handlers[CALLBACK_TIMER](timer)
+        return 0
+
+    # -- the runner's side --------------------------------------------------------------------------------------------
+
+    cdef int attach(self, str name, uint16_t strategy_id, dict instrument_ids, OrderDesk desk, Turn turn, Tables tables,
+                    Journal journal, TimerQueue timers, BarBook bars) except -1:
+        """Give the strategy its place; its overridden callbacks are looked up here, once."""
+        if self._desk is not None:
+            raise ValueError(f"strategy {self.name} is attached already")
+        self.name = name
+        self.strategy_id = strategy_id
+        self.symbols = tuple(instrument_ids)
+        self._instrument_ids = instrument_ids
+        self._desk, self._turn, self._tables, self._journal = desk, turn, tables, journal
+        self._timers, self._bars = timers, bars
+        for callback, callback_name in enumerate(CALLBACK_NAMES):
+            if getattr(type(self), callback_name) is not getattr(StrategyBase, callback_name):
+                self._handlers[callback] = getattr(self, callback_name)
+                self.wants |= 1 << callback
+        return 0
+
+    cdef int call(self, int callback, View view) except -1:
+        if callback == CALLBACK_BOOK:
+            return self.handle_book(<BookView> view)
+        if callback == CALLBACK_TRADE:
+            return self.handle_trade(<TradeView> view)
+        if callback == CALLBACK_ORDER:
+            return self.handle_order(<OrderView> view)
+        if callback == CALLBACK_FILL:
+            return self.handle_fill(<FillView> view)
+        if callback == CALLBACK_TIMER:
+            return self.handle_timer(<TimerView> view)
+        if callback == CALLBACK_BAR:
+            return self.handle_bar(<BarView> view)
+        return self.handle_start() if callback == CALLBACK_START else self.handle_stop()
+
+    cdef BookView show_book(self, uint32_t instrument_id):
+        """The instrument's view, shown for this turn; a new one if somebody kept the last."""
+        cdef BookView view = <BookView> self._book_views[instrument_id]
+        # two references: the list's and ours; a third is a strategy's
+        if view is None or (view._number != self._turn.number and Py_REFCNT(view) > 2):
+            view = BookView(self._turn)
+            self._book_views[instrument_id] = view
+        view.show(instrument_id)
+        return view
+
+    cdef void drop_timers(self):
+        for timer_id in self._timer_data:
+            self._timers.drop(timer_id)
+        self._timer_data.clear()
+        self._held_timers.clear()
+
+    cdef void write_state(self, uint16_t status, uint16_t reason, bytes text) noexcept:
+        """Write a STRATEGY_STATE record: StrategyStatus, and an AlarmCode as reason when it is DISABLED."""
+        cdef size_t size = min(len(text), NOTE_BYTES_MAX)
+        cdef RecordHeader* record = self._journal.claim(
+            LANE_LEDGER, RECORD_KIND_STRATEGY_STATE, sizeof(RecordHeader) + sizeof(StatePayload) + size, True)
+        cdef StatePayload* payload
+        if record == NULL:
+            return
+        record.cause_seq = self._turn.seq
+        record.strategy_id = self.strategy_id
+        payload = <StatePayload*> (record + 1)
+        payload[0] = StatePayload(status, self.status, reason, 0, 0)
+        # the rounded-up end of the record is part of its text
+        memset(payload + 1, 0, (size + 7) & ~(<size_t> 7))
+        memcpy(payload + 1, <const char*> text, size)
+        self._journal.commit(record)
+
+    cdef int _check_turn(self) except -1:
+        if not self.is_in_callback:
+            raise RuntimeError(f"strategy {self.name or type(self).__name__}: this call belongs inside a callback")
+        return 0
+
+    cdef uint32_t _instrument_id(self, object symbol) except 0:
+        found = self._instrument_ids.get(symbol)
+        if found is None:
+            raise KeyError(f"{symbol!r} is not among this strategy's symbols {list(self.symbols)}: add it to its config")
+        return found

@@ -1,0 +1,41 @@
+"""The order desk of a runner: writes intents, keeps every strategy's own orders, answers local refusals a turn later."""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from engine.journal.journal cimport Journal
+from engine.model.descriptor cimport Descriptor
+from engine.model.records cimport IntentPayload, OrderStatePayload, RecordHeader
+from engine.model.tables cimport Tables
+from engine.runtime.counters cimport Counters
+from engine.runtime.ring cimport Ring
+from engine.strategy.views cimport Turn, WorkingOrder
+
+cdef class OrderDesk:
+    cdef Journal _journal
+    cdef Tables _tables
+    cdef Counters _counters
+    cdef Ring _intents
+    cdef Turn _turn
+    cdef uint16_t _account_id
+    cdef list orders               # by strategy id: dict handle -> WorkingOrder
+    cdef list notices              # local refusals that wait for the next turn: (WorkingOrder, reason, cause_seq)
+    cdef dict waiting_cancels      # cancels that found the ring or the journal full: retried each turn, never lost
+    cdef uint64_t submit(self, uint16_t strategy_id, const IntentPayload* wish, uint32_t instrument_id) except 0
+    cdef bint cancel(self, uint16_t strategy_id, uint64_t handle) except -1
+    cdef int cancel_all(self, uint16_t strategy_id) except -1
+    cdef int flush(self) except -1
+    cdef WorkingOrder find(self, uint16_t strategy_id, uint64_t handle)
+    cdef WorkingOrder apply(self, const Descriptor* event)
+    cdef int end(self, WorkingOrder order, uint8_t state) except -1
+    cdef WorkingOrder _track(self, uint16_t strategy_id, uint64_t handle, uint32_t instrument_id)
+    cdef WorkingOrder _adopt(self, const Descriptor* event, const OrderStatePayload* payload)
+    cdef uint16_t _reason_against(self, uint16_t strategy_id) noexcept
+    cdef uint64_t _write_intent(self, WorkingOrder order, const IntentPayload* wish, bint reserve) noexcept
+    cdef void _push(self, Descriptor* slot, WorkingOrder order, uint8_t action, uint64_t intent_seq) noexcept
+    cdef int _refuse(self, WorkingOrder order, uint16_t reason, uint64_t intent_seq) except -1
+    cdef bint _send_cancel(self, WorkingOrder order) noexcept
+    cdef bint _is_runaway(self, uint16_t strategy_id) noexcept
+    cdef RecordHeader* _last_record
+    cdef uint64_t[64] _counted_seq        # by strategy id: the input whose orders are counted, and how many there were
+    cdef uint32_t[64] _counted
+    cdef uint64_t runaways                # bit = strategy id: asked for more than `_orders_per_input_max` in one input
+    cdef uint32_t _orders_per_input_max

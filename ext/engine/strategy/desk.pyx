@@ -1,0 +1,233 @@
+"""The order desk: what strategies ask for becomes INTENT records and descriptors for the gate.
+
+Nothing here calls a strategy. A wish that cannot be passed on (disabled, paused, ring full, journal full) is refused with a
+notice that the runner delivers in a later turn. Cancels are never refused: one that finds no room waits and is retried.
+"""
+from libc.string cimport memset
+
+from engine.model.codes cimport (
+    COUNTER_REFUSED, INTENT_ACTION_CANCEL, LANE_LEDGER, ORDER_STATE_FILLED,
+    ORDER_STATE_NEW, ORDER_STATE_NONE, ORDER_STATE_PARTIALLY_FILLED, REASON_JOURNAL_FULL, REASON_MESSAGE_RATE, REASON_NONE, REASON_RING_FULL,
+    REASON_STRATEGY_DISABLED, REASON_STRATEGY_PAUSED, RECORD_KIND_INTENT, RECORD_KIND_VERDICT,
+)
+from engine.model.records cimport VerdictPayload
+from engine.model.tables cimport STRATEGY_CAPACITY, StrategyState
+
+
+cdef class OrderDesk:
+    """Intents out, own orders kept. One desk serves all strategies of a runner."""
+
+    def __init__(self, Journal journal not None, Tables tables not None, Counters counters not None, Ring intents not None,
+                 Turn turn not None, int account_id, uint32_t orders_per_input_max):
+        self._journal = journal
+        self._tables = tables
+        self._counters = counters
+        self._intents = intents
+        self._turn = turn
+        self._account_id = account_id
+        self._orders_per_input_max = orders_per_input_max
+        self.orders = [{} for _ in range(STRATEGY_CAPACITY)]
+        self.notices = []
+        self.waiting_cancels = {}
+
+    cdef uint64_t submit(self, uint16_t strategy_id, const IntentPayload* wish, uint32_t instrument_id) except 0:
+        """Pass a new order or a replace on; its handle. Never fails: what cannot go on is refused a turn later."""
+        cdef uint64_t handle = self._tables.next_handle(), intent_seq = 0
+        cdef uint16_t reason = self._reason_against(strategy_id)
+        cdef WorkingOrder order = self._track(strategy_id, handle, instrument_id)
+        cdef Descriptor* slot = NULL
+        order.side = wish.side
+        order.order_type = wish.order_type
+        order.time_in_force = wish.time_in_force
+        order.flags = wish.flags
+        order.price_ticks = wish.price_ticks
+        order.qty_lots = wish.qty_lots
+        order.replaces = wish.target_handle
+        self._tables.strategies[strategy_id].orders += 1
+        if self._is_runaway(strategy_id):
+            # not even written down: a loop of orders must not fill the journal
+            self._refuse(order, REASON_MESSAGE_RATE, 0)
+            return handle
+        if reason == REASON_NONE:
+            slot = self._intents.claim()
+            if slot == NULL:
+                reason = REASON_RING_FULL
+        intent_seq = self._write_intent(order, wish, False)
+        if intent_seq == 0:
+            reason = REASON_JOURNAL_FULL
+        if reason != REASON_NONE:
+            self._refuse(order, reason, intent_seq)
+        else:
+            self._push(slot, order, wish.action, intent_seq)
+        return handle
+
+    cdef bint cancel(self, uint16_t strategy_id, uint64_t handle) except -1:
+        """Ask for a cancel; False when the order has ended or is not the strategy's. Asking twice sends one."""
+        cdef WorkingOrder order = self.find(strategy_id, handle)
+        if order is None or order.is_ended:
+            return False
+        if not order.cancel_requested:
+            order.cancel_requested = True
+            if not self._send_cancel(order):
+                self.waiting_cancels[handle] = order
+        return True
+
+    cdef int cancel_all(self, uint16_t strategy_id) except -1:
+        """Ask for a cancel of every open order of the strategy; returns how many were asked for now."""
+        cdef int count = 0
+        for handle, order in list((<dict> self.orders[strategy_id]).items()):
+            if not (<WorkingOrder> order).cancel_requested:
+                count += self.cancel(strategy_id, handle)
+        return count
+
+    cdef int flush(self) except -1:
+        """Retry cancels that found no room."""
+        cdef WorkingOrder order
+        cdef int done = 0
+        for handle in list(self.waiting_cancels):
+            order = self.waiting_cancels[handle]
+            if not order.is_ended and not self._send_cancel(order):
+                return done
+            del self.waiting_cancels[handle]
+            done += 1
+        return done
+
+    cdef WorkingOrder find(self, uint16_t strategy_id, uint64_t handle):
+        return (<dict> self.orders[strategy_id]).get(handle)
+
+    cdef WorkingOrder apply(self, const Descriptor* event):
+        """Bring the strategy's own order up to an ORDER_STATE record; an order of an earlier run is taken in."""
+        cdef const OrderStatePayload* payload = <const OrderStatePayload*> (event.record + 1)
+        cdef WorkingOrder order = self.find(event.strategy_id, event.order_handle)
+        if order is None:
+            order = self._adopt(event, payload)
+            if order is None:
+                return None
+        order.price_ticks = payload.price_ticks
+        order.qty_lots = payload.qty_lots
+        order.cum_qty_lots = payload.cum_qty_lots
+        order.state = payload.state
+        if payload.state == ORDER_STATE_NEW or payload.state == ORDER_STATE_PARTIALLY_FILLED:
+            # open again after a cancel was asked for: the cancel was refused or overtaken, and may be asked for anew
+            order.cancel_requested = event.order_handle in self.waiting_cancels
+        elif payload.state >= ORDER_STATE_FILLED:
+            self.end(order, payload.state)
+        return order
+
+    cdef int end(self, WorkingOrder order, uint8_t state) except -1:
+        order.state = state
+        order.is_ended = True
+        if (<dict> self.orders[order.strategy_id]).pop(order.handle, None) is not None:
+            self._tables.strategies[order.strategy_id].open_orders -= 1
+        return 0
+
+    cdef WorkingOrder _track(self, uint16_t strategy_id, uint64_t handle, uint32_t instrument_id):
+        cdef WorkingOrder order = WorkingOrder.__new__(WorkingOrder)
+        order.handle = handle
+        order.strategy_id = strategy_id
+        order.instrument_id = instrument_id
+        order.symbol = self._turn.symbol(instrument_id)
+        order.state = ORDER_STATE_NONE
+        (<dict> self.orders[strategy_id])[handle] = order
+        self._tables.strategies[strategy_id].open_orders += 1
+        return order
+
+    cdef WorkingOrder _adopt(self, const Descriptor* event, const OrderStatePayload* payload):
+        cdef WorkingOrder order
+        if payload.state >= ORDER_STATE_FILLED:
+            return None
+        order = self._track(event.strategy_id, event.order_handle, event.instrument_id)
+        order.side = payload.side
+        order.order_type = payload.order_type
+        order.time_in_force = payload.time_in_force
+        return order
+
+    cdef bint _is_runaway(self, uint16_t strategy_id) noexcept:
+        """Count one order of the strategy for the input that is being handled; True when they are too many."""
+        if self._counted_seq[strategy_id] != self._journal.input_seq:
+            self._counted_seq[strategy_id] = self._journal.input_seq
+            self._counted[strategy_id] = 0
+        self._counted[strategy_id] += 1
+        if self._counted[strategy_id] <= self._orders_per_input_max:
+            return False
+        self.runaways |= <uint64_t> 1 << strategy_id
+        return True
+
+    cdef uint16_t _reason_against(self, uint16_t strategy_id) noexcept:
+        cdef StrategyState* row = &self._tables.strategies[strategy_id]
+        if not row.enabled:
+            return REASON_STRATEGY_DISABLED
+        return REASON_STRATEGY_PAUSED if row.paused else REASON_NONE
+
+    cdef uint64_t _write_intent(self, WorkingOrder order, const IntentPayload* wish, bint reserve) noexcept:
+        """Write the INTENT record; its sequence, or 0 when the ledger has no room."""
+        cdef RecordHeader* record = self._journal.claim(
+            LANE_LEDGER, RECORD_KIND_INTENT, sizeof(RecordHeader) + sizeof(IntentPayload), reserve)
+        if record == NULL:
+            return 0
+        record.cause_seq = self._turn.seq
+        record.venue_id = self._tables.instruments[order.instrument_id].venue_id
+        record.account_id = self._account_id
+        record.strategy_id = order.strategy_id
+        record.instrument_id = order.instrument_id
+        record.order_handle = order.handle
+        (<IntentPayload*> (record + 1))[0] = wish[0]
+        self._last_record = record
+        return self._journal.commit(record)
+
+    cdef void _push(self, Descriptor* slot, WorkingOrder order, uint8_t action, uint64_t intent_seq) noexcept:
+        slot.kind = RECORD_KIND_INTENT
+        slot.venue_id = self._last_record.venue_id
+        slot.account_id = self._account_id
+        slot.strategy_id = order.strategy_id
+        slot.instrument_id = order.instrument_id
+        slot.flags = 0
+        slot.data = action
+        slot.seq = intent_seq
+        slot.cause_seq = intent_seq
+        slot.wall_ns = self._turn.wall_ns
+        slot.mono_ns = self._turn.mono_ns
+        slot.order_handle = order.handle
+        slot.record = self._last_record
+        self._intents.publish()
+
+    cdef int _refuse(self, WorkingOrder order, uint16_t reason, uint64_t intent_seq) except -1:
+        """Record a refusal that the gate never saw, and keep it for the next turn."""
+        cdef RecordHeader* record
+        cdef VerdictPayload* verdict
+        cdef uint64_t seq = intent_seq
+        if intent_seq != 0:
+            record = self._journal.claim(
+                LANE_LEDGER, RECORD_KIND_VERDICT, sizeof(RecordHeader) + sizeof(VerdictPayload), False)
+            if record != NULL:
+                record.cause_seq = intent_seq
+                record.venue_id = self._tables.instruments[order.instrument_id].venue_id
+                record.account_id = self._account_id
+                record.strategy_id = order.strategy_id
+                record.instrument_id = order.instrument_id
+                record.order_handle = order.handle
+                verdict = <VerdictPayload*> (record + 1)
+                memset(verdict, 0, sizeof(VerdictPayload))
+                verdict.reason = reason
+                seq = self._journal.commit(record)
+        # there is nothing to cancel: it never left
+        order.cancel_requested = True
+        self._counters.values[<int> COUNTER_REFUSED] += 1
+        self.notices.append((order, reason, seq or self._turn.seq))
+        return 0
+
+    cdef bint _send_cancel(self, WorkingOrder order) noexcept:
+        cdef IntentPayload wish
+        cdef uint64_t intent_seq
+        cdef Descriptor* slot = self._intents.claim()
+        if slot == NULL:
+            return False
+        memset(&wish, 0, sizeof(IntentPayload))
+        wish.action = INTENT_ACTION_CANCEL
+        wish.side = order.side
+        wish.target_handle = order.handle
+        intent_seq = self._write_intent(order, &wish, True)
+        if intent_seq == 0:
+            return False
+        self._push(slot, order, INTENT_ACTION_CANCEL, intent_seq)
+        return True

@@ -1,0 +1,123 @@
+"""Requests of the WebSocket API to bytes, its replies and user events to payloads of journal records; no Python object on the way."""
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from engine.model.approval cimport ApprovedOrder
+from engine.model.records cimport BalanceRow, ExecutionPayload
+from engine.model.tables cimport Tables
+from engine.venues.binance.market_codec cimport MarketCodec
+from engine.venues.binance.scan cimport tw_cursor
+from engine.venues.binance.signer cimport HmacSigner
+
+cdef extern from "engine/venues/binance/order_text.h" nogil:
+    ctypedef struct tw_text:
+        char* sign
+        char* json
+    ctypedef struct tw_order_text:
+        const char* symbol
+        size_t symbol_size
+        const char* client_id
+        size_t client_id_size
+        const char* target_id
+        size_t target_id_size
+        int64_t price_ticks
+        int64_t tick_size_e8
+        int64_t qty_lots
+        int64_t lot_size_e8
+        uint64_t recv_window_ms
+        uint64_t timestamp_ms
+        int is_sell
+        int is_market
+        int is_post_only
+        int time_in_force
+
+cdef enum:
+    LIMITS_MAX = 8
+    ASSET_SLOTS = 2048
+    BALANCE_ROWS_MAX = 512
+
+cdef enum FrameKind:
+    FRAME_MALFORMED = 0
+    FRAME_REPLY = 1              # has an id and a status
+    FRAME_EXECUTION = 2
+    FRAME_BALANCES = 3           # outboundAccountPosition
+    FRAME_BALANCE_DELTA = 4      # balanceUpdate
+    FRAME_TERMINATED = 5         # eventStreamTerminated
+    FRAME_SHUTDOWN = 6           # serverShutdown
+    FRAME_OTHER = 7
+
+cdef struct Limit:
+    uint8_t is_orders            # else request weight
+    int64_t interval_ns
+    int64_t limit
+    int64_t count
+
+cdef struct OwnFrame:
+    int kind
+    uint64_t request_id
+    int32_t status
+    int32_t error_code
+    int32_t inner_code           # cancelReplace: why the new order failed
+    int64_t retry_at_ms          # venue time
+    const char* error_text
+    size_t error_size
+    tw_cursor result             # p = NULL: none
+    int limit_count
+    Limit[LIMITS_MAX] limits
+    # of FRAME_EXECUTION, or of a reply's result that names an order
+    ExecutionPayload execution
+    uint32_t instrument_id
+    uint64_t order_handle
+    # of FRAME_BALANCES and FRAME_BALANCE_DELTA
+    int64_t event_ns
+    int64_t update_ns
+    int balance_count
+    BalanceRow[BALANCE_ROWS_MAX] balances
+
+cdef struct AssetSlot:
+    char name[30]
+    uint16_t asset_id
+    uint8_t size
+
+cdef class OrderCodec:
+    cdef Tables tables
+    cdef MarketCodec symbols
+    cdef HmacSigner signer
+    cdef uint16_t engine_id
+    cdef readonly uint64_t recv_window_ms
+    cdef readonly bint is_logged_on        # then requests carry neither key nor signature
+    cdef bytes api_key
+    cdef const char* _key
+    cdef uint32_t _key_size
+    cdef AssetSlot* assets
+    cdef char* sign_text
+    # where the API key stands in the last text
+    cdef uint32_t key_at
+    cdef uint32_t key_size
+    # Encode into `out` (4096 bytes); the size, or 0 where it cannot be.
+    cdef int place(self, char* out, uint64_t request_id, const ApprovedOrder* terms, int64_t venue_ns) noexcept nogil
+    cdef int by_client_id(self, char* out, const char* method, uint64_t request_id, uint64_t order_handle, uint32_t instrument_id,
+                          int64_t venue_ns) noexcept nogil
+    cdef int by_symbol(self, char* out, const char* method, uint64_t request_id, uint32_t instrument_id, int64_t venue_ns) noexcept nogil
+    cdef int trades(self, char* out, uint64_t request_id, uint32_t instrument_id, uint64_t from_id, bint by_order,
+                    int64_t venue_ns) noexcept nogil
+    cdef int account(self, char* out, uint64_t request_id, int64_t venue_ns) noexcept nogil
+    cdef int open_orders(self, char* out, uint64_t request_id, int64_t venue_ns) noexcept nogil
+    cdef int bare(self, char* out, const char* method, uint64_t request_id) noexcept nogil
+    cdef int subscribe(self, char* out, uint64_t request_id, int64_t venue_ns) noexcept nogil
+    cdef int _timed(self, char* out, const char* method, uint64_t request_id, int64_t venue_ns) noexcept nogil
+    cdef void _begin(self, tw_text* text, char* out, const char* method, uint64_t request_id) noexcept nogil
+    cdef int _finish(self, tw_text* text, char* out) noexcept nogil
+    cdef void _fill(self, tw_order_text* order, uint32_t instrument_id, int64_t venue_ns) noexcept nogil
+    # Read one frame; `out.kind` says what it is.
+    cdef void decode(self, const char* data, Py_ssize_t size, OwnFrame* out)
+    cdef int decode_event(self, tw_cursor* c, OwnFrame* out) except -1
+    cdef int decode_execution(self, tw_cursor* c, OwnFrame* out, int first) except -1
+    cdef int decode_balances(self, tw_cursor* c, OwnFrame* out, int first) except -1
+    cdef int decode_delta(self, tw_cursor* c, OwnFrame* out, int first) except -1
+    # An order object of a reply (order.status, openOrders.status), a trade of myTrades, an account: 1 good, 0 refused.
+    cdef int read_order(self, tw_cursor* c, OwnFrame* out) except -1
+    cdef int read_trade(self, tw_cursor* c, uint32_t instrument_id, OwnFrame* out) except -1
+    cdef int read_account(self, tw_cursor c, OwnFrame* out) except -1
+    cdef int read_asset(self, tw_cursor* c, uint16_t* asset_id) except -1
+    cdef int read_balance_rows(self, tw_cursor* c, OwnFrame* out) except -1
+    cdef bint scale(self, OwnFrame* out, const char* symbol, size_t symbol_size) noexcept nogil
+    cdef int asset(self, const char* name, size_t size) except -1

@@ -1,0 +1,248 @@
+"""What keeps an engine from starting, with real processes: one clear line, the documented exit code, nothing lost."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from engine.control.client import ControlClient
+from engine.control.messages import EngineStatus, Status
+from engine.journal.places import segments
+from engine.model.codes import Lane
+from engine.runtime.account_lock import lock_account
+
+ROOT = Path(__file__).parents[2]
+API_KEY = "qT7sim0KeyForDocsOnly00000000000000000000000000000000000000000001"
+API_SECRET = "wZ9simSecretForDocsOnly0000000000000000000000000000000000000002"
+
+
+def wait_for(condition: Any, what: str, timeout_s: float = 20.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def start(*words: str, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "engine", *words]
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.kill()
+    process.wait()
+    if process.stderr is not None:
+        process.stderr.close()
+
+
+@pytest.fixture(scope="module")
+def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """A simulated venue with plain and TLS ports, its own test authority."""
+    place = tmp_path_factory.mktemp("venue")
+    ports = ("--rest-tls-port", "0", "--ws-tls-port", "0", "--tls-dir", str(place / "tls"))
+    process = start("venue", "--config", "config/venue.toml", "--ready-file", str(place / "ready.json"), *ports)
+    ready = place / "ready.json"
+    wait_for(lambda: ready.exists() and ready.read_text().strip(), "the venue does not start")
+    yield {**orjson.loads(ready.read_text()), "ca": str(place / "tls" / "ca.pem")}
+    end(process)
+
+
+class Site:
+    """One engine's directory, configuration and credentials."""
+
+    def __init__(self, root: Path, venue: dict[str, Any]) -> None:
+        self.root = root
+        self.config = root / "engine.toml"
+        text = (ROOT / "config" / "demo.toml").read_text().replace("../run/demo/", "")
+        text = text.replace("127.0.0.1:18080", f"127.0.0.1:{venue['rest']}").replace(
+            '"127.0.0.1:9464"', '"127.0.0.1:0"'
+        )
+        self.config.write_text(text.replace("127.0.0.1:18081", f"127.0.0.1:{venue['ws']}"))
+        for name, content in (("sim.key", API_KEY), ("sim.secret", API_SECRET)):
+            (root / name).write_text(content)
+            (root / name).chmod(0o400)
+
+    def change(self, old: str, new: str) -> None:
+        text = self.config.read_text()
+        assert old in text
+        self.config.write_text(text.replace(old, new))
+
+    def engine(self) -> subprocess.Popen[str]:
+        return start("run", "--config", str(self.config), CREDENTIALS_DIRECTORY=str(self.root))
+
+    def refusal(self) -> tuple[int, str]:
+        """Exit code and stderr of a start that must fail, within ten seconds."""
+        process = self.engine()
+        try:
+            _, told = process.communicate(timeout=10)
+        finally:
+            end(process)
+        return process.returncode, told
+
+    def status(self) -> EngineStatus | None:
+        """What a running engine says, None while none answers."""
+        socket = self.root / "runtime" / "control.sock"
+        if not socket.exists():
+            return None
+        with ControlClient(socket) as client:
+            reply = client.request(Status())
+        return reply if isinstance(reply, EngineStatus) else None
+
+    def is_reconciled(self) -> bool:
+        status = self.status()
+        return status is not None and status.reconciled
+
+    def wait_reconciled(self, process: subprocess.Popen[str]) -> None:
+        """Wait until it may trade; an engine that ended instead is told with its last words."""
+
+        def done() -> bool:
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            return self.is_reconciled()
+
+        wait_for(done, "no reconciliation")
+
+
+@pytest.fixture
+def site(tmp_path: Path, venue: dict[str, Any]) -> Site:
+    return Site(tmp_path, venue)
+
+
+def assert_one_line(told: str, *words: str) -> None:
+    assert told.startswith("tradewind: "), told
+    assert told.count("\n") == 1, told
+    for word in words:
+        assert word in told
+
+
+def test_a_missing_credential_is_77_and_no_directory_is_made(site: Site) -> None:
+    (site.root / "sim.secret").unlink()
+    code, told = site.refusal()
+    assert code == 77
+    assert_one_line(told, "sim.secret is missing")
+    assert not (site.root / "data").exists()
+
+
+def test_a_credential_that_others_can_read_is_77_and_is_not_shown(site: Site) -> None:
+    (site.root / "sim.secret").chmod(0o644)
+    code, told = site.refusal()
+    assert code == 77
+    assert_one_line(told, "open to every user")
+    assert API_SECRET not in told
+
+
+def test_an_unknown_symbol_is_78(site: Site) -> None:
+    site.change("BTCUSDT", "XXXUSDT")
+    code, told = site.refusal()
+    assert code == 78
+    assert_one_line(told, "symbol")
+
+
+def test_a_limit_off_the_lot_is_78_and_not_rounded(site: Site) -> None:
+    text = site.config.read_text()
+    site.config.write_text(re.sub(r'max_order_qty = "[^"]+"', 'max_order_qty = "0.01000001"', text, count=1))
+    code, told = site.refusal()
+    assert code == 78
+    assert_one_line(told, "max_order_qty", "lot")
+
+
+@pytest.mark.invariant("R27")
+def test_a_second_engine_on_the_same_account_is_75_whatever_its_directories(site: Site) -> None:
+    held = lock_account(API_KEY)
+    try:
+        code, told = site.refusal()
+    finally:
+        os.close(held)
+    assert code == 75
+    assert_one_line(told, "another engine on this host")
+
+
+def test_a_strategy_that_cannot_be_made_is_78(site: Site) -> None:
+    site.change('qty = "0.01"', 'quantity = "0.01"')
+    code, told = site.refusal()
+    assert code == 78
+    assert_one_line(told, "strategy.maker", "quantity")
+
+
+def test_a_dead_venue_is_69(site: Site, venue: dict[str, Any]) -> None:
+    site.change(f"127.0.0.1:{venue['rest']}", "127.0.0.1:1")
+    code, told = site.refusal()
+    assert code == 69
+    assert_one_line(told, "127.0.0.1:1", "nothing listens there")
+
+
+def test_a_certificate_that_is_not_trusted_is_76_and_with_its_authority_it_is(
+    site: Site, venue: dict[str, Any]
+) -> None:
+    site.change(f"http://127.0.0.1:{venue['rest']}", f"https://127.0.0.1:{venue['rest_tls']}")
+    site.change(f"ws://127.0.0.1:{venue['ws']}", f"wss://127.0.0.1:{venue['ws_tls']}")
+    code, told = site.refusal()
+    assert code == 76
+    assert_one_line(told, "certificate is not trusted", "tls_ca")
+    site.change('credential = "sim"', f'credential = "sim"\ntls_ca = "{venue["ca"]}"')
+    process = site.engine()
+    try:
+        site.wait_reconciled(process)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
+    finally:
+        end(process)
+
+
+@pytest.mark.invariant("R27")
+def test_a_second_engine_is_75_within_a_second_and_the_first_goes_on(site: Site) -> None:
+    first = site.engine()
+    try:
+        site.wait_reconciled(first)
+        code, told = site.refusal()
+        assert code == 75
+        assert_one_line(told, "journal")
+        assert first.poll() is None
+        assert site.is_reconciled()
+        first.send_signal(signal.SIGTERM)
+        assert first.wait(15) == 0
+    finally:
+        end(first)
+
+
+@pytest.mark.invariant("R04")
+def test_a_damaged_journal_is_74_and_is_left_as_it_is(site: Site) -> None:
+    process = site.engine()
+    try:
+        site.wait_reconciled(process)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
+    finally:
+        end(process)
+    [(_, segment)] = segments(site.root / "data", Lane.LEDGER)
+    content = bytearray(segment.read_bytes())
+    content[300] ^= 1
+    segment.write_bytes(content)
+    code, told = site.refusal()
+    assert code == 74
+    assert_one_line(told, str(segment), "damaged at byte")
+    assert segment.read_bytes() == content
+
+
+def test_a_directory_that_cannot_be_made_is_told(site: Site) -> None:
+    (site.root / "data").write_text("a file")
+    code, told = site.refusal()
+    assert code in (73, 74)
+    assert_one_line(told, "data")

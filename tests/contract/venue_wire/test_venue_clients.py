@@ -1,0 +1,72 @@
+"""ccxt and python-binance, unchanged, trade against the venue.
+
+They pin other versions of our own libraries, so they live in a second virtual environment: name its interpreter in
+``TRADEWIND_CLIENTS_PYTHON``; without it these tests skip and say so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.venue_harness import KEY, SECRET, RunningVenue, make_shell, play
+
+
+def seen_by(script: str) -> dict[str, Any]:
+    """Run a client script against a lively venue; what it printed."""
+    python = os.environ.get("TRADEWIND_CLIENTS_PYTHON", "")
+    if not Path(python).is_file():
+        pytest.skip("TRADEWIND_CLIENTS_PYTHON names no interpreter with ccxt 4.5.90 and python-binance 1.0.37")
+    told: dict[str, Any] = {}
+
+    async def scenario(venue: RunningVenue) -> None:
+        path = Path(__file__).with_name(script)
+        arguments = (str(path), KEY, SECRET, venue.rest_url.removesuffix("/api/v3"), venue.ws_url)
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(python, *arguments, stdout=pipe, stderr=pipe)
+        out, err = await process.communicate()
+        assert process.returncode == 0, err.decode()
+        told.update(json.loads(out))
+
+    play(scenario, make_shell(activity=5.0))
+    return told
+
+
+def test_ccxt_trades_here_as_on_the_exchange() -> None:
+    told = seen_by("client_ccxt.py")
+    assert told["markets"] == told["watched_tickers"] == ["BTC/USDT", "ETH/USDT", "SOL/USDT"]
+    assert told["precision"] == 0.01
+    assert told["book"] == [5, 5, True]
+    assert told["balance"] == 250_000
+    assert (told["created"], told["fetched"], told["open"], told["cancelled"]) == ("open", "open", 1, "canceled")
+    assert told["moved"] == [60_001, 0.02]
+    assert told["market"] == "closed"
+    assert told["trades"] >= 1
+    assert told["unknown"] == "OrderNotFound"
+    assert told["poor"] == "InsufficientFunds"
+    assert told["crossing"] == "OrderImmediatelyFillable"
+    assert told["watched_book"]
+    assert told["watched_trades"]
+    assert told["watched_order"]
+    assert told["cancelled_ws"] == "canceled"
+
+
+def test_python_binance_trades_here_as_on_the_exchange() -> None:
+    told = seen_by("client_python_binance.py")
+    assert told["symbols"] == 3
+    assert (told["placed"], told["found"], told["cancelled"], told["sold"]) == ("NEW", "NEW", "CANCELED", "FILLED")
+    assert told["tested"] == {}
+    assert (told["unencoded"], told["lot"]) == (-1022, -1013)
+    assert told["trade"] == sorted(["e", "E", "s", "t", "p", "q", "T", "m", "M"])
+    assert told["book"] == sorted(["u", "s", "b", "B", "a", "A"])
+    assert told["mini"] == sorted(["e", "E", "s", "c", "o", "h", "l", "v", "q"])
+    assert told["both"] == ["data", "stream"]
+    assert told["user"] == ["executionReport", "outboundAccountPosition"]
+    assert told["placed_ws"] == "NEW"
+    assert told["all_cancelled"] == 2
+    assert told["depth_cache"]

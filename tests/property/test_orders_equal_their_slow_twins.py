@@ -1,0 +1,383 @@
+"""Gate and OMS against their slow twins: random numbers, every permutation of reports, every interleaving of a race."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator
+from fractions import Fraction
+
+import pytest
+
+from engine.model.codes import ExecType, OrderState, Reason
+from engine.model.instruments import InstrumentSpec
+from engine.model.tables import Tables
+from engine.oms.positions import PositionBook
+from engine.oms.trades import TradeSet
+from engine.risk.rehearsal import offer_intent, set_exposure
+from tests.orders_harness import SECOND_NS, SUBMIT, Rig
+from tests.reference.gate import INT64_MAX, World, decide
+from tests.reference.oms import Account, Outcome, Report, half_even, outcome
+
+EXEC_TYPES = {"NEW": ExecType.NEW, "CANCELED": ExecType.CANCELED, "EXPIRED": ExecType.EXPIRED}
+
+
+# --- R20: arithmetic ---
+
+
+def size(rng: random.Random) -> int:
+    """Small, ordinary and enormous numbers, and the edges of 64 bits."""
+    return rng.choice(
+        (
+            rng.randrange(1, 20),
+            rng.randrange(1, 10**6),
+            rng.randrange(1, 1 << rng.randrange(2, 63)),
+            INT64_MAX,
+            INT64_MAX - 1,
+        )
+    )
+
+
+def world(rng: random.Random) -> World:
+    bid = rng.choice((0, rng.randrange(1, 10**6), rng.randrange(1, 1 << 62)))
+    return World(
+        tick_size_e8=rng.choice((1, 100, 10**6, 10**8, rng.randrange(1, 10**9))),
+        lot_size_e8=rng.choice((1, 100, 10**5, 10**8, rng.randrange(1, 10**9))),
+        min_qty_lots=rng.choice((1, rng.randrange(1, 100))),
+        max_qty_lots=size(rng),
+        min_price_ticks=rng.choice((1, rng.randrange(1, 100))),
+        max_price_ticks=size(rng),
+        min_notional_e8=rng.choice((0, rng.randrange(1, 10**10))),
+        max_notional_e8=size(rng),
+        max_order_qty_lots=size(rng),
+        max_order_notional_e8=size(rng),
+        max_position_lots=size(rng),
+        price_collar_bps=rng.choice((0, 1, 50, 500, 10_000, INT64_MAX)),
+        max_open_orders=rng.choice((0, 1, 5, 100)),
+        bid_ticks=bid,
+        ask_ticks=rng.choice((0, bid + rng.randrange(0, 1000))),
+        last_ticks=rng.choice((0, bid + rng.randrange(0, 100))),
+        base_e8=rng.choice((0, size(rng))),
+        quote_e8=rng.choice((0, size(rng))),
+        position_lots=rng.choice((0, size(rng), -size(rng))),
+        working_buy_lots=rng.choice((0, size(rng))),
+        working_sell_lots=rng.choice((0, size(rng))),
+        open_orders=rng.randrange(0, 6),
+    )
+
+
+def install(rig: Rig, w: World) -> None:
+    rig.tables.add_instrument(
+        InstrumentSpec(
+            venue_id=1, symbol="BTCUSDT", base_asset="BTC", quote_asset="USDT", tick_size_e8=w.tick_size_e8,
+            lot_size_e8=w.lot_size_e8, min_qty_lots=w.min_qty_lots, max_qty_lots=w.max_qty_lots,
+            min_price_ticks=w.min_price_ticks, max_price_ticks=w.max_price_ticks, min_notional_e8=w.min_notional_e8,
+            max_notional_e8=w.max_notional_e8,
+        )
+    )  # fmt: skip
+    rig.tables.set_limits(
+        1,
+        max_order_qty_lots=w.max_order_qty_lots,
+        max_order_notional_e8=w.max_order_notional_e8,
+        max_position_lots=w.max_position_lots,
+        price_collar_bps=w.price_collar_bps,
+        max_open_orders=w.max_open_orders,
+    )
+    rig.tables.set_balance(rig.tables.asset_id("BTC"), w.base_e8, 0)
+    rig.tables.set_balance(rig.tables.asset_id("USDT"), w.quote_e8, 0)
+    rig.set_market(bid_ticks=w.bid_ticks, ask_ticks=w.ask_ticks, last_ticks=w.last_ticks)
+
+
+def candidates(rng: random.Random, w: World) -> Iterator[tuple[int, int, int]]:
+    """Side, price and quantity at and around every limit of this world."""
+    reference = w.bid_ticks if w.bid_ticks and w.ask_ticks else w.last_ticks
+    for _ in range(25):
+        price = rng.choice(
+            (reference, w.min_price_ticks, w.max_price_ticks, size(rng), reference + rng.randrange(-50, 50))
+        )
+        qty = rng.choice((w.min_qty_lots, w.max_qty_lots, w.max_order_qty_lots, w.max_position_lots, size(rng), 1))
+        side = rng.randrange(2)
+        near = rng.choice((-1, 0, 0, 1))
+        if price > 0 and w.tick_size_e8 and rng.random() < 0.3:
+            qty = (
+                rng.choice((w.max_order_notional_e8, w.max_notional_e8, w.quote_e8))
+                * 10**8
+                // (price * w.tick_size_e8 * w.lot_size_e8)
+            )
+        yield side, clamp(price), clamp(qty + near)
+
+
+def clamp(value: int) -> int:
+    return max(-INT64_MAX, min(INT64_MAX, value))
+
+
+@pytest.mark.invariant("R20")
+def test_gate_arithmetic_equals_python_integers() -> None:
+    rng = random.Random(20)
+    seen = dict.fromkeys(Reason, 0)
+    rig = Rig(ring_bytes=1 << 28)
+    rig.tables.set_control(trading_state=2)
+    handle = 3 << 32
+    for _ in range(4_000):
+        w = world(rng)
+        install(rig, w)
+        for side, price, qty in candidates(rng, w):
+            handle += 1
+            set_exposure(
+                rig.tables, 1, position_lots=w.position_lots, working_buy_lots=w.working_buy_lots,
+                working_sell_lots=w.working_sell_lots, open_orders=w.open_orders,
+            )  # fmt: skip
+            offer_intent(
+                rig.journal, rig.rings["intents"], order_handle=handle, instrument_id=1, side=side, price_ticks=price,
+                qty_lots=qty,
+            )  # fmt: skip
+            rig.gate.step()
+            expected = decide(w, side, price, qty)
+            seen[expected] += 1
+            if expected is Reason.NONE:
+                assert rig.rings["refusals"].poll() is None, (w, side, price, qty)
+                rig.oms.step()
+                rig.reply(handle, SUBMIT, status=0, error_code=int(Reason.SESSION_DOWN))
+                rig.drain("outbound")
+                rig.drain("events")
+            else:
+                refusal = rig.rings["refusals"].poll()
+                assert refusal is not None, (w, side, price, qty, expected)
+                assert Reason(refusal["data"]) is expected, (w, side, price, qty)
+    arithmetic = (
+        Reason.NONE, Reason.QTY_NOT_POSITIVE, Reason.QTY_BELOW_MIN, Reason.QTY_ABOVE_MAX, Reason.PRICE_COLLAR,
+        Reason.NOTIONAL_BELOW_MIN, Reason.NOTIONAL_ABOVE_MAX, Reason.POSITION_LIMIT, Reason.OPEN_ORDERS_LIMIT,
+        Reason.INSUFFICIENT_BALANCE,
+    )  # fmt: skip
+    assert min(seen[reason] for reason in arithmetic) > 50
+
+
+# --- R21: limits under interleavings ---
+
+
+@pytest.mark.invariant("R21")
+def test_position_never_passes_its_limit_under_any_interleaving() -> None:
+    """Random submits, fills, cancels, losses and late fills; the gate must let exactly L through and never L + 1."""
+    rng = random.Random(21)
+    limit = 100
+    for _ in range(60):
+        rig = Rig(capacity=4096)
+        rig.tables.set_limits(
+            1, max_order_qty_lots=10_000, max_order_notional_e8=10**13, max_position_lots=limit, price_collar_bps=500,
+            max_open_orders=4000,
+        )  # fmt: skip
+        left: dict[int, tuple[int, int]] = {}
+        position = 0
+        for _ in range(150):
+            choice = rng.random()
+            if choice < 0.5 or not left:
+                side = rng.randrange(2)
+                worst = (position if side == 0 else -position) + sum(q for s, q in left.values() if s == side)
+                qty = rng.choice((limit - worst - 1, limit - worst, limit - worst + 1, rng.randrange(5, 40)))
+                if qty < 5:
+                    continue
+                handle = rig.intend(side=side, qty_lots=qty)
+                passed = worst + qty <= limit
+                assert (rig.verdict()["reason"] == 0) == passed, (worst, qty)
+                if passed:
+                    left[handle] = (side, qty)
+            else:
+                handle = rng.choice(list(left))
+                side, open_lots = left[handle]
+                if choice < 0.8:
+                    lots = rng.randrange(1, open_lots + 1)
+                    rig.trade(handle, lots, 0)
+                    position += lots if side == 0 else -lots
+                    left[handle] = (side, open_lots - lots)
+                elif choice < 0.9:
+                    rig.reply(handle, SUBMIT, status=500)  # UNKNOWN or asked for: full size stays
+                else:
+                    rig.canceled(handle)
+                    left[handle] = (side, 0)
+                if left[handle][1] == 0:
+                    del left[handle]
+            exposure = rig.exposure()
+            assert exposure["position_lots"] == position
+            assert exposure["working_buy_lots"] == sum(q for s, q in left.values() if s == 0)
+            assert exposure["working_sell_lots"] == sum(q for s, q in left.values() if s == 1)
+            assert abs(position) <= limit
+            rig.forget()
+            for ring in ("outbound", "events", "refusals"):
+                rig.drain(ring)
+
+
+# --- R11, R12: reports in any order ---
+
+
+def tell(rig: Rig, handle: int, report: Report) -> None:
+    if report.trade_id >= 0:
+        rig.trade(
+            handle, report.lots, report.cum_lots, price_ticks=report.price_ticks, trade_id=report.trade_id,
+            order_state=int(OrderState[report.state]), commission_e8=report.fee_e8, commission_asset_id=1,
+        )  # fmt: skip
+    else:
+        rig.report(
+            handle, exec_type=int(EXEC_TYPES[report.state]), order_state=int(OrderState[report.state]),
+            cum_qty_lots=report.cum_lots,
+        )  # fmt: skip
+
+
+def seen_by(rig: Rig, handle: int) -> Outcome:
+    order = rig.oms.order(handle)
+    assert order is not None
+    return Outcome(
+        order["state"], order["cum_qty_lots"], rig.exposure()["working_buy_lots"], rig.exposure()["position_lots"],
+        rig.oms.positions_book.fees().get(1, 0),
+    )  # fmt: skip
+
+
+STORIES = {
+    "filled in four": [
+        Report("NEW"),
+        Report("PARTIALLY_FILLED", 2, 11, 2, 10_000, 3),
+        Report("PARTIALLY_FILLED", 5, 12, 3, 10_001, 4),
+        Report("PARTIALLY_FILLED", 9, 13, 4, 10_002, 5),
+        Report("FILLED", 10, 14, 1, 10_003, 6),
+    ],
+    "cancelled after two fills": [
+        Report("NEW"),
+        Report("PARTIALLY_FILLED", 2, 11, 2, 10_000, 3),
+        Report("PARTIALLY_FILLED", 5, 12, 3, 10_001, 4),
+        Report("CANCELED", 5),
+    ],
+    "expired with the rest of an IOC": [
+        Report("NEW"),
+        Report("PARTIALLY_FILLED", 7, 11, 7, 9_999, 1),
+        Report("EXPIRED", 7),
+    ],
+    "filled by the venue's word before its fills": [
+        Report("NEW"),
+        Report("FILLED", 10, 14, 6, 10_000, 2),
+        Report("PARTIALLY_FILLED", 4, 13, 4, 10_000, 2),
+    ],
+}
+
+
+@pytest.mark.invariant("R11")
+@pytest.mark.parametrize("name", STORIES)
+def test_any_order_and_multiplicity_of_reports_gives_the_same_order_position_and_fees(name: str) -> None:
+    story = STORIES[name]
+    rng = random.Random(name)
+    expected = outcome(10, 0, story)
+    costs = set()
+    rig = Rig()
+    for order in itertools.permutations(story):
+        repeated = [r for report in order for r in [report] * rng.randrange(1, 3)]
+        repeated += rng.sample(list(order), rng.randrange(0, len(order)))
+        fresh = Rig()
+        handle = fresh.intend(qty_lots=10)
+        for report in repeated:
+            tell(fresh, handle, report)
+        assert seen_by(fresh, handle) == expected, order
+        costs.add(fresh.oms.positions()[0]["cost_e16"])
+        assert fresh.oms.illegal_transitions == 0, order
+        rig = fresh
+    assert len(costs) == 1
+    assert rig.exposure()["open_orders"] == (0 if expected.reserved_lots == 0 else 1)
+
+
+@pytest.mark.invariant("R11")
+def test_all_720_orders_of_six_reports() -> None:
+    story = [
+        Report("NEW"),
+        *(Report("PARTIALLY_FILLED", 2 * i, 20 + i, 2, 10_000 + i, i) for i in range(1, 5)),
+        Report("CANCELED", 8),
+    ]
+    expected = outcome(10, 0, story)
+    for order in itertools.permutations(story):
+        rig = Rig()
+        handle = rig.intend(qty_lots=10)
+        for report in order:
+            tell(rig, handle, report)
+        tell(rig, handle, order[0])
+        assert seen_by(rig, handle) == expected, order
+
+
+@pytest.mark.invariant("R12")
+def test_every_interleaving_of_a_cancel_race_books_every_fill_and_keeps_cum_monotone() -> None:
+    """Our cancel and its reply against fills, for each number of fills that the venue made before the cancel."""
+    for fills, refused in itertools.product(range(3), (False, True)):
+        trades = [Report("PARTIALLY_FILLED", 4 * (i + 1), 31 + i, 4, 10_000) for i in range(fills)]
+        rest = [] if refused else [Report("CANCELED", 4 * fills)]
+        if refused:
+            trades.append(Report("FILLED", 10, 40, 10 - 4 * fills, 10_000))
+        items: list[object] = [*trades, *rest, "reply"]
+        for order in itertools.permutations(items):
+            rig = Rig()
+            handle = rig.open_order(qty_lots=10)
+            rig.cancel(handle)
+            cum = 0
+            for item in order:
+                if isinstance(item, Report):
+                    tell(rig, handle, item)
+                else:
+                    rig.reply(handle, 1, status=400 if refused else 200, error_code=-2011 if refused else 0)
+                now = rig.oms.order(handle)
+                assert now is not None
+                assert now["cum_qty_lots"] >= cum
+                cum = now["cum_qty_lots"]
+                assert rig.exposure()["position_lots"] + rig.exposure()["working_buy_lots"] <= 10
+            expected = outcome(10, 0, [Report("NEW"), *trades, *[r for r in rest if isinstance(r, Report)]])
+            assert seen_by(rig, handle) == expected, order
+            rig.tick(SECOND_NS)
+            assert not [a for a, _ in rig.sent() if a in (0, 2)][1:], "nothing is placed again"
+
+
+# --- money ---
+
+
+def test_cost_and_realised_profit_equal_fractions_to_the_last_unit() -> None:
+    rng = random.Random(3)
+    for _ in range(300):
+        tables = Tables()
+        tick, lot = rng.choice((1, 10**6, 10**8)), rng.choice((1, 10**3, 10**8))
+        tables.add_instrument(
+            InstrumentSpec(venue_id=1, symbol="X", base_asset="A", quote_asset="B", tick_size_e8=tick, lot_size_e8=lot)
+        )
+        book, twin = PositionBook(tables), Account()
+        for step in range(40):
+            side, price, lots = rng.randrange(2), rng.randrange(1, 10**7), rng.randrange(1, 10**6)
+            book.add_fill(1, 1, side, price, lots)
+            twin.fill(side, Fraction(price * tick * lot), lots)
+            row = book.wide(1, 1)
+            assert row["position_lots"] == twin.lots
+            # each change of direction may round once, by half a unit of 10^-16
+            assert abs(row["cost_e16"] - half_even(twin.cost)) <= step + 1
+            assert abs(row["realised_e16"] - half_even(twin.realised)) <= step + 1
+            assert row["cost_e16"] - row["realised_e16"] == twin.cost - twin.realised, "no unit is lost or made"
+
+
+def test_fills_that_close_a_position_commute_exactly() -> None:
+    rng = random.Random(4)
+    for _ in range(200):
+        fills = [(rng.randrange(1, 10**6), rng.randrange(1, 50)) for _ in range(5)]
+        results = set()
+        for order in itertools.islice(itertools.permutations(fills), 24):
+            tables = Tables()
+            tables.add_instrument(
+                InstrumentSpec(venue_id=1, symbol="X", base_asset="A", quote_asset="B", tick_size_e8=7, lot_size_e8=3)
+            )
+            book = PositionBook(tables)
+            book.add_fill(1, 1, 0, 999_983, 1_000)
+            for price, lots in order:
+                book.add_fill(1, 1, 1, price, lots)
+            row = book.wide(1, 1)
+            results.add((row["cost_e16"], row["realised_e16"]))
+        assert len(results) == 1
+
+
+def test_a_trade_set_remembers_exactly_what_it_holds_and_takes_older_for_seen() -> None:
+    rng = random.Random(5)
+    trades, twin = TradeSet(64), {}
+    ids = sorted(rng.sample(range(1, 10_000), 400))
+    for trade_id in ids:
+        assert trades.book(1, trade_id)
+        assert not trades.book(1, trade_id)
+        twin[trade_id] = True
+    assert all(not trades.book(1, trade_id) for trade_id in ids)
+    assert trades.book(2, ids[0]), "another instrument's ids are its own"

@@ -1,0 +1,85 @@
+"""The gate's arithmetic, slow and obvious: Python integers and fractions, one rule a line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from engine.model.codes import Reason
+
+INT64_MAX = (1 << 63) - 1
+
+
+@dataclass
+class World:
+    """What the checks read. Sizes in 10^-8, quantities in lots, prices in ticks."""
+
+    tick_size_e8: int
+    lot_size_e8: int
+    min_qty_lots: int
+    max_qty_lots: int
+    min_price_ticks: int
+    max_price_ticks: int
+    min_notional_e8: int
+    max_notional_e8: int
+    max_order_qty_lots: int
+    max_order_notional_e8: int
+    max_position_lots: int
+    price_collar_bps: int
+    max_open_orders: int
+    bid_ticks: int
+    ask_ticks: int
+    last_ticks: int
+    base_e8: int
+    quote_e8: int
+    position_lots: int = 0
+    working_buy_lots: int = 0
+    working_sell_lots: int = 0
+    open_orders: int = 0
+    promised_base_e8: int = 0
+    promised_quote_e8: int = 0
+
+
+def decide(w: World, side: int, price_ticks: int, qty_lots: int) -> Reason:
+    """The verdict on a limit order that passes every check which is no arithmetic."""
+    for refuses, reason in (
+        (qty_lots <= 0, Reason.QTY_NOT_POSITIVE),
+        (qty_lots < w.min_qty_lots, Reason.QTY_BELOW_MIN),
+        (qty_lots > min(w.max_qty_lots, w.max_order_qty_lots), Reason.QTY_ABOVE_MAX),
+        (price_ticks <= 0, Reason.PRICE_NOT_POSITIVE),
+        (not w.min_price_ticks <= price_ticks <= w.max_price_ticks, Reason.PRICE_COLLAR),
+        (outside_collar(w, price_ticks), Reason.PRICE_COLLAR),
+    ):
+        if refuses:
+            return reason
+    return decide_on_money(w, side, price_ticks, qty_lots)
+
+
+def decide_on_money(w: World, side: int, price_ticks: int, qty_lots: int) -> Reason:
+    """Notional, position, open orders, balance."""
+    notional = Fraction(price_ticks * w.tick_size_e8 * qty_lots * w.lot_size_e8, 10**8)
+    whole = int(notional)
+    position, working = (w.position_lots, w.working_buy_lots) if side == 0 else (-w.position_lots, w.working_sell_lots)
+    cost, promised, owned = (
+        (whole + 1, w.promised_quote_e8, w.quote_e8)
+        if side == 0
+        else (qty_lots * w.lot_size_e8, w.promised_base_e8, w.base_e8)
+    )
+    for refuses, reason in (
+        (whole < w.min_notional_e8, Reason.NOTIONAL_BELOW_MIN),
+        (whole >= INT64_MAX or whole > w.max_notional_e8, Reason.NOTIONAL_ABOVE_MAX),
+        (whole > w.max_order_notional_e8, Reason.NOTIONAL_ABOVE_MAX),
+        (position + working + qty_lots > w.max_position_lots, Reason.POSITION_LIMIT),
+        (w.open_orders + 1 > w.max_open_orders, Reason.OPEN_ORDERS_LIMIT),
+        (promised + cost > owned, Reason.INSUFFICIENT_BALANCE),
+    ):
+        if refuses:
+            return reason
+    return Reason.NONE
+
+
+def outside_collar(w: World, price_ticks: int) -> bool:
+    """Further from the mid (or, with a side missing, the last trade) than the collar."""
+    both = w.bid_ticks > 0 and w.ask_ticks > 0
+    reference = Fraction(w.bid_ticks + w.ask_ticks, 2) if both else Fraction(w.last_ticks)
+    return reference <= 0 or abs(price_ticks - reference) * 10_000 > w.price_collar_bps * reference

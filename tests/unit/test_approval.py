@@ -1,0 +1,124 @@
+"""The one door: an approval is made by the gate alone and spent once. Every way round it from Python, tried."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+
+import engine.model.approval as approval_module
+from engine.model.approval import ApprovalRegister
+from engine.model.codes import RecordKind
+from tests.orders_harness import SUBMIT, Rig
+from tests.session_rig import SessionRig
+
+
+@pytest.mark.invariant("R24")
+def test_no_name_of_the_module_builds_or_issues_an_approval() -> None:
+    public = {name for name in dir(approval_module) if not name.startswith("_")}
+    assert public == {"ApprovalRegister"}
+    methods = {name for name in dir(ApprovalRegister) if not name.startswith("_")}
+    assert methods == {"capacity", "consumed", "halts", "issued", "open_orders", "promised", "refused"}
+
+
+@pytest.mark.invariant("R24")
+@pytest.mark.parametrize("attempt", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_register_is_neither_copied_nor_pickled(attempt: object) -> None:
+    register = ApprovalRegister(8)
+    with pytest.raises(TypeError, match="cannot be"):
+        attempt(register)  # type: ignore[operator]
+
+
+@pytest.mark.invariant("R24")
+@pytest.mark.parametrize("name", ["issued", "consumed", "capacity", "open_orders", "slots", "anything"])
+def test_a_register_is_not_changed_from_python(name: str) -> None:
+    register = ApprovalRegister(8)
+    with pytest.raises(AttributeError):
+        setattr(register, name, 1)
+
+
+@pytest.mark.invariant("R24")
+def test_a_subclass_cannot_issue_either() -> None:
+    class Mine(ApprovalRegister):
+        def issue(self, handle: int) -> int:
+            return handle
+
+        def consume(self, slot: int, nonce: int, handle: int) -> int:
+            return 1
+
+    rig = SessionRig(register=Mine(64))
+    rig.rings["outbound"].offer(int(RecordKind.ORDER_STATE), order_handle=77, instrument_id=1, data=SUBMIT)
+    rig.pipeline.run_to_completion()
+    assert rig.orders_sent() == []
+    assert rig.session.refused_approvals == 1
+
+
+@pytest.mark.invariant("R24")
+@pytest.mark.parametrize("action", [0, 2])
+def test_a_forged_request_is_not_sent_and_leaves_the_order_it_names_alone(action: int) -> None:
+    rig = SessionRig()
+    handle = rig.open_order()
+    before = len(rig.orders_sent())
+    rig.rings["outbound"].offer(int(RecordKind.ORDER_STATE), order_handle=handle, instrument_id=1, data=action)
+    rig.rings["outbound"].offer(int(RecordKind.ORDER_STATE), order_handle=12345, instrument_id=1, data=action)
+    rig.pipeline.run_to_completion()
+    assert len(rig.orders_sent()) == before
+    assert rig.session.refused_approvals == 2
+    assert rig.register.refused == 2
+    assert rig.state(handle) == "NEW"
+
+
+@pytest.mark.invariant("R24")
+def test_an_approval_is_spent_once() -> None:
+    rig = SessionRig()
+    rig.intend()
+    assert rig.register.issued == rig.register.consumed == 1
+    assert len(rig.orders_sent()) == 1
+    rig.pipeline.run_to_completion()
+    assert len(rig.orders_sent()) == 1
+
+
+@pytest.mark.invariant("R24")
+def test_what_is_sent_is_what_was_approved() -> None:
+    rig = SessionRig()
+    rig.intend(price_ticks=10_000, qty_lots=25)
+    assert rig.orders_sent()[0]["params"] | {"signature": ""} == {
+        "apiKey": "k" * 64,
+        "newClientOrderId": rig.oms.orders()[0]["client_order_id"],
+        "newOrderRespType": "ACK",
+        "price": "100",
+        "quantity": "0.025",
+        "recvWindow": 5000,
+        "side": "BUY",
+        "symbol": "BTCUSDT",
+        "timeInForce": "GTC",
+        "timestamp": rig.clock.time_ns() // 1_000_000,
+        "type": "LIMIT",
+        "signature": "",
+    }
+
+
+def test_nonces_differ_and_depend_on_the_worlds_seed() -> None:
+    def nonces(seed: int) -> list[int]:
+        rig = Rig(register=ApprovalRegister(64, nonce_seed=seed))
+        found = []
+        for _ in range(5):
+            rig.intend()
+            found.append(int(rig.verdict()["nonce"]))
+        return found
+
+    assert len(set(nonces(1))) == 5
+    assert nonces(1) == nonces(1) != nonces(2)
+
+
+def test_slots_are_reused_oldest_first_and_find_stays_right() -> None:
+    rig = Rig(capacity=8)
+    handles = []
+    for _ in range(200):
+        handle = rig.open_order()
+        rig.canceled(handle)
+        handles.append(handle)
+    assert [rig.oms.order(h) is not None for h in handles[-8:]] == [True] * 8
+    assert all(rig.oms.order(h) is None for h in handles[:-8])
+    assert rig.register.open_orders == 0

@@ -1,0 +1,53 @@
+"""The World's clock: the system's, or one that stands until it is moved."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from engine.runtime.clock import Clock
+
+HOUR_NS = 3600 * 1_000_000_000
+
+
+def test_the_live_clock_is_the_systems() -> None:
+    clock = Clock()
+    before, mono, wall, after = time.monotonic_ns(), clock.monotonic_ns(), clock.time_ns(), time.monotonic_ns()
+    assert before <= mono <= after
+    assert abs(wall - time.time_ns()) < HOUR_NS
+
+
+def test_the_live_clock_never_goes_back() -> None:
+    clock = Clock()
+    stamps = [clock.monotonic_ns() for _ in range(1000)]
+    assert stamps == sorted(stamps)
+
+
+def test_the_live_clock_cannot_be_moved() -> None:
+    with pytest.raises(ValueError, match="virtual"):
+        Clock().advance(1)
+    with pytest.raises(ValueError, match="virtual"):
+        Clock().step_wall(1)
+
+
+def test_a_virtual_clock_stands_until_it_is_moved() -> None:
+    clock = Clock.virtual(wall_ns=500, mono_ns=100)
+    assert [(clock.time_ns(), clock.monotonic_ns()) for _ in range(3)] == [(500, 100)] * 3
+    clock.advance(HOUR_NS)
+    assert (clock.time_ns(), clock.monotonic_ns()) == (500 + HOUR_NS, 100 + HOUR_NS)
+
+
+def test_a_virtual_clock_does_not_run_backwards() -> None:
+    clock = Clock.virtual()
+    before = clock.monotonic_ns()
+    with pytest.raises(ValueError, match="forward"):
+        clock.advance(-1)
+    assert clock.monotonic_ns() == before
+
+
+@pytest.mark.parametrize("step_ns", [HOUR_NS, -HOUR_NS, -1_000_000_000])
+def test_a_stepped_wall_clock_leaves_the_monotonic_one(step_ns: int) -> None:
+    clock = Clock.virtual(wall_ns=10 * HOUR_NS, mono_ns=7)
+    clock.step_wall(step_ns)
+    assert (clock.time_ns(), clock.monotonic_ns()) == (10 * HOUR_NS + step_ns, 7)

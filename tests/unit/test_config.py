@@ -1,0 +1,396 @@
+"""R19: a faulty configuration is refused, naming key and line; legal values pass. Each class of fault on each key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.config import ConfigError, keys_of, load, resolved
+from engine.config_schema import (
+    Config,
+    ControlSection,
+    CrashLoop,
+    DeskSection,
+    EngineSection,
+    InstrumentRisk,
+    JournalSection,
+    ReconcileSection,
+    RiskSection,
+    StrategySection,
+    VenueSection,
+)
+from engine.config_source import scan
+
+GOOD = """\
+[engine]
+name = "test"
+id = 7
+mode = "sim"
+data_dir = "data"
+runtime_dir = "runtime"
+wait = "block"
+cpu = 1
+strategy_turn_ms_max = 50
+crash_loop = { count = 3, minutes = 10 }
+
+[journal]
+ledger_front_bytes = 65536
+tape_front_bytes = 65536
+segment_bytes = 1048576
+sync_interval_ms = 10
+ledger_keep_days = 30
+tape_keep_days = 2
+
+[venue.sim]
+kind = "binance-spot"
+rest_url = "http://127.0.0.1:1080"
+stream_url = "ws://localhost:1081"
+ws_api_url = "ws://127.0.0.1:1081/ws-api/v3"
+tls_ca = "ca.pem"
+credential = "sim"
+key_type = "hmac"
+recv_window_ms = 5000
+order_timeout_ms = 2000
+symbols = ["BTCUSDT", "ETHUSDT"]
+
+[risk]
+max_open_orders = 50
+message_rate_per_s = 20
+message_burst = 40
+stale_after_ms = 5000
+clock_drift_ms_max = 1000
+
+[risk.instrument.BTCUSDT]
+max_order_qty = "0.5"
+max_order_notional = "50000"
+max_position = "1"
+price_collar_bps = 200
+max_open_orders = 20
+
+[risk.instrument.ETHUSDT]
+max_order_qty = "5"
+max_order_notional = "50000.00000001"
+max_position = "10"
+price_collar_bps = 200
+max_open_orders = 20
+
+[strategy.maker]
+class = "engine.strategy.market_maker:MarketMaker"
+symbols = ["BTCUSDT"]
+params = { levels = 2 }
+
+[control]
+socket = "control.sock"
+
+[desk]
+listen = "127.0.0.1:9464"
+
+[reconcile]
+cancel_on_start = true
+interval_s = 30
+"""
+
+SECTIONS: dict[str, type[msgspec.Struct]] = {
+    "engine": EngineSection,
+    "engine.crash_loop": CrashLoop,
+    "journal": JournalSection,
+    "venue.sim": VenueSection,
+    "risk": RiskSection,
+    "risk.instrument.BTCUSDT": InstrumentRisk,
+    "strategy.maker": StrategySection,
+    "control": ControlSection,
+    "desk": DeskSection,
+    "reconcile": ReconcileSection,
+}
+
+
+def keys() -> Iterator[tuple[str, Any]]:
+    for table, section in SECTIONS.items():
+        for name, key in keys_of(section).items():
+            if f"{table}.{name}" not in ("risk.instrument",):
+                yield f"{table}.{name}", key
+
+
+KEYS = dict(keys())
+LEAVES = [name for name in KEYS if name != "engine.crash_loop"]
+REQUIRED = [name for name, key in KEYS.items() if key.required]
+
+
+def position(key: str, text: str = GOOD) -> int:
+    """The line of a key in GOOD, found without the scanner under test."""
+    table, name = key.rsplit(".", 1)
+    if table == "engine.crash_loop":
+        table, name = "engine", "crash_loop"
+    lines = text.splitlines()
+    start = lines.index(f"[{table}]")
+    for index in range(start + 1, len(lines)):
+        if re.match(rf"{name}\s*=", lines[index]):
+            return index + 1
+    raise AssertionError(key)
+
+
+def changed(key: str, edit: Callable[[str], str]) -> str:
+    """GOOD with `edit` applied to the `name = value` text of a key."""
+    lines = GOOD.splitlines()
+    index = position(key) - 1
+    if key.startswith("engine.crash_loop."):
+        name = key.rsplit(".", 1)[1]
+        lines[index] = re.sub(rf"{name} = \d+", lambda found: edit(found[0]), lines[index])
+    else:
+        lines[index] = edit(lines[index])
+    return "\n".join(lines) + "\n"
+
+
+def with_value(key: str, value: str) -> str:
+    return changed(key, lambda text: re.sub(r"=.*", lambda _: f"= {value}", text))
+
+
+def refusal(tmp_path: Path, text: str) -> ConfigError:
+    path = tmp_path / "engine.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    return caught.value
+
+
+def assert_names(error: ConfigError, key: str, line: int) -> None:
+    assert (key, line) in [(item.key, item.line) for item in error.problems], str(error)
+    assert f":{line}: {key}: " in str(error)
+
+
+def test_the_good_file_holds_every_key_there_is() -> None:
+    for key in KEYS:
+        assert position(key)
+
+
+@pytest.mark.invariant("R19")
+def test_legal_values_pass_and_paths_become_absolute(tmp_path: Path) -> None:
+    (tmp_path / "engine.toml").write_text(GOOD)
+    loaded = load(tmp_path / "engine.toml")
+    assert loaded.config.engine.data_dir == str(tmp_path / "data")
+    assert loaded.config.venue["sim"].tls_ca == str(tmp_path / "ca.pem")
+    assert loaded.config.strategy["maker"].class_path == "engine.strategy.market_maker:MarketMaker"
+    assert loaded.control_socket == tmp_path / "control.sock"
+    assert resolved(loaded)["strategy"]["maker"]["class"] == "engine.strategy.market_maker:MarketMaker"
+
+
+@pytest.mark.invariant("R19")
+@pytest.mark.parametrize("key", LEAVES)
+def test_a_misspelt_key_is_refused_with_its_line_and_the_right_spelling(tmp_path: Path, key: str) -> None:
+    name = key.rsplit(".", 1)[1]
+    wrong = name[:-1] + "x" + name[-1]
+    error = refusal(tmp_path, changed(key, lambda text: text.replace(name, wrong, 1)))
+    assert_names(error, key[: -len(name)] + wrong, position(key))
+    told = next(item.text for item in error.problems if item.key.endswith(wrong))
+    assert f'did you mean "{name}"' in told or name in told
+
+
+@pytest.mark.invariant("R19")
+@pytest.mark.parametrize("key", REQUIRED)
+def test_a_missing_key_is_refused_with_the_line_of_its_table(tmp_path: Path, key: str) -> None:
+    if key.startswith("engine.crash_loop."):
+        name = key.rsplit(".", 1)[1]
+        other = "minutes = 10" if name == "count" else "count = 3"
+        error = refusal(tmp_path, with_value("engine.crash_loop", f"{{ {other} }}"))
+        line = position(key)
+    else:
+        error = refusal(tmp_path, changed(key, lambda _: ""))
+        line = GOOD.splitlines().index(f"[{key.rsplit('.', 1)[0]}]") + 1
+    assert_names(error, key, line)
+    assert any("missing" in item.text and item.key == key for item in error.problems)
+
+
+@pytest.mark.invariant("R19")
+@pytest.mark.parametrize("key", LEAVES)
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1979-05-27", "[[]]", '{ x = "1" }'])
+def test_a_value_of_the_wrong_type_is_refused(tmp_path: Path, key: str, value: str) -> None:
+    if key == "strategy.maker.params" and value.startswith("{"):
+        return
+    assert_names(refusal(tmp_path, with_value(key, value)), key, position(key))
+
+
+def kind_of(key: str) -> str:
+    value = re.split(r"=\s*", GOOD.splitlines()[position(key) - 1], maxsplit=1)[1]
+    if key.startswith("engine.crash_loop.") or value.isdigit():
+        return "int"
+    return {'"': "str", "[": "list", "{": "dict"}.get(value[0], "bool")
+
+
+@pytest.mark.invariant("R19")
+@pytest.mark.parametrize("key", [key for key in LEAVES if kind_of(key) == "int"])
+@pytest.mark.parametrize("value", ['"10"', '"10 ms"', "10.0", "true", "-1", "99999999999999999999", "1e400"])
+def test_a_number_in_the_wrong_shape_unit_or_range_is_refused(tmp_path: Path, key: str, value: str) -> None:
+    assert_names(refusal(tmp_path, with_value(key, value)), key, position(key))
+
+
+@pytest.mark.invariant("R19")
+@pytest.mark.parametrize("key", [key for key in LEAVES if kind_of(key) == "str"])
+@pytest.mark.parametrize("value", ["1", "true", '""', '"\\u0000"'])
+def test_a_text_of_the_wrong_shape_is_refused(tmp_path: Path, key: str, value: str) -> None:
+    assert_names(refusal(tmp_path, with_value(key, value)), key, position(key))
+
+
+@pytest.mark.invariant("R19")
+@pytest.mark.parametrize("key", [key for key in LEAVES if "decimal" in (KEYS[key].meta.extra or {})])
+@pytest.mark.parametrize(
+    "value",
+    ["0.5", "1", '"0"', '"-1"', '"NaN"', '"inf"', '"0.5 BTC"', '"5%"', '"1e3"', '"0.123456789"', '"99999999999999"'],
+)
+def test_an_amount_that_is_not_plain_positive_decimal_text_is_refused(tmp_path: Path, key: str, value: str) -> None:
+    assert_names(refusal(tmp_path, with_value(key, value)), key, position(key))
+
+
+@pytest.mark.invariant("R19")
+@pytest.mark.parametrize("key", LEAVES)
+def test_a_key_given_twice_is_refused_with_both_lines(tmp_path: Path, key: str) -> None:
+    if key.startswith("engine.crash_loop."):
+        text = changed(key, lambda item: f"{item}, {item}")
+        line = first = position(key)
+    else:
+        text = changed(key, lambda item: f"{item}\n{item}")
+        first, line = position(key), position(key) + 1
+    error = refusal(tmp_path, text)
+    assert_names(error, key, line)
+    assert f"line {first}" in str(error)
+
+
+@pytest.mark.invariant("R19")
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("engine.id", "0", ">= 1"),
+        ("engine.id", "3844", "<= 3843"),
+        ("engine.mode", '"production"', 'must be one of "live", "paper", "sim"'),
+        ("engine.crash_loop", '"never"', '"off"'),
+        ("journal.ledger_front_bytes", "65537", "power of two"),
+        ("journal.segment_bytes", "65536", ""),
+        ("venue.sim.rest_url", '"http://api.example.com"', "in the clear"),
+        ("venue.sim.rest_url", '"https://api.example.com"', "only a venue on this host"),
+        ("venue.sim.rest_url", '"https://user:pw@127.0.0.1"', "no user"),
+        ("venue.sim.stream_url", '"http://127.0.0.1"', "begins with wss://"),
+        ("venue.sim.stream_url", '"ws://127.0.0.1:99999"', "no URL"),
+        ("venue.sim.symbols", '["BTCUSDT", "BTCUSDT", "ETHUSDT"]', "twice"),
+        ("venue.sim.symbols", '["btcusdt"]', "capitals"),
+        ("venue.sim.recv_window_ms", "60001", "<= 60000"),
+        ("risk.clock_drift_ms_max", "1001", "<= 1000"),
+        ("strategy.maker.symbols", '["BTCUSD"]', "did you mean BTCUSDT"),
+        ("strategy.maker.class", '"engine.strategy"', "module:Class"),
+        ("strategy.maker.params", "{ x = [nan] }", "finite"),
+        ("desk.listen", '"9464"', "host:port"),
+        ("desk.listen", '"127.0.0.1:99999"', "above 65535"),
+        ("control.socket", f'"/{"x" * 120}"', "107"),
+        ("engine.runtime_dir", '"data"', "must not be data_dir"),
+    ],
+)
+def test_each_rule_of_a_value_is_told(tmp_path: Path, key: str, value: str, told: str) -> None:
+    if key == "journal.segment_bytes":
+        text = with_value("journal.tape_front_bytes", str(1 << 20)).replace(
+            "segment_bytes = 1048576", "segment_bytes = 65536"
+        )
+    else:
+        text = with_value(key, value)
+    error = refusal(tmp_path, text)
+    assert_names(error, key, position(key))
+    assert told in str(error)
+
+
+def test_a_unit_in_place_of_another_is_pointed_out(tmp_path: Path) -> None:
+    error = refusal(tmp_path, GOOD.replace("stale_after_ms = 5000", "stale_after_s = 5"))
+    assert_names(error, "risk.stale_after_s", position("risk.stale_after_ms"))
+    assert 'did you mean "stale_after_ms"' in str(error)
+
+
+def test_a_traded_symbol_without_limits_and_limits_without_a_symbol_are_refused(tmp_path: Path) -> None:
+    error = refusal(tmp_path, GOOD.replace("[risk.instrument.ETHUSDT]", "[risk.instrument.ETHUSD]"))
+    keys_named = [item.key for item in error.problems]
+    assert keys_named == ["risk.instrument.ETHUSDT", "risk.instrument.ETHUSD"]
+    assert "did you mean ETHUSDT" in str(error)
+
+
+def test_every_fault_of_a_file_is_told_at_once_in_the_order_of_its_lines(tmp_path: Path) -> None:
+    text = GOOD.replace("id = 7", "id = 0").replace("message_burst = 40", "message_burst = true")
+    assert [item.key for item in refusal(tmp_path, text).problems] == ["engine.id", "risk.message_burst"]
+
+
+def test_a_secret_in_the_configuration_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    error = refusal(tmp_path, GOOD.replace('credential = "sim"', 'credential = "sim"\napi_secret = "hunter2hunter2"'))
+    assert "credential files" in str(error)
+    assert "hunter2" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[engine\n", 1),
+        ("[engine]\nname = \n", 2),
+        ("[engine]\nid = 1_\n", 2),
+        ("a = 1\n[a]\n", 2),
+        ("x = [1,\n2\n", 3),
+    ],
+)
+def test_what_is_not_toml_is_refused_with_its_line(tmp_path: Path, text: str, line: int) -> None:
+    assert refusal(tmp_path, text).problems[0].line == line
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        load(tmp_path / "none.toml")
+    (tmp_path / "latin.toml").write_bytes(b'[engine]\nname = "\xff"\n')
+    with pytest.raises(ConfigError, match=r"latin.toml:2: file: is not UTF-8"):
+        load(tmp_path / "latin.toml")
+
+
+def test_the_hash_follows_the_meaning_and_not_the_layout(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(GOOD)
+    (tmp_path / "b.toml").write_text("# a comment\n" + GOOD.replace("id = 7", "id    =    7"))
+    (tmp_path / "c.toml").write_text(GOOD.replace("id = 7", "id = 8"))
+    first, second, third = (load(tmp_path / name).sha256 for name in ("a.toml", "b.toml", "c.toml"))
+    assert first == second != third
+
+
+def test_no_risk_limit_has_a_default() -> None:
+    for section in (RiskSection, InstrumentRisk):
+        assert all(key.required for key in keys_of(section).values())
+    assert keys_of(EngineSection)["mode"].required
+    assert keys_of(EngineSection)["crash_loop"].required
+    assert keys_of(Config)["risk"].required
+
+
+def test_every_key_says_what_it_means() -> None:
+    assert all(key.meta.description for key in KEYS.values())
+
+
+def test_crash_loop_is_turned_off_only_by_name(tmp_path: Path) -> None:
+    (tmp_path / "engine.toml").write_text(with_value("engine.crash_loop", '"off"'))
+    assert load(tmp_path / "engine.toml").config.engine.crash_loop == "off"
+
+
+@pytest.mark.parametrize("name", ["demo.toml", "binance-spot.toml"])
+def test_the_shipped_configurations_are_accepted(name: str) -> None:
+    assert load(Path(__file__).parents[2] / "config" / name).config.engine.mode in ("sim", "live")
+
+
+def test_the_scanner_finds_keys_behind_strings_arrays_and_comments() -> None:
+    values = 'a = """\nb = 1\n"""\n# c = 2\nd = [\n  "]", # e = 1\n  2,\n]\n'
+    text = values + "[t.\"x.y\".z]\nf.g = { h = 1, i = [{j = 1}] }\nk = '''\n[no]'''\nl = 1\n"
+    lines = scan(text).lines
+    assert lines[("a",)] == 1
+    assert lines[("d",)] == 5
+    assert lines[("t", "x.y", "z")] == 9
+    assert lines[("t", "x.y", "z", "f", "g", "i")] == 10
+    assert lines[("t", "x.y", "z", "l")] == 13
+    assert ("b",) not in lines
+    assert not scan(text).duplicates
+
+
+@given(st.text(alphabet="ab=[]{}.\"'\n#, 1\\", max_size=60))
+def test_the_scanner_ends_on_any_text(text: str) -> None:
+    found = scan(text)
+    assert all(1 <= line <= text.count("\n") + 1 for line in found.lines.values())
