@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from engine.sim.api import AggTrade, AvgPrice, DepthSnapshot, Kline, Ticker24h, Trade
+from engine.sim.api import AggTrade, AvgPrice, BookTicker, DepthSnapshot, Kline, Ticker24h, Trade
 
 MS_NS = 1_000_000
 E8 = 100_000_000

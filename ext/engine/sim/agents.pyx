@@ -237,7 +237,7 @@ cdef class Taker(Agent):
 
     def __init__(self, Scene scene not None, object owner, SeededRandom dice not None):
         Agent.__init__(self, scene, owner, dice)
-        self.per_second = 3.5
+        self.per_second = 3.5 * <double> scene.listing.config.taker_weight
         self.burst_left = 0
         self.burst_side = BUY
 
