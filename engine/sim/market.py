@@ -12,7 +12,7 @@ from engine.sim.seeded import SeededRandom
 AGENT_OWNER_MIN = 1 << 20
 INNER_MAKERS = 3
 CATCH_UP_NS_MAX = 30 * SECOND_NS
-TURNS_MAX = 2_000
+TURNS_MAX = 20_000
 NEVER_NS = (1 << 63) - 1
 
 A = TypeVar("A", bound=Agent)

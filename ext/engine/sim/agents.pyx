@@ -6,9 +6,11 @@ market is nearly all agents.
 """
 from libc.math cimport rint, sqrt
 from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memset
 
 from engine.sim.decimals import config_e8
-from engine.sim.matching import TifKind
+from engine.sim.matching cimport OP_CANCEL, OP_NEW, STP_EXPIRE_MAKER, TIF_GTC, TIF_IOC, TYPE_LIMIT, Op
+from engine.sim.publication cimport publish_operation
 from engine.sim.seeded cimport SeededRandom
 
 cdef enum:
@@ -20,7 +22,6 @@ cdef enum:
 SECOND_NS = 1_000_000_000
 FAIR_STEP_NS = 100_000_000
 cdef double NS_OF_SECOND = 1e9
-cdef int IOC = int(TifKind.TIF_IOC)
 # (multiplier, chance, shortest and longest stay in seconds)
 cdef tuple MOODS = ((0.35, 0.25, 2.0, 5.0), (1.0, 0.5, 8.0, 30.0), (3.0, 0.25, 0.8, 2.5))
 cdef tuple VOLATILITIES = ((0.5, 0.35, 20.0, 90.0), (1.0, 0.45, 20.0, 90.0), (2.5, 0.2, 5.0, 20.0))
@@ -64,7 +65,8 @@ cdef class Scene:
         self.mood = Regime(MOODS, SeededRandom(dice.bits64()))
         self.volatility = Regime(VOLATILITIES, SeededRandom(dice.bits64()))
         self.ticks_max = listing.rules.max_price_e8 // listing.tick_e8
-        self.order_of = floor.engine.order
+        self.engine = floor.engine
+        self.index = listing.index
 
     cdef double mid(self) except? -1:
         """The middle of the book, the fair value when a side is empty."""
@@ -80,7 +82,7 @@ cdef class Scene:
 cdef class Agent:
     """One trader: an owner number, its own random stream, how often it acts (per second at activity 1)."""
 
-    def __init__(self, Scene scene not None, object owner, SeededRandom dice not None):
+    def __init__(self, Scene scene not None, int64_t owner, SeededRandom dice not None):
         self.scene = scene
         self.owner = owner
         self.dice = dice
@@ -100,18 +102,36 @@ cdef class Agent:
         cdef Scene scene = self.scene
         cdef object order_id = scene.floor.take_order_id()
         cdef int64_t ticks = scene.tick(price)
-        scene.floor.new(scene.listing, self.owner, order_id, side, ticks, max(<int64_t> 1, <int64_t> rint(lots)), now_ns)
+        self.operate(OP_NEW, side, TIF_GTC, order_id, ticks, max(<int64_t> 1, <int64_t> rint(lots)), now_ns)
         return order_id, ticks
+
+    cdef int operate(self, int kind, int side, int tif, uint64_t order_id, int64_t price, int64_t lots, int64_t now_ns) except -1:
+        """One operation on the book, published at once: what `Floor.new` and `Floor.cancel` do, without their rows."""
+        cdef Scene scene = self.scene
+        cdef Op op
+        memset(&op, 0, sizeof(Op))
+        op.op = kind
+        op.side = side
+        op.type = TYPE_LIMIT
+        op.tif = tif
+        op.stp = STP_EXPIRE_MAKER
+        op.symbol = scene.index
+        op.owner = self.owner
+        op.order_id = order_id
+        op.price = price
+        op.qty = lots
+        scene.engine.apply_one(&op)
+        return publish_operation(scene.engine, scene.floor, scene.listing, side, price, now_ns)
 
     cdef int withdraw(self, object order_id, int64_t now_ns) except -1:
         """Cancel an order that may be gone."""
         if self.is_resting(order_id):
-            self.scene.floor.cancel(self.scene.listing, self.owner, order_id, now_ns)
+            self.operate(OP_CANCEL, 0, 0, order_id, 0, 0, now_ns)
         return 0
 
-    cdef bint is_resting(self, object order_id) except -1:
+    cdef bint is_resting(self, uint64_t order_id) noexcept:
         """Whether an order of mine still waits in the book."""
-        return order_id != 0 and self.scene.order_of(order_id) is not None
+        return order_id != 0 and self.scene.engine.find(order_id) != 0
 
     cdef int take(self, int side, double lots, int64_t now_ns) except -1:
         """Trade at once against what stands within 15 basis points of the best price."""
@@ -121,9 +141,8 @@ cdef class Agent:
         if price == 0:
             return 0
         price = price * (1.0015 if side == BUY else 0.9985)
-        scene.floor.new(scene.listing, self.owner, scene.floor.take_order_id(), side, scene.tick(price),
-                        max(<int64_t> 1, <int64_t> rint(lots)), now_ns, tif=IOC)
-        return 0
+        return self.operate(OP_NEW, side, TIF_IOC, scene.floor.take_order_id(), scene.tick(price),
+                            max(<int64_t> 1, <int64_t> rint(lots)), now_ns)
 
 
 cdef class FairValue(Agent):
@@ -131,7 +150,7 @@ cdef class FairValue(Agent):
 
     cdef double per_step
 
-    def __init__(self, Scene scene not None, object owner, SeededRandom dice not None):
+    def __init__(self, Scene scene not None, int64_t owner, SeededRandom dice not None):
         Agent.__init__(self, scene, owner, dice)
         cdef double per_minute = scene.home * <double> scene.listing.config.volatility_bps_minute / 10_000
         self.per_step = per_minute / sqrt(60 * NS_OF_SECOND / <double> FAIR_STEP_NS)
@@ -156,7 +175,7 @@ cdef class DeepMaker(Agent):
     cdef readonly list offsets
     cdef readonly list slots
 
-    def __init__(self, Scene scene not None, object owner, SeededRandom dice not None):
+    def __init__(self, Scene scene not None, int64_t owner, SeededRandom dice not None):
         Agent.__init__(self, scene, owner, dice)
         self.per_second = 12.0
         levels = scene.listing.config.levels
@@ -202,7 +221,7 @@ cdef class InnerMaker(Agent):
     cdef readonly list slots
     cdef readonly double width
 
-    def __init__(self, Scene scene not None, object owner, SeededRandom dice not None):
+    def __init__(self, Scene scene not None, int64_t owner, SeededRandom dice not None):
         Agent.__init__(self, scene, owner, dice)
         self.per_second = 1.6
         self.slots = [[(0, 0)] * INNER_LEVELS, [(0, 0)] * INNER_LEVELS]
@@ -235,7 +254,7 @@ cdef class Taker(Agent):
     cdef uint64_t burst_left
     cdef int burst_side
 
-    def __init__(self, Scene scene not None, object owner, SeededRandom dice not None):
+    def __init__(self, Scene scene not None, int64_t owner, SeededRandom dice not None):
         Agent.__init__(self, scene, owner, dice)
         self.per_second = 3.5 * <double> scene.listing.config.taker_weight
         self.burst_left = 0
@@ -269,7 +288,7 @@ cdef class TrendFollower(Agent):
     cdef double fast
     cdef double slow
 
-    def __init__(self, Scene scene not None, object owner, SeededRandom dice not None):
+    def __init__(self, Scene scene not None, int64_t owner, SeededRandom dice not None):
         Agent.__init__(self, scene, owner, dice)
         self.per_second = 0.8
         self.fast = self.slow = scene.fair
