@@ -33,9 +33,7 @@ class Counting(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         """Subscribe."""
-        transport.send(
-            WSMsgType.TEXT, json.dumps({"method": "SUBSCRIBE", "params": self._streams, "id": 1}).encode()
-        )
+        transport.send(WSMsgType.TEXT, json.dumps({"method": "SUBSCRIBE", "params": self._streams, "id": 1}).encode())
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Count, check, answer pings."""

@@ -165,6 +165,12 @@ class SocketListener(WSListener):
             self._parts.clear()
             session.on_text(message, now_ns)
 
+    def pause_writing(self) -> None:
+        """A slow reader is no news; one that stays slow is cut by its session (``write_buffer_bytes_max``)."""
+
+    def resume_writing(self) -> None:
+        """See ``pause_writing``."""
+
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """End the session."""
         self._server.transports.discard(transport.underlying_transport)

@@ -251,12 +251,14 @@ cdef class InnerMaker(Agent):
 cdef class Taker(Agent):
     """Arrives like a Poisson process and trades at once; now and then in a burst on one side."""
 
+    cdef double haste
     cdef uint64_t burst_left
     cdef int burst_side
 
     def __init__(self, Scene scene not None, int64_t owner, SeededRandom dice not None):
         Agent.__init__(self, scene, owner, dice)
-        self.per_second = 3.5 * <double> scene.listing.config.taker_weight
+        self.haste = scene.listing.config.taker_weight
+        self.per_second = 3.5 * self.haste
         self.burst_left = 0
         self.burst_side = BUY
 
@@ -273,7 +275,7 @@ cdef class Taker(Agent):
 
     cpdef int64_t delay_ns(self) except? -1:
         if self.burst_left:
-            return <int64_t> (self.dice.between(0.01, 0.06) * NS_OF_SECOND)
+            return 1 + <int64_t> (self.dice.between(0.01, 0.06) * NS_OF_SECOND / max(1.0, self.scene.rate * self.haste))
         return Agent.delay_ns(self)
 
     cdef int choose_side(self) except -1:
