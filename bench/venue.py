@@ -1,8 +1,8 @@
 """How much the simulated venue publishes and matches: it must never be the bottleneck of what is measured with it.
 
-The venue runs as its own process on one core with a generated market in one long burst of takers, about as lively as its core can make it, so that it gives
-all it can; clients in another process count what arrives over loopback WebSockets (depth, bookTicker, trade, aggTrade of three symbols) and
-check that no depth update is missing. Measured for one client and for a hundred. Quoted: the median of rounds.
+The venue runs as its own process on one core, its generated market in one long burst of takers, about as lively as the core can
+make it. Clients in another process count what arrives over loopback WebSockets (depth, bookTicker, trade and aggTrade of three
+symbols) and check that no depth update is missing. Measured for one client and for a hundred. Quoted: the median of rounds.
 Run: ``python bench/venue.py [--rounds N] [--seconds S] [--json] [--record]``.
 """
 

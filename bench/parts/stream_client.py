@@ -1,8 +1,8 @@
 """A client of market streams that counts: opens connections, subscribes, checks ids, prints one line of JSON at the end.
 
 usage: stream_client.py URL CONNECTIONS WARM_SECONDS SECONDS STREAM...
-Printed: frames and bytes of the measured seconds, the least and most frames of one connection, and how many diff depth updates did not
-join the one before them (0, or the venue lost some).
+Printed: frames and bytes of the measured seconds, the least and most frames of one connection, and how many diff depth
+updates did not join the one before them (0, or the venue lost some).
 """
 
 from __future__ import annotations

@@ -89,8 +89,8 @@ cdef class Agent:
         self.per_second = 1.0
 
     cpdef act(self, int64_t now_ns):
-        """Take a turn."""
-        raise NotImplementedError
+        """Take a turn; the fair value's mover and each kind of trader has its own."""
+        raise TypeError(f"{type(self).__name__} is no trader: it does not say how it acts")
 
     cpdef int64_t delay_ns(self) except? -1:
         """How long till the next turn: turns are a Poisson process of the scene's mood."""

@@ -17,16 +17,12 @@ cdef enum:
     E8 = 100_000_000
 
 
-cdef struct Text:
-    char* at
-
-
-cdef inline void put(Text* out, const char* text, size_t size) noexcept nogil:
+cdef void put(Text* out, const char* text, size_t size) noexcept nogil:
     memcpy(out.at, text, size)
     out.at += size
 
 
-cdef inline void put_int(Text* out, int64_t value) noexcept nogil:
+cdef void put_int(Text* out, int64_t value) noexcept nogil:
     cdef char digits[20]
     cdef int count = 0
     cdef uint64_t rest = <uint64_t> value
@@ -46,7 +42,7 @@ cdef inline void put_int(Text* out, int64_t value) noexcept nogil:
         out.at += 1
 
 
-cdef inline void put_e8(Text* out, int64_t value) noexcept nogil:
+cdef void put_e8(Text* out, int64_t value) noexcept nogil:
     """A number of units of 1e-8, not negative, with eight decimals."""
     cdef int place
     cdef uint64_t fraction = <uint64_t> value % E8
