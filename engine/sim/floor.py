@@ -1,11 +1,13 @@
 """The trading floor: applies operations to the matching book and publishes what the public sees of them.
 
 Everything that reaches the book, from accounts and from the generated market alike, passes ``Floor.execute``. It
-numbers trades and book changes, and tells one listener of every event row, so that accounts can be settled.
+numbers trades and book changes, and tells one listener of every event row, so that accounts can be settled; when all
+of an operation is published it calls ``after_operation``, which may operate in turn.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from engine.sim.api import BookDelta, BookTicker, DepthSnapshot, SymbolRules, TopOfBook, Trade, VenueEvent
@@ -31,8 +33,10 @@ BUY = int(BookSide.SIDE_BUY)
 SELL = int(BookSide.SIDE_SELL)
 _TRADE = int(EventKind.EVENT_TRADE)
 _REJECTED = int(EventKind.EVENT_REJECTED)
+_PREVENTED = int(EventKind.EVENT_PREVENTED)
 _NEW = int(OpKind.OP_NEW)
 _CANCEL = int(OpKind.OP_CANCEL)
+_AMEND = int(OpKind.OP_AMEND)
 _LIMIT = int(KindOfOrder.TYPE_LIMIT)
 _GTC = int(TifKind.TIF_GTC)
 _EXPIRE_MAKER = int(StpKind.STP_EXPIRE_MAKER)
@@ -80,6 +84,7 @@ class Floor:
         self.engine = MatchingEngine(len(self.listings), config.orders_resting_max)
         self.events: list[VenueEvent] = []
         self.listener: Listener | None = None
+        self.after_operation: Callable[[int], None] | None = None
         self.next_order_id = 1
 
     def listing(self, symbol: str) -> Listing:
@@ -116,10 +121,16 @@ class Floor:
         tif: int = _GTC,
         flags: int = 0,
         stp: int = _EXPIRE_MAKER,
+        display: int = 0,
     ) -> list[Row]:
         """Enter an order; prices in ticks, quantities in lots."""
-        self.engine.submit(_NEW, side, kind, tif, listing.index, owner, order_id, price, qty, flags, stp)
+        self.engine.submit(_NEW, side, kind, tif, listing.index, owner, order_id, price, qty, flags, stp, display)
         return self._publish(listing, side, price, now_ns)
+
+    def shrink(self, listing: Listing, owner: int, order_id: int, price: int, qty: int, now_ns: int) -> list[Row]:
+        """Leave ``qty`` lots, which must be fewer, open of a resting order; it keeps its place."""
+        self.engine.submit(_AMEND, 0, _LIMIT, _GTC, listing.index, owner, order_id, price, qty)
+        return self._publish(listing, 0, 0, now_ns)
 
     def cancel(self, listing: Listing, owner: int, order_id: int, now_ns: int) -> list[Row]:
         """Take an order out."""
@@ -138,7 +149,7 @@ class Floor:
                 touched[(1 - row[1], row[7])] = None
                 self._print_trade(listing, row, now_ns)
             elif kind != _REJECTED:
-                touched[(row[1], row[7])] = None
+                touched[(1 - row[1] if kind == _PREVENTED else row[1], row[7])] = None
                 if listener is not None:
                     listener.on_row(row, now_ns)
         if traded:
@@ -147,6 +158,8 @@ class Floor:
             touched.pop((side, price), None)
             touched[(side, price)] = None
         self._publish_levels(listing, touched, now_ns)
+        if self.after_operation is not None:
+            self.after_operation(now_ns)
         return rows
 
     def _print_trade(self, listing: Listing, row: Row, now_ns: int) -> None:
