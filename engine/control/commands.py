@@ -52,6 +52,7 @@ from engine.model.tables import Tables
 from engine.runtime.clock import Clock
 from engine.runtime.counters import Counters
 
+TROUBLES_MAX = 1000
 AnyCommand = Pause | Resume | Kill | Arm | Flatten | Cancel | Stop | Reconcile | Order
 KINDS: dict[type[Command], CommandKind] = {
     Pause: CommandKind.PAUSE,
@@ -112,6 +113,7 @@ class EngineControl:
     """The handler of a `ControlServer`: answers status, submits commands.
 
     `submit_command` journals the command, lets the engine apply it, returns its sequence; 0 = no room in the journal.
+    `troubles` says in words why connections do not stand; empty where they do.
     """
 
     def __init__(
@@ -121,12 +123,14 @@ class EngineControl:
         counters: Counters,
         clock: Clock,
         submit_command: Callable[[OperatorCommand], int],
+        troubles: Callable[[], str] = str,
     ) -> None:
         self._names = names
         self._tables = tables
         self._counters = counters
         self._clock = clock
         self._submit = submit_command
+        self._troubles = troubles
 
     def __call__(self, request: AnyRequest, caller: Caller) -> AnyReply:
         if isinstance(request, Ping):
@@ -321,6 +325,7 @@ class EngineControl:
             stopping=bool(state["stopping"]),
             journal_reserve=bool(state["journal_reserve"]),
             clock_drift_ns=state["clock_drift_ns"],
+            troubles=self._troubles()[:TROUBLES_MAX],
         )
 
 

@@ -195,6 +195,7 @@ class EngineStatus(Reply, frozen=True, kw_only=True):
     alarms: int
     instruments: int
     strategies: int
+    troubles: str = ""
 
 
 class BookStatus(Reply, frozen=True, kw_only=True):
