@@ -17,9 +17,11 @@ from engine.app import Engine
 from engine.config import LoadedConfig, digest
 from engine.connection_troubles import ConnectionTroubles, Watched
 from engine.control.commands import EngineControl, EngineNames, OperatorCommand
+from engine.control.messages import ScopeKind
 from engine.control.server import ControlServer
 from engine.credentials import Credentials, load_credentials
 from engine.exit_codes import CommandError, ExitCode
+from engine.guard.kills import Kills, KillsUnreadable
 from engine.journal.cursor import Record
 from engine.journal.errors import JournalFull
 from engine.journal.journal import Journal
@@ -166,6 +168,7 @@ class Daemon:
         self.access = access
         self.loaded = engine.loaded
         self.crash_guard = guard
+        self.kills = Kills(self.loaded.data_dir)
         self.stopped = asyncio.Event()
         self.fatal: BaseException | None = None
         self.assets_named = engine.tables.asset_count
@@ -214,6 +217,7 @@ class Daemon:
         self.supervisor.status("reading the ledger of earlier runs")
         self.engine.oms.restore(self.earlier_records())
         self.note_facts()
+        self.obey_guard()
         self.control.open(loop)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.on_signal, number)
@@ -357,9 +361,33 @@ class Daemon:
             self.stop.begin()
         if sequence == 0:
             return 0
-        if command.kind == CommandKind.ARM and command.scope_kind == 0 and self.crash_guard is not None:
-            self.crash_guard.clear()
+        if command.kind == CommandKind.ARM:
+            self.arm_outside(command)
         return sequence
+
+    def arm_outside(self, command: OperatorCommand) -> None:
+        """What an `arm` clears beside the stages: the whole engine's its count of crashes, and kills that the guard has kept."""
+        if command.scope_kind == 0 and self.crash_guard is not None:
+            self.crash_guard.clear()
+        if command.strategy_id == 0:
+            symbol = self.engine.tables.symbol(command.instrument_id) if command.instrument_id else ""
+            self.kills.clear(symbol)
+
+    def obey_guard(self) -> None:
+        """Kills that an earlier run did not live to hear: the guard has kept them, and they come before anything else."""
+        try:
+            orders = [(item.symbol, item.reason, item.uid) for item in self.kills.read()]
+        except KillsUnreadable as error:
+            orders = [("", f"the guard's kills cannot be read: {error}", os.getuid())]
+        for symbol, reason, uid in orders:
+            row = self.engine.tables.instrument_id(self.engine.venue_id, symbol) if symbol else 0
+            if symbol and not row:
+                continue
+            scope = ScopeKind.INSTRUMENT if symbol else ScopeKind.ALL
+            text = f"kept by the guard: {reason}"
+            self.submit_command(
+                OperatorCommand(kind=CommandKind.KILL, uid=uid, reason=text, scope_kind=scope, instrument_id=row)
+            )
 
     def on_task_end(self, task: asyncio.Task[None]) -> None:
         """A keeper ends only when it is cancelled; anything else is a fault of ours."""

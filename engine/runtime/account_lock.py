@@ -1,8 +1,8 @@
 """One engine an account on this host: two would cancel each other's orders and count each other's as foreign (R27).
 
-The lock is a name in the kernel's abstract socket namespace, made of the API key's hash: it goes with the process however that ends,
-leaves no file, and is the same for services whose temporary directories are private (`PrivateTmp=`). An engine on another host
-cannot be seen this way: its orders show up as external at reconciliation.
+The lock is a name in the kernel's abstract socket namespace, made of the API key's hash: it goes with the process however that
+ends, leaves no file, and is the same for services whose temporary directories are private (`PrivateTmp=`). An engine on another
+host cannot be seen this way: its orders show up as external at reconciliation.
 """
 
 from __future__ import annotations

@@ -85,7 +85,13 @@ class Turns:
 
     def _spin(self) -> None:
         """Begin, or begin again after a pause."""
-        if self._spin_wanted and self._has_begun and not self._is_spinning and self._loop is not None and self._may_spin():
+        if (
+            self._spin_wanted
+            and self._has_begun
+            and not self._is_spinning
+            and self._loop is not None
+            and self._may_spin()
+        ):
             self._is_spinning = True
             self._loop.call_soon(self._spin_once)
 

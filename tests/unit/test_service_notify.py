@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.runtime.clock import Clock
-from engine.runtime.service import Supervisor
+from engine.runtime.service import Supervisor, notify_address
 
 SECOND_NS = 1_000_000_000
 
@@ -97,6 +97,7 @@ def test_a_supervisor_that_is_gone_or_does_not_read_hurts_nobody(tmp_path: Path)
 
 
 def test_an_address_of_another_family_is_not_spoken_to() -> None:
-    supervisor = Supervisor("vsock:2:1234", Clock.virtual())
-    supervisor.ready("nothing happens")
-    supervisor.close()
+    assert notify_address("vsock:2:1234") == ""
+    assert notify_address("/run/notify") == "/run/notify"
+    assert notify_address("@notify") == "\0notify"
+    Supervisor("vsock:2:1234", Clock.virtual()).ready("nothing happens")
