@@ -170,8 +170,7 @@ class Daemon:
         self.is_verified_flat = False
         self.assets_named = engine.tables.asset_count
         self.next_reconcile_ns = 0
-        self.market = engine.market_keeper(access, self.on_fatal)
-        self.gateway = engine.order_keeper(access, self.on_fatal)
+        self.keepers = [*engine.market_keepers(access, self.on_fatal), engine.order_keeper(access, self.on_fatal)]
         clock = engine.world.clock
         self.collector = IdleCollector(clock, engine.counters)
         self.turns = Turns(
@@ -206,7 +205,7 @@ class Daemon:
         self.engine.watchdog.start()
         pin_to_core(self.loaded.config.engine.cpu)
         self.turns.start(loop)
-        tasks = [loop.create_task(job) for job in (self.market.run(), self.gateway.run())]
+        tasks = [loop.create_task(job) for job in (keeper.run() for keeper in self.keepers)]
         for task in tasks:
             task.add_done_callback(self.on_task_end)
         say(f"started {self.loaded.config.engine.name}, epoch {self.engine.journal.epoch}, at {self.engine.venue_name}")

@@ -9,8 +9,9 @@ from engine.exit_codes import CommandError, ExitCode
 from engine.model.instruments import InstrumentSpec
 from engine.runtime.net import HttpClient, NetError
 from engine.runtime.world import World
+from engine.venue_kinds import kind_of
 from engine.venues.binance.reference import ReferenceDataError, UnknownSymbolError
-from engine.venues.binance.rest_market import RestMarket, VenueError
+from engine.venues.binance.rest_market import VenueError
 
 # "Illegal characters found in parameter 'symbols'" and "Invalid symbol": what the configuration names is no symbol there
 SYMBOL_CODES = frozenset({-1100, -1121})
@@ -36,13 +37,14 @@ class VenueAccess:
     def __init__(self, world: World, venue: VenueSection) -> None:
         self.world = world
         self.venue = venue
+        self.kind = kind_of(venue.kind)
         try:
             is_tls = venue.rest_url.startswith("https") or venue.ws_api_url.startswith("wss")
             self.tls = world.net.tls_context(venue.tls_ca) if is_tls or venue.stream_url.startswith("wss") else None
             self.http: HttpClient = world.net.http_client(venue.rest_url, tls=self.tls)
         except NetError as error:
             raise CommandError(ExitCode.CONFIG, str(error)) from None
-        self.rest = RestMarket(self.http, world.clock)
+        self.rest = self.kind.rest(self.http, world.clock)
 
     async def reference_data(self, venue_id: int) -> list[InstrumentSpec]:
         """Instruments of the configured symbols, exactly as the venue defines them."""

@@ -5,7 +5,7 @@ Source: Binance spot documentation, "Exchange information" and "Filters". A filt
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -65,9 +65,11 @@ class ExchangeInfo(msgspec.Struct):
 PUBLISHED_LIMITS = {("REQUEST_WEIGHT", "MINUTE"): 6_000, ("ORDERS", "SECOND"): 100, ("ORDERS", "DAY"): 200_000}
 
 
-def decode_rate_limits(body: bytes) -> dict[tuple[str, str], int]:
-    """(kind, interval) -> limit: weight of one minute, orders of ten seconds and of a day."""
-    limits = dict(PUBLISHED_LIMITS)
+def decode_rate_limits(
+    body: bytes, published: Mapping[tuple[str, str], int] = PUBLISHED_LIMITS
+) -> dict[tuple[str, str], int]:
+    """(kind, interval) -> limit, for those of `published`: weight of one minute, orders of ten seconds and of a day or minute."""
+    limits = dict(published)
     for row in msgspec.json.decode(body, type=ExchangeInfo).rateLimits:
         span = {"MINUTE": 1, "SECOND": 10, "DAY": 1}.get(row.interval)
         if (row.rateLimitType, row.interval) in limits and row.intervalNum == span and row.limit > 0:
