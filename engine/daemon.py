@@ -138,6 +138,7 @@ async def serve(
     access = VenueAccess(world, venue)
     try:
         specs = await access.reference_data(registry.venue_id(venue_name))
+        await access.settle_account(credentials)
         guard = crash_guard(loaded)
         stays_down = guard is not None and guard.note_start(world.clock.time_ns())
         limits = access.rest.rate_limits

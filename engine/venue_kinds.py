@@ -6,23 +6,27 @@ and the keeper of its connections. What differs between two kinds stands here or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import urlsplit
 
+from engine.config_schema import VenueSection
+from engine.credentials import Credentials
 from engine.exit_codes import CommandError, ExitCode
 from engine.gateway.budget import RateBudget
 from engine.gateway.keeper import OrderKeeper
 from engine.runtime.actor import Pipeline
 from engine.runtime.net import ReconnectPolicy
 from engine.runtime.world import World
-from engine.venues.binance.capabilities import SPOT, Capabilities
+from engine.venues.binance import usdm_account
+from engine.venues.binance.capabilities import SPOT, USDM, Capabilities
 from engine.venues.binance.market_codec import MarketCodec
 from engine.venues.binance.market_session import STREAM_KINDS, BinanceMarketSession
 from engine.venues.binance.order_codec import OrderCodec
 from engine.venues.binance.order_session import BinanceOrderSession
 from engine.venues.binance.rest_market import RestMarket
+from engine.venues.binance.usdm_rest import UsdmRest
 
 if TYPE_CHECKING:
     from engine.venue_access import VenueAccess
@@ -78,6 +82,7 @@ class VenueKind:
     market_routes: tuple[MarketRoute, ...]
     # order half
     rest: Callable[..., RestMarket]
+    settle_account: Callable[[RestMarket, VenueSection, Credentials], Awaitable[None]]
     order_api_path: str
     order_codec: Callable[..., OrderCodec]
     order_session: Callable[..., BinanceOrderSession]
@@ -106,19 +111,44 @@ def keep_spot(line: OrderLine) -> Keeper:
     )  # fmt: skip
 
 
+async def leave_account(rest: RestMarket, venue: VenueSection, credentials: Credentials) -> None:
+    """A spot account has no settings of ours; its order session logs on by itself."""
+
+
+async def settle_futures(rest: RestMarket, venue: VenueSection, credentials: Credentials) -> None:
+    """Position mode, margin type and leverage as configured."""
+    futures = cast(UsdmRest, rest)
+    futures.authorize(credentials, venue.recv_window_ms)
+    await usdm_account.settle_account(futures, venue)
+
+
 BINANCE_SPOT = VenueKind(
     name="binance-spot",
     capabilities=SPOT,
     market_codec=MarketCodec,
     market_routes=(MarketRoute("/stream", STREAM_KINDS),),
     rest=RestMarket,
+    settle_account=leave_account,
     order_api_path="/ws-api/v3",
     order_codec=OrderCodec,
     order_session=BinanceOrderSession,
     order_keeper=keep_spot,
 )
 
-KINDS: Mapping[str, VenueKind] = {BINANCE_SPOT.name: BINANCE_SPOT}
+BINANCE_USDM = VenueKind(
+    name="binance-usdm",
+    capabilities=USDM,
+    market_codec=MarketCodec,
+    market_routes=(MarketRoute("/public/stream", STREAM_KINDS),),
+    rest=UsdmRest,
+    settle_account=settle_futures,
+    order_api_path="/ws-fapi/v1",
+    order_codec=OrderCodec,
+    order_session=BinanceOrderSession,
+    order_keeper=keep_spot,
+)
+
+KINDS: Mapping[str, VenueKind] = {kind.name: kind for kind in (BINANCE_SPOT, BINANCE_USDM)}
 
 
 def kind_of(name: str) -> VenueKind:
