@@ -198,6 +198,9 @@ class RecordKind(IntEnum):
     RECONCILE_BEGIN = 44
     RECONCILE_END = 45
     OWN_TRADE = 46
+    VENUE_POSITION = 47
+    FUNDING = 48
+    ACCOUNT_WARNING = 49
     INTENT = 64
     VERDICT = 65
     ORDER_BYTES = 66
@@ -274,6 +277,9 @@ class AlarmCode(IntEnum):
     CLOCK_DRIFT = 13
     ORDER_UNKNOWN = 14
     MALFORMED_FRAME = 15
+    MARGIN_CALL = 16
+    ACCOUNT_CHANGED = 17
+    POSITION_ADOPTED = 18
 
 
 class Counter(IntEnum):

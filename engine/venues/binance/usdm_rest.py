@@ -101,6 +101,17 @@ class UsdmRest(RestMarket):
         query = urlencode(fields, quote_via=quote)
         return f"{path}?{query}&signature={quote(self._sign(query), safe='')}"
 
+    async def fetch(self, path: str, params: Mapping[str, Any], *, is_signed: bool = True) -> HttpResponse:
+        """One GET, whatever its status: who asks journals and judges it. A wait that the venue asks for is kept by the next."""
+        if is_signed and self._sign is None:
+            raise RuntimeError(f"{path}: signed requests need authorize() first")
+        await self._wait_until_allowed()
+        target = self.signed_target(path, params) if is_signed else path
+        response = await self._http.request("GET", target, headers=self._headers)
+        if response.status in (418, 429):
+            self._refusal(path, response)
+        return response
+
     async def account_json(self, method: str, path: str, **params: Any) -> Any:
         """One signed request, its body decoded."""
         return msgspec.json.decode((await self.signed(method, path, params)).body)

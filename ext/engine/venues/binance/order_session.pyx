@@ -67,6 +67,7 @@ cdef class BinanceOrderSession(OrderSession):
         self.codec = codec
         self.log_on_signer = log_on_signer
         self.failure = ""
+        self.halves = BOTH_HALVES
         self.time_interval_ns = <int64_t> (time_interval_s * 1e9)
 
     def __dealloc__(self):
@@ -98,7 +99,7 @@ cdef class BinanceOrderSession(OrderSession):
         self.cold_request_id = 0
         if not was_down:
             self.counters.values[<int> COUNTER_RECONNECTS] = self.counters.values[<int> COUNTER_RECONNECTS] + 1
-            self.emit_state(SESSION_STATE_DOWN, BOTH_HALVES, 0, 0, self.clock.mono_ns(), self.clock.wall_ns())
+            self.emit_state(SESSION_STATE_DOWN, self.halves, 0, 0, self.clock.mono_ns(), self.clock.wall_ns())
 
     cdef int ask_time(self) except -1:
         cdef uint64_t request_id = self.next_request_id + 1
@@ -183,7 +184,7 @@ cdef class BinanceOrderSession(OrderSession):
         if self.step == STEP_BANNED and self.venue_ns() >= self.budget.blocked_until_ns:
             self.step = STEP_READY
             self.is_ready = True
-            self.notice(RECORD_KIND_SESSION_STATE, SESSION_STATE_READY, 0, 0, 0, BOTH_HALVES)
+            self.notice(RECORD_KIND_SESSION_STATE, SESSION_STATE_READY, 0, 0, 0, self.halves)
             return 1
         if STEP_TIME <= self.step <= STEP_SUBSCRIBE and self.journal.now_mono_ns - self.asked_mono_ns > COLD_PATIENCE_NS:
             self.asked_mono_ns = self.journal.now_mono_ns
@@ -327,7 +328,7 @@ cdef class BinanceOrderSession(OrderSession):
         if self.frame.status == HTTP_BANNED and self.step == STEP_READY:
             self.step = STEP_BANNED
             self.is_ready = False
-            self.notice(RECORD_KIND_SESSION_STATE, SESSION_STATE_DOWN, 0, 0, REASON_RATE_BUDGET, BOTH_HALVES)
+            self.notice(RECORD_KIND_SESSION_STATE, SESSION_STATE_DOWN, 0, 0, REASON_RATE_BUDGET, self.halves)
 
     cdef int on_execution(self, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) except -1:
         cdef RecordHeader* record = self.claim_input(RECORD_KIND_EXECUTION_REPORT, sizeof(ExecutionPayload))
@@ -537,7 +538,7 @@ cdef class BinanceOrderSession(OrderSession):
         self.step = STEP_READY
         self.is_ready = True
         self.is_key_refused = False
-        return self.emit_state(SESSION_STATE_READY, BOTH_HALVES, size, crc, mono_ns, wall_ns)
+        return self.emit_state(SESSION_STATE_READY, self.halves, size, crc, mono_ns, wall_ns)
 
     def give_up(self, str reason) -> int:
         """Close the connection: what was missed is reconciled after the next. `failure` keeps the last reason."""
