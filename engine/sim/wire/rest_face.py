@@ -8,6 +8,7 @@ from engine.sim.wire import operations
 from engine.sim.wire.calls import Operation
 from engine.sim.wire.errors import ApiError
 from engine.sim.wire.limits import AddressLimits
+from engine.sim.wire.params import Params
 from engine.sim.wire.shell import VenueShell
 
 Headers = list[tuple[str, str]]
@@ -16,13 +17,18 @@ Headers = list[tuple[str, str]]
 class RestFace(Protocol):
     """One REST interface of one client connection."""
 
-    limits: AddressLimits
+    @property
+    def limits(self) -> AddressLimits:
+        """What the client's address has used."""
 
     def find(self, method: str, path: str) -> Operation | None:
         """The endpoint, or None."""
 
     def has_path(self, path: str) -> bool:
         """Whether another method would find an endpoint there."""
+
+    def charge(self, operation: Operation, params: Params, now_ns: int) -> None:
+        """Count the request; refuses 429 and 418."""
 
     def count_headers(self, account_id: int) -> Headers:
         """The account's order counts."""
@@ -48,6 +54,10 @@ class SpotFace:
         """Whether another method would find an endpoint there."""
         bare = path.removeprefix(operations.PREFIX)
         return bare != path and any(route == bare for _method, route in operations.REST)
+
+    def charge(self, operation: Operation, params: Params, now_ns: int) -> None:
+        """Count the request; refuses 429 and 418."""
+        self.limits.charge(operation.weigh(params), now_ns)
 
     def count_headers(self, account_id: int) -> Headers:
         """Order counts in ten seconds and in the day."""

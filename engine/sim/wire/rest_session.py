@@ -76,7 +76,7 @@ class RestSession:
         account_id = -1
         try:
             params = from_request(request.query, request.body)
-            face.limits.charge(operation.weigh(params), now_ns)
+            face.charge(operation, params, now_ns)
             unit_ns = MS_NS if operation.lenient else time_unit(request.headers.get("x-mbx-time-unit"))
             if operation.signed:
                 account_id = self._authenticate(request, params, now_ns)

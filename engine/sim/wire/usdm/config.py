@@ -23,11 +23,10 @@ class UsdmLimitsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class UsdmWireConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Table ``usdm_wire``. ``strict_2026_07`` leaves away what the exchange announced to drop or never documented:
-    ``avgPrice`` and ``cumQuote`` in the replies that change an order, and ``lastUpdateId`` of the book ticker.
-    ``depth_now_ms`` is the pace of ``@depth@0ms``."""
+    ``avgPrice`` and ``cumQuote`` in the replies that change an order, ``lastUpdateId`` of the book ticker. The other
+    keys are paces and times of the streams."""
 
     strict_2026_07: bool = False
-    depth_now_ms: int = 25
     listen_key_life_s: int = 3_600
     ping_interval_s: int = 180
     pong_timeout_s: int = 600

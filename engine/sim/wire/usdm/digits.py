@@ -68,3 +68,9 @@ class Digits:
                 for price, qty in rows
             ]
         )
+
+
+def rounded(value_e8: int, places: int) -> str:
+    """Units of 1e-8 with exactly ``places`` decimals, rounded half up (ratios)."""
+    step = 10 ** (PLACES - places)
+    return fixed((value_e8 + step // 2) // step * step, places)

@@ -59,6 +59,11 @@ class ListenKeys:
             del self._by_text[key.text]
         return key
 
+    def text_of(self, account_id: int) -> str | None:
+        """The account's live key."""
+        key = self._by_account.get(account_id)
+        return None if key is None else key.text
+
     def account_of(self, text: str) -> int | None:
         """Whose live key ``text`` is."""
         key = self._by_text.get(text)

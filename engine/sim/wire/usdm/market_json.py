@@ -147,18 +147,14 @@ def _candle(kline: Kline, interval: str, digits: Digits, is_closed: bool, symbol
     )
 
 
-def kline_event(
-    name: str, symbol: str, interval: str, kline: Kline, digits: Digits, is_closed: bool, event_ns: int
-) -> bytes:
-    """The kline stream's payload (``name`` is "kline", or the name of a mark or index candle's event)."""
+def kline_event(symbol: str, interval: str, kline: Kline, digits: Digits, is_closed: bool, event_ns: int) -> bytes:
+    """The kline stream's payload."""
     candle = _candle(kline, interval, digits, is_closed, f'"s":"{symbol}",')
-    head = f'{{"e":"{name}","E":{event_ns // MS_NS},"s":"{symbol}"'
+    head = f'{{"e":"kline","E":{event_ns // MS_NS},"s":"{symbol}"'
     return f"{head},{candle}{origin(symbol)}}}".encode()
 
 
-def continuous_event(
-    symbol: str, interval: str, kline: Kline, digits: Digits, is_closed: bool, event_ns: int
-) -> bytes:
+def continuous_event(symbol: str, interval: str, kline: Kline, digits: Digits, is_closed: bool, event_ns: int) -> bytes:
     """The continuousKline stream's payload."""
     candle = _candle(kline, interval, digits, is_closed, "")
     head = f'{{"e":"continuous_kline","E":{event_ns // MS_NS},"ps":"{symbol}","ct":"PERPETUAL"'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.sim.wire.calls import Operation
 from engine.sim.wire.errors import ApiError
+from engine.sim.wire.params import Params
 from engine.sim.wire.rest_face import Headers
 from engine.sim.wire.usdm import operations
 from engine.sim.wire.usdm.errors import usdm_status
@@ -24,6 +25,12 @@ class UsdmFace:
     def has_path(self, path: str) -> bool:
         """Whether another method would find an endpoint there."""
         return any(route == path for _method, route in operations.REST)
+
+    def charge(self, operation: Operation, params: Params, now_ns: int) -> None:
+        """Count the request, also to the pool that it draws on; refuses 429 and 418."""
+        self.limits.charge(operation.weigh(params), now_ns)
+        if operation.pool:
+            self.limits.draw(operation.pool, now_ns)
 
     def count_headers(self, account_id: int) -> Headers:
         """Order counts in ten seconds and in the minute."""

@@ -9,8 +9,8 @@ from typing import Literal
 Route = Literal["public", "market", "private"]
 StreamKind = Literal[
     "trade", "aggTrade", "bookTicker", "bookTickerAll", "depth", "partialDepth", "markPrice", "markPriceAll",
-    "kline", "continuousKline", "indexKline", "markKline", "miniTicker", "ticker", "miniTickerAll", "tickerAll",
-    "forceOrder", "forceOrderAll", "indexPrice", "contractInfo", "assetIndex",
+    "kline", "continuousKline", "miniTicker", "ticker", "miniTickerAll", "tickerAll", "forceOrder", "forceOrderAll",
+    "contractInfo", "assetIndex",
 ]  # fmt: skip
 INTERVALS = ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M")
 DEPTH_SPEEDS_MS = (0, 100, 250, 500)
@@ -25,23 +25,21 @@ PLAIN: dict[str, tuple[StreamKind, Route, int]] = {
     "miniTicker": ("miniTicker", "market", 0),
     "ticker": ("ticker", "market", 0),
     "forceOrder": ("forceOrder", "market", 0),
-    "indexPrice": ("indexPrice", "market", MARK_SPEED_DEFAULT_MS),
-    "indexPrice@1s": ("indexPrice", "market", 1_000),
 }
 ALL_MARKET: dict[str, tuple[StreamKind, Route, int]] = {
     "!bookTicker": ("bookTickerAll", "public", 0),
     "!markPrice@arr": ("markPriceAll", "market", MARK_SPEED_DEFAULT_MS),
     "!markPrice@arr@1s": ("markPriceAll", "market", 1_000),
     "!miniTicker@arr": ("miniTickerAll", "market", 0),
+    "!miniTicker@arr@1000ms": ("miniTickerAll", "market", 0),
     "!ticker@arr": ("tickerAll", "market", 0),
     "!forceOrder@arr": ("forceOrderAll", "market", 0),
     "!contractInfo": ("contractInfo", "market", 0),
     "!assetIndex@arr": ("assetIndex", "market", 0),
 }
-CANDLES: dict[str, StreamKind] = {"kline": "kline", "indexPriceKline": "indexKline", "markPriceKline": "markKline"}
 CONTRACTS = ("perpetual",)
 _DEPTH = re.compile(r"depth(5|10|20)?(?:@(0|100|250|500)ms)?")
-_CANDLE = re.compile(r"(kline|indexPriceKline|markPriceKline)_([0-9]{1,2}[mhdwM])")
+_CANDLE = re.compile(r"kline_([0-9]{1,2}[mhdwM])")
 _CONTINUOUS = re.compile(r"([a-z0-9]+)_([a-z_]+)@continuousKline_([0-9]{1,2}[mhdwM])")
 
 
@@ -85,6 +83,6 @@ def _with_argument(symbol: str, tail: str) -> StreamSpec | None:
         kind: StreamKind = "depth" if match[1] is None else "partialDepth"
         speed_ms = DEPTH_SPEED_DEFAULT_MS if match[2] is None else int(match[2])
         return StreamSpec(kind, "public", symbol, match[1] or "", speed_ms)
-    if (match := _CANDLE.fullmatch(tail)) is not None and match[2] in INTERVALS:
-        return StreamSpec(CANDLES[match[1]], "market", symbol, match[2])
+    if (match := _CANDLE.fullmatch(tail)) is not None and match[1] in INTERVALS:
+        return StreamSpec("kline", "market", symbol, match[1])
     return None
