@@ -169,6 +169,7 @@ class Reason(IntEnum):
     NOT_FOUND = 33
     INTERNAL = 34
     NOT_ARMED = 35
+    KEY_REFUSED = 36
 
 
 class RecordKind(IntEnum):
@@ -277,9 +278,10 @@ class AlarmCode(IntEnum):
     CLOCK_DRIFT = 13
     ORDER_UNKNOWN = 14
     MALFORMED_FRAME = 15
-    MARGIN_CALL = 16
-    ACCOUNT_CHANGED = 17
-    POSITION_ADOPTED = 18
+    KEY_REFUSED = 16
+    MARGIN_CALL = 17
+    ACCOUNT_CHANGED = 18
+    POSITION_ADOPTED = 19
 
 
 class Counter(IntEnum):

@@ -37,6 +37,7 @@ class UsdmRest(RestMarket):
 
     api_path = "/fapi/v1"
     published_limits = PUBLISHED_LIMITS
+    depth_weights = ((50, 2), (100, 5), (500, 10), (1000, 20))
 
     def __init__(self, http: HttpClient, clock: Clock) -> None:
         super().__init__(http, clock)
@@ -59,7 +60,7 @@ class UsdmRest(RestMarket):
     async def exchange_info(self, venue_id: int, symbols: Iterable[str] | None = None) -> list[InstrumentSpec]:
         """Contracts of `symbols`, or all; `rate_limits` are the venue's from then on. The venue knows no filter by symbol."""
         wanted = None if symbols is None else list(symbols)
-        body = (await self._get("/exchangeInfo", {})).body
+        body = (await self._get("/exchangeInfo", {})).body  # weight 1
         specs = decode_futures_info(body, venue_id, wanted)
         self.rate_limits = decode_rate_limits(body, PUBLISHED_LIMITS)
         return specs
@@ -102,10 +103,10 @@ class UsdmRest(RestMarket):
         return f"{path}?{query}&signature={quote(self._sign(query), safe='')}"
 
     async def fetch(self, path: str, params: Mapping[str, Any], *, is_signed: bool = True) -> HttpResponse:
-        """One GET, whatever its status: who asks journals and judges it. A wait that the venue asks for is kept by the next."""
+        """One GET, whatever its status: who asks counts its weight, journals and judges it; a wait for quiet holds for all."""
         if is_signed and self._sign is None:
             raise RuntimeError(f"{path}: signed requests need authorize() first")
-        await self._wait_until_allowed()
+        await self._wait_until_allowed(0)
         target = self.signed_target(path, params) if is_signed else path
         response = await self._http.request("GET", target, headers=self._headers)
         if response.status in (418, 429):

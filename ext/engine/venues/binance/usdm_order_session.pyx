@@ -40,7 +40,7 @@ cdef enum:
     NS_OF_MS = 1000000
 
 cdef int64_t MINUTE_NS = 60_000_000_000
-cdef int64_t S_NS = 1_000_000_000
+cdef int64_t DEAD_AFTER_NS = 5_000_000_000   # of a request that no frame of this connection follows
 
 
 cdef class UsdmOrderSession(BinanceOrderSession):
@@ -77,6 +77,12 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         self.is_key_refused = False
         return self.emit_state(SESSION_STATE_READY, self.halves, 0, 0, self.clock.mono_ns(), self.clock.wall_ns())
 
+    cdef int find_silence(self) except -1:
+        """The clock is asked elsewhere: here a request that nothing follows for long is enough."""
+        if self.journal.now_mono_ns - self.unanswered_mono_ns > DEAD_AFTER_NS:
+            return self.lose("no frame follows a request: the connection is dead")
+        return 0
+
     cdef RecordHeader* claim_input(self, int kind, uint32_t payload_size) noexcept nogil:
         cdef RecordHeader* record = OrderSession.claim_input(self, kind, payload_size)
         if record != NULL:
@@ -112,7 +118,7 @@ cdef class UsdmOrderSession(BinanceOrderSession):
             return BinanceOrderSession.on_reply(self, data, size, mono_ns, wall_ns)
         self.take_limits()
         if self.frame.status != OK:
-            self.heed_refusal()
+            self.heed_refusal(self.frame.request_id)
         request = self.take(self.frame.request_id)[0]
         self.counters.record(STAGE_ORDER_ROUND_TRIP, mono_ns - request.sent_mono_ns)
         if request.flags == FIRST_HALF:
@@ -341,7 +347,9 @@ cdef class UsdmOrderSession(BinanceOrderSession):
             self.frame.error_code = _code_of(body)
             if retry_after_s > 0:
                 self.frame.retry_at_ms = now_ns // NS_OF_MS + <int64_t> (retry_after_s * 1000)
-            self.heed_refusal()
+            self.heed_refusal(token)
+            if self.is_key_refused and self.step == STEP_READY:
+                self.lose("the venue refuses the key")
         self.frame_session_id = self.session_id + REST_OFFSET
         try:
             self._put_rows(token, status, data, size, crc, sent_wall_ns + self.venue_offset_ns)
