@@ -3,19 +3,20 @@
 Commands (``{"cmd": name, ...}``; every reply has ``"ok"``):
 
 - ``status``: connections, frames, requests, orders.
-- ``disconnect`` ``kind`` ("stream" | "ws-api" | "rest" | "all") ``abrupt`` (no close frame): close connections.
+- ``disconnect`` ``kind`` ("stream" | "user" | "ws-api" | "rest" | "all") ``abrupt`` (no close frame): close connections.
 - ``drop_order_responses`` ``count``; ``order_error`` ``count`` ``code`` ``executed``; ``delay`` ``ms`` ``orders_only``.
 - ``timestamp_errors`` ``count``; ``gap`` ``symbol`` ``count``; ``clock_offset`` ``ms``; ``events_first`` ``on``.
 - ``mute_user_events`` ``count``; ``duplicate_user_events`` ``on``.
 - ``limits`` ``address`` ``weight_used``; ``ban`` ``address`` ``seconds``.
 - ``deposit`` ``account`` ``asset`` ``amount`` (decimal text, may be negative); ``revoke`` ``api_key``.
+- ``usdm_deposit`` ``account`` ``amount``: into the futures wallet; ``usdm_status`` ``symbol`` ``status``: of a contract.
+- ``expire_listen_key`` ``account``: end it before its hour; ``usdm_account`` ``account``: wallet, positions, orders.
 - ``frames``: write the frame log out; ``shutdown_notice``: send serverShutdown; ``reset``: clear every fault.
 - ``account`` ``account``: balances and open orders, as the core has them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -26,6 +27,7 @@ from engine.sim.wire import order_json
 from engine.sim.wire.faults import Faults, OrderError
 from engine.sim.wire.publisher import SECOND_NS
 from engine.sim.wire.shell import VenueShell
+from engine.sim.wire.usdm.admin_commands import Command, usdm_commands
 
 Arguments = dict[str, Any]
 
@@ -36,7 +38,7 @@ class AdminSession:
     def __init__(self, shell: VenueShell) -> None:
         self._shell = shell
         self._buffer = b""
-        self._commands: dict[str, Callable[[Arguments, int], dict[str, object]]] = {
+        self._commands: dict[str, Command] = {
             "status": self._status,
             "disconnect": self._disconnect,
             "drop_order_responses": self._drop,
@@ -56,6 +58,7 @@ class AdminSession:
             "shutdown_notice": self._shutdown_notice,
             "reset": self._reset,
             "account": self._account,
+            **usdm_commands(shell),
         }
 
     def on_bytes(self, data: bytes, now_ns: int) -> bytes:
@@ -79,7 +82,7 @@ class AdminSession:
     def _status(self, _arguments: Arguments, _now_ns: int) -> dict[str, object]:
         kinds = [session.kind for session in self._shell.sessions]
         return {
-            "connections": {kind: kinds.count(kind) for kind in ("stream", "ws-api", "rest")},
+            "connections": {kind: kinds.count(kind) for kind in ("stream", "ws-api", "rest", "user")},
             "frames": self._shell.frame_log.frames,
             "frame_bytes": self._shell.frame_log.bytes,
             "requests": self._shell.requests,
