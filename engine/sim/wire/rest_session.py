@@ -85,7 +85,8 @@ class RestSession:
         account_id = -1
         try:
             params = from_request(request.query, request.body)
-            face.charge(operation, params, now_ns)
+            self._shell.charge(face.limits, self.kind, operation.weigh(params), now_ns)
+            face.draw(operation, now_ns)
             unit_ns = MS_NS if operation.lenient else time_unit(request.headers.get("x-mbx-time-unit"))
             if operation.signed:
                 account_id = self._authenticate(request, params, now_ns)
@@ -117,8 +118,8 @@ class RestSession:
         if answer.error is not None and answer.error.retry_at_ms is not None:
             wait_ms = max(0, answer.error.retry_at_ms - -(-now_ns // MS_NS))
             headers.append(("Retry-After", str(-(-wait_ms // 1_000))))
-        status = 200 if answer.error is None else face.status(answer.error)
         body, _ = self._shell.faults.damage(answer.body, self.kind)
+        status = 200 if answer.error is None else face.status(answer.error)
         return http1.reply(status, body, tuple(headers), keep_alive)
 
     def _send(self, reply: bytes, now_ns: int, is_order: bool = False) -> None:

@@ -135,6 +135,15 @@ class VenueShell:
         """Forget a connection."""
         self.sessions.pop(session, None)
 
+    def symbols(self) -> frozenset[str]:
+        """Every symbol that is traded, on spot or USD-M."""
+        return self.publisher.symbols | frozenset(() if self.usdm is None else self.usdm.digits)
+
+    def addresses(self, address: str) -> list[AddressLimits]:
+        """What a client's address has used, on each interface."""
+        spot: list[AddressLimits] = [self.limits.address(address)]
+        return spot if self.usdm is None else [*spot, self.usdm.limits.address(address)]
+
     def disconnect(self, kind: str, abrupt: bool) -> int:
         """Close every connection of ``kind`` ("stream", "user", "ws-api", "rest" or "all"); returns how many."""
         chosen = [session for session in self.sessions if kind in ("all", session.kind)]
