@@ -147,6 +147,7 @@ class OrderLists:
         if group.leader.order.status == "FILLED":
             self.entry.due.append(partial(self._place_pending, book, group))
             return
+        group.is_decided = True
         for row in group.pair:
             if row.order.order_id in book.open:
                 self.entry.expire(book, row, "OTO_PHASE_ONE_EXPIRED", now_ns)
@@ -186,9 +187,9 @@ class OrderLists:
         try:
             self._size_pending(book, listing, group, rows, now_ns)
         except VenueReject:
+            group.is_decided = True
             for row in rows:
-                if row.order.order_id in book.open:
-                    self.entry.expire(book, row, "REJECTED", now_ns)
+                self.entry.expire(book, row, "REJECTED", now_ns)
             return
         rows.sort(key=lambda row: row is not group.base)
         for row in rows:
