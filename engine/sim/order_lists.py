@@ -1,8 +1,8 @@
 """Order lists of accounts: placed, followed from order to order, cancelled.
 
-An OCO: what happens first to one leg (a fill, or its stop) ends the other. An OTO: the pending orders are placed when
-the working one is wholly filled, and end with it otherwise. Both legs of a pair share one lock, as large as the needier
-leg's; a pending order has none until it is placed (Binance spot, order lists and OPO FAQ).
+An OCO: what happens first to one leg (a fill, a prevented one, or its stop) ends the other. An OTO: the pending orders
+are placed when the working one is wholly filled, and end with it otherwise. Both legs of a pair share one lock, as large
+as the needier leg's; a pending order has none until it is placed (Binance spot, order lists and OPO FAQ).
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class OrderLists:
         if working is group.leader:
             if is_closed:
                 self._follow_leader(book, group, now_ns)
-        elif is_closed or working.order.executed_e8:
+        elif is_closed or working.order.executed_e8 or working.order.prevented_e8:
             sibling = group.sibling(working)
             if sibling is not None and sibling.order.order_id in book.open and not group.is_decided:
                 group.is_decided = True

@@ -124,6 +124,13 @@ BAD_PRICES = (-2010, "The relationship of the prices for the orders is not corre
         (oco(maker("SELL", "102"), stop("STOP_LOSS", "SELL", "100")), BAD_PRICES),
         (oco(stop("STOP_LOSS", "BUY", "100"), maker("BUY", "98")), BAD_PRICES),
         (oco(stop("STOP_LOSS", "BUY", "102"), maker("BUY", "100")), BAD_PRICES),
+        (
+            oco(
+                stop("TAKE_PROFIT_LIMIT", "SELL", "102", price_e8=e8("99.9"), time_in_force="GTC"),
+                stop("STOP_LOSS", "SELL", "98"),
+            ),
+            BAD_PRICES,
+        ),
         (oto(market("BUY", quantity_e8=e8("1")), maker("SELL", "102")), (-1159, "Order type not supported in OTO.")),
         (oto(limit("SELL", "101", "1"), maker("BUY", "99"), kind="OPO"), (-1014, "Unsupported order combination.")),
         (
@@ -213,6 +220,15 @@ def test_the_first_fill_of_the_limit_leg_ends_the_stop_leg() -> None:
     assert free_and_locked(venue, ANNE, "USDT") == (e8("9902"), 0)
     assert venue.open_lists(ANNE) == []
     assert venue.all_lists(ANNE)[0].list_order_status == "ALL_DONE"
+
+
+def test_a_prevented_fill_of_the_limit_leg_ends_the_stop_leg_too() -> None:
+    venue = empty_venue()
+    pair = oco(maker("SELL", "102"), stop("STOP_LOSS", "SELL", "98"))
+    result = venue.place_list(ANNE, pair, START_NS)
+    venue.place(ANNE, limit("BUY", "102", "0.4", stp_mode="DECREMENT"), START_NS)
+    assert statuses(venue, result) == ["EXPIRED/OCO_TRIGGER", "NEW"]
+    assert free_and_locked(venue, ANNE, "AAA") == (e8("99.4"), e8("0.6"))
 
 
 def test_the_stop_leg_ends_the_limit_leg_and_takes_over_the_lock() -> None:
