@@ -236,7 +236,7 @@ def test_a_malformed_list_is_refused_with_the_parameters_own_name(
 
 def test_unknown_lists_are_refused_by_query_and_cancel() -> None:
     async def scenario(venue: RunningVenue) -> None:
-        calls = (
+        calls: tuple[tuple[str, dict[str, object], int], ...] = (
             ("GET", {"orderListId": 5}, -2013),
             ("GET", {}, -1102),
             ("DELETE", {"symbol": "BTCUSDT", "orderListId": 5}, -2011),

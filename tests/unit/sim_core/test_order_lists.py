@@ -62,7 +62,7 @@ def bracket(kind: str = "OTOCO", price: str = "99", stop_price: str = "97", **le
 
 def told(events: list[VenueEvent]) -> list[tuple[str, str]]:
     """Anne's reports and list events in order."""
-    rows = []
+    rows: list[tuple[str, str]] = []
     for event in events:
         if isinstance(event, ExecutionReport) and event.account_id == ANNE:
             rows.append((event.execution_type, f"{event.type} {event.status}"))
