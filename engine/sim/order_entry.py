@@ -76,6 +76,7 @@ class OrderEntry:
         self._cancel_id = ""
         self._prevented_id = 0
         floor.listener = self
+        floor.watched = self._working  # type: ignore[assignment]
 
     def account(self, account_id: int) -> AccountBook:
         """The account with an id from ``Venue.key``; raises ``KeyError`` for another id."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from engine.sim import frame_text
 from engine.sim.api import (
     AccountPosition,
     AggTrade,
@@ -234,9 +235,7 @@ class Publisher:
             bids, asks = bids | false_bids, asks | false_asks
             if flaw:
                 channel.untruths.remember(false_bids, false_asks)
-        channel.publish(
-            lambda unit_ns: market_json.depth_update(symbol, first_id, last_id, bids, asks, now_ns, unit_ns)
-        )
+        channel.publish(lambda unit_ns: frame_text.depth_update(symbol, first_id, last_id, bids, asks, now_ns, unit_ns))
 
     def _emit_partial(self, channel: Channel, spec: StreamSpec) -> None:
         snapshot = self._core.depth(spec.symbol, int(spec.argument))
@@ -312,15 +311,15 @@ def _boundary(now_ns: int, step_ns: int) -> int:
 
 
 def _top_builder(event: TopOfBook) -> Build:
-    return lambda _unit_ns: market_json.book_ticker_event(event)
+    return lambda _unit_ns: frame_text.book_ticker_event(event)
 
 
 def _trade_builder(event: Trade) -> Build:
-    return lambda unit_ns: market_json.trade_event(event, unit_ns)
+    return lambda unit_ns: frame_text.trade_event(event, unit_ns)
 
 
 def _agg_trade_builder(event: AggTrade) -> Build:
-    return lambda unit_ns: market_json.agg_trade_event(event, unit_ns)
+    return lambda unit_ns: frame_text.agg_trade_event(event, unit_ns)
 
 
 def _report_builder(event: ExecutionReport) -> Build:
