@@ -18,6 +18,7 @@ from engine.config_schema import (
     JournalSection,
     ReconcileSection,
     RiskSection,
+    RunawaySection,
     StrategySection,
     VenueSection,
 )
@@ -33,6 +34,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "control": ControlSection,
     "desk": DeskSection,
     "reconcile": ReconcileSection,
+    "runaway": RunawaySection,
 }
 
 
