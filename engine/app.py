@@ -125,6 +125,9 @@ class Engine:
             "strategies", journal, self.tables, self.counters, order_events=rings.order_events, refusals=rings.refusals,
             market_events=rings.market_events, to_strategy=rings.to_strategy, intents=rings.intents, timers=self.timers,
             clock=clock, reader=self.book.reader, watchdog=self.watchdog, account_id=ACCOUNT_ID,
+            orders_per_input_max=config.runaway.orders_per_input_max,
+            rejections_per_10s_max=config.runaway.rejections_per_10s_max,
+            executions_per_10s_max=config.runaway.executions_per_10s_max,
         )  # fmt: skip
         self.gate = RiskGate(
             "gate", journal, self.tables, self.counters, register, self.book.reader, clock, intents=rings.intents,

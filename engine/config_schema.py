@@ -186,6 +186,20 @@ class RiskSection(Section, frozen=True, kw_only=True):
     instrument: Annotated[dict[str, InstrumentRisk], Meta(description="limits by symbol")]
 
 
+class RunawaySection(Section, frozen=True, kw_only=True):
+    """What shows that a strategy has run away: it is disabled until a person arms it by name."""
+
+    orders_per_input_max: Annotated[
+        int, Meta(ge=1, le=100_000, description="a strategy that asks for more in answer to one input is disabled")
+    ] = 1_000
+    rejections_per_10s_max: Annotated[
+        int, Meta(ge=1, le=100_000, description="a strategy whose orders are refused more often is disabled")
+    ] = 200
+    executions_per_10s_max: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="a strategy that trades more often is disabled until armed")
+    ] = 1_000
+
+
 class StrategySection(Section, frozen=True, kw_only=True):
     """One strategy."""
 
@@ -270,3 +284,4 @@ class Config(Section, frozen=True, kw_only=True):
     desk: DeskSection = DeskSection()
     guard: GuardSection | None = None
     reconcile: ReconcileSection
+    runaway: RunawaySection = RunawaySection()
