@@ -106,7 +106,7 @@ class Engine:
         clock, rings = world.clock, self.rings
         if stays_down:
             self.tables.set_control(halt_reason=HaltReason.CRASH_LOOP)
-        register = ApprovalRegister()
+        register = self.register = ApprovalRegister()
         self.timers = TimerQueue()
         self.watchdog = Watchdog(config.engine.strategy_turn_ms_max, abort_after_ms(config.engine.strategy_turn_ms_max))
 

@@ -173,6 +173,7 @@ class Daemon:
         self.fatal: BaseException | None = None
         self.assets_named = engine.tables.asset_count
         self.next_reconcile_ns = 0
+        access.rest.share(engine.session)
         self.market = engine.market_keeper(access, self.on_fatal)
         self.gateway = engine.order_keeper(access, self.on_fatal)
         clock = engine.world.clock
@@ -202,6 +203,7 @@ class Daemon:
                 engine.counters,
                 clock,
                 self.submit_command,
+                engine.register.halts,
                 lambda: self.troubles.text,
             ),
             counters=engine.counters,

@@ -122,10 +122,25 @@ class Connection:
         self.receiver = receiver
         self.link = receiver.link
         self.closed = closed
+        self._probed_mono_ns = 0
 
     def lose(self, reason: str) -> None:
         """End it at once; `closed` gets `reason`."""
         self.receiver.lose(reason)
+
+    def probe(self, now_mono_ns: int, silent_after_ns: int, patience_ns: int) -> None:
+        """Tell a silent connection from a dead one: after `silent_after_ns` without a frame ping, and end it if nothing follows.
+
+        A peer that is gone without a word (half-open: no FIN ever comes) is found so in the sum of both times.
+        """
+        last_mono_ns = self.receiver.last_frame_mono_ns
+        if now_mono_ns - last_mono_ns <= silent_after_ns:
+            return
+        if self._probed_mono_ns <= last_mono_ns:
+            self._probed_mono_ns = now_mono_ns
+            self.receiver.ping()
+        elif now_mono_ns - self._probed_mono_ns > patience_ns:
+            self.lose(f"silent for {(now_mono_ns - last_mono_ns) // 1_000_000} ms, also after a ping")
 
     async def close(self) -> str:
         """Close in order and wait for the end."""
