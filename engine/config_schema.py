@@ -133,6 +133,17 @@ class VenueSection(Section, frozen=True, kw_only=True):
     order_timeout_ms: Annotated[
         int, Meta(ge=50, le=60_000, description="without an answer for this long an order is UNKNOWN")
     ] = 2000
+    deadman_ms: (
+        Annotated[
+            int,
+            Meta(
+                ge=500,
+                le=600_000,
+                description="USD-M only: the venue cancels all when the engine has made no progress for so long",
+            ),
+        ]
+        | None
+    ) = None
     symbols: Annotated[
         tuple[Symbol, ...],
         Meta(min_length=1, max_length=500, description="what is subscribed and may be traded", extra=SYMBOLS),
