@@ -109,11 +109,11 @@ SYMBOLS = {"wanted": 'a list of symbols in the venue\'s spelling, in capitals, a
 class VenueSection(Section, frozen=True, kw_only=True):
     """One venue and one account at it."""
 
-    kind: Annotated[Literal["binance-spot"], Meta(description="the venue's protocol")]
+    kind: Annotated[Literal["binance-spot", "binance-usdm"], Meta(description="the venue's protocol")]
     rest_url: Annotated[str, url_meta("https http", "REST base, without path; `http` only on this host")]
     stream_url: Annotated[str, url_meta("wss ws", "market stream base, without path; `ws` only on this host")]
     ws_api_url: Annotated[
-        str, url_meta("wss ws", "WebSocket order API; without a path /ws-api/v3 is meant; `ws` only on this host")
+        str, url_meta("wss ws", "WebSocket order API; without a path the kind's own; `ws` only on this host")
     ]
     tls_ca: Annotated[str, path_meta("trust this certificate authority (PEM) instead of the system's")] | None = None
     credential: Annotated[
@@ -137,6 +137,24 @@ class VenueSection(Section, frozen=True, kw_only=True):
         tuple[Symbol, ...],
         Meta(min_length=1, max_length=500, description="what is subscribed and may be traded", extra=SYMBOLS),
     ]
+    leverage: (
+        Annotated[int, Meta(ge=1, le=125, description="futures, must be written there: set for each symbol at start")]
+        | None
+    ) = None
+    margin_type: (
+        Annotated[
+            Literal["cross", "isolated"],
+            Meta(description="futures, must be written there: set for each symbol at start"),
+        ]
+        | None
+    ) = None
+    position_mode: (
+        Annotated[
+            Literal["one-way", "hedge"],
+            Meta(description='futures, must be written there: only "one-way" is traded; set for the account at start'),
+        ]
+        | None
+    ) = None
 
 
 class InstrumentRisk(Section, frozen=True, kw_only=True):

@@ -138,6 +138,7 @@ async def serve(
     access = VenueAccess(world, venue)
     try:
         specs = await access.reference_data(registry.venue_id(venue_name))
+        await access.settle_account(credentials)
         guard = crash_guard(loaded)
         stays_down = guard is not None and guard.note_start(world.clock.time_ns())
         limits = access.rest.rate_limits
@@ -170,8 +171,7 @@ class Daemon:
         self.is_verified_flat = False
         self.assets_named = engine.tables.asset_count
         self.next_reconcile_ns = 0
-        self.market = engine.market_keeper(access, self.on_fatal)
-        self.gateway = engine.order_keeper(access, self.on_fatal)
+        self.keepers = [*engine.market_keepers(access, self.on_fatal), engine.order_keeper(access, self.on_fatal)]
         clock = engine.world.clock
         self.collector = IdleCollector(clock, engine.counters)
         self.turns = Turns(
@@ -206,7 +206,7 @@ class Daemon:
         self.engine.watchdog.start()
         pin_to_core(self.loaded.config.engine.cpu)
         self.turns.start(loop)
-        tasks = [loop.create_task(job) for job in (self.market.run(), self.gateway.run())]
+        tasks = [loop.create_task(job) for job in (keeper.run() for keeper in self.keepers)]
         for task in tasks:
             task.add_done_callback(self.on_task_end)
         say(f"started {self.loaded.config.engine.name}, epoch {self.engine.journal.epoch}, at {self.engine.venue_name}")

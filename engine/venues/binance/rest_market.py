@@ -1,4 +1,4 @@
-"""Public REST of Binance spot: exchange information, depth snapshots, the server's time.
+"""Public REST: exchange information, depth snapshots, the server's time; spot's, and the parent of USD-M's.
 
 Answers that are no 200 are VenueError with the exchange's own code and text; a wait that it asks for (429, 418) is kept,
 and nothing is sent before it is over. Source: Binance spot documentation, "General endpoints", "Market data endpoints", "Limits".
@@ -19,7 +19,6 @@ from engine.runtime.clock import Clock
 from engine.runtime.net import HttpClient, HttpResponse, NetError
 from engine.venues.binance.reference import PUBLISHED_LIMITS, decode_exchange_info, decode_rate_limits
 
-API_PATH = "/api/v3"
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 RETRY_AFTER_DEFAULT_S = 60.0
@@ -58,13 +57,16 @@ class TimeSample:
 class RestMarket:
     """Public endpoints below one base address, such as https://api.binance.com."""
 
+    api_path = "/api/v3"
+    published_limits = PUBLISHED_LIMITS
+
     def __init__(self, http: HttpClient, clock: Clock) -> None:
         self._http = http
         self._clock = clock
         self._quiet_until_mono_ns = 0
         self.rate_limited = 0
         self.used_weight_1m = 0
-        self.rate_limits = dict(PUBLISHED_LIMITS)
+        self.rate_limits = dict(self.published_limits)
 
     async def exchange_info(self, venue_id: int, symbols: Iterable[str] | None = None) -> list[InstrumentSpec]:
         """Instruments of `symbols`, or all; `rate_limits` are the venue's from then on."""
@@ -100,8 +102,11 @@ class RestMarket:
 
     async def _get(self, path: str, query: dict[str, str]) -> HttpResponse:
         await self._wait_until_allowed()
-        target = API_PATH + path + ("?" + urlencode(query, quote_via=quote) if query else "")
-        response = await self._http.get(target)
+        target = self.api_path + path + ("?" + urlencode(query, quote_via=quote) if query else "")
+        return self._accept(path, await self._http.get(target))
+
+    def _accept(self, path: str, response: HttpResponse) -> HttpResponse:
+        """The answer where it is a 200; its weight counted either way. VenueError otherwise."""
         weight = response.headers.get("x-mbx-used-weight-1m", "")
         self.used_weight_1m = int(weight) if weight.isdigit() else self.used_weight_1m
         if response.status == 200:
