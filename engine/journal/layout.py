@@ -82,9 +82,7 @@ _TICKER_ROW = (
     "symbol:32s event_ns:q open_e8:q high_e8:q low_e8:q last_e8:q volume_whole:Q quote_volume_whole:Q "
     "volume_part_e8:I quote_volume_part_e8:I instrument_id:I "
 )
-_RATIO = (
-    "event_ns:q ratio_e8:q long_whole:Q short_whole:Q long_part_e8:I short_part_e8:I ratio_kind:B pad:7x"
-)
+_RATIO = "event_ns:q ratio_e8:q long_whole:Q short_whole:Q long_part_e8:I short_part_e8:I ratio_kind:B pad:7x"
 _LIQUIDATION = (
     "event_ns:q trade_ns:q price_e8:q average_price_e8:q qty_lots:q last_qty_lots:q cum_qty_lots:q side:B pad:7x"
 )

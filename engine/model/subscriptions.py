@@ -14,7 +14,8 @@ KLINE_PREFIX = "kline_"
 class Subscription:
     """One word: which record it brings, to which callback, and what of that kind is meant.
 
-    ``interval``: of a candle. ``ratio_kind``: of a long/short ratio. ``is_all_market``: every symbol of the venue, not the strategy's.
+    ``interval``: of a candle. ``ratio_kind``: of a long/short ratio. ``is_all_market``: every symbol
+    of the venue, not the strategy's.
     """
 
     name: str
@@ -46,9 +47,7 @@ _PLAIN = (
     Subscription(
         "top_trader_positions", RecordKind.LONG_SHORT_RATIO, "on_long_short_ratio", ratio_kind=RatioKind.TOP_POSITIONS
     ),
-    Subscription(
-        "taker_volume", RecordKind.LONG_SHORT_RATIO, "on_long_short_ratio", ratio_kind=RatioKind.TAKER_VOLUME
-    ),
+    Subscription("taker_volume", RecordKind.LONG_SHORT_RATIO, "on_long_short_ratio", ratio_kind=RatioKind.TAKER_VOLUME),
     Subscription("liquidations", RecordKind.LIQUIDATION, "on_liquidation"),
     Subscription("contract_info", RecordKind.CONTRACT_INFO, "on_instrument"),
 )
@@ -61,5 +60,7 @@ def parse_subscription(word: str) -> Subscription:
     found = SUBSCRIPTIONS.get(word)
     if found is None:
         names = ", ".join(row.name for row in _PLAIN)
-        raise ValueError(f"{word!r} is no subscription: there are {names}, and kline_ with one of {', '.join(INTERVALS)}")
+        raise ValueError(
+            f"{word!r} is no subscription: there are {names}, and kline_ with one of {', '.join(INTERVALS)}"
+        )
     return found

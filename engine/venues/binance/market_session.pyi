@@ -9,6 +9,7 @@ from engine.venues.binance.market_codec import MarketCodec
 
 STREAMS_PER_REQUEST: int
 STREAM_KINDS: tuple[str, ...]
+FUTURES_STREAM_KINDS: tuple[str, ...]
 
 class BinanceMarketSession(Session):
     codec: MarketCodec

@@ -18,6 +18,8 @@ from engine.venues.binance.market_codec cimport FAULT_NONE
 STREAMS_PER_REQUEST = 100
 STREAMS_MAX = 1024
 STREAM_KINDS = ("depth@100ms", "bookTicker", "trade")
+# every change at once, which the exchange serves beside its documented 100, 250 and 500 ms
+FUTURES_STREAM_KINDS = ("depth@0ms", "bookTicker", "trade")
 
 
 class Reply(msgspec.Struct):
