@@ -164,7 +164,10 @@ def test_no_order_passes_on_an_invalid_book_of_recorded_frames_that_are_lost_dou
             assert lossy.ask() == Reason.NONE
             approved += 1
             theirs, ours = lossy.book.depth(1, 10), whole.book.depth(1, 10)
-            assert theirs["update_id"] != ours["update_id"] or (theirs["bids"], theirs["asks"]) == (ours["bids"], ours["asks"])
+            assert theirs["update_id"] != ours["update_id"] or (theirs["bids"], theirs["asks"]) == (
+                ours["bids"],
+                ours["asks"],
+            )
         lossy.events()
     assert lossy.count(Counter.BOOK_GAPS) > 10
     assert refused > 10
