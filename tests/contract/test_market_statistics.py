@@ -1,4 +1,4 @@
-"""The whole daemon against the simulated spot venue: what a strategy subscribes to arrives, stands in the tape, and nothing else."""
+"""The whole daemon against the simulated spot venue: what a strategy subscribes to arrives, stands in the tape."""
 
 from __future__ import annotations
 
