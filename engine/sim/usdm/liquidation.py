@@ -133,6 +133,7 @@ class Liquidator:
         else:
             left_e8 = isolated_before_e8 + book.wallet_e8 - wallet_before_e8
         self._charge(book, holding.symbol, working.order.cum_quote_e8, left_e8, now_ns)
+        self._entry.follow_up(now_ns)
 
     def _forced(
         self, book: UsdmBook, holding: Holding, qty_e8: int, price_e8: int, client_id: str, now_ns: int

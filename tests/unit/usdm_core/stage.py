@@ -82,10 +82,20 @@ def contract(**changes: Any) -> UsdmSymbolConfig:
 class Stage:
     """A venue, its price dial and its clock."""
 
-    def __init__(self, *, wallet: str = "1000", symbol: dict[str, Any] | None = None, **changes: Any) -> None:
+    def __init__(
+        self,
+        *,
+        wallet: str = "1000",
+        symbol: dict[str, Any] | None = None,
+        frozen: tuple[str, ...] = (),
+        **changes: Any,
+    ) -> None:
         self.dial = Dial()
         names = ("anne", "bob", "carol")
-        accounts = tuple(AccountConfig(name, (KeyConfig(f"key-{name}", "hmac", "secret"),), {}) for name in names)
+        accounts = tuple(
+            AccountConfig(name, (KeyConfig(f"key-{name}", "hmac", "secret"),), {}, can_trade=name not in frozen)
+            for name in names
+        )
         fields: dict[str, Any] = {
             "symbols": (contract(**(symbol or {})),),
             "default_wallet": wallet,

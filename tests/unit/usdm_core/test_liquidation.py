@@ -72,11 +72,13 @@ def test_what_the_book_does_not_take_goes_to_the_fund_at_the_bankruptcy_price() 
 def test_a_poor_fund_deleverages_the_profitable_other_side() -> None:
     stage = leveraged(insurance_fund="1")
     stage.limit(BOB, "SELL", "120.0", "1")
+    reducing = stage.limit(BOB, "BUY", "75.0", "90", reduce_only=True)
     stage.core.drain()
     stage.mark("80.0")  # far below the bankruptcy price of about 88.9, and nobody bids
     assert (stage.qty(ANNE), stage.qty(BOB)) == (0, 0)
     assert stage.wallet(ANNE) >= 0
     assert stage.core.force_orders(BOB)[0].auto_close_type == "ADL"
+    assert stage.core.order_status(BOB, SYMBOL, order_id=reducing.order_id).expiry_reason == "4"
     assert stage.core.force_orders(BOB)[0].order.client_order_id == "adl_autoclose"
     assert stage.core.insurance_balance() >= e8("1")
     assert stage.core.user_trades(BOB, SYMBOL)[-1].commission_e8 == 0

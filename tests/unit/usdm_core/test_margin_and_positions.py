@@ -40,7 +40,7 @@ def test_an_order_that_closes_needs_no_margin() -> None:
 def test_a_sellers_market_price_is_what_margin_is_asked_for() -> None:
     stage = Stage(wallet="100", wallets={"bob": "100000"})
     stage.limit(BOB, "BUY", "104.0", "10")
-    stage.refuses(-2019, stage.limit, ANNE, "SELL", "99.0", "9.8")  # would sell at 104: 101.9 margin
+    stage.refuses(-2019, stage.limit, ANNE, "SELL", "100.0", "9.8")  # would sell at 104: 101.9 margin
     stage.refuses(-2019, stage.market, ANNE, "SELL", "9.8")
     assert stage.market(ANNE, "SELL", "9.5").status == "FILLED"
 
@@ -106,6 +106,9 @@ def test_reduce_only_never_exceeds_or_turns_a_position() -> None:
     order = stage.market(ANNE, "SELL", "5", reduce_only=True)
     assert (order.status, order.executed_e8, order.expiry_reason) == ("EXPIRED", e8("2"), "4")
     assert stage.qty(ANNE) == 0
+    stage.trade(ANNE, BOB, "100.0", "1")
+    stage.refuses(-2022, stage.limit, ANNE, "SELL", "99.0", "2", reduce_only=True, time_in_force="FOK")
+    assert stage.qty(ANNE) == e8("1")
 
 
 def test_resting_reduce_only_orders_are_cut_when_the_position_shrinks_and_expire_when_it_is_gone() -> None:

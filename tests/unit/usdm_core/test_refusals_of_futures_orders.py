@@ -96,6 +96,13 @@ def test_orders_are_taken_only_while_the_contract_trades() -> None:
     assert stage.core.cancel(ANNE, SYMBOL, stage.now_ns, order_id=order.order_id).status == "CANCELED"
 
 
+def test_an_account_that_may_not_trade_places_nothing() -> None:
+    stage = Stage(frozen=("anne",))
+    stage.refuses(-4088, stage.limit, ANNE, "BUY", "99.0", "1")
+    stage.refuses(-4088, stage.algo, ANNE, "BUY", "STOP_MARKET", "110.0", quantity="1")
+    assert not stage.core.account(ANNE).can_trade
+
+
 def test_the_least_notional_does_not_hold_for_reduce_only() -> None:
     stage = Stage()
     stage.trade(ANNE, BOB, "100.0", "1")
