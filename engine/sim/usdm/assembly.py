@@ -26,6 +26,7 @@ from engine.sim.usdm.money import Ledger
 from engine.sim.usdm.prices import ContractPrices, PriceSource
 from engine.sim.usdm.reports import Reporter
 from engine.sim.usdm.rules import book_symbol, rules_from_config
+from engine.sim.usdm.settlement import Settlement
 from engine.sim.usdm.statistics import SAMPLE_NS, Statistics
 from engine.sim.usdm.timers import Timers
 
@@ -100,6 +101,7 @@ class Assembly:
         )
         self._amender = Amender(self._entry, self._drafter, self._reporter)
         self._algos = AlgoService(self._entry, self._reporter, self._timers, names)
+        self._settlement = Settlement(self._entry, self._algos)
         self._funding = Funding(self._books, self._reporter, self._ledger)
         self._liquidator = Liquidator(
             self._entry, self._margins, self._reporter, self._ledger, self._fund, config.margin_call_percent
