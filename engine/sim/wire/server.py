@@ -205,6 +205,7 @@ class SocketLink:
 
     def send_binary(self, payload: bytes) -> None:
         """Send one binary frame."""
+        self._flush()
         self._transport.send(WSMsgType.BINARY, payload)
 
     def send_ping(self, payload: bytes) -> None:
