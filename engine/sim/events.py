@@ -8,7 +8,7 @@ from engine.sim.list_records import OrderList
 from engine.sim.records import Balance, ExecutionType, OrderStatus, OrderType, Side, StpMode, TimeInForce
 
 
-class Trade(msgspec.Struct, frozen=True):
+class Trade(msgspec.Struct, frozen=True, gc=False):
     """One match. ``buyer_order_id`` and ``seller_order_id`` are the venue's order ids."""
 
     symbol: str
@@ -21,7 +21,7 @@ class Trade(msgspec.Struct, frozen=True):
     seller_order_id: int
 
 
-class AggTrade(msgspec.Struct, frozen=True):
+class AggTrade(msgspec.Struct, frozen=True, gc=False):
     """The fills of one taker at one price; follows the trades that it sums."""
 
     symbol: str
@@ -34,7 +34,7 @@ class AggTrade(msgspec.Struct, frozen=True):
     is_buyer_maker: bool
 
 
-class BookDelta(msgspec.Struct, frozen=True):
+class BookDelta(msgspec.Struct, frozen=True, gc=False):
     """A level's new total quantity (0: gone). Update ids of a symbol run without a hole, one a delta."""
 
     symbol: str
@@ -45,7 +45,7 @@ class BookDelta(msgspec.Struct, frozen=True):
     time_ns: int
 
 
-class TopOfBook(msgspec.Struct, frozen=True):
+class TopOfBook(msgspec.Struct, frozen=True, gc=False):
     """Best price or its quantity changed; follows the deltas of the same operation and has the last one's id."""
 
     symbol: str

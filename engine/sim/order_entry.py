@@ -80,6 +80,7 @@ class OrderEntry:
         self._exit_reason = ""
         self.preventions = Preventions()
         floor.listener = self
+        floor.watched = self._working  # type: ignore[assignment]
         floor.after_operation = self.run_due
 
     def account(self, account_id: int) -> AccountBook:

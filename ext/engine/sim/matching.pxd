@@ -170,6 +170,8 @@ cdef class MatchingEngine:
     # applied), apply() then applies one operation and appends its events to `out`, level_total() reads a level.
     cdef int reserve(self) noexcept nogil
     cdef void apply(self, const Op* op) noexcept nogil
+    # apply_one() is the two of them for a single operation, whose events alone stand in `out` then.
+    cdef int apply_one(self, const Op* op) except -1
     cdef int64_t level_total(self, uint32_t symbol, uint8_t side, int64_t price) noexcept nogil
 
     # private

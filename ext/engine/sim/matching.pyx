@@ -696,12 +696,16 @@ cdef class MatchingEngine:
         record.display = display
         record.trigger = trigger
         record.expire_ns = expire_ns
+        self.apply_one(&record)
+        return self.out_count
+
+    cdef int apply_one(self, const Op* op) except -1:
         self.out_count = 0
         if self.reserve() < 0:
             raise MemoryError("no memory for the events of an operation")
-        self.apply(&record)
+        self.apply(op)
         self.op_index += 1
-        return self.out_count
+        return 0
 
     def events(self):
         """The last operation's events as tuples in the order of EVENT_DTYPE."""
