@@ -1,11 +1,13 @@
 """The trading floor: applies operations to the matching book and publishes what the public sees of them.
 
 Everything that reaches the book, from accounts and from the generated market alike, passes ``Floor.execute``. It
-numbers trades and book changes, and tells one listener of every event row, so that accounts can be settled.
+numbers trades and book changes, and tells one listener of every event row, so that accounts can be settled; when all
+of an operation is published it calls ``after_operation``, which may operate in turn.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from engine.sim.api import BookTicker, DepthSnapshot, SymbolRules, Trade, VenueEvent
@@ -13,7 +15,6 @@ from engine.sim.config import SymbolConfig, VenueConfig
 from engine.sim.decimals import E8, config_e8
 from engine.sim.matching import (
     BookSide,
-    EventKind,
     KindOfOrder,
     MatchingEngine,
     OpKind,
@@ -30,10 +31,9 @@ Row = tuple[int, int, int, int, int, int, int, int, int, int, int]
 
 BUY = int(BookSide.SIDE_BUY)
 SELL = int(BookSide.SIDE_SELL)
-_TRADE = int(EventKind.EVENT_TRADE)
-_REJECTED = int(EventKind.EVENT_REJECTED)
 _NEW = int(OpKind.OP_NEW)
 _CANCEL = int(OpKind.OP_CANCEL)
+_AMEND = int(OpKind.OP_AMEND)
 _LIMIT = int(KindOfOrder.TYPE_LIMIT)
 _GTC = int(TifKind.TIF_GTC)
 _EXPIRE_MAKER = int(StpKind.STP_EXPIRE_MAKER)
@@ -82,6 +82,7 @@ class Floor:
         self.events: list[VenueEvent] = []
         self.listener: Listener | None = None
         self.watched: dict[int, object] = {}  # the listener is told of the events of these orders; its own table
+        self.after_operation: Callable[[int], None] | None = None
         self.next_order_id = 1
 
     def listing(self, symbol: str) -> Listing:
@@ -118,10 +119,16 @@ class Floor:
         tif: int = _GTC,
         flags: int = 0,
         stp: int = _EXPIRE_MAKER,
+        display: int = 0,
     ) -> list[Row]:
         """Enter an order; prices in ticks, quantities in lots."""
-        self.engine.submit(_NEW, side, kind, tif, listing.index, owner, order_id, price, qty, flags, stp)
+        self.engine.submit(_NEW, side, kind, tif, listing.index, owner, order_id, price, qty, flags, stp, display)
         return publish(self, listing, side, price, now_ns)
+
+    def shrink(self, listing: Listing, owner: int, order_id: int, price: int, qty: int, now_ns: int) -> list[Row]:
+        """Leave ``qty`` lots, which must be fewer, open of a resting order; it keeps its place."""
+        self.engine.submit(_AMEND, 0, _LIMIT, _GTC, listing.index, owner, order_id, price, qty)
+        return publish(self, listing, 0, 0, now_ns)
 
     def cancel(self, listing: Listing, owner: int, order_id: int, now_ns: int) -> list[Row]:
         """Take an order out."""

@@ -13,12 +13,13 @@ from engine.sim.api import (
     BookDelta,
     ExecutionReport,
     Kline,
+    ListStatus,
     TopOfBook,
     Trade,
     Venue,
     VenueEvent,
 )
-from engine.sim.wire import market_json, order_json
+from engine.sim.wire import list_json, market_json, order_json
 from engine.sim.wire.config import WireConfig
 from engine.sim.wire.faults import Faults
 from engine.sim.wire.flawed_book import Untruths, flawed, flawed_top
@@ -175,13 +176,15 @@ class Publisher:
         if channel is not None:
             channel.publish(build)
 
-    def _user_event(self, event: ExecutionReport | AccountPosition | BalanceUpdate) -> None:
+    def _user_event(self, event: ExecutionReport | AccountPosition | BalanceUpdate | ListStatus) -> None:
         if isinstance(event, ExecutionReport):
             if event.execution_type == "TRADE" and event.cum_qty_e8 == event.last_qty_e8:
                 self.on_first_fill(event.account_id, event.event_ns)
             build = _report_builder(event)
         elif isinstance(event, AccountPosition):
             build = _position_builder(event)
+        elif isinstance(event, ListStatus):
+            build = _list_builder(event)
         else:
             build = _balance_builder(event)
         listeners = self._users.get(event.account_id)
@@ -328,6 +331,10 @@ def _report_builder(event: ExecutionReport) -> Build:
 
 def _position_builder(event: AccountPosition) -> Build:
     return lambda unit_ns: order_json.account_position(event, unit_ns)
+
+
+def _list_builder(event: ListStatus) -> Build:
+    return lambda unit_ns: list_json.list_status(event, unit_ns)
 
 
 def _balance_builder(event: BalanceUpdate) -> Build:

@@ -4,7 +4,7 @@ Called by the floor (`engine.sim.floor.Floor`) right after the matching engine a
 """
 from libc.stdint cimport int64_t, uint64_t
 
-from engine.sim.matching cimport Event, EVENT_REJECTED, EVENT_TRADE, MatchingEngine, SIDE_BUY, SIDE_SELL
+from engine.sim.matching cimport Event, EVENT_PREVENTED, EVENT_REJECTED, EVENT_TRADE, MatchingEngine, SIDE_BUY, SIDE_SELL
 
 from engine.sim.events import BookDelta, TopOfBook
 
@@ -34,27 +34,37 @@ cdef int publish_operation(MatchingEngine engine, object floor, object listing, 
     cdef object listener = floor.listener
     cdef dict watched = floor.watched
     cdef dict touched = {}
-    cdef uint64_t index, count = engine.out_count
+    cdef list told = []          # taken out of the engine first: whoever is told may operate in turn
+    cdef uint64_t index
     cdef Event* e
-    cdef object own
+    cdef tuple row
+    cdef object own, after_operation = floor.after_operation
     cdef bint has_traded = False
-    for index in range(count):
+    for index in range(engine.out_count):
         e = &engine.out[index]
         if e.kind == EVENT_TRADE:
-            has_traded = True
             touched[e.price << 1 | (1 - e.side)] = None
-            floor.print_trade(listing, row_of(e), now_ns)
+            told.append(row_of(e))
         elif e.kind != EVENT_REJECTED:
-            touched[e.price << 1 | e.side] = None
-            if e.order_id in watched:
-                listener.on_row(row_of(e), now_ns)
+            touched[e.price << 1 | (1 - e.side if e.kind == EVENT_PREVENTED else e.side)] = None
+            if watched and (e.order_id in watched or e.maker_id in watched):
+                told.append(row_of(e))
+    for row in told:
+        if <int> row[0] == EVENT_TRADE:
+            has_traded = True
+            floor.print_trade(listing, row, now_ns)
+        else:
+            listener.on_row(row, now_ns)
     if has_traded:
         floor.end_aggregate(listing)
     if price:
         own = price << 1 | side
         touched.pop(own, None)
         touched[own] = None
-    return publish_levels(engine, floor.events, listing, touched, now_ns)
+    publish_levels(engine, floor.events, listing, touched, now_ns)
+    if after_operation is not None:
+        after_operation(now_ns)
+    return 0
 
 
 cdef int publish_levels(MatchingEngine engine, list events, object listing, dict touched, int64_t now_ns) except -1:
