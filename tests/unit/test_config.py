@@ -19,6 +19,7 @@ from engine.config_schema import (
     CrashLoop,
     DeskSection,
     EngineSection,
+    GuardSection,
     InstrumentRisk,
     JournalSection,
     ReconcileSection,
@@ -92,6 +93,12 @@ socket = "control.sock"
 [desk]
 listen = "127.0.0.1:9464"
 
+[guard]
+heartbeat_ms_max = 500
+credential = "guard"
+key_type = "ed25519"
+keep_alive_s = 5
+
 [reconcile]
 cancel_on_start = true
 interval_s = 30
@@ -107,6 +114,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "strategy.maker": StrategySection,
     "control": ControlSection,
     "desk": DeskSection,
+    "guard": GuardSection,
     "reconcile": ReconcileSection,
 }
 
@@ -114,7 +122,8 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
 def keys() -> Iterator[tuple[str, Any]]:
     for table, section in SECTIONS.items():
         for name, key in keys_of(section).items():
-            if f"{table}.{name}" not in ("risk.instrument",):
+            # deadman_ms is not legal beside a spot venue, which this file has; it has tests of its own
+            if f"{table}.{name}" not in ("risk.instrument", "venue.sim.deadman_ms"):
                 yield f"{table}.{name}", key
 
 
@@ -299,6 +308,20 @@ def test_each_rule_of_a_value_is_told(tmp_path: Path, key: str, value: str, told
     error = refusal(tmp_path, text)
     assert_names(error, key, position(key))
     assert told in str(error)
+
+
+def test_a_dead_man_switch_is_refused_where_the_venue_has_none_and_the_guard_is_named(tmp_path: Path) -> None:
+    text = GOOD.replace("order_timeout_ms = 2000", "order_timeout_ms = 2000\ndeadman_ms = 900").replace(
+        '"binance-usdm"', '"binance-spot"'
+    )
+    error = refusal(tmp_path, text)
+    assert "venue.sim.deadman_ms" in [item.key for item in error.problems]
+    assert "tradewind guard" in str(error)
+
+
+def test_a_guards_key_type_without_a_key_of_its_own_is_refused(tmp_path: Path) -> None:
+    error = refusal(tmp_path, GOOD.replace('credential = "guard"\n', ""))
+    assert_names(error, "guard.key_type", position("guard.key_type") - 1)
 
 
 def test_a_unit_in_place_of_another_is_pointed_out(tmp_path: Path) -> None:
