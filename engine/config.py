@@ -383,6 +383,19 @@ def venue_faults(config: Config, name: str, venue: VenueSection) -> Iterator[tup
         yield ("venue", name, "deadman_ms"), text
     if len(set(venue.symbols)) != len(venue.symbols):
         yield ("venue", name, "symbols"), "a symbol stands twice"
+    yield from futures_faults(name, venue)
+
+
+def futures_faults(name: str, venue: VenueSection) -> Iterator[tuple[KeyPath, str]]:
+    """What a futures account must be set to is written out; a spot account has no such settings."""
+    for key in ("leverage", "margin_type", "position_mode"):
+        is_given = getattr(venue, key) is not None
+        if venue.kind == "binance-usdm" and not is_given:
+            yield ("venue", name, key), "missing: a futures venue needs it written out, it has no default"
+        elif venue.kind == "binance-spot" and is_given:
+            yield ("venue", name, key), 'only a futures venue has it: kind = "binance-usdm"'
+    if venue.position_mode == "hedge":
+        yield ("venue", name, "position_mode"), 'hedge mode is not traded by this version: use "one-way"'
 
 
 def symbol_faults(config: Config, traded: list[str]) -> Iterator[tuple[KeyPath, str]]:

@@ -148,6 +148,7 @@ async def serve(
     access = VenueAccess(world, venue)
     try:
         specs = await access.reference_data(registry.venue_id(venue_name))
+        await access.settle_account(credentials)
         guard = crash_guard(loaded)
         stays_down = guard is not None and guard.note_start(world.clock.time_ns())
         limits = access.rest.rate_limits
@@ -188,8 +189,8 @@ class Daemon:
         self.assets_named = engine.tables.asset_count
         self.next_reconcile_ns = 0
         access.rest.share(engine.session)
-        self.market = engine.market_keeper(access, self.on_fatal)
         self.gateway = engine.order_keeper(access, self.on_fatal)
+        self.markets = engine.market_keepers(access, self.on_fatal)
         clock = engine.world.clock
         self.supervisor = Supervisor.of_environment(clock)
         self.dead_man = dead_man_of(engine, access)
@@ -241,7 +242,7 @@ class Daemon:
         self.engine.watchdog.start()
         pin_to_core(self.loaded.config.engine.cpu)
         self.turns.start(loop)
-        tasks = [loop.create_task(job) for job in (self.market.run(), self.gateway.run())]
+        tasks = [loop.create_task(job) for job in (keeper.run() for keeper in (*self.markets, self.gateway))]
         for task in tasks:
             task.add_done_callback(self.on_task_end)
         self.supervisor.ready(self.state_text())
@@ -356,8 +357,8 @@ class Daemon:
             *watched,
             Watched(
                 "the market connection",
-                lambda: counters.get(Counter.FEED_SESSIONS_READY) > 0,
-                lambda: self.market.last_error,
+                lambda: counters.get(Counter.FEED_SESSIONS_READY) >= len(self.markets),
+                lambda: next((keeper.last_error for keeper in self.markets if keeper.last_error), ""),
             ),
             Watched(
                 "the order connection",
