@@ -60,6 +60,7 @@ credential = "sim"
 key_type = "hmac"
 recv_window_ms = 5000
 order_timeout_ms = 2000
+deadman_ms = 900
 symbols = ["BTCUSDT", "ETHUSDT"]
 leverage = 3
 margin_type = "isolated"
@@ -132,8 +133,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
 def keys() -> Iterator[tuple[str, Any]]:
     for table, section in SECTIONS.items():
         for name, key in keys_of(section).items():
-            # deadman_ms is not legal beside a spot venue, which this file has; it has tests of its own
-            if f"{table}.{name}" not in ("risk.instrument", "venue.sim.deadman_ms"):
+            if f"{table}.{name}" not in ("risk.instrument",):
                 yield f"{table}.{name}", key
 
 
@@ -321,10 +321,7 @@ def test_each_rule_of_a_value_is_told(tmp_path: Path, key: str, value: str, told
 
 
 def test_a_dead_man_switch_is_refused_where_the_venue_has_none_and_the_guard_is_named(tmp_path: Path) -> None:
-    text = GOOD.replace("order_timeout_ms = 2000", "order_timeout_ms = 2000\ndeadman_ms = 900").replace(
-        '"binance-usdm"', '"binance-spot"'
-    )
-    error = refusal(tmp_path, text)
+    error = refusal(tmp_path, GOOD.replace('"binance-usdm"', '"binance-spot"'))
     assert "venue.sim.deadman_ms" in [item.key for item in error.problems]
     assert "tradewind guard" in str(error)
 
@@ -444,4 +441,5 @@ def test_hedge_mode_is_refused_with_what_to_write_instead(tmp_path: Path) -> Non
 
 def test_a_spot_venue_has_no_leverage(tmp_path: Path) -> None:
     error = refusal(tmp_path, GOOD.replace('"binance-usdm"', '"binance-spot"'))
-    assert [item.key.rpartition(".")[2] for item in error.problems] == ["leverage", "margin_type", "position_mode"]
+    named = [item.key.rpartition(".")[2] for item in error.problems]
+    assert named == ["deadman_ms", "leverage", "margin_type", "position_mode"]
