@@ -45,7 +45,7 @@ class FuturesMarket(Market):
     """A venue with USD-M futures, and an engine that trades them."""
 
     def __init__(self, root: Path) -> None:
-        super().__init__(root, SYMBOLS, limits=VENUE_LIMITS + VENUE)
+        super().__init__(root, SYMBOLS, limits=VENUE_LIMITS, venue_text=VENUE)
 
     def ask(self, path: str, **params: Any) -> Any:
         """One signed GET below /fapi, with the account's second key."""
