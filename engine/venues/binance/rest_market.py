@@ -188,6 +188,10 @@ class RestMarket:
         while (wait_ns := self._quiet_left_ns()) > 0 or not self._has_weight(cost):
             await asyncio.sleep(min(max(wait_ns / NS_PER_S, POLL_S), POLL_CAP_S))
 
+    def quiet_left_ns(self) -> int:
+        """How long the venue wants no request, by anything that it has told this process; 0 = it takes them."""
+        return max(0, self._quiet_left_ns())
+
     def _quiet_left_ns(self) -> int:
         left_ns = self._quiet_until_mono_ns - self._clock.monotonic_ns()
         return left_ns if self._shared is None else max(left_ns, self._shared.quiet_ns())
