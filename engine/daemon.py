@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -34,8 +34,9 @@ from engine.runtime.registry import Registry
 from engine.runtime.turns import Turns
 from engine.runtime.world import World
 from engine.strategy.api import Strategy
-from engine.strategy.loader import StrategyLoadError, load_strategy
+from engine.strategy.loader import StrategyLoadError, load_strategy, subscriptions_of
 from engine.venue_access import VenueAccess
+from engine.venue_kinds import Keeper, VenueKind, kind_of
 
 # longer than an order can stay UNKNOWN: recvWindow and the venue's longest delay
 STOP_TIMEOUT_S = 25.0
@@ -81,9 +82,17 @@ def read_inputs(loaded: LoadedConfig) -> tuple[Credentials, dict[str, Strategy]]
     for name, section in config.strategy.items():
         try:
             strategies[name] = load_strategy(section.class_path, section.params)
+            check_subscriptions(kind_of(venue.kind), strategies[name], section.subscriptions)
         except StrategyLoadError as error:
             raise CommandError(ExitCode.CONFIG, f"{loaded.path}: strategy.{name}: {error}") from None
     return load_credentials(venue.credential, venue.key_type), strategies
+
+
+def check_subscriptions(kind: VenueKind, strategy: Strategy, words: Iterable[str]) -> None:
+    """Everything subscribed to must be heard by the strategy and had by the venue. Raises StrategyLoadError."""
+    for row in subscriptions_of(strategy, words):
+        if kind.source_of(row) is None:
+            raise StrategyLoadError(f'subscriptions: a venue of kind "{kind.name}" has no "{row.name}"')
 
 
 def require_core(cpu: int | None) -> None:
@@ -172,7 +181,12 @@ class Daemon:
         self.assets_named = engine.tables.asset_count
         self.next_reconcile_ns = 0
         access.rest.share(engine.session)
-        self.keepers = [*engine.market_keepers(access, self.on_fatal), engine.order_keeper(access, self.on_fatal)]
+        self.keepers: list[Keeper] = [
+            *engine.market_keepers(access, self.on_fatal),
+            engine.order_keeper(access, self.on_fatal),
+            engine.poll_keeper(access),
+            engine.instrument_keeper(access),
+        ]
         clock = engine.world.clock
         self.collector = IdleCollector(clock, engine.counters)
         self.turns = Turns(

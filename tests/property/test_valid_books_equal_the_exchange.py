@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+import msgspec
 import pytest
 
 from engine.model.codes import BookState, Counter
@@ -15,6 +16,7 @@ from tests.reference.exchange import DEPTH, SlowExchange
 SPOT = InstrumentSpec(
     venue_id=1, symbol="BTCUSDT", base_asset="BTC", quote_asset="USDT", tick_size_e8=1_000_000, lot_size_e8=1_000_000
 )
+PERPETUAL = msgspec.structs.replace(SPOT, kind=1)
 DAMAGED = b'{"e":"depthUpdate","E":1,"s":"BTCUSDT","U":"?","u":2,"b":[],"a":[]}'
 EVENTS_PER_SEED = 1500
 SEEDS = range(12)
@@ -26,7 +28,7 @@ class Wire:
     def __init__(self, seed: int, *, futures: bool, tickers: bool) -> None:
         self.exchange = SlowExchange(seed, futures=futures)
         self.random = self.exchange.random
-        self.harness = FeedHarness(SPOT, ring_bytes=1 << 20)
+        self.harness = FeedHarness(PERPETUAL if futures else SPOT, ring_bytes=1 << 20)
         self.held: deque[bytes] = deque()
         self.tickers = tickers
         self.snapshot_in = -1
