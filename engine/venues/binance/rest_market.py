@@ -213,4 +213,9 @@ class RestMarket:
         return VenueError(path, response.status, error.code, error.msg, retry_after_s)
 
 
+def depth_weight(limit: int) -> int:
+    """What GET depth costs by its number of levels (spot)."""
+    return next(weight for levels, weight in ((100, 5), (500, 25), (1000, 50), (5000, 250)) if limit <= levels)
+
+
 __all__ = ["NetError", "RestMarket", "TimeSample", "VenueError"]
