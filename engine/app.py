@@ -41,7 +41,7 @@ from engine.strategy.api import Strategy
 from engine.strategy.loader import subscriptions_of
 from engine.strategy.runner import StrategyRunner
 from engine.venue_access import VenueAccess
-from engine.venue_kinds import MarketRoute, OrderLine, VenueKind, kind_of
+from engine.venue_kinds import MarketRoute, OrderKeeping, OrderLine, VenueKind, kind_of
 from engine.venues.binance.market_session import BinanceMarketSession
 from engine.venues.binance.order_session import BinanceOrderSession
 from engine.venues.binance.reference import ReferenceDataError
