@@ -361,7 +361,9 @@ class Daemon:
     def watched_connections(self) -> list[Watched]:
         """The keepers whose failed attempts are told in words."""
         counters, tables, switch = self.engine.counters, self.engine.tables, self.dead_man
-        watched = [] if switch is None else [Watched("the dead-man switch", lambda: switch.is_fed, lambda: switch.last_error)]
+        watched = (
+            [] if switch is None else [Watched("the dead-man switch", lambda: switch.is_fed, lambda: switch.last_error)]
+        )
         return [
             *watched,
             Watched(
