@@ -68,6 +68,7 @@ class OrderEntry:
         self.dirty: dict[tuple[int, str, str], Holding] = {}
         self._working: dict[int, Working] = {}
         floor.listener = self
+        floor.watched = self._working  # type: ignore[assignment]
 
     def account(self, account_id: int) -> UsdmBook:
         """The account with an id from ``UsdmVenue.key``; raises ``KeyError`` for another id."""
@@ -141,7 +142,7 @@ class OrderEntry:
         """Make what is in the book of an order smaller; it keeps its place."""
         listing = self.floor.listings[working.listing_index]
         ticks = working.order.price_e8 // listing.tick_e8
-        self.floor.cut(listing, book.account_id, working.order.order_id, ticks, lots, now_ns)
+        self.floor.shrink(listing, book.account_id, working.order.order_id, ticks, lots, now_ns)
 
     def move(self, book: UsdmBook, working: Working, modify_id: int | None, now_ns: int) -> None:
         """Put a changed order into the book anew; one that the book does not take back is cancelled.
