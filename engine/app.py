@@ -41,7 +41,7 @@ from engine.strategy.api import Strategy
 from engine.strategy.loader import subscriptions_of
 from engine.strategy.runner import StrategyRunner
 from engine.venue_access import VenueAccess
-from engine.venue_kinds import Keeper, MarketRoute, OrderLine, VenueKind, kind_of
+from engine.venue_kinds import MarketRoute, OrderKeeping, OrderLine, VenueKind, kind_of
 from engine.venues.binance.market_session import BinanceMarketSession
 from engine.venues.binance.order_session import BinanceOrderSession
 from engine.venues.binance.reference import ReferenceDataError
@@ -192,7 +192,7 @@ class Engine:
             log_on_signer=None if is_hmac else ed25519_signer(credentials.secret),
         )  # fmt: skip
 
-    def order_keeper(self, access: VenueAccess, on_fatal: Callable[[BaseException], None]) -> Keeper:
+    def order_keeper(self, access: VenueAccess, on_fatal: Callable[[BaseException], None]) -> OrderKeeping:
         """Who keeps the order connections."""
         return self.kind.order_keeper(
             OrderLine(
