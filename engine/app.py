@@ -110,7 +110,7 @@ class Engine:
         clock, rings = world.clock, self.rings
         if stays_down:
             self.tables.set_control(halt_reason=HaltReason.CRASH_LOOP)
-        register = ApprovalRegister()
+        register = self.register = ApprovalRegister()
         self.timers = TimerQueue()
         self.watchdog = Watchdog(config.engine.strategy_turn_ms_max, WATCHDOG_ABORT_MS)
 
@@ -127,6 +127,7 @@ class Engine:
             manual_intents=rings.manual_intents, order_timeout_ns=self.venue.order_timeout_ms * NS_PER_MS,
             recv_window_ns=self.venue.recv_window_ms * NS_PER_MS, venue_delay_ns_max=VENUE_DELAY_NS_MAX,
             account_id=ACCOUNT_ID, venue_id=self.venue_id, cancel_on_start=config.reconcile.cancel_on_start,
+            has_cancel_all=self.kind.capabilities.has_cancel_all_by_symbol,
         )  # fmt: skip
         self.strategies = StrategyRunner(
             "strategies", journal, self.tables, self.counters, order_events=rings.order_events, refusals=rings.refusals,

@@ -180,6 +180,7 @@ class Daemon:
         self.is_verified_flat = False
         self.assets_named = engine.tables.asset_count
         self.next_reconcile_ns = 0
+        access.rest.share(engine.session)
         self.keepers: list[Keeper] = [
             *engine.market_keepers(access, self.on_fatal),
             engine.order_keeper(access, self.on_fatal),
@@ -202,7 +203,9 @@ class Daemon:
         )
         self.control = ControlServer(
             self.loaded.control_socket,
-            EngineControl(self.engine_names(), engine.tables, engine.counters, clock, self.submit_command),
+            EngineControl(
+                self.engine_names(), engine.tables, engine.counters, clock, self.submit_command, engine.register.halts
+            ),
             counters=engine.counters,
             clock=clock,
         )

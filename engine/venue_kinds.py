@@ -29,6 +29,9 @@ from engine.venues.binance.order_codec import OrderCodec
 from engine.venues.binance.order_session import BinanceOrderSession
 from engine.venues.binance.rest_market import RestMarket
 from engine.venues.binance.statistics import MARKET_ROUTE, SPOT_ROUTE, Source, futures_source, spot_source
+from engine.venues.binance.usdm_keeper import UsdmKeeper
+from engine.venues.binance.usdm_order_codec import UsdmOrderCodec
+from engine.venues.binance.usdm_order_session import UsdmOrderSession
 from engine.venues.binance.usdm_rest import UsdmRest
 
 if TYPE_CHECKING:
@@ -116,6 +119,16 @@ def keep_spot(line: OrderLine) -> Keeper:
     )  # fmt: skip
 
 
+def keep_futures(line: OrderLine) -> Keeper:
+    """USD-M has an order connection, a private stream and REST."""
+    return UsdmKeeper(
+        net=line.world.net, clock=line.world.clock, pipeline=line.pipeline, session=line.session,
+        policies=(ReconnectPolicy(line.world.rng), ReconnectPolicy(line.world.rng)), rest=cast(UsdmRest, line.access.rest),
+        order_url=line.order_url, stream_url=line.stream_url,
+        order_options=line.options(line.order_url), stream_options=line.options(line.stream_url),
+    )  # fmt: skip
+
+
 async def leave_account(rest: RestMarket, venue: VenueSection, credentials: Credentials) -> None:
     """A spot account has no settings of ours; its order session logs on by itself."""
 
@@ -153,9 +166,9 @@ BINANCE_USDM = VenueKind(
     rest=UsdmRest,
     settle_account=settle_futures,
     order_api_path="/ws-fapi/v1",
-    order_codec=OrderCodec,
-    order_session=BinanceOrderSession,
-    order_keeper=keep_spot,
+    order_codec=UsdmOrderCodec,
+    order_session=UsdmOrderSession,
+    order_keeper=keep_futures,
 )
 
 KINDS: Mapping[str, VenueKind] = {kind.name: kind for kind in (BINANCE_SPOT, BINANCE_USDM)}

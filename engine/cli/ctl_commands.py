@@ -42,7 +42,21 @@ def add_options(name: str, parser: argparse.ArgumentParser) -> None:
 def add_command_options(parser: argparse.ArgumentParser) -> None:
     """What every command takes."""
     parser.add_argument("--reason", default="", metavar="TEXT", help="why; stands in the journal beside your uid")
-    parser.add_argument("--timeout", type=float, default=2.0, metavar="SECONDS", help="wait so long for the answer (2)")
+    add_timeout(parser)
+
+
+def add_timeout(parser: argparse.ArgumentParser) -> None:
+    """How long an answer is waited for."""
+    text = "wait so long for the answer (2)"
+    parser.add_argument("--timeout", type=patience, default=2.0, metavar="SECONDS", help=text)
+
+
+def patience(text: str) -> float:
+    """A number of seconds above 0 and up to an hour: neither `nan` nor for ever."""
+    value = float(text)
+    if not 0 < value <= 3_600:
+        raise argparse.ArgumentTypeError("must be above 0 and at most 3600 seconds")
+    return value
 
 
 def run(args: argparse.Namespace) -> int:

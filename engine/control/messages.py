@@ -195,6 +195,8 @@ class EngineStatus(Reply, frozen=True, kw_only=True):
     alarms: int
     instruments: int
     strategies: int
+    # symbols that stand still by themselves, by `HaltReason`; at most HALTED_SHOWN_MAX of them
+    halted_symbols: dict[str, int] = {}
 
 
 class BookStatus(Reply, frozen=True, kw_only=True):

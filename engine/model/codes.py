@@ -169,6 +169,7 @@ class Reason(IntEnum):
     NOT_FOUND = 33
     INTERNAL = 34
     NOT_ARMED = 35
+    KEY_REFUSED = 36
 
 
 class RecordKind(IntEnum):
@@ -207,6 +208,9 @@ class RecordKind(IntEnum):
     RECONCILE_BEGIN = 44
     RECONCILE_END = 45
     OWN_TRADE = 46
+    VENUE_POSITION = 47
+    FUNDING = 48
+    ACCOUNT_WARNING = 49
     INSTRUMENT_UPDATE = 60
     INTENT = 64
     VERDICT = 65
@@ -284,6 +288,10 @@ class AlarmCode(IntEnum):
     CLOCK_DRIFT = 13
     ORDER_UNKNOWN = 14
     MALFORMED_FRAME = 15
+    KEY_REFUSED = 16
+    MARGIN_CALL = 17
+    ACCOUNT_CHANGED = 18
+    POSITION_ADOPTED = 19
     INSTRUMENT_CHANGED = 20
 
 

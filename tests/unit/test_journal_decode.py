@@ -32,7 +32,7 @@ STRUCTS = {
     "KlinePayload": RecordKind.KLINE,
     "TickersPayload": RecordKind.TICKER_24H,
     "MarkPricePayload": RecordKind.MARK_PRICE,
-    "FundingPayload": RecordKind.FUNDING_RATE,
+    "FundingRatePayload": RecordKind.FUNDING_RATE,
     "OpenInterestPayload": RecordKind.OPEN_INTEREST,
     "LongShortRatioPayload": RecordKind.LONG_SHORT_RATIO,
     "LiquidationPayload": RecordKind.LIQUIDATION,

@@ -1,5 +1,4 @@
-"""What Binance spot and USD-M futures can do, and its limits as published; numbers that replies refine are only where counting
-starts.
+"""What Binance spot and USD-M futures can do, and their limits as published; replies refine the numbers that counting starts with.
 
 Sources: the exchange's rest-api.md (its engine gives up after 10 s), enums.md, web-socket-api.md and the rateLimits
 of its exchangeInfo.

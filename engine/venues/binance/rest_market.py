@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Protocol
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -28,15 +28,15 @@ from engine.venues.binance.reference import (
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 RETRY_AFTER_DEFAULT_S = 60.0
-NS_PER_MINUTE = 60 * NS_PER_S
-# weight of GET depth up to so many levels
-DEPTH_WEIGHTS = {100: 5, 500: 25, 1000: 50, 5000: 250}
 DEPTH_LIMITS = (5, 10, 20, 50, 100, 500, 1000, 5000)
-# of the minute's weight: what snapshots may use up, and what everything that can wait leaves to them and to orders
-SNAPSHOT_SHARE = 0.8
-POLL_SHARE = 0.5
+WEIGHT_INFO = 20
+NS_PER_MINUTE = 60 * NS_PER_S
+# of the minute's weight: what can wait leaves the rest to snapshots and orders
+LEISURE_SHARE = 0.5
 # "Illegal characters found in parameter 'symbols'" and "Invalid symbol"
 UNKNOWN_SYMBOL_CODES = frozenset({-1100, -1121})
+POLL_S = 0.05
+POLL_CAP_S = 1.0
 
 
 class VenueError(Exception):
@@ -68,27 +68,41 @@ class TimeSample:
     round_trip_ns: int
 
 
+class Shared(Protocol):
+    """What the venue's other connections share with this one: one weight, one wish for quiet, since it counts by address."""
+
+    def quiet_ns(self) -> int: ...
+    def keep_quiet(self, duration_ns: int, status: int) -> None: ...
+    def take_weight(self, weight: int) -> bool: ...
+
+
 class RestMarket:
     """Public endpoints below one base address, such as https://api.binance.com."""
 
     api_path = "/api/v3"
-    depth_weights: ClassVar[dict[int, int]] = DEPTH_WEIGHTS
     published_limits = PUBLISHED_LIMITS
+    # what GET depth costs, by its number of levels
+    depth_weights: tuple[tuple[int, int], ...] = ((100, 5), (500, 25), (1000, 50), (5000, 250))
 
     def __init__(self, http: HttpClient, clock: Clock) -> None:
         self._http = http
         self._clock = clock
         self._quiet_until_mono_ns = 0
+        self._shared: Shared | None = None
         self.rate_limited = 0
         self.used_weight_1m = 0
         self._weight_minute = 0
         self.rate_limits = dict(self.published_limits)
 
+    def share(self, shared: Shared) -> None:
+        """From now on weight and quiet are shared with `shared` (the order session)."""
+        self._shared = shared
+
     async def exchange_info(self, venue_id: int, symbols: Iterable[str] | None = None) -> list[InstrumentSpec]:
         """Instruments of `symbols`, or all; `rate_limits` are the venue's from then on."""
         wanted = None if symbols is None else list(symbols)
         query = {} if wanted is None else {"symbols": json.dumps(wanted, separators=(",", ":"))}
-        body = (await self._get("/exchangeInfo", query)).body
+        body = (await self._get("/exchangeInfo", query, WEIGHT_INFO)).body
         specs = decode_exchange_info(body, venue_id, wanted)
         self.rate_limits = decode_rate_limits(body)
         return specs
@@ -97,9 +111,11 @@ class RestMarket:
         """The body of GET depth, as it came: the codec decodes it into a record."""
         if limit not in DEPTH_LIMITS:
             raise ValueError(f"depth limit {limit} is none of {DEPTH_LIMITS}")
-        weight = min(weight for levels, weight in self.depth_weights.items() if levels >= limit)
-        await self.spend(weight, SNAPSHOT_SHARE)
-        return (await self._get("/depth", {"symbol": symbol, "limit": str(limit)})).body
+        return (await self._get("/depth", {"symbol": symbol, "limit": str(limit)}, self.depth_weight(limit))).body
+
+    def depth_weight(self, limit: int) -> int:
+        """What GET depth costs with so many levels."""
+        return next(weight for levels, weight in self.depth_weights if limit <= levels)
 
     async def listed(self, venue_id: int, symbols: Iterable[str]) -> dict[str, InstrumentSpec]:
         """Those of `symbols` that the exchange still lists, as it defines them now."""
@@ -118,21 +134,16 @@ class RestMarket:
         return {symbol: spec for one in found for symbol, spec in one.items()}
 
     async def poll(self, path: str, query: Mapping[str, str], weight: int) -> bytes:
-        """The body of a public GET that can wait; `path` is whole, as "/fapi/v1/openInterest"."""
-        await self._wait_until_allowed()
-        await self.spend(weight, POLL_SHARE)
+        """The body of a public GET that can wait: not before half of the minute's weight is free. `path` is whole, as
+        "/fapi/v1/openInterest"."""
+        limit = self.rate_limits["REQUEST_WEIGHT", "MINUTE"] * LEISURE_SHARE
+        while self.weight_now() + weight > limit:
+            await asyncio.sleep((NS_PER_MINUTE - self._clock.time_ns() % NS_PER_MINUTE) / NS_PER_S)
+        await self._wait_until_allowed(weight)
         return self._accept(path, await self._http.get(f"{path}?{urlencode(query, quote_via=quote)}")).body
 
-    async def spend(self, weight: int, share: float) -> None:
-        """Wait until a request of this weight stays within this share of the minute's limit, and count it."""
-        limit = self.rate_limits["REQUEST_WEIGHT", "MINUTE"] * share
-        while (used := self.weight_now()) and used + weight > limit:
-            await asyncio.sleep((NS_PER_MINUTE - self._clock.time_ns() % NS_PER_MINUTE) / NS_PER_S)
-        self.used_weight_1m = self.weight_now() + weight
-        self._weight_minute = self._clock.time_ns() // NS_PER_MINUTE
-
     def weight_now(self) -> int:
-        """Weight used in this minute, as last said by the venue and counted since."""
+        """Weight that this address used in the present minute, as the venue last said."""
         return self.used_weight_1m if self._clock.time_ns() // NS_PER_MINUTE == self._weight_minute else 0
 
     async def server_time(self) -> TimeSample:
@@ -152,8 +163,8 @@ class RestMarket:
         """The measurement with the least error out of a few."""
         return min([await self.server_time() for _ in range(samples)], key=lambda sample: sample.error_ns)
 
-    async def _get(self, path: str, query: dict[str, str]) -> HttpResponse:
-        await self._wait_until_allowed()
+    async def _get(self, path: str, query: dict[str, str], cost: int = 1) -> HttpResponse:
+        await self._wait_until_allowed(cost)
         target = self.api_path + path + ("?" + urlencode(query, quote_via=quote) if query else "")
         return self._accept(path, await self._http.get(target))
 
@@ -167,16 +178,27 @@ class RestMarket:
             return response
         raise self._refusal(path, response)
 
-    async def _wait_until_allowed(self) -> None:
-        while (wait_ns := self._quiet_until_mono_ns - self._clock.monotonic_ns()) > 0:
-            await asyncio.sleep(wait_ns / NS_PER_S)
+    async def _wait_until_allowed(self, cost: int = 1) -> None:
+        """Until nobody wants quiet any more and the shared weight has room."""
+        while (wait_ns := self._quiet_left_ns()) > 0 or not self._has_weight(cost):
+            await asyncio.sleep(min(max(wait_ns / NS_PER_S, POLL_S), POLL_CAP_S))
+
+    def _quiet_left_ns(self) -> int:
+        left_ns = self._quiet_until_mono_ns - self._clock.monotonic_ns()
+        return left_ns if self._shared is None else max(left_ns, self._shared.quiet_ns())
+
+    def _has_weight(self, weight: int) -> bool:
+        return self._shared is None or self._shared.take_weight(weight)
 
     def _refusal(self, path: str, response: HttpResponse) -> VenueError:
         retry_after_s = response.retry_after_s
         if response.status in (418, 429):
             retry_after_s = RETRY_AFTER_DEFAULT_S if retry_after_s is None else retry_after_s
             self.rate_limited += 1
-            self._quiet_until_mono_ns = self._clock.monotonic_ns() + int(retry_after_s * NS_PER_S)
+            quiet_ns = int(retry_after_s * NS_PER_S)
+            self._quiet_until_mono_ns = self._clock.monotonic_ns() + quiet_ns
+            if self._shared is not None:
+                self._shared.keep_quiet(quiet_ns, response.status)
         try:
             error = msgspec.json.decode(response.body, type=_ErrorBody)
         except msgspec.DecodeError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -25,8 +25,6 @@ from engine.venues.binance.usdm_reference import PUBLISHED_LIMITS, decode_future
 
 CODE_TIMESTAMP = -1021
 CODE_NO_LISTEN_KEY = -1125
-# weight of GET depth up to so many levels
-DEPTH_WEIGHTS = {50: 2, 100: 5, 500: 10, 1000: 20}
 COUNTDOWN_MS_MAX = 86_400_000
 
 
@@ -39,7 +37,7 @@ class UsdmRest(RestMarket):
 
     api_path = "/fapi/v1"
     published_limits = PUBLISHED_LIMITS
-    depth_weights: ClassVar[dict[int, int]] = DEPTH_WEIGHTS
+    depth_weights = ((50, 2), (100, 5), (500, 10), (1000, 20))
 
     def __init__(self, http: HttpClient, clock: Clock) -> None:
         super().__init__(http, clock)
@@ -62,7 +60,7 @@ class UsdmRest(RestMarket):
     async def exchange_info(self, venue_id: int, symbols: Iterable[str] | None = None) -> list[InstrumentSpec]:
         """Contracts of `symbols`, or all; `rate_limits` are the venue's from then on. The venue knows no filter by symbol."""
         wanted = None if symbols is None else list(symbols)
-        body = (await self._get("/exchangeInfo", {})).body
+        body = (await self._get("/exchangeInfo", {})).body  # weight 1
         specs = decode_futures_info(body, venue_id, wanted)
         self.rate_limits = decode_rate_limits(body, PUBLISHED_LIMITS)
         return specs
@@ -103,6 +101,17 @@ class UsdmRest(RestMarket):
         fields = {**params, "recvWindow": self.recv_window_ms, "timestamp": stamp_ms}
         query = urlencode(fields, quote_via=quote)
         return f"{path}?{query}&signature={quote(self._sign(query), safe='')}"
+
+    async def fetch(self, path: str, params: Mapping[str, Any], *, is_signed: bool = True) -> HttpResponse:
+        """One GET, whatever its status: who asks counts its weight, journals and judges it; a wait for quiet holds for all."""
+        if is_signed and self._sign is None:
+            raise RuntimeError(f"{path}: signed requests need authorize() first")
+        await self._wait_until_allowed(0)
+        target = self.signed_target(path, params) if is_signed else path
+        response = await self._http.request("GET", target, headers=self._headers)
+        if response.status in (418, 429):
+            self._refusal(path, response)
+        return response
 
     async def account_json(self, method: str, path: str, **params: Any) -> Any:
         """One signed request, its body decoded."""
