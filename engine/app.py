@@ -41,7 +41,7 @@ from engine.strategy.api import Strategy
 from engine.strategy.loader import subscriptions_of
 from engine.strategy.runner import StrategyRunner
 from engine.venue_access import VenueAccess
-from engine.venue_kinds import Keeper, MarketRoute, OrderLine, VenueKind, kind_of
+from engine.venue_kinds import MarketRoute, OrderKeeping, OrderLine, VenueKind, kind_of
 from engine.venues.binance.market_session import BinanceMarketSession
 from engine.venues.binance.order_session import BinanceOrderSession
 from engine.venues.binance.reference import ReferenceDataError
@@ -55,7 +55,8 @@ INTENT_SLOTS = 1024
 # the exchange's longest processing delay: its engine answers within 10 s or says that it does not know (-1007)
 VENUE_DELAY_NS_MAX = 10_000_000_000
 NS_PER_MS = 1_000_000
-WATCHDOG_ABORT_MS = 5_000
+# a hang in C code is ended by an abort; with a second for the restart, trading is back within five
+WATCHDOG_ABORT_MS = 3_000
 MARKET_SESSION_FIRST = 100
 # as many as the keeper gives out, so that two routes' sessions never look alike to the books
 SESSIONS_PER_ROUTE = 32
@@ -112,7 +113,7 @@ class Engine:
             self.tables.set_control(halt_reason=HaltReason.CRASH_LOOP)
         register = self.register = ApprovalRegister()
         self.timers = TimerQueue()
-        self.watchdog = Watchdog(config.engine.strategy_turn_ms_max, WATCHDOG_ABORT_MS)
+        self.watchdog = Watchdog(config.engine.strategy_turn_ms_max, abort_after_ms(config.engine.strategy_turn_ms_max))
 
         # --- the stages, in flow order ---
         self.sequencer = Sequencer(
@@ -133,6 +134,9 @@ class Engine:
             "strategies", journal, self.tables, self.counters, order_events=rings.order_events, refusals=rings.refusals,
             market_events=rings.market_events, to_strategy=rings.to_strategy, intents=rings.intents, timers=self.timers,
             clock=clock, reader=self.book.reader, watchdog=self.watchdog, account_id=ACCOUNT_ID,
+            orders_per_input_max=config.runaway.orders_per_input_max,
+            rejections_per_10s_max=config.runaway.rejections_per_10s_max,
+            executions_per_10s_max=config.runaway.executions_per_10s_max,
         )  # fmt: skip
         self.gate = RiskGate(
             "gate", journal, self.tables, self.counters, register, self.book.reader, clock, intents=rings.intents,
@@ -188,7 +192,7 @@ class Engine:
             log_on_signer=None if is_hmac else ed25519_signer(credentials.secret),
         )  # fmt: skip
 
-    def order_keeper(self, access: VenueAccess, on_fatal: Callable[[BaseException], None]) -> Keeper:
+    def order_keeper(self, access: VenueAccess, on_fatal: Callable[[BaseException], None]) -> OrderKeeping:
         """Who keeps the order connections."""
         return self.kind.order_keeper(
             OrderLine(
@@ -263,6 +267,11 @@ def wanted_statistics(config: Config, kind: VenueKind, strategies: Mapping[str, 
         for row in subscriptions_of(strategy, config.strategy[name].subscriptions)
         if (source := kind.source_of(row)) is not None
     )
+
+
+def abort_after_ms(strategy_turn_ms_max: int) -> int:
+    """How long the process may stand still: strategies that are given long turns must be interrupted before it is aborted."""
+    return max(WATCHDOG_ABORT_MS, 2 * strategy_turn_ms_max)
 
 
 class NoBooks:

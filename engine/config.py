@@ -31,6 +31,8 @@ from engine.model.instruments import INT64_MAX, to_e8
 __all__ = ["Config", "ConfigError", "LoadedConfig", "Problem", "load", "resolved"]
 
 SOCKET_PATH_MAX = 107
+# the kinds of venue that cancel by themselves when they are not told again in time
+DEAD_MAN_KINDS = frozenset({"binance-usdm"})
 LOOPBACK = re.compile(r"^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$")
 SECRET_WORDS = ("secret", "password", "passphrase", "api_key", "apikey", "token", "private")
 
@@ -65,6 +67,11 @@ class LoadedConfig:
     def control_socket(self) -> Path:
         """The ipc socket of the control port."""
         return Path(self.config.control.socket or Path(self.config.engine.runtime_dir) / "control.sock")
+
+    @property
+    def guard_socket(self) -> Path:
+        """The ipc socket of the guard, in the runtime directory."""
+        return Path(self.config.engine.runtime_dir) / "guard.sock"
 
     @property
     def data_dir(self) -> Path:
@@ -140,7 +147,7 @@ class _Checker:
         return kind(**values) if len(self.problems) == before else None
 
     def missing(self, key: _Key, path: KeyPath) -> None:
-        what = "table" if _struct_in(key.type) or _dict_of_structs(key.type) else "key"
+        what = "table" if struct_in(key.type) or _dict_of_structs(key.type) else "key"
         hint = f" ({key.meta.description})" if key.meta.description else ""
         self.fault(path, f"missing: this {what} must be written out, it has no default{hint}")
 
@@ -149,7 +156,7 @@ class _Checker:
         inner = _dict_of_structs(key.type)
         if inner is not None:
             return self.tables(inner, raw, path)
-        struct = _struct_in(key.type)
+        struct = struct_in(key.type)
         if struct is not None and (isinstance(raw, dict) or struct is key.type):
             return self.section(struct, raw, path) if isinstance(raw, dict) else self.fault(path, "must be a table")
         if (text := _float_fault(raw)) is not None:
@@ -186,14 +193,14 @@ class _Checker:
         return value if text is None else self.fault(path, text)
 
 
-def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
+def struct_in(kind: Any) -> type[msgspec.Struct] | None:
     """The struct that `kind` is or may be."""
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return kind
     if get_origin(kind) is Annotated:
-        return _struct_in(get_args(kind)[0])
+        return struct_in(get_args(kind)[0])
     if get_origin(kind) in (Union, UnionType):
-        return next((found for member in get_args(kind) if (found := _struct_in(member)) is not None), None)
+        return next((found for member in get_args(kind) if (found := struct_in(member)) is not None), None)
     return None
 
 
@@ -201,7 +208,7 @@ def _dict_of_structs(kind: Any) -> type[msgspec.Struct] | None:
     if get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
     if get_origin(kind) is dict:
-        return _struct_in(get_args(kind)[1])
+        return struct_in(get_args(kind)[1])
     return None
 
 
@@ -359,6 +366,8 @@ def cross_faults(config: Config) -> Iterator[tuple[KeyPath, str]]:
     if len(socket.encode()) > SOCKET_PATH_MAX:
         key = ("control", "socket") if config.control.socket else ("engine", "runtime_dir")
         yield key, f"the socket path {socket} is longer than {SOCKET_PATH_MAX} bytes, the system's limit"
+    if config.guard is not None and config.guard.key_type is not None and config.guard.credential is None:
+        yield ("guard", "key_type"), "is about a key of the guard's own: name it by `credential`, or leave this out"
     if int(config.desk.listen.rsplit(":", 1)[1]) > 65535:
         yield ("desk", "listen"), "the port is above 65535"
 
@@ -369,6 +378,9 @@ def venue_faults(config: Config, name: str, venue: VenueSection) -> Iterator[tup
         host = urlsplit(getattr(venue, key)).hostname or ""
         if config.engine.mode == "sim" and not LOOPBACK.match(host):
             yield ("venue", name, key), 'engine.mode is "sim": only a venue on this host is allowed'
+    if venue.deadman_ms is not None and venue.kind not in DEAD_MAN_KINDS:
+        text = f"{venue.kind} has no dead-man switch: leave this out, and run `tradewind guard` with a table [guard]"
+        yield ("venue", name, "deadman_ms"), text
     if len(set(venue.symbols)) != len(venue.symbols):
         yield ("venue", name, "symbols"), "a symbol stands twice"
     yield from futures_faults(name, venue)

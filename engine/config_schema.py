@@ -133,6 +133,17 @@ class VenueSection(Section, frozen=True, kw_only=True):
     order_timeout_ms: Annotated[
         int, Meta(ge=50, le=60_000, description="without an answer for this long an order is UNKNOWN")
     ] = 2000
+    deadman_ms: (
+        Annotated[
+            int,
+            Meta(
+                ge=500,
+                le=600_000,
+                description="USD-M only: the venue cancels all when the engine has made no progress for so long",
+            ),
+        ]
+        | None
+    ) = None
     symbols: Annotated[
         tuple[Symbol, ...],
         Meta(min_length=1, max_length=500, description="what is subscribed and may be traded", extra=SYMBOLS),
@@ -189,6 +200,20 @@ class RiskSection(Section, frozen=True, kw_only=True):
     instrument: Annotated[dict[str, InstrumentRisk], Meta(description="limits by symbol")]
 
 
+class RunawaySection(Section, frozen=True, kw_only=True):
+    """What shows that a strategy has run away: it is disabled until a person arms it by name."""
+
+    orders_per_input_max: Annotated[
+        int, Meta(ge=1, le=100_000, description="a strategy that asks for more in answer to one input is disabled")
+    ] = 1_000
+    rejections_per_10s_max: Annotated[
+        int, Meta(ge=1, le=100_000, description="a strategy whose orders are refused more often is disabled")
+    ] = 200
+    executions_per_10s_max: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="a strategy that trades more often is disabled until armed")
+    ] = 1_000
+
+
 class StrategySection(Section, frozen=True, kw_only=True):
     """One strategy."""
 
@@ -234,6 +259,31 @@ class DeskSection(Section, frozen=True, kw_only=True):
     ] = "127.0.0.1:9464"
 
 
+class GuardSection(Section, frozen=True, kw_only=True):
+    """The process that cancels at the venue when the engine is killed, dead or hung."""
+
+    heartbeat_ms_max: Annotated[
+        int, Meta(ge=100, le=60_000, description="no progress of the engine for so long: everything is cancelled")
+    ]
+    credential: (
+        Annotated[
+            str,
+            text_meta(
+                r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+                "a file name without its ending",
+                "a key of the guard's own, as in the venue's `credential`; absent: the venue's",
+            ),
+        ]
+        | None
+    ) = None
+    key_type: (
+        Annotated[Literal["hmac", "ed25519"], Meta(description="of the guard's own key; absent: the venue's")] | None
+    ) = None
+    keep_alive_s: Annotated[
+        int, Meta(ge=1, le=30, description="how often the venue's clock is asked, which keeps the connection warm")
+    ] = 5
+
+
 class ReconcileSection(Section, frozen=True, kw_only=True):
     """How engine and venue are brought to agree."""
 
@@ -253,4 +303,6 @@ class Config(Section, frozen=True, kw_only=True):
     strategy: dict[str, StrategySection] = {}
     control: ControlSection = ControlSection()
     desk: DeskSection = DeskSection()
+    guard: GuardSection | None = None
     reconcile: ReconcileSection
+    runaway: RunawaySection = RunawaySection()

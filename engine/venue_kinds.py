@@ -47,6 +47,13 @@ class Keeper(Protocol):
     async def run(self) -> None: ...
 
 
+class OrderKeeping(Keeper, Protocol):
+    """Who keeps the order connections: `last_error` says why the latest attempt failed."""
+
+    @property
+    def last_error(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class MarketRoute:
     """One market connection: its path below `stream_url` and what is subscribed there for each symbol.
@@ -94,7 +101,7 @@ class VenueKind:
     order_api_path: str
     order_codec: Callable[..., OrderCodec]
     order_session: Callable[..., BinanceOrderSession]
-    order_keeper: Callable[[OrderLine], Keeper]
+    order_keeper: Callable[[OrderLine], OrderKeeping]
 
     def order_url(self, address: str) -> str:
         """The order API's address with its path; this kind's own where the configuration gives none."""
@@ -111,7 +118,7 @@ class VenueKind:
         )
 
 
-def keep_spot(line: OrderLine) -> Keeper:
+def keep_spot(line: OrderLine) -> OrderKeeping:
     """Spot has one order connection, which carries the user's events too."""
     return OrderKeeper(
         net=line.world.net, clock=line.world.clock, pipeline=line.pipeline, policy=ReconnectPolicy(line.world.rng),
@@ -119,7 +126,7 @@ def keep_spot(line: OrderLine) -> Keeper:
     )  # fmt: skip
 
 
-def keep_futures(line: OrderLine) -> Keeper:
+def keep_futures(line: OrderLine) -> OrderKeeping:
     """USD-M has an order connection, a private stream and REST."""
     return UsdmKeeper(
         net=line.world.net, clock=line.world.clock, pipeline=line.pipeline, session=line.session,

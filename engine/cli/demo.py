@@ -24,6 +24,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--wait", choices=("block", "spin"), default="block", help="how the engine waits (default: %(default)s)"
     )
+    parser.add_argument(
+        "--market", choices=("spot", "usdm"), default="spot", help="spot, or USD-M futures (default: %(default)s)"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the folder with journal and configuration")
     parser.add_argument("--json", action="store_true", help="print one summary object and nothing else")
 
@@ -36,7 +39,9 @@ def run(args: argparse.Namespace) -> int:
     from engine.demo.report import failures
     from engine.demo.session import Demo, DemoOptions
 
-    options = DemoOptions(args.seconds, args.seed, args.activity, args.wait, args.keep, quiet=args.json)
+    options = DemoOptions(
+        args.seconds, args.seed, args.activity, args.wait, args.keep, quiet=args.json, market=args.market
+    )
     try:
         summary = Demo(options).run()
     except DemoError as error:

@@ -1,13 +1,16 @@
-"""``tradewind venue``: run the simulated Binance-spot venue."""
+"""``tradewind venue``: run the simulated Binance venue, spot and USD-M futures."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import contextlib
+import gc
 import signal
 import sys
 from pathlib import Path
+
+from engine.cli import venue_ctl
 
 EXIT_OK = 0
 EXIT_UNAVAILABLE = 69
@@ -20,8 +23,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the verb's arguments."""
     parser = subparsers.add_parser(
         "venue",
-        help="run a simulated exchange that speaks Binance's spot protocol",
-        description="Runs a simulated exchange that speaks Binance's spot protocol over loopback HTTP and WebSockets. "
+        help="run a simulated exchange that speaks Binance's spot and USD-M futures protocols",
+        description="Runs a simulated exchange that speaks Binance's spot and USD-M futures protocols over loopback "
+        "HTTP and WebSockets. "
         "Exit codes: 0 stopped in order, "
         "69 a port is busy, 70 an error inside, 73 a file cannot be made, 78 the configuration is wrong.",
     )
@@ -38,10 +42,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--frame-log", type=Path, help="binary account of every WebSocket frame sent")
     parser.add_argument("--admin", type=Path, help="unix socket for test commands, one JSON object a line")
     parser.set_defaults(run=run)
+    actions = parser.add_subparsers(metavar="ctl", title="a venue that runs")
+    venue_ctl.add_parser(actions)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run until SIGTERM or SIGINT; returns the exit code."""
+    """Run until SIGTERM or SIGINT, or `ctl`; returns the exit code."""
+    if hasattr(args, "fault_verb"):
+        return venue_ctl.run(args)
     if (args.rest_tls_port is not None or args.ws_tls_port is not None) and args.tls_dir is None:
         return _fail(EXIT_CONFIG, "a TLS port needs --tls-dir, the folder for the test certificates")
     import uvloop
@@ -71,9 +79,10 @@ async def _serve(args: argparse.Namespace) -> int:
     server = VenueServer(shell, clock)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, server.ended.set)
+    freeze_start()
     ports = Ports(args.rest_port, args.ws_port, args.rest_tls_port, args.ws_tls_port)
     await server.start(args.host, ports, context, args.admin)
-    _announce(args, server.addresses)
+    _announce(args, server.addresses, shell.usdm is not None)
     if args.ready_file is not None:
         server.write_ready_file(args.ready_file, args.host)
     await server.ended.wait()
@@ -83,9 +92,19 @@ async def _serve(args: argparse.Namespace) -> int:
     return EXIT_INTERNAL if server.has_failed else EXIT_OK
 
 
-def _announce(args: argparse.Namespace, addresses: dict[str, int | str]) -> None:
-    schemes = {"rest": "http://{}/api/v3", "ws": "ws://{}/stream and /ws-api/v3"}
-    schemes |= {"rest_tls": "https://{}/api/v3", "ws_tls": "wss://{}/stream and /ws-api/v3"}
+def freeze_start() -> None:
+    """Leave what the start made out of every later collection, and collect seldom: a busy market makes no cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
+def _announce(args: argparse.Namespace, addresses: dict[str, int | str], has_usdm: bool) -> None:
+    rest, sockets = "{}/api/v3", "{}/stream and /ws-api/v3"
+    if has_usdm:
+        rest, sockets = rest + " and /fapi", sockets + ", /public, /market, /private and /ws-fapi/v1"
+    schemes = {"rest": f"http://{rest}", "ws": f"ws://{sockets}"}
+    schemes |= {"rest_tls": f"https://{rest}", "ws_tls": f"wss://{sockets}"}
     for name, where in addresses.items():
         text = schemes.get(name, "{}").format(where if name == "admin" else f"{args.host}:{where}")
         print(f"venue {name.replace('_', ' '):9} {text}")

@@ -54,6 +54,7 @@ from engine.runtime.clock import Clock
 from engine.runtime.counters import Counters
 
 HALTED_SHOWN_MAX = 100
+TROUBLES_MAX = 1000
 AnyCommand = Pause | Resume | Kill | Arm | Flatten | Cancel | Stop | Reconcile | Order
 KINDS: dict[type[Command], CommandKind] = {
     Pause: CommandKind.PAUSE,
@@ -114,6 +115,7 @@ class EngineControl:
     """The handler of a `ControlServer`: answers status, submits commands.
 
     `submit_command` journals the command, lets the engine apply it, returns its sequence; 0 = no room in the journal.
+    `troubles` says in words why connections do not stand; empty where they do.
     """
 
     def __init__(
@@ -124,6 +126,7 @@ class EngineControl:
         clock: Clock,
         submit_command: Callable[[OperatorCommand], int],
         halts: Callable[[], Mapping[str, Mapping[int, int]]] = lambda: {"instruments": {}},
+        troubles: Callable[[], str] = str,
     ) -> None:
         self._names = names
         self._tables = tables
@@ -131,6 +134,7 @@ class EngineControl:
         self._clock = clock
         self._submit = submit_command
         self._halts = halts
+        self._troubles = troubles
 
     def __call__(self, request: AnyRequest, caller: Caller) -> AnyReply:
         if isinstance(request, Ping):
@@ -326,6 +330,7 @@ class EngineControl:
             journal_reserve=bool(state["journal_reserve"]),
             clock_drift_ns=state["clock_drift_ns"],
             halted_symbols=self.halted_symbols(),
+            troubles=self._troubles()[:TROUBLES_MAX],
         )
 
     def halted_symbols(self) -> dict[str, int]:

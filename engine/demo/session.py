@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 import tempfile
@@ -15,9 +14,9 @@ from typing import Any
 from engine.control.client import ControlClient
 from engine.control.messages import Accepted, Arm, Kill, Order, Scope
 from engine.demo import report, workspace
+from engine.demo.markets import MARKETS
 from engine.demo.processes import Child, DemoError, wait_for_json
 from engine.demo.screen import Screen
-from engine.demo.venue_client import VenueWitness
 from engine.desk.ledger import LedgerFold
 from engine.journal.reader import JournalReader
 from engine.model.codes import TradingState
@@ -38,6 +37,7 @@ class DemoOptions:
     wait: str
     keep: bool
     quiet: bool
+    market: str = "spot"
 
 
 @dataclass
@@ -62,8 +62,9 @@ class Demo:
         memory = Path("/dev/shm")
         place = memory if memory.is_dir() else None
         self.root = Path(tempfile.mkdtemp(prefix="tradewind-demo-", dir=place))
-        self.workspace = workspace.create(self.root)
-        self.symbols = workspace.DEFAULT_SYMBOLS
+        self.market = MARKETS[options.market]
+        self.workspace = workspace.create(self.root, self.market)
+        self.symbols = self.market.symbols
         self.shown = Shown()
         self.children: list[Child] = []
         self.screen = Screen(options.seconds, self.symbol_rows, options.quiet)
@@ -97,8 +98,8 @@ class Demo:
         text = workspace.engine_text(place, ports["rest"], ports["ws"], options.wait, self.symbols)
         place.engine_config.write_text(text)
         key = place.observer_key
-        self.witness = VenueWitness(f"http://127.0.0.1:{ports['rest']}", key.api_key, key.secret)
-        self.start_mids = self.mids()
+        self.witness = self.market.witness(f"http://127.0.0.1:{ports['rest']}", key.api_key, key.secret)
+        self.start_equity = self.witness.equity(self.mids())
         began = time.monotonic()
         configured = ["--config", str(place.engine_config)]
         self.engine = self.child("engine", ["run", *configured], {"CREDENTIALS_DIRECTORY": str(place.credentials)})
@@ -189,6 +190,7 @@ class Demo:
         open_orders = len(self.witness.open_orders())
         trades = {symbol: self.witness.trades(symbol) for symbol in self.symbols}
         balances, mids = self.witness.balances(), self.mids()
+        equity = self.witness.equity(mids)
         self.desk.stop()
         self.venue.stop()
         state = report.ledger(self.workspace)
@@ -215,8 +217,8 @@ class Demo:
             "balances_equal": report.same_balances(report.engine_balances(state), balances),
             "pnl_engine": f"{report.engine_pnl(state, mids):.8f}",
             "pnl_venue": f"{report.venue_pnl(trades, mids):.8f}",
-            "equity_start": f"{report.equity(report.start_balances(), self.start_mids):.8f}",
-            "equity_end": f"{report.equity(balances, mids):.8f}",
+            "equity_start": f"{self.start_equity:.8f}",
+            "equity_end": f"{equity:.8f}",
             "callback_to_bytes_ns": {key: last_stages["bytes_ready"][key] for key in ("p50", "p99", "p99_9")},
             "journal": journal,
             "frames": {
@@ -241,6 +243,5 @@ class Demo:
     def symbol_rows(self) -> list[tuple[str, str, str, str]]:
         """Rows of the screen: best prices at the venue, the engine's position."""
         positions = report.texts(report.engine_positions(self.fold.refresh(), self.symbols))
-        wanted = json.dumps(list(self.symbols), separators=(",", ":"))
-        found = self.witness.get("ticker/bookTicker", symbols=wanted)
+        found = self.witness.tops(self.symbols)
         return [(row["symbol"], row["bidPrice"], row["askPrice"], positions[row["symbol"]]) for row in found]

@@ -51,7 +51,8 @@ class OrderKeeper:
         url: str,
         session: OrderSession,
         connect_options: dict[str, Any] | None = None,
-        silent_after_s: float = 60.0,
+        silent_after_s: float = 5.0,
+        patience_s: float = 5.0,
         proven_after_s: float = 10.0,
     ) -> None:
         self._net = net
@@ -62,6 +63,7 @@ class OrderKeeper:
         self._session = session
         self._options = {**(connect_options or {}), "run_each_frame": True}
         self._silent_after_s = silent_after_s
+        self._patience_s = patience_s
         self._proven_after_s = proven_after_s
         self.last_error = ""
 
@@ -100,11 +102,9 @@ class OrderKeeper:
 
     def _look_after(self, connection: Connection, began_ns: int, rotate_ns: int) -> None:
         now_ns = self._clock.monotonic_ns()
-        silent_ns = now_ns - connection.receiver.last_frame_mono_ns
+        connection.probe(now_ns, int(self._silent_after_s * NS_PER_S), int(self._patience_s * NS_PER_S))
         if self._session.is_dead:
             connection.lose(self._session.failure)
-        elif silent_ns > self._silent_after_s * NS_PER_S:
-            connection.lose(f"silent for {silent_ns // NS_PER_S} s")
         elif now_ns > rotate_ns or self._session.shutdown_announced:
             # the account is reconciled after a reconnect, so a planned one between frames loses nothing
             connection.lose("replaced before the venue ends it")

@@ -121,7 +121,7 @@ PAYLOADS: dict[RecordKind, str] = {
     RecordKind.BALANCE_UPDATE: _BALANCES,
     RecordKind.BALANCE: _BALANCES,
     RecordKind.VENUE_POSITION: "position_lots:q entry_price_e8:q as_of_ns:q is_answer:B pad:7x",
-    RecordKind.FUNDING: "amount_e8:q event_ns:q asset_id:H pad:6x",
+    RecordKind.FUNDING_PAYMENT: "amount_e8:q event_ns:q asset_id:H pad:6x",
     RecordKind.ACCOUNT_WARNING: _STATE,
     RecordKind.TIMER: "timer_id:Q deadline_mono_ns:q timer_kind:H pad:6x data:q",
     RecordKind.COMMAND: _COMMAND,

@@ -23,6 +23,7 @@ from engine.config_schema import (
     JournalSection,
     ReconcileSection,
     RiskSection,
+    RunawaySection,
     StrategySection,
     VenueSection,
 )
@@ -100,6 +101,11 @@ listen = "127.0.0.1:9464"
 [reconcile]
 cancel_on_start = true
 interval_s = 30
+
+[runaway]
+orders_per_input_max = 50
+rejections_per_10s_max = 60
+executions_per_10s_max = 70
 """
 
 SECTIONS: dict[str, type[msgspec.Struct]] = {
@@ -113,6 +119,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "control": ControlSection,
     "desk": DeskSection,
     "reconcile": ReconcileSection,
+    "runaway": RunawaySection,
 }
 
 

@@ -8,7 +8,6 @@ from engine.sim.wire import operations
 from engine.sim.wire.calls import Operation
 from engine.sim.wire.errors import ApiError
 from engine.sim.wire.limits import AddressLimits
-from engine.sim.wire.params import Params
 from engine.sim.wire.shell import VenueShell
 
 Headers = list[tuple[str, str]]
@@ -27,8 +26,8 @@ class RestFace(Protocol):
     def has_path(self, path: str) -> bool:
         """Whether another method would find an endpoint there."""
 
-    def charge(self, operation: Operation, params: Params, now_ns: int) -> None:
-        """Count the request; refuses 429 and 418."""
+    def draw(self, operation: Operation, now_ns: int) -> None:
+        """Count the request to the pool that the operation draws on beside its weight; refuses 429."""
 
     def count_headers(self, account_id: int) -> Headers:
         """The account's order counts."""
@@ -55,9 +54,8 @@ class SpotFace:
         bare = path.removeprefix(operations.PREFIX)
         return bare != path and any(route == bare for _method, route in operations.REST)
 
-    def charge(self, operation: Operation, params: Params, now_ns: int) -> None:
-        """Count the request; refuses 429 and 418."""
-        self.limits.charge(operation.weigh(params), now_ns)
+    def draw(self, operation: Operation, now_ns: int) -> None:
+        """Spot has no such pools."""
 
     def count_headers(self, account_id: int) -> Headers:
         """Order counts in ten seconds and in the day."""

@@ -8,6 +8,7 @@ import json
 import os
 import ssl
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -24,6 +25,7 @@ from picows import (
 )
 
 from engine.runtime.clock import Clock
+from engine.sim.frame_text import append_text_frame
 from engine.sim.reject import VenueReject
 from engine.sim.wire.admin import AdminSession
 from engine.sim.wire.api_session import ApiSession
@@ -144,27 +146,33 @@ class SocketListener(WSListener):
         session = self._session
         if session is None or not session.is_open:
             return
-        now_ns = self._server.begin_turn()
+        self._server.begin_turn()
         kind = frame.msg_type
         if kind == WSMsgType.PING:
-            session.on_ping(frame.get_payload_as_bytes(), now_ns)
+            session.arrive(partial(session.on_ping, frame.get_payload_as_bytes()))
         elif kind == WSMsgType.PONG:
-            session.on_pong(now_ns)
+            session.arrive(session.on_pong)
         elif kind == WSMsgType.CLOSE:
             transport.send_close(frame.get_close_code(), frame.get_close_message())
             transport.disconnect()
         else:
-            self._data_frame(session, frame, now_ns)
+            self._data_frame(session, frame)
         self._server.shell.finish()
 
-    def _data_frame(self, session: SocketLife, frame: WSFrame, now_ns: int) -> None:
+    def _data_frame(self, session: SocketLife, frame: WSFrame) -> None:
         self._parts.append(frame.get_payload_as_bytes())
         if sum(map(len, self._parts)) > INBOUND_FRAME_BYTES_MAX:
             session.end(WSCloseCode.MESSAGE_TOO_BIG.value, "message too long")
         elif frame.fin:
             message = b"".join(self._parts)
             self._parts.clear()
-            session.on_text(message, now_ns)
+            session.arrive(partial(session.on_text, message))
+
+    def pause_writing(self) -> None:
+        """A slow reader is no news; one that stays slow is cut by its session (``write_buffer_bytes_max``)."""
+
+    def resume_writing(self) -> None:
+        """See ``pause_writing``."""
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """End the session."""
@@ -175,37 +183,55 @@ class SocketListener(WSListener):
 
 
 class SocketLink:
-    """A picows transport as a session's way out."""
+    """A picows transport as a session's way out. Text frames of one turn of the loop leave in one write."""
 
-    __slots__ = ("_transport",)
+    __slots__ = ("_pending", "_transport", "_underlying")
 
     def __init__(self, transport: WSTransport) -> None:
         self._transport = transport
+        self._underlying = transport.underlying_transport
+        self._pending = bytearray()
 
     def send_text(self, payload: bytes) -> None:
-        """Send one text frame."""
-        self._transport.send(WSMsgType.TEXT, payload)
+        """Send one text frame, with what else this turn sends."""
+        if not self._pending:
+            asyncio.get_running_loop().call_soon(self._flush)
+        append_text_frame(self._pending, payload)
+
+    def _flush(self) -> None:
+        if self._pending:
+            self._underlying.write(bytes(self._pending))
+            self._pending.clear()
+
+    def send_binary(self, payload: bytes) -> None:
+        """Send one binary frame."""
+        self._flush()
+        self._transport.send(WSMsgType.BINARY, payload)
 
     def send_ping(self, payload: bytes) -> None:
         """Send a ping."""
+        self._flush()
         self._transport.send_ping(payload)
 
     def send_pong(self, payload: bytes) -> None:
         """Send a pong."""
+        self._flush()
         self._transport.send_pong(payload)
 
     def close(self, code: int, reason: str) -> None:
         """Send a close frame and disconnect."""
+        self._flush()
         self._transport.send_close(WSCloseCode(code), reason.encode())
         self._transport.disconnect()
 
     def abort(self) -> None:
         """Break the connection."""
+        self._pending.clear()
         self._transport.disconnect(False)
 
     def buffered_bytes(self) -> int:
         """Bytes that the kernel has not taken yet."""
-        return self._transport.underlying_transport.get_write_buffer_size()
+        return len(self._pending) + self._underlying.get_write_buffer_size()
 
 
 def peer_address(transport: asyncio.BaseTransport) -> str:

@@ -273,7 +273,7 @@ cdef struct VenuePositionPayload:
     uint8_t is_answer         # asked for by a reconciliation; else told by the stream
     uint8_t pad[7]
 
-cdef struct FundingPayload:
+cdef struct FundingPaymentPayload:
     # paid (negative) or received; instrument_id stands in the header, 0 where the venue does not say
     int64_t amount_e8
     int64_t event_ns

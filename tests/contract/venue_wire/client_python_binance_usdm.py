@@ -62,7 +62,7 @@ def public_data(client: Any, told: dict[str, Any]) -> None:
 def order_lives(client: Any, told: dict[str, Any]) -> None:
     """Limit, market, conditional and batched orders."""
     price = str(round(float(client.futures_symbol_ticker(symbol=SYMBOL)["price"]) * 0.95, 1))
-    order = client.futures_limit_buy_order(symbol=SYMBOL, quantity="0.010", price=price)
+    order = client.futures_limit_buy_order(symbol=SYMBOL, quantity="0.010", price=price, timeInForce="GTC")
     identity = {"symbol": SYMBOL, "orderId": order["orderId"]}
     told["placed"] = order["status"]
     told["found"] = client.futures_get_order(**identity)["status"]
@@ -79,7 +79,7 @@ def order_lives(client: Any, told: dict[str, Any]) -> None:
     told["algos_open"] = len(client.futures_get_open_algo_orders(symbol=SYMBOL))
     told["algo_cancelled"] = client.futures_cancel_algo_order(algoId=algo["algoId"])["code"]
     row = {"symbol": SYMBOL, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.010", "price": price}
-    told["batch"] = [reply["status"] for reply in client.futures_place_batch_order(batchOrders=[row, row])]
+    told["batch"] = [reply["status"] for reply in client.futures_place_batch_order(batchOrders=[dict(row), dict(row)])]
     told["countdown"] = client.futures_countdown_cancel_all(symbol=SYMBOL, countdownTime=60_000)["countdownTime"]
     told["all_cancelled"] = client.futures_cancel_all_open_orders(symbol=SYMBOL)["code"]
     told["all_orders"] = len(client.futures_get_all_orders(symbol=SYMBOL)) >= 4

@@ -57,7 +57,9 @@ class Digits:
 
     def levels(self, rows: Iterable[tuple[int, int]]) -> str:
         """Book levels as ``["price","qty"]`` pairs (they lie on tick and step, so nothing is rounded)."""
-        if not (self.price_places and self.qty_places):
+        rows = list(rows)
+        is_plain = self.price_places and self.qty_places and all(price >= 0 <= qty for price, qty in rows)
+        if not is_plain:
             return ",".join([f'["{self.price(price)}","{self.qty(qty)}"]' for price, qty in rows])
         p_scale, p_whole, p_places = self._price_scale, self._price_whole, self.price_places
         q_scale, q_whole, q_places = self._qty_scale, self._qty_whole, self.qty_places

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from engine.sim.wire.errors import ApiError, status_of
 
-STATUS_BY_CODE = {-1007: 408}
+STATUS_BY_CODE = {-1007: 408, -2021: 400}
 CLIENT_ID_PATTERN = r"^[\.A-Z\:/a-z0-9_-]{1,36}$"
 
 
 def usdm_status(error: ApiError) -> int:
-    """The HTTP status of ``error`` on this interface: an engine time-out is 408 here and 504 on spot."""
+    """The HTTP status of ``error`` on this interface: an engine time-out is 408 here and 504 on spot, and -2021 means
+    something else (a plain refusal)."""
     own = STATUS_BY_CODE.get(error.code)
     return own if own is not None and error.status == status_of(error.code) else error.status
 

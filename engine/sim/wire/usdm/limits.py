@@ -23,10 +23,13 @@ class UsdmAddress(AddressLimits):
             "data": Window("MINUTE", 5, config.data_5m),
         }
 
-    def charge(self, weight: int, now_ns: int) -> None:
-        """Count one request; refuses 429 over the limit and 418 while banned."""
+    def _charge(self, weight: int, now_ns: int) -> None:
         self.banned_until_ns = max(self.banned_until_ns, self._spot.banned_until_ns)
-        super().charge(weight, now_ns)
+        super()._charge(weight, now_ns)
+
+    def may_come(self, now_ns: int) -> bool:
+        """Nothing that was asked for keeps the address quiet now."""
+        return super().may_come(now_ns) and now_ns >= self._spot.banned_until_ns
 
     def ban(self, until_ns: int) -> None:
         """Answer 418 on every interface until ``until_ns`` (Unix)."""
@@ -86,6 +89,10 @@ class UsdmLimits:
         if found is None:
             found = self._addresses[address] = UsdmAddress(self.config, self._spot.address(address))
         return found
+
+    def rows(self) -> dict[str, dict[str, int]]:
+        """What each address has used, as ``status`` of the test port shows it."""
+        return {address: limits.row() for address, limits in self._addresses.items()}
 
     def account(self, account_id: int) -> UsdmOrderCounts:
         """The order counts of one account."""

@@ -24,6 +24,7 @@ from engine.sim.usdm.api import (
     UsdmVenue,
 )
 from engine.sim.wire.faults import Faults
+from engine.sim.wire.flawed_book import Untruths, flawed, flawed_top
 from engine.sim.wire.usdm import data_json, event_json, market_json
 from engine.sim.wire.usdm.config import UsdmWireConfig
 from engine.sim.wire.usdm.digits import Digits
@@ -32,6 +33,7 @@ from engine.sim.wire.usdm.stream_names import StreamKind, StreamSpec, parse
 
 MS_NS = 1_000_000
 SECOND_NS = 1_000_000_000
+WHOLE_BOOK = 1_000
 Build = Callable[[], bytes]
 MarketEvent = TopOfBook | Trade | AggTrade | MarkPriceUpdate | ForceOrder | ContractInfo
 UserEvent = OrderTradeUpdate | AccountUpdate | AlgoUpdate | AccountConfigUpdate | MarginCall
@@ -52,8 +54,8 @@ class UserSubscriber(Protocol):
 
     combined: bool
 
-    def deliver(self, frame: bytes) -> None:
-        """Take one frame."""
+    def deliver_event(self, frame: bytes) -> None:
+        """Take one user data event."""
 
     def wants(self, event_name: str) -> bool:
         """Whether events of this kind are for it."""
@@ -84,7 +86,7 @@ class Window:
 class Channel:
     """One stream name and who listens to it."""
 
-    __slots__ = ("marker", "name", "prefix", "previous_id", "seen_ids", "spec", "subscribers", "window")
+    __slots__ = ("marker", "name", "prefix", "previous_id", "seen_ids", "spec", "subscribers", "untruths", "window")
 
     def __init__(self, name: str, spec: StreamSpec) -> None:
         self.name = name
@@ -92,6 +94,7 @@ class Channel:
         self.prefix = f'{{"stream":"{name}","data":'.encode()
         self.subscribers: dict[MarketSubscriber, None] = {}
         self.window: Window | None = None
+        self.untruths = Untruths()
         self.previous_id = 0  # partial depth: the last update that was told
         self.marker: tuple[int, int] = (-1, -1)  # candles: opening time and number of trades told last
         self.seen_ids: dict[str, int] = {}  # array streams: each symbol's newest trade that was told
@@ -221,8 +224,10 @@ class UsdmPublisher:
 
     def _market_event(self, event: MarketEvent) -> None:
         if isinstance(event, TopOfBook):
+            flaw = self._faults.ticker_flaw(event.symbol)
+            top = flawed_top(flaw, event) if flaw else event
             best = (event.symbol.lower() + "@bookTicker", "!bookTicker")
-            self._tell(best, lambda: market_json.book_ticker_event(event, self._digits[event.symbol]))
+            self._tell(best, lambda: market_json.book_ticker_event(top, self._digits[top.symbol]))
         elif isinstance(event, Trade):
             self._tell(
                 (event.symbol.lower() + "@trade",), lambda: market_json.trade_event(event, self._digits[event.symbol])
@@ -266,12 +271,10 @@ class UsdmPublisher:
 
     def _user_event(self, event: UserEvent) -> None:
         key = self._keys.text_of(event.account_id)
-        if key is None or key not in self._users or self._faults.take_muted_event():
+        if key is None or key not in self._users:
             return
         for name, frame in self._user_frames(event):
             self._deliver_user(key, name, frame)
-            if self._faults.duplicate_user_events:
-                self._deliver_user(key, name, frame)
 
     def _user_frames(self, event: UserEvent) -> list[tuple[str, bytes]]:
         """An event's frames by name; a fill is told twice, first in brief."""
@@ -293,7 +296,7 @@ class UsdmPublisher:
         wrapped = b'{"stream":"%b","data":%b}' % (listen_key.encode(), frame)
         for subscriber in tuple(self._users.get(listen_key, ())):
             if subscriber.wants(name):
-                subscriber.deliver(wrapped if subscriber.combined else frame)
+                subscriber.deliver_event(wrapped if subscriber.combined else frame)
 
     # --- timers ---
 
@@ -324,10 +327,24 @@ class UsdmPublisher:
         ids = (window.first_id, window.last_id, window.previous_id)
         bids, asks = window.bids, window.asks
         window.restart(window.last_id)
-        if not self._faults.take_gap(symbol):
-            digits, event_ns = self._digits[symbol], now_ns or changed_ns
-            frame = market_json.depth_update(symbol, digits, ids, bids.items(), asks.items(), event_ns, changed_ns)
-            channel.publish(frame)
+        if self._faults.take_gap(symbol):
+            return
+        flaw = self._faults.take_book_flaw(symbol)
+        if flaw or channel.untruths:
+            false_bids, false_asks = self._untrue_levels(channel, flaw)
+            bids, asks = bids | false_bids, asks | false_asks
+        digits, event_ns = self._digits[symbol], now_ns or changed_ns
+        frame = market_json.depth_update(symbol, digits, ids, bids.items(), asks.items(), event_ns, changed_ns)
+        channel.publish(frame)
+
+    def _untrue_levels(self, channel: Channel, flaw: str) -> tuple[dict[int, int], dict[int, int]]:
+        """The levels that a fault adds, or those that put right what one has shown."""
+        book = self._core.depth(channel.spec.symbol, WHOLE_BOOK)
+        if not flaw:
+            return channel.untruths.heal(book.bids, book.asks)
+        levels = flawed(flaw, book.bids, book.asks)
+        channel.untruths.remember(*levels)
+        return levels
 
     def _emit_partial(self, channel: Channel, now_ns: int) -> None:
         symbol = channel.spec.symbol

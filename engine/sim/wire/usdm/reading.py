@@ -131,8 +131,11 @@ def order_list(params: Params, name: str, most: int) -> list[Params]:
 
 
 def value_list(params: Params, name: str, most: int) -> list[str] | None:
-    """A JSON array of numbers or strings as texts, or None when it was not sent."""
-    value = params.optional(name)
+    """A JSON array of numbers or strings as texts, or None when it was not sent.
+
+    ccxt writes the names of these lists in lower case, and trades with that.
+    """
+    value = params.optional(name) or params.optional(name.lower())
     if value is None:
         return None
     try:

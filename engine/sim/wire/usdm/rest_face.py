@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from engine.sim.wire.calls import Operation
 from engine.sim.wire.errors import ApiError
-from engine.sim.wire.params import Params
 from engine.sim.wire.rest_face import Headers
 from engine.sim.wire.usdm import operations
 from engine.sim.wire.usdm.errors import usdm_status
@@ -26,9 +25,8 @@ class UsdmFace:
         """Whether another method would find an endpoint there."""
         return any(route == path for _method, route in operations.REST)
 
-    def charge(self, operation: Operation, params: Params, now_ns: int) -> None:
-        """Count the request, also to the pool that it draws on; refuses 429 and 418."""
-        self.limits.charge(operation.weigh(params), now_ns)
+    def draw(self, operation: Operation, now_ns: int) -> None:
+        """Count the request to the pool that the operation draws on beside its weight; refuses 429."""
         if operation.pool:
             self.limits.draw(operation.pool, now_ns)
 

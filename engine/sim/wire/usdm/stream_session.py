@@ -65,6 +65,11 @@ class PrivateSession(UsdmStream):
         """Whether events of this kind are for this connection."""
         return self.chosen_events is None or event_name in self.chosen_events
 
+    def end_user_stream(self, now_ns: int, /) -> int:
+        """The connection's listen keys run out: it is told, and stays."""
+        owners = {self.usdm.listen_keys.account_of(name) for name in self.names}
+        return sum(self.usdm.expire_listen_key(owner, now_ns) for owner in owners if owner is not None)
+
     def _join(self, name: str) -> None:
         self.usdm.publisher.subscribe_user(name, self)
 
