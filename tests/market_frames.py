@@ -93,7 +93,7 @@ class FrameDice:
 
     def liquidation(self, symbol: str) -> dict[str, Any]:
         qty = f"{self.random.randint(1, 10**6) / 1000:.3f}"
-        o = {
+        o: dict[str, Any] = {
             "s": symbol,
             "S": self.random.choice(["BUY", "SELL"]),
             "o": "LIMIT",
