@@ -1,0 +1,138 @@
+"""The book that a recording begins with: its own snapshot, a predecessor's end, or what bookTickers prove.
+
+A recording without a snapshot may continue another of the same folder: the first diff then joins the last update id of that
+one exactly. Where there is none, the book is put together by looking ahead: a level that a bookTicker shows, at a price that
+no diff has touched up to that update id, stood there from the beginning. Levels that never become the best stay unknown
+until a diff names them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.sim.replay.book import BUY, SELL, RecordedBook
+from engine.sim.replay.frames import DEPTH, TICKER, DepthEvent, RecordingError, TickerEvent, kind_of, split, to_e8
+from engine.sim.replay.recording import Family, MarketFacts, Survey, lines_of, survey
+
+
+@dataclass(frozen=True)
+class StartBook:
+    """A market's book before its first diff, and in words where it comes from."""
+
+    book: RecordedBook
+    origin: str
+
+
+def start_book(found: Survey, symbol: str) -> StartBook:
+    """The best of the three ways for one market; raises ``RecordingError`` when even bookTickers are missing."""
+    facts = found.markets[symbol]
+    snapshot = facts.snapshot
+    if snapshot is not None:
+        book = RecordedBook(snapshot.update_id, snapshot.bids, snapshot.asks)
+        return StartBook(book, f"the snapshot recorded on line {facts.snapshot_line + 1}")
+    before = predecessor(found, facts)
+    if before is not None:
+        return StartBook(before[1], f"the end of {before[0].name}, which this recording continues")
+    book = look_ahead(found, facts)
+    levels = f"{len(book.sides[BUY])} bids and {len(book.sides[SELL])} asks"
+    return StartBook(book, f"no snapshot and no predecessor: {levels} that later bookTickers prove")
+
+
+# --- a predecessor ---------------------------------------------------------------------------------------------------
+
+
+def predecessor(found: Survey, facts: MarketFacts) -> tuple[Path, RecordedBook] | None:
+    """The recording of the same folder that ends where this one begins, and the book at its end."""
+    diff = facts.first_diff
+    if diff is None:
+        return None
+    own = {path.resolve() for path in found.paths}
+    folder = found.paths[0].resolve().parent
+    prefix = found.paths[0].name.partition("_")[0]
+    others = [path for path in sorted(folder.glob(f"*{found.paths[0].suffix}")) if path.resolve() not in own]
+    for path in sorted(others, key=lambda path: path.name.partition("_")[0] != prefix):
+        book = _book_at_end(path, found.family, facts.symbol, diff)
+        if book is not None:
+            return path, book
+    return None
+
+
+def _book_at_end(path: Path, family: Family, symbol: str, following: DepthEvent) -> RecordedBook | None:
+    """The book at the end of ``path`` when ``following`` joins its last update; None when it does not."""
+    try:
+        found = survey((path,))
+    except RecordingError:
+        return None
+    facts = found.markets.get(symbol)
+    joins_at = following.pu if family == "usdm" else following.U - 1
+    if facts is None or found.family != family or facts.last_update_id != joins_at:
+        return None
+    book = start_book(found, symbol).book
+    for diff in _diffs(found.paths, symbol):
+        book.apply(diff)
+    return book if book.gaps == 0 else None
+
+
+def _diffs(paths: Iterable[Path], symbol: str) -> Iterable[DepthEvent]:
+    for event in _events(paths, symbol):
+        if isinstance(event, DepthEvent):
+            yield event
+
+
+def _events(paths: Iterable[Path], symbol: str) -> Iterable[DepthEvent | TickerEvent]:
+    """Diffs and bookTickers of one symbol in their order."""
+    prefix = symbol.lower().encode() + b"@"
+    for _, text in lines_of(paths):
+        parts = split(text)
+        if parts is None or not parts[0].startswith(prefix):
+            continue
+        kind = kind_of(parts[0].decode("latin-1"))
+        if kind == "depth":
+            yield DEPTH.decode(parts[1])
+        elif kind == "bookTicker":
+            yield TICKER.decode(parts[1])
+
+
+# --- looking ahead ---------------------------------------------------------------------------------------------------
+
+
+class _Proof:
+    """Levels of one side that stood there before any diff touched them."""
+
+    def __init__(self) -> None:
+        self.levels: dict[int, int] = {}
+        self.touched: set[int] = set()
+
+    def touch(self, rows: list[tuple[str, str]]) -> None:
+        self.touched.update(to_e8(price) for price, _ in rows)
+
+    def show(self, price: str, qty: str) -> None:
+        price_e8 = to_e8(price)
+        if price_e8 and price_e8 not in self.touched:
+            self.levels.setdefault(price_e8, to_e8(qty))
+
+
+def look_ahead(found: Survey, facts: MarketFacts) -> RecordedBook:
+    """The proven part of the first book. A bookTicker counts once the diffs have covered its update id without its price."""
+    diff = facts.first_diff
+    if diff is None or not facts.tickers:
+        raise RecordingError(
+            f"{found.paths[0]}: {facts.symbol} has neither a snapshot nor depth and bookTicker frames to make a book of"
+        )
+    bids, asks = _Proof(), _Proof()
+    waiting: list[TickerEvent] = []
+    for event in _events(found.paths, facts.symbol):
+        if isinstance(event, TickerEvent):
+            waiting.append(event)
+            continue
+        bids.touch(event.b)
+        asks.touch(event.a)
+        covered = [ticker for ticker in waiting if ticker.u <= event.u]
+        for ticker in covered:
+            bids.show(ticker.b, ticker.B)
+            asks.show(ticker.a, ticker.A)
+        waiting = [ticker for ticker in waiting if ticker.u > event.u]
+    update_id = diff.pu if found.family == "usdm" else diff.U - 1
+    return RecordedBook(update_id, list(bids.levels.items()), list(asks.levels.items()))
