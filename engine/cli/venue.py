@@ -9,6 +9,8 @@ import signal
 import sys
 from pathlib import Path
 
+from engine.cli import venue_ctl
+
 EXIT_OK = 0
 EXIT_UNAVAILABLE = 69
 EXIT_INTERNAL = 70
@@ -38,10 +40,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--frame-log", type=Path, help="binary account of every WebSocket frame sent")
     parser.add_argument("--admin", type=Path, help="unix socket for test commands, one JSON object a line")
     parser.set_defaults(run=run)
+    actions = parser.add_subparsers(metavar="ctl", title="a venue that runs")
+    venue_ctl.add_parser(actions)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run until SIGTERM or SIGINT; returns the exit code."""
+    """Run until SIGTERM or SIGINT, or `ctl`; returns the exit code."""
+    if hasattr(args, "fault_verb"):
+        return venue_ctl.run(args)
     if (args.rest_tls_port is not None or args.ws_tls_port is not None) and args.tls_dir is None:
         return _fail(EXIT_CONFIG, "a TLS port needs --tls-dir, the folder for the test certificates")
     import uvloop

@@ -91,7 +91,7 @@ class ApiSession(SocketLife):
         account_id = -1
         try:
             weigh = operation.weigh if operation is not None else fixed(2)
-            self._limits.charge(weigh(params), now_ns)
+            self.shell.charge(self._limits, self.kind, weigh(params), now_ns)
             if session_method is not None:
                 return Answer(session_method(params, now_ns))
             if operation is None:
@@ -227,6 +227,15 @@ class ApiSession(SocketLife):
         self._afterwards.append(b'{"subscriptionId":%d,"event":%b}' % (number, event))
 
     # --- the shell's calls ---
+
+    def end_user_stream(self, now_ns: int, /) -> int:
+        """Every subscription ends with eventStreamTerminated; the connection and its log-on stay."""
+        ended = list(self._subscriptions)
+        for number in ended:
+            self._end_subscription(number, now_ns)
+        afterwards, self._afterwards = self._afterwards, []
+        self._deliver_all(afterwards)
+        return len(ended)
 
     def on_key_revoked(self, api_key: str, now_ns: int, /) -> None:
         """A session that logged on with the key is told, and its subscription ends."""

@@ -9,6 +9,8 @@ import msgspec
 from engine.sim.core import VenueCore
 from engine.sim.reject import VenueReject
 from engine.sim.wire.config import VenueFile, load
+from engine.sim.wire.fault_desk import begin_plan
+from engine.sim.wire.faults import Faults
 from engine.sim.wire.frame_log import FrameLog
 from engine.sim.wire.shell import VenueShell
 
@@ -26,10 +28,12 @@ def build_shell(
         if not 0 <= activity <= 1_000:
             raise ValueError(f"activity must lie between 0 and 1000, not {activity}")
         venue = msgspec.structs.replace(venue, activity=activity)
-    shell = VenueShell(VenueCore(venue, seed, start_ns), file.wire, file.limits, start_ns, FrameLog(frame_log))
+    core = VenueCore(venue, seed, start_ns)
+    shell = VenueShell(core, file.wire, file.limits, start_ns, FrameLog(frame_log), Faults(file.faults.seed))
     for account in venue.accounts:
         for key in account.keys:
             _check_key(shell, key.api_key)
+    begin_plan(shell, file.faults.plan)
     return shell
 
 

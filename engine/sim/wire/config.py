@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from engine.sim.config import VenueConfig
+from engine.sim.wire.fault_commands import FaultsConfig
 from engine.sim.wire.limits import LimitsConfig
 
 
@@ -29,11 +30,12 @@ class WireConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class VenueFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole file: tables ``venue`` (symbols, accounts, fees, activity), ``limits`` and ``wire``."""
+    """The whole file: tables ``venue`` (symbols, accounts, fees, activity), ``limits``, ``wire`` and ``faults``."""
 
     venue: VenueConfig = msgspec.field(default_factory=VenueConfig)
     limits: LimitsConfig = msgspec.field(default_factory=LimitsConfig)
     wire: WireConfig = msgspec.field(default_factory=WireConfig)
+    faults: FaultsConfig = msgspec.field(default_factory=FaultsConfig)
 
 
 def load(path: Path) -> VenueFile:

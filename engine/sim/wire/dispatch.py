@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from engine.sim.reject import VenueReject
 from engine.sim.wire import errors, signing
 from engine.sim.wire.calls import Call, Operation
+from engine.sim.wire.faults import order_error
 from engine.sim.wire.limits import AddressLimits
 from engine.sim.wire.params import Params
 from engine.sim.wire.shell import VenueShell
@@ -48,7 +49,7 @@ def execute(operation: Operation, call: Call, address: AddressLimits) -> Answer:
         call.params.check_known(operation.known)
         forced = faults.take_order_error() if operation.is_order else None
         if forced is not None and not forced.executed:
-            raise forced.error()
+            raise order_error(forced)
         body = operation.handle(call)
     except VenueReject as reject:
         return refused(reject, call.account_id)
@@ -57,7 +58,7 @@ def execute(operation: Operation, call: Call, address: AddressLimits) -> Answer:
     if operation.free:
         address.give_back(operation.weigh(call.params))
     if forced is not None:
-        return refused(forced.error(), call.account_id)
+        return refused(order_error(forced), call.account_id)
     return Answer(body, account_id=call.account_id, dropped=operation.is_order and faults.take_drop())
 
 

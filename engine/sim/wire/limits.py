@@ -81,6 +81,10 @@ class AddressLimits:
         self.raw = Window("MINUTE", 5, config.raw_5m)
         self.connections = Window("MINUTE", 5, config.connections_5m)
         self.banned_until_ns = 0
+        self.limited_until_ns = 0  # set by a test: 429 until then
+        self.told_until_ns = 0  # a client was asked to be quiet until then
+        self.refusals = 0
+        self.inside_retry_after = 0
         self._refused = 0
 
     def roll(self, now_ns: int) -> None:
@@ -93,8 +97,20 @@ class AddressLimits:
     def charge(self, weight: int, now_ns: int) -> None:
         """Count one request; refuses 429 over the limit and 418 while banned."""
         self.roll(now_ns)
+        self.inside_retry_after += now_ns < self.told_until_ns
+        try:
+            self._charge(weight, now_ns)
+        except errors.ApiError as refusal:
+            self.refusals += 1
+            if refusal.retry_at_ms is not None:
+                self.told_until_ns = max(self.told_until_ns, refusal.retry_at_ms * 1_000_000)
+            raise
+
+    def _charge(self, weight: int, now_ns: int) -> None:
         if now_ns < self.banned_until_ns:
             raise self._banned()
+        if now_ns < self.limited_until_ns:
+            raise self._too_much(self.limited_until_ns)
         self.raw.count += 1
         self.weight.count += weight
         if self.weight.count > self.weight.limit or self.raw.count > self.raw.limit:
@@ -110,6 +126,27 @@ class AddressLimits:
         self.connections.count += 1
         return self.connections.count <= self.connections.limit and now_ns >= self.banned_until_ns
 
+    def may_come(self, now_ns: int) -> bool:
+        """Nothing that was asked for keeps the address quiet now."""
+        return now_ns >= max(self.banned_until_ns, self.limited_until_ns)
+
+    def quiet(self, status: int, until_ns: int) -> None:
+        """Answer ``status`` (429 or 418) to everything until ``until_ns`` (Unix)."""
+        if status == 418:
+            self.ban(until_ns)
+        else:
+            self.limited_until_ns = until_ns
+
+    def row(self) -> dict[str, int]:
+        """As ``status`` of the test port shows it."""
+        return {
+            "weight_used": self.weight.count,
+            "weight_limit": self.weight.limit,
+            "raw_used": self.raw.count,
+            "refusals": self.refusals,
+            "inside_retry_after": self.inside_retry_after,
+        }
+
     def ban(self, until_ns: int) -> None:
         """Answer 418 until ``until_ns`` (Unix)."""
         self.banned_until_ns = until_ns
@@ -119,8 +156,11 @@ class AddressLimits:
         if self._refused > self._config.bans_after:
             self.ban(now_ns + self._config.ban_s * SECOND_NS)
             return self._banned()
+        return self._too_much(self.weight.end_ns)
+
+    def _too_much(self, until_ns: int) -> errors.ApiError:
         text = TOO_MUCH_WEIGHT.format(limit=self.weight.limit)
-        return errors.ApiError(-1003, text, status=429, retry_at_ms=-(-self.weight.end_ns // 1_000_000))
+        return errors.ApiError(-1003, text, status=429, retry_at_ms=-(-until_ns // 1_000_000))
 
     def _banned(self) -> errors.ApiError:
         until_ms = -(-self.banned_until_ns // 1_000_000)
@@ -180,6 +220,10 @@ class Limits:
         if found is None:
             found = self._addresses[address] = AddressLimits(self.config)
         return found
+
+    def rows(self) -> dict[str, dict[str, int]]:
+        """Every address's counters, for ``status`` of the test port."""
+        return {name: limits.row() for name, limits in self._addresses.items()}
 
     def account(self, account_id: int) -> OrderLimits:
         """The order counters of one account."""

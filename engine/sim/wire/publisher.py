@@ -20,10 +20,12 @@ from engine.sim.api import (
 from engine.sim.wire import market_json, order_json
 from engine.sim.wire.config import WireConfig
 from engine.sim.wire.faults import Faults
+from engine.sim.wire.flawed_book import Untruths, flawed, flawed_top
 from engine.sim.wire.stream_names import WINDOW_SECONDS, StreamSpec, parse
 
 MS_NS = 1_000_000
 SECOND_NS = 1_000_000_000
+WHOLE_BOOK = 5_000
 Build = Callable[[int], bytes]
 
 
@@ -42,8 +44,8 @@ class UserSubscriber(Protocol):
 
     unit_ns: int
 
-    def deliver(self, frame: bytes) -> None:
-        """Take one frame."""
+    def deliver_event(self, frame: bytes) -> None:
+        """Take one user data event."""
 
 
 class DiffWindow:
@@ -70,7 +72,7 @@ class DiffWindow:
 class Channel:
     """One stream name and who listens to it."""
 
-    __slots__ = ("marker", "name", "prefix", "seen_ids", "spec", "subscribers", "window")
+    __slots__ = ("marker", "name", "prefix", "seen_ids", "spec", "subscribers", "untruths", "window")
 
     def __init__(self, name: str, spec: StreamSpec | None) -> None:
         self.name = name
@@ -78,6 +80,7 @@ class Channel:
         self.spec = spec
         self.subscribers: dict[MarketSubscriber, None] = {}
         self.window: DiffWindow | None = None
+        self.untruths = Untruths()
         self.marker = -1  # what was emitted last: an update id or a candle's opening time
         self.seen_ids: dict[str, int] = {}  # array streams: each symbol's newest trade that was told
 
@@ -101,10 +104,10 @@ class Publisher:
     def __init__(self, core: Venue, wire: WireConfig, faults: Faults, start_ns: int) -> None:
         self._core = core
         self._faults = faults
-        self._symbols = frozenset(core.symbols())
+        self.symbols = frozenset(core.symbols())
         self._channels: dict[str, Channel] = {}
         self._users: dict[int, dict[UserSubscriber, int]] = {}
-        self._diffs: dict[str, list[DiffWindow]] = {symbol: [] for symbol in self._symbols}
+        self._diffs: dict[str, list[DiffWindow]] = {symbol: [] for symbol in self.symbols}
         self._fast_ns = wire.depth_fast_ms * MS_NS
         self._slow_ns = wire.depth_slow_ms * MS_NS
         self._next_fast_ns = _boundary(start_ns, self._fast_ns)
@@ -118,7 +121,7 @@ class Publisher:
         """Add a listener to the stream ``name`` (a name without meaning stays silent)."""
         channel = self._channels.get(name)
         if channel is None:
-            channel = self._channels[name] = Channel(name, parse(name, self._symbols))
+            channel = self._channels[name] = Channel(name, parse(name, self.symbols))
         spec = channel.spec
         if spec is not None and spec.kind == "depth" and channel.window is None:
             channel.window = DiffWindow(self._core.depth(spec.symbol, 1).last_update_id)
@@ -156,7 +159,9 @@ class Publisher:
                 for window in self._diffs[event.symbol]:
                     window.add(event)
             elif isinstance(event, TopOfBook):
-                self._real_time(event.symbol, "@bookTicker", _top_builder(event))
+                flaw = self._faults.ticker_flaw(event.symbol)
+                top = flawed_top(flaw, event) if flaw else event
+                self._real_time(event.symbol, "@bookTicker", _top_builder(top))
             elif isinstance(event, Trade):
                 self._real_time(event.symbol, "@trade", _trade_builder(event))
             elif isinstance(event, AggTrade):
@@ -179,13 +184,11 @@ class Publisher:
         else:
             build = _balance_builder(event)
         listeners = self._users.get(event.account_id)
-        if not listeners or self._faults.take_muted_event():
+        if not listeners:
             return
         for subscriber, subscription_id in tuple(listeners.items()):
             frame = b'{"subscriptionId":%d,"event":%b}' % (subscription_id, build(subscriber.unit_ns))
-            subscriber.deliver(frame)
-            if self._faults.duplicate_user_events:
-                subscriber.deliver(frame)
+            subscriber.deliver_event(frame)
 
     # --- timers ---
 
@@ -222,6 +225,15 @@ class Publisher:
         window.restart(last_id)
         if self._faults.take_gap(symbol):
             return
+        flaw = self._faults.take_book_flaw(symbol)
+        if flaw or channel.untruths:
+            book = self._core.depth(symbol, WHOLE_BOOK)
+            false_bids, false_asks = (
+                flawed(flaw, book.bids, book.asks) if flaw else channel.untruths.heal(book.bids, book.asks)
+            )
+            bids, asks = bids | false_bids, asks | false_asks
+            if flaw:
+                channel.untruths.remember(false_bids, false_asks)
         channel.publish(
             lambda unit_ns: market_json.depth_update(symbol, first_id, last_id, bids, asks, now_ns, unit_ns)
         )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from engine.sim.reject import VenueReject
 from engine.sim.wire import errors, http1, operations
 from engine.sim.wire.calls import MS_NS, US_NS, Call, Operation
 from engine.sim.wire.dispatch import Answer, check_security, execute, refused
+from engine.sim.wire.faults import FROM_VENUE, TO_VENUE
 from engine.sim.wire.http1 import HttpError, HttpRequest
 from engine.sim.wire.link import ByteLink
 from engine.sim.wire.params import Params, from_request
 from engine.sim.wire.shell import VenueShell
 from engine.sim.wire.signing import split_signature
+from engine.sim.wire.transit import Lane
 
 TIME_UNITS = {"MILLISECOND": MS_NS, "MICROSECOND": US_NS}
 
@@ -25,9 +29,10 @@ class RestSession:
         self._link = link
         self._limits = shell.limits.address(address)
         self._reader = http1.RequestReader()
-        self._last_reply_ns = 0
         self._closing = False
-        shell.open(self)
+        number = shell.open(self)
+        self._arrivals = Lane(shell, self.kind, number, TO_VENUE, falls_silent=True)
+        self._replies = Lane(shell, self.kind, number, FROM_VENUE, falls_silent=True)
 
     # --- bytes ---
 
@@ -37,14 +42,18 @@ class RestSession:
             requests = self._reader.feed(data)
         except HttpError as error:
             self._send(http1.reply(error.status, errors.error_json(-1000, str(error)), keep_alive=False), now_ns)
-            self._close(now_ns)
+            self._close()
             return
         if not requests and self._reader.wants_continue:
             self._link.write(http1.CONTINUE)
             self._reader.wants_continue = False
         for request in requests:
-            if not self._closing:
-                self._answer(request, now_ns)
+            self._arrivals.carry(partial(self._take, request))
+
+    def _take(self, request: HttpRequest) -> None:
+        if not self._closing:
+            self._answer(request, self._shell.now_ns)
+            self._shell.finish()
 
     def on_closed(self) -> None:
         """The connection is gone."""
@@ -62,13 +71,13 @@ class RestSession:
                 return
             self._send(self._reply(operation, answer, request.keep_alive, now_ns), now_ns, operation.is_order)
         if not request.keep_alive:
-            self._close(now_ns)
+            self._close()
 
     def _run(self, operation: Operation, request: HttpRequest, now_ns: int) -> Answer:
         account_id = -1
         try:
             params = from_request(request.query, request.body)
-            self._limits.charge(operation.weigh(params), now_ns)
+            self._shell.charge(self._limits, self.kind, operation.weigh(params), now_ns)
             unit_ns = time_unit(request.headers.get("x-mbx-time-unit"))
             if operation.signed:
                 account_id = self._authenticate(request, params, now_ns)
@@ -102,7 +111,8 @@ class RestSession:
         if answer.error is not None and answer.error.retry_at_ms is not None:
             wait_ms = max(0, answer.error.retry_at_ms - -(-now_ns // MS_NS))
             headers.append(("Retry-After", str(-(-wait_ms // 1_000))))
-        return http1.reply(answer.status, answer.body, tuple(headers), keep_alive)
+        body, _ = self._shell.faults.damage(answer.body, self.kind)
+        return http1.reply(answer.status, body, tuple(headers), keep_alive)
 
     def _unknown(self, request: HttpRequest) -> bytes:
         path = request.path.removeprefix(operations.PREFIX)
@@ -111,19 +121,12 @@ class RestSession:
         return http1.reply(status, errors.error_json(-1000, f"{request.method} {request.path}: no such endpoint."))
 
     def _send(self, reply: bytes, now_ns: int, is_order: bool = False) -> None:
-        at_ns = max(self._shell.reply_at_ns(now_ns, is_order), self._last_reply_ns)
-        if at_ns <= now_ns:
-            self._link.write(reply)
-            return
-        self._last_reply_ns = at_ns
-        self._shell.later(at_ns, lambda: self._link.write(reply))
+        self._replies.carry(lambda: self._link.write(reply), self._shell.reply_at_ns(now_ns, is_order))
 
-    def _close(self, now_ns: int) -> None:
+    def _close(self) -> None:
+        """Close behind the replies that are under way."""
         self._closing = True
-        if self._last_reply_ns <= now_ns:
-            self._link.close()
-        else:
-            self._shell.later(self._last_reply_ns, self._link.close)
+        self._replies.carry(self._link.close)
 
     # --- the shell's calls ---
 
@@ -140,6 +143,10 @@ class RestSession:
 
     def on_key_revoked(self, _api_key: str, _now_ns: int, /) -> None:
         """Every request names its key anew."""
+
+    def end_user_stream(self, _now_ns: int, /) -> int:
+        """HTTP carries none."""
+        return 0
 
 
 def time_unit(text: str | None) -> int:

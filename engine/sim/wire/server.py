@@ -8,6 +8,7 @@ import json
 import os
 import ssl
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -142,27 +143,27 @@ class SocketListener(WSListener):
         session = self._session
         if session is None or not session.is_open:
             return
-        now_ns = self._server.begin_turn()
+        self._server.begin_turn()
         kind = frame.msg_type
         if kind == WSMsgType.PING:
-            session.on_ping(frame.get_payload_as_bytes(), now_ns)
+            session.arrive(partial(session.on_ping, frame.get_payload_as_bytes()))
         elif kind == WSMsgType.PONG:
-            session.on_pong(now_ns)
+            session.arrive(session.on_pong)
         elif kind == WSMsgType.CLOSE:
             transport.send_close(frame.get_close_code(), frame.get_close_message())
             transport.disconnect()
         else:
-            self._data_frame(session, frame, now_ns)
+            self._data_frame(session, frame)
         self._server.shell.finish()
 
-    def _data_frame(self, session: SocketLife, frame: WSFrame, now_ns: int) -> None:
+    def _data_frame(self, session: SocketLife, frame: WSFrame) -> None:
         self._parts.append(frame.get_payload_as_bytes())
         if sum(map(len, self._parts)) > INBOUND_FRAME_BYTES_MAX:
             session.end(WSCloseCode.MESSAGE_TOO_BIG.value, "message too long")
         elif frame.fin:
             message = b"".join(self._parts)
             self._parts.clear()
-            session.on_text(message, now_ns)
+            session.arrive(partial(session.on_text, message))
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """End the session."""
@@ -183,6 +184,10 @@ class SocketLink:
     def send_text(self, payload: bytes) -> None:
         """Send one text frame."""
         self._transport.send(WSMsgType.TEXT, payload)
+
+    def send_binary(self, payload: bytes) -> None:
+        """Send one binary frame."""
+        self._transport.send(WSMsgType.BINARY, payload)
 
     def send_ping(self, payload: bytes) -> None:
         """Send a ping."""

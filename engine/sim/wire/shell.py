@@ -14,8 +14,8 @@ from engine.sim.api import Venue
 from engine.sim.wire.config import WireConfig
 from engine.sim.wire.faults import Faults
 from engine.sim.wire.frame_log import FrameLog
-from engine.sim.wire.limits import Limits, LimitsConfig
-from engine.sim.wire.publisher import MS_NS, SECOND_NS, Publisher
+from engine.sim.wire.limits import AddressLimits, Limits, LimitsConfig
+from engine.sim.wire.publisher import SECOND_NS, Publisher
 from engine.sim.wire.signing import KeyRing
 
 
@@ -36,25 +36,35 @@ class Session(Protocol):
     def on_key_revoked(self, api_key: str, now_ns: int, /) -> None:
         """React to a key that was revoked."""
 
+    def end_user_stream(self, now_ns: int, /) -> int:
+        """End the connection's user data and not the connection; returns how many streams that were."""
+
 
 class VenueShell:
     """Everything that sessions share."""
 
     def __init__(
-        self, core: Venue, wire: WireConfig, limits: LimitsConfig, start_ns: int, frame_log: FrameLog | None = None
+        self,
+        core: Venue,
+        wire: WireConfig,
+        limits: LimitsConfig,
+        start_ns: int,
+        frame_log: FrameLog | None = None,
+        faults: Faults | None = None,
     ) -> None:
         self.core = core
         self.wire = wire
         self.limits = Limits(limits)
         self.keys = KeyRing(core.key)
-        self.faults = Faults()
+        self.faults = Faults() if faults is None else faults
+        self.now_ns = start_ns
         self.frame_log = frame_log if frame_log is not None else FrameLog(None)
         self.publisher = Publisher(core, wire, self.faults, start_ns)
         self.publisher.on_first_fill = lambda account_id, at_ns: self.limits.account(account_id).first_fill(at_ns)
         self.sessions: dict[Session, int] = {}
         self.requests = 0
         self.orders = 0
-        self._connections = 0
+        self.connections = 0
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
         self._timer_number = 0
         self._next_second_ns = start_ns
@@ -67,6 +77,9 @@ class VenueShell:
 
     def begin(self, now_ns: int) -> None:
         """Run the market, the timed streams and what was postponed up to ``now_ns``."""
+        self.now_ns = now_ns
+        if now_ns >= self.faults.next_end_ns:
+            self.faults.advance(now_ns)
         self.core.advance(now_ns)
         self.finish()
         self.publisher.tick(now_ns)
@@ -97,9 +110,9 @@ class VenueShell:
 
     def open(self, session: Session) -> int:
         """Register a connection; returns its number (from 1)."""
-        self._connections += 1
-        self.sessions[session] = self._connections
-        return self._connections
+        self.connections += 1
+        self.sessions[session] = self.connections
+        return self.connections
 
     def closed(self, session: Session) -> None:
         """Forget a connection."""
@@ -125,6 +138,15 @@ class VenueShell:
 
     def reply_at_ns(self, now_ns: int, is_order: bool) -> int:
         """When a reply made now may leave: later than now while a test delays replies."""
-        if self.faults.delay_ms and (is_order or not self.faults.delay_orders_only):
-            return now_ns + self.faults.delay_ms * MS_NS
-        return now_ns
+        return now_ns + self.faults.reply_delay_ns(is_order)
+
+    def end_user_streams(self, now_ns: int) -> int:
+        """End every user data stream without a drop; returns how many."""
+        return sum(session.end_user_stream(now_ns) for session in tuple(self.sessions))
+
+    def charge(self, address: AddressLimits, kind: str, weight: int, now_ns: int) -> None:
+        """Count one request of an interface ("rest", "ws-api"); refuses 429 and 418, also those that a test asked for."""
+        forced = self.faults.take_limited(kind) if address.may_come(now_ns) else None
+        if forced is not None:
+            address.quiet(forced.status, now_ns + forced.retry_after_s * SECOND_NS)
+        address.charge(weight, now_ns)

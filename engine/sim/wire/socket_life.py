@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
+from engine.sim.wire import fault_commands
+from engine.sim.wire.faults import TO_VENUE
 from engine.sim.wire.link import CLOSE_GOING_AWAY, CLOSE_POLICY, FrameLink
 from engine.sim.wire.shell import VenueShell
+from engine.sim.wire.transit import FaultyLink, Lane
 
 SECOND_NS = 1_000_000_000
+HELD_EVENT_NS = 300_000_000
 
 
 class SocketLife(ABC):
@@ -18,15 +23,29 @@ class SocketLife(ABC):
 
     def __init__(self, shell: VenueShell, link: FrameLink, unit_ns: int, now_ns: int) -> None:
         self.shell = shell
-        self.link = link
         self.unit_ns = unit_ns
         self.opened_ns = now_ns
         self.is_open = True
         self.number = shell.open(self)
+        self.link = FaultyLink(link, shell, self.kind, self.number, self._account)
+        self._arrivals = Lane(shell, self.kind, self.number, TO_VENUE)
+        self._held_event = b""
         self._next_ping_ns = now_ns + shell.wire.ping_interval_s * SECOND_NS
         self._unanswered_since_ns = 0
 
     # --- inbound ---
+
+    def arrive(self, handle: Callable[[int], None]) -> None:
+        """Let ``handle(now_ns)`` take what was received, when it is there: a fault may delay or lose it."""
+        if self.shell.faults.on_links or self._arrivals.waiting:
+            self._arrivals.carry(lambda: self._taken(handle))
+        else:
+            handle(self.shell.now_ns)
+
+    def _taken(self, handle: Callable[[int], None]) -> None:
+        if self.is_open:
+            handle(self.shell.now_ns)
+            self.shell.finish()
 
     @abstractmethod
     def on_text(self, data: bytes, now_ns: int) -> None:
@@ -49,10 +68,38 @@ class SocketLife(ABC):
     # --- outbound ---
 
     def deliver(self, frame: bytes) -> None:
-        """Send one text frame and account for it."""
+        """Send one text frame; it is accounted for when it leaves."""
         if self.is_open:
             self.link.send_text(frame)
-            self.shell.frame_log.add(self.number, self.frame_kind, frame)
+
+    def deliver_event(self, frame: bytes) -> None:
+        """Send one user data event, which a fault may lose, double, or let the next one overtake."""
+        faults = self.shell.faults
+        if not (faults.on_user_events or self._held_event):
+            self._send_event(frame)
+            return
+        if faults.strike(fault_commands.MuteUserEvents) is not None:
+            return
+        if not self._held_event and faults.strike(fault_commands.ReorderUserEvents) is not None:
+            self._held_event = frame
+            self.shell.later(self.shell.now_ns + HELD_EVENT_NS, self._release_event)
+            return
+        self._send_event(frame)
+        if faults.strike(fault_commands.DuplicateUserEvents) is not None:
+            self._send_event(frame)
+        self._release_event()
+
+    def _release_event(self) -> None:
+        held, self._held_event = self._held_event, b""
+        if held:
+            self._send_event(held)
+
+    def _send_event(self, frame: bytes) -> None:
+        if self.is_open:
+            self.link.send_text(frame, "user")
+
+    def _account(self, frame: bytes) -> None:
+        self.shell.frame_log.add(self.number, self.frame_kind, frame)
 
     def end(self, code: int, reason: str) -> None:
         """Close with a close frame; nothing is sent afterwards."""
@@ -68,7 +115,7 @@ class SocketLife(ABC):
         if self.link.buffered_bytes() > wire.write_buffer_bytes_max:
             self.force_close(True)
             return
-        if now_ns - self.opened_ns >= wire.session_cap_s * SECOND_NS:
+        if now_ns - self.opened_ns >= self.shell.faults.session_cap_ns(self.kind, wire.session_cap_s):
             self.end(CLOSE_GOING_AWAY, "connection is older than the limit")
             return
         if self._unanswered_since_ns and now_ns - self._unanswered_since_ns >= wire.pong_timeout_s * SECOND_NS:
@@ -86,6 +133,10 @@ class SocketLife(ABC):
         elif self.is_open:
             self.is_open = False
             self.link.abort()
+
+    def end_user_stream(self, _now_ns: int, /) -> int:
+        """End what the connection has of user data, and not the connection; returns how many streams that were."""
+        return 0
 
     @abstractmethod
     def on_key_revoked(self, api_key: str, now_ns: int, /) -> None:

@@ -181,7 +181,7 @@ def test_a_deposit_and_a_revoked_key_reach_the_account() -> None:
     [
         (b"nonsense", "malformed"),
         (b'{"cmd":"dance"}', "cmd must be one of status, disconnect"),
-        (b'{"cmd":"delay"}', "missing argument 'ms'"),
+        (b'{"cmd":"delay"}', "missing required field `ms`"),
         (b'{"cmd":"gap","symbol":"NOPE"}', "Invalid symbol"),
     ],
 )

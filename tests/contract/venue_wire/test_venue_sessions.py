@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from engine.sim.wire.api_session import ApiSession
 from engine.sim.wire.config import WireConfig
+from engine.sim.wire.fault_commands import Delay
 from engine.sim.wire.rest_session import RestSession
 from engine.sim.wire.shell import VenueShell
 from engine.sim.wire.stream_session import StreamSession
@@ -20,6 +21,7 @@ class MemoryLink:
     """Keeps what a session sends."""
 
     texts: list[bytes] = field(default_factory=list)
+    binaries: list[bytes] = field(default_factory=list)
     pings: list[bytes] = field(default_factory=list)
     pongs: list[bytes] = field(default_factory=list)
     closed: int | None = None
@@ -28,6 +30,9 @@ class MemoryLink:
 
     def send_text(self, payload: bytes) -> None:
         self.texts.append(payload)
+
+    def send_binary(self, payload: bytes) -> None:
+        self.binaries.append(payload)
 
     def send_ping(self, payload: bytes) -> None:
         self.pings.append(payload)
@@ -118,9 +123,9 @@ def test_delayed_http_replies_leave_in_the_order_of_their_requests() -> None:
     shell = make_shell(start_ns=START)
     wire = Wire()
     session = RestSession(shell, wire, "here")
-    shell.faults.delay_ms = 500
+    shell.faults.arm(Delay(ms=500), START)
     session.on_bytes(b"GET /api/v3/ping HTTP/1.1\r\n\r\n", START)
-    shell.faults.delay_ms = 0
+    shell.faults.clear()
     session.on_bytes(
         b"GET /api/v3/nothing HTTP/1.1\r\n\r\nGET /api/v3/time HTTP/1.1\r\nConnection: close\r\n\r\n", START
     )
