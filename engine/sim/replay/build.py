@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,7 +46,6 @@ def build_replay(
     *,
     seed: int = 1,
     frame_log: Path | None = None,
-    note: Callable[[str], None] | None = None,
 ) -> Replay:
     """A shell over ``recordings``, which continue one another in the order given, with the accounts and limits of ``config``.
 
@@ -56,8 +55,6 @@ def build_replay(
     found = survey(tuple(recordings))
     books = {symbol: start_book(found, symbol) for symbol in found.symbols}
     notes = [describe(found), *(f"{symbol}: the book begins with {book.origin}" for symbol, book in books.items())]
-    for text in notes if note else ():
-        note(text)
     replay = _spot(file, found, books, options, start_ns, seed, FrameLog(frame_log))
     replay.notes = notes
     return replay

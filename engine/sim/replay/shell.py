@@ -8,6 +8,8 @@ serverTime then lives wholly in the recorded day, which fits the recorded pace a
 
 from __future__ import annotations
 
+import msgspec
+
 from engine.sim.replay.channels import RecordedChannels
 from engine.sim.replay.core import ReplayCore
 from engine.sim.replay.streams import ReplayPublisher
@@ -15,6 +17,15 @@ from engine.sim.wire.config import WireConfig
 from engine.sim.wire.frame_log import FrameLog
 from engine.sim.wire.limits import LimitsConfig
 from engine.sim.wire.shell import VenueShell
+
+
+class ReplayCommand(msgspec.Struct, tag_field="cmd", tag="replay", forbid_unknown_fields=True):
+    """What the test port may ask of a replay."""
+
+    begin: bool = False
+
+
+REPLAY_COMMAND = msgspec.json.Decoder(ReplayCommand)
 
 
 class ReplayShell(VenueShell):
@@ -35,6 +46,16 @@ class ReplayShell(VenueShell):
         self.recorded_time = False
         self.publisher = ReplayPublisher(core, wire, self.faults, channels)
         self.publisher.on_first_fill = on_first_fill
+
+    def obey_market(self, line: bytes) -> dict[str, object] | None:
+        """``{"cmd":"replay"}`` tells where the recording stands; with ``"begin":true`` it may begin."""
+        try:
+            command = REPLAY_COMMAND.decode(line)
+        except msgspec.DecodeError:
+            return None
+        if command.begin:
+            self.replayed.player.begin_on_command()
+        return self.replayed.player.status()
 
     def server_us(self, now_ns: int) -> int:
         """The venue's idea of the time in microseconds: the present, or the recording's where that was chosen."""
