@@ -26,6 +26,7 @@ from engine.runtime.counters_reader import CountersError, CountersReader
 START_TIMEOUT_S = 30.0
 REFUSED_AT, KILL_AT = 0.35, 0.55
 KILLED_FOR_S = 1.0
+REFUSED_MULTIPLE = 500  # of the largest order that is allowed
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,13 @@ def raise_stop(*_: object) -> None:
 class Demo:
     """Runs once; `result` is the summary of the command."""
 
-    def __init__(self, options: DemoOptions) -> None:
+    def __init__(self, options: DemoOptions, scene: workspace.Scene = workspace.GENERATED) -> None:
         self.options = options
         memory = Path("/dev/shm")
         place = memory if memory.is_dir() else None
         self.root = Path(tempfile.mkdtemp(prefix="tradewind-demo-", dir=place))
-        self.workspace = workspace.create(self.root)
-        self.symbols = workspace.DEFAULT_SYMBOLS
+        self.workspace = workspace.create(self.root, scene)
+        self.symbols = scene.symbols
         self.shown = Shown()
         self.children: list[Child] = []
         self.screen = Screen(options.seconds, self.symbol_rows, options.quiet)
@@ -89,15 +90,14 @@ class Demo:
 
     def start(self) -> None:
         """Venue, then engine, then desk; returns when the engine is ACTIVE."""
-        options, place = self.options, self.workspace
-        arguments = ["venue", "--config", str(place.venue_config), "--seed", str(options.seed)]
-        arguments += ["--activity", str(options.activity), "--ready-file", str(place.ready_file)]
-        self.venue = self.child("venue", [*arguments, "--frame-log", str(place.frame_log)])
+        place = self.workspace
+        arguments = ["venue", "--config", str(place.venue_config), "--seed", str(self.options.seed)]
+        arguments += ["--ready-file", str(place.ready_file), "--frame-log", str(place.frame_log)]
+        self.venue = self.child("venue", [*arguments, *self.market_arguments()])
         ports = wait_for_json(place.ready_file, self.venue, START_TIMEOUT_S)
-        text = workspace.engine_text(place, ports["rest"], ports["ws"], options.wait, self.symbols)
+        text = workspace.engine_text(place, ports["rest"], ports["ws"], self.options.wait, self.symbols)
         place.engine_config.write_text(text)
-        key = place.observer_key
-        self.witness = VenueWitness(f"http://127.0.0.1:{ports['rest']}", key.api_key, key.secret)
+        self.witness = self.open_witness(f"http://127.0.0.1:{ports['rest']}")
         self.start_mids = self.mids()
         began = time.monotonic()
         configured = ["--config", str(place.engine_config)]
@@ -107,6 +107,15 @@ class Demo:
         self.screen.note(f"engine ACTIVE after {time.monotonic() - began:.2f} s; folder {self.root}")
         self.fold = LedgerFold(place.data_dir)
         self.control = ControlClient(str(place.runtime_dir / "control.sock"))
+
+    def market_arguments(self) -> list[str]:
+        """What the venue is told of its market."""
+        return ["--activity", str(self.options.activity)]
+
+    def open_witness(self, rest_url: str) -> VenueWitness:
+        """Who reads the account as the venue sees it."""
+        key = self.workspace.observer_key
+        return VenueWitness(rest_url, key.api_key, key.secret)
 
     def child(self, name: str, arguments: list[str], env: dict[str, str] | None = None) -> Child:
         """Start one process of the demo."""
@@ -144,14 +153,14 @@ class Demo:
 
     def show_refusal(self) -> None:
         """An operator's order above the limit: the gate says no, and why stands in the journal."""
-        price = f"{self.witness.mid('BTCUSDT'):.2f}"
-        order = Order(
-            scope=Scope(symbol="BTCUSDT"), side="buy", order_type="limit", qty="5", price=price, reason="demo"
-        )
+        symbol = self.symbols[0]
+        qty = str(Decimal(self.workspace.scene.quote_sizes[symbol]) * REFUSED_MULTIPLE)
+        price = f"{self.witness.bid(symbol):f}"
+        order = Order(scope=Scope(symbol=symbol), side="buy", order_type="limit", qty=qty, price=price, reason="demo")
         handle = self.command(order).order_handle
         time.sleep(0.2)
         self.shown.refused_reason = report.refusal_of(self.reader(), handle)
-        self.screen.note(f"operator order of 5 BTC refused by the gate: {self.shown.refused_reason}")
+        self.screen.note(f"operator order of {qty} {symbol} refused by the gate: {self.shown.refused_reason}")
 
     def show_kill(self) -> None:
         """Kill: every order goes, nothing new leaves; arm: trading goes on after a reconciliation."""
@@ -191,10 +200,10 @@ class Demo:
         balances, mids = self.witness.balances(), self.mids()
         self.desk.stop()
         self.venue.stop()
-        state = report.ledger(self.workspace)
+        state, scene = report.ledger(self.workspace), self.workspace.scene
         journal, frames = report.journal_summary(self.workspace)
         return {
-            "seconds": self.options.seconds,
+            "seconds": self.seconds(),
             "market_events": counters["market_frames"],
             "book_gaps": counters["book_gaps"],
             "book_seen": counters["tickers_seen"],
@@ -215,8 +224,8 @@ class Demo:
             "balances_equal": report.same_balances(report.engine_balances(state), balances),
             "pnl_engine": f"{report.engine_pnl(state, mids):.8f}",
             "pnl_venue": f"{report.venue_pnl(trades, mids):.8f}",
-            "equity_start": f"{report.equity(report.start_balances(), self.start_mids):.8f}",
-            "equity_end": f"{report.equity(balances, mids):.8f}",
+            "equity_start": f"{self.equity(report.start_balances(scene), self.start_mids):.8f}",
+            "equity_end": f"{self.equity(balances, mids):.8f}",
             "callback_to_bytes_ns": {key: last_stages["bytes_ready"][key] for key in ("p50", "p99", "p99_9")},
             "journal": journal,
             "frames": {
@@ -233,6 +242,14 @@ class Demo:
     def reader(self) -> JournalReader:
         """The journal as it stands."""
         return JournalReader(self.workspace.data_dir, self.workspace.runtime_dir)
+
+    def seconds(self) -> float:
+        """How long was traded."""
+        return self.options.seconds
+
+    def equity(self, balances: dict[str, Decimal], mids: dict[str, Decimal]) -> Decimal:
+        """What an account with these balances is worth."""
+        return report.equity(balances, mids, self.workspace.scene.quote)
 
     def mids(self) -> dict[str, Decimal]:
         """Middle prices at the venue."""

@@ -59,6 +59,10 @@ class VenueWitness:
             page = self.get("myTrades", signed=True, symbol=symbol, fromId=page[-1]["id"] + 1, limit=1000)
         return rows
 
+    def bid(self, symbol: str) -> Decimal:
+        """The best bid."""
+        return Decimal(self.get("ticker/bookTicker", symbol=symbol)["bidPrice"]).normalize()
+
     def mid(self, symbol: str) -> Decimal:
         """Middle of the best prices."""
         row = self.get("ticker/bookTicker", symbol=symbol)
