@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.sim.replay.frames import DepthEvent, Levels, TickerEvent, to_e8
+from engine.sim.replay.frames import Diff, Levels, Ticker
 
 BUY, SELL = 0, 1
 Top = tuple[int, int, int, int]  # bid price and quantity, ask price and quantity, units of 1e-8; 0 for an empty side
@@ -31,24 +31,24 @@ class RecordedBook:
 
     # --- recorded events ---
 
-    def apply(self, diff: DepthEvent) -> bool:
+    def apply(self, diff: Diff) -> bool:
         """Take a diff; False for one that holds nothing new. A hole in the recorded sequence is counted, not mended."""
-        if diff.u <= self.update_id:
+        last_id, known_id = diff.last_id, self.update_id
+        if last_id <= known_id:
             return False
-        joins = diff.pu <= self.update_id if diff.pu >= 0 else self.update_id + 1 >= diff.U
+        joins = diff.previous_id <= known_id if diff.previous_id >= 0 else diff.first_id <= known_id + 1
         self.gaps += not joins
-        self._set_levels(BUY, diff.b)
-        self._set_levels(SELL, diff.a)
-        self.update_id = diff.u
-        if self.top_id <= diff.u:
+        self._set_levels(BUY, diff.bids)
+        self._set_levels(SELL, diff.asks)
+        self.update_id = last_id
+        if self.top_id <= last_id:
             self.top = None
         return True
 
-    def _set_levels(self, side: int, rows: list[tuple[str, str]]) -> None:
+    def _set_levels(self, side: int, rows: Levels) -> None:
         levels = self.sides[side]
         best = self._best[side]
-        for price_text, qty_text in rows:
-            price_e8, qty_e8 = to_e8(price_text), to_e8(qty_text)
+        for price_e8, qty_e8 in rows:
             if qty_e8:
                 levels[price_e8] = qty_e8
                 if best and (price_e8 > best if side == BUY else price_e8 < best):
@@ -59,12 +59,12 @@ class RecordedBook:
                     best = 0
         self._best[side] = best
 
-    def note_ticker(self, ticker: TickerEvent) -> bool:
+    def note_ticker(self, ticker: Ticker) -> bool:
         """Take a bookTicker; False when the diffs are ahead of it already."""
-        if ticker.u <= self.update_id or ticker.u < self.top_id:
+        if ticker.update_id <= self.update_id or ticker.update_id < self.top_id:
             return False
-        self.top_id = ticker.u
-        self.top = (to_e8(ticker.b), to_e8(ticker.B), to_e8(ticker.a), to_e8(ticker.A))
+        self.top_id = ticker.update_id
+        self.top = (ticker.bid_e8, ticker.bid_qty_e8, ticker.ask_e8, ticker.ask_qty_e8)
         return True
 
     # --- looking ---

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from engine.sim.replay.frames import kind_of
+from engine.sim.replay.frames import kind_of, symbol_of
 
 
 class Outlet(Protocol):
@@ -24,8 +24,8 @@ class Listener(Protocol):
     def link(self) -> Outlet:
         """The way out."""
 
-    def deliver(self, frame: bytes) -> None:
-        """Take one frame."""
+    def deliver_all(self, frames: list[bytes]) -> None:
+        """Take frames in their order."""
 
     def force_close(self, abrupt: bool, /) -> None:
         """Disconnect."""
@@ -39,7 +39,7 @@ class RecordedChannel:
     def __init__(self, name: str) -> None:
         self.name = name
         self.kind = kind_of(name)
-        self.symbol = "" if name.startswith("!") else name.partition("@")[0].upper()
+        self.symbol = symbol_of(name)
         self.listeners: dict[Listener, set[str]] = {}
 
 

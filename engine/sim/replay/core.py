@@ -24,7 +24,7 @@ class ReplayCore(VenueCore):
     def __init__(self, config: VenueConfig, floor: ReplayFloor, player: Player, seed: int) -> None:
         self.config = config
         self.player = player
-        self._floor = floor
+        self._floor = self._replayed = floor
         self._orders = OrderEntry(config, floor, SeededRandom(seed))
         self._keys = _key_table(config)
         self._now_ns = player.market_ns
@@ -39,6 +39,10 @@ class ReplayCore(VenueCore):
         self._present_ns = max(self._present_ns, now_ns)
         self.player.play(now_ns)
         self._now_ns = self.player.market_ns
+
+    def tell_trades(self) -> None:
+        """Bring every recorded trade onto the tape."""
+        self._replayed.tell_trades()
 
     def next_wake_ns(self) -> int:
         return self.player.next_wake_ns(self._present_ns)

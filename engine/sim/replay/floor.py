@@ -14,7 +14,7 @@ from engine.sim.config import VenueConfig
 from engine.sim.floor import BUY, SELL, Floor, Listing, Row
 from engine.sim.matching import EventKind, MatchingEngine
 from engine.sim.replay.book import RecordedBook
-from engine.sim.replay.frames import DEPTH, MS_NS, TICKER, TRADE, DepthEvent, TickerEvent, TradeEvent, to_e8
+from engine.sim.replay.frames import Event, PublicTrade, Ticker
 from engine.sim.replay.matching import RecordedMarket, RecordedMatching
 
 OWN_TRADE_ID_MIN = 1_000_000_000_000
@@ -37,6 +37,7 @@ class ReplayFloor(Floor):
         self.engine = cast(MatchingEngine, self.recorded)  # it has the same operations, rows and views
         self._next_own_trade_id = OWN_TRADE_ID_MIN
         self._shift_ns = 0
+        self._untold: list[tuple[Listing, PublicTrade, int]] = []
 
     # --- own orders ----------------------------------------------------------------------------------------------
 
@@ -62,50 +63,44 @@ class ReplayFloor(Floor):
 
     # --- the recording -------------------------------------------------------------------------------------------
 
-    def _on_diff(self, listing: Listing, diff: DepthEvent, now_ns: int) -> None:
-        """A recorded diff."""
+    def play(self, symbol: str, event: Event, now_ns: int) -> None:
+        """One recorded event."""
+        listing = self.by_symbol[symbol]
         market = self.recorded.markets[listing.index]
-        if market.book.apply(diff):
+        if isinstance(event, Ticker):
+            if market.book.note_ticker(event):
+                self.recorded.on_ticker(market)
+        elif isinstance(event, PublicTrade):
+            self._play_trade(listing, market, event)
+        elif market.book.apply(event):
             listing.update_id = market.book.update_id
-            self.recorded.on_diff(market, diff)
-            self._book_fills(listing, now_ns)
-
-    def _on_ticker(self, listing: Listing, ticker: TickerEvent, now_ns: int) -> None:
-        """A recorded bookTicker."""
-        market = self.recorded.markets[listing.index]
-        if market.book.note_ticker(ticker):
-            self.recorded.on_ticker(market, ticker)
-            self._book_fills(listing, now_ns)
-
-    def _on_trade(self, listing: Listing, event: TradeEvent, now_ns: int) -> None:
-        """A recorded trade: onto the tape, then to who waits at its price."""
-        price_e8, qty_e8 = to_e8(event.p), to_e8(event.q)
-        if event.X not in ("MARKET", "NA", "") or not price_e8 or not qty_e8:
-            return
-        trade = Trade(listing.symbol, event.t, price_e8, qty_e8, event.T * MS_NS + self._shift_ns, event.m, 0, 0)
-        price, lots = price_e8 // listing.tick_e8, qty_e8 // listing.step_e8
-        closed = listing.tape.add(trade, listing.quote_e8(price, lots))
-        if closed is not None:
-            self.events.append(closed)
-        market = self.recorded.markets[listing.index]
-        self.recorded.on_trade(market, BUY if event.m else SELL, price, lots)
-        self._book_fills(listing, now_ns)
-
-    def _book_fills(self, listing: Listing, now_ns: int) -> None:
+            self.recorded.on_diff(market, event)
         if self.recorded.rows:
             self._publish(listing, 0, 0, now_ns)
 
-    def play_frame(self, kind: str, symbol: str, event: bytes, now_ns: int) -> None:
-        """One recorded event; kinds that are none of the book are passed over."""
-        listing = self.by_symbol.get(symbol)
-        if listing is None:
-            return
-        if kind == "depth":
-            self._on_diff(listing, DEPTH.decode(event), now_ns)
-        elif kind == "bookTicker":
-            self._on_ticker(listing, TICKER.decode(event), now_ns)
-        elif kind == "trade":
-            self._on_trade(listing, TRADE.decode(event), now_ns)
+    def _play_trade(self, listing: Listing, market: RecordedMarket, trade: PublicTrade) -> None:
+        """Onto the tape, then to who waits at its price. USD-M also tells deals that no resting order gave."""
+        if trade.is_of_book:
+            self._untold.append((listing, trade, self._shift_ns))
+            price, lots = trade.price_e8 // listing.tick_e8, trade.qty_e8 // listing.step_e8
+            self.recorded.on_trade(market, BUY if trade.is_buyer_maker else SELL, price, lots)
+
+    def tell_trades(self) -> None:
+        """Bring trades into candles and tickers. It is done when somebody looks, or when there is time."""
+        for listing, trade, shift_ns in self._untold:
+            price_e8, qty_e8, time_ns = trade.price_e8, trade.qty_e8, trade.time_ns + shift_ns
+            quote_e8 = listing.quote_e8(price_e8 // listing.tick_e8, qty_e8 // listing.step_e8)
+            row = Trade(listing.symbol, trade.trade_id, price_e8, qty_e8, time_ns, trade.is_buyer_maker, 0, 0)
+            closed = listing.tape.add(row, quote_e8)
+            if closed is not None:
+                self.events.append(closed)
+        self._untold.clear()
+
+    def listing(self, symbol: str) -> Listing:
+        """Find a symbol, its tape up to date; -1121 when there is none."""
+        if self._untold:
+            self.tell_trades()
+        return super().listing(symbol)
 
     def begin_pass(self, shift_ns: int) -> None:
         """The recording begins (again): its first books; own orders stand at the end of their queues."""

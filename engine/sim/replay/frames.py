@@ -7,8 +7,7 @@ out as integers of 1e-8, times as Unix nanoseconds.
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -19,6 +18,7 @@ MS_NS = 1_000_000
 HEAD = b'{"stream":"'
 MARK = b'","data":'
 GZIP_MAGIC = b"\x1f\x8b"
+TRADES_OF_THE_BOOK = ("MARKET", "NA", "")
 
 Levels = list[tuple[int, int]]
 
@@ -27,23 +27,59 @@ class RecordingError(ValueError):
     """A recording that cannot be replayed; the text names the file and the line or what is missing."""
 
 
-class DepthEvent(msgspec.Struct):
-    """A ``depthUpdate``; ``pu`` is -1 on spot."""
+class Diff(msgspec.Struct, gc=False):
+    """A ``depthUpdate``; ``previous_id`` is USD-M's ``pu``, -1 on spot."""
 
-    s: str
+    first_id: int
+    last_id: int
+    previous_id: int
+    event_ns: int
+    bids: Levels
+    asks: Levels
+
+
+class Ticker(msgspec.Struct, gc=False):
+    """A ``bookTicker``; 0 for an empty side."""
+
+    update_id: int
+    bid_e8: int
+    bid_qty_e8: int
+    ask_e8: int
+    ask_qty_e8: int
+
+
+class PublicTrade(msgspec.Struct, gc=False):
+    """A ``trade``. ``is_of_book``: USD-M also tells deals of the insurance fund, which no resting order gave."""
+
+    trade_id: int
+    price_e8: int
+    qty_e8: int
+    time_ns: int
+    is_buyer_maker: bool
+    is_of_book: bool
+
+
+class Snapshot(msgspec.Struct, gc=False):
+    """A recorded depth snapshot, best levels first."""
+
+    update_id: int
+    bids: Levels
+    asks: Levels
+
+
+Event = Diff | Ticker | PublicTrade
+
+
+class _DiffText(msgspec.Struct):
     E: int
     U: int
     u: int
     b: list[tuple[str, str]]
     a: list[tuple[str, str]]
     pu: int = -1
-    T: int = 0
 
 
-class TickerEvent(msgspec.Struct):
-    """A ``bookTicker``."""
-
-    s: str
+class _TickerText(msgspec.Struct):
     u: int
     b: str
     B: str
@@ -51,10 +87,7 @@ class TickerEvent(msgspec.Struct):
     A: str
 
 
-class TradeEvent(msgspec.Struct):
-    """A ``trade``; ``X`` tells on USD-M what it was (an insurance fund's deal is no trade of the book)."""
-
-    s: str
+class _TradeText(msgspec.Struct):
     t: int
     p: str
     q: str
@@ -63,27 +96,16 @@ class TradeEvent(msgspec.Struct):
     X: str = "MARKET"
 
 
-class SnapshotBody(msgspec.Struct, rename="camel"):
-    """The body of GET depth."""
-
+class _SnapshotText(msgspec.Struct, rename="camel"):
     last_update_id: int
     bids: list[tuple[str, str]]
     asks: list[tuple[str, str]]
 
 
-DEPTH = msgspec.json.Decoder(DepthEvent)
-TICKER = msgspec.json.Decoder(TickerEvent)
-TRADE = msgspec.json.Decoder(TradeEvent)
-SNAPSHOT = msgspec.json.Decoder(SnapshotBody)
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A recorded depth snapshot in units of 1e-8, best levels first."""
-
-    update_id: int
-    bids: Levels
-    asks: Levels
+_DIFF = msgspec.json.Decoder(_DiffText)
+_TICKER = msgspec.json.Decoder(_TickerText)
+_TRADE = msgspec.json.Decoder(_TradeText)
+_SNAPSHOT = msgspec.json.Decoder(_SnapshotText)
 
 
 def to_e8(text: str) -> int:
@@ -99,9 +121,32 @@ def to_levels(rows: list[tuple[str, str]]) -> Levels:
     return [(to_e8(price), to_e8(qty)) for price, qty in rows]
 
 
+def read_diff(event: bytes) -> Diff:
+    """A ``depthUpdate`` event."""
+    diff = _DIFF.decode(event)
+    return Diff(diff.U, diff.u, diff.pu, diff.E * MS_NS, to_levels(diff.b), to_levels(diff.a))
+
+
+def read_ticker(event: bytes) -> Ticker:
+    """A ``bookTicker`` event."""
+    ticker = _TICKER.decode(event)
+    return Ticker(ticker.u, to_e8(ticker.b), to_e8(ticker.B), to_e8(ticker.a), to_e8(ticker.A))
+
+
+def read_trade(event: bytes) -> PublicTrade:
+    """A ``trade`` event."""
+    trade = _TRADE.decode(event)
+    price_e8, qty_e8 = to_e8(trade.p), to_e8(trade.q)
+    is_of_book = trade.X in TRADES_OF_THE_BOOK and price_e8 > 0 and qty_e8 > 0
+    return PublicTrade(trade.t, price_e8, qty_e8, trade.T * MS_NS, trade.m, is_of_book)
+
+
+READERS: dict[str, Callable[[bytes], Event]] = {"depth": read_diff, "bookTicker": read_ticker, "trade": read_trade}
+
+
 def read_snapshot(text: bytes) -> Snapshot:
     """The body of GET depth."""
-    body = SNAPSHOT.decode(text)
+    body = _SNAPSHOT.decode(text)
     return Snapshot(body.last_update_id, to_levels(body.bids), to_levels(body.asks))
 
 
@@ -117,6 +162,12 @@ def kind_of(stream: str) -> str:
     """``depth``, ``bookTicker`` or ``trade`` of a stream name; what else there is by its own name."""
     tail = stream.partition("@")[2]
     return "depth" if tail == "depth" or tail.startswith("depth@") else tail
+
+
+def symbol_of(stream: str) -> str:
+    """The symbol of a stream name; empty for a stream of no single market."""
+    head, mark, _ = stream.partition("@")
+    return "" if head.startswith("!") or not mark else head.upper()
 
 
 def open_lines(path: Path) -> BinaryIO:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from engine.sim.matching import PRICE_LIMIT, BookSide, EventKind, KindOfOrder, OpFlag, OpKind, Reason, StpKind, TifKind
 from engine.sim.replay.book import RecordedBook
-from engine.sim.replay.frames import DepthEvent, TickerEvent, to_e8
+from engine.sim.replay.frames import Diff
 from engine.sim.replay.queue import QueueLevel, Waiting
 
 # kind, side, reason, symbol, op_index, order_id, maker_id, price, qty, leaves, maker_leaves
@@ -64,13 +64,13 @@ class RecordedMarket:
         now = self.lots_at(side, price)
         self.taken[side][price] = (now, now - self.untaken(side, price, now) + lots)
 
-    def refresh(self, diff: DepthEvent) -> None:
+    def refresh(self, diff: Diff) -> None:
         """Forget what was taken of the levels that a diff names."""
-        for side, rows in ((BUY, diff.b), (SELL, diff.a)):
+        for side, rows in ((BUY, diff.bids), (SELL, diff.asks)):
             taken = self.taken[side]
             if taken:
-                for price, _ in rows:
-                    taken.pop(to_e8(price) // self.tick_e8, None)
+                for price_e8, _ in rows:
+                    taken.pop(price_e8 // self.tick_e8, None)
 
     def best_own(self, side: int) -> int:
         """The best price of own orders; 0 when there is none."""
@@ -327,7 +327,7 @@ class RecordedMatching:
 
     # --- the recording -------------------------------------------------------------------------------------------
 
-    def on_diff(self, market: RecordedMarket, diff: DepthEvent) -> None:
+    def on_diff(self, market: RecordedMarket, diff: Diff) -> None:
         """A diff that the book has taken: queues are looked at, own orders that it reaches are filled."""
         market.refresh(diff)
         if market.queues[BUY] or market.queues[SELL]:
@@ -336,7 +336,7 @@ class RecordedMatching:
                     queue.settle()
             self._look(market)
 
-    def on_ticker(self, market: RecordedMarket, _ticker: TickerEvent) -> None:
+    def on_ticker(self, market: RecordedMarket) -> None:
         """A bookTicker that the book has taken."""
         if market.queues[BUY] or market.queues[SELL]:
             self._look(market)

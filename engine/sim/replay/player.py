@@ -14,20 +14,19 @@ from enum import Enum
 from typing import Literal, Protocol
 
 from engine.sim.replay.channels import Listener, RecordedChannel, RecordedChannels
-from engine.sim.replay.frames import split
-from engine.sim.replay.recording import Survey, lines_of
+from engine.sim.replay.frames import Event, Snapshot
+from engine.sim.replay.recording import Line, Survey
 
 MS_NS = 1_000_000
 SECOND_NS = 1_000_000_000
 NEVER_NS = (1 << 63) - 1
 BATCH_FRAMES = 512
-LOOK_EVERY_FRAMES = 32
+FLUSH_BYTES = 65_536
 UNREAD_BYTES_MAX = 262_144
 BLOCKED_PAUSE_NS = MS_NS
 STALL_NS_MAX = 50 * MS_NS
 
 Start = Literal["subscribed", "at-once", "on-command"]
-Line = tuple[int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +51,11 @@ class State(Enum):
 class Floor(Protocol):
     """What the recording acts on."""
 
-    def play_frame(self, kind: str, symbol: str, event: bytes, now_ns: int) -> None:
+    def play(self, symbol: str, event: Event, now_ns: int) -> None:
         """Take one recorded event."""
+
+    def tell_trades(self) -> None:
+        """Do what was put off: there is time."""
 
     def begin_pass(self, shift_ns: int) -> None:
         """Stand again where the recording begins; its times are ``shift_ns`` later in this pass."""
@@ -74,7 +76,9 @@ class Player:
         self.may_begin = options.start == "at-once"
         self._floor = floor
         self._channels = channels
-        self._known: dict[bytes, RecordedChannel] = {}
+        self._by_stream = {name: channels.find(name) for name in survey.streams}
+        self._unsent: dict[Listener, list[bytes]] = {}
+        self._unsent_bytes = 0
         self._lines: Iterator[Line] = iter(())
         self._line_number = -1
         self._next: Line | None = None
@@ -121,7 +125,7 @@ class Player:
             return now_ns + BLOCKED_PAUSE_NS
         if self.options.speed is None:
             return now_ns
-        ahead_ns = self._next[0] - self._origin_stamp_ns
+        ahead_ns = self._next.stamp_ns - self._origin_stamp_ns
         return self._origin_ns + int(ahead_ns / self.options.speed)
 
     # --- playing -------------------------------------------------------------------------------------------------
@@ -156,7 +160,7 @@ class Player:
         pass_ns = self.survey.last_ns - self.survey.first_ns + MS_NS
         self._shift_ns = self.survey.clock_offset_ns + self.passes * pass_ns
         self._floor.begin_pass(self.passes * pass_ns)
-        self._lines, self._line_number = lines_of(self.survey.paths), -1
+        self._lines, self._line_number = self.survey.lines(), -1
         self.frames = 0
         self._take_next()
         self._restart_clock(now_ns)
@@ -169,7 +173,7 @@ class Player:
         """Let the recording go on from here at its pace."""
         self._origin_ns = now_ns
         if self._next is not None:
-            self._origin_stamp_ns = self._next[0]
+            self._origin_stamp_ns = self._next.stamp_ns
 
     def _advance_clock(self, now_ns: int) -> None:
         """The market's time: between two lines it runs at the pace of the recording, and never past the next line."""
@@ -177,13 +181,14 @@ class Player:
         if self.state is not State.PLAYING or speed is None or following is None or self._hold_from_ns:
             return
         stamp_ns = self._origin_stamp_ns + int((now_ns - self._origin_ns) * speed)
-        stamp_ns = min(stamp_ns, following[0])
+        stamp_ns = min(stamp_ns, following.stamp_ns)
         self.market_ns = max(self.market_ns, stamp_ns + self._shift_ns)
 
     def _is_blocked(self, now_ns: int) -> bool:
         """Whether somebody has to read first; the recording's clock stands meanwhile."""
         if any(listener.link.buffered_bytes() > UNREAD_BYTES_MAX for listener in self._listeners):
             self.blocked += 1
+            self._floor.tell_trades()
             self._stalled_from_ns = self._stalled_from_ns or now_ns
             return True
         if self._stalled_from_ns:
@@ -221,40 +226,57 @@ class Player:
         due_stamp_ns = NEVER_NS
         if speed is not None:
             due_stamp_ns = self._origin_stamp_ns + int((now_ns - self._origin_ns) * speed)
-        for count in range(BATCH_FRAMES):
+        for _ in range(BATCH_FRAMES):
             line = self._next
             if line is None:
+                self._flush()
                 self._end_pass(now_ns)
                 return
-            if line[0] > due_stamp_ns:
-                return
-            if count % LOOK_EVERY_FRAMES == LOOK_EVERY_FRAMES - 1 and self._is_blocked(now_ns):
-                return
+            if line.stamp_ns > due_stamp_ns:
+                break
             if self._line_number in self._snapshot_places and self._wanted_snapshot():
                 self._hold_from_ns = now_ns
-                return
-            self._play_line(*line)
+                break
+            self._play_line(line)
             self._take_next()
+            if self._unsent_bytes > FLUSH_BYTES:
+                self._flush()
+                if self._is_blocked(now_ns):
+                    return
+        self._flush()
 
-    def _play_line(self, stamp_ns: int, text: bytes) -> None:
-        self.market_ns = max(self.market_ns, stamp_ns + self._shift_ns)
-        parts = split(text)
-        if parts is None:
+    def _play_line(self, line: Line) -> None:
+        self.market_ns = max(self.market_ns, line.stamp_ns + self._shift_ns)
+        if not line.stream:
             return
-        name, event = parts
-        channel = self._known.get(name)
-        if channel is None:
-            channel = self._channels.find(name.decode("latin-1"))
-            if channel is None:
-                return
-            self._known[name] = channel
         self.frames += 1
-        for listener in tuple(channel.listeners):
-            listener.deliver(text if listener.combined else event)
-        self._floor.play_frame(channel.kind, channel.symbol, event, self.market_ns)
+        channel = self._by_stream[line.stream]
+        if channel is not None and channel.listeners:
+            self._send(channel, line)
+        event = line.event
+        if event is not None and not isinstance(event, Snapshot):
+            self._floor.play(line.symbol, event, self.market_ns)
+
+    def _send(self, channel: RecordedChannel, line: Line) -> None:
+        unsent = self._unsent
+        for listener in channel.listeners:
+            frame = line.text if listener.combined else line.data
+            frames = unsent.get(listener)
+            if frames is None:
+                unsent[listener] = [frame]
+            else:
+                frames.append(frame)
+            self._unsent_bytes += len(frame)
+
+    def _flush(self) -> None:
+        for listener, frames in self._unsent.items():
+            listener.deliver_all(frames)
+        self._unsent.clear()
+        self._unsent_bytes = 0
 
     def _end_pass(self, now_ns: int) -> None:
         self.passes += 1
+        self._floor.tell_trades()
         if self.options.repeat and self.passes >= self.options.repeat:
             self.state = State.ENDED
             self.on_end()

@@ -3,6 +3,8 @@
 The family is told by the content: USD-M diffs carry ``pu``, spot diffs do not; a recording without a diff is of the family
 that a folder on its path is named after. The tick is the greatest step that divides every recorded price. The lot is the
 greatest that divides every traded quantity: books hold a few quantities between two lots, trades none.
+
+What was read stays in memory, decoded, while it is below ``KEPT_BYTES_MAX``; a longer recording is read again to be played.
 """
 
 from __future__ import annotations
@@ -16,22 +18,37 @@ from typing import Literal
 import msgspec
 
 from engine.sim.replay.frames import (
-    DEPTH,
-    MS_NS,
-    TICKER,
-    TRADE,
-    DepthEvent,
+    READERS,
+    Diff,
+    Event,
+    PublicTrade,
     RecordingError,
     Snapshot,
+    Ticker,
     kind_of,
     read_lines,
     read_snapshot,
     split,
-    to_e8,
+    symbol_of,
 )
 
 Family = Literal["spot", "usdm"]
 OFFSET_SAMPLES_MAX = 2_000
+KEPT_BYTES_MAX = 64 << 20
+
+
+class Line(msgspec.Struct, gc=False):
+    """One line. ``text`` is the whole frame, ``data`` the event in it, ``event`` what it says where it is of the book.
+
+    ``stream`` is empty for a snapshot.
+    """
+
+    stamp_ns: int
+    text: bytes
+    data: bytes
+    stream: str
+    symbol: str
+    event: Event | Snapshot | None
 
 
 @dataclass
@@ -43,7 +60,7 @@ class MarketFacts:
     book_lot_e8: int = 0
     trade_lot_e8: int = 0
     first_price_e8: int = 0
-    first_diff: DepthEvent | None = None
+    first_diff: Diff | None = None
     first_diff_line: int = -1
     last_update_id: int = -1
     trades: int = 0
@@ -71,30 +88,56 @@ class Survey:
     markets: dict[str, MarketFacts] = field(default_factory=dict)
     streams: dict[str, int] = field(default_factory=dict)  # stream name -> frames, those of no single market too
     frames: int = 0
-    lines: int = 0
     first_ns: int = 0
     last_ns: int = 0
     clock_offset_ns: int = 0  # the exchange's event time less the receive time
-    snapshot_symbols: dict[int, str] = field(default_factory=dict)  # line number -> whose snapshot
+    kept: list[Line] | None = field(default_factory=list)
 
     @property
     def symbols(self) -> tuple[str, ...]:
         """Symbols with frames, in order of appearance."""
         return tuple(self.markets)
 
+    def lines(self) -> Iterator[Line]:
+        """Every line, from memory where it is kept."""
+        return read(self.paths) if self.kept is None else iter(self.kept)
 
-def lines_of(paths: Iterable[Path]) -> Iterator[tuple[int, bytes]]:
-    """The lines of files one after another."""
+
+def read(paths: Iterable[Path]) -> Iterator[Line]:
+    """The lines of files one after another; raises ``RecordingError`` naming what cannot be read."""
+    names: dict[bytes, tuple[str, str, str]] = {}
     for path in paths:
-        yield from read_lines(path)
+        for number, (stamp_ns, text) in enumerate(read_lines(path), 1):
+            try:
+                yield _line(stamp_ns, text, names)
+            except (msgspec.DecodeError, ValueError) as error:
+                raise RecordingError(f"{path}, line {number}: {error}") from error
 
 
-def survey(paths: tuple[Path, ...]) -> Survey:
+def _line(stamp_ns: int, text: bytes, names: dict[bytes, tuple[str, str, str]]) -> Line:
+    parts = split(text)
+    if parts is None:
+        return Line(stamp_ns, text, text, "", "", read_snapshot(text))
+    head, data = parts
+    known = names.get(head)
+    if known is None:
+        stream = head.decode("latin-1")
+        known = names[head] = (stream, symbol_of(stream), kind_of(stream))
+    stream, symbol, kind = known
+    reader = READERS.get(kind) if symbol else None
+    return Line(stamp_ns, text, data, stream, symbol, None if reader is None else reader(data))
+
+
+def survey(paths: tuple[Path, ...], kept_bytes_max: int = KEPT_BYTES_MAX) -> Survey:
     """Read a recording once; raises ``RecordingError`` when there is nothing in it that can be replayed."""
-    reader = _Surveyor(paths)
-    for stamp_ns, text in lines_of(paths):
-        reader.take(stamp_ns, text)
-    return reader.finish()
+    surveyor = _Surveyor(paths)
+    kept_bytes = 0
+    for line in read(paths):
+        surveyor.take(line)
+        kept_bytes += len(line.text)
+        if kept_bytes > kept_bytes_max:
+            surveyor.found.kept = None
+    return surveyor.finish()
 
 
 class _Surveyor:
@@ -102,88 +145,66 @@ class _Surveyor:
 
     def __init__(self, paths: tuple[Path, ...]) -> None:
         self.found = Survey(paths)
-        self._streams: dict[bytes, tuple[str, str]] = {}  # name as it stands -> (name, kind)
+        self._number = 0
         self._snapshots: list[tuple[int, Snapshot]] = []
         self._offsets: list[int] = []
         self._has_diffs = self._has_previous_ids = False
 
-    def take(self, stamp_ns: int, text: bytes) -> None:
+    def take(self, line: Line) -> None:
         found = self.found
-        found.first_ns = found.first_ns or stamp_ns
-        found.last_ns = stamp_ns
-        parts = split(text)
-        try:
-            if parts is None:
-                self._snapshots.append((found.lines, read_snapshot(text)))
-            else:
-                found.frames += 1
-                self._take_frame(stamp_ns, *parts)
-        except msgspec.DecodeError as error:
-            raise RecordingError(f"{found.paths[0]} and on, line {found.lines + 1}: {error}") from error
-        found.lines += 1
+        found.first_ns = found.first_ns or line.stamp_ns
+        found.last_ns = line.stamp_ns
+        if found.kept is not None:
+            found.kept.append(line)
+        event = line.event
+        if line.stream:
+            found.frames += 1
+            found.streams[line.stream] = found.streams.get(line.stream, 0) + 1
+        if isinstance(event, Snapshot):
+            self._snapshots.append((self._number, event))
+        elif event is not None:
+            facts = found.markets.get(line.symbol)
+            if facts is None:
+                facts = found.markets[line.symbol] = MarketFacts(line.symbol)
+            self._take_event(facts, event, line.stamp_ns)
+        self._number += 1
 
-    def _take_frame(self, stamp_ns: int, head: bytes, event: bytes) -> None:
-        known = self._streams.get(head)
-        if known is None:
-            name = head.decode("latin-1")
-            known = self._streams[head] = (name, kind_of(name))
-        name, kind = known
-        self.found.streams[name] = self.found.streams.get(name, 0) + 1
-        if "@" not in name or name.startswith("!"):
-            return
-        symbol = name.partition("@")[0].upper()
-        facts = self.found.markets.get(symbol)
-        if facts is None:
-            facts = self.found.markets[symbol] = MarketFacts(symbol)
-        if kind == "depth":
-            self._take_diff(facts, DEPTH.decode(event), stamp_ns)
-        elif kind == "bookTicker":
-            self._take_ticker(facts, event)
-        elif kind == "trade":
-            self._take_trade(facts, event)
+    def _take_event(self, facts: MarketFacts, event: Event, stamp_ns: int) -> None:
+        if isinstance(event, Diff):
+            self._take_diff(facts, event, stamp_ns)
+        elif isinstance(event, Ticker):
+            facts.tickers += 1
+            facts.tick_e8 = gcd(facts.tick_e8, event.bid_e8, event.ask_e8)
+            facts.first_price_e8 = facts.first_price_e8 or event.bid_e8 or event.ask_e8
+        elif event.is_of_book:
+            _take_trade(facts, event)
 
-    def _take_diff(self, facts: MarketFacts, diff: DepthEvent, stamp_ns: int) -> None:
+    def _take_diff(self, facts: MarketFacts, diff: Diff, stamp_ns: int) -> None:
         self._has_diffs = True
-        self._has_previous_ids |= diff.pu >= 0
+        self._has_previous_ids |= diff.previous_id >= 0
         if facts.first_diff is None:
-            facts.first_diff, facts.first_diff_line = diff, self.found.lines
-        facts.last_update_id = diff.u
+            facts.first_diff, facts.first_diff_line = diff, self._number
+        facts.last_update_id = diff.last_id
         if len(self._offsets) < OFFSET_SAMPLES_MAX:
-            self._offsets.append(diff.E * MS_NS - stamp_ns)
-        for side in (diff.b, diff.a):
-            for price, qty in side:
-                facts.tick_e8 = gcd(facts.tick_e8, to_e8(price))
-                facts.book_lot_e8 = gcd(facts.book_lot_e8, to_e8(qty))
-
-    def _take_ticker(self, facts: MarketFacts, event: bytes) -> None:
-        ticker = TICKER.decode(event)
-        facts.tickers += 1
-        bid_e8, ask_e8 = to_e8(ticker.b), to_e8(ticker.a)
-        facts.tick_e8 = gcd(facts.tick_e8, bid_e8, ask_e8)
-        facts.first_price_e8 = facts.first_price_e8 or bid_e8 or ask_e8
-
-    def _take_trade(self, facts: MarketFacts, event: bytes) -> None:
-        trade = TRADE.decode(event)
-        facts.trades += 1
-        facts.tick_e8 = gcd(facts.tick_e8, to_e8(trade.p))
-        facts.trade_lot_e8 = gcd(facts.trade_lot_e8, to_e8(trade.q))
-        facts.first_price_e8 = facts.first_price_e8 or to_e8(trade.p)
+            self._offsets.append(diff.event_ns - stamp_ns)
+        for rows in (diff.bids, diff.asks):
+            for price_e8, qty_e8 in rows:
+                facts.tick_e8 = gcd(facts.tick_e8, price_e8)
+                facts.book_lot_e8 = gcd(facts.book_lot_e8, qty_e8)
 
     # --- the end -------------------------------------------------------------------------------------------------
 
     def finish(self) -> Survey:
         found = self.found
-        found.markets = {symbol: facts for symbol, facts in found.markets.items() if _is_a_market(facts)}
         if not found.markets:
             raise RecordingError(f"{found.paths[0]}: no depth, bookTicker or trade frame in it")
         found.family = self._family()
         if self._offsets:
             found.clock_offset_ns = sorted(self._offsets)[len(self._offsets) // 2]
         for facts in found.markets.values():
-            facts.first_price_e8 = facts.first_price_e8 or _middle_of(facts.first_diff)
+            facts.first_price_e8 = facts.first_price_e8 or _price_in(facts.first_diff)
         for line, snapshot in self._snapshots:
             facts = self._owner(snapshot)
-            found.snapshot_symbols[line] = facts.symbol
             if facts.snapshot is None and _reaches(facts, snapshot):
                 facts.snapshot, facts.snapshot_line = snapshot, line
         return found
@@ -200,17 +221,22 @@ class _Surveyor:
         return min(facts, key=lambda row: max(row.first_price_e8, price_e8) / max(1, min(row.first_price_e8, price_e8)))
 
 
+def _take_trade(facts: MarketFacts, trade: PublicTrade) -> None:
+    facts.trades += 1
+    facts.tick_e8 = gcd(facts.tick_e8, trade.price_e8)
+    facts.trade_lot_e8 = gcd(facts.trade_lot_e8, trade.qty_e8)
+    facts.first_price_e8 = facts.first_price_e8 or trade.price_e8
+
+
 def _reaches(facts: MarketFacts, snapshot: Snapshot) -> bool:
     """Whether a snapshot is not older than the first diff, so that no change between them is missing."""
     diff = facts.first_diff
-    return diff is None or snapshot.update_id >= (diff.pu if diff.pu >= 0 else diff.U - 1)
+    if diff is None:
+        return True
+    return snapshot.update_id >= (diff.previous_id if diff.previous_id >= 0 else diff.first_id - 1)
 
 
-def _is_a_market(facts: MarketFacts) -> bool:
-    return facts.first_diff is not None or facts.tickers > 0 or facts.trades > 0
-
-
-def _middle_of(diff: DepthEvent | None) -> int:
+def _price_in(diff: Diff | None) -> int:
     """A price of the market when nothing better is known: the best bid that the first diff names."""
-    rows = [] if diff is None else diff.b or diff.a
-    return max((to_e8(price) for price, _ in rows), default=1)
+    rows = [] if diff is None else diff.bids or diff.asks
+    return max((price_e8 for price_e8, _ in rows), default=1)

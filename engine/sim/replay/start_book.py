@@ -8,13 +8,13 @@ until a diff names them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.sim.replay.book import BUY, SELL, RecordedBook
-from engine.sim.replay.frames import DEPTH, TICKER, DepthEvent, RecordingError, TickerEvent, kind_of, split, to_e8
-from engine.sim.replay.recording import Family, MarketFacts, Survey, lines_of, survey
+from engine.sim.replay.frames import Diff, Levels, RecordingError, Ticker
+from engine.sim.replay.recording import Family, MarketFacts, Survey, survey
 
 
 @dataclass(frozen=True)
@@ -59,40 +59,28 @@ def predecessor(found: Survey, facts: MarketFacts) -> tuple[Path, RecordedBook] 
     return None
 
 
-def _book_at_end(path: Path, family: Family, symbol: str, following: DepthEvent) -> RecordedBook | None:
+def _book_at_end(path: Path, family: Family, symbol: str, following: Diff) -> RecordedBook | None:
     """The book at the end of ``path`` when ``following`` joins its last update; None when it does not."""
     try:
         found = survey((path,))
     except RecordingError:
         return None
     facts = found.markets.get(symbol)
-    joins_at = following.pu if family == "usdm" else following.U - 1
+    joins_at = following.previous_id if family == "usdm" else following.first_id - 1
     if facts is None or found.family != family or facts.last_update_id != joins_at:
         return None
     book = start_book(found, symbol).book
-    for diff in _diffs(found.paths, symbol):
-        book.apply(diff)
+    for event in _events(found, symbol):
+        if isinstance(event, Diff):
+            book.apply(event)
     return book if book.gaps == 0 else None
 
 
-def _diffs(paths: Iterable[Path], symbol: str) -> Iterable[DepthEvent]:
-    for event in _events(paths, symbol):
-        if isinstance(event, DepthEvent):
-            yield event
-
-
-def _events(paths: Iterable[Path], symbol: str) -> Iterable[DepthEvent | TickerEvent]:
+def _events(found: Survey, symbol: str) -> Iterator[Diff | Ticker]:
     """Diffs and bookTickers of one symbol in their order."""
-    prefix = symbol.lower().encode() + b"@"
-    for _, text in lines_of(paths):
-        parts = split(text)
-        if parts is None or not parts[0].startswith(prefix):
-            continue
-        kind = kind_of(parts[0].decode("latin-1"))
-        if kind == "depth":
-            yield DEPTH.decode(parts[1])
-        elif kind == "bookTicker":
-            yield TICKER.decode(parts[1])
+    for line in found.lines():
+        if line.symbol == symbol and isinstance(line.event, Diff | Ticker):
+            yield line.event
 
 
 # --- looking ahead ---------------------------------------------------------------------------------------------------
@@ -105,13 +93,12 @@ class _Proof:
         self.levels: dict[int, int] = {}
         self.touched: set[int] = set()
 
-    def touch(self, rows: list[tuple[str, str]]) -> None:
-        self.touched.update(to_e8(price) for price, _ in rows)
+    def touch(self, rows: Levels) -> None:
+        self.touched.update(price_e8 for price_e8, _ in rows)
 
-    def show(self, price: str, qty: str) -> None:
-        price_e8 = to_e8(price)
+    def show(self, price_e8: int, qty_e8: int) -> None:
         if price_e8 and price_e8 not in self.touched:
-            self.levels.setdefault(price_e8, to_e8(qty))
+            self.levels.setdefault(price_e8, qty_e8)
 
 
 def look_ahead(found: Survey, facts: MarketFacts) -> RecordedBook:
@@ -122,17 +109,17 @@ def look_ahead(found: Survey, facts: MarketFacts) -> RecordedBook:
             f"{found.paths[0]}: {facts.symbol} has neither a snapshot nor depth and bookTicker frames to make a book of"
         )
     bids, asks = _Proof(), _Proof()
-    waiting: list[TickerEvent] = []
-    for event in _events(found.paths, facts.symbol):
-        if isinstance(event, TickerEvent):
+    waiting: list[Ticker] = []
+    for event in _events(found, facts.symbol):
+        if isinstance(event, Ticker):
             waiting.append(event)
             continue
-        bids.touch(event.b)
-        asks.touch(event.a)
-        covered = [ticker for ticker in waiting if ticker.u <= event.u]
-        for ticker in covered:
-            bids.show(ticker.b, ticker.B)
-            asks.show(ticker.a, ticker.A)
-        waiting = [ticker for ticker in waiting if ticker.u > event.u]
-    update_id = diff.pu if found.family == "usdm" else diff.U - 1
+        bids.touch(event.bids)
+        asks.touch(event.asks)
+        for ticker in waiting:
+            if ticker.update_id <= event.last_id:
+                bids.show(ticker.bid_e8, ticker.bid_qty_e8)
+                asks.show(ticker.ask_e8, ticker.ask_qty_e8)
+        waiting = [ticker for ticker in waiting if ticker.update_id > event.last_id]
+    update_id = diff.previous_id if found.family == "usdm" else diff.first_id - 1
     return RecordedBook(update_id, list(bids.levels.items()), list(asks.levels.items()))

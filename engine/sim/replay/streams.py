@@ -20,6 +20,9 @@ class ReplayedVenue(Venue, Protocol):
     def market_ns(self) -> int:
         """The time of the recorded market (Unix ns)."""
 
+    def tell_trades(self) -> None:
+        """Bring every trade onto the tape."""
+
 
 class ReplayPublisher(Publisher):
     """Recorded stream names, and diff depth of any speed, get the recorded frames; timed streams run by the market's time."""
@@ -51,6 +54,8 @@ class ReplayPublisher(Publisher):
 
     def tick(self, now_ns: int) -> None:  # noqa: ARG002 - the market's time rules
         """Emit the timed streams whose moment in the recording has come."""
+        if self._channels:  # their frames are made of the trades
+            self._venue.tell_trades()
         market_ns = self._venue.market_ns
         if market_ns >= super().next_timer_ns():
             super().tick(market_ns)
