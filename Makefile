@@ -10,11 +10,12 @@
 #   make dist                    sdist, then a wheel from it, proved in an environment of its own
 #   make docs                    write the generated tables again
 #   make lock                    pin the dependencies again     make clean     remove all that was built
+#   make clients                 ccxt and python-binance in .venv-clients, for the tests that let them trade (make test does it too)
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := run
 .DELETE_ON_ERROR:
-.PHONY: run test check bench sim sanitize coverage dist docs lock clean
+.PHONY: run test check bench sim sanitize coverage dist docs lock clients clean
 
 PYTHON ?=
 SECONDS ?= 60
@@ -22,6 +23,8 @@ ARGS ?=
 JOBS ?= 0
 VENV := .venv
 BIN := $(VENV)/bin
+CLIENTS := .venv-clients
+CLIENTS_LOCK := tests/contract/clients/requirements.lock
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
@@ -33,7 +36,9 @@ STUBBED := $(foreach s,$(COMPILED),$(if $(wildcard $(patsubst ext/%.pyx,%.pyi,$(
 run: $(VENV)/.built
 	$(BIN)/tradewind demo --seconds $(SECONDS) $(ARGS)
 
+# Without the other clients (no network, say) their tests skip and say so; `make clients` alone tells what went wrong.
 test: $(VENV)/.built
+	@$(MAKE) --no-print-directory clients || echo "tradewind: no .venv-clients: the tests of ccxt and python-binance will skip" >&2
 	$(BIN)/python -m pytest $(if $(filter-out 0 1,$(JOBS)),-n $(JOBS) --dist loadgroup) $(ARGS)
 
 check: $(VENV)/.built
@@ -45,6 +50,8 @@ check: $(VENV)/.built
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/style
 	@$(MAKE) --no-print-directory dist
+
+clients: $(CLIENTS)/.installed
 
 bench: $(VENV)/.built
 	@set -e; for file in bench/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file $(ARGS); done
@@ -86,9 +93,11 @@ docs: $(VENV)/.built
 lock: $(VENV)/.installed
 	$(BIN)/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-annotate --no-header \
 	    --strip-extras --allow-unsafe --extra dev --extra numba --output-file requirements.lock pyproject.toml
+	$(BIN)/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-annotate --no-header \
+	    --strip-extras --allow-unsafe --output-file $(CLIENTS_LOCK) $(CLIENTS_LOCK:.lock=.in)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks .import_linter_cache .coverage
+	rm -rf $(VENV) $(CLIENTS) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks .import_linter_cache .coverage
 	find engine -name '*.so' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -97,6 +106,11 @@ clean:
 $(VENV)/.installed: requirements.lock
 	@python=$$(sh .ci/preflight $(PYTHON)) && echo "tradewind: making $(VENV) with $$python" && $$python -m venv --clear $(VENV)
 	$(BIN)/python -m pip install -q --require-hashes --no-deps -r requirements.lock
+	@touch $@
+
+$(CLIENTS)/.installed: $(CLIENTS_LOCK)
+	@python=$$(sh .ci/preflight $(PYTHON)) && $$python -m venv --clear $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip install -q --require-hashes --no-deps -r $(CLIENTS_LOCK)
 	@touch $@
 
 # Metadata and the `tradewind` command, pointing here; compiling is the next step's, which compiles only what changed.

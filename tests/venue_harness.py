@@ -28,6 +28,7 @@ from engine.sim.wire.frame_log import FrameLog
 from engine.sim.wire.limits import LimitsConfig
 from engine.sim.wire.server import Ports, VenueServer
 from engine.sim.wire.shell import VenueShell
+from engine.sim.wire.tls import server_context
 
 REPOSITORY = Path(__file__).parents[1]
 CONFIG = REPOSITORY / "config" / "venue.toml"
@@ -180,14 +181,21 @@ def make_shell(
     return VenueShell(core, wire or WireConfig(), limits or roomy, begin_ns, FrameLog(frame_log))
 
 
-def play(scenario: Callable[[RunningVenue], Awaitable[None]], shell: VenueShell | None = None) -> None:
-    """Run ``scenario`` against a venue on loopback sockets."""
-    asyncio.run(_play(scenario, shell or make_shell()))
+def play(
+    scenario: Callable[[RunningVenue], Awaitable[None]], shell: VenueShell | None = None, tls_dir: Path | None = None
+) -> None:
+    """Run ``scenario`` against a venue on loopback sockets; with ``tls_dir`` also under the authority made there."""
+    asyncio.run(_play(scenario, shell or make_shell(), tls_dir))
 
 
-async def _play(scenario: Callable[[RunningVenue], Awaitable[None]], shell: VenueShell) -> None:
-    server = VenueServer(shell, Clock())
-    await server.start("127.0.0.1", Ports(), None, None)
+async def _play(
+    scenario: Callable[[RunningVenue], Awaitable[None]], shell: VenueShell, tls_dir: Path | None = None
+) -> None:
+    clock = Clock()
+    server = VenueServer(shell, clock)
+    context = server_context(tls_dir, int(clock.time_ns())) if tls_dir else None
+    secure_port = 0 if tls_dir else None
+    await server.start("127.0.0.1", Ports(rest_tls=secure_port, ws_tls=secure_port), context, None)
     try:
         async with aiohttp.ClientSession() as http:
             await scenario(RunningVenue(shell, server, http))

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine.sim.api import Account, AccountTrade, Balance, Fill, Order
+from engine.sim.api import (
+    Account,
+    AccountTrade,
+    Amendment,
+    Balance,
+    Fill,
+    Order,
+    OrderRequest,
+    PreventedMatch,
+)
 from engine.sim.config import AccountConfig, VenueConfig
 from engine.sim.decimals import config_e8
-from engine.sim.reject import new_order_rejected
+from engine.sim.reject import neither, new_order_rejected
+
+if TYPE_CHECKING:
+    from engine.sim.list_work import ListWork
 
 INSUFFICIENT_BALANCE = "Account has insufficient balance for requested action."
 
@@ -25,16 +38,32 @@ class Holding:
 
 
 class Working:
-    """An open order: its public state, what of the balance it still holds, and the fills of its placement."""
+    """An open order: its public state, its request in the book's units, what of the balance it still holds.
 
-    __slots__ = ("fills", "listing_index", "lock_asset", "lock_e8", "order", "price_ticks")
+    ``lock_ticks`` is the price at which the lock of a buying order is reckoned; ``price_ticks`` is 0 where the order
+    takes any price, ``stop_ticks`` where it has no stop, ``display_lots`` where it shows itself whole.
+    ``lock_e8`` may be less than ``needs_e8``: the orders of an OCO share one lock, a pending order has none yet.
+    """
 
-    def __init__(self, order: Order, listing_index: int, price_ticks: int, lock_asset: str, lock_e8: int) -> None:
+    __slots__ = (
+        *("amend_count", "display_lots", "fills", "group", "listing_index", "lock_asset", "lock_e8", "lock_ticks"),
+        *("lots", "needs_e8", "order", "price_ticks", "request", "stop_ticks"),
+    )
+
+    def __init__(self, order: Order, request: OrderRequest, listing_index: int, lock_asset: str) -> None:
         self.order = order
+        self.request = request
         self.listing_index = listing_index
-        self.price_ticks = price_ticks
         self.lock_asset = lock_asset
-        self.lock_e8 = lock_e8
+        self.lock_e8 = 0
+        self.needs_e8 = 0
+        self.price_ticks = 0
+        self.stop_ticks = 0
+        self.lock_ticks = 0
+        self.lots = 0
+        self.display_lots = 0
+        self.amend_count = 0
+        self.group: ListWork | None = None
         self.fills: list[Fill] = []
 
 
@@ -46,6 +75,8 @@ class OrderHistory:
         self.orders: dict[int, Order] = {}
         self.newest_by_client: dict[str, int] = {}
         self.trades: deque[AccountTrade] = deque(maxlen=orders_max)
+        self.amendments: deque[Amendment] = deque(maxlen=orders_max)
+        self.prevented: deque[PreventedMatch] = deque(maxlen=orders_max)
 
     def add(self, order: Order, open_ids: dict[int, Working]) -> None:
         """Remember a new order."""
@@ -61,6 +92,13 @@ class OrderHistory:
         del self.orders[oldest.order_id]
         if self.newest_by_client.get(oldest.client_order_id) == oldest.order_id:
             del self.newest_by_client[oldest.client_order_id]
+
+    def rename(self, order: Order, client_order_id: str) -> None:
+        """Give an order another client id."""
+        if self.newest_by_client.get(order.client_order_id) == order.order_id:
+            del self.newest_by_client[order.client_order_id]
+        order.client_order_id = client_order_id
+        self.newest_by_client[client_order_id] = order.order_id
 
     def find(self, order_id: int | None, client_order_id: str | None) -> Order | None:
         """The order with an id, or the newest that had a client id."""
@@ -81,6 +119,8 @@ class AccountBook:
         self.update_ns = 0
         self.open: dict[int, Working] = {}
         self.open_by_client: dict[tuple[str, str], int] = {}
+        self.lists: dict[int, ListWork] = {}
+        self.open_lists: dict[str, int] = {}
         self._orders_max = config.history_orders_max
         self._history: dict[str, OrderHistory] = {}
         self.holdings = {asset: Holding(0) for asset in [*assets, *account.balances]}
@@ -145,9 +185,34 @@ class AccountBook:
             self.unlock(working.lock_asset, working.lock_e8)
             working.lock_e8 = 0
 
-    def open_count(self, symbol: str) -> int:
-        """How many orders rest on a symbol."""
-        return sum(1 for working in self.open.values() if working.order.symbol == symbol)
+    def rename(self, working: Working, client_order_id: str) -> None:
+        """Give an open order another client id."""
+        order = working.order
+        del self.open_by_client[(order.symbol, order.client_order_id)]
+        self.history(order.symbol).rename(order, client_order_id)
+        self.open_by_client[(order.symbol, client_order_id)] = order.order_id
+
+    def open_on(self, symbol: str) -> list[Order]:
+        """The open orders of a symbol, those that wait for their price or another order among them."""
+        return [working.order for working in self.open.values() if working.order.symbol == symbol]
+
+    def add_list(self, group: ListWork) -> None:
+        """Remember a new order list; the oldest that is done is forgotten beyond the bound."""
+        self.lists[group.list_id] = group
+        self.open_lists[group.client_id] = group.list_id
+        if len(self.lists) > self._orders_max:
+            open_ids = set(self.open_lists.values())
+            oldest = next((list_id for list_id in self.lists if list_id not in open_ids), None)
+            if oldest is not None:
+                del self.lists[oldest]
+
+    def find_list(self, list_id: int | None, client_id: str | None) -> ListWork | None:
+        """The list with an id, or the newest that had a client id."""
+        if list_id is not None:
+            return self.lists.get(list_id)
+        if not client_id:
+            raise neither("orderListId", "listClientOrderId")
+        return next((group for group in reversed(self.lists.values()) if group.client_id == client_id), None)
 
     def settle(self, working: Working, spent_asset: str, spent_e8: int, lock_used_e8: int) -> None:
         """Pay ``spent_e8`` out of the order's lock, of which ``lock_used_e8`` was held for it; the rest is free."""

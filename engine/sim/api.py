@@ -7,6 +7,7 @@ it); every time is Unix nanoseconds (``_ns``). Enumerations are the exchange's o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from engine.sim.config import KeyConfig
@@ -16,9 +17,24 @@ from engine.sim.events import (
     BalanceUpdate,
     BookDelta,
     ExecutionReport,
+    ListStatus,
     TopOfBook,
     Trade,
     VenueEvent,
+)
+from engine.sim.list_records import (
+    Amendment,
+    AmendResult,
+    ContingencyType,
+    ListedOrder,
+    ListKind,
+    ListOrderStatus,
+    ListStatusType,
+    OrderList,
+    OrderListCancel,
+    OrderListRequest,
+    OrderListResult,
+    PreventedMatch,
 )
 from engine.sim.records import (
     NO_TRADE_ID,
@@ -49,6 +65,7 @@ from engine.sim.records import (
     Ticker24h,
     TimeInForce,
 )
+from engine.sim.reject import VenueReject
 
 __all__ = [
     "NO_TRADE_ID",
@@ -56,6 +73,8 @@ __all__ = [
     "AccountPosition",
     "AccountTrade",
     "AggTrade",
+    "AmendResult",
+    "Amendment",
     "AvgPrice",
     "Balance",
     "BalanceUpdate",
@@ -65,18 +84,29 @@ __all__ = [
     "CancelReplaceResult",
     "CancelRestriction",
     "CancelResult",
+    "ContingencyType",
     "DepthSnapshot",
     "ExecutionReport",
     "ExecutionType",
     "Fill",
     "Interval",
     "Kline",
+    "ListKind",
+    "ListOrderStatus",
+    "ListStatus",
+    "ListStatusType",
+    "ListedOrder",
     "Order",
+    "OrderList",
+    "OrderListCancel",
+    "OrderListRequest",
+    "OrderListResult",
     "OrderRequest",
     "OrderResult",
     "OrderStatus",
     "OrderType",
     "Outcome",
+    "PreventedMatch",
     "Refusal",
     "Side",
     "StpMode",
@@ -137,8 +167,8 @@ class Venue(Protocol):
     ) -> CancelResult:
         """Cancel one open order; -2011 when it is not open."""
 
-    def cancel_all(self, account_id: int, symbol: str, now_ns: int) -> list[CancelResult]:
-        """Cancel every open order on the symbol; -2011 when there is none."""
+    def cancel_all(self, account_id: int, symbol: str, now_ns: int) -> Sequence[CancelResult | OrderListCancel]:
+        """Cancel every open order on the symbol, a list as one; -2011 when there is none."""
 
     def cancel_replace(
         self,
@@ -186,6 +216,79 @@ class Venue(Protocol):
         limit: int = 500,
     ) -> list[AccountTrade]:
         """The account's fills ascending by trade id; the newest ``limit`` unless a start is given."""
+
+    # order lists, amends, prevented matches: a venue that has them overrides these
+    def place_list(self, account_id: int, request: OrderListRequest, now_ns: int) -> OrderListResult:
+        """Place an order list; raises ``VenueReject``."""
+        raise _unsupported(account_id, request, now_ns)
+
+    def cancel_list(
+        self,
+        account_id: int,
+        symbol: str,
+        now_ns: int,
+        *,
+        list_id: int | None = None,
+        list_client_order_id: str | None = None,
+        new_client_order_id: str | None = None,
+    ) -> OrderListCancel:
+        """Cancel an open list, the id first where both are given; -2011 when it is not open."""
+        raise _unsupported(account_id, symbol, now_ns, list_id, list_client_order_id, new_client_order_id)
+
+    def list_status(
+        self, account_id: int, *, list_id: int | None = None, list_client_order_id: str | None = None
+    ) -> OrderList:
+        """One list, open or done; a client id finds the newest that had it; -2013 when there is none."""
+        raise _unsupported(account_id, list_id, list_client_order_id)
+
+    def open_lists(self, account_id: int) -> list[OrderList]:
+        """Open lists, oldest first."""
+        raise _unsupported(account_id)
+
+    def all_lists(
+        self,
+        account_id: int,
+        *,
+        from_id: int | None = None,
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+        limit: int = 500,
+    ) -> list[OrderList]:
+        """Lists ascending by id: from ``from_id`` up, or made in the window, or the newest ``limit``."""
+        raise _unsupported(account_id, from_id, start_ns, end_ns, limit)
+
+    def amend(
+        self,
+        account_id: int,
+        symbol: str,
+        new_qty_e8: int,
+        now_ns: int,
+        *,
+        order_id: int | None = None,
+        orig_client_order_id: str | None = None,
+        new_client_order_id: str | None = None,
+    ) -> AmendResult:
+        """Reduce an open order's quantity; it keeps its place in the queue. Refuses -2038."""
+        raise _unsupported(account_id, symbol, new_qty_e8, now_ns, order_id, orig_client_order_id, new_client_order_id)
+
+    def amendments(
+        self, account_id: int, symbol: str, order_id: int, *, from_execution_id: int | None = None, limit: int = 500
+    ) -> list[Amendment]:
+        """Past amendments of an order, ascending."""
+        raise _unsupported(account_id, symbol, order_id, from_execution_id, limit)
+
+    def prevented_matches(
+        self,
+        account_id: int,
+        symbol: str,
+        *,
+        match_id: int | None = None,
+        order_id: int | None = None,
+        from_match_id: int | None = None,
+        limit: int = 500,
+    ) -> list[PreventedMatch]:
+        """Trades that self-trade prevention stopped, ascending."""
+        raise _unsupported(account_id, symbol, match_id, order_id, from_match_id, limit)
 
     # market data; symbols are checked (-1121)
     def symbols(self) -> tuple[str, ...]:
@@ -240,3 +343,8 @@ class Venue(Protocol):
 
     def avg_price(self, symbol: str, now_ns: int) -> AvgPrice:
         """Average price as the filters use it."""
+
+
+def _unsupported(*_asked: object) -> VenueReject:
+    """What a venue without the feature answers, whatever was asked."""
+    return VenueReject(-1020, "This operation is not supported.")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import islice
+
+import msgspec
 
 from engine.sim.api import Kline, Trade
 from engine.sim.decimals import E8
@@ -68,23 +71,34 @@ class CandleSeries:
         self.candles_max = candles_max
         self.running = flat_candle(interval, period_start_ns(interval, start_ns), price_e8)
         self.candles: deque[Kline] = deque([self.running], maxlen=candles_max)
-        self._next_ns = period_end_ns(interval, self.running.open_ns)
+        self.ends_ns = period_end_ns(interval, self.running.open_ns)
 
     def roll(self, now_ns: int) -> None:
         """Open candles until the running one holds ``now_ns``."""
-        if now_ns < self._next_ns:
+        if now_ns < self.ends_ns:
             return
         width_ns = WIDTHS_NS[self.interval]
-        if width_ns and (now_ns - self._next_ns) // width_ns > self.candles_max:
-            self._next_ns = period_start_ns(self.interval, now_ns - width_ns * self.candles_max)
-        while self._next_ns <= now_ns:
-            self.running = flat_candle(self.interval, self._next_ns, self.running.close_e8)
+        if width_ns and (now_ns - self.ends_ns) // width_ns > self.candles_max:
+            self.ends_ns = period_start_ns(self.interval, now_ns - width_ns * self.candles_max)
+        while self.ends_ns <= now_ns:
+            self.running = flat_candle(self.interval, self.ends_ns, self.running.close_e8)
             self.candles.append(self.running)
-            self._next_ns = period_end_ns(self.interval, self._next_ns)
+            self.ends_ns = period_end_ns(self.interval, self.ends_ns)
+
+    def absorb(self, minute: Kline) -> None:
+        """Count a closed one-minute candle; the trades of the minute that still runs are merged in when it is read."""
+        self.roll(minute.open_ns)
+        merge(self.running, minute)
+
+    def rows(self, minute: Kline) -> list[Kline]:
+        """The candles up to the running one, with the running minute in it."""
+        last = msgspec.structs.replace(self.running)
+        merge(last, minute)
+        return [*islice(self.candles, len(self.candles) - 1), last]
 
     def add(self, trade: Trade, quote_e8: int) -> None:
         """Count a trade."""
-        if trade.time_ns >= self._next_ns:
+        if trade.time_ns >= self.ends_ns:
             self.roll(trade.time_ns)
         candle = self.running
         price_e8 = trade.price_e8

@@ -11,7 +11,10 @@ class SymbolConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One spot symbol. Prices and quantities are decimal text, as the exchange writes them.
 
     ``start_price`` is where the generated market begins; ``volatility_bps_minute`` is the usual move of its fair
-    value in a minute; ``mean_order_qty`` the typical order of its agents; ``activity`` weighs it among the symbols.
+    value in a minute; ``mean_order_qty`` the typical order of its agents; ``activity`` weighs it among the symbols;
+    ``taker_weight`` is how often takers come, times the usual (a market of 10 is one long burst);
+    ``stp_modes`` are the modes of self-trade prevention that orders may ask for, ``default_stp_mode`` that of an order
+    which asks for none; ``trailing_*_bps`` bound trailing deltas above and below the price.
     """
 
     symbol: str
@@ -28,6 +31,7 @@ class SymbolConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     half_spread_bps: float = 0.4
     volatility_bps_minute: float = 4.0
     activity: float = 1.0
+    taker_weight: float = 1.0
     levels: int = 150
     min_notional: str = "5.00000000"
     max_notional: str = "9000000.00000000"
@@ -37,6 +41,17 @@ class SymbolConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ask_multiplier_down: str = "0.8"
     avg_price_mins: int = 5
     max_num_orders: int = 200
+    max_num_algo_orders: int = 5
+    max_num_iceberg_orders: int = 10
+    iceberg_parts_max: int = 100
+    max_num_order_lists: int = 20
+    max_num_order_amends: int = 10
+    trailing_above_min_bps: int = 10
+    trailing_above_max_bps: int = 2000
+    trailing_below_min_bps: int = 10
+    trailing_below_max_bps: int = 2000
+    default_stp_mode: str = "EXPIRE_MAKER"
+    stp_modes: tuple[str, ...] = ("NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT", "TRANSFER")
 
 
 class KeyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

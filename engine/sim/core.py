@@ -6,11 +6,16 @@ give the same events and answers. The book is full at construction.
 
 from __future__ import annotations
 
+import msgspec
+
 from engine.sim.accounts import snapshot
+from engine.sim.amends import amend
 from engine.sim.api import (
     Account,
     AccountTrade,
     AggTrade,
+    Amendment,
+    AmendResult,
     AvgPrice,
     BookTicker,
     CancelReplaceResult,
@@ -18,9 +23,14 @@ from engine.sim.api import (
     DepthSnapshot,
     Kline,
     Order,
+    OrderList,
+    OrderListCancel,
+    OrderListRequest,
+    OrderListResult,
     OrderRequest,
     OrderResult,
     Outcome,
+    PreventedMatch,
     Refusal,
     SymbolRules,
     Ticker24h,
@@ -34,8 +44,7 @@ from engine.sim.decimals import config_e8
 from engine.sim.floor import Floor, Listing
 from engine.sim.market import GeneratedMarket
 from engine.sim.order_entry import OrderEntry
-from engine.sim.order_form import neither
-from engine.sim.reject import VenueReject, cancel_rejected, order_does_not_exist
+from engine.sim.reject import VenueReject, amend_rejected, cancel_rejected, neither, order_does_not_exist
 from engine.sim.seeded import SeededRandom
 
 DEPTH_LEVELS_MAX = 5000
@@ -95,13 +104,14 @@ class VenueCore(Venue):
     def place(self, account_id: int, request: OrderRequest, now_ns: int) -> OrderResult:
         self.advance(now_ns)
         book, listing = self._orders.account(account_id), self._floor.listing(request.symbol)
-        draft = self._orders.draft(book, listing, request, self._now_ns)
-        return self._orders.enter(book, listing, draft, self._now_ns)
+        draft = self._orders.drafter.draft(book, listing, request, self._now_ns)
+        with self._orders.turn(self._now_ns):
+            return self._orders.enter(book, listing, draft, self._now_ns)
 
     def check(self, account_id: int, request: OrderRequest, now_ns: int) -> None:
         self.advance(now_ns)
         book, listing = self._orders.account(account_id), self._floor.listing(request.symbol)
-        self._orders.draft(book, listing, request, self._now_ns)
+        self._orders.drafter.draft(book, listing, request, self._now_ns)
 
     def cancel(
         self,
@@ -119,12 +129,14 @@ class VenueCore(Venue):
         book = self._orders.account(account_id)
         working = self._orders.find_open(book, symbol, order_id, orig_client_order_id)
         _check_restriction(restriction, working.order.status)
-        return self._orders.cancel(book, working, new_client_order_id, self._now_ns)
+        with self._orders.turn(self._now_ns):
+            return self._orders.cancel(book, working, new_client_order_id, self._now_ns)
 
-    def cancel_all(self, account_id: int, symbol: str, now_ns: int) -> list[CancelResult]:
+    def cancel_all(self, account_id: int, symbol: str, now_ns: int) -> list[CancelResult | OrderListCancel]:
         self.advance(now_ns)
         self._floor.listing(symbol)
-        return self._orders.cancel_all(self._orders.account(account_id), symbol, self._now_ns)
+        with self._orders.turn(self._now_ns):
+            return self._orders.cancel_all(self._orders.account(account_id), symbol, self._now_ns)
 
     def cancel_replace(
         self,
@@ -144,7 +156,7 @@ class VenueCore(Venue):
         if cancel_order_id is None and not cancel_orig_client_order_id:
             raise neither("cancelOrderId", "cancelOrigClientOrderId")
         book, listing = self._orders.account(account_id), self._floor.listing(request.symbol)
-        draft = self._orders.draft(book, listing, request, self._now_ns)
+        draft = self._orders.drafter.draft(book, listing, request, self._now_ns)
         canceled: CancelResult | Refusal
         try:
             canceled = self.cancel(
@@ -162,7 +174,8 @@ class VenueCore(Venue):
                 return CancelReplaceResult("FAILURE", "NOT_ATTEMPTED", canceled, None, _ALL_FAILED)
         placed: OrderResult | Refusal
         try:
-            placed = self._orders.enter(book, listing, draft, self._now_ns)
+            with self._orders.turn(self._now_ns):
+                placed = self._orders.enter(book, listing, draft, self._now_ns)
         except VenueReject as reject:
             placed = Refusal(reject.code, reject.msg)
             if isinstance(canceled, CancelResult):
@@ -231,6 +244,116 @@ class VenueCore(Venue):
         ]
         newest_first = from_id is None and start_ns is None
         return rows[-limit:] if newest_first else rows[:limit]
+
+    # --- order lists, amends, prevented matches --------------------------------------------------------------------
+
+    def place_list(self, account_id: int, request: OrderListRequest, now_ns: int) -> OrderListResult:
+        self.advance(now_ns)
+        book, listing = self._orders.account(account_id), self._floor.listing(request.symbol)
+        with self._orders.turn(self._now_ns):
+            return self._orders.lists.place(book, listing, request, self._now_ns)
+
+    def cancel_list(
+        self,
+        account_id: int,
+        symbol: str,
+        now_ns: int,
+        *,
+        list_id: int | None = None,
+        list_client_order_id: str | None = None,
+        new_client_order_id: str | None = None,
+    ) -> OrderListCancel:
+        self.advance(now_ns)
+        self._floor.listing(symbol)
+        book = self._orders.account(account_id)
+        group = book.find_list(list_id, list_client_order_id)
+        if group is None or group.symbol != symbol or group.order_status == "ALL_DONE":
+            raise cancel_rejected("Unknown order list sent.")
+        with self._orders.turn(self._now_ns):
+            cancel_id = new_client_order_id or self._orders.new_name()
+            return self._orders.lists.cancel(book, group, cancel_id, self._now_ns)
+
+    def list_status(
+        self, account_id: int, *, list_id: int | None = None, list_client_order_id: str | None = None
+    ) -> OrderList:
+        group = self._orders.account(account_id).find_list(list_id, list_client_order_id)
+        if group is None:
+            raise VenueReject(-2013, "Order list does not exist.")
+        return group.view()
+
+    def open_lists(self, account_id: int) -> list[OrderList]:
+        book = self._orders.account(account_id)
+        return [book.lists[list_id].view() for list_id in sorted(book.open_lists.values())]
+
+    def all_lists(
+        self,
+        account_id: int,
+        *,
+        from_id: int | None = None,
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+        limit: int = 500,
+    ) -> list[OrderList]:
+        rows = [
+            group.view()
+            for group in self._orders.account(account_id).lists.values()
+            if (from_id is None or group.list_id >= from_id)
+            and (start_ns is None or group.created_ns >= start_ns)
+            and (end_ns is None or group.created_ns <= end_ns)
+        ]
+        newest_first = from_id is None and start_ns is None
+        return rows[-limit:] if newest_first else rows[:limit]
+
+    def amend(
+        self,
+        account_id: int,
+        symbol: str,
+        new_qty_e8: int,
+        now_ns: int,
+        *,
+        order_id: int | None = None,
+        orig_client_order_id: str | None = None,
+        new_client_order_id: str | None = None,
+    ) -> AmendResult:
+        self.advance(now_ns)
+        book, listing = self._orders.account(account_id), self._floor.listing(symbol)
+        try:
+            working = self._orders.find_open(book, symbol, order_id, orig_client_order_id)
+        except VenueReject as reject:
+            raise amend_rejected(reject.msg) if reject.code == -2011 else reject from None
+        with self._orders.turn(self._now_ns):
+            return amend(self._orders, book, listing, working, new_qty_e8, new_client_order_id, self._now_ns)
+
+    def amendments(
+        self, account_id: int, symbol: str, order_id: int, *, from_execution_id: int | None = None, limit: int = 500
+    ) -> list[Amendment]:
+        self._floor.listing(symbol)
+        rows = [
+            row
+            for row in self._orders.account(account_id).history(symbol).amendments
+            if row.order_id == order_id and (from_execution_id is None or row.execution_id >= from_execution_id)
+        ]
+        return rows[-limit:] if from_execution_id is None else rows[:limit]
+
+    def prevented_matches(
+        self,
+        account_id: int,
+        symbol: str,
+        *,
+        match_id: int | None = None,
+        order_id: int | None = None,
+        from_match_id: int | None = None,
+        limit: int = 500,
+    ) -> list[PreventedMatch]:
+        self._floor.listing(symbol)
+        rows = [
+            msgspec.structs.replace(row)
+            for row in self._orders.account(account_id).history(symbol).prevented
+            if (match_id is None or row.prevented_match_id == match_id)
+            and (order_id is None or order_id in (row.taker_order_id, row.maker_order_id))
+            and (from_match_id is None or row.prevented_match_id >= from_match_id)
+        ]
+        return rows[:limit]
 
     # --- market data ---------------------------------------------------------------------------------------------
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from engine.sim.list_records import OrderList
 from engine.sim.records import Balance, ExecutionType, OrderStatus, OrderType, Side, StpMode, TimeInForce
 
 
-class Trade(msgspec.Struct, frozen=True):
+class Trade(msgspec.Struct, frozen=True, gc=False):
     """One match. ``buyer_order_id`` and ``seller_order_id`` are the venue's order ids."""
 
     symbol: str
@@ -20,7 +21,7 @@ class Trade(msgspec.Struct, frozen=True):
     seller_order_id: int
 
 
-class AggTrade(msgspec.Struct, frozen=True):
+class AggTrade(msgspec.Struct, frozen=True, gc=False):
     """The fills of one taker at one price; follows the trades that it sums."""
 
     symbol: str
@@ -33,7 +34,7 @@ class AggTrade(msgspec.Struct, frozen=True):
     is_buyer_maker: bool
 
 
-class BookDelta(msgspec.Struct, frozen=True):
+class BookDelta(msgspec.Struct, frozen=True, gc=False):
     """A level's new total quantity (0: gone). Update ids of a symbol run without a hole, one a delta."""
 
     symbol: str
@@ -44,7 +45,7 @@ class BookDelta(msgspec.Struct, frozen=True):
     time_ns: int
 
 
-class TopOfBook(msgspec.Struct, frozen=True):
+class TopOfBook(msgspec.Struct, frozen=True, gc=False):
     """Best price or its quantity changed; follows the deltas of the same operation and has the last one's id."""
 
     symbol: str
@@ -63,7 +64,7 @@ class ExecutionReport(msgspec.Struct, frozen=True, kw_only=True):
     event_ns: int  # E
     symbol: str  # s
     client_order_id: str  # c; on a cancel the cancel's own id
-    orig_client_order_id: str  # C; "" but on a cancel
+    orig_client_order_id: str  # C; "" but on a cancel or an amend
     side: Side  # S
     type: OrderType  # o
     time_in_force: TimeInForce  # f
@@ -100,6 +101,10 @@ class ExecutionReport(msgspec.Struct, frozen=True, kw_only=True):
     counter_order_id: int = -1  # U
     prevented_price_e8: int = 0  # pL (pl is last_prevented_qty_e8, pY their product)
     counter_symbol: str = ""  # Cs
+    stop_price_e8: int = 0  # P
+    iceberg_e8: int = 0  # F
+    trailing_delta: int | None = None  # d
+    trailing_ns: int = -1  # D; sent with d
 
 
 class AccountPosition(msgspec.Struct, frozen=True):
@@ -120,4 +125,13 @@ class BalanceUpdate(msgspec.Struct, frozen=True):
     delta_e8: int
 
 
-VenueEvent = Trade | AggTrade | BookDelta | TopOfBook | ExecutionReport | AccountPosition | BalanceUpdate
+class ListStatus(msgspec.Struct, frozen=True):
+    """listStatus: an order list began, changed or ended; ``reject_reason`` is the wire's ``r``."""
+
+    account_id: int
+    event_ns: int
+    order_list: OrderList
+    reject_reason: str = "NONE"
+
+
+VenueEvent = Trade | AggTrade | BookDelta | TopOfBook | ExecutionReport | AccountPosition | BalanceUpdate | ListStatus

@@ -1,25 +1,27 @@
 """The trading floor: applies operations to the matching book and publishes what the public sees of them.
 
 Everything that reaches the book, from accounts and from the generated market alike, passes ``Floor.execute``. It
-numbers trades and book changes, and tells one listener of every event row, so that accounts can be settled.
+numbers trades and book changes, and tells one listener of every event row, so that accounts can be settled; when all
+of an operation is published it calls ``after_operation``, which may operate in turn.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
-from engine.sim.api import BookDelta, BookTicker, DepthSnapshot, SymbolRules, TopOfBook, Trade, VenueEvent
+from engine.sim.api import BookTicker, DepthSnapshot, SymbolRules, Trade, VenueEvent
 from engine.sim.config import SymbolConfig, VenueConfig
 from engine.sim.decimals import E8, config_e8
 from engine.sim.matching import (
     BookSide,
-    EventKind,
     KindOfOrder,
     MatchingEngine,
     OpKind,
     StpKind,
     TifKind,
 )
+from engine.sim.publication import publish
 from engine.sim.reject import invalid_symbol
 from engine.sim.rules import rules_from_config
 from engine.sim.tape import Tape
@@ -29,20 +31,19 @@ Row = tuple[int, int, int, int, int, int, int, int, int, int, int]
 
 BUY = int(BookSide.SIDE_BUY)
 SELL = int(BookSide.SIDE_SELL)
-_TRADE = int(EventKind.EVENT_TRADE)
-_REJECTED = int(EventKind.EVENT_REJECTED)
 _NEW = int(OpKind.OP_NEW)
 _CANCEL = int(OpKind.OP_CANCEL)
+_AMEND = int(OpKind.OP_AMEND)
 _LIMIT = int(KindOfOrder.TYPE_LIMIT)
 _GTC = int(TifKind.TIF_GTC)
 _EXPIRE_MAKER = int(StpKind.STP_EXPIRE_MAKER)
 
 
 class Listener(Protocol):
-    """Who settles accounts: told of each event row of an operation, of trades with the public trade."""
+    """Who settles accounts: told of each event row of an order in ``Floor.watched``, of each trade with the public trade."""
 
     def on_row(self, row: Row, now_ns: int) -> None:
-        """Take an event that is no trade."""
+        """Take an event of a watched order that is no trade."""
 
     def on_trade(self, row: Row, trade: Trade, now_ns: int) -> None:
         """Take a trade."""
@@ -61,7 +62,7 @@ class Listing:
         start_e8 = config_e8(symbol_config.start_price) // self.tick_e8 * self.tick_e8
         self.tape = Tape(self.rules, config, start_ns, start_e8)
         self.update_id = 1
-        self.published: dict[tuple[int, int], int] = {}
+        self.published: dict[int, int] = {}  # price_ticks << 1 | side: lots
         self.best = (0, 0, 0, 0)
 
     def quote_e8(self, price_ticks: int, qty_lots: int) -> int:
@@ -80,6 +81,8 @@ class Floor:
         self.engine = MatchingEngine(len(self.listings), config.orders_resting_max)
         self.events: list[VenueEvent] = []
         self.listener: Listener | None = None
+        self.watched: dict[int, object] = {}  # the listener is told of the events of these orders; its own table
+        self.after_operation: Callable[[int], None] | None = None
         self.next_order_id = 1
 
     def listing(self, symbol: str) -> Listing:
@@ -116,40 +119,24 @@ class Floor:
         tif: int = _GTC,
         flags: int = 0,
         stp: int = _EXPIRE_MAKER,
+        display: int = 0,
     ) -> list[Row]:
         """Enter an order; prices in ticks, quantities in lots."""
-        self.engine.submit(_NEW, side, kind, tif, listing.index, owner, order_id, price, qty, flags, stp)
-        return self._publish(listing, side, price, now_ns)
+        self.engine.submit(_NEW, side, kind, tif, listing.index, owner, order_id, price, qty, flags, stp, display)
+        return publish(self, listing, side, price, now_ns)
+
+    def shrink(self, listing: Listing, owner: int, order_id: int, price: int, qty: int, now_ns: int) -> list[Row]:
+        """Leave ``qty`` lots, which must be fewer, open of a resting order; it keeps its place."""
+        self.engine.submit(_AMEND, 0, _LIMIT, _GTC, listing.index, owner, order_id, price, qty)
+        return publish(self, listing, 0, 0, now_ns)
 
     def cancel(self, listing: Listing, owner: int, order_id: int, now_ns: int) -> list[Row]:
         """Take an order out."""
         self.engine.submit(_CANCEL, 0, 0, 0, listing.index, owner, order_id, 0, 0)
-        return self._publish(listing, 0, 0, now_ns)
+        return publish(self, listing, 0, 0, now_ns)
 
-    def _publish(self, listing: Listing, side: int, price: int, now_ns: int) -> list[Row]:
-        rows = self.engine.events()
-        listener = self.listener
-        touched: dict[tuple[int, int], None] = {}
-        traded = False
-        for row in rows:
-            kind = row[0]
-            if kind == _TRADE:
-                traded = True
-                touched[(1 - row[1], row[7])] = None
-                self._print_trade(listing, row, now_ns)
-            elif kind != _REJECTED:
-                touched[(row[1], row[7])] = None
-                if listener is not None:
-                    listener.on_row(row, now_ns)
-        if traded:
-            self._end_aggregate(listing)
-        if price:  # last, so that no prefix of the deltas shows a crossed book
-            touched.pop((side, price), None)
-            touched[(side, price)] = None
-        self._publish_levels(listing, touched, now_ns)
-        return rows
-
-    def _print_trade(self, listing: Listing, row: Row, now_ns: int) -> None:
+    def print_trade(self, listing: Listing, row: Row, now_ns: int) -> None:
+        """Number a trade, tell the tape and the listener, queue it."""
         side, order_id, maker_id, price, qty = row[1], row[5], row[6], row[7], row[8]
         is_buyer_maker = side == SELL
         trade = Trade(
@@ -169,57 +156,11 @@ class Floor:
             self.events.append(closed)
         self.events.append(trade)
 
-    def _end_aggregate(self, listing: Listing) -> None:
+    def end_aggregate(self, listing: Listing) -> None:
+        """Queue the aggregate of a taker that is done."""
         closed = listing.tape.close_aggregate()
         if closed is not None:
             self.events.append(closed)
-
-    def _publish_levels(self, listing: Listing, touched: dict[tuple[int, int], None], now_ns: int) -> None:
-        """Number and queue each level whose total changed, then the top of the book when that changed."""
-        published, index = listing.published, listing.index
-        level_qty = self.engine.level_qty
-        changed = False
-        for key in touched:
-            side, price = key
-            qty = level_qty(index, side, price)
-            if qty == published.get(key, 0):
-                continue
-            if qty:
-                published[key] = qty
-            else:
-                del published[key]
-            changed = True
-            listing.update_id += 1
-            self.events.append(
-                BookDelta(
-                    listing.symbol,
-                    listing.update_id,
-                    side == BUY,
-                    price * listing.tick_e8,
-                    qty * listing.step_e8,
-                    now_ns,
-                )
-            )
-        if changed:
-            self._publish_top(listing, now_ns)
-
-    def _publish_top(self, listing: Listing, now_ns: int) -> None:
-        best = self.engine.best(listing.index, BUY) + self.engine.best(listing.index, SELL)
-        if best == listing.best:
-            return
-        listing.best = best
-        ticker = self.book_ticker(listing)
-        self.events.append(
-            TopOfBook(
-                listing.symbol,
-                listing.update_id,
-                ticker.bid_price_e8,
-                ticker.bid_qty_e8,
-                ticker.ask_price_e8,
-                ticker.ask_qty_e8,
-                now_ns,
-            )
-        )
 
     # --- views ---------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from engine.sim.seeded import SeededRandom
 AGENT_OWNER_MIN = 1 << 20
 INNER_MAKERS = 3
 CATCH_UP_NS_MAX = 30 * SECOND_NS
+TURNS_MAX = 20_000
 NEVER_NS = (1 << 63) - 1
 
 A = TypeVar("A", bound=Agent)
@@ -55,15 +56,20 @@ class GeneratedMarket:
         return self._turns[0][0] if self._turns else NEVER_NS
 
     def run(self, now_ns: int) -> None:
-        """Give every turn that is due by ``now_ns``, at its own time; a long absence is skipped, not made up for."""
-        self._skip_absence(now_ns)
+        """Give every turn that is due by ``now_ns``, at its own time; a long absence is skipped, not made up for.
+
+        A market that is too lively for its machine slows down: what is due beyond ``TURNS_MAX`` turns of one call is put off.
+        """
+        self._put_off(now_ns - self.next_wake_ns() - CATCH_UP_NS_MAX)
         turns = self._turns
-        while turns and turns[0][0] <= now_ns:
+        for _ in range(TURNS_MAX):
+            if not turns or turns[0][0] > now_ns:
+                return
             due_ns, _, agent = heapq.heappop(turns)
             agent.act(due_ns)
             self._schedule(agent, due_ns)
+        self._put_off(now_ns - self.next_wake_ns())
 
-    def _skip_absence(self, now_ns: int) -> None:
-        late_ns = now_ns - self.next_wake_ns() - CATCH_UP_NS_MAX
+    def _put_off(self, late_ns: int) -> None:
         if late_ns > 0:
             self._turns = [(due_ns + late_ns, number, agent) for due_ns, number, agent in self._turns]

@@ -1,12 +1,19 @@
-"""Orders of accounts: checked, funded, entered into the book, settled from its events, and reported.
+"""Orders of accounts: funded, entered into the book or set waiting, settled from the book's events, and reported.
 
-Money: the whole cost of an order is locked before it reaches the book; each fill is paid out of the lock, what a
-better price saved and what a closed order still held becomes free at once. Commission is taken from what is received,
-rounded down to 1e-8.
+Money: what an order needs is locked before it is entered; each fill is paid out of the lock, what a better price saved
+and what a closed order still held becomes free at once. Commission is taken from what is received, rounded down to
+1e-8.
+
+What the events of one operation cause in turn (stops reached, pending orders of a list) is put off in ``due`` until
+that operation is published, and, in a call of an account, until its answer is made.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import cast
 
 from engine.sim.accounts import INSUFFICIENT_BALANCE, AccountBook, Working, snapshot
@@ -16,26 +23,30 @@ from engine.sim.api import (
     CancelResult,
     Fill,
     Order,
-    OrderRequest,
+    OrderListCancel,
     OrderResult,
     OrderStatus,
     TimeInForce,
     Trade,
 )
 from engine.sim.config import VenueConfig
-from engine.sim.floor import BUY, SELL, Floor, Listing, Row
+from engine.sim.draft import Draft, Drafter
+from engine.sim.floor import BUY, Floor, Listing, Row
 from engine.sim.matching import EventKind, Reason
-from engine.sim.order_form import BOOK_FORM, BOOK_STP, DEFAULT_STP, SIDES, STP, TYPES, check_form, neither
-from engine.sim.reject import VenueReject, cancel_rejected, filter_failure, new_order_rejected
+from engine.sim.order_form import BOOK_FORM, BOOK_STP, CONDITIONAL, SIDES, STP, TYPES
+from engine.sim.order_lists import OrderLists
+from engine.sim.preventions import Preventions
+from engine.sim.reject import VenueReject, cancel_rejected, neither, new_order_rejected
 from engine.sim.reports import Reporter
-from engine.sim.rules import check_notional, check_price, check_qty
 from engine.sim.seeded import SeededRandom
+from engine.sim.triggers import TriggerBook
 
 BPS = 10_000
 WOULD_MATCH = "Order would immediately match and take."
 _ACCEPTED = int(EventKind.EVENT_ACCEPTED)
 _CANCELED = int(EventKind.EVENT_CANCELED)
 _EXPIRED = int(EventKind.EVENT_EXPIRED)
+_PREVENTED = int(EventKind.EVENT_PREVENTED)
 _REJECTED = int(EventKind.EVENT_REJECTED)
 _SELF_TRADE = int(Reason.REASON_SELF_TRADE)
 _WOULD_CROSS = int(Reason.REASON_WOULD_CROSS)
@@ -48,19 +59,6 @@ _REPORT_REASONS = {WOULD_MATCH: "WOULD_MATCH_IMMEDIATELY", INSUFFICIENT_BALANCE:
 _OVERLOADED = "Server is currently overloaded with other requests. Please try again in a few minutes."
 
 
-class Draft:
-    """A request that passed form and filters, in the book's units."""
-
-    __slots__ = ("lock_e8", "lots", "price_ticks", "request", "side")
-
-    def __init__(self, request: OrderRequest, side: int, price_ticks: int, lots: int, lock_e8: int) -> None:
-        self.request = request
-        self.side = side
-        self.price_ticks = price_ticks
-        self.lots = lots
-        self.lock_e8 = lock_e8
-
-
 class OrderEntry:
     """The accounts' way to the floor; also its listener, which settles every fill of an account's order."""
 
@@ -70,12 +68,20 @@ class OrderEntry:
             AccountBook(number, account, config, assets) for number, account in enumerate(config.accounts, start=1)
         ]
         self.floor = floor
+        self.drafter = Drafter(floor)
         self.reporter = Reporter(floor.events.append)
+        self.lists = OrderLists(self)
+        self.triggers = [TriggerBook() for _ in floor.listings]
+        self.due: deque[Callable[[int], None]] = deque()
+        self._depth = 0
         self._dice = dice
         self._working: dict[int, Working] = {}
         self._cancel_id = ""
-        self._prevented_id = 0
+        self._exit_reason = ""
+        self.preventions = Preventions()
         floor.listener = self
+        floor.watched = self._working  # type: ignore[assignment]
+        floor.after_operation = self.run_due
 
     def account(self, account_id: int) -> AccountBook:
         """The account with an id from ``Venue.key``; raises ``KeyError`` for another id."""
@@ -83,87 +89,125 @@ class OrderEntry:
             raise KeyError(f"no account has the id {account_id}")
         return self.accounts[account_id - 1]
 
+    # --- what is put off -----------------------------------------------------------------------------------------
+
+    @contextmanager
+    def turn(self, now_ns: int) -> Iterator[None]:
+        """Put off what the account's operations cause until the block is left."""
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+            self.run_due(now_ns)
+
+    def run_due(self, now_ns: int) -> None:
+        """Do what was put off, and what that causes, in order; nothing inside a turn."""
+        if self._depth or not self.due:
+            return
+        self._depth += 1
+        try:
+            while self.due:
+                self.due.popleft()(now_ns)
+        finally:
+            self._depth -= 1
+
     # --- new orders ----------------------------------------------------------------------------------------------
 
-    def draft(self, book: AccountBook, listing: Listing, request: OrderRequest, now_ns: int) -> Draft:
-        """Check form and filters; changes nothing."""
-        if not book.can_trade:
-            raise new_order_rejected("This action is disabled on this account.")
-        check_form(request)
-        side = BUY if request.side == "BUY" else SELL
-        average_e8 = listing.tape.average_e8(now_ns)
-        if request.type == "MARKET":
-            return self._draft_market(book, listing, request, side, average_e8)
-        if book.open_count(listing.symbol) >= listing.rules.max_num_orders:
-            raise filter_failure("MAX_NUM_ORDERS")
-        return self._draft_limit(listing, request, side, average_e8)
-
-    def _draft_limit(self, listing: Listing, request: OrderRequest, side: int, average_e8: int) -> Draft:
-        price_e8, qty_e8 = request.price_e8 or 0, request.quantity_e8 or 0
-        check_price(listing.rules, side == BUY, price_e8, average_e8)
-        check_qty(listing.rules, qty_e8, is_market=False)
-        price_ticks, lots = price_e8 // listing.tick_e8, qty_e8 // listing.step_e8
-        notional_e8 = listing.quote_e8(price_ticks, lots)
-        check_notional(listing.rules, notional_e8, is_market=False)
-        return Draft(request, side, price_ticks, lots, notional_e8 if side == BUY else qty_e8)
-
-    def _draft_market(
-        self, book: AccountBook, listing: Listing, request: OrderRequest, side: int, average_e8: int
-    ) -> Draft:
-        if request.quote_order_qty_e8 is not None:
-            return self._draft_by_quote(book, listing, request, side)
-        qty_e8 = request.quantity_e8 or 0
-        check_qty(listing.rules, qty_e8, is_market=True)
-        lots = qty_e8 // listing.step_e8
-        check_notional(listing.rules, listing.quote_e8(1, lots) * average_e8 // listing.tick_e8, is_market=True)
-        lock_e8 = qty_e8
-        if side == BUY:
-            _, cost = self.floor.engine.takeable(listing.index, side, lots, _skipped_owner(book, request))
-            lock_e8 = listing.quote_e8(1, cost)
-        return Draft(request, side, 0, lots, lock_e8)
-
-    def _draft_by_quote(self, book: AccountBook, listing: Listing, request: OrderRequest, side: int) -> Draft:
-        """Size a market order by what it shall spend or bring, from the book as it stands."""
-        quote_e8 = request.quote_order_qty_e8 or 0
-        check_notional(listing.rules, quote_e8, is_market=True)
-        cost = quote_e8 // listing.quote_e8(1, 1)
-        lots = self.floor.engine.lots_for_cost(listing.index, side, cost, _skipped_owner(book, request))
-        check_qty(listing.rules, lots * listing.step_e8, is_market=True)
-        return Draft(request, side, 0, lots, quote_e8 if side == BUY else lots * listing.step_e8)
-
     def enter(self, book: AccountBook, listing: Listing, draft: Draft, now_ns: int) -> OrderResult:
-        """Fund a draft, send it to the book and answer with its state after matching."""
-        order = self._new_order(book, listing, draft, now_ns)
+        """Fund a draft, send it to the book or set it waiting, and answer with its state after matching."""
+        working = self.new_working(book, listing, draft, now_ns)
+        self.refuse_duplicate(book, working.order)
+        self.lock(book, working, draft.lock_e8)
+        working.order.order_id = self.floor.take_order_id()
+        try:
+            self.start(book, listing, working, now_ns)
+        except VenueReject:
+            self.release(book, working)
+            raise
+        return OrderResult(snapshot(working.order), tuple(working.fills), now_ns)
+
+    def refuse_duplicate(self, book: AccountBook, order: Order) -> None:
+        """Refuse a client id that an open order of the symbol has."""
         if (order.symbol, order.client_order_id) in book.open_by_client:
             raise new_order_rejected("Duplicate order sent.")
-        lock_asset = listing.rules.quote if draft.side == BUY else listing.rules.base
-        book.lock(lock_asset, draft.lock_e8)
-        order.order_id = self.floor.take_order_id()
-        working = Working(order, listing.index, draft.price_ticks, lock_asset, draft.lock_e8)
+
+    def start(self, book: AccountBook, listing: Listing, working: Working, now_ns: int) -> None:
+        """Send an order to the book, or let it wait for its price; raises ``VenueReject`` where the book refuses."""
+        if working.order.type in CONDITIONAL:
+            self.wait(book, working, now_ns)
+        else:
+            self._send(listing, working, now_ns)
+
+    def wait(self, book: AccountBook, working: Working, now_ns: int) -> None:
+        """Take an order that waits for the last price."""
+        order, listing = working.order, self.floor.listings[working.listing_index]
+        order.status, order.is_working, order.working_ns = "NEW", False, -1
+        last_ticks = listing.tape.last_price_e8 // listing.tick_e8
+        self.triggers[listing.index].add(working, last_ticks, now_ns)
+        is_first = working.group is not None and self.lists.open(book, working.group, now_ns)
+        self.admit(book, working, now_ns)
+        if is_first and working.group is not None:
+            self.lists.introduce(book, working.group, now_ns)
+
+    def admit(self, book: AccountBook, working: Working, now_ns: int) -> None:
+        """Count an order among the open ones, and tell of it."""
+        order = working.order
+        order.updated_ns = now_ns
         self._working[order.order_id] = working
+        if order.order_id not in book.open:
+            book.add(working)
+        self.reporter.new(order, now_ns)
+        self.report_position(book, working, now_ns)
+
+    def _send(self, listing: Listing, working: Working, now_ns: int) -> None:
+        order = working.order
+        self._working[order.order_id] = working
+        self.preventions.begin(order.order_id)
         kind, tif, flags = BOOK_FORM[(order.type, order.time_in_force)]
         rows = self.floor.new(
             listing,
-            book.account_id,
+            order.account_id,
             order.order_id,
-            draft.side,
-            draft.price_ticks,
-            draft.lots,
+            BUY if order.side == "BUY" else 1 - BUY,
+            working.price_ticks,
+            working.lots,
             now_ns,
             kind=kind,
             tif=tif,
             flags=flags,
             stp=BOOK_STP[order.stp_mode],
+            display=working.display_lots if working.display_lots < working.lots else 0,
         )
         if rows[0][0] == _REJECTED:
-            self._undo(book, working)
             raise _book_refusal(rows[0][2])
-        return OrderResult(snapshot(order), tuple(working.fills), now_ns)
 
-    def _undo(self, book: AccountBook, working: Working) -> None:
-        """Forget an order that the book did not take."""
-        del self._working[working.order.order_id]
-        book.unlock(working.lock_asset, working.lock_e8)
+    def release(self, book: AccountBook, working: Working) -> None:
+        """Forget an order that was not taken."""
+        self._working.pop(working.order.order_id, None)
+        self.unlock(book, working, working.lock_e8)
+
+    def lock(self, book: AccountBook, working: Working, amount_e8: int) -> None:
+        """Set funds aside for an order; -2010 when they are not free."""
+        book.lock(working.lock_asset, amount_e8)
+        working.lock_e8 += amount_e8
+
+    def unlock(self, book: AccountBook, working: Working, amount_e8: int) -> None:
+        """Make funds of an order free again."""
+        book.unlock(working.lock_asset, amount_e8)
+        working.lock_e8 -= amount_e8
+
+    def new_name(self) -> str:
+        """A client id for who sent none."""
+        return self._dice.name(22)
+
+    def new_working(self, book: AccountBook, listing: Listing, draft: Draft, now_ns: int) -> Working:
+        """An order without id or funds from a draft."""
+        order = self._new_order(book, listing, draft, now_ns)
+        lock_asset = listing.rules.quote if draft.side == BUY else listing.rules.base
+        working = Working(order, draft.request, listing.index, lock_asset)
+        draft.apply(working)
+        return working
 
     def _new_order(self, book: AccountBook, listing: Listing, draft: Draft, now_ns: int) -> Order:
         request = draft.request
@@ -171,14 +215,14 @@ class OrderEntry:
             account_id=book.account_id,
             symbol=listing.symbol,
             order_id=0,
-            client_order_id=request.client_order_id or self._dice.name(22),
+            client_order_id=request.client_order_id or self.new_name(),
             side=SIDES[request.side],
             type=TYPES[request.type],
             time_in_force=cast(TimeInForce, request.time_in_force or "GTC"),
             price_e8=draft.price_ticks * listing.tick_e8,
             qty_e8=draft.lots * listing.step_e8,
             quote_order_qty_e8=request.quote_order_qty_e8 or 0,
-            stp_mode=STP[request.stp_mode or DEFAULT_STP],
+            stp_mode=STP[request.stp_mode or listing.rules.default_stp_mode],
             status="NEW",
             executed_e8=0,
             cum_quote_e8=0,
@@ -188,7 +232,27 @@ class OrderEntry:
             is_working=True,
             strategy_id=request.strategy_id,
             strategy_type=request.strategy_type,
+            stop_price_e8=request.stop_price_e8 or 0,
+            iceberg_e8=request.iceberg_qty_e8 or 0,
+            trailing_delta=request.trailing_delta,
         )
+
+    # --- stops ---------------------------------------------------------------------------------------------------
+
+    def _trigger(self, working: Working, now_ns: int) -> None:
+        """The last price reached an order's stop: it goes to the book, or expires where it cannot."""
+        order, listing = working.order, self.floor.listings[working.listing_index]
+        if order.order_id not in self._working:
+            return
+        book = self.account(order.account_id)
+        self.lists.make_way(book, working, now_ns)
+        try:
+            if not working.price_ticks and order.side == "BUY":
+                cost_e8 = self.drafter.cost_e8(listing, working.lots, book.account_id, order.stp_mode)
+                self.lock(book, working, max(0, cost_e8 - working.lock_e8))
+            self._send(listing, working, now_ns)
+        except VenueReject:
+            self.expire(book, working, "REJECTED", now_ns)
 
     # --- cancels -------------------------------------------------------------------------------------------------
 
@@ -208,19 +272,68 @@ class OrderEntry:
         return working
 
     def cancel(self, book: AccountBook, working: Working, cancel_id: str | None, now_ns: int) -> CancelResult:
-        """Take an open order out of the book."""
-        order = working.order
-        self._cancel_id = cancel_id or self._dice.name(22)
-        self.floor.cancel(self.floor.listings[working.listing_index], book.account_id, order.order_id, now_ns)
-        return CancelResult(snapshot(order), self._cancel_id, now_ns)
+        """Take an open order out, and with it the whole list that it is of."""
+        cancel_id = cancel_id or self.new_name()
+        if working.group is not None:
+            self.lists.cancel(book, working.group, cancel_id, now_ns)
+        else:
+            self.remove(book, working, cancel_id, now_ns)
+        return CancelResult(snapshot(working.order), cancel_id, now_ns)
 
-    def cancel_all(self, book: AccountBook, symbol: str, now_ns: int) -> list[CancelResult]:
-        """Cancel all on a symbol under one cancel id."""
+    def cancel_all(self, book: AccountBook, symbol: str, now_ns: int) -> list[CancelResult | OrderListCancel]:
+        """Cancel all on a symbol under one cancel id; a list gives one row."""
         rows = [working for working in book.open.values() if working.order.symbol == symbol]
         if not rows:
             raise cancel_rejected()
-        cancel_id = self._dice.name(22)
-        return [self.cancel(book, working, cancel_id, now_ns) for working in rows]
+        cancel_id = self.new_name()
+        results: list[CancelResult | OrderListCancel] = []
+        for working in rows:
+            if working.group is None:
+                results.append(self.cancel(book, working, cancel_id, now_ns))
+            elif not working.group.is_ending:
+                results.append(self.lists.cancel(book, working.group, cancel_id, now_ns))
+        return results
+
+    def remove(self, book: AccountBook, working: Working, cancel_id: str, now_ns: int) -> None:
+        """Cancel one order, in the book or not."""
+        self._cancel_id = cancel_id
+        if working.order.is_working:
+            listing = self.floor.listings[working.listing_index]
+            self.floor.cancel(listing, book.account_id, working.order.order_id, now_ns)
+        else:
+            self._leave(book, working, now_ns)
+
+    def expire(self, book: AccountBook, working: Working, reason: str, now_ns: int) -> None:
+        """End one order, in the book or not, for a reason of the venue's own."""
+        self._exit_reason = reason
+        self.remove(book, working, "", now_ns)
+        self._exit_reason = ""
+
+    def expire_soon(self, book: AccountBook, working: Working, reason: str, now_ns: int) -> None:
+        """The same from amid an operation: an order in the book ends after it."""
+        if working.order.is_working:
+            self.due.append(partial(self._expire_open, book, working, reason))
+        else:
+            self.expire(book, working, reason, now_ns)
+
+    def _expire_open(self, book: AccountBook, working: Working, reason: str, now_ns: int) -> None:
+        if working.order.order_id in book.open:
+            self.expire(book, working, reason, now_ns)
+
+    def _leave(self, book: AccountBook, working: Working, now_ns: int) -> None:
+        if self._exit_reason:
+            working.order.expiry_reason = self._exit_reason
+            self._close(book, working, "EXPIRED", now_ns)
+            self.reporter.expired(working.order, now_ns)
+        else:
+            self._close(book, working, "CANCELED", now_ns)
+            self.reporter.canceled(working.order, self._cancel_id, now_ns)
+        self._after(book, working, now_ns)
+
+    def _after(self, book: AccountBook, working: Working, now_ns: int) -> None:
+        """Tell the balances, and go on with the order's list."""
+        self.report_position(book, working, now_ns)
+        self.lists.follow(book, working, now_ns)
 
     def report_rejected(
         self, book: AccountBook, listing: Listing, draft: Draft, reject: VenueReject, now_ns: int
@@ -234,21 +347,28 @@ class OrderEntry:
     # --- the floor's listener ------------------------------------------------------------------------------------
 
     def on_row(self, row: Row, now_ns: int) -> None:
-        """Take an acceptance, a cancel or an expiry of an account's order."""
+        """Take what the book says of an account's order, but for trades."""
         working = self._working.get(row[5])
         if working is None:
             return
         book = self.account(working.order.account_id)
         kind = row[0]
         if kind == _ACCEPTED:
-            book.add(working)
-            self.reporter.new(working.order, now_ns)
+            self._accept(book, working, now_ns)
         elif kind == _CANCELED:
-            self._close(book, working, "CANCELED", now_ns)
-            self.reporter.canceled(working.order, self._cancel_id, now_ns)
+            self._leave(book, working, now_ns)
         elif kind == _EXPIRED:
             self._expire(book, working, row, now_ns)
-        self._report_position(book, working, now_ns)
+        elif kind == _PREVENTED:
+            self._decrement(row, now_ns)
+
+    def _accept(self, book: AccountBook, working: Working, now_ns: int) -> None:
+        order, group = working.order, working.group
+        order.status, order.is_working, order.working_ns = "NEW", True, now_ns
+        is_first = group is not None and self.lists.open(book, group, now_ns)
+        self.admit(book, working, now_ns)
+        if is_first and group is not None:
+            self.lists.introduce(book, group, now_ns)
 
     def _expire(self, book: AccountBook, working: Working, row: Row, now_ns: int) -> None:
         order = working.order
@@ -256,15 +376,38 @@ class OrderEntry:
             order.expiry_reason = _EXPIRY_REASONS.get(row[2], "EXCHANGE_CANCELED")
             self._close(book, working, "EXPIRED", now_ns)
             self.reporter.expired(order, now_ns)
-            return
-        prevented_e8 = row[8] * self.floor.listings[working.listing_index].step_e8
-        self._prevented_id += 1
+        else:
+            self._prevent(book, working, row[6], row[8], closes=True, now_ns=now_ns)
+        self._after(book, working, now_ns)
+
+    def _decrement(self, row: Row, now_ns: int) -> None:
+        """Both orders of an account lose what would have traded between them."""
+        pair = ((row[5], row[6], row[9]), (row[6], row[5], row[10]))
+        found = [(self._working[own], other, leaves) for own, other, leaves in pair]
+        for working, other, leaves in found:
+            book = self.account(working.order.account_id)
+            listing = self.floor.listings[working.listing_index]
+            if working.order.side == "SELL":
+                book.settle(working, working.lock_asset, 0, row[8] * listing.step_e8)
+            elif working.price_ticks:
+                book.settle(working, working.lock_asset, 0, listing.quote_e8(working.price_ticks, row[8]))
+            self._prevent(book, working, other, row[8], closes=leaves == 0, now_ns=now_ns)
+            self._after(book, working, now_ns)
+
+    def _prevent(
+        self, book: AccountBook, working: Working, counter_id: int, lots: int, *, closes: bool, now_ns: int
+    ) -> None:
+        """Book and report what self-trade prevention took from one order."""
+        order, listing = working.order, self.floor.listings[working.listing_index]
+        prevented_e8 = lots * listing.step_e8
+        match = self.preventions.note(book, order, counter_id, prevented_e8, now_ns)
         order.prevented_e8 += prevented_e8
-        order.prevented_match_id = self._prevented_id
-        counter = book.history(order.symbol).orders[row[6]]
-        resting = min(order, counter, key=lambda either: either.order_id)  # ids count up: the older one was the maker
-        self._close(book, working, "EXPIRED_IN_MATCH", now_ns)
-        self.reporter.prevented(order, prevented_e8, counter.order_id, resting.price_e8, now_ns)
+        order.prevented_match_id = match.prevented_match_id
+        if closes:
+            self._close(book, working, "EXPIRED_IN_MATCH", now_ns)
+        else:
+            order.updated_ns = now_ns
+        self.reporter.prevented(order, prevented_e8, counter_id, match.price_e8, now_ns)
 
     def on_trade(self, row: Row, trade: Trade, now_ns: int) -> None:
         """Settle both sides of a trade that are accounts."""
@@ -274,6 +417,9 @@ class OrderEntry:
         maker = self._working.get(row[6])
         if maker is not None:
             self._settle(maker, row, trade, row[10], True, now_ns)
+        triggers = self.triggers[row[3]]
+        if triggers.waiting:
+            self.due.extend(partial(self._trigger, working) for working in triggers.on_price(row[7], now_ns))
 
     def _settle(self, working: Working, row: Row, trade: Trade, leaves: int, is_maker: bool, now_ns: int) -> None:
         order, listing = working.order, self.floor.listings[working.listing_index]
@@ -288,6 +434,7 @@ class OrderEntry:
             asset, gross_e8 = listing.rules.quote, quote_e8
         fee_e8 = gross_e8 * (book.maker_bps if is_maker else book.taker_bps) // BPS
         book.receive(asset, gross_e8 - fee_e8)
+        self.lists.keep_received(book, working, asset, gross_e8)
         order.executed_e8 += trade.qty_e8
         order.cum_quote_e8 += quote_e8
         self._record_fill(book, working, trade, quote_e8, fee_e8, asset, is_maker)
@@ -296,7 +443,7 @@ class OrderEntry:
         else:
             order.status, order.updated_ns = "PARTIALLY_FILLED", now_ns
         self.reporter.trade(order, trade, quote_e8, fee_e8, asset, is_maker)
-        self._report_position(book, working, now_ns)
+        self._after(book, working, now_ns)
 
     def _record_fill(
         self,
@@ -324,6 +471,7 @@ class OrderEntry:
                 trade.time_ns,
                 order.side == "BUY",
                 is_maker,
+                order.order_list_id,
             )
         )
 
@@ -331,9 +479,11 @@ class OrderEntry:
         order = working.order
         order.status, order.updated_ns, order.is_working = status, now_ns, False
         del self._working[order.order_id]
+        self.triggers[working.listing_index].remove(order.order_id)
         book.close(working)
 
-    def _report_position(self, book: AccountBook, working: Working, now_ns: int) -> None:
+    def report_position(self, book: AccountBook, working: Working, now_ns: int) -> None:
+        """Tell the balances of an order's two assets."""
         rules = self.floor.listings[working.listing_index].rules
         book.update_ns = now_ns
         self.reporter.position(book, (rules.base, rules.quote), now_ns)
@@ -347,11 +497,6 @@ class OrderEntry:
         book.update_ns = now_ns
         self.floor.events.append(BalanceUpdate(book.account_id, now_ns, asset, amount_e8))
         self.reporter.position(book, (asset,), now_ns)
-
-
-def _skipped_owner(book: AccountBook, request: OrderRequest) -> int:
-    """Whose resting orders a market order passes over (0: nobody's), so that its cost is never underrated."""
-    return 0 if request.stp_mode == "NONE" else book.account_id
 
 
 def _book_refusal(reason: int) -> VenueReject:

@@ -11,8 +11,10 @@ OrderType = Literal[
     "LIMIT", "MARKET", "LIMIT_MAKER", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"
 ]
 TimeInForce = Literal["GTC", "IOC", "FOK"]
-StpMode = Literal["NONE", "EXPIRE_MAKER", "EXPIRE_TAKER", "EXPIRE_BOTH"]
-OrderStatus = Literal["NEW", "PARTIALLY_FILLED", "FILLED", "CANCELED", "REJECTED", "EXPIRED", "EXPIRED_IN_MATCH"]
+StpMode = Literal["NONE", "EXPIRE_MAKER", "EXPIRE_TAKER", "EXPIRE_BOTH", "DECREMENT", "TRANSFER"]
+OrderStatus = Literal[
+    "NEW", "PENDING_NEW", "PARTIALLY_FILLED", "FILLED", "CANCELED", "REJECTED", "EXPIRED", "EXPIRED_IN_MATCH"
+]
 ExecutionType = Literal["NEW", "CANCELED", "REPLACED", "REJECTED", "TRADE", "EXPIRED", "TRADE_PREVENTION"]
 CancelReplaceMode = Literal["STOP_ON_FAILURE", "ALLOW_FAILURE"]
 CancelRestriction = Literal["ONLY_NEW", "ONLY_PARTIALLY_FILLED"]
@@ -45,7 +47,10 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Order(msgspec.Struct, kw_only=True):
-    """One order's state, with all that REST and the user stream tell of it."""
+    """One order's state, with all that REST and the user stream tell of it.
+
+    ``working_ns`` is -1 while the order is not in the book; ``trailing_ns`` -1 until a trailing order follows prices.
+    """
 
     account_id: int
     symbol: str
@@ -71,6 +76,10 @@ class Order(msgspec.Struct, kw_only=True):
     expiry_reason: str = ""
     strategy_id: int | None = None
     strategy_type: int | None = None
+    stop_price_e8: int = 0
+    iceberg_e8: int = 0
+    trailing_delta: int | None = None
+    trailing_ns: int = -1
 
 
 class Fill(msgspec.Struct, frozen=True):
@@ -152,6 +161,7 @@ class AccountTrade(msgspec.Struct, frozen=True):
     time_ns: int
     is_buyer: bool
     is_maker: bool
+    order_list_id: int = -1
 
 
 # --- market data -----------------------------------------------------------------------------------------------
@@ -262,6 +272,16 @@ class SymbolRules(msgspec.Struct, frozen=True):
     max_num_orders: int
     order_types: tuple[str, ...]
     stp_modes: tuple[str, ...]
+    default_stp_mode: str = "EXPIRE_MAKER"
+    max_num_algo_orders: int = 5
+    max_num_iceberg_orders: int = 10
+    iceberg_parts_max: int = 100
+    max_num_order_lists: int = 20
+    max_num_order_amends: int = 10
+    trailing_above_min_bps: int = 10
+    trailing_above_max_bps: int = 2000
+    trailing_below_min_bps: int = 10
+    trailing_below_max_bps: int = 2000
 
     def filters(self) -> list[dict[str, object]]:
         """The ``filters`` array of exchangeInfo, in wire form."""

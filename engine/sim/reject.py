@@ -12,6 +12,11 @@ class VenueReject(Exception):
         self.msg = msg
 
 
+def neither(first: str, second: str) -> VenueReject:
+    """Refuse when one of two parameters must be sent (-1102)."""
+    return VenueReject(-1102, f"Param '{first}' or '{second}' must be sent, but both were empty/null!")
+
+
 def filter_failure(filter_type: str) -> VenueReject:
     """Refuse for a violated symbol filter (-1013)."""
     return VenueReject(-1013, f"Filter failure: {filter_type}")
@@ -25,6 +30,11 @@ def new_order_rejected(text: str) -> VenueReject:
 def cancel_rejected(text: str = "Unknown order sent.") -> VenueReject:
     """Refuse a cancel in the matching engine's words (-2011)."""
     return VenueReject(-2011, text)
+
+
+def amend_rejected(text: str) -> VenueReject:
+    """Refuse an amend in the matching engine's words (-2038)."""
+    return VenueReject(-2038, text)
 
 
 def invalid_symbol() -> VenueReject:

@@ -10,7 +10,9 @@ from engine.sim.api import (
     AccountPosition,
     ExecutionReport,
     ExecutionType,
+    ListStatus,
     Order,
+    OrderList,
     Trade,
     VenueEvent,
 )
@@ -35,12 +37,22 @@ class Reporter:
         """The order was cancelled: the wire's ``c`` is the cancel, ``C`` the order."""
         self.sink(self._report(order, "CANCELED", now_ns, cancel_id=cancel_id))
 
+    def replaced(self, order: Order, orig_client_id: str, now_ns: int) -> int:
+        """The order's quantity was reduced: ``c`` is its id from now on, ``C`` the one before; gives the execution id."""
+        report = self._report(order, "REPLACED", now_ns, orig_client_id=orig_client_id)
+        self.sink(report)
+        return report.execution_id
+
+    def list_status(self, order_list: OrderList, now_ns: int) -> None:
+        """An order list began, changed or ended."""
+        self.sink(ListStatus(order_list.account_id, now_ns, order_list))
+
     def expired(self, order: Order, now_ns: int) -> None:
         """What was left of the order expired."""
         self.sink(self._report(order, "EXPIRED", now_ns))
 
     def prevented(self, order: Order, prevented_e8: int, counter_order_id: int, price_e8: int, now_ns: int) -> None:
-        """The order expired because it would have traded with its own account at ``price_e8``."""
+        """The order lost ``prevented_e8``, which would have traded with its own account at ``price_e8``."""
         self.sink(
             self._report(
                 order,
@@ -82,6 +94,7 @@ class Reporter:
         *,
         reject_reason: str = "NONE",
         cancel_id: str = "",
+        orig_client_id: str = "",
         trade: Trade | None = None,
         quote_e8: int = 0,
         commission_e8: int = 0,
@@ -99,7 +112,7 @@ class Reporter:
             event_ns=now_ns,
             symbol=order.symbol,
             client_order_id=cancel_id or order.client_order_id,
-            orig_client_order_id=order.client_order_id if cancel_id else "",
+            orig_client_order_id=order.client_order_id if cancel_id else orig_client_id,
             side=order.side,
             type=order.type,
             time_in_force=order.time_in_force,
@@ -136,4 +149,8 @@ class Reporter:
             counter_order_id=counter_order_id,
             prevented_price_e8=prevented_price_e8,
             counter_symbol=order.symbol if is_prevented else "",
+            stop_price_e8=order.stop_price_e8,
+            iceberg_e8=order.iceberg_e8,
+            trailing_delta=order.trailing_delta,
+            trailing_ns=order.trailing_ns,
         )

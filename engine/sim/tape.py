@@ -32,7 +32,8 @@ class Tape:
         self._pending_first_id = 0
         candles_max = max(config.history_klines_max, DAY_MINUTES + 1)
         self._series = {name: CandleSeries(name, start_ns, start_price_e8, candles_max) for name in WIDTHS_NS}
-        self._minutes = self._series["1m"]
+        self._minutes, self._seconds = self._series["1m"], self._series["1s"]
+        self._longer = [self._series[name] for name in WIDTHS_NS if name not in ("1s", "1m")]
         self._windows: dict[int, RollingWindow] = {}
         self._average = RollingWindow(self._minutes, rules.avg_price_mins)
 
@@ -45,9 +46,19 @@ class Tape:
         self.last_price_e8 = trade.price_e8
         self.last_qty_e8 = trade.qty_e8
         self.last_trade_ns = trade.time_ns
-        for series in self._series.values():
-            series.add(trade, quote_e8)
+        if trade.time_ns >= self._minutes.ends_ns:
+            self._roll_minutes(trade.time_ns)
+        self._minutes.add(trade, quote_e8)
+        self._seconds.add(trade, quote_e8)
         return self._aggregate(trade)
+
+    def _roll_minutes(self, now_ns: int) -> None:
+        """Close the running minute: every longer candle takes it as a whole, not trade by trade."""
+        closed = self._minutes.running
+        self._minutes.roll(now_ns)
+        if self._minutes.running is not closed:
+            for series in self._longer:
+                series.absorb(closed)
 
     def _aggregate(self, trade: Trade) -> AggTrade | None:
         pending = self._pending
@@ -139,6 +150,7 @@ class Tape:
 
     def roll(self, now_ns: int) -> None:
         """Let the candles' time pass without a trade."""
+        self._roll_minutes(now_ns)
         for series in self._series.values():
             series.roll(now_ns)
 
@@ -157,17 +169,18 @@ class Tape:
             return [agg for agg in rows if agg.time_ns >= start_ns][:limit]
         return rows[-limit:]
 
-    def series(self, interval: str, now_ns: int) -> CandleSeries:
+    def _rows(self, interval: str, now_ns: int) -> list[Kline]:
         """The candles of an interval up to now; -1120 for an unknown one."""
         series = self._series.get(interval)
         if series is None:
             raise VenueReject(-1120, "Invalid interval.")
+        self._roll_minutes(now_ns)
         series.roll(now_ns)
-        return series
+        return list(series.candles) if interval in ("1s", "1m") else series.rows(self._minutes.running)
 
     def klines(self, interval: str, now_ns: int, start_ns: int | None, end_ns: int | None, limit: int) -> list[Kline]:
         """Candles by opening time: the first from ``start_ns`` up, else the newest up to ``end_ns``."""
-        rows: list[Kline] = list(self.series(interval, now_ns).candles)
+        rows = self._rows(interval, now_ns)
         if end_ns is not None:
             rows = [row for row in rows if row.open_ns <= end_ns]
         if start_ns is not None:
@@ -176,11 +189,11 @@ class Tape:
 
     def running(self, interval: Interval | str, now_ns: int) -> Kline:
         """The candle that holds ``now_ns``."""
-        return self.series(interval, now_ns).running
+        return self._rows(interval, now_ns)[-1]
 
     def average_e8(self, now_ns: int) -> int:
         """The volume-weighted price that the filters use; the last price when nothing traded."""
-        self._minutes.roll(now_ns)
+        self._roll_minutes(now_ns)
         candle = self._average.candle()
         return vwap_e8(candle) if candle.volume_e8 else self.last_price_e8
 
@@ -191,7 +204,7 @@ class Tape:
     def ticker(self, window_ns: int, now_ns: int, best: BookTicker) -> Ticker24h:
         """Statistics of the last ``window_ns`` in whole minutes, at most a day of which is kept."""
         minutes = max(1, min(window_ns // MINUTE_NS, DAY_MINUTES))
-        self._minutes.roll(now_ns)
+        self._roll_minutes(now_ns)
         window = self._windows.get(minutes)
         if window is None:
             window = self._windows.setdefault(minutes, RollingWindow(self._minutes, minutes))

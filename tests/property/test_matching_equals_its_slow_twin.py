@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from dataclasses import asdict
 
 import numpy as np
@@ -11,7 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.sim.matching import ANY, EVENT_DTYPE, OP_DTYPE, MatchingEngine
-from tests.reference.matching import AMEND, CANCEL, MASS_CANCEL, NEW, Operation, SlowMatching
+from tests.reference.matching import (
+    AMEND,
+    CANCEL,
+    MASS_CANCEL,
+    NEW,
+    PREVENTED,
+    REFRESHED,
+    TRADE,
+    Operation,
+    SlowMatching,
+)
 
 SYMBOLS = 2
 
@@ -27,6 +38,7 @@ def submit(engine: MatchingEngine, op: Operation) -> list[tuple[int, ...]]:
 
 def assert_same_books(engine: MatchingEngine, twin: SlowMatching) -> None:
     assert engine.live_orders == len(twin.waiting)
+    assert all(engine.hidden(number) == order.hidden for number, order in twin.waiting.items())
     assert engine.free_pages_left() == twin.pages_max - len(twin.pages())
     for symbol in range(SYMBOLS):
         for side in (0, 1):
@@ -46,13 +58,13 @@ operations = st.builds(
     type=st.sampled_from([0, 0, 0, 0, 0, 1, 2]),
     tif=st.sampled_from([0, 0, 0, 0, 1, 2, 3]),
     flags=st.sampled_from([0, 0, 0, 0, 1, 16, 17, 4]),
-    stp=st.sampled_from([0, 1, 2, 3, 4]),
+    stp=st.sampled_from([0, 1, 2, 3, 4, 4, 5]),
     symbol=st.sampled_from([0, 0, 0, 1, 2, ANY]),
     owner=st.sampled_from([0, 1, 1, 2, ANY]),
     order_id=st.integers(0, 12),
     price=st.one_of(st.integers(95, 105), st.sampled_from([0, -1, 1, 63, 64, 4095, 4096, 2**18, 2**24 - 1, 2**24])),
     qty=st.one_of(st.integers(1, 9), st.sampled_from([0, -5, 2**62])),
-    display=st.sampled_from([0] * 20 + [3]),
+    display=st.sampled_from([0] * 6 + [1, 2, 3, 9, -1]),
     trigger=st.sampled_from([0] * 20 + [3]),
     expire_ns=st.sampled_from([0] * 20 + [3]),
 )
@@ -75,12 +87,13 @@ def sensible(random_source: random.Random, live: list[int], next_id: int) -> Ope
     side = random_source.randrange(2)
     price = 100_000 + random_source.randrange(-150, 150) + (40 if side else -40)
     qty = random_source.randrange(1, 50)
-    stp = random_source.randrange(4)
+    stp = random_source.randrange(5)
     if draw < 0.60 or not live:
         tif = random_source.choice([0, 0, 0, 0, 1, 2])
         kind = random_source.choice([0] * 9 + [1])
         flags = random_source.choice([0, 0, 1]) if (tif, kind) == (0, 0) else 0
-        return Operation(NEW, side, kind, tif, flags, stp, symbol, owner, next_id, price, qty)
+        display = random_source.choice([0, 0, 5, 11]) if (tif, kind) == (0, 0) else 0
+        return Operation(NEW, side, kind, tif, flags, stp, symbol, owner, next_id, price, qty, display)
     target = random_source.choice(live)
     if draw < 0.85:
         return Operation(CANCEL, symbol=target % SYMBOLS, owner=owner, order_id=target)
@@ -96,18 +109,20 @@ def sensible(random_source: random.Random, live: list[int], next_id: int) -> Ope
 def test_long_seeded_traffic_gives_the_events_and_books_of_the_slow_twin(seed: int) -> None:
     source = random.Random(seed)
     engine, twin = MatchingEngine(SYMBOLS, 150, 16), SlowMatching(SYMBOLS, 150, 16)
-    traded = 0
+    seen = Counter[int]()
     for number in range(2_000):
         op = sensible(source, list(twin.waiting), number + 1)
         if op.op in (CANCEL, AMEND):
             op.symbol, op.owner = twin.waiting[op.order_id].symbol, twin.waiting[op.order_id].owner
         events = submit(engine, op)
         assert events == twin.apply(op)
-        traded += sum(1 for event in events if event[0] == 1)
+        seen.update(event[0] for event in events)
         if number % 5 == 0:
             assert_same_books(engine, twin)
     assert_same_books(engine, twin)
-    assert traded > 100
+    assert seen[TRADE] > 100
+    assert seen[REFRESHED] > 20
+    assert seen[PREVENTED] > 3
 
 
 def test_a_batch_gives_what_single_operations_give() -> None:

@@ -12,8 +12,9 @@ BUY, SELL = 0, 1
 LIMIT, MARKET = 0, 1
 GTC, IOC, FOK = 0, 1, 2
 POST_ONLY, LOSES_PLACE = 1, 16
-STP_NONE, STP_MAKER, STP_TAKER, STP_BOTH = 0, 1, 2, 3
-ACCEPTED, TRADE, CANCELED, REJECTED, AMENDED, EXPIRED = 0, 1, 2, 3, 4, 6
+STP_NONE, STP_MAKER, STP_TAKER, STP_BOTH, STP_DECREMENT = 0, 1, 2, 3, 4
+ACCEPTED, TRADE, CANCELED, REJECTED, AMENDED, EXPIRED, REFRESHED, PREVENTED = 0, 1, 2, 3, 4, 6, 7, 9
+PARTS_MAX = 1024
 EVERYTHING = 2**32 - 1
 TOP_PRICE = 2**24 - 1
 
@@ -42,7 +43,7 @@ class Operation:
 
 @dataclass
 class Waiting:
-    """An order in the book; ``arrival`` orders those of one price."""
+    """An order in the book; ``arrival`` orders those of one price. An iceberg shows ``leaves`` of ``leaves + hidden``."""
 
     order_id: int
     symbol: int
@@ -51,6 +52,12 @@ class Waiting:
     leaves: int
     owner: int
     arrival: int
+    peak: int = 0
+    hidden: int = 0
+
+    @property
+    def open(self) -> int:
+        return self.leaves + self.hidden
 
 
 class SlowMatching:
@@ -129,14 +136,18 @@ class SlowMatching:
         post_only = bool(op.flags & POST_ONLY)
         if op.symbol >= self.symbols:
             return 2
-        if op.type > 1 or op.tif > 2 or op.stp > 3 or op.flags not in (0, POST_ONLY):
+        if op.type > 1 or op.tif > 2 or op.stp > 4 or op.flags not in (0, POST_ONLY):
             return 1
-        if op.display or op.trigger or op.expire_ns:
+        if op.trigger or op.expire_ns:
             return 1
         if post_only and (op.type, op.tif) != (LIMIT, GTC):
             return 1
+        if op.display and (op.type, op.tif) != (LIMIT, GTC):
+            return 1
         if op.side not in (BUY, SELL):
             return 5
+        if op.display < 0 or (op.display and -(-op.qty // op.display) > PARTS_MAX):
+            return 7
         if not 1 <= op.qty <= self.qty_max:
             return 7
         if op.type == LIMIT and not 1 <= op.price <= TOP_PRICE:
@@ -174,11 +185,27 @@ class SlowMatching:
             return self.say(EXPIRED, 11, op.symbol, op.side, op.order_id, op.price, leaves, 0)
         if op.tif == IOC:
             return self.say(EXPIRED, 10, op.symbol, op.side, op.order_id, op.price, leaves, 0)
-        return self.rest(op, op.side, leaves)
+        return self.rest(op, op.side, leaves, op.display)
 
-    def rest(self, op: Operation, side: int, leaves: int) -> None:
+    def rest(self, op: Operation, side: int, leaves: int, peak: int) -> None:
         self.arrivals += 1
-        self.waiting[op.order_id] = Waiting(op.order_id, op.symbol, side, op.price, leaves, op.owner, self.arrivals)
+        shown = min(leaves, peak) if peak else leaves
+        self.waiting[op.order_id] = Waiting(
+            op.order_id, op.symbol, side, op.price, shown, op.owner, self.arrivals, peak, leaves - shown
+        )
+
+    def take(self, maker: Waiting, qty: int) -> None:
+        maker.leaves -= qty
+        if maker.leaves:
+            return
+        if not maker.hidden:
+            del self.waiting[maker.order_id]
+            return
+        self.arrivals += 1
+        maker.arrival = self.arrivals
+        maker.leaves = min(maker.peak, maker.hidden)
+        maker.hidden -= maker.leaves
+        self.say(REFRESHED, 0, maker.symbol, maker.side, maker.order_id, maker.price, maker.leaves, maker.open)
 
     def is_own(self, op: Operation, maker: Waiting) -> bool:
         return op.stp != STP_NONE and op.owner != 0 and maker.owner == op.owner
@@ -190,21 +217,21 @@ class SlowMatching:
                 if op.stp != STP_MAKER:
                     return False
                 continue
-            need -= maker.leaves
+            need -= maker.open
             if need <= 0:
                 return True
         return False
 
     def match(self, op: Operation, side: int) -> int:
         leaves = op.qty
-        for maker in self.opposite(op, side):
-            if not leaves:
-                break
-            if self.is_own(op, maker):
+        while leaves and (facing := self.opposite(op, side)):
+            maker = facing[0]
+            is_own = self.is_own(op, maker)
+            if is_own and op.stp != STP_DECREMENT:
                 if op.stp in (STP_MAKER, STP_BOTH):
                     del self.waiting[maker.order_id]
                     self.say(
-                        EXPIRED, 12, op.symbol, maker.side, maker.order_id, maker.price, maker.leaves, 0, op.order_id
+                        EXPIRED, 12, op.symbol, maker.side, maker.order_id, maker.price, maker.open, 0, op.order_id
                     )
                 if op.stp in (STP_TAKER, STP_BOTH):
                     self.say(EXPIRED, 12, op.symbol, side, op.order_id, op.price, leaves, 0, maker.order_id)
@@ -212,10 +239,10 @@ class SlowMatching:
                 continue
             qty = min(leaves, maker.leaves)
             leaves -= qty
-            maker.leaves -= qty
-            self.say(TRADE, 0, op.symbol, side, op.order_id, maker.price, qty, leaves, maker.order_id, maker.leaves)
-            if not maker.leaves:
-                del self.waiting[maker.order_id]
+            kind, reason = (PREVENTED, 12) if is_own else (TRADE, 0)
+            left = maker.open - qty
+            self.say(kind, reason, op.symbol, side, op.order_id, maker.price, qty, leaves, maker.order_id, left)
+            self.take(maker, qty)
         return leaves
 
     def named(self, op: Operation) -> Waiting | None:
@@ -233,7 +260,7 @@ class SlowMatching:
 
     def remove(self, order: Waiting) -> None:
         del self.waiting[order.order_id]
-        self.say(CANCELED, 0, order.symbol, order.side, order.order_id, order.price, order.leaves, 0)
+        self.say(CANCELED, 0, order.symbol, order.side, order.order_id, order.price, order.open, 0)
 
     def cancel(self, op: Operation) -> None:
         order = self.named(op)
@@ -241,11 +268,11 @@ class SlowMatching:
             self.remove(order)
 
     def amend_refusal(self, op: Operation, order: Waiting) -> int:
-        if (op.type, op.tif) != (LIMIT, GTC) or op.stp > 3 or op.flags & ~(POST_ONLY | LOSES_PLACE):
+        if (op.type, op.tif) != (LIMIT, GTC) or op.stp > 4 or op.flags & ~(POST_ONLY | LOSES_PLACE):
             return 1
         if op.display or op.trigger or op.expire_ns:
             return 1
-        if not 1 <= op.qty <= self.qty_max:
+        if not 1 <= op.qty <= self.qty_max or (order.peak and -(-op.qty // order.peak) > PARTS_MAX):
             return 7
         if not 1 <= op.price <= TOP_PRICE:
             return 6
@@ -263,12 +290,13 @@ class SlowMatching:
         if reason:
             return self.reject(op, reason)
         self.say(AMENDED, 0, op.symbol, order.side, op.order_id, op.price, op.qty, op.qty)
-        if op.price == order.price and op.qty <= order.leaves and not op.flags & LOSES_PLACE:
-            order.leaves = op.qty
+        if op.price == order.price and op.qty <= order.open and not op.flags & LOSES_PLACE:
+            order.leaves = min(order.leaves, op.qty)
+            order.hidden = op.qty - order.leaves
             return None
         del self.waiting[op.order_id]
         leaves = self.match(op, order.side)
-        return self.rest(op, order.side, leaves) if leaves else None
+        return self.rest(op, order.side, leaves, order.peak) if leaves else None
 
     def mass_cancel(self, op: Operation) -> None:
         if op.symbol != EVERYTHING and op.symbol >= self.symbols:

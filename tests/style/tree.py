@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-FOREIGN = {".git", ".venv", "build", "dist", "__pycache__", "node_modules", "run"}
+FOREIGN = {".git", ".venv", ".venv-clients", "build", "dist", "__pycache__", "node_modules", "run"}
 
 
 @dataclass(frozen=True)

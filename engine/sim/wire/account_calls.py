@@ -35,7 +35,7 @@ def open_orders_weight(params: Params) -> int:
     return 6 if "symbol" in params.values else 80
 
 
-def _window(call: Call) -> tuple[int | None, int | None]:
+def window(call: Call) -> tuple[int | None, int | None]:
     """startTime and endTime; refuses -1127 for more than 24 hours."""
     start_ns, end_ns = call.stamp_ns("startTime"), call.end_stamp_ns()
     if start_ns is not None and end_ns is not None and end_ns - start_ns > DAY_NS:
@@ -46,7 +46,7 @@ def _window(call: Call) -> tuple[int | None, int | None]:
 def all_orders(call: Call) -> bytes:
     """Every order of a symbol, ascending."""
     symbol = call.symbol()
-    start_ns, end_ns = _window(call)
+    start_ns, end_ns = window(call)
     rows = call.shell.core.all_orders(
         call.account_id,
         symbol,
@@ -61,7 +61,7 @@ def all_orders(call: Call) -> bytes:
 def my_trades(call: Call) -> bytes:
     """The account's fills. ``fromId`` and ``orderId`` exclude times (-1128)."""
     symbol = call.symbol()
-    start_ns, end_ns = _window(call)
+    start_ns, end_ns = window(call)
     order_id, from_id = call.params.integer("orderId"), call.params.integer("fromId")
     if (order_id is not None or from_id is not None) and (start_ns is not None or end_ns is not None):
         raise errors.bad_combination()

@@ -179,21 +179,21 @@ class OrderLimits:
         self.short.roll(now_ns)
         self.day.roll(now_ns)
 
-    def exceeded(self, now_ns: int) -> errors.ApiError | None:
-        """The refusal that a further order meets, or None."""
+    def exceeded(self, now_ns: int, orders: int = 1) -> errors.ApiError | None:
+        """The refusal that further orders meet, or None."""
         self.roll(now_ns)
         for window in (self.day, self.short):
-            if window.count >= window.limit:
+            if window.count + orders > window.limit:
                 refusal = errors.too_many_orders(window.limit, f"{window.interval_num} {window.interval}")
                 refusal.retry_at_ms = window.end_ns // 1_000_000
                 return refusal
         return None
 
-    def count(self, now_ns: int) -> None:
-        """Count an accepted order."""
+    def count(self, now_ns: int, orders: int = 1) -> None:
+        """Count accepted orders."""
         self.roll(now_ns)
-        self.short.count += 1
-        self.day.count += 1
+        self.short.count += orders
+        self.day.count += orders
 
     def first_fill(self, now_ns: int) -> None:
         """Give an order's count back at its first fill."""

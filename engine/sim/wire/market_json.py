@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from engine.sim.api import AggTrade, AvgPrice, BookDelta, BookTicker, DepthSnapshot, Kline, Ticker24h, TopOfBook, Trade
+from engine.sim.api import AggTrade, AvgPrice, BookTicker, DepthSnapshot, Kline, Ticker24h, Trade
 
 MS_NS = 1_000_000
 E8 = 100_000_000
@@ -30,43 +30,6 @@ def depth(snapshot: DepthSnapshot) -> bytes:
     """A snapshot, for REST depth and the partial depth streams."""
     bids, asks = levels(snapshot.bids), levels(snapshot.asks)
     return f'{{"lastUpdateId":{snapshot.last_update_id},"bids":[{bids}],"asks":[{asks}]}}'.encode()
-
-
-def depth_update(
-    symbol: str, first_id: int, last_id: int, bids: dict[int, int], asks: dict[int, int], event_ns: int, unit_ns: int
-) -> bytes:
-    """A diff depth event: levels changed in the update ids ``first_id`` to ``last_id``."""
-    return (
-        f'{{"e":"depthUpdate","E":{event_ns // unit_ns},"s":"{symbol}","U":{first_id},"u":{last_id},'
-        f'"b":[{levels(bids.items())}],"a":[{levels(asks.items())}]}}'
-    ).encode()
-
-
-def book_ticker_event(top: TopOfBook | BookTicker) -> bytes:
-    """The bookTicker stream's payload (it has neither ``e`` nor ``E``)."""
-    return (
-        f'{{"u":{top.update_id},"s":"{top.symbol}","b":"{e8(top.bid_price_e8)}","B":"{e8(top.bid_qty_e8)}",'
-        f'"a":"{e8(top.ask_price_e8)}","A":"{e8(top.ask_qty_e8)}"}}'
-    ).encode()
-
-
-def trade_event(trade: Trade, unit_ns: int) -> bytes:
-    """The trade stream's payload."""
-    stamp = trade.time_ns // unit_ns
-    return (
-        f'{{"e":"trade","E":{stamp},"s":"{trade.symbol}","t":{trade.trade_id},"p":"{e8(trade.price_e8)}",'
-        f'"q":"{e8(trade.qty_e8)}","T":{stamp},"m":{TRUTH[trade.is_buyer_maker]},"M":true}}'
-    ).encode()
-
-
-def agg_trade_event(trade: AggTrade, unit_ns: int) -> bytes:
-    """The aggTrade stream's payload."""
-    stamp = trade.time_ns // unit_ns
-    return (
-        f'{{"e":"aggTrade","E":{stamp},"s":"{trade.symbol}","a":{trade.agg_id},"p":"{e8(trade.price_e8)}",'
-        f'"q":"{e8(trade.qty_e8)}","f":{trade.first_trade_id},"l":{trade.last_trade_id},"T":{stamp},'
-        f'"m":{TRUTH[trade.is_buyer_maker]},"M":true}}'
-    ).encode()
 
 
 def kline_event(symbol: str, interval: str, kline: Kline, is_closed: bool, event_ns: int, unit_ns: int) -> bytes:
@@ -215,12 +178,3 @@ def book_ticker_row(top: BookTicker) -> str:
 def price_row(ticker: Ticker24h) -> str:
     """REST ticker/price."""
     return f'{{"symbol":"{ticker.symbol}","price":"{e8(ticker.last_e8)}"}}'
-
-
-def changed(deltas: Iterable[BookDelta]) -> tuple[dict[int, int], dict[int, int]]:
-    """The last quantity of each price in ``deltas``: bids, asks."""
-    bids: dict[int, int] = {}
-    asks: dict[int, int] = {}
-    for delta in deltas:
-        (bids if delta.is_bid else asks)[delta.price_e8] = delta.qty_e8
-    return bids, asks

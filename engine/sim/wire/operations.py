@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.sim.wire import account_calls, market_calls, order_calls
+from engine.sim.wire import account_calls, amend_calls, list_calls, market_calls, order_calls
 from engine.sim.wire.calls import Handler, Operation, Weigh, fixed
 
 PREFIX = "/api/v3/"
@@ -64,6 +64,36 @@ CANCEL_ALL = trading("openOrders.cancelAll", order_calls.cancel_all, frozenset({
 CANCEL_REPLACE = trading(
     "order.cancelReplace", order_calls.cancel_replace, order_calls.CANCEL_REPLACE, counts_order=True
 )
+OCO = trading("orderList.place.oco", list_calls.place_oco, list_calls.OCO, counts_order=True)
+OTO = trading("orderList.place.oto", list_calls.place_oto, list_calls.OTO, counts_order=True)
+OTOCO = trading("orderList.place.otoco", list_calls.place_otoco, list_calls.OTOCO, counts_order=True)
+OPO = trading("orderList.place.opo", list_calls.place_opo, list_calls.OPO, counts_order=True)
+OPOCO = trading("orderList.place.opoco", list_calls.place_opoco, list_calls.OPOCO, counts_order=True)
+OLD_OCO = trading("orderList.place", list_calls.place_old_oco, list_calls.OLD_OCO, counts_order=True)
+CANCEL_LIST = trading(
+    "orderList.cancel",
+    list_calls.cancel_list,
+    frozenset({"symbol", "orderListId", "listClientOrderId", "newClientOrderId"}),
+)
+LIST = signed("orderList.status", list_calls.list_status, 4, "orderListId origClientOrderId listClientOrderId")
+OPEN_LISTS = signed("openOrderLists.status", list_calls.open_lists, 6)
+ALL_LISTS = signed("allOrderLists", list_calls.all_lists, 20, "fromId startTime endTime limit")
+AMEND = Operation(
+    "order.amend.keepPriority",
+    amend_calls.amend,
+    fixed(4),
+    frozenset({"symbol", "orderId", "origClientOrderId", "newClientOrderId", "newQty"}),
+    signed=True,
+    is_order=True,
+)
+AMENDMENTS = signed("order.amendments", amend_calls.amendments, 4, "symbol orderId fromExecutionId limit")
+PREVENTED = signed(
+    "myPreventedMatches",
+    amend_calls.prevented_matches,
+    amend_calls.prevented_weight,
+    "symbol preventedMatchId orderId fromPreventedMatchId limit",
+)
+MY_FILTERS = signed("myFilters", amend_calls.my_filters, 40, "symbol")
 ORDER = signed("order.status", account_calls.order, 4, "symbol orderId origClientOrderId")
 OPEN_ORDERS = signed("openOrders.status", account_calls.open_orders, account_calls.open_orders_weight, "symbol")
 ALL_ORDERS = signed("allOrders", account_calls.all_orders, 20, "symbol orderId startTime endTime limit")
@@ -101,6 +131,20 @@ REST: dict[tuple[str, str], Operation] = {
     ("GET", "account"): ACCOUNT,
     ("GET", "rateLimit/order"): ORDER_LIMITS,
     ("GET", "account/commission"): COMMISSION,
+    ("POST", "orderList/oco"): OCO,
+    ("POST", "orderList/oto"): OTO,
+    ("POST", "orderList/otoco"): OTOCO,
+    ("POST", "orderList/opo"): OPO,
+    ("POST", "orderList/opoco"): OPOCO,
+    ("POST", "order/oco"): OLD_OCO,
+    ("DELETE", "orderList"): CANCEL_LIST,
+    ("GET", "orderList"): LIST,
+    ("GET", "openOrderList"): OPEN_LISTS,
+    ("GET", "allOrderList"): ALL_LISTS,
+    ("PUT", "order/amend/keepPriority"): AMEND,
+    ("GET", "order/amendments"): AMENDMENTS,
+    ("GET", "myPreventedMatches"): PREVENTED,
+    ("GET", "myFilters"): MY_FILTERS,
 }
 API: dict[str, Operation] = {
     "ping": PING,
@@ -129,4 +173,11 @@ API: dict[str, Operation] = {
     "account.status": ACCOUNT,
     "account.rateLimits.orders": ORDER_LIMITS,
     "account.commission": COMMISSION,
+    **{
+        operation.name: operation
+        for operation in (
+            *(OCO, OTO, OTOCO, OPO, OPOCO, OLD_OCO, CANCEL_LIST, LIST, OPEN_LISTS, ALL_LISTS),
+            *(AMEND, AMENDMENTS, PREVENTED, MY_FILTERS),
+        )
+    },
 }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from engine.sim.api import OrderRequest
+from engine.sim.api import CancelResult, OrderListCancel, OrderRequest
 from engine.sim.reject import VenueReject
-from engine.sim.wire import errors, order_json
+from engine.sim.wire import errors, list_json, order_json
 from engine.sim.wire.calls import Call
 from engine.sim.wire.params import Params
 
@@ -32,9 +32,6 @@ def order_request(call: Call) -> OrderRequest:
     symbol = call.symbol()
     if params.optional("pegPriceType") is not None or params.optional("pegOffsetType") is not None:
         raise errors.ApiError(-1014, "Unsupported order combination.")
-    strategy_type = params.integer("strategyType")
-    if strategy_type is not None and strategy_type < 1_000_000:
-        raise errors.ApiError(-1130, "Data sent for parameter 'strategyType' is not valid.")
     return OrderRequest(
         symbol=symbol,
         side=params.text("side"),
@@ -49,8 +46,16 @@ def order_request(call: Call) -> OrderRequest:
         iceberg_qty_e8=call.decimal("icebergQty"),
         stp_mode=params.optional("selfTradePreventionMode"),
         strategy_id=params.integer("strategyId"),
-        strategy_type=strategy_type,
+        strategy_type=strategy_type(call, "strategyType"),
     )
+
+
+def strategy_type(call: Call, name: str) -> int | None:
+    """A strategy type; refuses -1130 below a million."""
+    value = call.params.integer(name)
+    if value is not None and value < 1_000_000:
+        raise errors.ApiError(-1130, f"Data sent for parameter '{name}' is not valid.")
+    return value
 
 
 def response_type(call: Call, order_type: str) -> str:
@@ -132,7 +137,13 @@ def order_identity(call: Call) -> tuple[int | None, str | None]:
 def cancel_all(call: Call) -> bytes:
     """Cancel every open order of a symbol."""
     results = call.shell.core.cancel_all(call.account_id, call.symbol(), call.now_ns)
-    return b"[" + b",".join(order_json.cancelled(result, call.unit_ns) for result in results) + b"]"
+    return b"[" + b",".join(_cancelled(result, call.unit_ns) for result in results) + b"]"
+
+
+def _cancelled(result: CancelResult | OrderListCancel, unit_ns: int) -> bytes:
+    if isinstance(result, OrderListCancel):
+        return list_json.cancelled_list(result, unit_ns)
+    return order_json.cancelled(result, unit_ns)
 
 
 def cancel_replace(call: Call) -> bytes:

@@ -18,15 +18,18 @@ from engine.sim.api import (
     OrderResult,
     Refusal,
 )
+from engine.sim.order_form import CONDITIONAL
 from engine.sim.wire.errors import error_json
 from engine.sim.wire.market_json import E8, TRUTH, e8
 
 ZERO = "0.00000000"
 
 
-def _extras(order: Order) -> str:
-    """The fields that are present only where they say something."""
+def extras(order: Order, unit_ns: int) -> str:
+    """The fields that are present only where they say something, but for stopPrice and icebergQty."""
     text = ""
+    if order.trailing_delta is not None:
+        text += f',"trailingDelta":{order.trailing_delta},"trailingTime":{_stamp(order.trailing_ns, unit_ns)}'
     if order.prevented_match_id >= 0:
         text += f',"preventedMatchId":{order.prevented_match_id},"preventedQuantity":"{e8(order.prevented_e8)}"'
     if order.strategy_id is not None:
@@ -39,11 +42,14 @@ def _extras(order: Order) -> str:
 
 
 def _state(order: Order) -> str:
-    return (
+    text = (
         f'"price":"{e8(order.price_e8)}","origQty":"{e8(order.qty_e8)}","executedQty":"{e8(order.executed_e8)}",'
         f'"origQuoteOrderQty":"{e8(order.quote_order_qty_e8)}","cummulativeQuoteQty":"{e8(order.cum_quote_e8)}",'
         f'"status":"{order.status}","timeInForce":"{order.time_in_force}","type":"{order.type}","side":"{order.side}"'
     )
+    if order.type in CONDITIONAL:
+        text += f',"stopPrice":"{e8(order.stop_price_e8)}"'
+    return text + (f',"icebergQty":"{e8(order.iceberg_e8)}"' if order.iceberg_e8 else "")
 
 
 def _stamp(time_ns: int, unit_ns: int) -> int:
@@ -61,7 +67,7 @@ def new_order(result: OrderResult, response_type: str, unit_ns: int) -> bytes:
     if response_type != "ACK":
         text += (
             f',{_state(order)},"workingTime":{_stamp(order.working_ns, unit_ns)},'
-            f'"selfTradePreventionMode":"{order.stp_mode}"{_extras(order)}'
+            f'"selfTradePreventionMode":"{order.stp_mode}"{extras(order, unit_ns)}'
         )
     if response_type == "FULL":
         text += f',"fills":[{",".join(_fill(result, index) for index in range(len(result.fills)))}]'
@@ -83,7 +89,7 @@ def cancelled(result: CancelResult, unit_ns: int) -> bytes:
         f'{{"symbol":"{order.symbol}","origClientOrderId":"{order.client_order_id}","orderId":{order.order_id},'
         f'"orderListId":{order.order_list_id},"clientOrderId":"{result.cancel_client_order_id}",'
         f'"transactTime":{result.transact_ns // unit_ns},{_state(order)},'
-        f'"selfTradePreventionMode":"{order.stp_mode}"{_extras(order)}}}'
+        f'"selfTradePreventionMode":"{order.stp_mode}"{extras(order, unit_ns)}}}'
     ).encode()
 
 
@@ -114,17 +120,18 @@ def order_row(order: Order, unit_ns: int) -> bytes:
         f'"clientOrderId":"{order.client_order_id}","price":"{e8(order.price_e8)}","origQty":"{e8(order.qty_e8)}",'
         f'"executedQty":"{e8(order.executed_e8)}","cummulativeQuoteQty":"{e8(order.cum_quote_e8)}",'
         f'"status":"{order.status}","timeInForce":"{order.time_in_force}","type":"{order.type}",'
-        f'"side":"{order.side}","stopPrice":"{ZERO}","icebergQty":"{ZERO}","time":{order.created_ns // unit_ns},'
+        f'"side":"{order.side}","stopPrice":"{e8(order.stop_price_e8)}",'
+        f'"icebergQty":"{e8(order.iceberg_e8)}","time":{order.created_ns // unit_ns},'
         f'"updateTime":{order.updated_ns // unit_ns},"isWorking":{TRUTH[order.is_working]},'
         f'"workingTime":{_stamp(order.working_ns, unit_ns)},"origQuoteOrderQty":"{e8(order.quote_order_qty_e8)}",'
-        f'"selfTradePreventionMode":"{order.stp_mode}"{_extras(order)}}}'
+        f'"selfTradePreventionMode":"{order.stp_mode}"{extras(order, unit_ns)}}}'
     ).encode()
 
 
 def account_trade(trade: AccountTrade, unit_ns: int) -> bytes:
     """A row of myTrades."""
     return (
-        f'{{"symbol":"{trade.symbol}","id":{trade.trade_id},"orderId":{trade.order_id},"orderListId":-1,'
+        f'{{"symbol":"{trade.symbol}","id":{trade.trade_id},"orderId":{trade.order_id},"orderListId":{trade.order_list_id},'
         f'"price":"{e8(trade.price_e8)}","qty":"{e8(trade.qty_e8)}","quoteQty":"{e8(trade.quote_e8)}",'
         f'"commission":"{e8(trade.commission_e8)}","commissionAsset":"{trade.commission_asset}",'
         f'"time":{trade.time_ns // unit_ns},"isBuyer":{TRUTH[trade.is_buyer]},"isMaker":{TRUTH[trade.is_maker]},'
@@ -190,7 +197,8 @@ def execution_report(report: ExecutionReport, unit_ns: int) -> bytes:
     return (
         f'{{"e":"executionReport","E":{report.event_ns // unit_ns},"s":"{report.symbol}",'
         f'"c":"{report.client_order_id}","S":"{report.side}","o":"{report.type}","f":"{report.time_in_force}",'
-        f'"q":"{e8(report.qty_e8)}","p":"{e8(report.price_e8)}","P":"{ZERO}","F":"{ZERO}",'
+        f'"q":"{e8(report.qty_e8)}","p":"{e8(report.price_e8)}","P":"{e8(report.stop_price_e8)}",'
+        f'"F":"{e8(report.iceberg_e8)}",'
         f'"g":{report.order_list_id},"C":"{report.orig_client_order_id}","x":"{report.execution_type}",'
         f'"X":"{report.status}","r":"{report.reject_reason}","i":{report.order_id},"l":"{e8(report.last_qty_e8)}",'
         f'"z":"{e8(report.cum_qty_e8)}","L":"{e8(report.last_price_e8)}","n":"{commission_text(report)}","N":{asset},'
@@ -203,6 +211,8 @@ def execution_report(report: ExecutionReport, unit_ns: int) -> bytes:
 
 def _conditional(report: ExecutionReport, unit_ns: int) -> str:
     text = f',"W":{report.working_ns // unit_ns}' if report.working_ns > 0 else ""
+    if report.trailing_delta is not None:
+        text += f',"d":{report.trailing_delta},"D":{_stamp(report.trailing_ns, unit_ns)}'
     if report.strategy_id is not None:
         text += f',"j":{report.strategy_id}'
     if report.strategy_type is not None:

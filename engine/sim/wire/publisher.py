@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from engine.sim import frame_text
 from engine.sim.api import (
     AccountPosition,
     AggTrade,
@@ -12,12 +13,13 @@ from engine.sim.api import (
     BookDelta,
     ExecutionReport,
     Kline,
+    ListStatus,
     TopOfBook,
     Trade,
     Venue,
     VenueEvent,
 )
-from engine.sim.wire import market_json, order_json
+from engine.sim.wire import list_json, market_json, order_json
 from engine.sim.wire.config import WireConfig
 from engine.sim.wire.faults import Faults
 from engine.sim.wire.flawed_book import Untruths, flawed, flawed_top
@@ -174,13 +176,15 @@ class Publisher:
         if channel is not None:
             channel.publish(build)
 
-    def _user_event(self, event: ExecutionReport | AccountPosition | BalanceUpdate) -> None:
+    def _user_event(self, event: ExecutionReport | AccountPosition | BalanceUpdate | ListStatus) -> None:
         if isinstance(event, ExecutionReport):
             if event.execution_type == "TRADE" and event.cum_qty_e8 == event.last_qty_e8:
                 self.on_first_fill(event.account_id, event.event_ns)
             build = _report_builder(event)
         elif isinstance(event, AccountPosition):
             build = _position_builder(event)
+        elif isinstance(event, ListStatus):
+            build = _list_builder(event)
         else:
             build = _balance_builder(event)
         listeners = self._users.get(event.account_id)
@@ -234,9 +238,7 @@ class Publisher:
             bids, asks = bids | false_bids, asks | false_asks
             if flaw:
                 channel.untruths.remember(false_bids, false_asks)
-        channel.publish(
-            lambda unit_ns: market_json.depth_update(symbol, first_id, last_id, bids, asks, now_ns, unit_ns)
-        )
+        channel.publish(lambda unit_ns: frame_text.depth_update(symbol, first_id, last_id, bids, asks, now_ns, unit_ns))
 
     def _emit_partial(self, channel: Channel, spec: StreamSpec) -> None:
         snapshot = self._core.depth(spec.symbol, int(spec.argument))
@@ -312,15 +314,15 @@ def _boundary(now_ns: int, step_ns: int) -> int:
 
 
 def _top_builder(event: TopOfBook) -> Build:
-    return lambda _unit_ns: market_json.book_ticker_event(event)
+    return lambda _unit_ns: frame_text.book_ticker_event(event)
 
 
 def _trade_builder(event: Trade) -> Build:
-    return lambda unit_ns: market_json.trade_event(event, unit_ns)
+    return lambda unit_ns: frame_text.trade_event(event, unit_ns)
 
 
 def _agg_trade_builder(event: AggTrade) -> Build:
-    return lambda unit_ns: market_json.agg_trade_event(event, unit_ns)
+    return lambda unit_ns: frame_text.agg_trade_event(event, unit_ns)
 
 
 def _report_builder(event: ExecutionReport) -> Build:
@@ -329,6 +331,10 @@ def _report_builder(event: ExecutionReport) -> Build:
 
 def _position_builder(event: AccountPosition) -> Build:
     return lambda unit_ns: order_json.account_position(event, unit_ns)
+
+
+def _list_builder(event: ListStatus) -> Build:
+    return lambda unit_ns: list_json.list_status(event, unit_ns)
 
 
 def _balance_builder(event: BalanceUpdate) -> Build:

@@ -59,6 +59,7 @@ cpdef enum EventKind:
     EVENT_EXPIRED = 6
     EVENT_REFRESHED = 7
     EVENT_BUSTED = 8
+    EVENT_PREVENTED = 9
 
 
 cpdef enum Reason:
@@ -121,7 +122,13 @@ cdef struct Resting:  # 32 bytes; links are slot + 1, 0 is none
     uint32_t owner
     uint32_t symbol
     uint8_t side
-    uint8_t pad[3]
+    uint8_t is_iceberg
+    uint8_t pad[2]
+
+
+cdef struct Iceberg:  # what an order shows at a time and what it still hides; used where is_iceberg says so
+    int64_t peak
+    int64_t hidden
 
 
 cdef struct Level:  # 16 bytes; head and tail are slot + 1
@@ -140,6 +147,7 @@ cdef struct Book:  # one bitmap for both sides: every level up to best_bid is a 
 cdef class MatchingEngine:
     cdef Book* books
     cdef Resting* orders
+    cdef Iceberg* icebergs
     cdef uint64_t* ids
     cdef uint32_t* table
     cdef Level* levels
@@ -156,11 +164,14 @@ cdef class MatchingEngine:
     cdef uint64_t out_count
     cdef uint64_t out_max
     cdef uint64_t op_index
+    cdef uint64_t hidden_parts
 
     # nogil: reserve() makes room for the next operation's events (0, or -1 when memory is short and nothing was
     # applied), apply() then applies one operation and appends its events to `out`, level_total() reads a level.
     cdef int reserve(self) noexcept nogil
     cdef void apply(self, const Op* op) noexcept nogil
+    # apply_one() is the two of them for a single operation, whose events alone stand in `out` then.
+    cdef int apply_one(self, const Op* op) except -1
     cdef int64_t level_total(self, uint32_t symbol, uint8_t side, int64_t price) noexcept nogil
 
     # private
@@ -174,6 +185,11 @@ cdef class MatchingEngine:
     cdef void unlink(self, uint32_t link) noexcept nogil
     cdef void drop_level(self, Book* book, int32_t price) noexcept nogil
     cdef void remove(self, uint32_t link) noexcept nogil
+    cdef int64_t open_qty(self, uint32_t link) noexcept nogil
+    cdef void hide(self, uint32_t link, int64_t peak) noexcept nogil
+    cdef void set_hidden(self, uint32_t link, int64_t hidden) noexcept nogil
+    cdef void refresh(self, uint32_t link) noexcept nogil
+    cdef void take(self, Level* level, uint32_t link, int64_t qty) noexcept nogil
     cdef bint has_room(self, uint32_t symbol, int32_t price) noexcept nogil
     cdef Event* emit(self, uint8_t kind, uint16_t reason, uint32_t symbol, uint8_t side, uint64_t order_id, int64_t price, int64_t qty, int64_t leaves) noexcept nogil
     cdef void refuse(self, const Op* op, uint16_t reason) noexcept nogil
@@ -185,7 +201,9 @@ cdef class MatchingEngine:
     cdef void rest(self, const Op* op, int64_t leaves) noexcept nogil
     cdef int64_t match(self, const Op* op, int32_t worst, int64_t leaves) noexcept nogil
     cdef int64_t trade(self, const Op* op, Level* level, uint32_t link, int64_t leaves) noexcept nogil
-    cdef int64_t meet_own(self, const Op* op, uint32_t link, int64_t leaves) noexcept nogil
+    cdef int64_t meet_own(self, const Op* op, Level* level, uint32_t link, int64_t leaves) noexcept nogil
+    cdef int64_t decrement(self, const Op* op, Level* level, uint32_t link, int64_t leaves) noexcept nogil
+    cdef void shrink(self, uint32_t link, int64_t qty) noexcept nogil
     cdef bint fills_whole(self, const Op* op, int32_t worst) noexcept nogil
     cdef uint32_t own_order(self, const Op* op) noexcept nogil
     cdef void apply_cancel(self, const Op* op) noexcept nogil

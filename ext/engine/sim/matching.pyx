@@ -12,6 +12,11 @@ Meaning of the fields
 - ``stp`` of the taker decides what happens when it meets an order of its own owner; owner 0 is nobody.
 - In a trade ``order_id`` is the taker and ``side`` the taker's side. EVENT_EXPIRED for REASON_SELF_TRADE names the
   expired order in ``order_id`` and the other one in ``maker_id``; ``qty`` is what was taken away.
+- STP_DECREMENT takes the smaller of both quantities from both orders: EVENT_PREVENTED has the fields of a trade, and
+  who has nothing left then leaves the book without a further event.
+- ``display`` of OP_NEW (limit, GTC) makes an iceberg: it shows that much, and each time that is taken the next part
+  goes to the end of its level (EVENT_REFRESHED: ``qty`` is shown, ``leaves`` is open in all). ``leaves`` of events count
+  what is hidden, levels and queues do not. More than ICEBERG_PARTS_MAX parts are refused as REASON_BAD_QTY.
 - Types, tifs, flags and modes beyond limit, market, GTC, IOC, FOK, post-only are refused as REASON_UNSUPPORTED.
 """
 
@@ -36,6 +41,7 @@ cdef enum:
     PRICE_BITS = 24
     LIMIT = 1 << 24
     PAGES = 1 << 18
+    ICEBERG_PARTS_MAX = 1024
 
 PRICE_LIMIT = LIMIT
 ANY = TW_ANY
@@ -136,12 +142,13 @@ cdef class MatchingEngine:
         self.out_max = <uint64_t>self.orders_max + 64
         self.books = <Book*>calloc(self.symbol_count, sizeof(Book))
         self.orders = <Resting*>calloc(self.orders_max, sizeof(Resting))
+        self.icebergs = <Iceberg*>calloc(self.orders_max, sizeof(Iceberg))
         self.ids = <uint64_t*>calloc(self.orders_max, sizeof(uint64_t))
         self.table = <uint32_t*>calloc(table_size, sizeof(uint32_t))
         self.levels = <Level*>calloc(<size_t>self.pages_max * 64, sizeof(Level))
         self.free_pages = <uint32_t*>calloc(self.pages_max, sizeof(uint32_t))
         self.out = <Event*>calloc(self.out_max, sizeof(Event))
-        if not (self.books and self.orders and self.ids and self.table and self.levels and self.free_pages
+        if not (self.books and self.orders and self.icebergs and self.ids and self.table and self.levels and self.free_pages
                 and self.out):
             raise MemoryError("no memory for the matching engine")
         for index in range(self.symbol_count):
@@ -177,6 +184,7 @@ cdef class MatchingEngine:
                 free(self.books[index].page_of)
         free(self.books)
         free(self.orders)
+        free(self.icebergs)
         free(self.ids)
         free(self.table)
         free(self.levels)
@@ -281,11 +289,61 @@ cdef class MatchingEngine:
 
     cdef inline void remove(self, uint32_t link) noexcept nogil:
         """Take an order out of the book and give its slot back."""
+        if self.orders[link - 1].is_iceberg:
+            self.set_hidden(link, 0)
         self.unlink(link)
         self.forget(link)
         self.orders[link - 1].after = self.free_order
         self.free_order = link
         self.live_orders -= 1
+
+    # --- icebergs ------------------------------------------------------------------------------------------------
+
+    cdef inline int64_t open_qty(self, uint32_t link) noexcept nogil:
+        """What is open of an order, shown and hidden."""
+        if self.orders[link - 1].is_iceberg:
+            return self.orders[link - 1].leaves + self.icebergs[link - 1].hidden
+        return self.orders[link - 1].leaves
+
+    cdef void hide(self, uint32_t link, int64_t peak) noexcept nogil:
+        """Let a new order, not yet in its queue, show no more than ``peak``."""
+        cdef Resting* order = &self.orders[link - 1]
+        cdef int64_t shown = peak if peak < order.leaves else order.leaves
+        order.is_iceberg = 1
+        self.icebergs[link - 1].peak = peak
+        self.icebergs[link - 1].hidden = 0
+        self.set_hidden(link, order.leaves - shown)
+        order.leaves = shown
+
+    cdef void set_hidden(self, uint32_t link, int64_t hidden) noexcept nogil:
+        """Change what an iceberg hides; its parts are counted, for each may give two events to an operation."""
+        cdef Iceberg* iceberg = &self.icebergs[link - 1]
+        self.hidden_parts -= <uint64_t>((iceberg.hidden + iceberg.peak - 1) // iceberg.peak)
+        self.hidden_parts += <uint64_t>((hidden + iceberg.peak - 1) // iceberg.peak)
+        iceberg.hidden = hidden
+
+    cdef void refresh(self, uint32_t link) noexcept nogil:
+        """Show the next part of an iceberg, at the end of its level."""
+        cdef Resting* order = &self.orders[link - 1]
+        cdef Iceberg* iceberg = &self.icebergs[link - 1]
+        cdef int64_t shown = iceberg.peak if iceberg.peak < iceberg.hidden else iceberg.hidden
+        self.unlink(link)
+        order.leaves = shown
+        self.set_hidden(link, iceberg.hidden - shown)
+        self.append(link)
+        self.emit(EVENT_REFRESHED, REASON_NONE, order.symbol, order.side, self.ids[link - 1], order.price, shown,
+                  self.open_qty(link))
+
+    cdef inline void take(self, Level* level, uint32_t link, int64_t qty) noexcept nogil:
+        """Reduce what a resting order shows; an order with nothing left leaves the book."""
+        cdef Resting* order = &self.orders[link - 1]
+        if qty < order.leaves:
+            order.leaves -= qty
+            level.qty -= qty
+        elif order.is_iceberg and self.icebergs[link - 1].hidden:
+            self.refresh(link)
+        else:
+            self.remove(link)
 
     cdef inline bint has_room(self, uint32_t symbol, int32_t price) noexcept nogil:
         return self.free_page_count > 0 or self.books[symbol].page_of[price >> 6] != 0
@@ -315,12 +373,12 @@ cdef class MatchingEngine:
     cdef inline void expire_resting(self, uint32_t link, uint64_t other_id) noexcept nogil:
         cdef Resting* order = &self.orders[link - 1]
         cdef Event* event = self.emit(EVENT_EXPIRED, REASON_SELF_TRADE, order.symbol, order.side, self.ids[link - 1],
-                                      order.price, order.leaves, 0)
+                                      order.price, self.open_qty(link), 0)
         event.maker_id = other_id
         self.remove(link)
 
     cdef int reserve(self) noexcept nogil:
-        cdef uint64_t wanted = self.out_count + self.live_orders + 4
+        cdef uint64_t wanted = self.out_count + self.live_orders + 2 * self.hidden_parts + 4
         cdef Event* grown
         if wanted <= self.out_max:
             return 0
@@ -349,13 +407,17 @@ cdef class MatchingEngine:
         """Why a new order cannot be taken, REASON_NONE when it can."""
         if op.symbol >= self.symbol_count:
             return REASON_UNKNOWN_SYMBOL
-        if (op.type > TYPE_MARKET or op.tif > TIF_FOK or op.stp > STP_EXPIRE_BOTH
-                or (op.flags & ~<uint16_t>FLAG_POST_ONLY) or op.display or op.trigger or op.expire_ns):
+        if (op.type > TYPE_MARKET or op.tif > TIF_FOK or op.stp > STP_DECREMENT
+                or (op.flags & ~<uint16_t>FLAG_POST_ONLY) or op.trigger or op.expire_ns):
             return REASON_UNSUPPORTED
         if (op.flags & FLAG_POST_ONLY) and (op.type != TYPE_LIMIT or op.tif != TIF_GTC):
             return REASON_UNSUPPORTED
+        if op.display and (op.type != TYPE_LIMIT or op.tif != TIF_GTC):
+            return REASON_UNSUPPORTED
         if op.side > SIDE_SELL:
             return REASON_BAD_SIDE
+        if op.display < 0 or (op.display and (op.qty - 1) // op.display >= ICEBERG_PARTS_MAX):
+            return REASON_BAD_QTY
         if op.qty < 1 or op.qty > self.qty_max:
             return REASON_BAD_QTY
         if op.type == TYPE_LIMIT and (op.price < 1 or op.price >= LIMIT):
@@ -415,6 +477,9 @@ cdef class MatchingEngine:
         order.owner = op.owner
         order.symbol = op.symbol
         order.side = op.side
+        order.is_iceberg = 0
+        if op.display:
+            self.hide(link, op.display)
         self.remember(op.order_id, link)
         self.append(link)
 
@@ -428,7 +493,7 @@ cdef class MatchingEngine:
             level = self.level_at(book, book.best_ask if op.side == SIDE_BUY else book.best_bid)
             link = level.head
             if guards_self and self.orders[link - 1].owner == op.owner:
-                leaves = self.meet_own(op, link, leaves)
+                leaves = self.meet_own(op, level, link, leaves)
             else:
                 leaves = self.trade(op, level, link, leaves)
         return leaves
@@ -439,18 +504,16 @@ cdef class MatchingEngine:
         cdef Event* event = self.emit(EVENT_TRADE, REASON_NONE, op.symbol, op.side, op.order_id, maker.price, qty,
                                       leaves - qty)
         event.maker_id = self.ids[link - 1]
-        event.maker_leaves = maker.leaves - qty
-        if qty == maker.leaves:
-            self.remove(link)
-        else:
-            maker.leaves -= qty
-            level.qty -= qty
+        event.maker_leaves = self.open_qty(link) - qty
+        self.take(level, link, qty)
         return leaves - qty
 
-    cdef int64_t meet_own(self, const Op* op, uint32_t link, int64_t leaves) noexcept nogil:
+    cdef int64_t meet_own(self, const Op* op, Level* level, uint32_t link, int64_t leaves) noexcept nogil:
         """Self-trade prevention by the taker's mode; returns the taker's leaves."""
         cdef uint64_t own_id = self.ids[link - 1]
         cdef Event* event
+        if op.stp == STP_DECREMENT:
+            return self.decrement(op, level, link, leaves)
         if op.stp == STP_EXPIRE_MAKER or op.stp == STP_EXPIRE_BOTH:
             self.expire_resting(link, op.order_id)
         if op.stp == STP_EXPIRE_MAKER:
@@ -458,6 +521,17 @@ cdef class MatchingEngine:
         event = self.emit(EVENT_EXPIRED, REASON_SELF_TRADE, op.symbol, op.side, op.order_id, op.price, leaves, 0)
         event.maker_id = own_id
         return 0
+
+    cdef int64_t decrement(self, const Op* op, Level* level, uint32_t link, int64_t leaves) noexcept nogil:
+        """Take what would have traded from both orders of one owner."""
+        cdef Resting* maker = &self.orders[link - 1]
+        cdef int64_t qty = maker.leaves if maker.leaves < leaves else leaves
+        cdef Event* event = self.emit(EVENT_PREVENTED, REASON_SELF_TRADE, op.symbol, op.side, op.order_id, maker.price,
+                                      qty, leaves - qty)
+        event.maker_id = self.ids[link - 1]
+        event.maker_leaves = self.open_qty(link) - qty
+        self.take(level, link, qty)
+        return leaves - qty
 
     cdef bint fills_whole(self, const Op* op, int32_t worst) noexcept nogil:
         """Whether ``op.qty`` can trade at once within ``worst``, self-trade prevention considered."""
@@ -469,7 +543,7 @@ cdef class MatchingEngine:
             link = self.level_at(book, price).head
             while link:
                 if op.stp == STP_NONE or op.owner == 0 or self.orders[link - 1].owner != op.owner:
-                    need -= self.orders[link - 1].leaves
+                    need -= self.open_qty(link)
                 elif op.stp != STP_EXPIRE_MAKER:
                     return False
                 if need <= 0:
@@ -501,16 +575,18 @@ cdef class MatchingEngine:
     cdef inline void cancel_resting(self, uint32_t link) noexcept nogil:
         cdef Resting* order = &self.orders[link - 1]
         self.emit(EVENT_CANCELED, REASON_NONE, order.symbol, order.side, self.ids[link - 1], order.price,
-                  order.leaves, 0)
+                  self.open_qty(link), 0)
         self.remove(link)
 
     cdef uint16_t refusal_of_amend(self, const Op* op, const Resting* order) noexcept nogil:
         cdef uint32_t old_page = <uint32_t>order.price >> 6
-        if (op.type != TYPE_LIMIT or op.tif != TIF_GTC or op.stp > STP_EXPIRE_BOTH
+        if (op.type != TYPE_LIMIT or op.tif != TIF_GTC or op.stp > STP_DECREMENT
                 or (op.flags & ~<uint16_t>(FLAG_POST_ONLY | FLAG_AMEND_LOSES_PLACE))
                 or op.display or op.trigger or op.expire_ns):
             return REASON_UNSUPPORTED
         if op.qty < 1 or op.qty > self.qty_max:
+            return REASON_BAD_QTY
+        if order.is_iceberg and (op.qty - 1) // self.icebergs[self.find(op.order_id) - 1].peak >= ICEBERG_PARTS_MAX:
             return REASON_BAD_QTY
         if op.price < 1 or op.price >= LIMIT:
             return REASON_BAD_PRICE
@@ -534,15 +610,24 @@ cdef class MatchingEngine:
             return
         again = op[0]
         again.side = order.side  # an order never changes sides, whatever the operation says
+        again.display = self.icebergs[link - 1].peak if order.is_iceberg else 0
         self.emit(EVENT_AMENDED, REASON_NONE, op.symbol, order.side, op.order_id, op.price, op.qty, op.qty)
-        if op.price == order.price and op.qty <= order.leaves and not (op.flags & FLAG_AMEND_LOSES_PLACE):
-            self.level_at(&self.books[op.symbol], order.price).qty -= order.leaves - op.qty
-            order.leaves = op.qty
+        if op.price == order.price and op.qty <= self.open_qty(link) and not (op.flags & FLAG_AMEND_LOSES_PLACE):
+            self.shrink(link, op.qty)
             return
         self.remove(link)
         again.qty = self.match(&again, <int32_t>op.price, op.qty)
         if again.qty:
             self.rest(&again, again.qty)
+
+    cdef void shrink(self, uint32_t link, int64_t qty) noexcept nogil:
+        """Leave ``qty`` open of an order, in its place: what is hidden goes first."""
+        cdef Resting* order = &self.orders[link - 1]
+        cdef int64_t shown = order.leaves if order.leaves < qty else qty
+        self.level_at(&self.books[order.symbol], order.price).qty -= order.leaves - shown
+        order.leaves = shown
+        if order.is_iceberg:
+            self.set_hidden(link, qty - shown)
 
     cdef void apply_mass_cancel(self, const Op* op) noexcept nogil:
         cdef uint64_t count_before = self.out_count
@@ -611,12 +696,16 @@ cdef class MatchingEngine:
         record.display = display
         record.trigger = trigger
         record.expire_ns = expire_ns
+        self.apply_one(&record)
+        return self.out_count
+
+    cdef int apply_one(self, const Op* op) except -1:
         self.out_count = 0
         if self.reserve() < 0:
             raise MemoryError("no memory for the events of an operation")
-        self.apply(&record)
+        self.apply(op)
         self.op_index += 1
-        return self.out_count
+        return 0
 
     def events(self):
         """The last operation's events as tuples in the order of EVENT_DTYPE."""
@@ -714,15 +803,21 @@ cdef class MatchingEngine:
         cdef Resting* order = &self.orders[link - 1]
         return order.symbol, order.side, order.price, order.leaves, order.owner
 
+    def hidden(self, uint64_t order_id):
+        """What an iceberg has beyond what it shows; 0 for any other order and for none."""
+        cdef uint32_t link = self.find(order_id)
+        return self.open_qty(link) - self.orders[link - 1].leaves if link else 0
+
     def takeable(self, uint32_t symbol, uint8_t side, int64_t qty, uint32_t owner):
         """What a market order of ``qty`` lots on ``side`` would take past ``owner``'s own orders: (lots, cost).
 
         The cost is in ticks times lots, without bound.
         """
         lots, cost = 0, 0
-        for price, _, leaves, maker in self.queue(symbol, 1 - side):
+        for price, order_id, leaves, maker in self.queue(symbol, 1 - side):
             if lots == qty:
                 break
+            leaves += self.hidden(order_id)
             if owner == 0 or maker != owner:
                 taken = min(leaves, qty - lots)
                 lots += taken
@@ -732,7 +827,8 @@ cdef class MatchingEngine:
     def lots_for_cost(self, uint32_t symbol, uint8_t side, cost, uint32_t owner):
         """How many lots a market order on ``side`` takes until it has moved ``cost`` (ticks times lots)."""
         lots = 0
-        for price, _, leaves, maker in self.queue(symbol, 1 - side):
+        for price, order_id, leaves, maker in self.queue(symbol, 1 - side):
+            leaves += self.hidden(order_id)
             if owner == 0 or maker != owner:
                 taken = min(leaves, cost // price)
                 lots += taken

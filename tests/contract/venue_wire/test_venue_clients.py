@@ -1,44 +1,36 @@
-"""ccxt and python-binance, unchanged, trade against the venue.
-
-They pin other versions of our own libraries, so they live in a second virtual environment: name its interpreter in
-``TRADEWIND_CLIENTS_PYTHON``; without it these tests skip and say so.
-"""
+"""ccxt and python-binance, unchanged but for addresses and keys, trade against the venue, plain and under TLS."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.venue_harness import KEY, SECRET, RunningVenue, make_shell, play
+from tests.contract.venue_wire.clients import interpreter, told_by
+from tests.venue_harness import RunningVenue, make_shell, play
 
 
-def seen_by(script: str) -> dict[str, Any]:
+@pytest.fixture(params=["plain", "tls"])
+def authority(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
+    """The folder of the certificate authority, None for plain connections."""
+    return tmp_path / "tls" if request.param == "tls" else None
+
+
+def seen_by(script: str, tls_dir: Path | None) -> dict[str, Any]:
     """Run a client script against a lively venue; what it printed."""
-    python = os.environ.get("TRADEWIND_CLIENTS_PYTHON", "")
-    if not Path(python).is_file():
-        pytest.skip("TRADEWIND_CLIENTS_PYTHON names no interpreter with ccxt 4.5.90 and python-binance 1.0.37")
+    interpreter()
     told: dict[str, Any] = {}
 
     async def scenario(venue: RunningVenue) -> None:
-        path = Path(__file__).with_name(script)
-        arguments = (str(path), KEY, SECRET, venue.rest_url.removesuffix("/api/v3"), venue.ws_url)
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(python, *arguments, stdout=pipe, stderr=pipe)
-        out, err = await process.communicate()
-        assert process.returncode == 0, err.decode()
-        told.update(json.loads(out))
+        told.update(await told_by(script, venue, ca=tls_dir / "ca.pem" if tls_dir else None))
 
-    play(scenario, make_shell(activity=5.0))
+    play(scenario, make_shell(activity=5.0), tls_dir)
     return told
 
 
-def test_ccxt_trades_here_as_on_the_exchange() -> None:
-    told = seen_by("client_ccxt.py")
+def test_ccxt_trades_here_as_on_the_exchange(authority: Path | None) -> None:
+    told = seen_by("client_ccxt.py", authority)
     assert told["markets"] == told["watched_tickers"] == ["BTC/USDT", "ETH/USDT", "SOL/USDT"]
     assert told["precision"] == 0.01
     assert told["book"] == [5, 5, True]
@@ -56,8 +48,8 @@ def test_ccxt_trades_here_as_on_the_exchange() -> None:
     assert told["cancelled_ws"] == "canceled"
 
 
-def test_python_binance_trades_here_as_on_the_exchange() -> None:
-    told = seen_by("client_python_binance.py")
+def test_python_binance_trades_here_as_on_the_exchange(authority: Path | None) -> None:
+    told = seen_by("client_python_binance.py", authority)
     assert told["symbols"] == 3
     assert (told["placed"], told["found"], told["cancelled"], told["sold"]) == ("NEW", "NEW", "CANCELED", "FILLED")
     assert told["tested"] == {}

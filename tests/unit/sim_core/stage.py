@@ -72,6 +72,14 @@ def market(side: str, **changes: Any) -> OrderRequest:
     return OrderRequest(**{"symbol": "AAAUSDT", "side": side, "type": "MARKET", **changes})
 
 
+def stop(kind: str, side: str, stop_price: str | None, **changes: Any) -> OrderRequest:
+    """A stop loss or take profit of 1; a ``_LIMIT`` kind needs price and time in force as changes."""
+    fields: dict[str, Any] = {"symbol": "AAAUSDT", "side": side, "type": kind, "quantity_e8": e8("1")}
+    if stop_price is not None:
+        fields["stop_price_e8"] = e8(stop_price)
+    return OrderRequest(**{**fields, **changes})
+
+
 def reports(events: list[VenueEvent], account_id: int) -> list[ExecutionReport]:
     return [event for event in events if isinstance(event, ExecutionReport) and event.account_id == account_id]
 

@@ -56,8 +56,9 @@ def test_records_are_one_cache_line_with_the_public_layout() -> None:
         {"flags": OpFlag.FLAG_HIDDEN},
         {"flags": OpFlag.FLAG_REDUCE_ONLY},
         {"flags": OpFlag.FLAG_POST_ONLY_REPRICE},
-        {"stp": StpKind.STP_DECREMENT},
-        {"display": 1},
+        {"stp": 5},
+        {"display": 1, "tif": TifKind.TIF_IOC},
+        {"display": 1, "order_type": KindOfOrder.TYPE_MARKET},
         {"trigger": 1},
         {"expire_ns": 1},
     ],
@@ -176,3 +177,48 @@ def test_limits_of_the_constructor_are_checked() -> None:
         MatchingEngine(1, 0)
     with pytest.raises(IndexError, match="symbol 3"):
         MatchingEngine(1).best(3, BUY)
+
+
+def test_an_iceberg_shows_its_peak_and_each_next_part_goes_to_the_end_of_the_level() -> None:
+    engine = MatchingEngine(1)
+    new(engine, SELL, 1, 100, 25, display=10)
+    new(engine, SELL, 2, 100, 5)
+    assert (engine.depth(0, SELL, 5), engine.hidden(1)) == ([(100, 15)], 15)
+    events = new(engine, BUY, 3, 100, 12)
+    kinds = [(event[0], event[5], event[6], event[8], event[10]) for event in events[1:]]
+    assert kinds == [
+        (EventKind.EVENT_TRADE, 3, 1, 10, 15),
+        (EventKind.EVENT_REFRESHED, 1, 0, 10, 0),
+        (EventKind.EVENT_TRADE, 3, 2, 2, 3),
+    ]
+    assert [row[1:3] for row in engine.queue(0, SELL)] == [(2, 3), (1, 10)]
+    assert engine.takeable(0, BUY, 100, 0) == (18, 1800)
+    engine.submit(OpKind.OP_CANCEL, 0, 0, 0, 0, 0, 1, 0, 0)
+    (canceled,) = engine.events()
+    assert (canceled[8], engine.hidden(1)) == (15, 0)
+
+
+def test_an_iceberg_of_too_many_parts_is_refused() -> None:
+    engine = MatchingEngine(1)
+    assert new(engine, SELL, 1, 100, 1025, display=1)[0][2] == Reason.REASON_BAD_QTY
+    assert new(engine, SELL, 1, 100, 1024, display=1)[0][0] == EventKind.EVENT_ACCEPTED
+    assert len(new(engine, BUY, 2, 100, 1024)) == 1 + 1024 + 1023
+
+
+def test_decrement_takes_the_smaller_quantity_from_both_orders() -> None:
+    engine = MatchingEngine(1)
+    new(engine, SELL, 1, 100, 6, owner=4)
+    (_, prevented) = new(engine, BUY, 2, 100, 2, owner=4, stp=StpKind.STP_DECREMENT)
+    assert prevented[:3] + prevented[5:] == (
+        EventKind.EVENT_PREVENTED,
+        BUY,
+        Reason.REASON_SELF_TRADE,
+        2,
+        1,
+        100,
+        2,
+        0,
+        4,
+    )
+    assert [row[1:3] for row in engine.queue(0, SELL)] == [(1, 4)]
+    assert engine.queue(0, BUY) == []

@@ -9,7 +9,7 @@ import pytest
 from engine.sim.api import OrderRequest
 from engine.sim.decimals import parse_e8
 from engine.sim.reject import VenueReject
-from tests.unit.sim_core.stage import ANNE, START_NS, e8, empty_venue, limit, market, symbol
+from tests.unit.sim_core.stage import ANNE, START_NS, e8, empty_venue, limit, market, stop, symbol
 
 
 def maker(**changes: Any) -> OrderRequest:
@@ -70,20 +70,47 @@ def refusal(request: OrderRequest, **venue_changes: Any) -> tuple[int, str]:
             -1106,
             "Parameter 'quoteOrderQty' sent when not required.",
         ),
+        (limit("BUY", "99", "1", type="STOP_LOSS"), -1106, "Parameter 'price' sent when not required."),
         (
-            limit("BUY", "99", "1", type="STOP_LOSS"),
-            -2010,
-            "Stop loss orders are not supported for this symbol.",
+            stop("STOP_LOSS", "BUY", "110", time_in_force="GTC"),
+            -1106,
+            "Parameter 'timeInForce' sent when not required.",
+        ),
+        (stop("TAKE_PROFIT", "SELL", "110", iceberg_qty_e8=5), -1106, "Parameter 'icebergQty' sent when not required."),
+        (
+            stop("STOP_LOSS_LIMIT", "BUY", "110", time_in_force="GTC"),
+            -1102,
+            "Mandatory parameter 'price' was not sent, was empty/null, or malformed.",
         ),
         (
-            limit("BUY", "99", "1", type="TAKE_PROFIT_LIMIT"),
-            -2010,
-            "Take profit limit orders are not supported for this symbol.",
+            stop("STOP_LOSS_LIMIT", "BUY", "110", price_e8=e8("110")),
+            -1102,
+            "Mandatory parameter 'timeInForce' was not sent, was empty/null, or malformed.",
         ),
         (
-            limit("BUY", "99", "1", iceberg_qty_e8=5),
-            -2010,
-            "Iceberg orders are not supported for this symbol.",
+            stop("STOP_LOSS", "BUY", "110", stop_price_e8=None),
+            -1102,
+            "Param 'stopPrice' or 'trailingDelta' must be sent, but both were empty/null!",
+        ),
+        (
+            stop("STOP_LOSS", "BUY", "110", quote_order_qty_e8=5),
+            -1106,
+            "Parameter 'quoteOrderQty' sent when not required.",
+        ),
+        (limit("BUY", "99", "1", iceberg_qty_e8=e8("1.001")), -2010, "IcebergQty exceeds QTY."),
+        (
+            limit("BUY", "99", "1", iceberg_qty_e8=e8("0.5"), time_in_force="IOC"),
+            -1014,
+            "Unsupported order combination.",
+        ),
+        *(
+            (stop(kind, side, price), -2010, "Order would trigger immediately.")
+            for kind, side, price in (
+                ("STOP_LOSS", "BUY", "100.00"),
+                ("STOP_LOSS", "SELL", "100.00"),
+                ("TAKE_PROFIT", "BUY", "100.00"),
+                ("TAKE_PROFIT", "SELL", "100.00"),
+            )
         ),
         (
             limit("BUY", "99", "1", client_order_id="a b"),
@@ -91,7 +118,7 @@ def refusal(request: OrderRequest, **venue_changes: Any) -> tuple[int, str]:
             "Illegal characters found in parameter 'newClientOrderId'; legal range is '^[a-zA-Z0-9-_]{1,36}$'.",
         ),
         (
-            limit("BUY", "99", "1", stp_mode="TRANSFER"),
+            limit("BUY", "99", "1", stp_mode="EXPIRE_BOTH"),
             -1013,
             "This symbol does not allow the specified self-trade prevention mode.",
         ),
@@ -103,7 +130,8 @@ def refusal(request: OrderRequest, **venue_changes: Any) -> tuple[int, str]:
     ],
 )
 def test_a_malformed_request_is_refused(request_: OrderRequest, code: int, text: str) -> None:
-    assert refusal(request_) == (code, text)
+    listed = symbol(stp_modes=("NONE", "EXPIRE_MAKER"))
+    assert refusal(request_, symbols=(listed,)) == (code, text)
 
 
 @pytest.mark.parametrize(
@@ -125,10 +153,22 @@ def test_a_malformed_request_is_refused(request_: OrderRequest, code: int, text:
         (limit("SELL", "499", "10000"), "NOTIONAL"),
         (market("BUY", quantity_e8=e8("0.049")), "NOTIONAL"),
         (market("BUY", quote_order_qty_e8=e8("4.99")), "NOTIONAL"),
+        (stop("STOP_LOSS", "BUY", "110.005"), "PRICE_FILTER"),
+        (stop("STOP_LOSS", "BUY", "1000.01"), "PRICE_FILTER"),
+        (stop("STOP_LOSS", "BUY", "110", quantity_e8=e8("0.045")), "NOTIONAL"),
+        (stop("STOP_LOSS", "BUY", "110", quantity_e8=e8("5000.001")), "MARKET_LOT_SIZE"),
+        (stop("STOP_LOSS", "BUY", None, trailing_delta=9), "TRAILING_DELTA"),
+        (stop("STOP_LOSS", "BUY", None, trailing_delta=501), "TRAILING_DELTA"),
+        (stop("TAKE_PROFIT", "SELL", None, trailing_delta=501), "TRAILING_DELTA"),
+        (stop("STOP_LOSS", "SELL", None, trailing_delta=19), "TRAILING_DELTA"),
+        (stop("TAKE_PROFIT", "BUY", None, trailing_delta=601), "TRAILING_DELTA"),
+        (limit("BUY", "99", "1", iceberg_qty_e8=e8("0.0005")), "LOT_SIZE"),
+        (limit("BUY", "99", "1", iceberg_qty_e8=e8("0.009")), "ICEBERG_PARTS"),
     ],
 )
 def test_a_violated_filter_is_named(request_: OrderRequest, name: str) -> None:
-    venue = {"symbols": (symbol(max_notional="4000000"),)}
+    bounds = {"trailing_above_max_bps": 500, "trailing_below_min_bps": 20, "trailing_below_max_bps": 600}
+    venue = {"symbols": (symbol(max_notional="4000000", **bounds),)}
     assert refusal(request_, **venue) == (-1013, f"Filter failure: {name}")
 
 
@@ -141,6 +181,14 @@ def test_a_violated_filter_is_named(request_: OrderRequest, name: str) -> None:
         limit("SELL", "80.00", "1", time_in_force="IOC"),
         limit("BUY", "99.00", "0.051"),
         market("BUY", quantity_e8=e8("0.050")),
+        stop("STOP_LOSS", "BUY", "100.01"),
+        stop("STOP_LOSS", "SELL", "99.99"),
+        stop("TAKE_PROFIT", "BUY", "99.99"),
+        stop("TAKE_PROFIT", "SELL", "100.01"),
+        stop("STOP_LOSS", "BUY", None, trailing_delta=10),
+        stop("STOP_LOSS", "SELL", None, trailing_delta=2000),
+        limit("BUY", "99", "1", iceberg_qty_e8=e8("0.010")),
+        limit("BUY", "99", "1", iceberg_qty_e8=e8("1")),
     ],
 )
 def test_the_edge_of_a_filter_is_inside(request_: OrderRequest) -> None:
@@ -155,6 +203,22 @@ def test_open_orders_are_bounded_per_symbol() -> None:
     with pytest.raises(VenueReject, match="Filter failure: MAX_NUM_ORDERS"):
         venue.place(ANNE, limit("BUY", "99.00", "1"), START_NS)
     venue.cancel_all(ANNE, "AAAUSDT", START_NS)
+    assert venue.place(ANNE, limit("BUY", "99.00", "1"), START_NS).order.status == "NEW"
+
+
+@pytest.mark.parametrize(
+    ("name", "bound", "request_"),
+    [
+        ("MAX_NUM_ALGO_ORDERS", {"max_num_algo_orders": 2}, stop("STOP_LOSS", "BUY", "110")),
+        ("MAX_NUM_ICEBERG_ORDERS", {"max_num_iceberg_orders": 2}, limit("BUY", "99", "1", iceberg_qty_e8=e8("0.5"))),
+    ],
+)
+def test_open_orders_of_a_special_kind_are_bounded(name: str, bound: dict[str, int], request_: OrderRequest) -> None:
+    venue = empty_venue(symbols=(symbol(**bound),))
+    for _ in range(2):
+        venue.place(ANNE, request_, START_NS)
+    with pytest.raises(VenueReject, match=f"Filter failure: {name}"):
+        venue.place(ANNE, request_, START_NS)
     assert venue.place(ANNE, limit("BUY", "99.00", "1"), START_NS).order.status == "NEW"
 
 

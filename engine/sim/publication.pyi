@@ -1,0 +1,3 @@
+from engine.sim.floor import Floor, Listing, Row
+
+def publish(floor: Floor, listing: Listing, side: int, price: int, now_ns: int) -> list[Row]: ...
