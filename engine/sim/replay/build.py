@@ -13,7 +13,7 @@ from engine.sim.decimals import E8, format_e8
 from engine.sim.matching import PRICE_LIMIT
 from engine.sim.replay.channels import RecordedChannels
 from engine.sim.replay.core import ReplayCore
-from engine.sim.replay.floor import ReplayFloor
+from engine.sim.replay.floor import RecordedFloor
 from engine.sim.replay.frames import RecordingError
 from engine.sim.replay.player import Player, ReplayOptions
 from engine.sim.replay.recording import MarketFacts, Survey, survey
@@ -73,7 +73,7 @@ def _spot(
         raise RecordingError(f"{found.paths[0]}: a USD-M recording, and this venue trades spot only")
     symbols = tuple(symbol_config(facts) for facts in found.markets.values())
     venue = msgspec.structs.replace(file.venue, symbols=symbols, backfill_minutes=0, activity=0.0)
-    floor = ReplayFloor(
+    floor = RecordedFloor(
         venue, found.first_ns + found.clock_offset_ns, {name: book.book for name, book in books.items()}
     )
     channels = RecordedChannels(found.streams)

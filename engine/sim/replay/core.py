@@ -1,4 +1,4 @@
-"""A spot venue over a recording: accounts, rules and order entry of the simulated venue on a ``ReplayFloor``.
+"""A spot venue over a recording: accounts, rules and order entry of the simulated venue on a ``RecordedFloor``.
 
 ``now_ns`` of every call is the shell's present. It drives the player; what orders, trades and candles are stamped with is the
 market's time, which runs with the recording (``market_ns``).
@@ -11,7 +11,7 @@ from engine.sim.candles import DAY_NS
 from engine.sim.config import VenueConfig
 from engine.sim.core import DEPTH_LEVELS_MAX, VenueCore, _key_table
 from engine.sim.order_entry import OrderEntry
-from engine.sim.replay.floor import ReplayFloor
+from engine.sim.replay.floor import RecordedFloor
 from engine.sim.replay.player import Player
 from engine.sim.seeded import SeededRandom
 
@@ -21,7 +21,7 @@ SYNC_LEVELS_MIN = 21  # the partial depth streams show at most 20: who asks for 
 class ReplayCore(VenueCore):
     """The spot ``Venue`` of a replay. The player is given once the channels of its listeners exist."""
 
-    def __init__(self, config: VenueConfig, floor: ReplayFloor, player: Player, seed: int) -> None:
+    def __init__(self, config: VenueConfig, floor: RecordedFloor, player: Player, seed: int) -> None:
         self.config = config
         self.player = player
         self._floor = self._replayed = floor
