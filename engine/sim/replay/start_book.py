@@ -108,18 +108,18 @@ def look_ahead(found: Survey, facts: MarketFacts) -> RecordedBook:
         raise RecordingError(
             f"{found.paths[0]}: {facts.symbol} has neither a snapshot nor depth and bookTicker frames to make a book of"
         )
-    bids, asks = _Proof(), _Proof()
+    bids, asks, covered_id = _Proof(), _Proof(), 0
     waiting: list[Ticker] = []
     for event in _events(found, facts.symbol):
         if isinstance(event, Ticker):
             waiting.append(event)
-            continue
-        bids.touch(event.bids)
-        asks.touch(event.asks)
-        for ticker in waiting:
-            if ticker.update_id <= event.last_id:
-                bids.show(ticker.bid_e8, ticker.bid_qty_e8)
-                asks.show(ticker.ask_e8, ticker.ask_qty_e8)
-        waiting = [ticker for ticker in waiting if ticker.update_id > event.last_id]
+        else:
+            bids.touch(event.bids)
+            asks.touch(event.asks)
+            covered_id = event.last_id
+        while waiting and waiting[0].update_id <= covered_id:
+            ticker = waiting.pop(0)
+            bids.show(ticker.bid_e8, ticker.bid_qty_e8)
+            asks.show(ticker.ask_e8, ticker.ask_qty_e8)
     update_id = diff.previous_id if found.family == "usdm" else diff.first_id - 1
     return RecordedBook(update_id, list(bids.levels.items()), list(asks.levels.items()))
