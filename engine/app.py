@@ -53,7 +53,8 @@ INTENT_SLOTS = 1024
 # the exchange's longest processing delay: its engine answers within 10 s or says that it does not know (-1007)
 VENUE_DELAY_NS_MAX = 10_000_000_000
 NS_PER_MS = 1_000_000
-WATCHDOG_ABORT_MS = 5_000
+# a hang in C code is ended by an abort; with a second for the restart, trading is back within five
+WATCHDOG_ABORT_MS = 3_000
 MARKET_SESSION_FIRST = 100
 ORDER_SESSION_ID = 1
 SNAPSHOT_LEVELS = 1000
@@ -105,9 +106,9 @@ class Engine:
         clock, rings = world.clock, self.rings
         if stays_down:
             self.tables.set_control(halt_reason=HaltReason.CRASH_LOOP)
-        register = ApprovalRegister()
+        register = self.register = ApprovalRegister()
         self.timers = TimerQueue()
-        self.watchdog = Watchdog(config.engine.strategy_turn_ms_max, WATCHDOG_ABORT_MS)
+        self.watchdog = Watchdog(config.engine.strategy_turn_ms_max, abort_after_ms(config.engine.strategy_turn_ms_max))
 
         # --- the stages, in flow order ---
         self.sequencer = Sequencer(
@@ -210,6 +211,11 @@ class Engine:
             fetch_snapshot=fetch_snapshot, connect_options={**access.options(venue.stream_url), "on_fatal": on_fatal},
             first_session_id=MARKET_SESSION_FIRST,
         )  # fmt: skip
+
+
+def abort_after_ms(strategy_turn_ms_max: int) -> int:
+    """How long the process may stand still: strategies that are given long turns must be interrupted before it is aborted."""
+    return max(WATCHDOG_ABORT_MS, 2 * strategy_turn_ms_max)
 
 
 def order_api_url(address: str) -> str:

@@ -67,6 +67,11 @@ class LoadedConfig:
         return Path(self.config.control.socket or Path(self.config.engine.runtime_dir) / "control.sock")
 
     @property
+    def guard_socket(self) -> Path:
+        """The ipc socket of the guard, in the runtime directory."""
+        return Path(self.config.engine.runtime_dir) / "guard.sock"
+
+    @property
     def data_dir(self) -> Path:
         """The journal's directory."""
         return Path(self.config.engine.data_dir)
@@ -140,7 +145,7 @@ class _Checker:
         return kind(**values) if len(self.problems) == before else None
 
     def missing(self, key: _Key, path: KeyPath) -> None:
-        what = "table" if _struct_in(key.type) or _dict_of_structs(key.type) else "key"
+        what = "table" if struct_in(key.type) or _dict_of_structs(key.type) else "key"
         hint = f" ({key.meta.description})" if key.meta.description else ""
         self.fault(path, f"missing: this {what} must be written out, it has no default{hint}")
 
@@ -149,7 +154,7 @@ class _Checker:
         inner = _dict_of_structs(key.type)
         if inner is not None:
             return self.tables(inner, raw, path)
-        struct = _struct_in(key.type)
+        struct = struct_in(key.type)
         if struct is not None and (isinstance(raw, dict) or struct is key.type):
             return self.section(struct, raw, path) if isinstance(raw, dict) else self.fault(path, "must be a table")
         if (text := _float_fault(raw)) is not None:
@@ -186,14 +191,14 @@ class _Checker:
         return value if text is None else self.fault(path, text)
 
 
-def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
+def struct_in(kind: Any) -> type[msgspec.Struct] | None:
     """The struct that `kind` is or may be."""
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return kind
     if get_origin(kind) is Annotated:
-        return _struct_in(get_args(kind)[0])
+        return struct_in(get_args(kind)[0])
     if get_origin(kind) in (Union, UnionType):
-        return next((found for member in get_args(kind) if (found := _struct_in(member)) is not None), None)
+        return next((found for member in get_args(kind) if (found := struct_in(member)) is not None), None)
     return None
 
 
@@ -201,7 +206,7 @@ def _dict_of_structs(kind: Any) -> type[msgspec.Struct] | None:
     if get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
     if get_origin(kind) is dict:
-        return _struct_in(get_args(kind)[1])
+        return struct_in(get_args(kind)[1])
     return None
 
 
@@ -359,6 +364,8 @@ def cross_faults(config: Config) -> Iterator[tuple[KeyPath, str]]:
     if len(socket.encode()) > SOCKET_PATH_MAX:
         key = ("control", "socket") if config.control.socket else ("engine", "runtime_dir")
         yield key, f"the socket path {socket} is longer than {SOCKET_PATH_MAX} bytes, the system's limit"
+    if config.guard is not None and config.guard.key_type is not None and config.guard.credential is None:
+        yield ("guard", "key_type"), "is about a key of the guard's own: name it by `credential`, or leave this out"
     if int(config.desk.listen.rsplit(":", 1)[1]) > 65535:
         yield ("desk", "listen"), "the port is above 65535"
 

@@ -7,13 +7,14 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import NODEFAULT
 
-from engine.config import keys_of
+from engine.config import keys_of, struct_in
 from engine.config_schema import (
     Config,
     ControlSection,
     CrashLoop,
     DeskSection,
     EngineSection,
+    GuardSection,
     InstrumentRisk,
     JournalSection,
     ReconcileSection,
@@ -32,6 +33,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "strategy.NAME": StrategySection,
     "control": ControlSection,
     "desk": DeskSection,
+    "guard": GuardSection,
     "reconcile": ReconcileSection,
 }
 
@@ -49,7 +51,7 @@ def describe() -> str:
 def table_row(name: str) -> str:
     """One table of the file: `venue`, `strategy` and `risk.instrument` hold a table for each name."""
     key = keys_of(Config)[name]
-    inner = get_args(key.type)[1] if get_origin(key.type) is dict else key.type
+    inner = get_args(key.type)[1] if get_origin(key.type) is dict else struct_in(key.type) or key.type
     default = "**required**" if key.required else "as its keys say" if inner is key.type else "none"
     return f"| `{name}` | {default} | {(inner.__doc__ or '').strip()} |"
 

@@ -206,6 +206,31 @@ class DeskSection(Section, frozen=True, kw_only=True):
     ] = "127.0.0.1:9464"
 
 
+class GuardSection(Section, frozen=True, kw_only=True):
+    """The process that cancels at the venue when the engine is killed, dead or hung."""
+
+    heartbeat_ms_max: Annotated[
+        int, Meta(ge=100, le=60_000, description="no progress of the engine for so long: everything is cancelled")
+    ]
+    credential: (
+        Annotated[
+            str,
+            text_meta(
+                r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+                "a file name without its ending",
+                "a key of the guard's own, as in the venue's `credential`; absent: the venue's",
+            ),
+        ]
+        | None
+    ) = None
+    key_type: (
+        Annotated[Literal["hmac", "ed25519"], Meta(description="of the guard's own key; absent: the venue's")] | None
+    ) = None
+    keep_alive_s: Annotated[
+        int, Meta(ge=1, le=30, description="how often the venue's clock is asked, which keeps the connection warm")
+    ] = 5
+
+
 class ReconcileSection(Section, frozen=True, kw_only=True):
     """How engine and venue are brought to agree."""
 
@@ -225,4 +250,5 @@ class Config(Section, frozen=True, kw_only=True):
     strategy: dict[str, StrategySection] = {}
     control: ControlSection = ControlSection()
     desk: DeskSection = DeskSection()
+    guard: GuardSection | None = None
     reconcile: ReconcileSection

@@ -15,30 +15,35 @@ import msgspec
 
 from engine.app import Engine
 from engine.config import LoadedConfig, digest
+from engine.connection_troubles import ConnectionTroubles, Watched
 from engine.control.commands import EngineControl, EngineNames, OperatorCommand
+from engine.control.messages import ScopeKind
 from engine.control.server import ControlServer
 from engine.credentials import Credentials, load_credentials
 from engine.exit_codes import CommandError, ExitCode
+from engine.guard.kills import Kills, KillsUnreadable
 from engine.journal.cursor import Record
 from engine.journal.errors import JournalFull
 from engine.journal.journal import Journal
 from engine.journal.reader import JournalReader
 from engine.journal.settings import JournalConfig
 from engine.model import clientid
-from engine.model.codes import CommandKind, Counter, HaltReason, Lane, RecordKind, TimerKind
+from engine.model.codes import CommandKind, Counter, HaltReason, Lane, RecordKind, TimerKind, TradingState
+from engine.orderly_stop import OrderlyStop
 from engine.runtime.account_lock import lock_account
 from engine.runtime.crash_loop import CrashLoopGuard
 from engine.runtime.idle_gc import IdleCollector
 from engine.runtime.net import LiveNet
 from engine.runtime.registry import Registry
+from engine.runtime.service import Supervisor
 from engine.runtime.turns import Turns
 from engine.runtime.world import World
 from engine.strategy.api import Strategy
 from engine.strategy.loader import StrategyLoadError, load_strategy
 from engine.venue_access import VenueAccess
 
-# longer than an order can stay UNKNOWN: recvWindow and the venue's longest delay
-STOP_TIMEOUT_S = 25.0
+# how much longer a supervisor is asked to wait while the journal is recovered
+RECOVERY_EXTENSION_S = 120.0
 NS_PER_S = 1_000_000_000
 
 
@@ -163,16 +168,18 @@ class Daemon:
         self.access = access
         self.loaded = engine.loaded
         self.crash_guard = guard
+        self.kills = Kills(self.loaded.data_dir)
         self.stopped = asyncio.Event()
         self.fatal: BaseException | None = None
-        self.stop_deadline_ns = 0
-        self.stop_reconciles: int | None = None
-        self.is_verified_flat = False
         self.assets_named = engine.tables.asset_count
         self.next_reconcile_ns = 0
+        access.rest.share(engine.session)
         self.market = engine.market_keeper(access, self.on_fatal)
         self.gateway = engine.order_keeper(access, self.on_fatal)
         clock = engine.world.clock
+        self.supervisor = Supervisor.of_environment(clock)
+        self.troubles = ConnectionTroubles(engine.sequencer, engine.venue_id, self.watched_connections())
+        self.stop = OrderlyStop(engine, self.supervisor, lambda: self.gateway.last_error)
         self.collector = IdleCollector(clock, engine.counters)
         self.turns = Turns(
             clock,
@@ -185,10 +192,20 @@ class Daemon:
             spin=self.loaded.config.engine.wait == "spin",
             on_fatal=self.on_fatal,
             each_tick=self.each_tick,
+            on_progress=self.supervisor.beat,
+            may_spin=lambda: not engine.world.net.is_connecting,
         )
         self.control = ControlServer(
             self.loaded.control_socket,
-            EngineControl(self.engine_names(), engine.tables, engine.counters, clock, self.submit_command),
+            EngineControl(
+                self.engine_names(),
+                engine.tables,
+                engine.counters,
+                clock,
+                self.submit_command,
+                engine.register.halts,
+                lambda: self.troubles.text,
+            ),
             counters=engine.counters,
             clock=clock,
         )
@@ -198,8 +215,11 @@ class Daemon:
     async def run(self) -> int:
         """Recover, connect, trade until stopped; returns the exit code."""
         loop = asyncio.get_running_loop()
+        self.supervisor.extend(RECOVERY_EXTENSION_S)
+        self.supervisor.status("reading the ledger of earlier runs")
         self.engine.oms.restore(self.earlier_records())
         self.note_facts()
+        self.obey_guard()
         self.control.open(loop)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.on_signal, number)
@@ -209,6 +229,7 @@ class Daemon:
         tasks = [loop.create_task(job) for job in (self.market.run(), self.gateway.run())]
         for task in tasks:
             task.add_done_callback(self.on_task_end)
+        self.supervisor.ready(self.state_text())
         say(f"started {self.loaded.config.engine.name}, epoch {self.engine.journal.epoch}, at {self.engine.venue_name}")
         loop.create_task(self.settle()).add_done_callback(self.on_task_end)
         try:
@@ -234,6 +255,9 @@ class Daemon:
 
     def close(self) -> int:
         """The end of a run: everything closed, the journal last."""
+        if self.fatal is None and self.stop.is_flat:
+            # who watches this process from outside knows by it that nothing is left to cancel
+            self.engine.counters.set(Counter.PID, 0)
         self.turns.stop()
         self.engine.watchdog.stop()
         self.control.close()
@@ -248,8 +272,8 @@ class Daemon:
         if self.crash_guard is not None and self.engine.tables.control_state()["halt_reason"] != HaltReason.CRASH_LOOP:
             self.crash_guard.clear()
         code = ExitCode.OK
-        if not self.is_verified_flat:
-            say("stopped, but the venue did not confirm in time that no order of ours is open: check it there")
+        if self.stop.doubt:
+            say(f"stopped, but {self.stop.doubt}")
             code = ExitCode.UNAVAILABLE
         self.engine.journal.close(reason="stop")
         if self.engine.journal.error:
@@ -263,14 +287,10 @@ class Daemon:
 
     def on_signal(self, number: int) -> None:
         """SIGTERM, SIGINT: the same as `ctl stop`; a second one stops at once."""
-        if self.stop_deadline_ns:
+        if self.stop.has_begun:
             self.stopped.set()
             return
         self.submit_command(OperatorCommand(kind=CommandKind.STOP, uid=os.getuid(), reason=signal.Signals(number).name))
-
-    def begin_stop(self) -> None:
-        """OMS has seen STOP: no new orders, all cancelled. From here on each tick looks whether the venue agrees."""
-        self.stop_deadline_ns = self.engine.world.clock.monotonic_ns() + int(STOP_TIMEOUT_S * 1e9)
 
     def each_tick(self) -> None:
         """Cold work between frames: gauges, and the way to a stop."""
@@ -280,14 +300,43 @@ class Daemon:
         counters.set(Counter.RECONCILED, int(state["reconciled"]))
         counters.set(Counter.GATEWAY_READY, int(state["gateway_ready"]))
         now_ns = self.engine.world.clock.monotonic_ns()
-        if now_ns >= self.next_reconcile_ns and state["reconciled"] and not self.stop_deadline_ns:
+        if now_ns >= self.next_reconcile_ns and state["reconciled"] and not self.stop.has_begun:
             self.next_reconcile_ns = now_ns + self.loaded.config.reconcile.interval_s * NS_PER_S
             with contextlib.suppress(JournalFull):
                 self.engine.sequencer.submit_timer(TimerKind.RECONCILE, deadline_mono_ns=now_ns)
         if self.engine.tables.asset_count != self.assets_named:
             self.name_assets()
-        if self.stop_deadline_ns:
-            self.advance_stop()
+        if self.stop.has_begun:
+            self.stop.advance()
+            if self.stop.is_done:
+                self.stopped.set()
+            return
+        self.troubles.look()
+        self.supervisor.status(self.state_text())
+
+    def state_text(self) -> str:
+        """The trading state and what keeps connections from standing, for `systemctl status`."""
+        state = self.engine.tables.control_state()
+        name = TradingState(state["trading_state"]).name
+        reason = HaltReason(state["halt_reason"]).name
+        text = name if state["trading_state"] == TradingState.ACTIVE else f"{name} ({reason})"
+        return f"{text}; {self.troubles.text}" if self.troubles.text else text
+
+    def watched_connections(self) -> list[Watched]:
+        """The keepers whose failed attempts are told in words."""
+        counters, tables = self.engine.counters, self.engine.tables
+        return [
+            Watched(
+                "the market connection",
+                lambda: counters.get(Counter.FEED_SESSIONS_READY) > 0,
+                lambda: self.market.last_error,
+            ),
+            Watched(
+                "the order connection",
+                lambda: bool(tables.control_state()["gateway_ready"]),
+                lambda: self.gateway.last_error,
+            ),
+        ]
 
     def name_assets(self) -> None:
         """An asset was met for the first time: its number is made durable and named in the ledger.
@@ -301,20 +350,6 @@ class Daemon:
             engine.journal.append(Lane.LEDGER, RecordKind.INSTRUMENT, msgspec.json.encode(engine.names()))
             self.assets_named = engine.tables.asset_count
 
-    def advance_stop(self) -> None:
-        """Quiet, then confirmed by a reconciliation that began after it, then the end; or the time-out."""
-        if self.engine.world.clock.monotonic_ns() > self.stop_deadline_ns:
-            self.stopped.set()
-        elif not self.engine.oms.quiet:
-            return
-        elif self.stop_reconciles is None:
-            self.stop_reconciles = self.engine.counters.get(Counter.RECONCILES)
-            self.engine.sequencer.execute_command(CommandKind.RECONCILE, uid=os.getuid(), reason="stop")
-        elif self.engine.counters.get(Counter.RECONCILES) > self.stop_reconciles:
-            # orders of others on the account are not ours to cancel
-            self.is_verified_flat = not self.engine.oms.orders()
-            self.stopped.set()
-
     # --- commands and failures ---
 
     def submit_command(self, command: OperatorCommand) -> int:
@@ -324,13 +359,37 @@ class Daemon:
             sequence = self.engine.sequencer.execute_command(command.kind, **fields)
         except JournalFull:
             sequence = 0
-        if command.kind == CommandKind.STOP and not self.stop_deadline_ns:
-            self.begin_stop()
+        if command.kind == CommandKind.STOP and not self.stop.has_begun:
+            self.stop.begin()
         if sequence == 0:
             return 0
-        if command.kind == CommandKind.ARM and command.scope_kind == 0 and self.crash_guard is not None:
-            self.crash_guard.clear()
+        if command.kind == CommandKind.ARM:
+            self.arm_outside(command)
         return sequence
+
+    def arm_outside(self, command: OperatorCommand) -> None:
+        """What an `arm` clears beside the stages: the whole engine's its count of crashes, and kills that the guard has kept."""
+        if command.scope_kind == 0 and self.crash_guard is not None:
+            self.crash_guard.clear()
+        if command.strategy_id == 0:
+            symbol = self.engine.tables.symbol(command.instrument_id) if command.instrument_id else ""
+            self.kills.clear(symbol)
+
+    def obey_guard(self) -> None:
+        """Kills that an earlier run did not live to hear: the guard has kept them, and they come before anything else."""
+        try:
+            orders = [(item.symbol, item.reason, item.uid) for item in self.kills.read()]
+        except KillsUnreadable as error:
+            orders = [("", f"the guard's kills cannot be read: {error}", os.getuid())]
+        for symbol, reason, uid in orders:
+            row = self.engine.tables.instrument_id(self.engine.venue_id, symbol) if symbol else 0
+            if symbol and not row:
+                continue
+            scope = ScopeKind.INSTRUMENT if symbol else ScopeKind.ALL
+            text = f"kept by the guard: {reason}"
+            self.submit_command(
+                OperatorCommand(kind=CommandKind.KILL, uid=uid, reason=text, scope_kind=scope, instrument_id=row)
+            )
 
     def on_task_end(self, task: asyncio.Task[None]) -> None:
         """A keeper ends only when it is cancelled; anything else is a fault of ours."""

@@ -52,6 +52,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         ctl_listings.add_options(name, action)
     for name, text in COMMANDS.items():
         ctl_commands.add_options(name, _action(actions, name, text))
+    guard = _action(actions, "guard", "ask the engine's guard: what it sees and what it did last")
+    guard.add_argument("what", choices=["status"], help="what it sees and what it did last")
+    guard.add_argument("--timeout", type=float, default=2.0, metavar="SECONDS", help="wait so long for the answer (2)")
     ctl_orders.add_options(_action(actions, "order", "send an order of your own; the gate judges it like any other"))
 
 
@@ -76,6 +79,10 @@ def run(args: argparse.Namespace) -> int:
     """Do the action; with --watch until interrupted."""
     if args.action in COMMANDS:
         return ctl_commands.run(args)
+    if args.action == "guard":
+        from engine.cli.ctl_guard import run as show_guard
+
+        return show_guard(args)
     if args.action == "order":
         return ctl_orders.run(args)
     if args.action == "events":

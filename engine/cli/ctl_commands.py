@@ -22,6 +22,8 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "stop": (),
     "reconcile": (),
 }
+# what goes to the engine and to its guard
+GUARDED = ("kill", "arm")
 SCOPE_HELP = {
     "venue": "only at this venue",
     "account": "only this account (its number)",
@@ -42,7 +44,21 @@ def add_options(name: str, parser: argparse.ArgumentParser) -> None:
 def add_command_options(parser: argparse.ArgumentParser) -> None:
     """What every command takes."""
     parser.add_argument("--reason", default="", metavar="TEXT", help="why; stands in the journal beside your uid")
-    parser.add_argument("--timeout", type=float, default=2.0, metavar="SECONDS", help="wait so long for the answer (2)")
+    add_timeout(parser)
+
+
+def add_timeout(parser: argparse.ArgumentParser) -> None:
+    """How long an answer is waited for."""
+    text = "wait so long for the answer (2)"
+    parser.add_argument("--timeout", type=patience, default=2.0, metavar="SECONDS", help=text)
+
+
+def patience(text: str) -> float:
+    """A number of seconds above 0 and up to an hour: neither `nan` nor for ever."""
+    value = float(text)
+    if not 0 < value <= 3_600:
+        raise argparse.ArgumentTypeError("must be above 0 and at most 3600 seconds")
+    return value
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,8 +72,17 @@ def run(args: argparse.Namespace) -> int:
             )
     scope = messages.Scope(**{name: value for name in SCOPE_HELP if (value := getattr(args, name, None)) is not None})
     kind = getattr(messages, args.action.capitalize())
-    accepted = command(find_target(args), kind(reason=args.reason, scope=scope), args.timeout)
-    return tell(args, accepted)
+    target, request = find_target(args), kind(reason=args.reason, scope=scope)
+    if args.action in GUARDED and (target.guard_socket.exists() or guard_is_configured(target)):
+        from engine.cli.ctl_guard import command_both
+
+        return command_both(args, target, request)
+    return tell(args, command(target, request, args.timeout))
+
+
+def guard_is_configured(target: Target) -> bool:
+    """Does the configuration, where it is known, ask for a guard."""
+    return target.loaded is not None and target.loaded.config.guard is not None
 
 
 def ask(target: Target, request: AnyRequest, timeout_s: float) -> AnyReply:
@@ -73,9 +98,13 @@ def ask(target: Target, request: AnyRequest, timeout_s: float) -> AnyReply:
 
 def command(target: Target, request: AnyRequest, timeout_s: float) -> Accepted:
     """A command's acceptance; a refusal is exit code 1, or 77 where the caller may not."""
+    return accepted_of(ask(target, request, timeout_s))
+
+
+def accepted_of(reply: AnyReply) -> Accepted:
+    """The acceptance that a reply is, or its refusal raised."""
     from engine.control.messages import Accepted, RefusalCode, Refused
 
-    reply = ask(target, request, timeout_s)
     if isinstance(reply, Accepted):
         return reply
     if not isinstance(reply, Refused):
@@ -84,12 +113,12 @@ def command(target: Target, request: AnyRequest, timeout_s: float) -> Accepted:
     raise CommandError(code, f"refused: {reply.text}")
 
 
-def tell(args: argparse.Namespace, accepted: Accepted) -> int:
+def tell(args: argparse.Namespace, accepted: Accepted, **more: str) -> int:
     """Say what happened; an `arm` of the whole engine that left the kill switch on is a refusal."""
     from engine.model.codes import HaltReason, TradingState
 
     state, halt = TradingState(accepted.trading_state).name, HaltReason(accepted.halt_reason).name
-    answer = {"action": args.action, "sequence": accepted.sequence, "trading_state": state, "halt_reason": halt}
+    answer = {"action": args.action, "sequence": accepted.sequence, "trading_state": state, "halt_reason": halt, **more}
     if accepted.order_handle:
         answer["order_handle"] = accepted.order_handle
     if args.json:
@@ -97,6 +126,8 @@ def tell(args: argparse.Namespace, accepted: Accepted) -> int:
     else:
         handle = f", handle {accepted.order_handle}" if accepted.order_handle else ""
         print(f"{args.action}: sequence {accepted.sequence}{handle}; trading is {state}" + halted(halt))
+        for name, text in more.items():
+            print(f"{name}: {text}")
     return ExitCode.REFUSED if args.action == "arm" and accepted.kill and not scoped(args) else ExitCode.OK
 
 

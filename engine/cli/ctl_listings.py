@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from engine.cli.ctl_commands import ask
+from engine.cli.ctl_commands import add_timeout, ask
 from engine.cli.render import duration_text, print_fields, print_json, print_table, time_text
 from engine.cli.target import Target, find_target
 from engine.exit_codes import CommandError, ExitCode
@@ -27,9 +27,7 @@ STRATEGY_COLUMNS = ["strategy", "state", "open_orders", "orders", "fills", "refu
 def add_options(name: str, parser: argparse.ArgumentParser) -> None:
     """What only this listing takes."""
     if name in ("status", "book", "strategies"):
-        parser.add_argument(
-            "--timeout", type=float, default=2.0, metavar="SECONDS", help="wait so long for the answer (2)"
-        )
+        add_timeout(parser)
     if name == "orders":
         parser.add_argument("--all", action="store_true", help="closed ones too")
     if name in ("orders", "positions"):
@@ -126,12 +124,15 @@ class Status(_Asked):
         fields = msgspec.structs.asdict(reply)
         fields["trading_state"] = TradingState(reply.trading_state).name
         fields["halt_reason"] = HaltReason(reply.halt_reason).name
+        halted = {symbol: HaltReason(reason).name for symbol, reason in reply.halted_symbols.items()}
+        fields["halted_symbols"] = halted
         if args.json:
             print_json(fields)
             return ExitCode.OK
         fields["started"] = time_text(fields.pop("start_wall_ns"))
         fields["uptime_s"] = max(0, fields.pop("now_wall_ns") - reply.start_wall_ns) // 1_000_000_000
         fields["clock_drift"] = f"{fields.pop('clock_drift_ns') / 1e6:.3f} ms"
+        fields["halted_symbols"] = ", ".join(f"{symbol} ({reason})" for symbol, reason in halted.items()) or "none"
         print_fields(fields)
         return ExitCode.OK
 

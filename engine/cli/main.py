@@ -18,6 +18,7 @@ from engine.exit_codes import CommandError, ExitCode
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("run", "run an engine in this process"),
     "desk": ("desk", "serve an engine's metrics and health, print its events"),
+    "guard": ("guard", "cancel at the venue when the engine is killed, dead or hung"),
     "ctl": ("ctl", "ask or command a running engine"),
     "config": ("config_cmd", "check or show a configuration"),
     "doctor": ("doctor", "look for what would keep an engine from running well"),

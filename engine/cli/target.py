@@ -31,6 +31,11 @@ class Target:
         """The mapped counters file."""
         return self.runtime_dir / "counters"
 
+    @property
+    def guard_socket(self) -> Path:
+        """Where the engine's guard listens, if it has one."""
+        return self.runtime_dir / "guard.sock"
+
     def journal_dir(self) -> Path:
         """The journal's directory, or a refusal that says how to name it."""
         if self.data_dir is None:

@@ -39,7 +39,15 @@ class ControlClient:
 
     def request(self, request: Request) -> AnyReply:
         """Send one request, return its reply."""
+        self.send(request)
+        return self.receive()
+
+    def send(self, request: Request) -> None:
+        """Send one request; `receive` must follow before the next."""
         self._dealer.send(encode(request))
+
+    def receive(self) -> AnyReply:
+        """The reply to what was sent."""
         if not self._dealer.poll(self.timeout_ms):
             self._reconnect()
             raise EngineUnreachableError(f"the engine at {self.path} does not answer within {self.timeout_ms} ms")

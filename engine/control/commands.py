@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
+from itertools import islice
 
 import msgspec
 
@@ -52,6 +53,8 @@ from engine.model.tables import Tables
 from engine.runtime.clock import Clock
 from engine.runtime.counters import Counters
 
+HALTED_SHOWN_MAX = 100
+TROUBLES_MAX = 1000
 AnyCommand = Pause | Resume | Kill | Arm | Flatten | Cancel | Stop | Reconcile | Order
 KINDS: dict[type[Command], CommandKind] = {
     Pause: CommandKind.PAUSE,
@@ -112,6 +115,7 @@ class EngineControl:
     """The handler of a `ControlServer`: answers status, submits commands.
 
     `submit_command` journals the command, lets the engine apply it, returns its sequence; 0 = no room in the journal.
+    `troubles` says in words why connections do not stand; empty where they do.
     """
 
     def __init__(
@@ -121,12 +125,16 @@ class EngineControl:
         counters: Counters,
         clock: Clock,
         submit_command: Callable[[OperatorCommand], int],
+        halts: Callable[[], Mapping[str, Mapping[int, int]]] = lambda: {"instruments": {}},
+        troubles: Callable[[], str] = str,
     ) -> None:
         self._names = names
         self._tables = tables
         self._counters = counters
         self._clock = clock
         self._submit = submit_command
+        self._halts = halts
+        self._troubles = troubles
 
     def __call__(self, request: AnyRequest, caller: Caller) -> AnyReply:
         if isinstance(request, Ping):
@@ -321,7 +329,14 @@ class EngineControl:
             stopping=bool(state["stopping"]),
             journal_reserve=bool(state["journal_reserve"]),
             clock_drift_ns=state["clock_drift_ns"],
+            halted_symbols=self.halted_symbols(),
+            troubles=self._troubles()[:TROUBLES_MAX],
         )
+
+    def halted_symbols(self) -> dict[str, int]:
+        """Symbols that stand still by themselves (kill, mismatch) until `arm`, by `HaltReason`."""
+        rows = islice(self._halts()["instruments"].items(), HALTED_SHOWN_MAX)
+        return {self._tables.symbol(row): reason for row, reason in rows if 0 < row <= self._tables.instrument_count}
 
 
 def decimal_text(steps: int, step_e8: int, zero: str = "") -> str:

@@ -195,6 +195,9 @@ class EngineStatus(Reply, frozen=True, kw_only=True):
     alarms: int
     instruments: int
     strategies: int
+    # symbols that stand still by themselves, by `HaltReason`; at most HALTED_SHOWN_MAX of them
+    halted_symbols: dict[str, int] = {}
+    troubles: str = ""
 
 
 class BookStatus(Reply, frozen=True, kw_only=True):
@@ -239,7 +242,30 @@ class StrategyTable(Reply, frozen=True, kw_only=True):
     rows: tuple[StrategyRow, ...]
 
 
-AnyReply = Pong | Accepted | Refused | EngineStatus | BookStatus | StrategyTable
+class GuardStatus(Reply, frozen=True, kw_only=True):
+    """What the guard sees of its engine and what it did last; times in nanoseconds, -1 = none.
+
+    `sight` by the name of `engine.guard.watch.Sight`; `killed` are symbols, or ALL; `may_cancel`: the venue has let the key cancel.
+    """
+
+    engine: str
+    version: str
+    pid: int
+    sight: str
+    engine_pid: int
+    heartbeat_age_ns: int
+    killed: tuple[str, ...]
+    is_sweeping: bool
+    sweeps: int
+    last_cause: str
+    first_cancel_ns: int
+    verified_ns: int
+    open_left: int
+    may_cancel: bool
+    troubles: str
+
+
+AnyReply = Pong | Accepted | Refused | EngineStatus | BookStatus | StrategyTable | GuardStatus
 
 encode = msgspec.msgpack.Encoder().encode
 decode_request = msgspec.msgpack.Decoder(AnyRequest).decode

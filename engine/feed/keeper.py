@@ -50,10 +50,11 @@ class Net(Protocol):
 
 @dataclass(frozen=True)
 class KeeperSettings:
-    """Times of the keeper. The exchange pings every 20 s, so a minute without any frame is a dead connection."""
+    """Times of the keeper. After `silent_after_s` without a frame a ping is sent; `patience_s` after it the connection is dead."""
 
     poll_s: float = 0.02
-    silent_after_s: float = 60.0
+    silent_after_s: float = 2.0
+    patience_s: float = 3.0
     ready_within_s: float = 10.0
     message_interval_s: float = 0.25
     proven_after_s: float = 10.0
@@ -194,10 +195,9 @@ class MarketKeeper:
                 self._live = None
                 return
         now_s = self._now_s()
-        silent_ns = self._clock.monotonic_ns() - live.connection.receiver.last_frame_mono_ns
-        if silent_ns > self._settings.silent_after_s * NS_PER_S:
-            live.connection.lose(f"silent for {silent_ns // NS_PER_S} s")
-        elif now_s - live.since_s > self._settings.proven_after_s:
+        silent_ns, patience_ns = self._settings.silent_after_s * NS_PER_S, self._settings.patience_s * NS_PER_S
+        live.connection.probe(self._clock.monotonic_ns(), int(silent_ns), int(patience_ns))
+        if now_s - live.since_s > self._settings.proven_after_s:
             self._policy.reset()
         if live.session.wants_rotation and not live.is_leaving:
             live.is_leaving, live.rotate_at_s = True, now_s

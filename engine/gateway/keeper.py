@@ -12,10 +12,10 @@ from typing import Any, Protocol
 from engine.runtime.actor import Pipeline
 from engine.runtime.clock import Clock
 from engine.runtime.net import Connection, NetError, ReconnectPolicy
-from engine.runtime.session import Session
 
 NS_PER_S = 1_000_000_000
 POLL_S = 0.05
+POLL_CAP_S = 1.0
 
 
 class Net(Protocol):
@@ -24,6 +24,18 @@ class Net(Protocol):
     async def connect_websocket(
         self, session: Any, pipeline: Pipeline, clock: Clock, url: str, **options: Any
     ) -> Connection: ...
+
+
+class OrderSession(Protocol):
+    """What is asked of the session beside being a `Session`."""
+
+    @property
+    def is_dead(self) -> bool: ...
+    @property
+    def failure(self) -> str: ...
+    @property
+    def shutdown_announced(self) -> bool: ...
+    def quiet_ns(self) -> int: ...
 
 
 class OrderKeeper:
@@ -37,9 +49,10 @@ class OrderKeeper:
         pipeline: Pipeline,
         policy: ReconnectPolicy,
         url: str,
-        session: Session,
+        session: OrderSession,
         connect_options: dict[str, Any] | None = None,
-        silent_after_s: float = 60.0,
+        silent_after_s: float = 5.0,
+        patience_s: float = 5.0,
         proven_after_s: float = 10.0,
     ) -> None:
         self._net = net
@@ -50,18 +63,25 @@ class OrderKeeper:
         self._session = session
         self._options = {**(connect_options or {}), "run_each_frame": True}
         self._silent_after_s = silent_after_s
+        self._patience_s = patience_s
         self._proven_after_s = proven_after_s
         self.last_error = ""
 
     async def run(self) -> None:
         """Keep the connection until cancelled; then close it in order."""
         while True:
+            await self._wait_until_wanted()
             try:
                 await self._keep_one()
             except NetError as error:
                 self.last_error = str(error)
             self._pipeline.run_to_completion()
             await asyncio.sleep(self._policy.next_delay_s())
+
+    async def _wait_until_wanted(self) -> None:
+        """A venue that asked for quiet (429, 418) takes a new connection for another request."""
+        while (quiet_ns := self._session.quiet_ns()) > 0:
+            await asyncio.sleep(min(quiet_ns / NS_PER_S, POLL_CAP_S))
 
     async def _keep_one(self) -> None:
         """One connection, from the handshake to its end, its silence, or its replacement."""
@@ -82,10 +102,10 @@ class OrderKeeper:
 
     def _look_after(self, connection: Connection, began_ns: int, rotate_ns: int) -> None:
         now_ns = self._clock.monotonic_ns()
-        silent_ns = now_ns - connection.receiver.last_frame_mono_ns
-        if silent_ns > self._silent_after_s * NS_PER_S:
-            connection.lose(f"silent for {silent_ns // NS_PER_S} s")
-        elif now_ns > rotate_ns:
+        connection.probe(now_ns, int(self._silent_after_s * NS_PER_S), int(self._patience_s * NS_PER_S))
+        if self._session.is_dead:
+            connection.lose(self._session.failure)
+        elif now_ns > rotate_ns or self._session.shutdown_announced:
             # the account is reconciled after a reconnect, so a planned one between frames loses nothing
             connection.lose("replaced before the venue ends it")
         elif now_ns - began_ns > self._proven_after_s * NS_PER_S:

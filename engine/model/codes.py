@@ -169,6 +169,7 @@ class Reason(IntEnum):
     NOT_FOUND = 33
     INTERNAL = 34
     NOT_ARMED = 35
+    KEY_REFUSED = 36
 
 
 class RecordKind(IntEnum):
@@ -274,6 +275,7 @@ class AlarmCode(IntEnum):
     CLOCK_DRIFT = 13
     ORDER_UNKNOWN = 14
     MALFORMED_FRAME = 15
+    KEY_REFUSED = 16
 
 
 class Counter(IntEnum):

@@ -102,6 +102,19 @@ class ReconnectPolicy:
         return max(1.0, self.lifetime_s - self.rotation_margin_s * self.rng.uniform(1.0, 2.0))
 
 
+class Connecting:
+    """Counts the connections that are being made just now."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __enter__(self) -> None:
+        self.count += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.count -= 1
+
+
 class Connection:
     """A WebSocket that stands: its receiver, and `closed`, which gets the reason when it ends."""
 
@@ -109,10 +122,25 @@ class Connection:
         self.receiver = receiver
         self.link = receiver.link
         self.closed = closed
+        self._probed_mono_ns = 0
 
     def lose(self, reason: str) -> None:
         """End it at once; `closed` gets `reason`."""
         self.receiver.lose(reason)
+
+    def probe(self, now_mono_ns: int, silent_after_ns: int, patience_ns: int) -> None:
+        """Tell a silent connection from a dead one: after `silent_after_ns` without a frame ping, and end it if nothing follows.
+
+        A peer that is gone without a word (half-open: no FIN ever comes) is found so in the sum of both times.
+        """
+        last_mono_ns = self.receiver.last_frame_mono_ns
+        if now_mono_ns - last_mono_ns <= silent_after_ns:
+            return
+        if self._probed_mono_ns <= last_mono_ns:
+            self._probed_mono_ns = now_mono_ns
+            self.receiver.ping()
+        elif now_mono_ns - self._probed_mono_ns > patience_ns:
+            self.lose(f"silent for {(now_mono_ns - last_mono_ns) // 1_000_000} ms, also after a ping")
 
     async def close(self) -> str:
         """Close in order and wait for the end."""
@@ -324,6 +352,7 @@ class HttpClient:
         timeout_s: float = REQUEST_TIMEOUT_S,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         connections_max: int = 4,
+        connecting: Connecting | None = None,
     ) -> None:
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -340,6 +369,7 @@ class HttpClient:
         self._idle: list[_HttpConnection] = []
         self._slots = asyncio.Semaphore(connections_max)
         self._is_closed = False
+        self._connecting = connecting or Connecting()
 
     async def request(
         self,
@@ -388,12 +418,16 @@ class HttpClient:
             if connection.is_reusable:
                 return connection
         try:
-            async with asyncio.timeout(self.connect_timeout_s):
-                _, made = await asyncio.get_running_loop().create_connection(
-                    _HttpConnection, self._host, self._port, ssl=self._tls
-                )
+            with self._connecting:
+                return await self._connect()
         except OSError as error:
             raise explain(self.base_url, error) from error
+
+    async def _connect(self) -> _HttpConnection:
+        async with asyncio.timeout(self.connect_timeout_s):
+            _, made = await asyncio.get_running_loop().create_connection(
+                _HttpConnection, self._host, self._port, ssl=self._tls
+            )
         return made
 
     def _give_back(self, connection: _HttpConnection) -> None:
@@ -425,13 +459,22 @@ class HttpClient:
 class LiveNet:
     """The network of the live World."""
 
+    def __init__(self) -> None:
+        self._connecting = Connecting()
+
+    @property
+    def is_connecting(self) -> bool:
+        """Is any connection being made: then names may be looked up on other threads, and the loop must not spin."""
+        return self._connecting.count > 0
+
     def tls_context(self, ca_file: str | Path | None = None) -> ssl.SSLContext:
         return tls_context(ca_file)
 
     async def connect_websocket(
         self, session: Session, pipeline: Pipeline, clock: Clock, url: str, **options: Any
     ) -> Connection:
-        return await connect_websocket(session, pipeline, clock, url, **options)
+        with self._connecting:
+            return await connect_websocket(session, pipeline, clock, url, **options)
 
     def http_client(self, base_url: str, **options: Any) -> HttpClient:
-        return HttpClient(base_url, **options)
+        return HttpClient(base_url, connecting=self._connecting, **options)

@@ -190,6 +190,21 @@ def test_the_socket_of_a_killed_engine_is_replaced(tmp_path: Path) -> None:
         assert isinstance(client.request(Ping()), Pong)
 
 
+def test_a_socket_that_another_engine_has_made_in_its_place_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "c.sock"
+    first = ControlServer(path, FakeEngine().control)
+    second = ControlServer(path, FakeEngine().control)
+    with running_loop() as loop:
+        on_loop(loop, lambda: first.open(loop))
+        path.unlink()
+        on_loop(loop, lambda: second.open(loop))
+        on_loop(loop, first.close)
+        with ControlClient(path) as client:
+            assert isinstance(client.request(Ping()), Pong)
+        on_loop(loop, second.close)
+    assert not path.exists()
+
+
 def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
     loop = asyncio.new_event_loop()
     with pytest.raises(ControlSocketError, match=r"none/c\.sock"):

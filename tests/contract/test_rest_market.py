@@ -82,6 +82,46 @@ def test_nothing_is_sent_before_the_wait_that_the_exchange_asks_for_is_over(stat
     assert exchange.came_mono_ns[1] - exchange.came_mono_ns[0] >= 1_000_000_000
 
 
+class OrderSide:
+    """What the order session shares: quiet for a while, and little weight."""
+
+    def __init__(self, quiet_s: float, polls_without_weight: int) -> None:
+        self.clock = Clock()
+        self.quiet_until_ns = self.clock.monotonic_ns() + int(quiet_s * 1e9)
+        self.polls_without_weight = polls_without_weight
+        self.taken: list[int] = []
+        self.told: list[tuple[int, int]] = []
+
+    def quiet_ns(self) -> int:
+        return max(0, self.quiet_until_ns - int(self.clock.monotonic_ns()))
+
+    def keep_quiet(self, duration_ns: int, status: int) -> None:
+        self.told.append((duration_ns, status))
+
+    def take_weight(self, weight: int) -> bool:
+        self.polls_without_weight -= 1
+        if self.polls_without_weight < 0:
+            self.taken.append(weight)
+        return self.polls_without_weight < 0
+
+
+@pytest.mark.invariant("R17")
+def test_quiet_and_weight_are_shared_with_the_order_connection() -> None:
+    exchange = Exchange(reply("200 OK", b"{}"), reply("418 I'm a teapot", b"{}", "Retry-After: 7"))
+    shared = OrderSide(0.3, 3)
+
+    async def scenario(rest: RestMarket) -> None:
+        rest.share(shared)
+        await rest.depth("BTCUSDT")
+        with pytest.raises(VenueError):
+            await rest.depth("BTCUSDT", 5000)
+
+    with_exchange(exchange, scenario)
+    assert exchange.came_mono_ns[0] >= shared.quiet_until_ns
+    assert shared.taken == [50, 250]
+    assert shared.told == [(7_000_000_000, 418)]
+
+
 def test_the_weight_that_the_exchange_counts_is_kept() -> None:
     async def scenario(rest: RestMarket) -> None:
         await rest.depth("BTCUSDT")

@@ -28,14 +28,16 @@ ACTIVE_TIMEOUT_S = 30.0
 class Market:
     """One venue that lives on, and one daemon after the other on the same journal."""
 
-    def __init__(self, root: Path, symbols: tuple[str, ...] = ("BTCUSDT",), activity: float = 2.0) -> None:
+    def __init__(
+        self, root: Path, symbols: tuple[str, ...] = ("BTCUSDT",), activity: float = 2.0, limits: str = ""
+    ) -> None:
         self.root = root
         self.symbols = symbols
         self.place = workspace.create(root)
         os.environ["PYTHONPATH"] = str(PROJECT)
         # each start costs weight for reference data and reconciliation: forty a minute are above the exchange's limit
         with self.place.venue_config.open("a") as config:
-            config.write("\n[limits]\nweight_minute = 1_000_000\nconnections_5m = 10_000\n")
+            config.write("\n[limits]\nweight_minute = 1_000_000\nconnections_5m = 10_000\n" + limits)
         self.activity = activity
         self.ports: dict[str, Any] = {}
         self.start_venue()

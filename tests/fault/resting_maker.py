@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import collections
+import itertools
 from decimal import Decimal
 from typing import Literal
 
 from engine.model.codes import Side, TradingState
 from engine.strategy.api import BookView, OrderView, Strategy, StrategyConfig
 
-Fault = Literal["none", "raise", "hang"]
+Fault = Literal["none", "raise", "hang", "hang_in_c"]
 AWAY_BPS = 150
 
 
@@ -61,5 +63,8 @@ class RestingMaker(Strategy):
         """As a faulty strategy does it."""
         if self.config.fault == "raise":
             raise ZeroDivisionError("on purpose")
+        if self.config.fault == "hang_in_c":
+            # one call that never returns to the interpreter: no signal handler of Python runs any more
+            collections.deque(itertools.repeat(None), maxlen=0)
         while True:
             pass

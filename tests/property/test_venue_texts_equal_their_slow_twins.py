@@ -14,7 +14,7 @@ from tests.reference import frame_text as twin
 from tests.reference.seeded import SeededRandom as SlowRandom
 
 DRAWS = 200
-AMOUNT = st.integers(0, (1 << 63) - 1)
+AMOUNT = st.integers(-(1 << 62), (1 << 63) - 1)
 STAMP = st.integers(0, (1 << 62))
 IDENTITY = st.integers(-1, (1 << 62))
 SYMBOL = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", min_size=1, max_size=20)

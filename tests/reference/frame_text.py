@@ -12,7 +12,7 @@ TRUTH = ("false", "true")
 
 def e8(value: int) -> str:
     """Units of 1e-8 as text with eight decimals."""
-    return f"{value // E8}.{value % E8:08d}"
+    return f"-{e8(-value)}" if value < 0 else f"{value // E8}.{value % E8:08d}"
 
 
 def levels(rows: Iterable[tuple[int, int]]) -> str:

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine.gateway.budget import RateBudget
-from engine.model.codes import AlarmCode, Counter, HaltReason, Reason, RecordKind, Stage, TradingState
+from engine.model.codes import AlarmCode, Counter, Reason, RecordKind, Stage, TradingState
 from engine.runtime.crc32c import crc32c
 from tests.orders_harness import SECOND_NS, decoded
 from tests.session_rig import SessionRig
@@ -100,9 +99,44 @@ def test_a_venue_that_does_not_answer_the_first_steps_is_left() -> None:
 def test_a_lost_answer_about_the_time_is_asked_for_again(rig: SessionRig) -> None:
     rig.tick(31 * SECOND_NS)
     assert len(rig.requests("time")) == 2
+    rig.event(e="listStatus", E=1)
     rig.tick(13 * SECOND_NS)
     rig.tick(31 * SECOND_NS)
     assert len(rig.requests("time")) == 3
+
+
+# --- a connection that is dead and does not say so ---
+
+
+def test_a_request_that_nothing_follows_is_probed_and_then_the_connection_is_left(rig: SessionRig) -> None:
+    handle = rig.intend()
+    rig.tick(SECOND_NS)
+    assert len(rig.requests("time")) == 1
+    rig.tick(1)
+    assert len(rig.requests("time")) == 2
+    rig.tick(4 * SECOND_NS)
+    assert is_active(rig)
+    assert not rig.session.is_dead
+    rig.tick(1)
+    assert not is_active(rig)
+    assert rig.session.is_dead
+    assert "dead" in rig.session.failure
+    assert rig.state(handle) == "UNKNOWN"
+    assert AlarmCode.SESSION_LOST in rig.alarms()
+    rig.connect()
+    rig.answer_all(order_status={})
+    assert not rig.session.is_dead
+    assert len(rig.orders_sent()) == 1
+
+
+def test_a_slow_answer_to_an_order_is_no_dead_connection_while_the_clock_answers(rig: SessionRig) -> None:
+    rig.intend()
+    for _ in range(20):
+        rig.tick(SECOND_NS // 2 + 1)
+        for request in rig.requests("time", unanswered=True):
+            rig.answer(request, {"serverTime": rig.clock.time_ns() // 1_000_000})
+    assert is_active(rig)
+    assert not rig.session.is_dead
 
 
 # --- one record a frame ---
@@ -214,91 +248,6 @@ def test_off_tick_numbers_and_a_trade_without_price_are_malformed(rig: SessionRi
         before = rig.session.malformed_frames
         rig.event(**(event | change))
         assert rig.session.malformed_frames == before + 1
-
-
-# --- refusals and budgets ---
-
-
-@pytest.mark.invariant("R07")
-def test_a_timestamp_error_resyncs_once_and_sends_nothing_again(rig: SessionRig) -> None:
-    handle = rig.intend()
-    rig.refuse(rig.orders_sent()[0], 400, -1021, "Timestamp for this request is outside of the recvWindow.")
-    assert rig.state(handle) == "REJECTED"
-    rig.tick(1)
-    assert len(rig.requests("time")) == 2
-    assert len(rig.orders_sent()) == 1
-
-
-@pytest.mark.invariant("R17")
-def test_nothing_leaves_inside_retry_after_and_cancels_follow_it(rig: SessionRig) -> None:
-    handle = rig.open_order()
-    other = rig.intend()
-    until_ms = rig.clock.time_ns() // 1_000_000 + 3_000
-    rig.refuse(rig.orders_sent()[-1], 429, -1003, "Too many", data={"retryAfter": until_ms})
-    assert rig.state(other) == "REJECTED"
-    count = len(rig.requests())
-    refused = rig.intend()
-    rig.cancel(handle)
-    for _ in range(29):
-        rig.tick(SECOND_NS // 10)
-        assert len(rig.requests()) == count
-    order = rig.oms.order(refused)
-    assert order is not None
-    assert order["reason"] == Reason.RATE_BUDGET
-    rig.tick(SECOND_NS)
-    assert len(rig.requests("order.cancel")) == 1
-
-
-@pytest.mark.invariant("R17")
-def test_a_ban_halts_and_alarms_and_ends_by_itself(rig: SessionRig) -> None:
-    rig.intend()
-    until_ms = rig.clock.time_ns() // 1_000_000 + 5_000
-    rig.refuse(rig.orders_sent()[-1], 418, -1003, "banned", data={"retryAfter": until_ms})
-    state = rig.tables.control_state()
-    assert (state["trading_state"], state["halt_reason"]) == (TradingState.HALTED, HaltReason.VENUE)
-    assert AlarmCode.RATE_LIMITED in rig.alarms()
-    count = len(rig.requests())
-    rig.tick(4 * SECOND_NS)
-    assert len(rig.requests()) == count
-    rig.tick(2 * SECOND_NS)
-    rig.answer_all()
-    assert is_active(rig)
-
-
-@pytest.mark.invariant("R17")
-def test_orders_use_four_fifths_of_the_budget_and_cancels_have_the_rest() -> None:
-    rig = SessionRig(orders_10s=10, weight_minute=6000)
-    handles = [rig.open_order() for _ in range(8)]
-    ninth = rig.intend()
-    assert rig.state(ninth) == "REJECTED"
-    assert len(rig.orders_sent()) == 8
-    rig.cancel(handles[0])
-    assert len(rig.requests("order.cancel")) == 1
-    rig.tick(10 * SECOND_NS)
-    rig.answer_all()
-    rig.intend()
-    assert len(rig.orders_sent()) == 9
-
-
-@pytest.mark.invariant("R17")
-def test_the_venues_own_count_overrules_ours(rig: SessionRig) -> None:
-    limit = {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 100, "count": 80}
-    rig.intend()
-    rig.answer(rig.orders_sent()[0], {"symbol": "BTCUSDT", "orderId": 1}, rateLimits=[limit])
-    assert rig.session.usage()["orders_10s"] == (80, 100)
-    rig.intend()
-    assert len(rig.orders_sent()) == 1
-
-
-def test_windows_are_aligned_to_the_venues_clock() -> None:
-    budget = RateBudget(orders_10s=10, orders_day=1000, weight_minute=100)
-    start = 1_700_000_000 * SECOND_NS
-    assert [budget.order(start + 9 * SECOND_NS) for _ in range(9)] == [True] * 8 + [False]
-    assert budget.order(start + 10 * SECOND_NS)
-    assert all(budget.cancel(start + 10 * SECOND_NS) for _ in range(50))
-    budget.block(start + 20 * SECOND_NS)
-    assert not budget.cancel(start + 19 * SECOND_NS)
-    assert budget.cancel(start + 20 * SECOND_NS)
 
 
 # --- losses ---

@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -24,6 +25,9 @@ NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 RETRY_AFTER_DEFAULT_S = 60.0
 DEPTH_LIMITS = (5, 10, 20, 50, 100, 500, 1000, 5000)
+WEIGHT_INFO = 20
+POLL_S = 0.05
+POLL_CAP_S = 1.0
 
 
 class VenueError(Exception):
@@ -55,6 +59,14 @@ class TimeSample:
     round_trip_ns: int
 
 
+class Shared(Protocol):
+    """What the venue's other connections share with this one: one weight, one wish for quiet, since it counts by address."""
+
+    def quiet_ns(self) -> int: ...
+    def keep_quiet(self, duration_ns: int, status: int) -> None: ...
+    def take_weight(self, weight: int) -> bool: ...
+
+
 class RestMarket:
     """Public endpoints below one base address, such as https://api.binance.com."""
 
@@ -62,15 +74,20 @@ class RestMarket:
         self._http = http
         self._clock = clock
         self._quiet_until_mono_ns = 0
+        self._shared: Shared | None = None
         self.rate_limited = 0
         self.used_weight_1m = 0
         self.rate_limits = dict(PUBLISHED_LIMITS)
+
+    def share(self, shared: Shared) -> None:
+        """From now on weight and quiet are shared with `shared` (the order session)."""
+        self._shared = shared
 
     async def exchange_info(self, venue_id: int, symbols: Iterable[str] | None = None) -> list[InstrumentSpec]:
         """Instruments of `symbols`, or all; `rate_limits` are the venue's from then on."""
         wanted = None if symbols is None else list(symbols)
         query = {} if wanted is None else {"symbols": json.dumps(wanted, separators=(",", ":"))}
-        body = (await self._get("/exchangeInfo", query)).body
+        body = (await self._get("/exchangeInfo", query, WEIGHT_INFO)).body
         specs = decode_exchange_info(body, venue_id, wanted)
         self.rate_limits = decode_rate_limits(body)
         return specs
@@ -79,7 +96,7 @@ class RestMarket:
         """The body of GET depth, as it came: the codec decodes it into a record."""
         if limit not in DEPTH_LIMITS:
             raise ValueError(f"depth limit {limit} is none of {DEPTH_LIMITS}")
-        return (await self._get("/depth", {"symbol": symbol, "limit": str(limit)})).body
+        return (await self._get("/depth", {"symbol": symbol, "limit": str(limit)}, depth_weight(limit))).body
 
     async def server_time(self) -> TimeSample:
         """One measurement of the venue's clock against ours."""
@@ -98,8 +115,8 @@ class RestMarket:
         """The measurement with the least error out of a few."""
         return min([await self.server_time() for _ in range(samples)], key=lambda sample: sample.error_ns)
 
-    async def _get(self, path: str, query: dict[str, str]) -> HttpResponse:
-        await self._wait_until_allowed()
+    async def _get(self, path: str, query: dict[str, str], cost: int = 1) -> HttpResponse:
+        await self._wait_until_allowed(cost)
         target = API_PATH + path + ("?" + urlencode(query, quote_via=quote) if query else "")
         response = await self._http.get(target)
         weight = response.headers.get("x-mbx-used-weight-1m", "")
@@ -108,21 +125,37 @@ class RestMarket:
             return response
         raise self._refusal(path, response)
 
-    async def _wait_until_allowed(self) -> None:
-        while (wait_ns := self._quiet_until_mono_ns - self._clock.monotonic_ns()) > 0:
-            await asyncio.sleep(wait_ns / NS_PER_S)
+    async def _wait_until_allowed(self, cost: int = 1) -> None:
+        """Until nobody wants quiet any more and the shared weight has room."""
+        while (wait_ns := self._quiet_left_ns()) > 0 or not self._has_weight(cost):
+            await asyncio.sleep(min(max(wait_ns / NS_PER_S, POLL_S), POLL_CAP_S))
+
+    def _quiet_left_ns(self) -> int:
+        left_ns = self._quiet_until_mono_ns - self._clock.monotonic_ns()
+        return left_ns if self._shared is None else max(left_ns, self._shared.quiet_ns())
+
+    def _has_weight(self, weight: int) -> bool:
+        return self._shared is None or self._shared.take_weight(weight)
 
     def _refusal(self, path: str, response: HttpResponse) -> VenueError:
         retry_after_s = response.retry_after_s
         if response.status in (418, 429):
             retry_after_s = RETRY_AFTER_DEFAULT_S if retry_after_s is None else retry_after_s
             self.rate_limited += 1
-            self._quiet_until_mono_ns = self._clock.monotonic_ns() + int(retry_after_s * NS_PER_S)
+            quiet_ns = int(retry_after_s * NS_PER_S)
+            self._quiet_until_mono_ns = self._clock.monotonic_ns() + quiet_ns
+            if self._shared is not None:
+                self._shared.keep_quiet(quiet_ns, response.status)
         try:
             error = msgspec.json.decode(response.body, type=_ErrorBody)
         except msgspec.DecodeError:
             error = _ErrorBody(code=0, msg=response.body[:200].decode("utf-8", "replace"))
         return VenueError(path, response.status, error.code, error.msg, retry_after_s)
+
+
+def depth_weight(limit: int) -> int:
+    """What GET depth costs by its number of levels (spot)."""
+    return next(weight for levels, weight in ((100, 5), (500, 25), (1000, 50), (5000, 250)) if limit <= levels)
 
 
 __all__ = ["NetError", "RestMarket", "TimeSample", "VenueError"]

@@ -73,6 +73,8 @@ cdef class OrderSession(Session):
     cdef uint32_t key_at
     cdef uint32_t key_size
     cdef int64_t venue_offset_ns
+    cdef int64_t unanswered_mono_ns      # when the first request left that no frame has followed; 0 = the connection has spoken since
+    cdef readonly bint is_dead           # given up without waiting for the transport: the keeper drops it
 
     cdef int drain(self) except -1
     cdef bint send_item(self, const Descriptor* item) noexcept

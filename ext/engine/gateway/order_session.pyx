@@ -148,6 +148,8 @@ cdef class OrderSession(Session):
         self.next_request_id = request.request_id
         self.in_flight += 1
         self.orders_in_flight += is_order
+        if self.unanswered_mono_ns == 0:
+            self.unanswered_mono_ns = mono_ns
         if is_order:
             self.counters.record(STAGE_BYTES_READY, mono_ns - self.journal.now_mono_ns)
         try:
@@ -225,7 +227,26 @@ cdef class OrderSession(Session):
         memset(self.requests, 0, REQUEST_CAPACITY * sizeof(Request))
         self.in_flight = 0
         self.orders_in_flight = 0
+        self.unanswered_mono_ns = 0
         self.cold_head = self.cold_tail = 0
+
+    # --- what other connections to this venue share with us ---
+
+    def quiet_ns(self) -> int:
+        """How long the venue wants to hear nothing from us, whatever the connection (429, 418); 0 = it may be asked."""
+        return max(0, self.budget.blocked_until_ns - (self.clock.wall_ns() + self.venue_offset_ns))
+
+    def keep_quiet(self, int64_t duration_ns, int status) -> None:
+        """Another connection was told 429 or 418: it holds for this one too."""
+        self.budget.block_until(self.clock.wall_ns() + self.venue_offset_ns + duration_ns)
+
+    def take_weight(self, int64_t weight) -> bool:
+        """Room for a request of another connection within our share of the weight? Then it is counted."""
+        cdef int64_t venue_ns = self.clock.wall_ns() + self.venue_offset_ns
+        if not self.budget.allows_query(venue_ns, weight):
+            return False
+        self.budget.count(venue_ns, 0, weight)
+        return True
 
     # --- inputs ---
 

@@ -122,6 +122,7 @@ cdef enum ReasonCode:
     REASON_NOT_FOUND = 33
     REASON_INTERNAL = 34
     REASON_NOT_ARMED = 35
+    REASON_KEY_REFUSED = 36
 
 cdef enum RecordKindCode:
     RECORD_KIND_PAD = 0
@@ -209,6 +210,7 @@ cdef enum AlarmCodeCode:
     ALARM_CODE_CLOCK_DRIFT = 13
     ALARM_CODE_ORDER_UNKNOWN = 14
     ALARM_CODE_MALFORMED_FRAME = 15
+    ALARM_CODE_KEY_REFUSED = 16
 
 cdef enum CounterCode:
     COUNTER_MARKET_FRAMES = 0

@@ -24,6 +24,7 @@ cdef class Oms(OrderLifecycle):
     cdef bint cancel_on_start
     cdef bint has_started
     cdef bint is_state_told
+    cdef bint is_reread_wanted     # a frame of ours was unreadable: the account is read anew
     cdef bint is_mismatched        # HALTED(mismatch | crash loop): until arm
     cdef uint8_t sticky_reason
     cdef int64_t phase_mono_ns
@@ -36,6 +37,8 @@ cdef class Oms(OrderLifecycle):
     cdef int _sweep(self) noexcept nogil
     cdef void _start_sweep(self, uint64_t cause_seq) noexcept nogil
     cdef void _on_session(self, const Descriptor* item) noexcept nogil
+    cdef void _tell_session_lost(self, uint16_t reason, int64_t halves, uint64_t cause_seq) noexcept nogil
+    cdef void _on_malformed(self, const Descriptor* item) noexcept nogil
     cdef void _on_time_sync(self, const Descriptor* item) noexcept nogil
     cdef void _on_balances(self, const Descriptor* item) noexcept nogil
     cdef void _on_tick(self, const Descriptor* item) noexcept nogil
@@ -52,6 +55,7 @@ cdef class Oms(OrderLifecycle):
     cdef void _end_reconcile(self, const Descriptor* item) noexcept nogil
     cdef void _resolve(self, uint64_t cause_seq) noexcept nogil
     cdef void _evaluate(self, uint64_t cause_seq) noexcept nogil
+    cdef void _tell_halt(self, uint8_t reason, uint64_t cause_seq) noexcept nogil
     cdef uint8_t _halt_reason(self) noexcept nogil
     cdef ApprovedOrder* _admit(self, object record, const OrderStatePayload* state) except *
     cdef int _restore_order(self, object record, const OrderStatePayload* state) except -1

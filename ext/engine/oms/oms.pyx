@@ -33,6 +33,7 @@ cdef enum:
     SESSION_USER_STREAM = 2
 
 cdef int64_t RECONCILE_RETRY_NS = 1_000_000_000
+cdef int64_t REREAD_PAUSE_NS = 4_000_000_000
 cdef int64_t RECONCILE_PATIENCE_NS = 60_000_000_000
 
 
@@ -97,6 +98,8 @@ cdef class Oms(OrderLifecycle):
             self._on_command(item)
         elif kind == RECORD_KIND_SESSION_STATE:
             self._on_session(item)
+        elif kind == RECORD_KIND_OWN_FRAME_MALFORMED:
+            self._on_malformed(item)
         elif kind == RECORD_KIND_TIME_SYNC:
             self._on_time_sync(item)
         elif kind == RECORD_KIND_RECONCILE_BEGIN:
@@ -143,6 +146,10 @@ cdef class Oms(OrderLifecycle):
             self.phase = RECONCILE_IDLE
         if self.phase == RECONCILE_IDLE and not self.tables.control.reconciled and now_mono_ns >= self.next_reconcile_mono_ns:
             self._start_reconcile()
+        if (self.is_reread_wanted and self.phase == RECONCILE_IDLE and self.session_ready
+                and now_mono_ns >= self.next_reconcile_mono_ns + REREAD_PAUSE_NS):
+            self.is_reread_wanted = False
+            self._start_reconcile()
 
     # --- the session, clock and balances ---
 
@@ -168,10 +175,26 @@ cdef class Oms(OrderLifecycle):
             self._start_sweep(item.seq)
             # in an orderly stop the engine hangs up itself, once all is verified
             if was_ready and not (self.tables.control.stopping and self.pool.open_count == 0):
-                self.scribe.alarm(ALARM_CODE_RATE_LIMITED if state.reason == REASON_RATE_BUDGET else ALARM_CODE_SESSION_LOST,
-                                  0, 0, halves, b"the order session or its user stream is lost: no new orders", item.seq)
+                self._tell_session_lost(state.reason, halves, item.seq)
         elif self.tables.control.gateway_ready and self.tables.control.user_stream_ready:
             self._start_reconcile()
+
+    cdef void _tell_session_lost(self, uint16_t reason, int64_t halves, uint64_t cause_seq) noexcept nogil:
+        if reason == REASON_RATE_BUDGET:
+            self.scribe.alarm(ALARM_CODE_RATE_LIMITED, 0, 0, halves, b"banned by the venue (418): halted until the ban is over", cause_seq)
+        elif reason == REASON_KEY_REFUSED:
+            self.scribe.alarm(ALARM_CODE_KEY_REFUSED, 0, 0, halves, b"the venue refuses the API key: no orders, and no cancels either",
+                              cause_seq)
+        else:
+            self.scribe.alarm(ALARM_CODE_SESSION_LOST, 0, 0, halves, b"the order session or its user stream is lost: no new orders",
+                              cause_seq)
+
+    cdef void _on_malformed(self, const Descriptor* item) noexcept nogil:
+        """A frame of ours that could not be read may have been a fill: the account is read anew, at most every few seconds."""
+        if not self.is_reread_wanted:
+            self.is_reread_wanted = True
+            self.scribe.alarm(ALARM_CODE_MALFORMED_FRAME, 0, 0, item.record.frame_length,
+                              b"a frame of the order session could not be read: the account is read anew", item.seq)
 
     cdef void _on_time_sync(self, const Descriptor* item) noexcept nogil:
         cdef const StatePayload* state = <const StatePayload*> (item.record + 1)
@@ -434,7 +457,7 @@ cdef class Oms(OrderLifecycle):
             return self.sticky_reason
         if self.tables.control.stopping:
             return HALT_REASON_STOPPING
-        if self.tables.control.journal_reserve:
+        if self.tables.control.journal_reserve or self.journal.nearly_full():
             return HALT_REASON_JOURNAL
         if not (self.tables.control.gateway_ready and self.tables.control.user_stream_ready):
             return HALT_REASON_VENUE if self.has_started else HALT_REASON_STARTING
@@ -455,9 +478,20 @@ cdef class Oms(OrderLifecycle):
             return
         # the first state of a run is always written: a crash loop must be found by the next one
         self.is_state_told = True
+        if reason != self.tables.control.halt_reason:
+            self._tell_halt(reason, cause_seq)
         self.tables.control.trading_state = state
         self.tables.control.halt_reason = reason
         self.scribe.trading_state(previous, cause_seq)
+
+    cdef void _tell_halt(self, uint8_t reason, uint64_t cause_seq) noexcept nogil:
+        """Halts that no other alarm tells of."""
+        if reason == HALT_REASON_CLOCK:
+            self.scribe.alarm(ALARM_CODE_CLOCK_DRIFT, 0, 0, self.tables.control.clock_drift_ns,
+                              b"the venue's clock and ours are too far apart: no new orders", cause_seq)
+        elif reason == HALT_REASON_JOURNAL:
+            self.scribe.alarm(ALARM_CODE_JOURNAL_NEARLY_FULL, 0, 0, 0,
+                              b"the journal's disk failed or cannot keep up: no new orders", cause_seq)
 
     # --- restoration from the ledger of earlier runs ---
 

@@ -181,6 +181,11 @@ cdef class WsReceiver(WSListener):
     cpdef resume_writing(self):
         self.link.is_congested = False
 
+    def ping(self) -> None:
+        """Ask the peer for a sign of life: whatever frame comes next is one."""
+        if self.link.is_open:
+            self.link.transport.send_ping(b"")
+
     def lose(self, str reason) -> None:
         """Drop the connection at once (silent for too long, rotation): no closing handshake is waited for."""
         if self.link.transport is None:

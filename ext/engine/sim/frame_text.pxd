@@ -6,5 +6,5 @@ cdef struct Text:
 
 cdef void put(Text* out, const char* text, size_t size) noexcept nogil
 cdef void put_int(Text* out, int64_t value) noexcept nogil
-# not negative, with eight decimals
+# with eight decimals
 cdef void put_e8(Text* out, int64_t value) noexcept nogil

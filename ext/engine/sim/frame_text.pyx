@@ -43,10 +43,16 @@ cdef void put_int(Text* out, int64_t value) noexcept nogil:
 
 
 cdef void put_e8(Text* out, int64_t value) noexcept nogil:
-    """A number of units of 1e-8, not negative, with eight decimals."""
+    """A number of units of 1e-8 with eight decimals."""
     cdef int place
-    cdef uint64_t fraction = <uint64_t> value % E8
-    put_int(out, value // E8)
+    cdef uint64_t size = <uint64_t> value
+    cdef uint64_t fraction
+    if value < 0:
+        out.at[0] = c"-"
+        out.at += 1
+        size = <uint64_t> -value
+    fraction = size % E8
+    put_int(out, <int64_t> (size // E8))
     out.at[0] = c"."
     for place in range(8, 0, -1):
         out.at[place] = <char> (48 + fraction % 10)

@@ -31,6 +31,7 @@ cdef class BinanceOrderSession(OrderSession):
     cdef bint time_in_flight
     cdef int64_t asked_mono_ns           # when the session's own last request left
     cdef bint time_wanted
+    cdef uint64_t synced_request_id      # the last answered time request
     cdef uint64_t cold_request_id        # the cold request in flight, 0 = none
     cdef int64_t cold_sent_mono_ns
     cdef ColdRequest cold_now
@@ -60,7 +61,10 @@ cdef class BinanceOrderSession(OrderSession):
     cdef int emit_state(self, int state, int halves, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) except -1
     cdef int next_row(self) except -1
     cdef void take_limits(self) noexcept nogil
-    cdef void heed_refusal(self) noexcept nogil
+    cdef void heed_refusal(self, uint64_t request_id) noexcept nogil
+    cdef void begin_ban(self) noexcept nogil
+    cdef int find_silence(self) except -1
+    cdef int lose(self, str reason) except -1
     cdef int next_cold(self) except -1
     cdef void cold_done(self, bint is_good) noexcept nogil
     cdef bint request_bare(self, int action, int size, uint64_t request_id) noexcept

@@ -4,7 +4,8 @@ Every data frame becomes exactly one record with its CRC32C. A reply that lists 
 rows follow as records of their own without a frame, one at a time, each applied before the next is made.
 
 Sources: the exchange's web-socket-api.md and user-data-stream.md (spot); error codes by errors.md. -1021 (timestamp outside the
-window) resyncs the clock once and sends nothing again. 429 and 418 carry `retryAfter`: nothing leaves before it.
+window) resyncs the clock once and sends nothing again. 429 and 418 carry `retryAfter`: nothing leaves before it. A connection that
+follows a request with no frame at all, not even the clock's answer, is dead: it is left, and does not keep orders UNKNOWN.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
@@ -33,6 +34,7 @@ cdef enum:
     HTTP_BANNED = 418
     HTTP_TOO_MANY = 429
     CODE_TIMESTAMP = -1021
+    CODE_TOO_MUCH_WEIGHT = -1003
     BOTH_HALVES = 3
     USER_STREAM_HALF = 2
     WEIGHT_CONNECT = 2
@@ -45,8 +47,14 @@ cdef enum:
     SUBSCRIBE = 103
 
 # "errors": -1002 UNAUTHORIZED, -1022 INVALID_SIGNATURE, -2008 BAD_API_ID, -2014 BAD_API_KEY_FMT, -2015 REJECTED_MBX_KEY
-KEY_REFUSALS = (-1002, -1022, -2008, -2014, -2015)
+cdef inline bint is_key_refusal(int code) noexcept nogil:
+    return code == -1002 or code == -1022 or code == -2008 or code == -2014 or code == -2015
+
+
 cdef int64_t COLD_PATIENCE_NS = 12_000_000_000  # the venue gives up after 10 s (-1007)
+cdef int64_t PROBE_AFTER_NS = 1_000_000_000     # a request that nothing followed: the clock, which is never slow, is asked
+cdef int64_t SILENCE_NS = 4_000_000_000         # nor did anything follow that: the connection is dead
+cdef int64_t MINUTE_NS = 60_000_000_000
 cdef int64_t BAN_UNTOLD_NS = 120_000_000_000    # the shortest ban, where a 418 names no end
 
 
@@ -77,6 +85,7 @@ cdef class BinanceOrderSession(OrderSession):
     cpdef on_open(self):
         """Connected: ask the clock; the rest follows its answer."""
         self.forget_requests()
+        self.is_dead = False
         self.step = STEP_TIME
         self.is_ready = False
         self.shutdown_announced = False
@@ -192,6 +201,8 @@ cdef class BinanceOrderSession(OrderSession):
             self.time_in_flight = False
         if self.step != STEP_READY:
             return 0
+        if self.unanswered_mono_ns != 0 and self.find_silence():
+            return 1
         if self.list_kind != LIST_NONE:
             return self.next_row() if self.inbound.depth() == 0 else 0
         if self.cold_request_id != 0 and self.journal.now_mono_ns - self.cold_sent_mono_ns > COLD_PATIENCE_NS:
@@ -204,6 +215,23 @@ cdef class BinanceOrderSession(OrderSession):
             self.ask_time()
             done += 1
         return done
+
+    cdef int find_silence(self) except -1:
+        """Nothing followed a request: first the clock is asked, then the connection is left. True when it was."""
+        cdef int64_t now_mono_ns = self.journal.now_mono_ns
+        if self.time_in_flight:
+            if now_mono_ns - self.asked_mono_ns > SILENCE_NS:
+                return self.lose("no frame follows a request, not even the clock's answer: the connection is dead")
+        elif now_mono_ns - self.unanswered_mono_ns > PROBE_AFTER_NS:
+            self.time_wanted = True
+        return 0
+
+    cdef int lose(self, str reason) except -1:
+        """Down from now on; the keeper drops the connection, whose closing handshake nobody may ever answer."""
+        self.failure = reason
+        self.on_close(reason)
+        self.is_dead = True
+        return 1
 
     cdef int next_cold(self) except -1:
         """Cold requests go one after the other, so that a reconciliation's records stand in its order."""
@@ -248,10 +276,12 @@ cdef class BinanceOrderSession(OrderSession):
         cdef uint32_t crc = crc32c_bytes(data, size, 0)
         cdef int kind
         self.counters.values[<int> COUNTER_OWN_FRAMES] = self.counters.values[<int> COUNTER_OWN_FRAMES] + 1
+        self.unanswered_mono_ns = 0
         self.codec.decode(data, size, &self.frame)
         kind = self.frame.kind
         if kind == FRAME_REPLY:
-            return self.on_reply(data, size, mono_ns, wall_ns)
+            self.on_reply(data, size, mono_ns, wall_ns)
+            return self.lose("the venue refuses the key") if self.is_key_refused and self.step == STEP_READY else 0
         if kind == FRAME_EXECUTION:
             if self.frame.instrument_id:
                 return self.on_execution(size, crc, mono_ns, wall_ns)
@@ -280,7 +310,7 @@ cdef class BinanceOrderSession(OrderSession):
         cdef Request request
         self.take_limits()
         if self.frame.status != HTTP_OK:
-            self.heed_refusal()
+            self.heed_refusal(self.frame.request_id)
         if found == NULL:
             return self.emit_raw(RECORD_KIND_OWN_FRAME_OTHER, data, size, crc, mono_ns, wall_ns)
         request = found[0]
@@ -312,11 +342,14 @@ cdef class BinanceOrderSession(OrderSession):
                 self.budget.report_weight(now_ns, item.interval_ns, item.limit, item.count, self.in_flight)
                 self.counters.values[<int> COUNTER_RATE_WEIGHT_USED] = <uint64_t> item.count
 
-    cdef void heed_refusal(self) noexcept nogil:
+    cdef void heed_refusal(self, uint64_t request_id) noexcept nogil:
         """What a refusal asks of the session itself: a better clock, silence, or - banned - a halt."""
         cdef int64_t now_ns = self.clock.wall_ns() + self.venue_offset_ns
-        if self.frame.error_code == CODE_TIMESTAMP:
+        if self.frame.error_code == CODE_TIMESTAMP and not self.time_in_flight and request_id > self.synced_request_id:
+            # one that left before the clock was last asked says nothing new
             self.time_wanted = True
+        if is_key_refusal(self.frame.error_code):
+            self.is_key_refused = True
         if self.frame.status != HTTP_TOO_MANY and self.frame.status != HTTP_BANNED:
             return
         self.counters.values[<int> COUNTER_RATE_LIMITED] = self.counters.values[<int> COUNTER_RATE_LIMITED] + 1
@@ -324,10 +357,26 @@ cdef class BinanceOrderSession(OrderSession):
             self.budget.block_until(self.frame.retry_at_ms * MS_NS)
         elif self.frame.status == HTTP_BANNED:
             self.budget.block_until(now_ns + BAN_UNTOLD_NS)
-        if self.frame.status == HTTP_BANNED and self.step == STEP_READY:
-            self.step = STEP_BANNED
-            self.is_ready = False
-            self.notice(RECORD_KIND_SESSION_STATE, SESSION_STATE_DOWN, 0, 0, REASON_RATE_BUDGET, BOTH_HALVES)
+        elif self.frame.error_code == CODE_TOO_MUCH_WEIGHT:
+            # no time is named: the weight's window ends with the minute
+            self.budget.block_until((now_ns // MINUTE_NS + 1) * MINUTE_NS)
+        if self.frame.status == HTTP_BANNED:
+            self.begin_ban()
+
+    cdef void begin_ban(self) noexcept nogil:
+        """Halt until it is over, and tell a person."""
+        if self.step != STEP_READY:
+            return
+        self.step = STEP_BANNED
+        self.is_ready = False
+        self.unanswered_mono_ns = 0
+        self.notice(RECORD_KIND_SESSION_STATE, SESSION_STATE_DOWN, 0, 0, REASON_RATE_BUDGET, BOTH_HALVES)
+
+    def keep_quiet(self, int64_t duration_ns, int status) -> None:
+        """Another connection was told 429 or 418: it holds for this one too, and a ban halts."""
+        OrderSession.keep_quiet(self, duration_ns, status)
+        if status == HTTP_BANNED:
+            self.begin_ban()
 
     cdef int on_execution(self, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) except -1:
         cdef RecordHeader* record = self.claim_input(RECORD_KIND_EXECUTION_REPORT, sizeof(ExecutionPayload))
@@ -499,6 +548,7 @@ cdef class BinanceOrderSession(OrderSession):
                 or not tw_read_int64(&c, &server_ms)):
             self.next_time_mono_ns = mono_ns + 1000 * MS_NS
             return self.emit_raw(RECORD_KIND_OWN_FRAME_OTHER, data, size, crc, mono_ns, wall_ns)
+        self.synced_request_id = self.frame.request_id
         self.time_error_ns = (mono_ns - request.sent_mono_ns) // 2
         # the venue cuts to whole milliseconds: half of one is added back
         self.venue_offset_ns = server_ms * MS_NS + MS_NS // 2 - (wall_ns - self.time_error_ns)
@@ -527,7 +577,6 @@ cdef class BinanceOrderSession(OrderSession):
             if self.frame.error_code == CODE_TIMESTAMP and self.time_syncs < 2:
                 self.step = STEP_TIME
                 return self.ask_time()
-            self.is_key_refused = self.frame.error_code in KEY_REFUSALS
             return self.give_up(f"{'log-on' if self.step == STEP_LOG_ON else 'subscription'} refused: "
                                 f"{self.frame.error_code} {text}")
         if self.step == STEP_LOG_ON:
@@ -584,6 +633,7 @@ cdef class BinanceOrderSession(OrderSession):
         out = <StatePayload*> (record + 1)
         out.state = <uint16_t> state
         out.detail = halves
+        out.reason = REASON_KEY_REFUSED if self.is_key_refused and state == SESSION_STATE_DOWN else REASON_NONE
         record.frame_length = <uint32_t> size
         record.frame_crc32c = crc
         self.push_input(record, 0, 0, wall_ns, mono_ns)

@@ -1,0 +1,122 @@
+"""`tradewind ctl guard`, and the commands that go to the engine and to its guard: a kill must work when one of them is dead."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import msgspec
+
+from engine.cli.ctl_commands import accepted_of, command, tell
+from engine.cli.render import print_fields, print_json
+from engine.cli.target import Target, find_target
+from engine.control.client import ControlClient, EngineUnreachableError
+from engine.control.messages import Accepted, AnyReply, Arm, GuardStatus, Kill, Refused, Status
+from engine.exit_codes import CommandError, ExitCode
+
+TAKEN = {"kill": "cancelling", "arm": "armed"}
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show the guard's status."""
+    path = find_target(args).guard_socket
+    try:
+        with ControlClient(path, timeout_ms=max(1, int(args.timeout * 1000))) as client:
+            reply = client.request(Status())
+    except EngineUnreachableError:
+        raise CommandError(ExitCode.UNAVAILABLE, f"no guard answers at {path}") from None
+    if not isinstance(reply, GuardStatus):
+        raise CommandError(ExitCode.PROTOCOL, f"the guard answered {type(reply).__name__}")
+    fields = msgspec.structs.asdict(reply)
+    if args.json:
+        print_json(fields)
+    else:
+        print_fields(fields | {"killed": ", ".join(reply.killed) or "nothing"})
+    return ExitCode.OK
+
+
+def command_both(args: argparse.Namespace, target: Target, request: Kill | Arm) -> int:
+    """The engine's answer counts; of a kill the guard's does, too, where the engine cannot be reached."""
+    if request.scope.strategy:
+        return told(args, command(target, request, args.timeout), "not told: it knows no strategies")
+    if isinstance(request, Arm):
+        accepted = command(target, request, args.timeout)
+        return told(args, accepted, *exchange(target, request, args.timeout, engine_too=False).values())
+    replies = exchange(target, request, args.timeout, engine_too=True)
+    engine, guard = replies["engine"], replies["guard"]
+    if isinstance(engine, str) and isinstance(guard, Accepted):
+        warn(f"{engine}; its guard was told")
+        return told(args, guard, guard)
+    if isinstance(engine, str):
+        raise CommandError(ExitCode.UNAVAILABLE, f"{engine}; its guard: {words(args.action, guard)}")
+    return told(args, accepted_of(engine), guard)
+
+
+def exchange(target: Target, request: Kill | Arm, timeout_s: float, *, engine_too: bool) -> dict[str, AnyReply | str]:
+    """Send to the guard, which acts whatever the engine is doing, and to the engine, before waiting for either."""
+    links = [Link("guard", target.guard_socket, timeout_s)]
+    if engine_too:
+        links.append(Link("engine", target.socket, timeout_s))
+    try:
+        for link in links:
+            link.send(request)
+        return {link.name: link.receive() for link in links}
+    finally:
+        for link in links:
+            link.close()
+
+
+def told(args: argparse.Namespace, accepted: Accepted, guard: AnyReply | str) -> int:
+    """Say what happened; a guard that did not take it is told on stderr, too."""
+    text = guard if isinstance(guard, str) else words(args.action, guard)
+    if text not in TAKEN.values():
+        warn(f"the guard: {text}")
+    return tell(args, accepted, guard=text)
+
+
+def warn(text: str) -> None:
+    """One line on stderr."""
+    sys.stderr.write(f"tradewind: {text}\n")
+
+
+def words(action: str, reply: AnyReply | str) -> str:
+    """What the guard does, in words."""
+    if isinstance(reply, Accepted):
+        return TAKEN[action]
+    if isinstance(reply, Refused):
+        return f"refused: {reply.text}"
+    return reply if isinstance(reply, str) else f"answered {type(reply).__name__}"
+
+
+class Link:
+    """A connection to the engine or to its guard; what fails becomes text, so that the other one is still told."""
+
+    def __init__(self, name: str, path: Path, timeout_s: float) -> None:
+        self.name = name
+        self._fault = ""
+        self._client: ControlClient | None = None
+        try:
+            self._client = ControlClient(path, timeout_ms=max(1, int(timeout_s * 1000)))
+        except EngineUnreachableError as error:
+            self._fault = str(error)
+
+    def send(self, request: Kill | Arm) -> None:
+        """Send without waiting."""
+        if self._client is not None:
+            self._client.send(request)
+
+    def receive(self) -> AnyReply | str:
+        """The reply, or why there is none."""
+        if self._client is None:
+            return self._fault
+        try:
+            return self._client.receive()
+        except EngineUnreachableError as error:
+            return str(error)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None

@@ -1,0 +1,174 @@
+"""R16, R23, R25: what is left of an engine's orders when it is dead, stopped, hung or killed, with a guard beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.guard.kills import Kills
+from engine.model.codes import HaltReason, RecordKind, TradingState
+from tests.fault.guarded import HEARTBEAT_MS_MAX, ORDERS, WIDER, GuardedMarket
+
+Note = Callable[[str, object], None]
+# what the invariants ask for is measured and noted; on a machine that does other work a test only shows that it is of that order
+GENEROUS = 5.0
+
+
+@pytest.fixture
+def market() -> Iterator[GuardedMarket]:
+    """A venue with three symbols, on tmpfs where there is one."""
+    memory = Path("/dev/shm")
+    root = Path(tempfile.mkdtemp(prefix="tradewind-guard-", dir=memory if memory.is_dir() else None))
+    found = GuardedMarket(root)
+    yield found
+    found.close()
+    shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.mark.invariant("R16")
+@pytest.mark.timeout(240)
+def test_killed_or_stopped_with_500_resting_orders_the_engine_leaves_none_behind(
+    market: GuardedMarket, record_property: Note
+) -> None:
+    assert market.rest() == ORDERS
+    assert market.engine is not None
+    os.kill(market.engine.process.pid, signal.SIGSTOP)
+    gone_s = market.until(lambda: market.resting() == 0, "a stopped engine's orders are gone")
+    record_property("sigstop_to_none_resting_s", gone_s)
+    assert gone_s < GENEROUS
+    assert market.log("sight")[-1]["sight"] == "HUNG"
+    os.kill(market.engine.process.pid, signal.SIGCONT)
+    # the engine hears of every cancel, and its strategies quote again
+    market.wait_for(lambda: market.resting() == ORDERS, "orders again", 60)
+
+    market.engine.process.kill()
+    gone_s = market.until(lambda: market.resting() == 0, "a dead engine's orders are gone")
+    record_property("sigkill_to_none_resting_s", gone_s)
+    assert gone_s < GENEROUS
+    assert market.log("sight")[-1]["sight"] == "GONE"
+    market.until(lambda: len(market.log("verified")) >= 2, "the guard has verified it")
+    record_property("guard_verified_ns", [row["elapsed_ns"] for row in market.log("verified")])
+    status = market.guard_status()
+    assert status["last_cause"] == "the engine's process is gone"
+    assert status["open_left"] == 0
+    market.engine.process.wait()
+
+
+@pytest.mark.invariant("R25")
+@pytest.mark.timeout(240)
+def test_a_kill_reaches_a_stopped_engines_orders_and_holds_for_the_next_run_until_arm(
+    market: GuardedMarket, record_property: Note
+) -> None:
+    # the heartbeat is given a minute, so that what is seen here is the kill's doing
+    wider = WIDER["[desk]\n"].replace(str(HEARTBEAT_MS_MAX), "60000")
+    market.write_config(
+        strategy="tests.fault.resting_maker:RestingMaker", params={"levels": 4}, replaced=WIDER | {"[desk]\n": wider}
+    )
+    market.start()
+    market.wait_active()
+    market.start_guard()
+    market.wait_for(lambda: market.resting() == 24, "orders rest")
+    assert market.engine is not None
+    os.kill(market.engine.process.pid, signal.SIGSTOP)
+    killed = market.ctl("kill", "--reason", "drill", "--timeout", "0.5")
+    assert killed.returncode == 0, killed.stderr
+    assert "its guard was told" in killed.stderr
+    assert json.loads(killed.stdout)["guard"] == "cancelling"
+    market.until(lambda: market.resting() == 0, "no order rests")
+    status = market.guard_status()
+    assert status["killed"] == ["ALL"]
+    record_property("kill_to_first_cancel_ns", status["first_cancel_ns"])
+    assert 0 <= status["first_cancel_ns"] < 1_000_000_000
+    # as if it had never heard: the next run knows of the kill by the guard alone
+    market.kill()
+    market.start()
+    market.wait_state(TradingState.HALTED, HaltReason.KILL, 30)
+    assert any(
+        "kept by the guard: drill" in row["payload"].get("text", "")
+        for row in market.ledger_records(RecordKind.COMMAND)
+    )
+    assert market.resting() == 0
+    armed = market.ctl("arm", "--reason", "over")
+    assert (armed.returncode, json.loads(armed.stdout)["guard"]) == (0, "armed")
+    assert Kills(market.place.data_dir).read() == []
+    market.wait_state(TradingState.ACTIVE, HaltReason.NONE, 30)
+
+
+@pytest.mark.invariant("R23")
+@pytest.mark.timeout(240)
+def test_a_strategy_that_hangs_in_c_code_is_cancelled_from_outside_aborted_and_starts_again_halted(
+    market: GuardedMarket, record_property: Note
+) -> None:
+    market.write_config(strategy="tests.fault.resting_maker:RestingMaker", params={"levels": 4}, replaced=WIDER)
+    market.start_guard()
+    market.write_config(
+        strategy="tests.fault.resting_maker:RestingMaker",
+        params={"levels": 4, "fault": "hang_in_c", "at_symbol": "BTCUSDT"},
+        replaced=WIDER,
+    )
+    engine = market.start()
+    began = time.monotonic()
+    market.until(lambda: any(row["sight"] == "HUNG" for row in market.log("sight")), "the hang is seen", 40)
+    record_property("start_to_hang_seen_s", time.monotonic() - began)
+    seen = time.monotonic()
+    market.until(lambda: market.resting() == 0, "its orders are gone")
+    record_property("hang_seen_to_none_resting_s", time.monotonic() - seen)
+    assert engine.process.wait(30) == -signal.SIGABRT
+    assert "hangs in C code" in market.tail() or "no progress" in market.tail()
+    record_property("hang_seen_to_abort_s", time.monotonic() - seen)
+    market.write_config(strategy="tests.fault.resting_maker:RestingMaker", params={"levels": 4}, replaced=WIDER)
+    market.start()
+    market.wait_active()
+    record_property("hang_seen_to_trading_again_s", time.monotonic() - seen)
+    rows = [row["payload"] for row in market.ledger_records(RecordKind.TRADING_STATE) if row["epoch"] == 2]
+    assert (rows[0]["state"], rows[0]["reason"]) == ("HALTED", "STARTING")
+
+
+def test_an_orderly_stop_is_not_the_guards_business(market: GuardedMarket) -> None:
+    market.rest(levels=2)
+    sweeps = market.guard_status()["sweeps"]
+    assert market.engine is not None
+    assert market.engine.stop() == 0, market.tail()
+    market.until(lambda: market.guard_status()["sight"] == "UNSEEN", "the guard knows that it ended in order")
+    assert market.guard_status()["sweeps"] == sweeps == 0
+    assert market.guard is not None
+    assert market.guard.stop() == 0
+    assert [row["event"] for row in map(json.loads, market.guard.tail(1).splitlines())] == ["stopped"]
+
+
+def test_a_guard_that_cannot_do_its_work_says_so_and_ends(market: GuardedMarket) -> None:
+    market.write_config()
+    guard = market.start_guard(ready=False)
+    assert guard.process.wait(20) == 78
+    assert "[guard]" in guard.tail()
+    (market.place.credentials / "guard.key").write_text("x" * 64)
+    market.write_config(replaced=WIDER)
+    guard = market.start_guard(ready=False)
+    assert guard.process.wait(20) == 77
+    assert "refuses the guard's key" in guard.tail()
+    assert "xxxx" not in guard.tail()
+
+
+def test_a_second_guard_of_one_engine_is_75(market: GuardedMarket) -> None:
+    market.write_config(replaced=WIDER)
+    market.start_guard()
+    second = market.start_guard(ready=False)
+    assert second.process.wait(20) == 75
+
+
+def test_a_kill_without_any_guard_says_so_and_is_the_engines(market: GuardedMarket) -> None:
+    market.write_config(strategy="tests.fault.resting_maker:RestingMaker", replaced=WIDER)
+    market.start()
+    market.wait_active()
+    killed = market.ctl("kill")
+    assert killed.returncode == 0
+    assert "the guard" in killed.stderr
+    market.wait_state(TradingState.HALTED, HaltReason.KILL)
