@@ -58,6 +58,7 @@ _STATES: dict[RecordKind, type[IntEnum]] = {
     RecordKind.BOOK_STATE: codes.BookState,
     RecordKind.SESSION_STATE: codes.SessionState,
     RecordKind.ALARM: codes.AlarmCode,
+    RecordKind.ACCOUNT_WARNING: codes.AlarmCode,
     RecordKind.STRATEGY_STATE: StrategyStatus,
 }
 _REASONS: dict[RecordKind, type[IntEnum] | None] = {
@@ -65,6 +66,7 @@ _REASONS: dict[RecordKind, type[IntEnum] | None] = {
     RecordKind.FEED_STATE: None,
     RecordKind.STRATEGY_STATE: codes.AlarmCode,
     RecordKind.ALARM: None,
+    RecordKind.ACCOUNT_WARNING: None,
 }
 _RAW_FRAMES = {
     RecordKind.MARKET_FRAME_OTHER,

@@ -51,7 +51,7 @@ _EXECUTION = (
 _REPLY = (
     "request_id:Q venue_order_id:q transact_ns:q status:i error_code:i weight_used:i orders_used_10s:i "
     "client_order_id:24s "
-    "action:B order_state:B pad:6x retry_after_ms:q"
+    "action:B order_state:B replace_part:B pad:5x retry_after_ms:q"
 )
 _BALANCES = "event_ns:q update_ns:q count:I is_complete:I"
 _COMMAND = (
@@ -89,6 +89,9 @@ PAYLOADS: dict[RecordKind, str] = {
     RecordKind.ACCOUNT_POSITION: _BALANCES,
     RecordKind.BALANCE_UPDATE: _BALANCES,
     RecordKind.BALANCE: _BALANCES,
+    RecordKind.VENUE_POSITION: "position_lots:q entry_price_e8:q as_of_ns:q is_answer:B pad:7x",
+    RecordKind.FUNDING: "amount_e8:q event_ns:q asset_id:H pad:6x",
+    RecordKind.ACCOUNT_WARNING: _STATE,
     RecordKind.TIMER: "timer_id:Q deadline_mono_ns:q timer_kind:H pad:6x data:q",
     RecordKind.COMMAND: _COMMAND,
     RecordKind.INTENT: _INTENT,

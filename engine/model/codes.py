@@ -199,6 +199,9 @@ class RecordKind(IntEnum):
     RECONCILE_BEGIN = 44
     RECONCILE_END = 45
     OWN_TRADE = 46
+    VENUE_POSITION = 47
+    FUNDING = 48
+    ACCOUNT_WARNING = 49
     INTENT = 64
     VERDICT = 65
     ORDER_BYTES = 66
@@ -276,6 +279,9 @@ class AlarmCode(IntEnum):
     ORDER_UNKNOWN = 14
     MALFORMED_FRAME = 15
     KEY_REFUSED = 16
+    MARGIN_CALL = 17
+    ACCOUNT_CHANGED = 18
+    POSITION_ADOPTED = 19
 
 
 class Counter(IntEnum):

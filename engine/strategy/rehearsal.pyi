@@ -29,6 +29,7 @@ class Rehearsal:
         after_hang: Callable[[], object] | None = None,
         bar_delay_ns: int = 0,
         orders_per_input_max: int = 1000,
+        executions_per_10s_max: int = 1000,
     ) -> None: ...
     @property
     def journal(self) -> Journal: ...

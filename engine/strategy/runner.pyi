@@ -34,6 +34,7 @@ class StrategyRunner(Actor):
         after_hang: Callable[[], object] | None = None,
         orders_per_input_max: int = 1000,
         rejections_per_10s_max: int = 200,
+        executions_per_10s_max: int = 1000,
     ) -> None: ...
     @property
     def calls(self) -> int: ...

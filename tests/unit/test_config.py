@@ -23,6 +23,7 @@ from engine.config_schema import (
     JournalSection,
     ReconcileSection,
     RiskSection,
+    RunawaySection,
     StrategySection,
     VenueSection,
 )
@@ -49,7 +50,7 @@ ledger_keep_days = 30
 tape_keep_days = 2
 
 [venue.sim]
-kind = "binance-spot"
+kind = "binance-usdm"
 rest_url = "http://127.0.0.1:1080"
 stream_url = "ws://localhost:1081"
 ws_api_url = "ws://127.0.0.1:1081/ws-api/v3"
@@ -59,6 +60,9 @@ key_type = "hmac"
 recv_window_ms = 5000
 order_timeout_ms = 2000
 symbols = ["BTCUSDT", "ETHUSDT"]
+leverage = 3
+margin_type = "isolated"
+position_mode = "one-way"
 
 [risk]
 max_open_orders = 50
@@ -95,6 +99,11 @@ listen = "127.0.0.1:9464"
 [reconcile]
 cancel_on_start = true
 interval_s = 30
+
+[runaway]
+orders_per_input_max = 50
+rejections_per_10s_max = 60
+executions_per_10s_max = 70
 """
 
 SECTIONS: dict[str, type[msgspec.Struct]] = {
@@ -108,6 +117,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "control": ControlSection,
     "desk": DeskSection,
     "reconcile": ReconcileSection,
+    "runaway": RunawaySection,
 }
 
 
@@ -372,7 +382,7 @@ def test_crash_loop_is_turned_off_only_by_name(tmp_path: Path) -> None:
     assert load(tmp_path / "engine.toml").config.engine.crash_loop == "off"
 
 
-@pytest.mark.parametrize("name", ["demo.toml", "binance-spot.toml"])
+@pytest.mark.parametrize("name", ["demo.toml", "binance-spot.toml", "binance-usdm.toml"])
 def test_the_shipped_configurations_are_accepted(name: str) -> None:
     assert load(Path(__file__).parents[2] / "config" / name).config.engine.mode in ("sim", "live")
 
@@ -394,3 +404,21 @@ def test_the_scanner_finds_keys_behind_strings_arrays_and_comments() -> None:
 def test_the_scanner_ends_on_any_text(text: str) -> None:
     found = scan(text)
     assert all(1 <= line <= text.count("\n") + 1 for line in found.lines.values())
+
+
+def test_a_futures_venue_says_leverage_margin_and_position_mode(tmp_path: Path) -> None:
+    (tmp_path / "good.toml").write_text(GOOD)
+    venue = load(tmp_path / "good.toml").config.venue["sim"]
+    assert (venue.leverage, venue.margin_type, venue.position_mode) == (3, "isolated", "one-way")
+    error = refusal(tmp_path, GOOD.replace("leverage = 3\n", ""))
+    assert [item.key for item in error.problems] == ["venue.sim.leverage"]
+
+
+def test_hedge_mode_is_refused_with_what_to_write_instead(tmp_path: Path) -> None:
+    error = refusal(tmp_path, GOOD.replace('"one-way"', '"hedge"'))
+    assert 'use "one-way"' in str(error)
+
+
+def test_a_spot_venue_has_no_leverage(tmp_path: Path) -> None:
+    error = refusal(tmp_path, GOOD.replace('"binance-usdm"', '"binance-spot"'))
+    assert [item.key.rpartition(".")[2] for item in error.problems] == ["leverage", "margin_type", "position_mode"]

@@ -1,4 +1,4 @@
-"""Public REST of Binance spot: exchange information, depth snapshots, the server's time.
+"""Public REST: exchange information, depth snapshots, the server's time; spot's, and the parent of USD-M's.
 
 Answers that are no 200 are VenueError with the exchange's own code and text; a wait that it asks for (429, 418) is kept,
 and nothing is sent before it is over. Source: Binance spot documentation, "General endpoints", "Market data endpoints", "Limits".
@@ -20,7 +20,6 @@ from engine.runtime.clock import Clock
 from engine.runtime.net import HttpClient, HttpResponse, NetError
 from engine.venues.binance.reference import PUBLISHED_LIMITS, decode_exchange_info, decode_rate_limits
 
-API_PATH = "/api/v3"
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 RETRY_AFTER_DEFAULT_S = 60.0
@@ -70,6 +69,11 @@ class Shared(Protocol):
 class RestMarket:
     """Public endpoints below one base address, such as https://api.binance.com."""
 
+    api_path = "/api/v3"
+    published_limits = PUBLISHED_LIMITS
+    # what GET depth costs, by its number of levels
+    depth_weights: tuple[tuple[int, int], ...] = ((100, 5), (500, 25), (1000, 50), (5000, 250))
+
     def __init__(self, http: HttpClient, clock: Clock) -> None:
         self._http = http
         self._clock = clock
@@ -77,7 +81,7 @@ class RestMarket:
         self._shared: Shared | None = None
         self.rate_limited = 0
         self.used_weight_1m = 0
-        self.rate_limits = dict(PUBLISHED_LIMITS)
+        self.rate_limits = dict(self.published_limits)
 
     def share(self, shared: Shared) -> None:
         """From now on weight and quiet are shared with `shared` (the order session)."""
@@ -96,7 +100,11 @@ class RestMarket:
         """The body of GET depth, as it came: the codec decodes it into a record."""
         if limit not in DEPTH_LIMITS:
             raise ValueError(f"depth limit {limit} is none of {DEPTH_LIMITS}")
-        return (await self._get("/depth", {"symbol": symbol, "limit": str(limit)}, depth_weight(limit))).body
+        return (await self._get("/depth", {"symbol": symbol, "limit": str(limit)}, self.depth_weight(limit))).body
+
+    def depth_weight(self, limit: int) -> int:
+        """What GET depth costs with so many levels."""
+        return next(weight for levels, weight in self.depth_weights if limit <= levels)
 
     async def server_time(self) -> TimeSample:
         """One measurement of the venue's clock against ours."""
@@ -117,8 +125,11 @@ class RestMarket:
 
     async def _get(self, path: str, query: dict[str, str], cost: int = 1) -> HttpResponse:
         await self._wait_until_allowed(cost)
-        target = API_PATH + path + ("?" + urlencode(query, quote_via=quote) if query else "")
-        response = await self._http.get(target)
+        target = self.api_path + path + ("?" + urlencode(query, quote_via=quote) if query else "")
+        return self._accept(path, await self._http.get(target))
+
+    def _accept(self, path: str, response: HttpResponse) -> HttpResponse:
+        """The answer where it is a 200; its weight counted either way. VenueError otherwise."""
         weight = response.headers.get("x-mbx-used-weight-1m", "")
         self.used_weight_1m = int(weight) if weight.isdigit() else self.used_weight_1m
         if response.status == 200:

@@ -105,7 +105,8 @@ cdef struct OrderReplyPayload:
     char client_order_id[24]
     uint8_t action
     uint8_t order_state
-    uint8_t pad[6]
+    uint8_t replace_part      # ReplacePart: how far a replace of two requests has come
+    uint8_t pad[5]
     int64_t retry_after_ms
     # error text (UTF-8) follows up to the record's end, zero padded
 
@@ -121,6 +122,26 @@ cdef struct BalancesPayload:
     uint32_t count
     uint32_t is_complete
     # BalanceRow rows[count] follow; is_complete: assets not named are zero
+
+cdef enum ReplacePart:
+    REPLACE_WHOLE = 0         # one request does both (spot); no replace
+    REPLACE_NOT_BEGUN = 1     # the old order was not cancelled, so the new one was not sent
+    REPLACE_OLD_GONE = 2      # the old order was cancelled; the answer is the new one's
+
+cdef struct VenuePositionPayload:
+    # a futures position as the venue tells it; instrument_id stands in the header
+    int64_t position_lots     # signed
+    int64_t entry_price_e8
+    int64_t as_of_ns          # venue time from which on the word holds at least
+    uint8_t is_answer         # asked for by a reconciliation; else told by the stream
+    uint8_t pad[7]
+
+cdef struct FundingPayload:
+    # paid (negative) or received; instrument_id stands in the header, 0 where the venue does not say
+    int64_t amount_e8
+    int64_t event_ns
+    uint16_t asset_id
+    uint8_t pad[6]
 
 cdef struct TimerPayload:
     uint64_t timer_id

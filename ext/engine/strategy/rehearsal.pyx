@@ -73,7 +73,7 @@ cdef class Rehearsal:
 
     def __init__(self, strategies, specs, *, Journal journal=None, int turn_ms_max=0, int abort_after_ms=0, int intent_capacity=1024,
                  int ring_bytes=1 << 22, object after_hang=None, int64_t bar_delay_ns=0,
-                 uint32_t orders_per_input_max=1000):
+                 uint32_t orders_per_input_max=1000, uint32_t executions_per_10s_max=1000):
         self.journal = journal if journal is not None else JournalClass.in_memory(ring_bytes=ring_bytes)
         self.tables = Tables()
         self.counters = Counters()
@@ -96,7 +96,8 @@ cdef class Rehearsal:
             "strategies", self.journal, self.tables, self.counters, order_events=self._order_events,
             refusals=self._refusals, market_events=self._market, to_strategy=self._control, intents=self.intent_ring,
             timers=self.timers, clock=self.clock, reader=self._book, watchdog=self.watchdog, after_hang=after_hang,
-            bar_delay_ns=bar_delay_ns, orders_per_input_max=orders_per_input_max)
+            bar_delay_ns=bar_delay_ns, orders_per_input_max=orders_per_input_max,
+            executions_per_10s_max=executions_per_10s_max)
         for number, strategy in enumerate(strategies, 1):
             self.runner.attach(strategy, f"s{number}", number, symbols, specs[0].venue_id)
         self._stamp()

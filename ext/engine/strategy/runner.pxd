@@ -40,6 +40,9 @@ cdef class StrategyRunner(Actor):
     cdef uint32_t _rejections_max
     cdef uint32_t[64] _rejections      # by strategy id, since `_rejections_since`
     cdef int64_t[64] _rejections_since
+    cdef uint32_t _executions_max
+    cdef uint32_t[64] _executions      # by strategy id, since `_executions_since`
+    cdef int64_t[64] _executions_since
     cdef uint64_t[512] _subscribers    # by instrument id, bit = strategy id
     cdef uint64_t[8] _wanting          # by callback, bit = strategy id
     cdef int32_t[512] _books_waiting   # book events of the instrument that stand in the ring
@@ -76,5 +79,6 @@ cdef class StrategyRunner(Actor):
     cdef int _call(self, StrategyBase strategy, int callback, View view) except -1
     cdef int _disable(self, StrategyBase strategy, bint hung, bytes text) except -1
     cdef bint _is_live(self, StrategyBase strategy) noexcept
+    cdef int _count_execution(self, StrategyBase strategy) except -1
     cdef int _count_rejection(self, StrategyBase strategy, uint16_t reason) except -1
     cdef int _write_alarm(self, StrategyBase strategy, uint16_t code, bytes text) except -1

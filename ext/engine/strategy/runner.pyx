@@ -65,15 +65,16 @@ cdef class StrategyRunner(Actor):
     after a hanging strategy was disabled, so that the application can look at the control port before anything else.
 
     A runaway is disabled like one that raises: more than `orders_per_input_max` orders in answer to one input (order N + 1 is
-    never passed on), or more than `rejections_per_10s_max` of its orders refused or rejected in ten seconds for what they are
-    (not for a halt, a stale book, a lost session or a full journal).
+    never passed on), more than `rejections_per_10s_max` of its orders refused or rejected in ten seconds for what they are
+    (not for a halt, a stale book, a lost session or a full journal), or more than `executions_per_10s_max` fills in ten seconds.
     """
 
     def __init__(self, str name, Journal journal not None, Tables tables not None, Counters counters not None, *,
                  Ring order_events not None, Ring refusals not None, Ring market_events not None, Ring to_strategy not None,
                  Ring intents not None, TimerQueue timers not None, Clock clock not None, BookReader reader=None,
                  Watchdog watchdog=None, int account_id=1, int trade_kind=RECORD_KIND_TRADE, int64_t bar_delay_ns=100_000_000,
-                 object after_hang=None, uint32_t orders_per_input_max=1000, uint32_t rejections_per_10s_max=200):
+                 object after_hang=None, uint32_t orders_per_input_max=1000, uint32_t rejections_per_10s_max=200,
+                 uint32_t executions_per_10s_max=1000):
         Actor.__init__(self, name)
         if not is_trade(trade_kind):
             raise ValueError(f"trade_kind {trade_kind} is neither TRADE nor AGG_TRADE")
@@ -86,6 +87,7 @@ cdef class StrategyRunner(Actor):
         self._bars = BarBook(tables, timers, bar_delay_ns)
         self._trade_kind = trade_kind
         self._rejections_max = rejections_per_10s_max
+        self._executions_max = executions_per_10s_max
         self._after_hang = after_hang
         self._strategies = [None] * STRATEGY_CAPACITY
         self._watchdog = watchdog
@@ -329,6 +331,7 @@ cdef class StrategyRunner(Actor):
     cdef int _deliver_fill(self, const Descriptor* event) except -1:
         cdef StrategyBase strategy = <StrategyBase> self._strategies[event.strategy_id]
         self._tables.strategies[event.strategy_id].fills += 1
+        self._count_execution(strategy)
         if not self._hears(strategy, CALLBACK_FILL):
             return 0
         self._turn.number += 1
@@ -366,6 +369,17 @@ cdef class StrategyRunner(Actor):
         self._tables.strategies[order.strategy_id].refusals += 1
         self._count_rejection(<StrategyBase> self._strategies[order.strategy_id], reason)
         return self._deliver_order(order.strategy_id, order.instrument_id, order.handle, &payload)
+
+    cdef int _count_execution(self, StrategyBase strategy) except -1:
+        """Disable a strategy that trades again and again (its own feed-back, its own other side), until a person has looked."""
+        cdef uint16_t row = strategy.strategy_id
+        if self._turn.mono_ns - self._executions_since[row] >= REJECTION_WINDOW_NS:
+            self._executions_since[row] = self._turn.mono_ns
+            self._executions[row] = 0
+        self._executions[row] += 1
+        if self._executions[row] > self._executions_max and self._is_live(strategy):
+            self._disable(strategy, False, b"runaway: too many executions in ten seconds")
+        return 0
 
     cdef int _count_rejection(self, StrategyBase strategy, uint16_t reason) except -1:
         """Disable a strategy whose orders are refused again and again for what they are."""
@@ -554,6 +568,7 @@ cdef class StrategyRunner(Actor):
         self._bars.forget(strategy.strategy_id)
         self._desk.runaways &= ~(<uint64_t> 1 << strategy.strategy_id)
         self._rejections[strategy.strategy_id] = 0
+        self._executions[strategy.strategy_id] = 0
         if hung and self._after_hang is not None:
             self._after_hang()
         return 0
