@@ -28,14 +28,12 @@ class GeneratedMarket:
         self._turn_number = 0
         self._next_owner = AGENT_OWNER_MIN
         self.scenes: dict[str, Scene] = {}
-        self._owners: list[list[int]] = []
         dice = SeededRandom(seed)
         for listing in floor.listings:
             scene = self.scenes[listing.symbol] = Scene(floor, listing, activity, dice)
             self._populate(scene, dice, start_ns)
 
     def _populate(self, scene: Scene, dice: SeededRandom, start_ns: int) -> None:
-        self._owners.append([])
         deep = self._hire(DeepMaker, scene, dice)
         makers = [self._hire(InnerMaker, scene, dice) for _ in range(INNER_MAKERS)]
         others = [self._hire(kind, scene, dice) for kind in (FairValue, Taker, TrendFollower)]
@@ -48,16 +46,11 @@ class GeneratedMarket:
 
     def _hire(self, kind: type[A], scene: Scene, dice: SeededRandom) -> A:
         self._next_owner += 1
-        self._owners[-1].append(self._next_owner)
         return kind(scene, self._next_owner, SeededRandom(dice.bits64()))
 
     def _schedule(self, agent: Agent, now_ns: int) -> None:
         self._turn_number += 1
         heapq.heappush(self._turns, (now_ns + agent.delay_ns(), self._turn_number, agent))
-
-    def owners(self) -> list[list[int]]:
-        """The owner numbers of each symbol's agents."""
-        return [list(row) for row in self._owners]
 
     def fair_e8(self, symbol: str) -> int:
         """The value that a symbol's agents believe in, in whole ticks (1e-8): an index price for those who need one."""

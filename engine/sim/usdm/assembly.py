@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from engine.sim.candles import SECOND_NS
 from engine.sim.config import AccountConfig, KeyConfig, VenueConfig
 from engine.sim.decimals import config_e8
@@ -24,6 +26,7 @@ from engine.sim.usdm.money import Ledger
 from engine.sim.usdm.prices import ContractPrices, PriceSource
 from engine.sim.usdm.reports import Reporter
 from engine.sim.usdm.rules import book_symbol, rules_from_config
+from engine.sim.usdm.settlement import Settlement
 from engine.sim.usdm.statistics import SAMPLE_NS, Statistics
 from engine.sim.usdm.timers import Timers
 
@@ -98,6 +101,7 @@ class Assembly:
         )
         self._amender = Amender(self._entry, self._drafter, self._reporter)
         self._algos = AlgoService(self._entry, self._reporter, self._timers, names)
+        self._settlement = Settlement(self._entry, self._algos)
         self._funding = Funding(self._books, self._reporter, self._ledger)
         self._liquidator = Liquidator(
             self._entry, self._margins, self._reporter, self._ledger, self._fund, config.margin_call_percent
@@ -107,9 +111,8 @@ class Assembly:
         """Fill the books, take the first prices and set the clocks going."""
         self._is_following = False
         self._market = GeneratedMarket(self._floor, self.config.activity, self._dice.bits64(), start_ns)
-        owners: list[list[int]] = self._market.owners()
-        self._statistics = Statistics(self._floor, self._books, self._fund, owners, self._dice.bits64())
-        self._floor.follower = self._follow
+        self._statistics = Statistics(self._floor, self._books, self._fund, self._dice.bits64())
+        self._floor.after_operation = self._follow
         self._sample_prices(start_ns)
         self._sample_statistics(start_ns // SAMPLE_NS * SAMPLE_NS)
         self._timers.at(start_ns // SECOND_NS * SECOND_NS + SECOND_NS, self._tick)
@@ -198,8 +201,12 @@ class Assembly:
             self._is_following = False
 
     def ledger(self) -> Ledger:
-        """The venue's own books of money."""
-        return self._ledger
+        """The venue's own books of money, as they stand now."""
+        return msgspec.structs.replace(
+            self._ledger,
+            fund_cost_e8=sum(holding.cost_e8 for holding in self._fund.holdings.values()),
+            street_paid_e8=sum(self._floor.street.paid_e8),
+        )
 
 
 def _book_config(config: UsdmConfig) -> VenueConfig:

@@ -68,6 +68,7 @@ class OrderEntry:
         self.dirty: dict[tuple[int, str, str], Holding] = {}
         self._working: dict[int, Working] = {}
         floor.listener = self
+        floor.watched = self._working  # type: ignore[assignment]
 
     def account(self, account_id: int) -> UsdmBook:
         """The account with an id from ``UsdmVenue.key``; raises ``KeyError`` for another id."""
@@ -141,7 +142,7 @@ class OrderEntry:
         """Make what is in the book of an order smaller; it keeps its place."""
         listing = self.floor.listings[working.listing_index]
         ticks = working.order.price_e8 // listing.tick_e8
-        self.floor.cut(listing, book.account_id, working.order.order_id, ticks, lots, now_ns)
+        self.floor.shrink(listing, book.account_id, working.order.order_id, ticks, lots, now_ns)
 
     def move(self, book: UsdmBook, working: Working, modify_id: int | None, now_ns: int) -> None:
         """Put a changed order into the book anew; one that the book does not take back is cancelled.
@@ -174,6 +175,11 @@ class OrderEntry:
             elif keep < working.leaves_lots:
                 working.held_back_lots += working.leaves_lots - keep
                 self.shrink(book, working, keep, now_ns)
+
+    def follow_up(self, now_ns: int) -> None:
+        """Do what follows an operation on a book after a change of positions that was none."""
+        if self.floor.after_operation is not None:
+            self.floor.after_operation(now_ns)
 
     # --- the floor's listener ------------------------------------------------------------------------------------
 

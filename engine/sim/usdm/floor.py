@@ -1,80 +1,54 @@
-"""The floor of the futures books: spot's floor, which also knows whose the generated market's orders are.
-
-After every operation on a book, by whomever, it lets the accounts' side follow up (``Follower``): reduce-only orders
-that no longer fit are cut and conditional orders trigger, before the next operation.
-"""
+"""The floor of the futures books: spot's floor, which also keeps what the generated market holds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from engine.sim.config import VenueConfig
 from engine.sim.floor import BUY, Floor, Listing, Row
-from engine.sim.market import AGENT_OWNER_MIN
-from engine.sim.matching import KindOfOrder, OpKind, StpKind, TifKind
 
-Follower = Callable[[int], None]
-_AMEND = int(OpKind.OP_AMEND)
-_LIMIT = int(KindOfOrder.TYPE_LIMIT)
-_GTC = int(TifKind.TIF_GTC)
-_NO_STP = int(StpKind.STP_NONE)
+HOLDERS = 64
+_GOLDEN = 0x9E3779B97F4A7C15
+_MASK = (1 << 64) - 1
+_HOLDER_SHIFT = 58
 
 
 class Street:
-    """Positions of the generated market's agents, in lots by contract and owner, and what they paid (1e-8 quote)."""
+    """Positions of the generated market in lots by contract, and what they cost (1e-8 quote).
+
+    Its agents stand for ``HOLDERS`` holders: each order of theirs belongs to one of them, by its id.
+    """
 
     def __init__(self, listings: list[Listing]) -> None:
         self._listings = listings
-        self.owner_of: dict[int, int] = {}
-        self.lots: list[dict[int, int]] = [{} for _ in listings]
+        self.lots = [[0] * HOLDERS for _ in listings]
         self.paid_e8 = [0] * len(listings)
-        self.traded_lots = [0] * len(listings)
 
-    def trade(self, row: Row, side: int, order_id: int, leaves: int) -> None:
-        """Book one side of a trade, when it is an agent's."""
-        owner = self.owner_of.get(order_id)
-        if owner is None:
-            return
+    def trade(self, row: Row, side: int, order_id: int) -> None:
+        """Book one side of a trade."""
         index, signed = row[3], row[8] if side == BUY else -row[8]
-        lots = self.lots[index]
-        lots[owner] = lots.get(owner, 0) + signed
-        self.traded_lots[index] += signed
+        self.lots[index][holder_of(order_id)] += signed
         self.paid_e8[index] += self._listings[index].quote_e8(row[7], signed)
-        if leaves == 0:
-            del self.owner_of[order_id]
+
+    def take_over(self, listing: Listing, lots: int, price_e8: int) -> None:
+        """Get a position at a price, on the tick, without a trade; the first holder has it."""
+        self.lots[listing.index][0] += lots
+        self.paid_e8[listing.index] += listing.quote_e8(price_e8 // listing.tick_e8, lots)
+
+
+def holder_of(order_id: int) -> int:
+    """Which of the street's holders an order belongs to."""
+    return ((order_id * _GOLDEN) & _MASK) >> _HOLDER_SHIFT
 
 
 class UsdmFloor(Floor):
-    """Spot's floor over the contracts' books."""
+    """Spot's floor over the contracts' books. ``fund_order_id`` is the insurance fund's newest order."""
 
     def __init__(self, config: VenueConfig, start_ns: int) -> None:
         super().__init__(config, start_ns)
         self.street = Street(self.listings)
-        self.follower: Follower | None = None
+        self.fund_order_id = 0
 
-    def new(self, listing: Listing, owner: int, order_id: int, *terms: Any, **options: Any) -> list[Row]:
-        """Enter an order; remember it when it is an agent's."""
-        if owner < AGENT_OWNER_MIN:
-            return super().new(listing, owner, order_id, *terms, **options)
-        self.street.owner_of[order_id] = owner
-        rows = super().new(listing, owner, order_id, *terms, **options)
-        if self.engine.order(order_id) is None:
-            self.street.owner_of.pop(order_id, None)
-        return rows
-
-    def cut(self, listing: Listing, owner: int, order_id: int, price: int, lots: int, now_ns: int) -> list[Row]:
-        """Make a resting order smaller; it keeps its place."""
-        self.engine.submit(_AMEND, 0, _LIMIT, _GTC, listing.index, owner, order_id, price, lots, 0, _NO_STP)
-        return self._publish(listing, 0, 0, now_ns)
-
-    def _publish(self, listing: Listing, side: int, price: int, now_ns: int) -> list[Row]:
-        rows = super()._publish(listing, side, price, now_ns)
-        if self.follower is not None:
-            self.follower(now_ns)
-        return rows
-
-    def _print_trade(self, listing: Listing, row: Row, now_ns: int) -> None:
-        self.street.trade(row, row[1], row[5], row[9])
-        self.street.trade(row, 1 - row[1], row[6], row[10])
-        super()._print_trade(listing, row, now_ns)
+    def print_trade(self, listing: Listing, row: Row, now_ns: int) -> None:
+        for side, order_id in ((row[1], row[5]), (1 - row[1], row[6])):
+            if order_id not in self.watched and order_id != self.fund_order_id:
+                self.street.trade(row, side, order_id)
+        super().print_trade(listing, row, now_ns)

@@ -27,7 +27,6 @@ class InsuranceFund:
         self._floor = floor
         self._ledger = ledger
         self.holdings = {symbol: Holding(symbol, "BOTH") for symbol in floor.by_symbol}
-        self._order_id = 0
         self._side = BUY
 
     def take_over(self, symbol: str, delta_e8: int, price_e8: int) -> None:
@@ -36,7 +35,7 @@ class InsuranceFund:
 
     def trade(self, order_id: int, trade: Trade) -> None:
         """Book a fill when the order is the fund's."""
-        if order_id == self._order_id:
+        if order_id == self._floor.fund_order_id:
             self.take_over(trade.symbol, trade.qty_e8 if self._side == BUY else -trade.qty_e8, trade.price_e8)
 
     def work_off(self, symbol: str, mark_price_e8: int, now_ns: int) -> None:
@@ -49,8 +48,8 @@ class InsuranceFund:
         away = SLIPPAGE_BPS if self._side == BUY else -SLIPPAGE_BPS
         ticks = mark_price_e8 * (BPS + away) // BPS // listing.tick_e8
         ticks = min(max(1, ticks), listing.rules.max_price_e8 // listing.tick_e8)
-        self._order_id = self._floor.take_order_id()
+        order_id = self._floor.fund_order_id = self._floor.take_order_id()
         lots = abs(holding.qty_e8) // listing.step_e8
         self._floor.new(
-            listing, FUND_OWNER, self._order_id, self._side, ticks, lots, now_ns, kind=_LIMIT, tif=_IOC, stp=_NO_STP
+            listing, FUND_OWNER, order_id, self._side, ticks, lots, now_ns, kind=_LIMIT, tif=_IOC, stp=_NO_STP
         )

@@ -27,6 +27,7 @@ from engine.sim.usdm.rules import STATUSES
 from engine.sim.usdm.statistics import check_period
 
 DEPTH_LEVELS_MAX = 1000
+ALL = 1 << 30
 PRICE_KINDS = ("MARK", "INDEX", "PREMIUM")
 
 
@@ -50,6 +51,8 @@ class MarketDesk(Assembly):
             raise invalid("status")
         self._rules[symbol] = msgspec.structs.replace(self._rules[symbol], status=status)
         self._reporter.sink(ContractInfo(symbol, self._now_ns, status))
+        if status == "SETTLING":
+            self._settlement.settle(symbol, self._now_ns)
 
     # --- book and trades -----------------------------------------------------------------------------------------
 
@@ -101,7 +104,7 @@ class MarketDesk(Assembly):
         if interval == "1s":
             raise VenueReject(-1120, "Invalid interval.")
         if price == "CONTRACT":
-            return list(tape.series(interval, now_ns).candles)
+            return tape.klines(interval, now_ns, None, None, ALL)
         if price not in PRICE_KINDS:
             raise invalid("price")
         return list(self._prices[symbol].candles[price].series(interval, now_ns).candles)
@@ -153,7 +156,7 @@ class MarketDesk(Assembly):
     ) -> list[TakerVolume]:
         listing = self._floor.listing(symbol)
         check_period(period)
-        rows = [_taker_volume(symbol, row) for row in listing.tape.series(period, self._now_ns).candles]
+        rows = [_taker_volume(symbol, row) for row in listing.tape.klines(period, self._now_ns, None, None, ALL)]
         return in_window(rows, lambda row: row.time_ns, start_ns, end_ns, limit)
 
     def basis_history(

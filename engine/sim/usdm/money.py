@@ -13,6 +13,7 @@ class Ledger(msgspec.Struct):
     """What came in and where it went, beside the accounts' wallets (all 1e-8 USDT).
 
     ``funding_e8`` is funding paid less received: the street, that is the generated market, has the other side.
+    ``fund_cost_e8`` and ``street_paid_e8`` are what the fund's and the street's positions cost.
     """
 
     deposits_e8: int = 0
@@ -20,3 +21,5 @@ class Ledger(msgspec.Struct):
     insurance_start_e8: int = 0
     insurance_e8: int = 0
     funding_e8: int = 0
+    fund_cost_e8: int = 0
+    street_paid_e8: int = 0

@@ -1,10 +1,11 @@
 """Open interest, long/short ratios, taker volumes and basis, now and by period.
 
-Model: the holders are the accounts and the agents of the generated market, whose positions are tracked fill by fill.
-Agents begin with positions that add up to 0 (drawn from the seed), so that a fresh venue has an open interest. Open
-interest is the sum of all long positions. The account ratio counts long and short holders; the top holders are the
-half (at least one) with the largest positions; the position ratio weighs them by size. Samples are taken every five
-minutes; longer periods show the samples at their starts.
+Model: the holders are the accounts, the insurance fund and the street, that is the generated market, whose orders are
+spread over 64 holders; all positions are kept fill by fill and add up to 0. The street begins with positions that add
+up to 0 (drawn from the seed), so that a fresh venue has an open interest. Open interest is the sum of all long
+positions. The account ratio counts long and short holders; the top holders are the half (at least one) with the
+largest positions; the position ratio weighs them by size. Samples are taken every five minutes; longer periods show
+the samples at their starts.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from engine.sim.candles import DAY_NS, HOUR_NS, MINUTE_NS
 from engine.sim.decimals import E8, config_e8
 from engine.sim.reject import VenueReject
 from engine.sim.seeded import SeededRandom
-from engine.sim.usdm.floor import UsdmFloor
+from engine.sim.usdm.floor import HOLDERS, UsdmFloor
 from engine.sim.usdm.holdings import UsdmBook
 from engine.sim.usdm.insurance import InsuranceFund
 from engine.sim.usdm.queries import in_window
@@ -35,7 +36,7 @@ PERIODS_NS = {
     "12h": 12 * HOUR_NS,
     "1d": DAY_NS,
 }
-START_POSITION_ORDERS = 400  # the largest start position of an agent, in mean orders
+START_POSITION_ORDERS = 100  # the largest start position of a holder, in mean orders
 
 
 class Sample(NamedTuple):
@@ -50,29 +51,26 @@ class Sample(NamedTuple):
 class Statistics:
     """Samples of every contract."""
 
-    def __init__(
-        self, floor: UsdmFloor, books: list[UsdmBook], fund: InsuranceFund, owners: list[list[int]], seed: int
-    ) -> None:
+    def __init__(self, floor: UsdmFloor, books: list[UsdmBook], fund: InsuranceFund, seed: int) -> None:
         self._floor = floor
         self._books = books
         self._fund = fund
         self._samples: dict[str, deque[Sample]] = {symbol: deque(maxlen=SAMPLES_MAX) for symbol in floor.by_symbol}
-        self.next_sample_ns = 0
-        self._start_positions(owners, SeededRandom(seed))
+        self._start_positions(SeededRandom(seed))
 
-    def _start_positions(self, owners: list[list[int]], dice: SeededRandom) -> None:
-        for listing, names in zip(self._floor.listings, owners, strict=True):
+    def _start_positions(self, dice: SeededRandom) -> None:
+        for listing in self._floor.listings:
             largest = START_POSITION_ORDERS * config_e8(listing.config.mean_order_qty) // listing.step_e8
+            drawn = [dice.below(2 * largest + 1) - largest for _ in range(HOLDERS // 2)]
+            paired = drawn + [-lots for lots in drawn]
             lots = self._floor.street.lots[listing.index]
-            for owner in names[1:]:
-                lots[owner] = dice.below(2 * largest + 1) - largest
-            if names:
-                lots[names[0]] = -sum(lots.values())
+            for holder, start_lots in enumerate(paired):
+                lots[holder] += start_lots
 
     def positions_e8(self, symbol: str) -> list[int]:
         """Every holder's position in a contract, net of hedges, empty ones left out."""
         listing = self._floor.listing(symbol)
-        rows = [lots * listing.step_e8 for lots in self._floor.street.lots[listing.index].values()]
+        rows = [lots * listing.step_e8 for lots in self._floor.street.lots[listing.index]]
         rows += [holding.qty_e8 for book in self._books for holding in book.held(symbol)]
         rows.append(self._fund.holdings[symbol].qty_e8)
         return [row for row in rows if row]
