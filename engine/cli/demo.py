@@ -30,6 +30,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--wait", choices=("block", "spin"), default="block", help="how the engine waits (default: %(default)s)"
     )
     parser.add_argument(
+        "--market", choices=("spot", "usdm"), default="spot", help="spot, or USD-M futures (default: %(default)s)"
+    )
+    parser.add_argument(
         "--replay",
         type=Path,
         nargs="+",
@@ -65,7 +68,9 @@ def run(args: argparse.Namespace) -> int:
 def _options(args: argparse.Namespace) -> DemoOptions:
     from engine.demo.session import DemoOptions
 
-    return DemoOptions(args.seconds, args.seed, args.activity, args.wait, args.keep, quiet=args.json)
+    return DemoOptions(
+        args.seconds, args.seed, args.activity, args.wait, args.keep, quiet=args.json, market=args.market
+    )
 
 
 def _generated(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:

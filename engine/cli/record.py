@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from engine.exit_codes import CommandError, ExitCode
 
 if TYPE_CHECKING:
-    from engine.feed.capture import CaptureCounts, CapturePlan, Recorder
+    from engine.feed.capture import CaptureCounts
 
 STREAMS = {"spot": "depth@100ms,bookTicker,trade", "usdm": "depth@0ms,bookTicker,trade"}
 STREAM_PATHS = {"spot": "/stream", "usdm": "/public/stream"}

@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from engine.demo import report
+from engine.demo.markets import MARKETS, DemoMarket
 from engine.demo.processes import DemoError
 from engine.demo.session import Demo, DemoOptions
-from engine.demo.workspace import Scene
 from engine.sim.replay.build import assets_of
 from engine.sim.replay.recording import MarketFacts, Survey, survey
 
 QUOTE_NOTIONAL = Decimal(600)
 BASE_NOTIONAL = Decimal(125_000)
-START_QUOTE = "250000.00000000"
 POSITION_MULTIPLE = 25
 REFUSED_AT, KILL_AT = 0.35, 0.55
 SETTLED_POLLS = 5
@@ -41,20 +40,24 @@ def read(paths: tuple[Path, ...], speed: float | None) -> Recording:
     return Recording(paths, speed, survey(paths))
 
 
-def scene_of(found: Survey) -> Scene:
+def market_of(found: Survey) -> DemoMarket:
     """Sizes and balances that fit the recorded markets."""
-    balances: dict[str, str] = {}
-    sizes: dict[str, str] = {}
-    positions: dict[str, str] = {}
-    quote = assets_of(found.symbols[0])[1]
-    for symbol, facts in found.markets.items():
-        base, quote = assets_of(symbol)
-        lots = _lots_for(QUOTE_NOTIONAL, facts)
-        sizes[symbol] = _decimal(lots * facts.lot_e8)
-        positions[symbol] = _decimal(lots * facts.lot_e8 * POSITION_MULTIPLE)
-        balances[base] = _decimal(_lots_for(BASE_NOTIONAL, facts) * facts.lot_e8)
-    balances[quote] = START_QUOTE
-    return Scene(f"binance-{found.family}", balances, sizes, positions, quote)
+    usual = MARKETS[found.family]
+    qty = {symbol: _lots_for(QUOTE_NOTIONAL, facts) * facts.lot_e8 for symbol, facts in found.markets.items()}
+    balances = {"USDT": usual.balances["USDT"]}
+    if found.family == "spot":
+        balances |= {quote: usual.balances["USDT"] for _, quote in map(assets_of, qty)}
+        balances |= {
+            assets_of(symbol)[0]: _decimal(_lots_for(BASE_NOTIONAL, facts) * facts.lot_e8)
+            for symbol, facts in found.markets.items()
+        }
+    return replace(
+        usual,
+        balances=balances,
+        qty={symbol: _decimal(size_e8) for symbol, size_e8 in qty.items()},
+        max_positions={symbol: _decimal(size_e8 * POSITION_MULTIPLE) for symbol, size_e8 in qty.items()},
+        symbols=tuple(qty),
+    )
 
 
 def _lots_for(notional: Decimal, facts: MarketFacts) -> int:
@@ -69,7 +72,7 @@ class ReplayDemo(Demo):
     """The demo with a venue that replays; it lasts as long as the recording."""
 
     def __init__(self, options: DemoOptions, recording: Recording) -> None:
-        super().__init__(options, scene_of(recording.found))
+        super().__init__(options, market_of(recording.found))
         self.recording = recording
         self.elapsed_s = 0.0
         self.last_status: dict[str, Any] = {}

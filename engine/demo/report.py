@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from engine.demo.frames import FrameComparison, compare
-from engine.demo.workspace import Scene, Workspace
+from engine.demo.workspace import Workspace
 from engine.desk.ledger import LedgerFold, LedgerState
 from engine.journal import decode
 from engine.journal.reader import JournalReader
@@ -57,19 +57,6 @@ def venue_pnl(trades: dict[str, list[dict[str, Any]]], mids: Amounts) -> Decimal
 def signed(row: dict[str, Any], name: str) -> Decimal:
     """A trade's amount, positive when we bought."""
     return Decimal(row[name]) * (1 if row["isBuyer"] else -1)
-
-
-def equity(balances: Amounts, mids: Amounts, quote: str) -> Decimal:
-    """Value of all balances in the quote asset at the middle prices."""
-    worth = balances.get(quote, Decimal(0))
-    return worth + sum(
-        (balances.get(symbol.removesuffix(quote), Decimal(0)) * mid for symbol, mid in mids.items()), Decimal(0)
-    )
-
-
-def start_balances(scene: Scene) -> Amounts:
-    """What the venue gave the account."""
-    return {asset: Decimal(amount) for asset, amount in scene.balances.items()}
 
 
 def same_balances(engine: Amounts, venue: Amounts) -> bool:

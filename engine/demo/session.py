@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 import tempfile
@@ -15,9 +14,9 @@ from typing import Any
 from engine.control.client import ControlClient
 from engine.control.messages import Accepted, Arm, Kill, Order, Scope
 from engine.demo import report, workspace
+from engine.demo.markets import MARKETS, DemoMarket
 from engine.demo.processes import Child, DemoError, wait_for_json
 from engine.demo.screen import Screen
-from engine.demo.venue_client import VenueWitness
 from engine.desk.ledger import LedgerFold
 from engine.journal.reader import JournalReader
 from engine.model.codes import TradingState
@@ -39,6 +38,7 @@ class DemoOptions:
     wait: str
     keep: bool
     quiet: bool
+    market: str = "spot"
 
 
 @dataclass
@@ -58,13 +58,14 @@ def raise_stop(*_: object) -> None:
 class Demo:
     """Runs once; `result` is the summary of the command."""
 
-    def __init__(self, options: DemoOptions, scene: workspace.Scene = workspace.GENERATED) -> None:
+    def __init__(self, options: DemoOptions, market: DemoMarket | None = None) -> None:
         self.options = options
         memory = Path("/dev/shm")
         place = memory if memory.is_dir() else None
         self.root = Path(tempfile.mkdtemp(prefix="tradewind-demo-", dir=place))
-        self.workspace = workspace.create(self.root, scene)
-        self.symbols = scene.symbols
+        self.market = MARKETS[options.market] if market is None else market
+        self.workspace = workspace.create(self.root, self.market)
+        self.symbols = self.market.symbols
         self.shown = Shown()
         self.children: list[Child] = []
         self.screen = Screen(options.seconds, self.symbol_rows, options.quiet)
@@ -90,15 +91,16 @@ class Demo:
 
     def start(self) -> None:
         """Venue, then engine, then desk; returns when the engine is ACTIVE."""
-        place = self.workspace
-        arguments = ["venue", "--config", str(place.venue_config), "--seed", str(self.options.seed)]
+        options, place = self.options, self.workspace
+        arguments = ["venue", "--config", str(place.venue_config), "--seed", str(options.seed)]
         arguments += ["--ready-file", str(place.ready_file), "--frame-log", str(place.frame_log)]
         self.venue = self.child("venue", [*arguments, *self.market_arguments()])
         ports = wait_for_json(place.ready_file, self.venue, START_TIMEOUT_S)
-        text = workspace.engine_text(place, ports["rest"], ports["ws"], self.options.wait, self.symbols)
+        text = workspace.engine_text(place, ports["rest"], ports["ws"], options.wait, self.symbols)
         place.engine_config.write_text(text)
-        self.witness = self.open_witness(f"http://127.0.0.1:{ports['rest']}")
-        self.start_mids = self.mids()
+        key = place.observer_key
+        self.witness = self.market.witness(f"http://127.0.0.1:{ports['rest']}", key.api_key, key.secret)
+        self.start_equity = self.witness.equity(self.mids())
         began = time.monotonic()
         configured = ["--config", str(place.engine_config)]
         self.engine = self.child("engine", ["run", *configured], {"CREDENTIALS_DIRECTORY": str(place.credentials)})
@@ -111,11 +113,6 @@ class Demo:
     def market_arguments(self) -> list[str]:
         """What the venue is told of its market."""
         return ["--activity", str(self.options.activity)]
-
-    def open_witness(self, rest_url: str) -> VenueWitness:
-        """Who reads the account as the venue sees it."""
-        key = self.workspace.observer_key
-        return VenueWitness(rest_url, key.api_key, key.secret)
 
     def child(self, name: str, arguments: list[str], env: dict[str, str] | None = None) -> Child:
         """Start one process of the demo."""
@@ -154,7 +151,7 @@ class Demo:
     def show_refusal(self) -> None:
         """An operator's order above the limit: the gate says no, and why stands in the journal."""
         symbol = self.symbols[0]
-        qty = str(Decimal(self.workspace.scene.quote_sizes[symbol]) * REFUSED_MULTIPLE)
+        qty = str(Decimal(self.market.qty[symbol]) * REFUSED_MULTIPLE)
         price = f"{self.witness.bid(symbol):f}"
         order = Order(scope=Scope(symbol=symbol), side="buy", order_type="limit", qty=qty, price=price, reason="demo")
         handle = self.command(order).order_handle
@@ -198,9 +195,10 @@ class Demo:
         open_orders = len(self.witness.open_orders())
         trades = {symbol: self.witness.trades(symbol) for symbol in self.symbols}
         balances, mids = self.witness.balances(), self.mids()
+        equity = self.witness.equity(mids)
         self.desk.stop()
         self.venue.stop()
-        state, scene = report.ledger(self.workspace), self.workspace.scene
+        state = report.ledger(self.workspace)
         journal, frames = report.journal_summary(self.workspace)
         return {
             "seconds": self.seconds(),
@@ -224,8 +222,8 @@ class Demo:
             "balances_equal": report.same_balances(report.engine_balances(state), balances),
             "pnl_engine": f"{report.engine_pnl(state, mids):.8f}",
             "pnl_venue": f"{report.venue_pnl(trades, mids):.8f}",
-            "equity_start": f"{self.equity(report.start_balances(scene), self.start_mids):.8f}",
-            "equity_end": f"{self.equity(balances, mids):.8f}",
+            "equity_start": f"{self.start_equity:.8f}",
+            "equity_end": f"{equity:.8f}",
             "callback_to_bytes_ns": {key: last_stages["bytes_ready"][key] for key in ("p50", "p99", "p99_9")},
             "journal": journal,
             "frames": {
@@ -247,10 +245,6 @@ class Demo:
         """How long was traded."""
         return self.options.seconds
 
-    def equity(self, balances: dict[str, Decimal], mids: dict[str, Decimal]) -> Decimal:
-        """What an account with these balances is worth."""
-        return report.equity(balances, mids, self.workspace.scene.quote)
-
     def mids(self) -> dict[str, Decimal]:
         """Middle prices at the venue."""
         return {symbol: self.witness.mid(symbol) for symbol in self.symbols}
@@ -258,6 +252,5 @@ class Demo:
     def symbol_rows(self) -> list[tuple[str, str, str, str]]:
         """Rows of the screen: best prices at the venue, the engine's position."""
         positions = report.texts(report.engine_positions(self.fold.refresh(), self.symbols))
-        wanted = json.dumps(list(self.symbols), separators=(",", ":"))
-        found = self.witness.get("ticker/bookTicker", symbols=wanted)
+        found = self.witness.tops(self.symbols)
         return [(row["symbol"], row["bidPrice"], row["askPrice"], positions[row["symbol"]]) for row in found]

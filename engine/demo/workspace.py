@@ -9,32 +9,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-
-@dataclass(frozen=True)
-class Scene:
-    """What is traded: per symbol the size of a quote and the largest position, and what the account begins with.
-
-    ``kind`` is the engine's word for the venue's family.
-    """
-
-    kind: str
-    balances: dict[str, str]
-    quote_sizes: dict[str, str]
-    max_positions: dict[str, str]
-    quote: str = "USDT"
-
-    @property
-    def symbols(self) -> tuple[str, ...]:
-        """Every symbol."""
-        return tuple(self.quote_sizes)
-
-
-GENERATED = Scene(
-    kind="binance-spot",
-    balances={"BTC": "2.00000000", "ETH": "40.00000000", "SOL": "800.00000000", "USDT": "250000.00000000"},
-    quote_sizes={"BTCUSDT": "0.01000", "ETHUSDT": "0.2000", "SOLUSDT": "4.000"},
-    max_positions={"BTCUSDT": "0.25000", "ETHUSDT": "5.0000", "SOLUSDT": "100.000"},
-)
+from engine.demo.markets import SPOT, DemoMarket
 
 
 @dataclass(frozen=True)
@@ -53,7 +28,7 @@ class Workspace:
     root: Path
     engine_key: Key
     observer_key: Key
-    scene: Scene
+    market: DemoMarket
 
     @property
     def venue_config(self) -> Path:
@@ -117,9 +92,9 @@ def _private_file(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def create(root: Path, scene: Scene = GENERATED) -> Workspace:
+def create(root: Path, market: DemoMarket = SPOT) -> Workspace:
     """Make the folder's skeleton and fresh keys. The observer key reads the account as the venue sees it."""
-    workspace = Workspace(root, _ed25519_key(), _hmac_key(), scene)
+    workspace = Workspace(root, _ed25519_key(), _hmac_key(), market)
     for folder in (workspace.data_dir, workspace.runtime_dir, workspace.credentials):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     _private_file(workspace.credentials / "demo.key", workspace.engine_key.api_key)
@@ -130,7 +105,7 @@ def create(root: Path, scene: Scene = GENERATED) -> Workspace:
 
 def venue_text(workspace: Workspace) -> str:
     """The venue: one account with two keys and funds."""
-    balances = "\n".join(f'{asset} = "{amount}"' for asset, amount in workspace.scene.balances.items())
+    balances = "\n".join(f'{asset} = "{amount}"' for asset, amount in workspace.market.balances.items())
     return f'''[[venue.accounts]]
 name = "demo"
 
@@ -146,15 +121,15 @@ secret = "{workspace.observer_key.secret}"
 
 [venue.accounts.balances]
 {balances}
-'''
+
+{workspace.market.venue_tables}'''
 
 
 def engine_text(workspace: Workspace, rest_port: int, ws_port: int, wait: str, symbols: tuple[str, ...]) -> str:
     """The engine: the simulated venue by its ports, limits for each symbol, the market maker on each."""
-    scene = workspace.scene
     listed = ", ".join(f'"{symbol}"' for symbol in symbols)
-    limits = "\n".join(_instrument_limits(scene, symbol) for symbol in symbols)
-    strategies = "\n".join(_strategy(scene, symbol) for symbol in symbols)
+    limits = "\n".join(_instrument_limits(workspace.market, symbol) for symbol in symbols)
+    strategies = "\n".join(_strategy(workspace.market, symbol) for symbol in symbols)
     return f"""[engine]
 name = "demo"
 id = 1
@@ -166,14 +141,14 @@ strategy_turn_ms_max = 100
 crash_loop = "off"
 
 [venue.simulated]
-kind = "{scene.kind}"
+kind = "{workspace.market.kind}"
 rest_url = "http://127.0.0.1:{rest_port}"
 stream_url = "ws://127.0.0.1:{ws_port}"
 ws_api_url = "ws://127.0.0.1:{ws_port}"
 credential = "demo"
 key_type = "ed25519"
 symbols = [{listed}]
-
+{workspace.market.settings}
 [risk]
 max_open_orders = 60
 message_rate_per_s = 20
@@ -191,24 +166,24 @@ interval_s = 5
 """
 
 
-def _instrument_limits(scene: Scene, symbol: str) -> str:
+def _instrument_limits(market: DemoMarket, symbol: str) -> str:
     return f"""
 [risk.instrument.{symbol}]
-max_order_qty = "{scene.quote_sizes[symbol]}"
+max_order_qty = "{market.qty[symbol]}"
 max_order_notional = "5000"
-max_position = "{scene.max_positions[symbol]}"
+max_position = "{market.max_positions[symbol]}"
 price_collar_bps = 200
 max_open_orders = 20
 """
 
 
-def _strategy(scene: Scene, symbol: str) -> str:
+def _strategy(market: DemoMarket, symbol: str) -> str:
     return f"""
 [strategy.maker-{symbol.lower()}]
 class = "engine.strategy.market_maker:MarketMaker"
 symbols = ["{symbol}"]
 
 [strategy.maker-{symbol.lower()}.params]
-qty = "{scene.quote_sizes[symbol]}"
-max_inventory = "{scene.max_positions[symbol]}"
+qty = "{market.qty[symbol]}"
+max_inventory = "{market.max_positions[symbol]}"
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ SYMBOL, OTHER = "BTC/USDT:USDT", "ETH/USDT:USDT"
 SETTINGS: dict[str, Any] = {
     "apiKey": KEY,
     "secret": SECRET,
+    "requests_trust_env": True,  # believe the certificate authority that the environment names
     "options": {"fetchCurrencies": False, "fetchMargins": False},
     "urls": {
         "api": {
@@ -25,6 +27,9 @@ SETTINGS: dict[str, Any] = {
         }
     },
 }
+
+if "SSL_CERT_FILE" in os.environ:
+    SETTINGS["cafile"] = os.environ["SSL_CERT_FILE"]  # its asyncio half reads no environment
 
 
 def public_data(exchange: Any, told: dict[str, Any]) -> None:

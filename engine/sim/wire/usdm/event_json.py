@@ -107,7 +107,7 @@ def algo_update(event: AlgoUpdate, digits: Digits) -> bytes:
         f'{{"e":"ALGO_UPDATE","T":{stamp},"E":{stamp},"o":{{"caid":"{algo.client_algo_id}","aid":{algo.algo_id},'
         f'"at":"CONDITIONAL","o":"{algo.type}","s":"{algo.symbol}","S":"{algo.side}","ps":"{algo.position_side}",'
         f'"f":"{algo.time_in_force}","q":"{_qty(algo.qty_e8, digits)}","X":"{algo.status}","ai":"{actual_id}",'
-        f'"ap":"{fixed(algo.actual_price_e8, 5)}","aq":"{fixed(algo.actual_qty_e8, 5)}",'
+        f'"ap":"{_price(algo.actual_price_e8, digits)}","aq":"{_qty(algo.actual_qty_e8, digits)}",'
         f'"act":"{algo.actual_type or "0"}","tp":"{_price(algo.trigger_price_e8, digits)}",'
         f'"p":"{_price(algo.price_e8, digits)}","V":"{algo.stp_mode}","wt":"{algo.working_type}",'
         f'"pm":"{algo.price_match}","cp":{TRUTH[algo.close_position]},"pP":{TRUTH[algo.price_protect]},'
