@@ -19,6 +19,7 @@ from engine.config_schema import (
     JournalSection,
     ReconcileSection,
     RiskSection,
+    RunawaySection,
     StrategySection,
     VenueSection,
 )
@@ -35,6 +36,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "desk": DeskSection,
     "guard": GuardSection,
     "reconcile": ReconcileSection,
+    "runaway": RunawaySection,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.model.codes import AlarmCode, CommandKind, IntentAction, OrderState, Reason, RecordKind, Side
-from engine.strategy.api import BookView, OrderView, Strategy
+from engine.strategy.api import BookView, FillView, OrderView, Strategy
 from engine.strategy.status import StrategyStatus
 from tests.strategy_harness import ASKS, BIDS, SECOND_NS, records, rehearsal, states
 
@@ -104,6 +104,35 @@ def test_a_storm_of_rejects_disables_and_a_slow_trickle_does_not() -> None:
                 stage.advance(pause_ns)
             assert strategy.status == expected
             assert rejected == (201 if expected == StrategyStatus.DISABLED else 400)
+
+
+class Churning(Strategy):
+    """Trades the other way after each fill."""
+
+    def on_book(self, book: BookView) -> None:
+        self.submit_ticks(book.instrument_id, Side.BUY, 101, 1)
+
+    def on_fill(self, fill: FillView) -> None:
+        self.submit_ticks(fill.instrument_id, Side.SELL if fill.side == Side.BUY else Side.BUY, 101, 1)
+
+
+@pytest.mark.invariant("R22")
+def test_a_strategy_that_feeds_on_its_own_fills_is_disabled_and_a_slow_one_is_not() -> None:
+    for pause_ns, expected in ((SECOND_NS // 100, StrategyStatus.DISABLED), (SECOND_NS, StrategyStatus.RUNNING)):
+        strategy = Churning()
+        with rehearsal(strategy, executions_per_10s_max=LIMIT) as stage:
+            stage.book("BTCUSDT", BIDS, ASKS)
+            stage.run()
+            fills = 0
+            for _ in range(3 * LIMIT):
+                for intent in stage.intents():
+                    if intent["action"] == IntentAction.SUBMIT:
+                        fills += 1
+                        stage.fill(intent["handle"], 1)
+                stage.run()
+                stage.advance(pause_ns)
+            assert strategy.status == expected
+            assert fills == (LIMIT + 1 if expected == StrategyStatus.DISABLED else 3 * LIMIT)
 
 
 def test_refusals_for_a_halt_are_not_held_against_the_strategy() -> None:

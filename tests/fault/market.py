@@ -29,7 +29,12 @@ class Market:
     """One venue that lives on, and one daemon after the other on the same journal."""
 
     def __init__(
-        self, root: Path, symbols: tuple[str, ...] = ("BTCUSDT",), activity: float = 2.0, limits: str = ""
+        self,
+        root: Path,
+        symbols: tuple[str, ...] = ("BTCUSDT",),
+        activity: float = 2.0,
+        limits: dict[str, int] | None = None,
+        venue_text: str = "",
     ) -> None:
         self.root = root
         self.symbols = symbols
@@ -37,7 +42,9 @@ class Market:
         os.environ["PYTHONPATH"] = str(PROJECT)
         # each start costs weight for reference data and reconciliation: forty a minute are above the exchange's limit
         with self.place.venue_config.open("a") as config:
-            config.write("\n[limits]\nweight_minute = 1_000_000\nconnections_5m = 10_000\n" + limits)
+            keys = {"weight_minute": 1_000_000, "connections_5m": 10_000} | (limits or {})
+            config.write("\n[limits]\n" + "".join(f"{name} = {value}\n" for name, value in keys.items()))
+            config.write(venue_text)
         self.activity = activity
         self.ports: dict[str, Any] = {}
         self.start_venue()

@@ -51,7 +51,9 @@ def flawed_top(flaw: str, top: TopOfBook) -> TopOfBook:
     if flaw == "zero-price":
         return msgspec.structs.replace(top, bid_price_e8=0)
     if flaw == "negative-price":
-        return msgspec.structs.replace(top, bid_price_e8=-bid)
+        return msgspec.structs.replace(
+            top, bid_price_e8=-(bid // E8) * E8
+        )  # whole units, as the writer of texts wants them
     if flaw == "negative-qty":
         return msgspec.structs.replace(top, bid_qty_e8=-QTY_E8)
     return msgspec.structs.replace(
