@@ -49,7 +49,9 @@ class DeadManSwitch:
     async def _feed_all(self) -> None:
         try:
             async with asyncio.timeout(self._countdown_ms / 1000):
-                await asyncio.gather(*(self._venue.countdown_cancel_all(name, self._countdown_ms) for name in self._symbols))
+                await asyncio.gather(
+                    *(self._venue.countdown_cancel_all(name, self._countdown_ms) for name in self._symbols)
+                )
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever stops a feed (network, the venue's refusal), the next one is tried
