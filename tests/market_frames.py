@@ -56,7 +56,9 @@ class FrameDice:
         return self.shuffled({"e": "kline", "E": self.stamp(), "s": symbol, "k": self.shuffled(k)})
 
     def mini_ticker(self, symbol: str) -> dict[str, Any]:
-        row = {"e": "24hrMiniTicker", "E": self.stamp(), "s": symbol} | {key: self.decimal() for key in "cohl"}
+        row: dict[str, Any] = {"e": "24hrMiniTicker", "E": self.stamp(), "s": symbol} | {
+            key: self.decimal() for key in "cohl"
+        }
         return self.shuffled(row | {key: self.volume() for key in "vq"})
 
     def ticker(self, symbol: str) -> dict[str, Any]:
@@ -79,13 +81,19 @@ class FrameDice:
         return rows
 
     def mark_price(self, symbol: str) -> dict[str, Any]:
-        row = {"e": "markPriceUpdate", "E": self.stamp(), "s": symbol, "p": self.decimal(), "i": self.decimal()}
+        row: dict[str, Any] = {
+            "e": "markPriceUpdate",
+            "E": self.stamp(),
+            "s": symbol,
+            "p": self.decimal(),
+            "i": self.decimal(),
+        }
         row |= {"P": self.decimal(), "r": self.random.choice(["", self.signed()]), "T": self.stamp()}
         return self.shuffled(row | self.random.choice([{}, {"ap": self.decimal(), "st": 1}]))
 
     def liquidation(self, symbol: str) -> dict[str, Any]:
         qty = f"{self.random.randint(1, 10**6) / 1000:.3f}"
-        o = {
+        o: dict[str, Any] = {
             "s": symbol,
             "S": self.random.choice(["BUY", "SELL"]),
             "o": "LIMIT",

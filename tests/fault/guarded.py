@@ -17,7 +17,7 @@ RESTING = "tests.fault.resting_maker:RestingMaker"
 LEVELS = 84
 ORDERS = 2 * LEVELS * len(SYMBOLS)
 HEARTBEAT_MS_MAX = 400
-VENUE_LIMITS = "orders_10s = 100_000\n"
+VENUE_LIMITS = {"orders_10s": 100_000}
 # room for hundreds of orders; the guard has a key of its own, of another kind than the engine's
 WIDER = {
     "max_open_orders = 60": "max_open_orders = 600",

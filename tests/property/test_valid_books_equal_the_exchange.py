@@ -9,6 +9,7 @@ import pytest
 
 from engine.model.codes import BookState, Counter
 from engine.model.instruments import InstrumentSpec
+from tests.depth_bodies import snapshot_of
 from tests.feed_harness import FeedHarness
 from tests.recorded import Recording, instrument_of, recordings
 from tests.reference.exchange import DEPTH, SlowExchange
@@ -133,19 +134,3 @@ def test_recorded_frames_with_losses_never_show_a_book_that_differs(recording: R
         whole.events()
     assert lossy.count(Counter.BOOK_GAPS) > 10
     assert valid > updates // 2
-
-
-def snapshot_of(harness: FeedHarness, spec: InstrumentSpec) -> bytes:
-    """GET depth from a book that saw everything."""
-    book = harness.book.depth(1, 1 << 20)
-
-    def side(levels: list[tuple[int, int]]) -> str:
-        rows = (
-            f'["{price * spec.tick_size_e8 // 10**8}.{price * spec.tick_size_e8 % 10**8:08d}",'
-            f'"{qty * spec.lot_size_e8 // 10**8}.{qty * spec.lot_size_e8 % 10**8:08d}"]'
-            for price, qty in levels
-        )
-        return "[" + ",".join(rows) + "]"
-
-    bids, asks = side(book["bids"]), side(book["asks"])
-    return f'{{"lastUpdateId":{book["update_id"]},"bids":{bids},"asks":{asks}}}'.encode()

@@ -95,8 +95,9 @@ class Listener(Strategy):
         self.kept.append(view)
         self.read.append(self.look(view))
 
-    on_kline = on_ticker = on_mark_price = on_funding = on_open_interest = _hear
-    on_long_short_ratio = on_liquidation = on_instrument = on_agg_trade = _hear
+
+for callback in sorted({row.callback for row in SUBSCRIPTIONS.values()}):
+    setattr(Listener, callback, Listener._hear)
 
 
 def stage_with(*words: str, look: Callable[[Any], Any] | None = None) -> tuple[Rehearsal, Listener]:

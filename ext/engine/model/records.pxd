@@ -147,7 +147,7 @@ cdef struct MarkPricePayload:
     int64_t funding_rate_e8
     int64_t next_funding_ns
 
-cdef struct FundingPayload:
+cdef struct FundingRatePayload:
     uint32_t count
     uint32_t pad
     # FundingRow rows[count] follow, oldest first

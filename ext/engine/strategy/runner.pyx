@@ -23,7 +23,7 @@ from engine.model.codes cimport (
 )
 from engine.model.bookreader cimport BookReader
 from engine.model.records cimport (
-    CommandPayload, FillPayload, FundingPayload, FundingRow, InstrumentUpdatePayload, KlinePayload, LiquidationPayload,
+    CommandPayload, FillPayload, FundingRatePayload, FundingRow, InstrumentUpdatePayload, KlinePayload, LiquidationPayload,
     LongShortRatioPayload, MarkPricePayload, MiniTickerRow, OpenInterestPayload, RecordHeader, StatePayload, Ticker24hRow,
     TickersPayload, TimerPayload, TradePayload, VerdictPayload,
 )
@@ -353,7 +353,7 @@ cdef class StrategyRunner(Actor):
         return 0
 
     cdef int _deliver_funding(self, const Descriptor* event, uint64_t wanting) except -1:
-        cdef const FundingPayload* funding = <const FundingPayload*> (event.record + 1)
+        cdef const FundingRatePayload* funding = <const FundingRatePayload*> (event.record + 1)
         cdef const FundingRow* rows = <const FundingRow*> (funding + 1)
         cdef uint32_t i
         for i in range(funding.count):

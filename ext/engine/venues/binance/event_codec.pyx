@@ -15,7 +15,7 @@ from engine.model.codes cimport (
     RECORD_KIND_OPEN_INTEREST, RECORD_KIND_TICKER_24H, SIDE_BUY, SIDE_SELL,
 )
 from engine.model.records cimport (
-    ContractInfoPayload, FundingPayload, FundingRow, KlinePayload, LiquidationPayload, LongShortRatioPayload, MarkPricePayload,
+    ContractInfoPayload, FundingRatePayload, FundingRow, KlinePayload, LiquidationPayload, LongShortRatioPayload, MarkPricePayload,
     MiniTickerRow, OpenInterestPayload, Ticker24hRow, TickersPayload,
 )
 from engine.venues.binance.market_codec cimport *
@@ -572,11 +572,11 @@ cdef int decode_open_interest(MarketCodec codec, tw_cursor* c, char* payload, De
 
 cdef int decode_funding(MarketCodec codec, tw_cursor* c, char* payload, uint32_t capacity, Decoded* out) noexcept nogil:
     """[{fundingTime, fundingRate, markPrice},...], oldest first; without a row there is no news."""
-    cdef FundingPayload* funding = <FundingPayload*> payload
-    cdef FundingRow* rows = <FundingRow*> (payload + sizeof(FundingPayload))
-    cdef uint64_t room = (capacity - sizeof(FundingPayload)) / sizeof(FundingRow)
+    cdef FundingRatePayload* funding = <FundingRatePayload*> payload
+    cdef FundingRow* rows = <FundingRow*> (payload + sizeof(FundingRatePayload))
+    cdef uint64_t room = (capacity - sizeof(FundingRatePayload)) / sizeof(FundingRow)
     cdef int first = 1, more
-    memset(funding, 0, sizeof(FundingPayload))
+    memset(funding, 0, sizeof(FundingRatePayload))
     if not tw_take(c, b'['):
         return refuse(out, FAULT_SYNTAX)
     while True:
@@ -592,7 +592,7 @@ cdef int decode_funding(MarketCodec codec, tw_cursor* c, char* payload, uint32_t
             return 0
         funding.count += 1
     out.kind = RECORD_KIND_FUNDING_RATE if funding.count else RECORD_KIND_MARKET_FRAME_OTHER
-    out.payload_size = <uint32_t> (sizeof(FundingPayload) + funding.count * sizeof(FundingRow))
+    out.payload_size = <uint32_t> (sizeof(FundingRatePayload) + funding.count * sizeof(FundingRow))
     return 1
 
 

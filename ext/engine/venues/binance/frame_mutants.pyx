@@ -12,7 +12,7 @@ from engine.model.codes cimport (
     RECORD_KIND_DEPTH_DIFF, RECORD_KIND_DEPTH_SNAPSHOT, RECORD_KIND_FUNDING_RATE, RECORD_KIND_MINI_TICKER, RECORD_KIND_TICKER_24H,
 )
 from engine.model.records cimport (
-    DepthPayload, FundingPayload, FundingRow, Level, MiniTickerRow, Ticker24hRow, TickersPayload,
+    DepthPayload, FundingRatePayload, FundingRow, Level, MiniTickerRow, Ticker24hRow, TickersPayload,
 )
 from engine.venues.binance.market_codec cimport Decoded, MarketCodec
 
@@ -83,13 +83,13 @@ cdef bint payload_is_whole(const char* payload, const Decoded* out) noexcept nog
     cdef const Level* levels = <const Level*> (payload + sizeof(DepthPayload))
     cdef uint64_t i, count
     cdef const TickersPayload* tickers = <const TickersPayload*> payload
-    cdef const FundingPayload* funding = <const FundingPayload*> payload
+    cdef const FundingRatePayload* funding = <const FundingRatePayload*> payload
     if out.kind == RECORD_KIND_TICKER_24H:
         return out.payload_size == sizeof(TickersPayload) + tickers.count * sizeof(Ticker24hRow)
     if out.kind == RECORD_KIND_MINI_TICKER:
         return out.payload_size == sizeof(TickersPayload) + tickers.count * sizeof(MiniTickerRow)
     if out.kind == RECORD_KIND_FUNDING_RATE:
-        return out.payload_size == sizeof(FundingPayload) + funding.count * sizeof(FundingRow)
+        return out.payload_size == sizeof(FundingRatePayload) + funding.count * sizeof(FundingRow)
     if out.fault or (out.kind != RECORD_KIND_DEPTH_DIFF and out.kind != RECORD_KIND_DEPTH_SNAPSHOT):
         return True
     count = <uint64_t> depth.bid_count + depth.ask_count
