@@ -17,7 +17,9 @@ from engine.config import Config, LoadedConfig, limits_e8
 from engine.control.catalog import Names, names_of, write_catalog
 from engine.credentials import Credentials, ed25519_signer
 from engine.exit_codes import CommandError, ExitCode
+from engine.feed.instruments import InstrumentKeeper
 from engine.feed.keeper import MarketKeeper
+from engine.feed.polls import PollKeeper
 from engine.gateway.order_session import GatewayActor
 from engine.journal.journal import Journal
 from engine.journal.sequencer import Sequencer
@@ -29,18 +31,23 @@ from engine.oms.oms import Oms
 from engine.risk.gate import RiskGate
 from engine.runtime.actor import Pipeline
 from engine.runtime.counters import Counters
-from engine.runtime.net import ReconnectPolicy
+from engine.runtime.net import NetError, ReconnectPolicy
 from engine.runtime.registry import Registry
 from engine.runtime.ring import Ring
 from engine.runtime.timers import TimerQueue
 from engine.runtime.watchdog import Watchdog
 from engine.runtime.world import World
 from engine.strategy.api import Strategy
+from engine.strategy.loader import subscriptions_of
 from engine.strategy.runner import StrategyRunner
 from engine.venue_access import VenueAccess
-from engine.venue_kinds import Keeper, MarketRoute, OrderLine, kind_of
+from engine.venue_kinds import MarketRoute, OrderKeeping, OrderLine, VenueKind, kind_of
+from engine.venues.binance.market_session import BinanceMarketSession
 from engine.venues.binance.order_session import BinanceOrderSession
+from engine.venues.binance.reference import ReferenceDataError
+from engine.venues.binance.rest_market import VenueError
 from engine.venues.binance.signer import HmacSigner
+from engine.venues.binance.statistics import Wanted, wanted_of
 
 ACCOUNT_ID = 1
 RING_SLOTS = 4096
@@ -51,7 +58,9 @@ NS_PER_MS = 1_000_000
 # a hang in C code is ended by an abort; with a second for the restart, trading is back within five
 WATCHDOG_ABORT_MS = 3_000
 MARKET_SESSION_FIRST = 100
-SESSIONS_PER_ROUTE = 50
+# as many as the keeper gives out, so that two routes' sessions never look alike to the books
+SESSIONS_PER_ROUTE = 32
+POLL_SESSION_ID = 90
 ORDER_SESSION_ID = 1
 SNAPSHOT_LEVELS = 1000
 
@@ -141,9 +150,13 @@ class Engine:
         self.sequencer.attach(self.pipeline)
         self.watchdog.watch(stages)
         for name, strategy in strategies.items():
+            section = config.strategy[name]
+            subscriptions = subscriptions_of(strategy, section.subscriptions)
             self.strategies.attach(
-                strategy, name, self.strategy_ids[name], config.strategy[name].symbols, self.venue_id
+                strategy, name, self.strategy_ids[name], section.symbols, self.venue_id, subscriptions
             )
+        self.wanted = wanted_statistics(config, self.kind, strategies)
+        self.specs = specs
 
     def names(self) -> Names:
         """What the numbers in this run's records are called."""
@@ -179,7 +192,7 @@ class Engine:
             log_on_signer=None if is_hmac else ed25519_signer(credentials.secret),
         )  # fmt: skip
 
-    def order_keeper(self, access: VenueAccess, on_fatal: Callable[[BaseException], None]) -> Keeper:
+    def order_keeper(self, access: VenueAccess, on_fatal: Callable[[BaseException], None]) -> OrderKeeping:
         """Who keeps the order connections."""
         return self.kind.order_keeper(
             OrderLine(
@@ -192,8 +205,11 @@ class Engine:
         """Who keeps the market connections: one for each route of the venue's kind."""
         for symbol in self.venue.symbols:
             self.book.prepare(self.tables.instrument_id(self.venue_id, symbol))
-        routes = enumerate(self.kind.market_routes)
-        return [self.market_keeper(access, on_fatal, route, number) for number, route in routes]
+        return [
+            self.market_keeper(access, on_fatal, route, number)
+            for number, route in enumerate(self.kind.market_routes)
+            if route.has_books or self.wanted.streams.get(route.path)
+        ]
 
     def market_keeper(
         self, access: VenueAccess, on_fatal: Callable[[BaseException], None], route: MarketRoute, number: int
@@ -204,7 +220,8 @@ class Engine:
         def make_session(session_id: int) -> object:
             return route.session(
                 f"market-{session_id}", session_id, self.codec, self.journal, rings.inbound_market, self.counters, clock,
-                venue.symbols, stream_kinds=route.stream_kinds,
+                venue.symbols, stream_kinds=route.stream_kinds, streams=self.wanted.streams.get(route.path, ()),
+                feeds_books=route.has_books,
             )  # fmt: skip
 
         async def fetch_snapshot(instrument_id: int) -> bytes:
@@ -217,6 +234,39 @@ class Engine:
             connect_options={**access.options(venue.stream_url), "on_fatal": on_fatal},
             first_session_id=MARKET_SESSION_FIRST + number * SESSIONS_PER_ROUTE,
         )  # fmt: skip
+
+    def poll_keeper(self, access: VenueAccess) -> PollKeeper:
+        """Who asks for what the venue gives only over REST."""
+        session = BinanceMarketSession(
+            "polls", POLL_SESSION_ID, self.codec, self.journal, self.rings.inbound_market, self.counters, self.world.clock,
+            self.venue.symbols, stream_kinds=(), feeds_books=False,
+        )  # fmt: skip
+        polls = [(poll, symbol, self.tables.instrument_id(self.venue_id, symbol)) for poll, symbol in self.wanted.polls]
+        return PollKeeper(
+            clock=self.world.clock, pipeline=self.pipeline, session=session, polls=polls, fetch=access.rest.poll,
+            expected=(NetError, VenueError),
+        )  # fmt: skip
+
+    def instrument_keeper(self, access: VenueAccess) -> InstrumentKeeper:
+        """Who asks now and then what the venue's symbols are."""
+
+        async def fetch(symbols: list[str]) -> dict[str, InstrumentSpec]:
+            return await access.rest.listed(self.venue_id, symbols)
+
+        return InstrumentKeeper(
+            sequencer=self.sequencer, pipeline=self.pipeline, tables=self.tables, books=self.book, specs=self.specs,
+            fetch=fetch, interval_s=self.venue.instrument_refresh_s, expected=(NetError, VenueError, ReferenceDataError),
+        )  # fmt: skip
+
+
+def wanted_statistics(config: Config, kind: VenueKind, strategies: Mapping[str, Strategy]) -> Wanted:
+    """What the strategies together ask for beside books and trades; what the venue has not was refused before anything opened."""
+    return wanted_of(
+        (source, row, config.strategy[name].symbols)
+        for name, strategy in strategies.items()
+        for row in subscriptions_of(strategy, config.strategy[name].subscriptions)
+        if (source := kind.source_of(row)) is not None
+    )
 
 
 def abort_after_ms(strategy_turn_ms_max: int) -> int:

@@ -148,6 +148,9 @@ class VenueSection(Section, frozen=True, kw_only=True):
         tuple[Symbol, ...],
         Meta(min_length=1, max_length=500, description="what is subscribed and may be traded", extra=SYMBOLS),
     ]
+    instrument_refresh_s: Annotated[
+        int, Meta(ge=10, le=86_400, description="how often status, limits, tick and lot of the symbols are asked for")
+    ] = 900
     leverage: (
         Annotated[int, Meta(ge=1, le=125, description="futures, must be written there: set for each symbol at start")]
         | None
@@ -223,6 +226,13 @@ class StrategySection(Section, frozen=True, kw_only=True):
         ),
     ] = msgspec.field(name="class")
     symbols: Annotated[tuple[Symbol, ...], Meta(min_length=1, description="what it sees and may trade", extra=SYMBOLS)]
+    subscriptions: Annotated[
+        tuple[str, ...],
+        Meta(
+            description='what it hears beside books and trades, as `["kline_1m", "mark_price"]`; see strategies.md',
+            extra={"wanted": 'a list of subscriptions, as ["kline_1m"]'},
+        ),
+    ] = ()
     params: Annotated[
         dict[str, Any], Meta(description="settings of the strategy, checked against its own Config type")
     ] = msgspec.field(default_factory=dict)

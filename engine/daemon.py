@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import cast
 
@@ -42,8 +42,9 @@ from engine.runtime.service import Supervisor
 from engine.runtime.turns import Turns
 from engine.runtime.world import World
 from engine.strategy.api import Strategy
-from engine.strategy.loader import StrategyLoadError, load_strategy
+from engine.strategy.loader import StrategyLoadError, load_strategy, subscriptions_of
 from engine.venue_access import VenueAccess
+from engine.venue_kinds import Keeper, VenueKind, kind_of
 
 # how much longer a supervisor is asked to wait while the journal is recovered
 RECOVERY_EXTENSION_S = 120.0
@@ -91,9 +92,17 @@ def read_inputs(loaded: LoadedConfig) -> tuple[Credentials, dict[str, Strategy]]
     for name, section in config.strategy.items():
         try:
             strategies[name] = load_strategy(section.class_path, section.params)
+            check_subscriptions(kind_of(venue.kind), strategies[name], section.subscriptions)
         except StrategyLoadError as error:
             raise CommandError(ExitCode.CONFIG, f"{loaded.path}: strategy.{name}: {error}") from None
     return load_credentials(venue.credential, venue.key_type), strategies
+
+
+def check_subscriptions(kind: VenueKind, strategy: Strategy, words: Iterable[str]) -> None:
+    """Everything subscribed to must be heard by the strategy and had by the venue. Raises StrategyLoadError."""
+    for row in subscriptions_of(strategy, words):
+        if kind.source_of(row) is None:
+            raise StrategyLoadError(f'subscriptions: a venue of kind "{kind.name}" has no "{row.name}"')
 
 
 def require_core(cpu: int | None) -> None:
@@ -191,6 +200,12 @@ class Daemon:
         access.rest.share(engine.session)
         self.gateway = engine.order_keeper(access, self.on_fatal)
         self.markets = engine.market_keepers(access, self.on_fatal)
+        self.keepers: list[Keeper] = [
+            *self.markets,
+            self.gateway,
+            engine.poll_keeper(access),
+            engine.instrument_keeper(access),
+        ]
         clock = engine.world.clock
         self.supervisor = Supervisor.of_environment(clock)
         self.dead_man = dead_man_of(engine, access)
@@ -242,7 +257,7 @@ class Daemon:
         self.engine.watchdog.start()
         pin_to_core(self.loaded.config.engine.cpu)
         self.turns.start(loop)
-        tasks = [loop.create_task(job) for job in (keeper.run() for keeper in (*self.markets, self.gateway))]
+        tasks = [loop.create_task(job) for job in (keeper.run() for keeper in self.keepers)]
         for task in tasks:
             task.add_done_callback(self.on_task_end)
         self.supervisor.ready(self.state_text())

@@ -16,16 +16,19 @@ from engine.credentials import Credentials
 from engine.exit_codes import CommandError, ExitCode
 from engine.gateway.budget import RateBudget
 from engine.gateway.keeper import OrderKeeper
+from engine.model.subscriptions import Subscription
 from engine.runtime.actor import Pipeline
 from engine.runtime.net import ReconnectPolicy
 from engine.runtime.world import World
 from engine.venues.binance import usdm_account
 from engine.venues.binance.capabilities import SPOT, USDM, Capabilities
+from engine.venues.binance.event_codec import EventCodec
 from engine.venues.binance.market_codec import MarketCodec
-from engine.venues.binance.market_session import STREAM_KINDS, BinanceMarketSession
+from engine.venues.binance.market_session import FUTURES_STREAM_KINDS, STREAM_KINDS, BinanceMarketSession
 from engine.venues.binance.order_codec import OrderCodec
 from engine.venues.binance.order_session import BinanceOrderSession
 from engine.venues.binance.rest_market import RestMarket
+from engine.venues.binance.statistics import MARKET_ROUTE, SPOT_ROUTE, Source, futures_source, spot_source
 from engine.venues.binance.usdm_keeper import UsdmKeeper
 from engine.venues.binance.usdm_order_codec import UsdmOrderCodec
 from engine.venues.binance.usdm_order_session import UsdmOrderSession
@@ -44,11 +47,19 @@ class Keeper(Protocol):
     async def run(self) -> None: ...
 
 
+class OrderKeeping(Keeper, Protocol):
+    """Who keeps the order connections: `last_error` says why the latest attempt failed."""
+
+    @property
+    def last_error(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class MarketRoute:
     """One market connection: its path below `stream_url` and what is subscribed there for each symbol.
 
-    `has_books`: depth comes here, and so the snapshots that mend a book go into this route's session.
+    `has_books`: depth comes here, and so the snapshots that mend a book go into this route's session. A route without them
+    is opened only where a strategy subscribes to something on it.
     """
 
     path: str
@@ -83,13 +94,14 @@ class VenueKind:
     # market half
     market_codec: Callable[..., MarketCodec]
     market_routes: tuple[MarketRoute, ...]
+    source_of: Callable[[Subscription], Source | None]
     # order half
     rest: Callable[..., RestMarket]
     settle_account: Callable[[RestMarket, VenueSection, Credentials], Awaitable[None]]
     order_api_path: str
     order_codec: Callable[..., OrderCodec]
     order_session: Callable[..., BinanceOrderSession]
-    order_keeper: Callable[[OrderLine], Keeper]
+    order_keeper: Callable[[OrderLine], OrderKeeping]
 
     def order_url(self, address: str) -> str:
         """The order API's address with its path; this kind's own where the configuration gives none."""
@@ -106,7 +118,7 @@ class VenueKind:
         )
 
 
-def keep_spot(line: OrderLine) -> Keeper:
+def keep_spot(line: OrderLine) -> OrderKeeping:
     """Spot has one order connection, which carries the user's events too."""
     return OrderKeeper(
         net=line.world.net, clock=line.world.clock, pipeline=line.pipeline, policy=ReconnectPolicy(line.world.rng),
@@ -114,7 +126,7 @@ def keep_spot(line: OrderLine) -> Keeper:
     )  # fmt: skip
 
 
-def keep_futures(line: OrderLine) -> Keeper:
+def keep_futures(line: OrderLine) -> OrderKeeping:
     """USD-M has an order connection, a private stream and REST."""
     return UsdmKeeper(
         net=line.world.net, clock=line.world.clock, pipeline=line.pipeline, session=line.session,
@@ -138,8 +150,9 @@ async def settle_futures(rest: RestMarket, venue: VenueSection, credentials: Cre
 BINANCE_SPOT = VenueKind(
     name="binance-spot",
     capabilities=SPOT,
-    market_codec=MarketCodec,
-    market_routes=(MarketRoute("/stream", STREAM_KINDS),),
+    market_codec=EventCodec,
+    market_routes=(MarketRoute(SPOT_ROUTE, STREAM_KINDS),),
+    source_of=spot_source,
     rest=RestMarket,
     settle_account=leave_account,
     order_api_path="/ws-api/v3",
@@ -151,8 +164,12 @@ BINANCE_SPOT = VenueKind(
 BINANCE_USDM = VenueKind(
     name="binance-usdm",
     capabilities=USDM,
-    market_codec=MarketCodec,
-    market_routes=(MarketRoute("/public/stream", STREAM_KINDS),),
+    market_codec=EventCodec,
+    market_routes=(
+        MarketRoute("/public/stream", FUTURES_STREAM_KINDS),
+        MarketRoute(MARKET_ROUTE, (), has_books=False),
+    ),
+    source_of=futures_source,
     rest=UsdmRest,
     settle_account=settle_futures,
     order_api_path="/ws-fapi/v1",

@@ -62,6 +62,7 @@ recv_window_ms = 5000
 order_timeout_ms = 2000
 deadman_ms = 900
 symbols = ["BTCUSDT", "ETHUSDT"]
+instrument_refresh_s = 60
 leverage = 3
 margin_type = "isolated"
 position_mode = "one-way"
@@ -90,6 +91,7 @@ max_open_orders = 20
 [strategy.maker]
 class = "engine.strategy.market_maker:MarketMaker"
 symbols = ["BTCUSDT"]
+subscriptions = ["mark_price", "kline_1m"]
 params = { levels = 2 }
 
 [control]

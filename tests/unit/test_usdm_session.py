@@ -157,7 +157,7 @@ def test_funding_is_booked_by_symbol_and_found_again(rig: UsdmRig) -> None:
     rig.account_update("FUNDING_FEE", wallet="9998.5", change="-1.5", S="BTCUSDT")
     assert rig.oms.funding() == {1: -150_000_000}
     again = UsdmRig(connect=False)
-    again.oms.restore(list(rig.records(RecordKind.FUNDING)))
+    again.oms.restore(list(rig.records(RecordKind.FUNDING_PAYMENT)))
     assert again.oms.funding() == {1: -150_000_000}
 
 

@@ -26,6 +26,7 @@ from engine.sim.usdm.money import Ledger
 from engine.sim.usdm.prices import ContractPrices, PriceSource
 from engine.sim.usdm.reports import Reporter
 from engine.sim.usdm.rules import book_symbol, rules_from_config
+from engine.sim.usdm.settlement import Settlement
 from engine.sim.usdm.statistics import SAMPLE_NS, Statistics
 from engine.sim.usdm.timers import Timers
 
@@ -100,6 +101,7 @@ class Assembly:
         )
         self._amender = Amender(self._entry, self._drafter, self._reporter)
         self._algos = AlgoService(self._entry, self._reporter, self._timers, names)
+        self._settlement = Settlement(self._entry, self._algos)
         self._funding = Funding(self._books, self._reporter, self._ledger)
         self._liquidator = Liquidator(
             self._entry, self._margins, self._reporter, self._ledger, self._fund, config.margin_call_percent
@@ -222,7 +224,8 @@ def _book_config(config: UsdmConfig) -> VenueConfig:
 
 def _book(config: UsdmConfig, number: int, account: AccountConfig) -> UsdmBook:
     wallet_e8 = config_e8(config.wallets.get(account.name, config.default_wallet))
-    book = UsdmBook(number, account.name, account.can_trade, wallet_e8, config.history_orders_max)
+    orders_max, income_max = config.history_orders_max, config.history_income_max
+    book = UsdmBook(number, account.name, account.can_trade, wallet_e8, orders_max, income_max)
     book.dual_side = account.name in config.hedge_accounts
     for row in config.symbols:
         highest = row.brackets[0].initial_leverage

@@ -28,7 +28,11 @@ class ReferenceDataError(ValueError):
 
 
 class UnknownSymbolError(ReferenceDataError):
-    """The exchange does not list a symbol that was asked for."""
+    """The exchange does not list symbols that were asked for: `missing`."""
+
+    def __init__(self, missing: list[str]) -> None:
+        super().__init__(f"the exchange does not list {', '.join(missing)}: check the configured symbols")
+        self.missing = missing
 
 
 class SymbolInfo(msgspec.Struct):
@@ -87,7 +91,7 @@ def decode_exchange_info(body: bytes, venue_id: int, symbols: Iterable[str] | No
     wanted = list(found) if symbols is None else list(symbols)
     missing = [symbol for symbol in wanted if symbol not in found]
     if missing:
-        raise UnknownSymbolError(f"the exchange does not list {', '.join(missing)}: check the configured symbols")
+        raise UnknownSymbolError(missing)
     return [instrument_spec(found[symbol], venue_id) for symbol in wanted]
 
 
@@ -107,6 +111,7 @@ def instrument_spec(row: SymbolInfo, venue_id: int) -> InstrumentSpec:
         tick_size_e8=tick_size_e8,
         lot_size_e8=lot_size_e8,
         is_trading=row.status == "TRADING",
+        status=row.status,
         min_qty_lots=max(1, -(-wire_size(row.symbol, lot, "minQty") // lot_size_e8)),
         max_qty_lots=upper_limit(wire_size(row.symbol, lot, "maxQty"), lot_size_e8),
         min_price_ticks=max(1, -(-wire_size(row.symbol, price, "minPrice") // tick_size_e8)),

@@ -32,7 +32,7 @@ PROVEN_AFTER_S = 10.0
 
 
 class UsdmKeeper:
-    """`run` until cancelled; `last_error` says why the private stream's latest attempt failed."""
+    """`run` until cancelled; `last_error` says why the latest attempt failed."""
 
     def __init__(
         self,
@@ -63,7 +63,12 @@ class UsdmKeeper:
             net=net, clock=clock, pipeline=pipeline, policy=policies[0], url=order_url, session=session,
             connect_options={**order_options, "ping_after_s": PING_AFTER_S}, silent_after_s=SILENT_AFTER_S,
         )  # fmt: skip
-        self.last_error = ""
+        self._stream_error = ""
+
+    @property
+    def last_error(self) -> str:
+        """Why the latest attempt failed: of the order connection, else of the private stream or of REST."""
+        return self._orders.last_error or self._stream_error
 
     async def run(self) -> None:
         """Keep all three until cancelled; a fault of ours ends all of them."""
@@ -95,7 +100,7 @@ class UsdmKeeper:
         try:
             response = await self._rest.fetch(path, params)
         except NetError as error:
-            self.last_error = str(error)
+            self._stream_error = str(error)
             self._session.put_reply(token, 0, b"", sent_wall_ns)
             return
         weight = response.headers.get("x-mbx-used-weight-1m", "")
@@ -114,7 +119,7 @@ class UsdmKeeper:
         try:
             response = await self._rest.fetch(path, {}, is_signed=False)
         except NetError as error:
-            self.last_error = str(error)
+            self._stream_error = str(error)
             await asyncio.sleep(TIME_RETRY_S)
             self._session.wish_time_again()
             return
@@ -134,7 +139,7 @@ class UsdmKeeper:
             try:
                 is_expired = await self._keep_one()
             except (NetError, VenueError) as error:
-                self.last_error = str(error)
+                self._stream_error = str(error)
             self._pipeline.run_to_completion()
             await asyncio.sleep(0.0 if is_expired else self._policy.next_delay_s())
 
@@ -158,7 +163,7 @@ class UsdmKeeper:
             if not connection.closed.done():
                 connection.lose("the listen key has ended" if user.is_expired else "the keeper stops")
         if connection.closed.done():
-            self.last_error = connection.closed.result()
+            self._stream_error = connection.closed.result()
         return bool(user.is_expired)
 
     async def _renew(self, connection: Connection) -> float:
@@ -167,7 +172,7 @@ class UsdmKeeper:
             if not await self._rest.keep_listen_key():
                 connection.lose("the venue no longer knows the listen key")
         except (NetError, VenueError) as error:
-            self.last_error = str(error)
+            self._stream_error = str(error)
             return KEY_RETRY_S
         return self._key_renew_s
 

@@ -68,7 +68,7 @@ def decode_futures_info(body: bytes, venue_id: int, symbols: Iterable[str] | Non
     wanted = list(found) if symbols is None else list(symbols)
     missing = [symbol for symbol in wanted if symbol not in found]
     if missing:
-        raise UnknownSymbolError(f"the exchange does not list {', '.join(missing)}: check the configured symbols")
+        raise UnknownSymbolError(missing)
     return [contract_spec(found[symbol], venue_id) for symbol in wanted]
 
 
@@ -90,6 +90,7 @@ def contract_spec(row: ContractInfo, venue_id: int) -> InstrumentSpec:
         tick_size_e8=tick_size_e8,
         lot_size_e8=lot_size_e8,
         is_trading=row.status == "TRADING",
+        status=row.status,
         min_qty_lots=max(1, -(-wire_size(row.symbol, lot, "minQty") // lot_size_e8)),
         max_qty_lots=upper_limit(wire_size(row.symbol, lot, "maxQty"), lot_size_e8),
         min_price_ticks=max(1, -(-wire_size(row.symbol, price, "minPrice") // tick_size_e8)),

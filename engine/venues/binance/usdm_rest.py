@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -25,6 +25,8 @@ from engine.venues.binance.usdm_reference import PUBLISHED_LIMITS, decode_future
 
 CODE_TIMESTAMP = -1021
 CODE_NO_LISTEN_KEY = -1125
+# weight of GET depth up to so many levels
+DEPTH_WEIGHTS = {50: 2, 100: 5, 500: 10, 1000: 20}
 COUNTDOWN_MS_MAX = 86_400_000
 
 
@@ -37,7 +39,7 @@ class UsdmRest(RestMarket):
 
     api_path = "/fapi/v1"
     published_limits = PUBLISHED_LIMITS
-    depth_weights = ((50, 2), (100, 5), (500, 10), (1000, 20))
+    depth_weights: ClassVar[dict[int, int]] = DEPTH_WEIGHTS
 
     def __init__(self, http: HttpClient, clock: Clock) -> None:
         super().__init__(http, clock)

@@ -10,7 +10,7 @@ from engine.journal.journal cimport Journal
 from engine.model.approval cimport *
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
-from engine.model.records cimport (BalanceRow, BalancesPayload, CommandPayload, FillPayload, FundingPayload, IntentPayload,
+from engine.model.records cimport (BalanceRow, BalancesPayload, CommandPayload, FillPayload, FundingPaymentPayload, IntentPayload,
                                    OrderStatePayload, RecordHeader, StatePayload, TimerPayload, VenuePositionPayload)
 from engine.model.tables cimport Instrument, InstrumentLimits, Tables
 from engine.oms.lifecycle cimport ExternalOrder, OrderLifecycle
@@ -110,7 +110,7 @@ cdef class Oms(OrderLifecycle):
             self._on_time_sync(item)
         elif kind == RECORD_KIND_VENUE_POSITION:
             self._on_venue_position(item)
-        elif kind == RECORD_KIND_FUNDING:
+        elif kind == RECORD_KIND_FUNDING_PAYMENT:
             self._on_funding(item)
         elif kind == RECORD_KIND_ACCOUNT_WARNING:
             self._on_warning(item)
@@ -245,7 +245,7 @@ cdef class Oms(OrderLifecycle):
 
     cdef void _on_funding(self, const Descriptor* item) noexcept nogil:
         """The record is the booking: it stands in the ledger, totals are kept by instrument."""
-        cdef const FundingPayload* paid = <const FundingPayload*> (item.record + 1)
+        cdef const FundingPaymentPayload* paid = <const FundingPaymentPayload*> (item.record + 1)
         self.funding_e8[item.instrument_id % 512] = self.funding_e8[item.instrument_id % 512] + paid.amount_e8
 
     cdef void _on_warning(self, const Descriptor* item) noexcept nogil:
@@ -617,7 +617,7 @@ cdef class Oms(OrderLifecycle):
         sizes = {
             RECORD_KIND_ORDER_STATE: sizeof(OrderStatePayload), RECORD_KIND_FILL: sizeof(FillPayload),
             RECORD_KIND_COMMAND: sizeof(CommandPayload), RECORD_KIND_TRADING_STATE: sizeof(StatePayload),
-            RECORD_KIND_ALARM: sizeof(StatePayload), RECORD_KIND_FUNDING: sizeof(FundingPayload),
+            RECORD_KIND_ALARM: sizeof(StatePayload), RECORD_KIND_FUNDING_PAYMENT: sizeof(FundingPaymentPayload),
         }
         for record in records:
             kind = record.kind
@@ -633,8 +633,8 @@ cdef class Oms(OrderLifecycle):
                 self._restore_fill(record, <const FillPayload*> data)
             elif kind == RECORD_KIND_COMMAND:
                 self._restore_command(record, <const CommandPayload*> data)
-            elif kind == RECORD_KIND_FUNDING:
-                self.funding_e8[<uint32_t> record.instrument_id % 512] += (<const FundingPayload*> data).amount_e8
+            elif kind == RECORD_KIND_FUNDING_PAYMENT:
+                self.funding_e8[<uint32_t> record.instrument_id % 512] += (<const FundingPaymentPayload*> data).amount_e8
             else:
                 self._restore_state(record, <const StatePayload*> data)
             used += 1

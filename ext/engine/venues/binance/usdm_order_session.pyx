@@ -429,11 +429,11 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         return 0
 
     cdef int emit_funding(self, int row) except -1:
-        cdef RecordHeader* record = self.claim_input(RECORD_KIND_FUNDING, sizeof(FundingPayload))
-        cdef FundingPayload* out
+        cdef RecordHeader* record = self.claim_input(RECORD_KIND_FUNDING_PAYMENT, sizeof(FundingPaymentPayload))
+        cdef FundingPaymentPayload* out
         if record == NULL:
             return self.give_up("the journal takes no more own-order records")
-        out = <FundingPayload*> (record + 1)
+        out = <FundingPaymentPayload*> (record + 1)
         out.amount_e8 = self.usdm.change.change_e8[row]
         out.event_ns = self.user_frame.event_ns
         out.asset_id = self.user_frame.balances[row].asset_id
