@@ -7,6 +7,7 @@
 #   make bench                   the benchmarks     make sim       the long fault simulations
 #   make sanitize                tests on a build with address and undefined-behaviour checks
 #   make coverage                which Python lines the tests reach
+#   make install PREFIX=/opt/tradewind [DESTDIR=...]    the build into a prefix, with units and examples     make uninstall PREFIX=...
 #   make dist                    sdist, then a wheel from it, proved in an environment of its own
 #   make docs                    write the generated tables again
 #   make lock                    pin the dependencies again     make clean     remove all that was built
@@ -15,12 +16,18 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := run
 .DELETE_ON_ERROR:
-.PHONY: run test check bench sim sanitize coverage dist docs lock clients clean
+.PHONY: run test check bench sim sanitize coverage install uninstall dist docs lock clients clean
 
 PYTHON ?=
 SECONDS ?= 60
 ARGS ?=
 JOBS ?= 0
+# a system's own places for the default prefix; below the prefix for any other
+PREFIX ?= /opt/tradewind
+CONFIG_DIR ?= $(if $(filter /opt/tradewind /usr /usr/local,$(PREFIX)),/etc/tradewind,$(PREFIX)/etc/tradewind)
+UNIT_DIR ?= $(if $(filter /opt/tradewind /usr /usr/local,$(PREFIX)),/etc/systemd/system,$(PREFIX)/lib/systemd/system)
+DESTDIR ?=
+PLACES = --prefix "$(PREFIX)" --config-dir "$(CONFIG_DIR)" --unit-dir "$(UNIT_DIR)" --destdir "$(DESTDIR)"
 VENV := .venv
 BIN := $(VENV)/bin
 CLIENTS := .venv-clients
@@ -74,6 +81,12 @@ sanitize: $(VENV)/.built
 coverage: $(VENV)/.built
 	$(BIN)/coverage run -m pytest $(ARGS)
 	$(BIN)/coverage report
+
+install: $(VENV)/.built
+	@$(BIN)/python deploy/install.py install $(PLACES) $(ARGS)
+
+uninstall:
+	@$(if $(wildcard $(BIN)/python),$(BIN)/python,$$(sh .ci/preflight $(PYTHON))) deploy/install.py uninstall $(PLACES)
 
 dist: dist/.proved
 

@@ -11,16 +11,15 @@ control, timers =[inbound_control]=>     |     =[to_strategy]===================
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from urllib.parse import urlsplit
 
 from engine.book.stage import BookStage
 from engine.config import Config, LoadedConfig, limits_e8
 from engine.control.catalog import Names, names_of, write_catalog
 from engine.credentials import Credentials, ed25519_signer
 from engine.exit_codes import CommandError, ExitCode
+from engine.feed.instruments import InstrumentKeeper
 from engine.feed.keeper import MarketKeeper
-from engine.gateway.budget import RateBudget
-from engine.gateway.keeper import OrderKeeper
+from engine.feed.polls import PollKeeper
 from engine.gateway.order_session import GatewayActor
 from engine.journal.journal import Journal
 from engine.journal.sequencer import Sequencer
@@ -32,20 +31,23 @@ from engine.oms.oms import Oms
 from engine.risk.gate import RiskGate
 from engine.runtime.actor import Pipeline
 from engine.runtime.counters import Counters
-from engine.runtime.net import ReconnectPolicy
+from engine.runtime.net import NetError, ReconnectPolicy
 from engine.runtime.registry import Registry
 from engine.runtime.ring import Ring
 from engine.runtime.timers import TimerQueue
 from engine.runtime.watchdog import Watchdog
 from engine.runtime.world import World
 from engine.strategy.api import Strategy
+from engine.strategy.loader import subscriptions_of
 from engine.strategy.runner import StrategyRunner
 from engine.venue_access import VenueAccess
-from engine.venues.binance.market_codec import MarketCodec
+from engine.venue_kinds import MarketRoute, OrderKeeping, OrderLine, VenueKind, kind_of
 from engine.venues.binance.market_session import BinanceMarketSession
-from engine.venues.binance.order_codec import OrderCodec
 from engine.venues.binance.order_session import BinanceOrderSession
+from engine.venues.binance.reference import ReferenceDataError
+from engine.venues.binance.rest_market import VenueError
 from engine.venues.binance.signer import HmacSigner
+from engine.venues.binance.statistics import Wanted, wanted_of
 
 ACCOUNT_ID = 1
 RING_SLOTS = 4096
@@ -56,9 +58,11 @@ NS_PER_MS = 1_000_000
 # a hang in C code is ended by an abort; with a second for the restart, trading is back within five
 WATCHDOG_ABORT_MS = 3_000
 MARKET_SESSION_FIRST = 100
+# as many as the keeper gives out, so that two routes' sessions never look alike to the books
+SESSIONS_PER_ROUTE = 32
+POLL_SESSION_ID = 90
 ORDER_SESSION_ID = 1
 SNAPSHOT_LEVELS = 1000
-ORDER_API_PATH = "/ws-api/v3"
 
 
 class Rings:
@@ -100,6 +104,7 @@ class Engine:
         (self.venue_name,) = config.venue
         self.loaded, self.world, self.journal, self.rings = loaded, world, journal, Rings()
         self.venue = config.venue[self.venue_name]
+        self.kind = kind_of(self.venue.kind)
         self.venue_id = registry.venue_id(self.venue_name)
         self.fill_tables(registry, specs, strategies)
         self.counters = Counters(str(loaded.counters_path))
@@ -123,6 +128,7 @@ class Engine:
             manual_intents=rings.manual_intents, order_timeout_ns=self.venue.order_timeout_ms * NS_PER_MS,
             recv_window_ns=self.venue.recv_window_ms * NS_PER_MS, venue_delay_ns_max=VENUE_DELAY_NS_MAX,
             account_id=ACCOUNT_ID, venue_id=self.venue_id, cancel_on_start=config.reconcile.cancel_on_start,
+            has_cancel_all=self.kind.capabilities.has_cancel_all_by_symbol,
         )  # fmt: skip
         self.strategies = StrategyRunner(
             "strategies", journal, self.tables, self.counters, order_events=rings.order_events, refusals=rings.refusals,
@@ -136,7 +142,7 @@ class Engine:
             "gate", journal, self.tables, self.counters, register, self.book.reader, clock, intents=rings.intents,
             manual_intents=rings.manual_intents, approvals=rings.approvals, refusals=rings.refusals,
         )  # fmt: skip
-        self.codec = MarketCodec(self.tables, self.venue_id, self.venue.symbols)
+        self.codec = self.kind.market_codec(self.tables, self.venue_id, self.venue.symbols)
         self.session = self.order_session(register, credentials, rate_limits)
         gateway = GatewayActor("gateway", self.session)
         stages = [self.sequencer, self.book, self.oms, self.strategies, self.gate, gateway]
@@ -144,9 +150,13 @@ class Engine:
         self.sequencer.attach(self.pipeline)
         self.watchdog.watch(stages)
         for name, strategy in strategies.items():
+            section = config.strategy[name]
+            subscriptions = subscriptions_of(strategy, section.subscriptions)
             self.strategies.attach(
-                strategy, name, self.strategy_ids[name], config.strategy[name].symbols, self.venue_id
+                strategy, name, self.strategy_ids[name], section.symbols, self.venue_id, subscriptions
             )
+        self.wanted = wanted_statistics(config, self.kind, strategies)
+        self.specs = specs
 
     def names(self) -> Names:
         """What the numbers in this run's records are called."""
@@ -171,49 +181,92 @@ class Engine:
         """The venue's order protocol: an Ed25519 key logs the session on, an HMAC key signs each request."""
         config, rings = self.loaded.config, self.rings
         is_hmac = credentials.key_type == "hmac"
-        codec = OrderCodec(
+        codec = self.kind.order_codec(
             self.tables, self.codec, engine_id=config.engine.id, api_key=credentials.api_key,
             signer=HmacSigner(credentials.secret) if is_hmac else None, recv_window_ms=self.venue.recv_window_ms,
         )  # fmt: skip
-        budget = RateBudget(
-            orders_10s=rate_limits["ORDERS", "SECOND"], orders_day=rate_limits["ORDERS", "DAY"],
-            weight_minute=rate_limits["REQUEST_WEIGHT", "MINUTE"],
-        )  # fmt: skip
-        return BinanceOrderSession(
-            "orders", ORDER_SESSION_ID, self.journal, self.tables, self.counters, register, self.world.clock, budget,
-            codec, outbound=rings.outbound, inbound=rings.inbound_own, venue_id=self.venue_id, account_id=ACCOUNT_ID,
+        return self.kind.order_session(
+            "orders", ORDER_SESSION_ID, self.journal, self.tables, self.counters, register, self.world.clock,
+            self.kind.budget(rate_limits), codec, outbound=rings.outbound, inbound=rings.inbound_own,
+            venue_id=self.venue_id, account_id=ACCOUNT_ID,
             log_on_signer=None if is_hmac else ed25519_signer(credentials.secret),
         )  # fmt: skip
 
-    def order_keeper(self, access: VenueAccess, on_fatal: Callable[[BaseException], None]) -> OrderKeeper:
-        """Who keeps the order connection."""
-        url = order_api_url(self.venue.ws_api_url)
-        return OrderKeeper(
-            net=self.world.net, clock=self.world.clock, pipeline=self.pipeline, policy=ReconnectPolicy(self.world.rng),
-            url=url, session=self.session, connect_options={**access.options(url), "on_fatal": on_fatal},
+    def order_keeper(self, access: VenueAccess, on_fatal: Callable[[BaseException], None]) -> OrderKeeping:
+        """Who keeps the order connections."""
+        return self.kind.order_keeper(
+            OrderLine(
+                world=self.world, pipeline=self.pipeline, session=self.session, access=access, on_fatal=on_fatal,
+                order_url=self.kind.order_url(self.venue.ws_api_url), stream_url=self.venue.stream_url,
+            )
         )  # fmt: skip
 
-    def market_keeper(self, access: VenueAccess, on_fatal: Callable[[BaseException], None]) -> MarketKeeper:
-        """Who keeps the market connection and fetches depth snapshots."""
-        clock, rings, venue = self.world.clock, self.rings, self.venue
-        for symbol in venue.symbols:
+    def market_keepers(self, access: VenueAccess, on_fatal: Callable[[BaseException], None]) -> list[MarketKeeper]:
+        """Who keeps the market connections: one for each route of the venue's kind."""
+        for symbol in self.venue.symbols:
             self.book.prepare(self.tables.instrument_id(self.venue_id, symbol))
+        return [
+            self.market_keeper(access, on_fatal, route, number)
+            for number, route in enumerate(self.kind.market_routes)
+            if route.has_books or self.wanted.streams.get(route.path)
+        ]
 
-        def make_session(session_id: int) -> BinanceMarketSession:
-            return BinanceMarketSession(
+    def market_keeper(
+        self, access: VenueAccess, on_fatal: Callable[[BaseException], None], route: MarketRoute, number: int
+    ) -> MarketKeeper:
+        """One market connection; the route with the books fetches depth snapshots too."""
+        clock, rings, venue = self.world.clock, self.rings, self.venue
+
+        def make_session(session_id: int) -> object:
+            return route.session(
                 f"market-{session_id}", session_id, self.codec, self.journal, rings.inbound_market, self.counters, clock,
-                venue.symbols,
+                venue.symbols, stream_kinds=route.stream_kinds, streams=self.wanted.streams.get(route.path, ()),
+                feeds_books=route.has_books,
             )  # fmt: skip
 
         async def fetch_snapshot(instrument_id: int) -> bytes:
             return await access.rest.depth(self.tables.symbol(instrument_id), SNAPSHOT_LEVELS)
 
         return MarketKeeper(
-            net=self.world.net, clock=clock, counters=self.counters, pipeline=self.pipeline, books=self.book,
-            policy=ReconnectPolicy(self.world.rng), url=f"{venue.stream_url}/stream", make_session=make_session,
-            fetch_snapshot=fetch_snapshot, connect_options={**access.options(venue.stream_url), "on_fatal": on_fatal},
-            first_session_id=MARKET_SESSION_FIRST,
+            net=self.world.net, clock=clock, counters=self.counters, pipeline=self.pipeline,
+            books=self.book if route.has_books else NoBooks(), policy=ReconnectPolicy(self.world.rng),
+            url=f"{venue.stream_url}{route.path}", make_session=make_session, fetch_snapshot=fetch_snapshot,
+            connect_options={**access.options(venue.stream_url), "on_fatal": on_fatal},
+            first_session_id=MARKET_SESSION_FIRST + number * SESSIONS_PER_ROUTE,
         )  # fmt: skip
+
+    def poll_keeper(self, access: VenueAccess) -> PollKeeper:
+        """Who asks for what the venue gives only over REST."""
+        session = BinanceMarketSession(
+            "polls", POLL_SESSION_ID, self.codec, self.journal, self.rings.inbound_market, self.counters, self.world.clock,
+            self.venue.symbols, stream_kinds=(), feeds_books=False,
+        )  # fmt: skip
+        polls = [(poll, symbol, self.tables.instrument_id(self.venue_id, symbol)) for poll, symbol in self.wanted.polls]
+        return PollKeeper(
+            clock=self.world.clock, pipeline=self.pipeline, session=session, polls=polls, fetch=access.rest.poll,
+            expected=(NetError, VenueError),
+        )  # fmt: skip
+
+    def instrument_keeper(self, access: VenueAccess) -> InstrumentKeeper:
+        """Who asks now and then what the venue's symbols are."""
+
+        async def fetch(symbols: list[str]) -> dict[str, InstrumentSpec]:
+            return await access.rest.listed(self.venue_id, symbols)
+
+        return InstrumentKeeper(
+            sequencer=self.sequencer, pipeline=self.pipeline, tables=self.tables, books=self.book, specs=self.specs,
+            fetch=fetch, interval_s=self.venue.instrument_refresh_s, expected=(NetError, VenueError, ReferenceDataError),
+        )  # fmt: skip
+
+
+def wanted_statistics(config: Config, kind: VenueKind, strategies: Mapping[str, Strategy]) -> Wanted:
+    """What the strategies together ask for beside books and trades; what the venue has not was refused before anything opened."""
+    return wanted_of(
+        (source, row, config.strategy[name].symbols)
+        for name, strategy in strategies.items()
+        for row in subscriptions_of(strategy, config.strategy[name].subscriptions)
+        if (source := kind.source_of(row)) is not None
+    )
 
 
 def abort_after_ms(strategy_turn_ms_max: int) -> int:
@@ -221,9 +274,12 @@ def abort_after_ms(strategy_turn_ms_max: int) -> int:
     return max(WATCHDOG_ABORT_MS, 2 * strategy_turn_ms_max)
 
 
-def order_api_url(address: str) -> str:
-    """The order API's address with its path; `/ws-api/v3` where the configuration gives none."""
-    return address if urlsplit(address).path.strip("/") else address.rstrip("/") + ORDER_API_PATH
+class NoBooks:
+    """A market connection that carries no depth: none of its sessions mends a book."""
+
+    def take_resyncs(self) -> list[int]:
+        """None, ever."""
+        return []
 
 
 def set_limits(tables: Tables, venue_id: int, config: Config) -> None:

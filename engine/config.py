@@ -31,6 +31,8 @@ from engine.model.instruments import INT64_MAX, to_e8
 __all__ = ["Config", "ConfigError", "LoadedConfig", "Problem", "load", "resolved"]
 
 SOCKET_PATH_MAX = 107
+# the kinds of venue that cancel by themselves when they are not told again in time
+DEAD_MAN_KINDS = frozenset({"binance-usdm"})
 LOOPBACK = re.compile(r"^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$")
 SECRET_WORDS = ("secret", "password", "passphrase", "api_key", "apikey", "token", "private")
 
@@ -376,8 +378,24 @@ def venue_faults(config: Config, name: str, venue: VenueSection) -> Iterator[tup
         host = urlsplit(getattr(venue, key)).hostname or ""
         if config.engine.mode == "sim" and not LOOPBACK.match(host):
             yield ("venue", name, key), 'engine.mode is "sim": only a venue on this host is allowed'
+    if venue.deadman_ms is not None and venue.kind not in DEAD_MAN_KINDS:
+        text = f"{venue.kind} has no dead-man switch: leave this out, and run `tradewind guard` with a table [guard]"
+        yield ("venue", name, "deadman_ms"), text
     if len(set(venue.symbols)) != len(venue.symbols):
         yield ("venue", name, "symbols"), "a symbol stands twice"
+    yield from futures_faults(name, venue)
+
+
+def futures_faults(name: str, venue: VenueSection) -> Iterator[tuple[KeyPath, str]]:
+    """What a futures account must be set to is written out; a spot account has no such settings."""
+    for key in ("leverage", "margin_type", "position_mode"):
+        is_given = getattr(venue, key) is not None
+        if venue.kind == "binance-usdm" and not is_given:
+            yield ("venue", name, key), "missing: a futures venue needs it written out, it has no default"
+        elif venue.kind == "binance-spot" and is_given:
+            yield ("venue", name, key), 'only a futures venue has it: kind = "binance-usdm"'
+    if venue.position_mode == "hedge":
+        yield ("venue", name, "position_mode"), 'hedge mode is not traded by this version: use "one-way"'
 
 
 def symbol_faults(config: Config, traded: list[str]) -> Iterator[tuple[KeyPath, str]]:

@@ -109,11 +109,11 @@ SYMBOLS = {"wanted": 'a list of symbols in the venue\'s spelling, in capitals, a
 class VenueSection(Section, frozen=True, kw_only=True):
     """One venue and one account at it."""
 
-    kind: Annotated[Literal["binance-spot"], Meta(description="the venue's protocol")]
+    kind: Annotated[Literal["binance-spot", "binance-usdm"], Meta(description="the venue's protocol")]
     rest_url: Annotated[str, url_meta("https http", "REST base, without path; `http` only on this host")]
     stream_url: Annotated[str, url_meta("wss ws", "market stream base, without path; `ws` only on this host")]
     ws_api_url: Annotated[
-        str, url_meta("wss ws", "WebSocket order API; without a path /ws-api/v3 is meant; `ws` only on this host")
+        str, url_meta("wss ws", "WebSocket order API; without a path the kind's own; `ws` only on this host")
     ]
     tls_ca: Annotated[str, path_meta("trust this certificate authority (PEM) instead of the system's")] | None = None
     credential: Annotated[
@@ -133,10 +133,42 @@ class VenueSection(Section, frozen=True, kw_only=True):
     order_timeout_ms: Annotated[
         int, Meta(ge=50, le=60_000, description="without an answer for this long an order is UNKNOWN")
     ] = 2000
+    deadman_ms: (
+        Annotated[
+            int,
+            Meta(
+                ge=500,
+                le=600_000,
+                description="USD-M only: the venue cancels all when the engine has made no progress for so long",
+            ),
+        ]
+        | None
+    ) = None
     symbols: Annotated[
         tuple[Symbol, ...],
         Meta(min_length=1, max_length=500, description="what is subscribed and may be traded", extra=SYMBOLS),
     ]
+    instrument_refresh_s: Annotated[
+        int, Meta(ge=10, le=86_400, description="how often status, limits, tick and lot of the symbols are asked for")
+    ] = 900
+    leverage: (
+        Annotated[int, Meta(ge=1, le=125, description="futures, must be written there: set for each symbol at start")]
+        | None
+    ) = None
+    margin_type: (
+        Annotated[
+            Literal["cross", "isolated"],
+            Meta(description="futures, must be written there: set for each symbol at start"),
+        ]
+        | None
+    ) = None
+    position_mode: (
+        Annotated[
+            Literal["one-way", "hedge"],
+            Meta(description='futures, must be written there: only "one-way" is traded; set for the account at start'),
+        ]
+        | None
+    ) = None
 
 
 class InstrumentRisk(Section, frozen=True, kw_only=True):
@@ -194,6 +226,13 @@ class StrategySection(Section, frozen=True, kw_only=True):
         ),
     ] = msgspec.field(name="class")
     symbols: Annotated[tuple[Symbol, ...], Meta(min_length=1, description="what it sees and may trade", extra=SYMBOLS)]
+    subscriptions: Annotated[
+        tuple[str, ...],
+        Meta(
+            description='what it hears beside books and trades, as `["kline_1m", "mark_price"]`; see strategies.md',
+            extra={"wanted": 'a list of subscriptions, as ["kline_1m"]'},
+        ),
+    ] = ()
     params: Annotated[
         dict[str, Any], Meta(description="settings of the strategy, checked against its own Config type")
     ] = msgspec.field(default_factory=dict)

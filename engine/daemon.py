@@ -8,8 +8,9 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
@@ -21,6 +22,7 @@ from engine.control.messages import ScopeKind
 from engine.control.server import ControlServer
 from engine.credentials import Credentials, load_credentials
 from engine.exit_codes import CommandError, ExitCode
+from engine.gateway.dead_man import Countdown, DeadManSwitch
 from engine.guard.kills import Kills, KillsUnreadable
 from engine.journal.cursor import Record
 from engine.journal.errors import JournalFull
@@ -30,6 +32,7 @@ from engine.journal.settings import JournalConfig
 from engine.model import clientid
 from engine.model.codes import CommandKind, Counter, HaltReason, Lane, RecordKind, TimerKind, TradingState
 from engine.orderly_stop import OrderlyStop
+from engine.quiet_time import QuietTime
 from engine.runtime.account_lock import lock_account
 from engine.runtime.crash_loop import CrashLoopGuard
 from engine.runtime.idle_gc import IdleCollector
@@ -39,8 +42,9 @@ from engine.runtime.service import Supervisor
 from engine.runtime.turns import Turns
 from engine.runtime.world import World
 from engine.strategy.api import Strategy
-from engine.strategy.loader import StrategyLoadError, load_strategy
+from engine.strategy.loader import StrategyLoadError, load_strategy, subscriptions_of
 from engine.venue_access import VenueAccess
+from engine.venue_kinds import Keeper, VenueKind, kind_of
 
 # how much longer a supervisor is asked to wait while the journal is recovered
 RECOVERY_EXTENSION_S = 120.0
@@ -52,6 +56,8 @@ def run(loaded: LoadedConfig) -> int:
     credentials, strategies = read_inputs(loaded)
     world = World.live(net=LiveNet())
     require_core(loaded.config.engine.cpu)
+    with contextlib.closing(Supervisor.of_environment(world.clock)) as supervisor:
+        QuietTime(loaded.runtime_dir, world).sit_out(supervisor, say)
     journal = open_journal(loaded, world)
     account_lock = -1
     import uvloop
@@ -86,9 +92,17 @@ def read_inputs(loaded: LoadedConfig) -> tuple[Credentials, dict[str, Strategy]]
     for name, section in config.strategy.items():
         try:
             strategies[name] = load_strategy(section.class_path, section.params)
+            check_subscriptions(kind_of(venue.kind), strategies[name], section.subscriptions)
         except StrategyLoadError as error:
             raise CommandError(ExitCode.CONFIG, f"{loaded.path}: strategy.{name}: {error}") from None
     return load_credentials(venue.credential, venue.key_type), strategies
+
+
+def check_subscriptions(kind: VenueKind, strategy: Strategy, words: Iterable[str]) -> None:
+    """Everything subscribed to must be heard by the strategy and had by the venue. Raises StrategyLoadError."""
+    for row in subscriptions_of(strategy, words):
+        if kind.source_of(row) is None:
+            raise StrategyLoadError(f'subscriptions: a venue of kind "{kind.name}" has no "{row.name}"')
 
 
 def require_core(cpu: int | None) -> None:
@@ -143,12 +157,14 @@ async def serve(
     access = VenueAccess(world, venue)
     try:
         specs = await access.reference_data(registry.venue_id(venue_name))
+        await access.settle_account(credentials)
         guard = crash_guard(loaded)
         stays_down = guard is not None and guard.note_start(world.clock.time_ns())
         limits = access.rest.rate_limits
         engine = Engine(loaded, world, journal, registry, specs, strategies, credentials, limits, stays_down=stays_down)
         return await Daemon(engine, access, guard).run()
     finally:
+        QuietTime(loaded.runtime_dir, world).note(access.rest.quiet_left_ns())
         await access.close()
 
 
@@ -158,6 +174,14 @@ def crash_guard(loaded: LoadedConfig) -> CrashLoopGuard | None:
     if isinstance(setting, str):
         return None
     return CrashLoopGuard(Path(loaded.config.engine.data_dir), setting.count, setting.minutes)
+
+
+def dead_man_of(engine: Engine, access: VenueAccess) -> DeadManSwitch | None:
+    """The venue's dead-man switch where the configuration asks for it; which kinds of venue have one, its check knows."""
+    countdown_ms = engine.venue.deadman_ms
+    if countdown_ms is None:
+        return None
+    return DeadManSwitch(cast(Countdown, access.rest), engine.venue.symbols, countdown_ms, engine.world.clock)
 
 
 class Daemon:
@@ -174,10 +198,17 @@ class Daemon:
         self.assets_named = engine.tables.asset_count
         self.next_reconcile_ns = 0
         access.rest.share(engine.session)
-        self.market = engine.market_keeper(access, self.on_fatal)
         self.gateway = engine.order_keeper(access, self.on_fatal)
+        self.markets = engine.market_keepers(access, self.on_fatal)
+        self.keepers: list[Keeper] = [
+            *self.markets,
+            self.gateway,
+            engine.poll_keeper(access),
+            engine.instrument_keeper(access),
+        ]
         clock = engine.world.clock
         self.supervisor = Supervisor.of_environment(clock)
+        self.dead_man = dead_man_of(engine, access)
         self.troubles = ConnectionTroubles(engine.sequencer, engine.venue_id, self.watched_connections())
         self.stop = OrderlyStop(engine, self.supervisor, lambda: self.gateway.last_error)
         self.collector = IdleCollector(clock, engine.counters)
@@ -192,7 +223,7 @@ class Daemon:
             spin=self.loaded.config.engine.wait == "spin",
             on_fatal=self.on_fatal,
             each_tick=self.each_tick,
-            on_progress=self.supervisor.beat,
+            on_progress=self.on_progress,
             may_spin=lambda: not engine.world.net.is_connecting,
         )
         self.control = ControlServer(
@@ -226,7 +257,7 @@ class Daemon:
         self.engine.watchdog.start()
         pin_to_core(self.loaded.config.engine.cpu)
         self.turns.start(loop)
-        tasks = [loop.create_task(job) for job in (self.market.run(), self.gateway.run())]
+        tasks = [loop.create_task(job) for job in (keeper.run() for keeper in self.keepers)]
         for task in tasks:
             task.add_done_callback(self.on_task_end)
         self.supervisor.ready(self.state_text())
@@ -238,7 +269,16 @@ class Daemon:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        if self.dead_man is not None:
+            # what may still be open is the venue's to cancel
+            await (self.dead_man.disarm() if self.stop.is_flat and self.fatal is None else self.dead_man.leave())
         return self.close()
+
+    def on_progress(self) -> None:
+        """Every actor was polled since the last time: whoever would act on our death is told that we live."""
+        self.supervisor.beat()
+        if self.dead_man is not None:
+            self.dead_man.feed()
 
     async def settle(self) -> None:
         """Once the connections stand: freeze what lives for garbage collection, and spin if asked to."""
@@ -324,12 +364,16 @@ class Daemon:
 
     def watched_connections(self) -> list[Watched]:
         """The keepers whose failed attempts are told in words."""
-        counters, tables = self.engine.counters, self.engine.tables
+        counters, tables, switch = self.engine.counters, self.engine.tables, self.dead_man
+        watched = (
+            [] if switch is None else [Watched("the dead-man switch", lambda: switch.is_fed, lambda: switch.last_error)]
+        )
         return [
+            *watched,
             Watched(
                 "the market connection",
-                lambda: counters.get(Counter.FEED_SESSIONS_READY) > 0,
-                lambda: self.market.last_error,
+                lambda: counters.get(Counter.FEED_SESSIONS_READY) >= len(self.markets),
+                lambda: next((keeper.last_error for keeper in self.markets if keeper.last_error), ""),
             ),
             Watched(
                 "the order connection",

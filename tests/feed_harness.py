@@ -14,7 +14,7 @@ from engine.runtime.actor import Pipeline
 from engine.runtime.clock import Clock
 from engine.runtime.counters import Counters
 from engine.runtime.ring import Ring
-from engine.venues.binance.market_codec import MarketCodec
+from engine.venues.binance.event_codec import EventCodec
 from engine.venues.binance.market_session import BinanceMarketSession
 
 STALE_AFTER_NS = 2_000_000_000
@@ -64,8 +64,7 @@ class FeedHarness:
         )
         self.book = BookStage("book", self.journal, self.tables, self.counters, self.to_book, self.market_events)
         self.pipeline = Pipeline([self.sequencer, self.book])
-        self.codec = MarketCodec(self.tables, 1)
-        self.symbols = [spec.symbol for spec in specs]
+        self.codec = EventCodec(self.tables, 1)
         self.symbols = [spec.symbol for spec in specs]
         self.session = self.connect(1) if connects else self.make_session(1)
 

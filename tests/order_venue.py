@@ -84,7 +84,7 @@ class LiveRig(Rig):
             self.counters,
             self.register,
             self.clock,
-            RateBudget(orders_10s=100, orders_day=200_000, weight_minute=6000),
+            RateBudget(orders_10s=100, orders_long=200_000, weight_minute=6000),
             codec,
             outbound=self.rings["outbound"],
             inbound=self.rings["own"],

@@ -46,7 +46,7 @@ class SessionRig(Rig):
             self.counters,
             self.register,
             self.clock,
-            RateBudget(orders_10s=orders_10s, orders_day=200_000, weight_minute=weight_minute),
+            RateBudget(orders_10s=orders_10s, orders_long=200_000, weight_minute=weight_minute),
             codec,
             outbound=self.rings["outbound"],
             inbound=self.rings["own"],

@@ -1,4 +1,4 @@
-"""``tradewind venue``: run the simulated Binance-spot venue."""
+"""``tradewind venue``: run the simulated Binance venue, spot and USD-M futures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
-from engine.cli import venue_ctl
+from engine.cli import venue_ctl, venue_replay
 
 EXIT_OK = 0
 EXIT_UNAVAILABLE = 69
@@ -23,8 +23,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the verb's arguments."""
     parser = subparsers.add_parser(
         "venue",
-        help="run a simulated exchange that speaks Binance's spot protocol",
-        description="Runs a simulated exchange that speaks Binance's spot protocol over loopback HTTP and WebSockets. "
+        help="run a simulated exchange that speaks Binance's spot and USD-M futures protocols",
+        description="Runs a simulated exchange that speaks Binance's spot and USD-M futures protocols over loopback "
+        "HTTP and WebSockets. "
         "Exit codes: 0 stopped in order, "
         "69 a port is busy, 70 an error inside, 73 a file cannot be made, 78 the configuration is wrong.",
     )
@@ -40,6 +41,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--ready-file", type=Path, help="JSON file written when every port listens")
     parser.add_argument("--frame-log", type=Path, help="binary account of every WebSocket frame sent")
     parser.add_argument("--admin", type=Path, help="unix socket for test commands, one JSON object a line")
+    venue_replay.add_arguments(parser)
     parser.set_defaults(run=run)
     actions = parser.add_subparsers(metavar="ctl", title="a venue that runs")
     venue_ctl.add_parser(actions)
@@ -74,14 +76,19 @@ async def _serve(args: argparse.Namespace) -> int:
 
     clock = Clock()
     context = None if args.tls_dir is None else tls.server_context(args.tls_dir, clock.time_ns())
-    shell = build_shell(args.config, args.seed, args.activity, clock.time_ns(), args.frame_log)
-    server = VenueServer(shell, clock)
+    if args.replay:
+        replay = venue_replay.build(args, clock.time_ns())
+        server = VenueServer(replay.shell, clock)
+        if args.exit_at_end:
+            replay.player.on_end = server.ended.set
+    else:
+        server = VenueServer(build_shell(args.config, args.seed, args.activity, clock.time_ns(), args.frame_log), clock)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, server.ended.set)
     freeze_start()
     ports = Ports(args.rest_port, args.ws_port, args.rest_tls_port, args.ws_tls_port)
     await server.start(args.host, ports, context, args.admin)
-    _announce(args, server.addresses)
+    _announce(args, server.addresses, shell.usdm is not None)
     if args.ready_file is not None:
         server.write_ready_file(args.ready_file, args.host)
     await server.ended.wait()
@@ -98,9 +105,12 @@ def freeze_start() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def _announce(args: argparse.Namespace, addresses: dict[str, int | str]) -> None:
-    schemes = {"rest": "http://{}/api/v3", "ws": "ws://{}/stream and /ws-api/v3"}
-    schemes |= {"rest_tls": "https://{}/api/v3", "ws_tls": "wss://{}/stream and /ws-api/v3"}
+def _announce(args: argparse.Namespace, addresses: dict[str, int | str], has_usdm: bool) -> None:
+    rest, sockets = "{}/api/v3", "{}/stream and /ws-api/v3"
+    if has_usdm:
+        rest, sockets = rest + " and /fapi", sockets + ", /public, /market, /private and /ws-fapi/v1"
+    schemes = {"rest": f"http://{rest}", "ws": f"ws://{sockets}"}
+    schemes |= {"rest_tls": f"https://{rest}", "ws_tls": f"wss://{sockets}"}
     for name, where in addresses.items():
         text = schemes.get(name, "{}").format(where if name == "admin" else f"{args.host}:{where}")
         print(f"venue {name.replace('_', ' '):9} {text}")

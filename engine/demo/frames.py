@@ -13,6 +13,8 @@ from engine.model.codes import RecordKind
 
 ROW = struct.Struct("<IIII")
 FROM_REST = {RecordKind.DEPTH_SNAPSHOT}
+# answers of REST to a futures order session are journaled like frames, under a session number of their own
+REST_SESSION_ID = 3
 Frame = tuple[int, int]
 
 
@@ -47,7 +49,8 @@ def sent_frames(frame_log: Path) -> dict[int, list[Frame]]:
 def journaled_frames(reader: JournalReader) -> Iterable[Frame]:
     """(length, crc) of every inbound WebSocket frame in the journal."""
     for record in reader.records():
-        if record.frame_length and record.kind < RecordKind.INTENT and record.kind not in FROM_REST:
+        is_frame = record.frame_length and record.kind < RecordKind.INTENT and record.kind not in FROM_REST
+        if is_frame and record.session_id != REST_SESSION_ID:
             yield record.frame_length, record.frame_crc32c
 
 

@@ -9,10 +9,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-START_BALANCES = {"BTC": "2.00000000", "ETH": "40.00000000", "SOL": "800.00000000", "USDT": "250000.00000000"}
-DEFAULT_SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
-QUOTE_SIZES = {"BTCUSDT": "0.01000", "ETHUSDT": "0.2000", "SOLUSDT": "4.000"}
-MAX_POSITIONS = {"BTCUSDT": "0.25000", "ETHUSDT": "5.0000", "SOLUSDT": "100.000"}
+from engine.demo.markets import SPOT, DemoMarket
 
 
 @dataclass(frozen=True)
@@ -31,6 +28,7 @@ class Workspace:
     root: Path
     engine_key: Key
     observer_key: Key
+    market: DemoMarket
 
     @property
     def venue_config(self) -> Path:
@@ -41,6 +39,11 @@ class Workspace:
     def engine_config(self) -> Path:
         """The engine's configuration."""
         return self.root / "tradewind.toml"
+
+    @property
+    def admin_socket(self) -> Path:
+        """The venue's test port."""
+        return self.root / "venue-admin.sock"
 
     @property
     def credentials(self) -> Path:
@@ -89,9 +92,9 @@ def _private_file(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def create(root: Path) -> Workspace:
+def create(root: Path, market: DemoMarket = SPOT) -> Workspace:
     """Make the folder's skeleton and fresh keys. The observer key reads the account as the venue sees it."""
-    workspace = Workspace(root, _ed25519_key(), _hmac_key())
+    workspace = Workspace(root, _ed25519_key(), _hmac_key(), market)
     for folder in (workspace.data_dir, workspace.runtime_dir, workspace.credentials):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     _private_file(workspace.credentials / "demo.key", workspace.engine_key.api_key)
@@ -102,7 +105,7 @@ def create(root: Path) -> Workspace:
 
 def venue_text(workspace: Workspace) -> str:
     """The venue: one account with two keys and funds."""
-    balances = "\n".join(f'{asset} = "{amount}"' for asset, amount in START_BALANCES.items())
+    balances = "\n".join(f'{asset} = "{amount}"' for asset, amount in workspace.market.balances.items())
     return f'''[[venue.accounts]]
 name = "demo"
 
@@ -118,14 +121,15 @@ secret = "{workspace.observer_key.secret}"
 
 [venue.accounts.balances]
 {balances}
-'''
+
+{workspace.market.venue_tables}'''
 
 
 def engine_text(workspace: Workspace, rest_port: int, ws_port: int, wait: str, symbols: tuple[str, ...]) -> str:
     """The engine: the simulated venue by its ports, limits for each symbol, the market maker on each."""
     listed = ", ".join(f'"{symbol}"' for symbol in symbols)
-    limits = "\n".join(_instrument_limits(symbol) for symbol in symbols)
-    strategies = "\n".join(_strategy(symbol) for symbol in symbols)
+    limits = "\n".join(_instrument_limits(workspace.market, symbol) for symbol in symbols)
+    strategies = "\n".join(_strategy(workspace.market, symbol) for symbol in symbols)
     return f"""[engine]
 name = "demo"
 id = 1
@@ -137,14 +141,14 @@ strategy_turn_ms_max = 100
 crash_loop = "off"
 
 [venue.simulated]
-kind = "binance-spot"
+kind = "{workspace.market.kind}"
 rest_url = "http://127.0.0.1:{rest_port}"
 stream_url = "ws://127.0.0.1:{ws_port}"
 ws_api_url = "ws://127.0.0.1:{ws_port}"
 credential = "demo"
 key_type = "ed25519"
 symbols = [{listed}]
-
+{workspace.market.settings}
 [risk]
 max_open_orders = 60
 message_rate_per_s = 20
@@ -162,24 +166,24 @@ interval_s = 5
 """
 
 
-def _instrument_limits(symbol: str) -> str:
+def _instrument_limits(market: DemoMarket, symbol: str) -> str:
     return f"""
 [risk.instrument.{symbol}]
-max_order_qty = "{QUOTE_SIZES[symbol]}"
+max_order_qty = "{market.qty[symbol]}"
 max_order_notional = "5000"
-max_position = "{MAX_POSITIONS[symbol]}"
+max_position = "{market.max_positions[symbol]}"
 price_collar_bps = 200
 max_open_orders = 20
 """
 
 
-def _strategy(symbol: str) -> str:
+def _strategy(market: DemoMarket, symbol: str) -> str:
     return f"""
 [strategy.maker-{symbol.lower()}]
 class = "engine.strategy.market_maker:MarketMaker"
 symbols = ["{symbol}"]
 
 [strategy.maker-{symbol.lower()}.params]
-qty = "{QUOTE_SIZES[symbol]}"
-max_inventory = "{MAX_POSITIONS[symbol]}"
+qty = "{market.qty[symbol]}"
+max_inventory = "{market.max_positions[symbol]}"
 """

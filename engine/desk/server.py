@@ -24,6 +24,7 @@ from engine.desk.retention import Retention
 from engine.journal.errors import JournalError
 from engine.model.codes import Lane
 from engine.runtime.clock import Clock
+from engine.runtime.service import Supervisor
 
 POLL_S = 0.1
 RETRY_S = 2.0
@@ -63,6 +64,7 @@ class DeskServer:
         self._events: EventLog | None = None
         self._retention = Retention(places.data_dir, places.keep_days, Clock())
         self._fault = ""
+        self._supervisor = Supervisor.of_environment(Clock())
 
     @property
     def address(self) -> str:
@@ -78,12 +80,16 @@ class DeskServer:
         """Serve HTTP on a thread, print events and let go of old segments here, until stopped."""
         thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
         thread.start()
+        self._supervisor.ready(f"serves http://{self.address}")
         try:
             while not self._stopping.is_set():
+                self._supervisor.beat()
                 self._stopping.wait(POLL_S if self._print_new() else RETRY_S)
                 for text in self._retention.poll():
                     self._print_own(text)
         finally:
+            self._supervisor.stopping("stopping")
+            self._supervisor.close()
             self._http.shutdown()
             self._http.server_close()
             thread.join()

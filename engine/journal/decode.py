@@ -51,6 +51,8 @@ _ENUMS: dict[str, type[IntEnum]] = {
     "command_kind": codes.CommandKind,
     "action": codes.IntentAction,
     "reason": codes.Reason,
+    "trade_class": codes.TradeClass,
+    "ratio_kind": codes.RatioKind,
 }
 _STATES: dict[RecordKind, type[IntEnum]] = {
     RecordKind.ORDER_STATE: codes.OrderState,
@@ -58,6 +60,7 @@ _STATES: dict[RecordKind, type[IntEnum]] = {
     RecordKind.BOOK_STATE: codes.BookState,
     RecordKind.SESSION_STATE: codes.SessionState,
     RecordKind.ALARM: codes.AlarmCode,
+    RecordKind.ACCOUNT_WARNING: codes.AlarmCode,
     RecordKind.STRATEGY_STATE: StrategyStatus,
 }
 _REASONS: dict[RecordKind, type[IntEnum] | None] = {
@@ -65,6 +68,7 @@ _REASONS: dict[RecordKind, type[IntEnum] | None] = {
     RecordKind.FEED_STATE: None,
     RecordKind.STRATEGY_STATE: codes.AlarmCode,
     RecordKind.ALARM: None,
+    RecordKind.ACCOUNT_WARNING: None,
 }
 _RAW_FRAMES = {
     RecordKind.MARKET_FRAME_OTHER,
@@ -75,6 +79,7 @@ _RAW_FRAMES = {
 _FORMATS: dict[RecordKind, tuple[struct.Struct, list[str]]] = {
     kind: layout.payload_format(kind) for kind in layout.PAYLOADS
 }
+_ROW_FORMATS = {kind: layout.row_format(kind) for kind in layout.ROWS}
 _SECRET = re.compile(r'("?(?:apiKey|secret|signature)"?\s*[:=]\s*"?)([^"&,}\s]{4})[^"&,}\s]*')
 
 
@@ -157,10 +162,21 @@ def _rest(kind: RecordKind, fields: dict[str, Any], data: bytes) -> dict[str, An
         count = min(fields["count"], len(data) // layout.BALANCE_ROW.size)
         rows = layout.BALANCE_ROW.iter_unpack(data[: count * layout.BALANCE_ROW.size])
         return {"balances": [{"asset_id": a, "free_e8": free, "locked_e8": locked} for a, free, locked in rows]}
+    if kind in _ROW_FORMATS:
+        return {"rows": _rows(kind, fields["count"], data)}
     if kind is RecordKind.ORDER_BYTES:
         return {"bytes": masked(_text(data[: fields["byte_count"]]))}
     text = _text(data.rstrip(b"\0"))
     return {"text": text} if text else {}
+
+
+def _rows(kind: RecordKind, count: int, data: bytes) -> list[dict[str, Any]]:
+    form, names = _ROW_FORMATS[kind]
+    held = min(count, len(data) // form.size)
+    return [
+        {name: _named(kind, name, value) for name, value in zip(names, row, strict=True)}
+        for row in form.iter_unpack(data[: held * form.size])
+    ]
 
 
 def _levels(data: bytes, bid_count: int, ask_count: int) -> dict[str, Any]:

@@ -41,7 +41,7 @@ FRONT_WRITER_OFFSET = 192
 _STATE = "state:H previous_state:H reason:H pad:2x detail:q"
 _DEPTH = "first_update_id:Q last_update_id:Q previous_update_id:Q event_ns:q bid_count:I ask_count:I"
 _TICKER = "update_id:Q event_ns:q bid_price_ticks:q bid_qty_lots:q ask_price_ticks:q ask_qty_lots:q"
-_TRADE = "trade_id:Q event_ns:q trade_ns:q price_ticks:q qty_lots:q aggressor_side:B pad:7x"
+_TRADE = "trade_id:Q event_ns:q trade_ns:q price_ticks:q qty_lots:q aggressor_side:B trade_class:B pad:6x"
 _EXECUTION = (
     "client_order_id:24s orig_client_order_id:24s venue_order_id:q trade_id:q execution_id:q price_ticks:q qty_lots:q "
     "last_price_ticks:q last_qty_lots:q cum_qty_lots:q cum_quote_e8:q commission_e8:q event_ns:q transact_ns:q "
@@ -51,7 +51,7 @@ _EXECUTION = (
 _REPLY = (
     "request_id:Q venue_order_id:q transact_ns:q status:i error_code:i weight_used:i orders_used_10s:i "
     "client_order_id:24s "
-    "action:B order_state:B pad:6x retry_after_ms:q"
+    "action:B order_state:B replace_part:B pad:5x retry_after_ms:q"
 )
 _BALANCES = "event_ns:q update_ns:q count:I is_complete:I"
 _COMMAND = (
@@ -71,6 +71,25 @@ _INTENT = (
     "action:B side:B order_type:B time_in_force:B flags:H pad:2x price_ticks:q qty_lots:q trigger_ticks:q expire_ns:q "
     "target_handle:Q"
 )
+_KLINE = (
+    "event_ns:q open_ns:q close_ns:q open_e8:q high_e8:q low_e8:q close_e8:q first_trade_id:q last_trade_id:q "
+    "trade_count:Q volume_whole:Q quote_volume_whole:Q taker_volume_whole:Q taker_quote_volume_whole:Q "
+    "volume_part_e8:I quote_volume_part_e8:I taker_volume_part_e8:I taker_quote_volume_part_e8:I "
+    "interval:8s is_closed:B pad:7x"
+)
+_TICKERS = "count:I left_out:I"
+_TICKER_ROW = (
+    "symbol:32s event_ns:q open_e8:q high_e8:q low_e8:q last_e8:q volume_whole:Q quote_volume_whole:Q "
+    "volume_part_e8:I quote_volume_part_e8:I instrument_id:I "
+)
+_RATIO = "event_ns:q ratio_e8:q long_whole:Q short_whole:Q long_part_e8:I short_part_e8:I ratio_kind:B pad:7x"
+_LIQUIDATION = (
+    "event_ns:q trade_ns:q price_e8:q average_price_e8:q qty_lots:q last_qty_lots:q cum_qty_lots:q side:B pad:7x"
+)
+_INSTRUMENT_UPDATE = (
+    "tick_size_e8:q lot_size_e8:q min_qty_lots:q max_qty_lots:q min_price_ticks:q max_price_ticks:q "
+    "min_notional_e8:q max_notional_e8:q is_trading:B is_grid_changed:B pad:6x"
+)
 LEVEL = struct.Struct("<qq")
 BALANCE_ROW = struct.Struct("<H6xqq")
 
@@ -82,6 +101,18 @@ PAYLOADS: dict[RecordKind, str] = {
     RecordKind.TRADE: _TRADE,
     RecordKind.AGG_TRADE: _TRADE,
     RecordKind.FEED_STATE: "session_state:B reason:B pad:6x detail:q",
+    RecordKind.KLINE: _KLINE,
+    RecordKind.TICKER_24H: _TICKERS,
+    RecordKind.MINI_TICKER: _TICKERS,
+    RecordKind.MARK_PRICE: (
+        "event_ns:q mark_e8:q index_e8:q settle_e8:q average_e8:q funding_rate_e8:q next_funding_ns:q"
+    ),
+    RecordKind.FUNDING_RATE: "count:I pad:4x",
+    RecordKind.OPEN_INTEREST: "event_ns:q open_interest_whole:Q open_interest_part_e8:I pad:4x",
+    RecordKind.LONG_SHORT_RATIO: _RATIO,
+    RecordKind.LIQUIDATION: _LIQUIDATION,
+    RecordKind.CONTRACT_INFO: "event_ns:q delivery_ns:q onboard_ns:q status:24s contract_type:24s",
+    RecordKind.INSTRUMENT_UPDATE: _INSTRUMENT_UPDATE,
     RecordKind.EXECUTION_REPORT: _EXECUTION,
     RecordKind.ORDER_STATUS: _EXECUTION,
     RecordKind.OWN_TRADE: _EXECUTION,
@@ -89,6 +120,9 @@ PAYLOADS: dict[RecordKind, str] = {
     RecordKind.ACCOUNT_POSITION: _BALANCES,
     RecordKind.BALANCE_UPDATE: _BALANCES,
     RecordKind.BALANCE: _BALANCES,
+    RecordKind.VENUE_POSITION: "position_lots:q entry_price_e8:q as_of_ns:q is_answer:B pad:7x",
+    RecordKind.FUNDING_PAYMENT: "amount_e8:q event_ns:q asset_id:H pad:6x",
+    RecordKind.ACCOUNT_WARNING: _STATE,
     RecordKind.TIMER: "timer_id:Q deadline_mono_ns:q timer_kind:H pad:6x data:q",
     RecordKind.COMMAND: _COMMAND,
     RecordKind.INTENT: _INTENT,
@@ -106,10 +140,28 @@ PAYLOADS: dict[RecordKind, str] = {
     RecordKind.ALARM: _STATE,
 }
 
+# Rows that follow the fixed part as often as its `count` says.
+ROWS: dict[RecordKind, str] = {
+    RecordKind.MINI_TICKER: _TICKER_ROW + "pad:4x",
+    RecordKind.TICKER_24H: _TICKER_ROW
+    + "last_qty_part_e8:I change_e8:q change_percent_e8:q average_e8:q open_ns:q close_ns:q first_trade_id:q "
+    "last_trade_id:q trade_count:Q last_qty_whole:Q",
+    RecordKind.FUNDING_RATE: "funding_ns:q rate_e8:q mark_e8:q",
+}
+
 
 def payload_format(kind: RecordKind) -> tuple[struct.Struct, list[str]]:
     """The struct of a kind's fixed part and the names of its fields, in order."""
-    fields = [part.split(":") for part in PAYLOADS[kind].split()]
+    return _format(PAYLOADS[kind])
+
+
+def row_format(kind: RecordKind) -> tuple[struct.Struct, list[str]]:
+    """The same of one of the rows behind the fixed part."""
+    return _format(ROWS[kind])
+
+
+def _format(text: str) -> tuple[struct.Struct, list[str]]:
+    fields = [part.split(":") for part in text.split()]
     codes = "".join(code for _, code in fields)
     return struct.Struct("<" + codes), [name for name, code in fields if not code.endswith("x")]
 
@@ -117,6 +169,7 @@ def payload_format(kind: RecordKind) -> tuple[struct.Struct, list[str]]:
 def _schema_hash() -> int:
     lines = [HEADER.format, *(f"{kind.name}={kind.value}" for kind in RecordKind)]
     lines += [f"{kind.name}:{text}" for kind, text in sorted(PAYLOADS.items())]
+    lines += [f"{kind.name} row:{text}" for kind, text in sorted(ROWS.items())]
     return int.from_bytes(hashlib.sha256("\n".join(lines).encode()).digest()[:8], "little")
 
 

@@ -184,6 +184,15 @@ class RecordKind(IntEnum):
     MARKET_FRAME_OTHER = 6
     MARKET_FRAME_MALFORMED = 7
     FEED_STATE = 8
+    KLINE = 9
+    TICKER_24H = 10
+    MINI_TICKER = 11
+    MARK_PRICE = 12
+    FUNDING_RATE = 13
+    OPEN_INTEREST = 14
+    LONG_SHORT_RATIO = 15
+    LIQUIDATION = 16
+    CONTRACT_INFO = 17
     EXECUTION_REPORT = 32
     ORDER_REPLY = 33
     ACCOUNT_POSITION = 34
@@ -199,6 +208,10 @@ class RecordKind(IntEnum):
     RECONCILE_BEGIN = 44
     RECONCILE_END = 45
     OWN_TRADE = 46
+    VENUE_POSITION = 47
+    FUNDING_PAYMENT = 48
+    ACCOUNT_WARNING = 49
+    INSTRUMENT_UPDATE = 60
     INTENT = 64
     VERDICT = 65
     ORDER_BYTES = 66
@@ -276,6 +289,10 @@ class AlarmCode(IntEnum):
     ORDER_UNKNOWN = 14
     MALFORMED_FRAME = 15
     KEY_REFUSED = 16
+    MARGIN_CALL = 17
+    ACCOUNT_CHANGED = 18
+    POSITION_ADOPTED = 19
+    INSTRUMENT_CHANGED = 20
 
 
 class Counter(IntEnum):
@@ -354,3 +371,20 @@ class Stage(IntEnum):
     CANCEL_ROUND_TRIP = 7
     CONTROL_REPLY = 8
     OWN_FRAME_APPLIED = 9
+
+
+class TradeClass(IntEnum):
+    """Where a public trade came about. Only MARKET trades were made in the book (USD-M's ``X``; spot has no others)."""
+
+    MARKET = 0
+    INSURANCE_FUND = 1
+    NONE = 2
+
+
+class RatioKind(IntEnum):
+    """What a long/short ratio counts: accounts or positions, of all traders or the top ones, or what takers traded."""
+
+    GLOBAL_ACCOUNTS = 0
+    TOP_ACCOUNTS = 1
+    TOP_POSITIONS = 2
+    TAKER_VOLUME = 3

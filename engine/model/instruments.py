@@ -44,7 +44,7 @@ def format_e8(value_e8: int) -> str:
 
 
 class InstrumentSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One instrument. Sizes in 10^-8; quantities in lots, prices in ticks, notionals in 10^-8 of the quote asset."""
+    """One instrument; `status` is the venue's word. Sizes and notionals in 10^-8, quantities in lots, prices in ticks."""
 
     venue_id: int
     symbol: str
@@ -56,6 +56,7 @@ class InstrumentSpec(msgspec.Struct, frozen=True, kw_only=True):
     kind: int = 0
     inverse: bool = False
     is_trading: bool = True
+    status: str = ""
     min_qty_lots: int = 1
     max_qty_lots: int = INT64_MAX
     min_price_ticks: int = 1

@@ -159,8 +159,12 @@ async def connect_websocket(
     on_fatal: Callable[[BaseException], Any] | None = None,
     headers: Mapping[str, str] | None = None,
     timeout_s: float = CONNECT_TIMEOUT_S,
+    ping_after_s: float | None = None,
 ) -> Connection:
-    """Connect `session` to `url`; `session.on_open` has run when this returns. Raises NetError."""
+    """Connect `session` to `url`; `session.on_open` has run when this returns. Raises NetError.
+
+    `ping_after_s`: a connection silent for so long is pinged, and dropped when no answer comes within as long again.
+    """
     closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def on_closed(reason: str) -> None:
@@ -178,6 +182,9 @@ async def connect_websocket(
                 ssl_context=tls,
                 websocket_handshake_timeout=timeout_s,
                 enable_auto_pong=False,
+                enable_auto_ping=ping_after_s is not None,
+                auto_ping_idle_timeout=ping_after_s or 1.0,
+                auto_ping_reply_timeout=ping_after_s or 1.0,
                 max_frame_size=FRAME_BYTES_MAX,
                 max_redirects=0,
                 extra_headers=dict(headers) if headers else None,

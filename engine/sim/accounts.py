@@ -19,7 +19,7 @@ from engine.sim.api import (
 )
 from engine.sim.config import AccountConfig, VenueConfig
 from engine.sim.decimals import config_e8
-from engine.sim.reject import neither, new_order_rejected
+from engine.sim.reject import VenueReject, cancel_rejected, neither, new_order_rejected
 
 if TYPE_CHECKING:
     from engine.sim.list_work import ListWork
@@ -205,6 +205,19 @@ class AccountBook:
             oldest = next((list_id for list_id in self.lists if list_id not in open_ids), None)
             if oldest is not None:
                 del self.lists[oldest]
+
+    def find_open(self, symbol: str, order_id: int | None, orig_client_order_id: str | None) -> Working:
+        """The open order that a cancel names; -1102, -2011 or -2039."""
+        if order_id is None and not orig_client_order_id:
+            raise neither("orderId", "origClientOrderId")
+        if order_id is None:
+            order_id = self.open_by_client.get((symbol, orig_client_order_id or ""), -1)
+        working = self.open.get(order_id)
+        if working is None or working.order.symbol != symbol:
+            raise cancel_rejected()
+        if orig_client_order_id and working.order.client_order_id != orig_client_order_id:
+            raise VenueReject(-2039, "Client order ID is not correct for this order ID.")
+        return working
 
     def find_list(self, list_id: int | None, client_id: str | None) -> ListWork | None:
         """The list with an id, or the newest that had a client id."""

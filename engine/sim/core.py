@@ -127,7 +127,7 @@ class VenueCore(Venue):
         self.advance(now_ns)
         self._floor.listing(symbol)
         book = self._orders.account(account_id)
-        working = self._orders.find_open(book, symbol, order_id, orig_client_order_id)
+        working = book.find_open(symbol, order_id, orig_client_order_id)
         _check_restriction(restriction, working.order.status)
         with self._orders.turn(self._now_ns):
             return self._orders.cancel(book, working, new_client_order_id, self._now_ns)
@@ -318,7 +318,7 @@ class VenueCore(Venue):
         self.advance(now_ns)
         book, listing = self._orders.account(account_id), self._floor.listing(symbol)
         try:
-            working = self._orders.find_open(book, symbol, order_id, orig_client_order_id)
+            working = book.find_open(symbol, order_id, orig_client_order_id)
         except VenueReject as reject:
             raise amend_rejected(reject.msg) if reject.code == -2011 else reject from None
         with self._orders.turn(self._now_ns):

@@ -56,12 +56,18 @@ def _check_place(is_wrong: bool, code: int, text: str) -> None:
 
 
 def check_pair_prices(listing: Listing, above: Draft, below: Draft) -> None:
-    """The last price must lie between both legs' prices (stop prices of conditional ones); -2010."""
+    """The last price must lie between the prices of both legs; -2010."""
     last_e8 = listing.tape.last_price_e8
-    upper_e8, lower_e8 = _leg_price_e8(above), _leg_price_e8(below)
-    if (upper_e8 is not None and upper_e8 <= last_e8) or (lower_e8 is not None and lower_e8 >= last_e8):
+    if any(price_e8 <= last_e8 for price_e8 in _leg_prices(above)):
+        raise new_order_rejected(BAD_PRICES)
+    if any(price_e8 >= last_e8 for price_e8 in _leg_prices(below)):
         raise new_order_rejected(BAD_PRICES)
 
 
-def _leg_price_e8(draft: Draft) -> int | None:
-    return draft.request.stop_price_e8 if draft.is_conditional else draft.request.price_e8
+def _leg_prices(draft: Draft) -> list[int]:
+    """What counts of a leg: the stop price of a conditional one, the price of a limit; of a take-profit limit both."""
+    request = draft.request
+    prices = [request.stop_price_e8] if draft.is_conditional else [request.price_e8]
+    if request.type == "TAKE_PROFIT_LIMIT":
+        prices.append(request.price_e8)
+    return [price_e8 for price_e8 in prices if price_e8 is not None]

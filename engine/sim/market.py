@@ -27,9 +27,10 @@ class GeneratedMarket:
         self._turns: list[tuple[int, int, Agent]] = []
         self._turn_number = 0
         self._next_owner = AGENT_OWNER_MIN
+        self.scenes: dict[str, Scene] = {}
         dice = SeededRandom(seed)
         for listing in floor.listings:
-            scene = Scene(floor, listing, activity, dice)
+            scene = self.scenes[listing.symbol] = Scene(floor, listing, activity, dice)
             self._populate(scene, dice, start_ns)
 
     def _populate(self, scene: Scene, dice: SeededRandom, start_ns: int) -> None:
@@ -50,6 +51,11 @@ class GeneratedMarket:
     def _schedule(self, agent: Agent, now_ns: int) -> None:
         self._turn_number += 1
         heapq.heappush(self._turns, (now_ns + agent.delay_ns(), self._turn_number, agent))
+
+    def fair_e8(self, symbol: str) -> int:
+        """The value that a symbol's agents believe in, in whole ticks (1e-8): an index price for those who need one."""
+        scene = self.scenes[symbol]
+        return round(scene.fair) * scene.listing.tick_e8
 
     def next_wake_ns(self) -> int:
         """When the next agent acts."""

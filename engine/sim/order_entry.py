@@ -36,7 +36,7 @@ from engine.sim.matching import EventKind, Reason
 from engine.sim.order_form import BOOK_FORM, BOOK_STP, CONDITIONAL, SIDES, STP, TYPES
 from engine.sim.order_lists import OrderLists
 from engine.sim.preventions import Preventions
-from engine.sim.reject import VenueReject, cancel_rejected, neither, new_order_rejected
+from engine.sim.reject import VenueReject, cancel_rejected, new_order_rejected
 from engine.sim.reports import Reporter
 from engine.sim.seeded import SeededRandom
 from engine.sim.triggers import TriggerBook
@@ -255,21 +255,6 @@ class OrderEntry:
             self.expire(book, working, "REJECTED", now_ns)
 
     # --- cancels -------------------------------------------------------------------------------------------------
-
-    def find_open(
-        self, book: AccountBook, symbol: str, order_id: int | None, orig_client_order_id: str | None
-    ) -> Working:
-        """The open order that a cancel names; -1102, -2011 or -2039."""
-        if order_id is None and not orig_client_order_id:
-            raise neither("orderId", "origClientOrderId")
-        if order_id is None:
-            order_id = book.open_by_client.get((symbol, orig_client_order_id or ""), -1)
-        working = book.open.get(order_id)
-        if working is None or working.order.symbol != symbol:
-            raise cancel_rejected()
-        if orig_client_order_id and working.order.client_order_id != orig_client_order_id:
-            raise VenueReject(-2039, "Client order ID is not correct for this order ID.")
-        return working
 
     def cancel(self, book: AccountBook, working: Working, cancel_id: str | None, now_ns: int) -> CancelResult:
         """Take an open order out, and with it the whole list that it is of."""

@@ -1,8 +1,8 @@
 """Order lists of accounts: placed, followed from order to order, cancelled.
 
-An OCO: what happens first to one leg (a fill, or its stop) ends the other. An OTO: the pending orders are placed when
-the working one is wholly filled, and end with it otherwise. Both legs of a pair share one lock, as large as the needier
-leg's; a pending order has none until it is placed (Binance spot, order lists and OPO FAQ).
+An OCO: what happens first to one leg (a fill, a prevented one, or its stop) ends the other. An OTO: the pending orders
+are placed when the working one is wholly filled, and end with it otherwise. Both legs of a pair share one lock, as large
+as the needier leg's; a pending order has none until it is placed (Binance spot, order lists and OPO FAQ).
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class OrderLists:
         if working is group.leader:
             if is_closed:
                 self._follow_leader(book, group, now_ns)
-        elif is_closed or working.order.executed_e8:
+        elif is_closed or working.order.executed_e8 or working.order.prevented_e8:
             sibling = group.sibling(working)
             if sibling is not None and sibling.order.order_id in book.open and not group.is_decided:
                 group.is_decided = True
@@ -147,6 +147,7 @@ class OrderLists:
         if group.leader.order.status == "FILLED":
             self.entry.due.append(partial(self._place_pending, book, group))
             return
+        group.is_decided = True
         for row in group.pair:
             if row.order.order_id in book.open:
                 self.entry.expire(book, row, "OTO_PHASE_ONE_EXPIRED", now_ns)
@@ -186,9 +187,9 @@ class OrderLists:
         try:
             self._size_pending(book, listing, group, rows, now_ns)
         except VenueReject:
+            group.is_decided = True
             for row in rows:
-                if row.order.order_id in book.open:
-                    self.entry.expire(book, row, "REJECTED", now_ns)
+                self.entry.expire(book, row, "REJECTED", now_ns)
             return
         rows.sort(key=lambda row: row is not group.base)
         for row in rows:
@@ -215,9 +216,11 @@ class OrderLists:
                 check_trigger(listing, draft)
             drafts.append(draft)
         needs_e8 = max(draft.lock_e8 for draft in drafts)
-        if group.base.lock_e8 > needs_e8:
-            self.entry.unlock(book, group.base, group.base.lock_e8 - needs_e8)
-        self.entry.lock(book, group.base, needs_e8 - group.base.lock_e8)
+        short_e8 = needs_e8 - group.base.lock_e8
+        if short_e8 > 0:
+            self.entry.lock(book, group.base, short_e8)
+        else:
+            self.entry.unlock(book, group.base, -short_e8)
         for row, draft in zip(rows, drafts, strict=True):
             draft.apply(row)
             row.order.qty_e8 = qty_e8

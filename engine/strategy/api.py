@@ -18,6 +18,16 @@ from engine.model.codes import OrderFlag, OrderType, Side, TimeInForce
 from engine.runtime.watchdog import StrategyHang
 from engine.strategy.base import StrategyBase
 from engine.strategy.instrument import Amount, Instrument, instrument_from_row
+from engine.strategy.market_views import (
+    FundingView,
+    InstrumentView,
+    KlineView,
+    LiquidationView,
+    LongShortRatioView,
+    MarkPriceView,
+    OpenInterestView,
+    TickerView,
+)
 from engine.strategy.views import BarView, BookView, FillView, OrderView, StaleView, TimerView, TradeView, WorkingOrder
 
 __all__ = [
@@ -25,7 +35,14 @@ __all__ = [
     "BarView",
     "BookView",
     "FillView",
+    "FundingView",
     "Instrument",
+    "InstrumentView",
+    "KlineView",
+    "LiquidationView",
+    "LongShortRatioView",
+    "MarkPriceView",
+    "OpenInterestView",
     "OrderView",
     "Position",
     "Side",
@@ -33,6 +50,7 @@ __all__ = [
     "Strategy",
     "StrategyConfig",
     "StrategyHang",
+    "TickerView",
     "TimerView",
     "TradeView",
     "WorkingOrder",
@@ -55,6 +73,8 @@ class Strategy(StrategyBase):
     """A trading strategy. Its parameters are a nested ``class Config(StrategyConfig, frozen=True)``."""
 
     Config: ClassVar[type[StrategyConfig]] = StrategyConfig
+    # what the strategy cannot do without; a configuration's `subscriptions` come on top
+    subscriptions: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: StrategyConfig | None = None) -> None:
         self.config: Any = config if config is not None else self.Config()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from engine.model.subscriptions import Subscription, parse_subscription
 from engine.strategy.api import Strategy
 
 
@@ -38,3 +39,19 @@ def find_class(class_path: str) -> type[Strategy]:
     if not (isinstance(found, type) and issubclass(found, Strategy)):
         raise StrategyLoadError(f"{class_path}: {class_name} is no subclass of engine.Strategy")
     return found
+
+
+def subscriptions_of(strategy: Strategy, words: Iterable[str]) -> tuple[Subscription, ...]:
+    """What the class asks for and the configuration adds, each once. Raises StrategyLoadError for what nobody would hear."""
+    found = []
+    for word in dict.fromkeys((*type(strategy).subscriptions, *words)):
+        try:
+            row = parse_subscription(word)
+        except ValueError as error:
+            raise StrategyLoadError(f"subscriptions: {error}") from None
+        if getattr(type(strategy), row.callback) is getattr(Strategy, row.callback):
+            raise StrategyLoadError(
+                f"subscriptions: {word!r} is for {row.callback}, which {type(strategy).__name__} has not"
+            )
+        found.append(row)
+    return tuple(found)

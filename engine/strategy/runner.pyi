@@ -2,6 +2,7 @@ from collections.abc import Callable, Iterable
 
 from engine.journal.journal import Journal
 from engine.model.bookreader import BookReader
+from engine.model.subscriptions import Subscription
 from engine.model.tables import Tables
 from engine.runtime.actor import Actor
 from engine.runtime.clock import Clock
@@ -43,7 +44,13 @@ class StrategyRunner(Actor):
     @property
     def strategies(self) -> tuple[StrategyBase, ...]: ...
     def attach(
-        self, strategy: StrategyBase, name: str, strategy_id: int, symbols: Iterable[str], venue_id: int = 1
+        self,
+        strategy: StrategyBase,
+        name: str,
+        strategy_id: int,
+        symbols: Iterable[str],
+        venue_id: int = 1,
+        subscriptions: Iterable[Subscription] = (),
     ) -> None: ...
     def start(self) -> None: ...
     def stop(self) -> None: ...

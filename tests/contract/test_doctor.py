@@ -60,8 +60,8 @@ def config_at(venue: dict[str, Any]) -> str:
 def config(tmp_path: Path, venue: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "engine.toml"
     path.write_text(config_at(venue))
-    for name in ("sim.key", "sim.secret"):
-        (tmp_path / name).write_text("opens-nothing")
+    for name in ("sim.key", "sim.secret", "guard.key", "guard.pem"):
+        (tmp_path / name).write_text("-----BEGIN opens-nothing" if name.endswith("pem") else "opens-nothing")
         (tmp_path / name).chmod(0o400)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     return path
@@ -80,6 +80,23 @@ def test_a_sound_engine_and_venue_have_no_failure(config: Path, capsys: pytest.C
     for name in ("sim market stream", "sim order API", "sim drift", "sim symbols", "credentials sim", "strategy maker"):
         assert checks[name]["state"] == "ok", checks[name]
     assert checks["engine"]["text"] == "none runs"
+    assert checks["guard key sim"]["state"] == "ok"
+    assert (checks["guard"]["state"], checks["guard"]["text"]) == ("warn", "configured, and none answers")
+
+
+def test_a_dead_man_switch_that_eats_the_rate_limit_is_told_and_so_is_an_engine_without_a_guard(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, checks = report(capsys, config, "--offline")
+    told = checks["dead-man switch sim"]
+    # two symbols, each fed every 300 ms at a weight of 10
+    assert (told["state"], "4000 of 2400" in told["text"]) == ("warn", True)
+    lines = config.read_text().replace("deadman_ms = 900", "deadman_ms = 60000").splitlines()
+    start = lines.index("[guard]")
+    config.write_text("\n".join([*lines[:start], *lines[lines.index("[reconcile]") :]]) + "\n")
+    _, checks = report(capsys, config, "--offline")
+    assert checks["dead-man switch sim"]["state"] == "ok"
+    assert "none is configured" in checks["guard"]["text"]
 
 
 def test_every_line_that_is_not_ok_tells_the_mend(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

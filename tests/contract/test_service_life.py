@@ -89,6 +89,20 @@ def test_a_supervisor_hears_ready_progress_state_and_the_stop(market: Market, su
     assert any(line.startswith("EXTEND_TIMEOUT_USEC=") for line in supervisor.lines)
 
 
+@pytest.mark.parametrize("verb", ["desk", "guard"])
+def test_the_processes_beside_the_engine_tell_readiness_and_beat_too(
+    market: Market, supervisor: Supervisor, verb: str
+) -> None:
+    market.write_config(replaced={"[desk]\n": "[guard]\nheartbeat_ms_max = 500\n\n[desk]\n"})
+    env = {"CREDENTIALS_DIRECTORY": str(market.place.credentials), **supervisor.env}
+    market.engine = Child(verb, [verb, "--config", str(market.place.engine_config)], market.root, env)
+    market.wait_for(lambda: supervisor.heard("READY=1"), "READY")
+    beats = supervisor.beats()
+    market.wait_for(lambda: supervisor.beats() >= beats + 2, "beats")
+    assert market.engine.stop() == 0
+    assert supervisor.heard("STOPPING=1")
+
+
 @pytest.mark.invariant("R23")
 def test_beats_stop_while_an_actor_hangs_and_the_engine_ends_itself(market: Market, supervisor: Supervisor) -> None:
     market.write_config(strategy=RESTING, params={"fault": "hang_in_c", "at_symbol": "BTCUSDT"})

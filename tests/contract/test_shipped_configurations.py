@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from engine.app import order_api_url
 from engine.cli.main import main
 from engine.config import load
 from engine.exit_codes import ExitCode
 from engine.strategy.loader import load_strategy
+from engine.venue_kinds import kind_of
 
 FOLDER = Path(__file__).resolve().parents[2] / "config"
-ENGINES = ["binance-spot.toml", "demo.toml"]
+ENGINES = ["binance-spot.toml", "binance-usdm.toml", "demo.toml"]
 
 
 def test_every_shipped_configuration_is_checked_here() -> None:
@@ -40,12 +40,12 @@ def test_a_shipped_strategy_loads_with_its_parameters_and_fits_its_limits(name: 
 @pytest.mark.parametrize("name", ENGINES)
 def test_a_shipped_order_address_is_used_with_its_path_once(name: str) -> None:
     (venue,) = load(FOLDER / name).config.venue.values()
-    assert order_api_url(venue.ws_api_url).count("/ws-api/v3") == 1
+    assert kind_of(venue.kind).order_url(venue.ws_api_url).count(kind_of(venue.kind).order_api_path) == 1
 
 
 @pytest.mark.parametrize("address", ["ws://127.0.0.1:1", "ws://127.0.0.1:1/", "ws://127.0.0.1:1/ws-api/v3"])
 def test_an_order_address_without_a_path_means_the_exchanges_own(address: str) -> None:
-    assert order_api_url(address) == "ws://127.0.0.1:1/ws-api/v3"
+    assert kind_of("binance-spot").order_url(address) == "ws://127.0.0.1:1/ws-api/v3"
 
 
 def test_the_demos_key_type_is_one_that_the_shipped_venue_gives_its_account() -> None:

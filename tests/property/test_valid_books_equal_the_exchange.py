@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 
+import msgspec
 import pytest
 
 from engine.model.codes import BookState, Counter
 from engine.model.instruments import InstrumentSpec
+from tests.depth_bodies import snapshot_of
 from tests.feed_harness import FeedHarness
 from tests.recorded import Recording, instrument_of, recordings
 from tests.reference.exchange import DEPTH, SlowExchange
@@ -15,6 +17,7 @@ from tests.reference.exchange import DEPTH, SlowExchange
 SPOT = InstrumentSpec(
     venue_id=1, symbol="BTCUSDT", base_asset="BTC", quote_asset="USDT", tick_size_e8=1_000_000, lot_size_e8=1_000_000
 )
+PERPETUAL = msgspec.structs.replace(SPOT, kind=1)
 DAMAGED = b'{"e":"depthUpdate","E":1,"s":"BTCUSDT","U":"?","u":2,"b":[],"a":[]}'
 EVENTS_PER_SEED = 1500
 SEEDS = range(12)
@@ -26,7 +29,7 @@ class Wire:
     def __init__(self, seed: int, *, futures: bool, tickers: bool) -> None:
         self.exchange = SlowExchange(seed, futures=futures)
         self.random = self.exchange.random
-        self.harness = FeedHarness(SPOT, ring_bytes=1 << 20)
+        self.harness = FeedHarness(PERPETUAL if futures else SPOT, ring_bytes=1 << 20)
         self.held: deque[bytes] = deque()
         self.tickers = tickers
         self.snapshot_in = -1
@@ -131,19 +134,3 @@ def test_recorded_frames_with_losses_never_show_a_book_that_differs(recording: R
         whole.events()
     assert lossy.count(Counter.BOOK_GAPS) > 10
     assert valid > updates // 2
-
-
-def snapshot_of(harness: FeedHarness, spec: InstrumentSpec) -> bytes:
-    """GET depth from a book that saw everything."""
-    book = harness.book.depth(1, 1 << 20)
-
-    def side(levels: list[tuple[int, int]]) -> str:
-        rows = (
-            f'["{price * spec.tick_size_e8 // 10**8}.{price * spec.tick_size_e8 % 10**8:08d}",'
-            f'"{qty * spec.lot_size_e8 // 10**8}.{qty * spec.lot_size_e8 % 10**8:08d}"]'
-            for price, qty in levels
-        )
-        return "[" + ",".join(rows) + "]"
-
-    bids, asks = side(book["bids"]), side(book["asks"])
-    return f'{{"lastUpdateId":{book["update_id"]},"bids":{bids},"asks":{asks}}}'.encode()

@@ -25,6 +25,7 @@ WITHOUT_DECLARATIONS = {
     "ext/engine/journal/scan.pyx",
     "ext/engine/risk/rehearsal.pyx",
     "ext/engine/strategy/rehearsal.pyx",
+    "ext/engine/venues/binance/seeded_exchange.pyx",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from engine.book.stage import BookStage
@@ -15,6 +16,7 @@ from tests.feed_harness import STALE_AFTER_NS, FeedHarness
 SPEC = InstrumentSpec(
     venue_id=1, symbol="BTCUSDT", base_asset="BTC", quote_asset="USDT", tick_size_e8=1_000_000, lot_size_e8=1_000_000
 )
+PERPETUAL = msgspec.structs.replace(SPEC, kind=1)
 OTHER = InstrumentSpec(
     venue_id=1, symbol="ETHUSDT", base_asset="ETH", quote_asset="USDT", tick_size_e8=1_000_000, lot_size_e8=1_000_000
 )
@@ -103,7 +105,7 @@ def test_a_snapshot_older_than_the_first_kept_diff_is_asked_for_again() -> None:
 
 
 def test_futures_link_by_the_predecessor_and_contain_the_snapshot() -> None:
-    harness = FeedHarness(SPEC)
+    harness = FeedHarness(PERPETUAL)
     harness.frame(diff(100, 110, previous=90))
     harness.frame(diff(120, 130, previous=110))
     harness.snapshot(snapshot(105))

@@ -19,6 +19,7 @@ from engine.config_schema import (
     CrashLoop,
     DeskSection,
     EngineSection,
+    GuardSection,
     InstrumentRisk,
     JournalSection,
     ReconcileSection,
@@ -50,7 +51,7 @@ ledger_keep_days = 30
 tape_keep_days = 2
 
 [venue.sim]
-kind = "binance-spot"
+kind = "binance-usdm"
 rest_url = "http://127.0.0.1:1080"
 stream_url = "ws://localhost:1081"
 ws_api_url = "ws://127.0.0.1:1081/ws-api/v3"
@@ -59,7 +60,12 @@ credential = "sim"
 key_type = "hmac"
 recv_window_ms = 5000
 order_timeout_ms = 2000
+deadman_ms = 900
 symbols = ["BTCUSDT", "ETHUSDT"]
+instrument_refresh_s = 60
+leverage = 3
+margin_type = "isolated"
+position_mode = "one-way"
 
 [risk]
 max_open_orders = 50
@@ -85,6 +91,7 @@ max_open_orders = 20
 [strategy.maker]
 class = "engine.strategy.market_maker:MarketMaker"
 symbols = ["BTCUSDT"]
+subscriptions = ["mark_price", "kline_1m"]
 params = { levels = 2 }
 
 [control]
@@ -92,6 +99,12 @@ socket = "control.sock"
 
 [desk]
 listen = "127.0.0.1:9464"
+
+[guard]
+heartbeat_ms_max = 500
+credential = "guard"
+key_type = "ed25519"
+keep_alive_s = 5
 
 [reconcile]
 cancel_on_start = true
@@ -113,6 +126,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "strategy.maker": StrategySection,
     "control": ControlSection,
     "desk": DeskSection,
+    "guard": GuardSection,
     "reconcile": ReconcileSection,
     "runaway": RunawaySection,
 }
@@ -308,6 +322,17 @@ def test_each_rule_of_a_value_is_told(tmp_path: Path, key: str, value: str, told
     assert told in str(error)
 
 
+def test_a_dead_man_switch_is_refused_where_the_venue_has_none_and_the_guard_is_named(tmp_path: Path) -> None:
+    error = refusal(tmp_path, GOOD.replace('"binance-usdm"', '"binance-spot"'))
+    assert "venue.sim.deadman_ms" in [item.key for item in error.problems]
+    assert "tradewind guard" in str(error)
+
+
+def test_a_guards_key_type_without_a_key_of_its_own_is_refused(tmp_path: Path) -> None:
+    error = refusal(tmp_path, GOOD.replace('credential = "guard"\n', ""))
+    assert_names(error, "guard.key_type", position("guard.key_type") - 1)
+
+
 def test_a_unit_in_place_of_another_is_pointed_out(tmp_path: Path) -> None:
     error = refusal(tmp_path, GOOD.replace("stale_after_ms = 5000", "stale_after_s = 5"))
     assert_names(error, "risk.stale_after_s", position("risk.stale_after_ms"))
@@ -379,7 +404,7 @@ def test_crash_loop_is_turned_off_only_by_name(tmp_path: Path) -> None:
     assert load(tmp_path / "engine.toml").config.engine.crash_loop == "off"
 
 
-@pytest.mark.parametrize("name", ["demo.toml", "binance-spot.toml"])
+@pytest.mark.parametrize("name", ["demo.toml", "binance-spot.toml", "binance-usdm.toml"])
 def test_the_shipped_configurations_are_accepted(name: str) -> None:
     assert load(Path(__file__).parents[2] / "config" / name).config.engine.mode in ("sim", "live")
 
@@ -401,3 +426,22 @@ def test_the_scanner_finds_keys_behind_strings_arrays_and_comments() -> None:
 def test_the_scanner_ends_on_any_text(text: str) -> None:
     found = scan(text)
     assert all(1 <= line <= text.count("\n") + 1 for line in found.lines.values())
+
+
+def test_a_futures_venue_says_leverage_margin_and_position_mode(tmp_path: Path) -> None:
+    (tmp_path / "good.toml").write_text(GOOD)
+    venue = load(tmp_path / "good.toml").config.venue["sim"]
+    assert (venue.leverage, venue.margin_type, venue.position_mode) == (3, "isolated", "one-way")
+    error = refusal(tmp_path, GOOD.replace("leverage = 3\n", ""))
+    assert [item.key for item in error.problems] == ["venue.sim.leverage"]
+
+
+def test_hedge_mode_is_refused_with_what_to_write_instead(tmp_path: Path) -> None:
+    error = refusal(tmp_path, GOOD.replace('"one-way"', '"hedge"'))
+    assert 'use "one-way"' in str(error)
+
+
+def test_a_spot_venue_has_no_leverage(tmp_path: Path) -> None:
+    error = refusal(tmp_path, GOOD.replace('"binance-usdm"', '"binance-spot"'))
+    named = [item.key.rpartition(".")[2] for item in error.problems]
+    assert named == ["deadman_ms", "leverage", "margin_type", "position_mode"]

@@ -29,6 +29,16 @@ STRUCTS = {
     "TickerPayload": RecordKind.BOOK_TICKER,
     "TradePayload": RecordKind.TRADE,
     "FeedStatePayload": RecordKind.FEED_STATE,
+    "KlinePayload": RecordKind.KLINE,
+    "TickersPayload": RecordKind.TICKER_24H,
+    "MarkPricePayload": RecordKind.MARK_PRICE,
+    "FundingRatePayload": RecordKind.FUNDING_RATE,
+    "FundingPayload": RecordKind.FUNDING,
+    "OpenInterestPayload": RecordKind.OPEN_INTEREST,
+    "LongShortRatioPayload": RecordKind.LONG_SHORT_RATIO,
+    "LiquidationPayload": RecordKind.LIQUIDATION,
+    "ContractInfoPayload": RecordKind.CONTRACT_INFO,
+    "InstrumentUpdatePayload": RecordKind.INSTRUMENT_UPDATE,
     "ExecutionPayload": RecordKind.EXECUTION_REPORT,
     "OrderReplyPayload": RecordKind.ORDER_REPLY,
     "BalancesPayload": RecordKind.ACCOUNT_POSITION,
@@ -41,6 +51,11 @@ STRUCTS = {
     "FillPayload": RecordKind.FILL,
     "PositionPayload": RecordKind.POSITION,
     "StatePayload": RecordKind.ALARM,
+}
+ROW_STRUCTS = {
+    "MiniTickerRow": RecordKind.MINI_TICKER,
+    "Ticker24hRow": RecordKind.TICKER_24H,
+    "FundingRow": RecordKind.FUNDING_RATE,
 }
 
 
@@ -71,6 +86,22 @@ def test_the_python_layout_is_the_compiled_one(struct: str) -> None:
     assert "<" + "".join(code for _, code in expected) == form.format
 
 
+@pytest.mark.parametrize("struct", sorted(ROW_STRUCTS))
+def test_the_python_layout_of_rows_is_the_compiled_one(struct: str) -> None:
+    form, names = layout.row_format(ROW_STRUCTS[struct])
+    expected = declared(struct)
+    assert [name for name, code in expected if not code.endswith("x")] == names
+    assert "<" + "".join(code for _, code in expected) == form.format
+
+
+def test_rows_follow_the_fixed_part_by_name() -> None:
+    fixed, _ = layout.payload_format(RecordKind.FUNDING_RATE)
+    row, _ = layout.row_format(RecordKind.FUNDING_RATE)
+    found = payload(record_of(RecordKind.FUNDING_RATE, fixed.pack(2) + row.pack(1, -2, 3) + row.pack(4, 5, 6)))
+    assert found["rows"][0] == {"funding_ns": 1, "rate_e8": -2, "mark_e8": 3}
+    assert len(found["rows"]) == 2
+
+
 def test_the_header_layout_is_the_compiled_one() -> None:
     expected = declared("RecordHeader")
     assert tuple(name for name, _ in expected) == layout.HEADER_FIELDS
@@ -97,7 +128,7 @@ def test_every_kind_has_a_layout_or_is_text_or_raw() -> None:
 
 def record_of(kind: RecordKind, data: bytes, **header: int) -> Record:
     journal = Journal.in_memory()
-    lane = Lane.TAPE if kind <= RecordKind.FEED_STATE else Lane.LEDGER
+    lane = Lane.TAPE if kind < RecordKind.EXECUTION_REPORT else Lane.LEDGER
     journal.append(
         lane, kind, data, order_handle=header.get("order_handle", 0), frame_length=header.get("frame_length", 0)
     )

@@ -199,7 +199,7 @@ def test_the_venues_own_count_overrules_ours(rig: SessionRig) -> None:
 
 
 def test_windows_are_aligned_to_the_venues_clock() -> None:
-    budget = RateBudget(orders_10s=10, orders_day=1000, weight_minute=100)
+    budget = RateBudget(orders_10s=10, orders_long=1000, weight_minute=100)
     start = 1_700_000_000 * SECOND_NS
     assert [budget.order(start + 9 * SECOND_NS) for _ in range(9)] == [True] * 8 + [False]
     assert budget.order(start + 10 * SECOND_NS)

@@ -11,6 +11,7 @@ from engine.sim.wire import errors, operations
 from engine.sim.wire.calls import Call, Operation, fixed
 from engine.sim.wire.dispatch import Answer, check_security, execute, refused
 from engine.sim.wire.frame_log import KIND_API
+from engine.sim.wire.limits import AddressLimits
 from engine.sim.wire.link import FrameLink
 from engine.sim.wire.params import BOOLEANS, Params
 from engine.sim.wire.shell import VenueShell
@@ -45,7 +46,7 @@ class ApiSession(SocketLife):
         self, shell: VenueShell, link: FrameLink, unit_ns: int, now_ns: int, address: str, shows_limits: bool = True
     ) -> None:
         super().__init__(shell, link, unit_ns, now_ns)
-        self._limits = shell.limits.address(address)
+        self._limits = self._address_limits(address)
         self._shows_limits = shows_limits
         self._key: ApiKey | None = None
         self._authorized_ns = 0
@@ -57,13 +58,39 @@ class ApiSession(SocketLife):
             "session.logon": self._logon,
             "session.status": self._status,
             "session.logout": self._logout,
+            **self._user_data_methods(),
+        }
+        self._limits.roll(now_ns)
+        self._limits.weight.count += CONNECT_WEIGHT
+
+    # --- what the interface is ---
+
+    def _address_limits(self, address: str) -> AddressLimits:
+        """The limits that the connection's address shares with REST."""
+        return self.shell.limits.address(address)
+
+    def _find(self, method: str) -> Operation | None:
+        """The operation of a method's name."""
+        return operations.API.get(method.removeprefix("v3/"))
+
+    def _user_data_methods(self) -> dict[str, SessionMethod]:
+        """The methods that open and end user data, beside those of the session."""
+        return {
             "session.subscriptions": self._list_subscriptions,
             "userDataStream.subscribe": self._subscribe,
             "userDataStream.subscribe.signature": self._subscribe_signed,
             "userDataStream.unsubscribe": self._unsubscribe,
         }
-        self._limits.roll(now_ns)
-        self._limits.weight.count += CONNECT_WEIGHT
+
+    def _status_of(self, error: errors.ApiError) -> int:
+        """The status that carries a refusal."""
+        return error.status
+
+    def _order_rows(self, account_id: int, now_ns: int) -> bytes:
+        """The account's order counts as ``rateLimits`` objects."""
+        counts = self.shell.limits.account(account_id)
+        counts.roll(now_ns)
+        return counts.rows()
 
     # --- requests ---
 
@@ -78,9 +105,8 @@ class ApiSession(SocketLife):
             self._reply(NULL, refused(errors.mandatory("id")), None, True, now_ns)
             return
         params = Params({name: _text(raw) for name, raw in request.params.items()})
-        method = request.method.removeprefix("v3/")
-        operation = operations.API.get(method)
-        answer = self._run(method, operation, params, now_ns)
+        operation = self._find(request.method)
+        answer = self._run(request.method.removeprefix("v3/"), operation, params, now_ns)
         shows = BOOLEANS.get(params.values.get("returnRateLimits", ""), self._shows_limits)
         if answer.dropped:
             return
@@ -98,6 +124,8 @@ class ApiSession(SocketLife):
                 raise errors.ApiError(-1020, "This operation is not supported.")
             if operation.signed:
                 account_id = self._authenticate(params, now_ns).account_id
+            elif operation.keyed:
+                account_id = self._named_key(params).account_id
         except VenueReject as reject:
             return refused(reject, account_id)
         call = Call(self.shell, params, now_ns, self.unit_ns, account_id, is_socket=True)
@@ -113,6 +141,12 @@ class ApiSession(SocketLife):
         check_security(self.shell, key, params, sorted_text(values), now_ns)
         return key
 
+    def _named_key(self, params: Params) -> ApiKey:
+        """The key of a request that names one without signing, else the session's."""
+        if self._key is not None and "apiKey" not in params.values:
+            return self._key
+        return self.shell.keys.find(params.text("apiKey"))
+
     # --- replies ---
 
     def _reply(
@@ -123,7 +157,8 @@ class ApiSession(SocketLife):
         else:
             outcome = b'"error":%b' % _error_body(answer.error, now_ns)
         limits = self._limit_rows(answer, operation, now_ns) if shows_limits else b""
-        frame = b'{"id":%b,"status":%d,%b%b}' % (request_id, answer.status, outcome, limits)
+        status = 200 if answer.error is None else self._status_of(answer.error)
+        frame = b'{"id":%b,"status":%d,%b%b}' % (request_id, status, outcome, limits)
         afterwards, self._afterwards = self._afterwards, []
         is_order = operation is not None and operation.is_order
         at_ns = self.shell.reply_at_ns(now_ns, is_order)
@@ -139,9 +174,7 @@ class ApiSession(SocketLife):
     def _limit_rows(self, answer: Answer, operation: Operation | None, now_ns: int) -> bytes:
         rows = self._limits.weight.row("REQUEST_WEIGHT")
         if operation is not None and operation.counts_order and answer.account_id >= 0:
-            counts = self.shell.limits.account(answer.account_id)
-            counts.roll(now_ns)
-            rows = counts.rows() + b"," + rows
+            rows = self._order_rows(answer.account_id, now_ns) + b"," + rows
         return b',"rateLimits":[%b]' % rows
 
     def _reply_malformed(self, data: bytes) -> None:

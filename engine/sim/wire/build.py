@@ -8,11 +8,14 @@ import msgspec
 
 from engine.sim.core import VenueCore
 from engine.sim.reject import VenueReject
+from engine.sim.usdm.core import UsdmCore
 from engine.sim.wire.config import VenueFile, load
 from engine.sim.wire.fault_desk import begin_plan
 from engine.sim.wire.faults import Faults
 from engine.sim.wire.frame_log import FrameLog
 from engine.sim.wire.shell import VenueShell
+
+USDM_SEED_STEP = 1_000_003  # the two markets of one seed do not mirror each other
 
 
 def build_shell(
@@ -30,6 +33,10 @@ def build_shell(
         venue = msgspec.structs.replace(venue, activity=activity)
     core = VenueCore(venue, seed, start_ns)
     shell = VenueShell(core, file.wire, file.limits, start_ns, FrameLog(frame_log), Faults(file.faults.seed))
+    if file.usdm is not None:
+        usdm = file.usdm if activity is None else msgspec.structs.replace(file.usdm, activity=activity)
+        futures = UsdmCore(usdm, venue.accounts, seed + USDM_SEED_STEP, start_ns)
+        shell.add_usdm(futures, file.usdm_limits, file.usdm_wire, start_ns)
     for account in venue.accounts:
         for key in account.keys:
             _check_key(shell, key.api_key)

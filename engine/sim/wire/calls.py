@@ -89,7 +89,9 @@ class Operation:
     """One endpoint. ``known`` names the parameters that it reads beside the security ones.
 
     ``is_order``: counts among order requests (faults, and the ORDERS rows of the WebSocket API);
-    ``free``: its weight is given back when it succeeds; ``counts_order``: a success adds to the order count.
+    ``free``: its weight is given back when it succeeds; ``counts_order``: a success adds to the order count;
+    ``keyed``: the API key is named but nothing is signed; ``lenient``: names that it does not read are passed over,
+    and times are always milliseconds (USD-M); ``pool``: a count of requests that it draws on beside its weight.
     """
 
     name: str
@@ -100,6 +102,9 @@ class Operation:
     is_order: bool = False
     free: bool = False
     counts_order: bool = False
+    keyed: bool = False
+    lenient: bool = False
+    pool: str = ""
 
 
 def array(rows: list[str]) -> bytes:

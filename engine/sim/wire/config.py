@@ -8,8 +8,10 @@ from pathlib import Path
 import msgspec
 
 from engine.sim.config import VenueConfig
+from engine.sim.usdm.config import UsdmConfig
 from engine.sim.wire.fault_commands import FaultsConfig
 from engine.sim.wire.limits import LimitsConfig
+from engine.sim.wire.usdm.config import UsdmLimitsConfig, UsdmWireConfig
 
 
 class WireConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,12 +32,16 @@ class WireConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class VenueFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole file: tables ``venue`` (symbols, accounts, fees, activity), ``limits``, ``wire`` and ``faults``."""
+    """The whole file: tables ``venue`` (symbols, accounts, fees, activity), ``limits``, ``wire`` and ``faults``; for
+    USD-M futures, which a venue has when there is a table ``usdm``, also ``usdm_limits`` and ``usdm_wire``."""
 
     venue: VenueConfig = msgspec.field(default_factory=VenueConfig)
     limits: LimitsConfig = msgspec.field(default_factory=LimitsConfig)
     wire: WireConfig = msgspec.field(default_factory=WireConfig)
     faults: FaultsConfig = msgspec.field(default_factory=FaultsConfig)
+    usdm: UsdmConfig | None = None
+    usdm_limits: UsdmLimitsConfig = msgspec.field(default_factory=UsdmLimitsConfig)
+    usdm_wire: UsdmWireConfig = msgspec.field(default_factory=UsdmWireConfig)
 
 
 def load(path: Path) -> VenueFile:

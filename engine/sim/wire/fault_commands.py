@@ -243,6 +243,26 @@ class Deposit(Command, frozen=True, kw_only=True, tag="deposit"):
     amount: Annotated[str, Meta(description="decimal text, may be negative")]
 
 
+class UsdmDeposit(Command, frozen=True, kw_only=True, tag="usdm_deposit"):
+    """Move USDT into an account's futures wallet; a negative amount takes out."""
+
+    account: Annotated[int, Meta(description="account id")]
+    amount: Annotated[str, Meta(description="decimal text, may be negative")]
+
+
+class UsdmStatus(Command, frozen=True, kw_only=True, tag="usdm_status"):
+    """Change the status of a USD-M contract; orders are taken only in TRADING."""
+
+    symbol: Symbol
+    status: Annotated[str, Meta(description="as TRADING, SETTLING, CLOSE")]
+
+
+class UsdmAccount(Command, frozen=True, kw_only=True, tag="usdm_account"):
+    """Futures wallet, positions in use, open orders and conditional orders, as the core has them."""
+
+    account: Annotated[int, Meta(description="account id")]
+
+
 class Revoke(Command, frozen=True, kw_only=True, tag="revoke"):
     """Stop accepting an API key."""
 
@@ -273,7 +293,7 @@ COMMANDS: tuple[type[Command], ...] = (
     *(Status, Disconnect, Latency, Drop, HalfOpen, Malformed, SessionCap, EndUserStreams, ShutdownNotice),
     *(DropOrderResponses, OrderError, Delay, TimestampErrors, Limited, ClockOffset, ClockStep, LimitsUsed, Ban),
     *(MuteUserEvents, DuplicateUserEvents, ReorderUserEvents, EventsFirst, Gap, BadBook),
-    *(Deposit, Revoke, Account, Frames, Reset),
+    *(Deposit, UsdmDeposit, UsdmStatus, UsdmAccount, Revoke, Account, Frames, Reset),
 )
 AnyCommand = (
     Status
@@ -301,6 +321,9 @@ AnyCommand = (
     | Gap
     | BadBook
     | Deposit
+    | UsdmDeposit
+    | UsdmStatus
+    | UsdmAccount
     | Revoke
     | Account
     | Frames

@@ -13,6 +13,7 @@ from engine.sim.wire import fault_commands as commands
 from engine.sim.wire import order_json
 from engine.sim.wire.faults import SECOND_NS
 from engine.sim.wire.shell import VenueShell
+from engine.sim.wire.usdm import desk
 
 Reply = dict[str, object]
 
@@ -47,10 +48,10 @@ def begin_plan(shell: VenueShell, plan: Sequence[commands.Command]) -> None:
 def _check(shell: VenueShell, command: commands.Command) -> None:
     """What only the venue knows: its symbols, and which verbs there are."""
     symbol = getattr(command, "symbol", None)
-    if symbol is not None and symbol not in shell.publisher.symbols:
-        raise ValueError(
-            f"symbol {symbol!r} is not traded here (Invalid symbol); {_named(sorted(shell.publisher.symbols))}"
-        )
+    futures = shell.usdm.core.symbols() if shell.usdm is not None else ()
+    there_are = sorted({*shell.publisher.symbols, *futures})
+    if symbol is not None and symbol not in there_are:
+        raise ValueError(f"symbol {symbol!r} is not traded here (Invalid symbol); {_named(there_are)}")
     if isinstance(command, commands.Reset) and command.only not in ("", *commands.VERBS):
         raise ValueError(f"only: {command.only!r} is no verb; {_named(commands.VERBS)}")
 
@@ -68,6 +69,7 @@ def _status(shell: VenueShell, _command: commands.Status, now_ns: int) -> Reply:
         "requests": shell.requests,
         "orders": shell.orders,
         "limits": shell.limits.rows(),
+        **({} if shell.usdm is None else {"usdm_limits": shell.usdm.limits.rows()}),
         "faults": shell.faults.status(now_ns),
     }
 
@@ -91,9 +93,9 @@ def _clock_step(shell: VenueShell, command: commands.ClockStep, _now_ns: int) ->
 
 
 def _limits(shell: VenueShell, command: commands.LimitsUsed, now_ns: int) -> Reply:
-    address = shell.limits.address(command.address)
-    address.roll(now_ns)
-    address.weight.count = command.weight_used
+    for address in shell.addresses(command.address):
+        address.roll(now_ns)
+        address.weight.count = command.weight_used
     return {}
 
 
@@ -139,6 +141,9 @@ ACTIONS: dict[type[commands.Command], Callable[[VenueShell, Any, int], Reply]] =
     commands.LimitsUsed: _limits,
     commands.Ban: _ban,
     commands.Deposit: _deposit,
+    commands.UsdmDeposit: desk.deposit,
+    commands.UsdmStatus: desk.set_status,
+    commands.UsdmAccount: desk.account,
     commands.Revoke: _revoke,
     commands.Account: _account,
     commands.Frames: _frames,

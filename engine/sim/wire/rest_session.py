@@ -5,16 +5,18 @@ from __future__ import annotations
 from functools import partial
 
 from engine.sim.reject import VenueReject
-from engine.sim.wire import errors, http1, operations
+from engine.sim.wire import errors, http1
 from engine.sim.wire.calls import MS_NS, US_NS, Call, Operation
 from engine.sim.wire.dispatch import Answer, check_security, execute, refused
 from engine.sim.wire.faults import FROM_VENUE, TO_VENUE
 from engine.sim.wire.http1 import HttpError, HttpRequest
 from engine.sim.wire.link import ByteLink
 from engine.sim.wire.params import Params, from_request
+from engine.sim.wire.rest_face import RestFace, SpotFace
 from engine.sim.wire.shell import VenueShell
 from engine.sim.wire.signing import split_signature
 from engine.sim.wire.transit import Lane
+from engine.sim.wire.usdm.rest_face import UsdmFace
 
 TIME_UNITS = {"MILLISECOND": MS_NS, "MICROSECOND": US_NS}
 
@@ -27,7 +29,8 @@ class RestSession:
     def __init__(self, shell: VenueShell, link: ByteLink, address: str) -> None:
         self._shell = shell
         self._link = link
-        self._limits = shell.limits.address(address)
+        self._spot: RestFace = SpotFace(shell, address)
+        self._usdm: RestFace | None = None if shell.usdm is None else UsdmFace(shell.usdm, address)
         self._reader = http1.RequestReader()
         self._closing = False
         number = shell.open(self)
@@ -60,30 +63,38 @@ class RestSession:
         self._shell.closed(self)
 
     def _answer(self, request: HttpRequest, now_ns: int) -> None:
-        operation = operations.REST.get((request.method, request.path.removeprefix(operations.PREFIX)))
-        if operation is None or not request.path.startswith(operations.PREFIX):
-            self._send(self._unknown(request), now_ns)
+        face = self._face(request.path)
+        operation = face.find(request.method, request.path)
+        if operation is None:
+            self._send(_unknown(face, request), now_ns)
         else:
-            answer = self._run(operation, request, now_ns)
+            answer = self._run(face, operation, request, now_ns)
             if answer.dropped:
                 self._closing = True
                 self._link.close()
                 return
-            self._send(self._reply(operation, answer, request.keep_alive, now_ns), now_ns, operation.is_order)
+            self._send(self._reply(face, operation, answer, request.keep_alive, now_ns), now_ns, operation.is_order)
         if not request.keep_alive:
             self._close()
 
-    def _run(self, operation: Operation, request: HttpRequest, now_ns: int) -> Answer:
+    def _face(self, path: str) -> RestFace:
+        """Spot and USD-M share the port; their paths differ."""
+        return self._usdm if self._usdm is not None and path.startswith(("/fapi/", "/futures/")) else self._spot
+
+    def _run(self, face: RestFace, operation: Operation, request: HttpRequest, now_ns: int) -> Answer:
         account_id = -1
         try:
             params = from_request(request.query, request.body)
-            self._shell.charge(self._limits, self.kind, operation.weigh(params), now_ns)
-            unit_ns = time_unit(request.headers.get("x-mbx-time-unit"))
+            self._shell.charge(face.limits, self.kind, operation.weigh(params), now_ns)
+            face.draw(operation, now_ns)
+            unit_ns = MS_NS if operation.lenient else time_unit(request.headers.get("x-mbx-time-unit"))
             if operation.signed:
                 account_id = self._authenticate(request, params, now_ns)
+            elif operation.keyed:
+                account_id = self._shell.keys.find(request.headers.get("x-mbx-apikey", "")).account_id
         except VenueReject as reject:
             return refused(reject, account_id)
-        return execute(operation, Call(self._shell, params, now_ns, unit_ns, account_id), self._limits)
+        return execute(operation, Call(self._shell, params, now_ns, unit_ns, account_id), face.limits)
 
     def _authenticate(self, request: HttpRequest, params: Params, now_ns: int) -> int:
         key = self._shell.keys.find(request.headers.get("x-mbx-apikey", ""))
@@ -95,30 +106,21 @@ class RestSession:
 
     # --- replies ---
 
-    def _reply(self, operation: Operation, answer: Answer, keep_alive: bool, now_ns: int) -> bytes:
-        used = str(self._limits.weight.count)
+    def _reply(self, face: RestFace, operation: Operation, answer: Answer, keep_alive: bool, now_ns: int) -> bytes:
+        used = str(face.limits.weight.count)
         headers = [
             ("x-mbx-uuid", f"00000000-0000-4000-8000-{self._shell.requests:012x}"),
             ("X-MBX-USED-WEIGHT", used),
             ("X-MBX-USED-WEIGHT-1M", used),
         ]
         if operation.counts_order and answer.error is None:
-            counts = self._shell.limits.account(answer.account_id)
-            headers += [
-                ("X-MBX-ORDER-COUNT-10S", str(counts.short.count)),
-                ("X-MBX-ORDER-COUNT-1D", str(counts.day.count)),
-            ]
+            headers += face.count_headers(answer.account_id)
         if answer.error is not None and answer.error.retry_at_ms is not None:
             wait_ms = max(0, answer.error.retry_at_ms - -(-now_ns // MS_NS))
             headers.append(("Retry-After", str(-(-wait_ms // 1_000))))
         body, _ = self._shell.faults.damage(answer.body, self.kind)
-        return http1.reply(answer.status, body, tuple(headers), keep_alive)
-
-    def _unknown(self, request: HttpRequest) -> bytes:
-        path = request.path.removeprefix(operations.PREFIX)
-        known = any(route == path for _method, route in operations.REST)
-        status = 405 if known else 404
-        return http1.reply(status, errors.error_json(-1000, f"{request.method} {request.path}: no such endpoint."))
+        status = 200 if answer.error is None else face.status(answer.error)
+        return http1.reply(status, body, tuple(headers), keep_alive)
 
     def _send(self, reply: bytes, now_ns: int, is_order: bool = False) -> None:
         self._replies.carry(lambda: self._link.write(reply), self._shell.reply_at_ns(now_ns, is_order))
@@ -147,6 +149,11 @@ class RestSession:
     def end_user_stream(self, _now_ns: int, /) -> int:
         """HTTP carries none."""
         return 0
+
+
+def _unknown(face: RestFace, request: HttpRequest) -> bytes:
+    status = 405 if face.has_path(request.path) else 404
+    return http1.reply(status, errors.error_json(-1000, f"{request.method} {request.path}: no such endpoint."))
 
 
 def time_unit(text: str | None) -> int:

@@ -35,6 +35,8 @@ from engine.sim.wire.rest_session import RestSession, time_unit
 from engine.sim.wire.shell import VenueShell
 from engine.sim.wire.socket_life import SocketLife
 from engine.sim.wire.stream_session import StreamSession, Target, open_error
+from engine.sim.wire.usdm.api_session import UsdmApiSession
+from engine.sim.wire.usdm.stream_session import PrivateSession, RoutedSession
 
 STOP_GRACE_S = 0.2
 INBOUND_FRAME_BYTES_MAX = 1 << 20
@@ -200,6 +202,11 @@ class SocketLink:
         if self._pending:
             self._underlying.write(bytes(self._pending))
             self._pending.clear()
+
+    def send_texts(self, payloads: list[bytes]) -> None:
+        """Send text frames in their order."""
+        for payload in payloads:
+            self.send_text(payload)
 
     def send_binary(self, payload: bytes) -> None:
         """Send one binary frame."""
@@ -380,7 +387,7 @@ class VenueServer:
         """Choose the interface by the URL; refuse what is none, and too many connections."""
         target = Target(request.path.decode("latin-1"))
         try:
-            refusal = open_error(target)
+            refusal = open_error(target, self.shell.usdm is not None)
             if refusal is not None:
                 raise refusal
             return SocketListener(self, target, time_unit(target.time_unit_text()))
@@ -398,9 +405,16 @@ class VenueServer:
         if not self.shell.limits.address(address).connect(now_ns):
             link.close(CLOSE_GOING_AWAY, "too many connections")
             return None
+        shows_limits = target.options.get("returnRateLimits", "true") != "false"
         if target.interface == "ws-api":
-            shows_limits = target.options.get("returnRateLimits", "true") != "false"
             return ApiSession(self.shell, link, unit_ns, now_ns, address, shows_limits)
+        usdm = self.shell.usdm
+        if usdm is not None and target.interface == "ws-fapi":
+            return UsdmApiSession(self.shell, usdm, link, now_ns, address, shows_limits)
+        if usdm is not None and target.route == "private":
+            return PrivateSession(self.shell, usdm, link, now_ns, target)
+        if usdm is not None and target.route:
+            return RoutedSession(self.shell, usdm, link, now_ns, target)
         return StreamSession(self.shell, link, unit_ns, now_ns, target.combined, target.names)
 
 

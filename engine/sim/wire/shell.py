@@ -11,12 +11,15 @@ from collections.abc import Callable
 from typing import Protocol
 
 from engine.sim.api import Venue
+from engine.sim.usdm.api import UsdmVenue
 from engine.sim.wire.config import WireConfig
 from engine.sim.wire.faults import Faults
 from engine.sim.wire.frame_log import FrameLog
 from engine.sim.wire.limits import AddressLimits, Limits, LimitsConfig
 from engine.sim.wire.publisher import SECOND_NS, Publisher
 from engine.sim.wire.signing import KeyRing
+from engine.sim.wire.usdm.config import UsdmLimitsConfig, UsdmWireConfig
+from engine.sim.wire.usdm.side import UsdmSide
 
 
 class Session(Protocol):
@@ -52,6 +55,7 @@ class VenueShell:
         frame_log: FrameLog | None = None,
         faults: Faults | None = None,
     ) -> None:
+        self.usdm: UsdmSide | None = None
         self.core = core
         self.wire = wire
         self.limits = Limits(limits)
@@ -69,6 +73,11 @@ class VenueShell:
         self._timer_number = 0
         self._next_second_ns = start_ns
 
+    def add_usdm(self, core: UsdmVenue, limits: UsdmLimitsConfig, wire: UsdmWireConfig, start_ns: int) -> UsdmSide:
+        """Let the venue trade USD-M futures too, with the accounts and keys of spot."""
+        self.usdm = UsdmSide(core, limits, wire, self.limits, self.faults, start_ns)
+        return self.usdm
+
     # --- time ---
 
     def server_us(self, now_ns: int) -> int:
@@ -81,8 +90,12 @@ class VenueShell:
         if now_ns >= self.faults.next_end_ns:
             self.faults.advance(now_ns)
         self.core.advance(now_ns)
+        if self.usdm is not None:
+            self.usdm.core.advance(now_ns)
         self.finish()
         self.publisher.tick(now_ns)
+        if self.usdm is not None:
+            self.usdm.tick(now_ns)
         while self._timers and self._timers[0][0] <= now_ns:
             heapq.heappop(self._timers)[2]()
         if now_ns >= self._next_second_ns:
@@ -95,11 +108,19 @@ class VenueShell:
         events = self.core.drain()
         if events:
             self.publisher.publish(events)
+        if self.usdm is not None:
+            self.usdm.publish()
 
     def next_wake_ns(self) -> int:
         """When ``begin`` should be called next at the latest (Unix ns)."""
         due = min(self.core.next_wake_ns(), self.publisher.next_timer_ns(), self._next_second_ns)
+        if self.usdm is not None:
+            due = min(due, self.usdm.next_wake_ns())
         return min(due, self._timers[0][0]) if self._timers else due
+
+    def obey_market(self, _line: bytes) -> dict[str, object] | None:
+        """Obey a command of the test port that is the market's own; None where it is not."""
+        return None
 
     def later(self, at_ns: int, call: Callable[[], None]) -> None:
         """Call back in the first turn at or after ``at_ns``."""
@@ -118,8 +139,17 @@ class VenueShell:
         """Forget a connection."""
         self.sessions.pop(session, None)
 
+    def symbols(self) -> frozenset[str]:
+        """Every symbol that is traded, on spot or USD-M."""
+        return self.publisher.symbols | frozenset(() if self.usdm is None else self.usdm.digits)
+
+    def addresses(self, address: str) -> list[AddressLimits]:
+        """What a client's address has used, on each interface."""
+        spot: list[AddressLimits] = [self.limits.address(address)]
+        return spot if self.usdm is None else [*spot, self.usdm.limits.address(address)]
+
     def disconnect(self, kind: str, abrupt: bool) -> int:
-        """Close every connection of ``kind`` ("stream", "ws-api", "rest" or "all"); returns how many."""
+        """Close every connection of ``kind`` ("stream", "user", "ws-api", "rest" or "all"); returns how many."""
         chosen = [session for session in self.sessions if kind in ("all", session.kind)]
         for session in chosen:
             session.force_close(abrupt)

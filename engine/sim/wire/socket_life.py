@@ -30,8 +30,13 @@ class SocketLife(ABC):
         self.link = FaultyLink(link, shell, self.kind, self.number, self._account)
         self._arrivals = Lane(shell, self.kind, self.number, TO_VENUE)
         self._held_event = b""
-        self._next_ping_ns = now_ns + shell.wire.ping_interval_s * SECOND_NS
+        self._ping_interval_ns, self._pong_timeout_ns = (seconds * SECOND_NS for seconds in self._ping_seconds())
+        self._next_ping_ns = now_ns + self._ping_interval_ns
         self._unanswered_since_ns = 0
+
+    def _ping_seconds(self) -> tuple[int, int]:
+        """How often the server pings, and how long it waits for a pong."""
+        return self.shell.wire.ping_interval_s, self.shell.wire.pong_timeout_s
 
     # --- inbound ---
 
@@ -72,6 +77,11 @@ class SocketLife(ABC):
         if self.is_open:
             self.link.send_text(frame)
 
+    def deliver_all(self, frames: list[bytes]) -> None:
+        """Send text frames in their order, in one piece where nothing hinders."""
+        if self.is_open:
+            self.link.send_texts(frames)
+
     def deliver_event(self, frame: bytes) -> None:
         """Send one user data event, which a fault may lose, double, or let the next one overtake."""
         faults = self.shell.faults
@@ -110,7 +120,7 @@ class SocketLife(ABC):
     # --- the shell's calls ---
 
     def on_second(self, now_ns: int, /) -> None:
-        """Ping every 20 s; drop a client that answers none for 60 s or does not read, and any after 24 h."""
+        """Ping in time; drop a client that answers none for long or does not read, and any after 24 h."""
         wire = self.shell.wire
         if self.link.buffered_bytes() > wire.write_buffer_bytes_max:
             self.force_close(True)
@@ -118,11 +128,11 @@ class SocketLife(ABC):
         if now_ns - self.opened_ns >= self.shell.faults.session_cap_ns(self.kind, wire.session_cap_s):
             self.end(CLOSE_GOING_AWAY, "connection is older than the limit")
             return
-        if self._unanswered_since_ns and now_ns - self._unanswered_since_ns >= wire.pong_timeout_s * SECOND_NS:
+        if self._unanswered_since_ns and now_ns - self._unanswered_since_ns >= self._pong_timeout_ns:
             self.end(CLOSE_POLICY, "Pong timeout")
             return
         if now_ns >= self._next_ping_ns and self.is_open:
-            self._next_ping_ns = now_ns + wire.ping_interval_s * SECOND_NS
+            self._next_ping_ns = now_ns + self._ping_interval_ns
             self._unanswered_since_ns = self._unanswered_since_ns or now_ns
             self.link.send_ping(str(now_ns // 1_000_000).encode())
 

@@ -73,7 +73,7 @@ class StreamSession(SocketLife):
         if second != self._second:
             self._second, self._messages = second, 0
         self._messages += 1
-        if self._messages <= self.shell.limits.config.stream_messages_s:
+        if self._messages <= self._messages_max():
             return True
         self.end(CLOSE_POLICY, "Too many requests")
         return False
@@ -81,9 +81,26 @@ class StreamSession(SocketLife):
     def on_closed(self) -> None:
         """Leave every stream."""
         for name in self.names:
-            self.shell.publisher.unsubscribe(name, self)
+            self._leave(name)
         self.names.clear()
         super().on_closed()
+
+    # --- what the interface is ---
+
+    def _join(self, name: str) -> None:
+        """Begin to listen to one stream."""
+        self.shell.publisher.subscribe(name, self)
+
+    def _leave(self, name: str) -> None:
+        """Stop listening to one stream."""
+        self.shell.publisher.unsubscribe(name, self)
+
+    def _messages_max(self) -> int:
+        """Inbound frames in a second."""
+        return self.shell.limits.config.stream_messages_s
+
+    def _streams_max(self) -> int:
+        return self.shell.limits.config.streams_per_connection
 
     # --- control messages ---
 
@@ -107,17 +124,14 @@ class StreamSession(SocketLife):
             raise StreamError(2, f"Invalid request: more than {self._streams_max()} streams on one connection")
         for name in names:
             self.names[name] = None
-            self.shell.publisher.subscribe(name, self)
+            self._join(name)
         return None
-
-    def _streams_max(self) -> int:
-        return self.shell.limits.config.streams_per_connection
 
     def _unsubscribe(self, names: list[str]) -> object:
         for name in names:
             if name in self.names:
                 del self.names[name]
-                self.shell.publisher.unsubscribe(name, self)
+                self._leave(name)
         return None
 
     def _set_property(self, params: object) -> object:
@@ -178,29 +192,43 @@ def _error(error: StreamError, request_id: object) -> bytes:
     return msgspec.json.encode(reply)
 
 
-class Target:
-    """A WebSocket URL's path and query, read once: which interface, which streams, which options."""
+ROUTES = ("public", "market", "private")
 
-    __slots__ = ("combined", "interface", "names", "options")
+
+class Target:
+    """A WebSocket URL's path and query, read once: which interface, which streams, which options.
+
+    ``route`` is "public", "market" or "private" on a USD-M stream and empty on spot; ``tail`` holds the path's parts
+    that follow the interface.
+    """
+
+    __slots__ = ("combined", "interface", "names", "options", "route", "tail")
 
     def __init__(self, target: str) -> None:
         path, _, query = target.partition("?")
         parts = [part for part in path.split("/") if part]
         self.options = {name: values[-1] for name, values in parse_qs(query, keep_blank_values=True).items()}
+        self.route = parts.pop(0) if parts and parts[0] in ROUTES else ""
         self.interface = parts[0] if parts else ""
         self.combined = self.interface == "stream"
-        named = self.options.get("streams", "").split("/") if self.combined else parts[1:]
+        self.tail = parts[1:]
+        named = self.options.get("streams", "").split("/") if self.combined else self.tail
         # Clients append a connection's number to the base (/stream/0, /ws/1) and ccxt wants "/stream" in a raw one
         # (/ws/stream/0): a part without "@" names no stream.
-        self.names = [name for name in map(unquote, named) if "@" in name]
+        self.names = [name for name in map(unquote, named) if "@" in name or name.startswith("!")]
 
     def time_unit_text(self) -> str | None:
         """The ``timeUnit`` option."""
         return self.options.get("timeUnit")
 
 
-def open_error(target: Target) -> errors.ApiError | None:
+def open_error(target: Target, has_usdm: bool = False) -> errors.ApiError | None:
     """Why a URL cannot be connected to, or None."""
-    if target.interface in ("ws", "stream", "ws-api"):
+    if target.interface in ("ws", "stream") and (has_usdm or not target.route):
         return None
-    return errors.ApiError(-1000, "no such interface: connect to /ws, /stream or /ws-api/v3", status=404)
+    if target.interface == "ws-api" or (target.interface == "ws-fapi" and has_usdm):
+        return None
+    known = "/ws, /stream or /ws-api/v3"
+    if has_usdm:
+        known += ", /public, /market or /private before /ws or /stream, or /ws-fapi/v1"
+    return errors.ApiError(-1000, f"no such interface: connect to {known}", status=404)

@@ -1,4 +1,4 @@
-"""What Binance spot can do, and its limits as published; numbers that replies refine are only where counting starts.
+"""What Binance spot and USD-M futures can do, and their limits as published; replies refine the numbers that counting starts with.
 
 Sources: the exchange's rest-api.md (its engine gives up after 10 s), enums.md, web-socket-api.md and the rateLimits
 of its exchangeInfo.
@@ -15,10 +15,13 @@ SECOND_NS = 1_000_000_000
 
 @dataclass(frozen=True)
 class Capabilities:
-    """Times in nanoseconds, limits in requests or weight. `native_order_types`: bits of `OrderType`."""
+    """Times in nanoseconds, limits in requests or weight. `native_order_types`: bits of `OrderType`.
+
+    `orders_long`: of a day (spot), of a minute (USD-M).
+    """
 
     orders_10s: int
-    orders_day: int
+    orders_long: int
     weight_minute: int
     recv_window_ms_max: int
     processing_delay_ns_max: int
@@ -32,7 +35,7 @@ class Capabilities:
 
 SPOT = Capabilities(
     orders_10s=100,
-    orders_day=200_000,
+    orders_long=200_000,
     weight_minute=6_000,
     recv_window_ms_max=60_000,
     # the engine gives up after 10 s (-1007, outcome open); six times that is what we wait before an order counts as absent
@@ -42,5 +45,21 @@ SPOT = Capabilities(
     has_replace=True,
     has_cancel_all_by_symbol=True,
     has_dead_man_switch=False,
+    client_order_id_length_max=36,
+)
+
+USDM = Capabilities(
+    orders_10s=300,
+    orders_long=1_200,
+    weight_minute=2_400,
+    recv_window_ms_max=60_000,
+    processing_delay_ns_max=60 * SECOND_NS,
+    connection_life_ns=24 * 3600 * SECOND_NS,
+    native_order_types=(1 << OrderType.LIMIT) | (1 << OrderType.MARKET),
+    # order.modify changes an order under its old client id; a replace of ours is a new order with an id of its own
+    has_replace=False,
+    # the WebSocket order API cancels one order a request; all of a symbol at once is REST's
+    has_cancel_all_by_symbol=False,
+    has_dead_man_switch=True,
     client_order_id_length_max=36,
 )

@@ -5,7 +5,7 @@ Source: Binance spot documentation, "Exchange information" and "Filters". A filt
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -28,7 +28,11 @@ class ReferenceDataError(ValueError):
 
 
 class UnknownSymbolError(ReferenceDataError):
-    """The exchange does not list a symbol that was asked for."""
+    """The exchange does not list symbols that were asked for: `missing`."""
+
+    def __init__(self, missing: list[str]) -> None:
+        super().__init__(f"the exchange does not list {', '.join(missing)}: check the configured symbols")
+        self.missing = missing
 
 
 class SymbolInfo(msgspec.Struct):
@@ -65,9 +69,11 @@ class ExchangeInfo(msgspec.Struct):
 PUBLISHED_LIMITS = {("REQUEST_WEIGHT", "MINUTE"): 6_000, ("ORDERS", "SECOND"): 100, ("ORDERS", "DAY"): 200_000}
 
 
-def decode_rate_limits(body: bytes) -> dict[tuple[str, str], int]:
-    """(kind, interval) -> limit: weight of one minute, orders of ten seconds and of a day."""
-    limits = dict(PUBLISHED_LIMITS)
+def decode_rate_limits(
+    body: bytes, published: Mapping[tuple[str, str], int] = PUBLISHED_LIMITS
+) -> dict[tuple[str, str], int]:
+    """(kind, interval) -> limit, for those of `published`: weight of one minute, orders of ten seconds and of a day or minute."""
+    limits = dict(published)
     for row in msgspec.json.decode(body, type=ExchangeInfo).rateLimits:
         span = {"MINUTE": 1, "SECOND": 10, "DAY": 1}.get(row.interval)
         if (row.rateLimitType, row.interval) in limits and row.intervalNum == span and row.limit > 0:
@@ -85,7 +91,7 @@ def decode_exchange_info(body: bytes, venue_id: int, symbols: Iterable[str] | No
     wanted = list(found) if symbols is None else list(symbols)
     missing = [symbol for symbol in wanted if symbol not in found]
     if missing:
-        raise UnknownSymbolError(f"the exchange does not list {', '.join(missing)}: check the configured symbols")
+        raise UnknownSymbolError(missing)
     return [instrument_spec(found[symbol], venue_id) for symbol in wanted]
 
 
@@ -95,8 +101,8 @@ def instrument_spec(row: SymbolInfo, venue_id: int) -> InstrumentSpec:
     price = filters.get("PRICE_FILTER", {})
     lot = filters.get("LOT_SIZE", {})
     notional = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or {}
-    tick_size_e8 = _size(row.symbol, price, "tickSize") or _unit(row.quotePrecision)
-    lot_size_e8 = _size(row.symbol, lot, "stepSize") or _unit(row.baseAssetPrecision)
+    tick_size_e8 = wire_size(row.symbol, price, "tickSize") or precision_unit(row.quotePrecision)
+    lot_size_e8 = wire_size(row.symbol, lot, "stepSize") or precision_unit(row.baseAssetPrecision)
     return InstrumentSpec(
         venue_id=venue_id,
         symbol=row.symbol,
@@ -105,17 +111,18 @@ def instrument_spec(row: SymbolInfo, venue_id: int) -> InstrumentSpec:
         tick_size_e8=tick_size_e8,
         lot_size_e8=lot_size_e8,
         is_trading=row.status == "TRADING",
-        min_qty_lots=max(1, -(-_size(row.symbol, lot, "minQty") // lot_size_e8)),
-        max_qty_lots=_limit(_size(row.symbol, lot, "maxQty"), lot_size_e8),
-        min_price_ticks=max(1, -(-_size(row.symbol, price, "minPrice") // tick_size_e8)),
-        max_price_ticks=_limit(_size(row.symbol, price, "maxPrice"), tick_size_e8),
-        min_notional_e8=_size(row.symbol, notional, "minNotional"),
-        max_notional_e8=_limit(_size(row.symbol, notional, "maxNotional"), 1),
+        status=row.status,
+        min_qty_lots=max(1, -(-wire_size(row.symbol, lot, "minQty") // lot_size_e8)),
+        max_qty_lots=upper_limit(wire_size(row.symbol, lot, "maxQty"), lot_size_e8),
+        min_price_ticks=max(1, -(-wire_size(row.symbol, price, "minPrice") // tick_size_e8)),
+        max_price_ticks=upper_limit(wire_size(row.symbol, price, "maxPrice"), tick_size_e8),
+        min_notional_e8=wire_size(row.symbol, notional, "minNotional"),
+        max_notional_e8=upper_limit(wire_size(row.symbol, notional, "maxNotional"), 1),
         native_order_types=sum(1 << ORDER_TYPES[name] for name in set(row.orderTypes) & set(ORDER_TYPES)) or 0b11,
     )
 
 
-def _size(symbol: str, entry: dict[str, Any], name: str) -> int:
+def wire_size(symbol: str, entry: dict[str, Any], name: str) -> int:
     """A filter's decimal in 10^-8; 0 where it is absent."""
     text = entry.get(name, "0")
     try:
@@ -127,10 +134,11 @@ def _size(symbol: str, entry: dict[str, Any], name: str) -> int:
     return value
 
 
-def _unit(precision: int) -> int:
+def precision_unit(precision: int) -> int:
+    """The smallest step of so many decimals, in 10^-8."""
     return int(E8 // 10 ** min(max(precision, 0), 8))
 
 
-def _limit(value_e8: int, unit_e8: int) -> int:
+def upper_limit(value_e8: int, unit_e8: int) -> int:
     """An upper limit in units; 0 (switched off) and what does not fit is no limit."""
     return min(value_e8 // unit_e8, INT64_MAX) if value_e8 else INT64_MAX

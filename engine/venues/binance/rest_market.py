@@ -1,4 +1,4 @@
-"""Public REST of Binance spot: exchange information, depth snapshots, the server's time.
+"""Public REST: exchange information, depth snapshots, the server's time; spot's, and the parent of USD-M's.
 
 Answers that are no 200 are VenueError with the exchange's own code and text; a wait that it asks for (429, 418) is kept,
 and nothing is sent before it is over. Source: Binance spot documentation, "General endpoints", "Market data endpoints", "Limits".
@@ -8,26 +8,38 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 from urllib.parse import quote, urlencode
 
 import msgspec
 
 from engine.model.instruments import InstrumentSpec
 from engine.runtime.clock import Clock
-from engine.runtime.net import HttpClient, HttpResponse, NetError
-from engine.venues.binance.reference import PUBLISHED_LIMITS, decode_exchange_info, decode_rate_limits
+from engine.runtime.net import HttpClient, HttpResponse
+from engine.venues.binance.reference import (
+    PUBLISHED_LIMITS,
+    UnknownSymbolError,
+    decode_exchange_info,
+    decode_rate_limits,
+)
 
-API_PATH = "/api/v3"
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 RETRY_AFTER_DEFAULT_S = 60.0
+NS_PER_MINUTE = 60 * NS_PER_S
+# weight of GET depth up to so many levels
+DEPTH_WEIGHTS = {100: 5, 500: 25, 1000: 50, 5000: 250}
 DEPTH_LIMITS = (5, 10, 20, 50, 100, 500, 1000, 5000)
 WEIGHT_INFO = 20
 POLL_S = 0.05
 POLL_CAP_S = 1.0
+# of the minute's weight: what snapshots may use up, and what everything that can wait leaves to them and to orders
+SNAPSHOT_SHARE = 0.8
+POLL_SHARE = 0.5
+# "Illegal characters found in parameter 'symbols'" and "Invalid symbol"
+UNKNOWN_SYMBOL_CODES = frozenset({-1100, -1121})
 
 
 class VenueError(Exception):
@@ -70,6 +82,10 @@ class Shared(Protocol):
 class RestMarket:
     """Public endpoints below one base address, such as https://api.binance.com."""
 
+    api_path = "/api/v3"
+    depth_weights: ClassVar[dict[int, int]] = DEPTH_WEIGHTS
+    published_limits = PUBLISHED_LIMITS
+
     def __init__(self, http: HttpClient, clock: Clock) -> None:
         self._http = http
         self._clock = clock
@@ -77,7 +93,8 @@ class RestMarket:
         self._shared: Shared | None = None
         self.rate_limited = 0
         self.used_weight_1m = 0
-        self.rate_limits = dict(PUBLISHED_LIMITS)
+        self._weight_minute = 0
+        self.rate_limits = dict(self.published_limits)
 
     def share(self, shared: Shared) -> None:
         """From now on weight and quiet are shared with `shared` (the order session)."""
@@ -96,7 +113,45 @@ class RestMarket:
         """The body of GET depth, as it came: the codec decodes it into a record."""
         if limit not in DEPTH_LIMITS:
             raise ValueError(f"depth limit {limit} is none of {DEPTH_LIMITS}")
-        return (await self._get("/depth", {"symbol": symbol, "limit": str(limit)}, depth_weight(limit))).body
+        weight = min(weight for levels, weight in self.depth_weights.items() if levels >= limit)
+        await self.spend(weight, SNAPSHOT_SHARE)
+        return (await self._get("/depth", {"symbol": symbol, "limit": str(limit)}, 0)).body
+
+    async def listed(self, venue_id: int, symbols: Iterable[str]) -> dict[str, InstrumentSpec]:
+        """Those of `symbols` that the exchange still lists, as it defines them now."""
+        wanted = list(symbols)
+        try:
+            return {spec.symbol: spec for spec in await self.exchange_info(venue_id, wanted)} if wanted else {}
+        except UnknownSymbolError as error:
+            return await self.listed(venue_id, [symbol for symbol in wanted if symbol not in error.missing])
+        except VenueError as error:
+            if error.code not in UNKNOWN_SYMBOL_CODES:
+                raise
+            if len(wanted) == 1:
+                return {}
+        # one of them is the reason: asked for one by one
+        found = [await self.listed(venue_id, [symbol]) for symbol in wanted]
+        return {symbol: spec for one in found for symbol, spec in one.items()}
+
+    async def poll(self, path: str, query: Mapping[str, str], weight: int) -> bytes:
+        """The body of a public GET that can wait; `path` is whole, as "/fapi/v1/openInterest"."""
+        await self._wait_until_allowed(0)
+        await self.spend(weight, POLL_SHARE)
+        return self._accept(path, await self._http.get(f"{path}?{urlencode(query, quote_via=quote)}")).body
+
+    async def spend(self, weight: int, share: float) -> None:
+        """Wait until a request of this weight stays within this share of the minute's limit, and count it."""
+        limit = self.rate_limits["REQUEST_WEIGHT", "MINUTE"] * share
+        while (used := self.weight_now()) and used + weight > limit:
+            await asyncio.sleep((NS_PER_MINUTE - self._clock.time_ns() % NS_PER_MINUTE) / NS_PER_S)
+        while not self._has_weight(weight):
+            await asyncio.sleep(POLL_CAP_S)
+        self.used_weight_1m = self.weight_now() + weight
+        self._weight_minute = self._clock.time_ns() // NS_PER_MINUTE
+
+    def weight_now(self) -> int:
+        """Weight used in this minute, as last said by the venue and counted since."""
+        return self.used_weight_1m if self._clock.time_ns() // NS_PER_MINUTE == self._weight_minute else 0
 
     async def server_time(self) -> TimeSample:
         """One measurement of the venue's clock against ours."""
@@ -117,10 +172,15 @@ class RestMarket:
 
     async def _get(self, path: str, query: dict[str, str], cost: int = 1) -> HttpResponse:
         await self._wait_until_allowed(cost)
-        target = API_PATH + path + ("?" + urlencode(query, quote_via=quote) if query else "")
-        response = await self._http.get(target)
+        target = self.api_path + path + ("?" + urlencode(query, quote_via=quote) if query else "")
+        return self._accept(path, await self._http.get(target))
+
+    def _accept(self, path: str, response: HttpResponse) -> HttpResponse:
+        """The answer where it is a 200; its weight counted either way. VenueError otherwise."""
         weight = response.headers.get("x-mbx-used-weight-1m", "")
-        self.used_weight_1m = int(weight) if weight.isdigit() else self.used_weight_1m
+        if weight.isdigit():
+            self.used_weight_1m = int(weight)
+            self._weight_minute = self._clock.time_ns() // NS_PER_MINUTE
         if response.status == 200:
             return response
         raise self._refusal(path, response)
@@ -129,6 +189,10 @@ class RestMarket:
         """Until nobody wants quiet any more and the shared weight has room."""
         while (wait_ns := self._quiet_left_ns()) > 0 or not self._has_weight(cost):
             await asyncio.sleep(min(max(wait_ns / NS_PER_S, POLL_S), POLL_CAP_S))
+
+    def quiet_left_ns(self) -> int:
+        """How long the venue wants no request, by anything that it has told this process; 0 = it takes them."""
+        return max(0, self._quiet_left_ns())
 
     def _quiet_left_ns(self) -> int:
         left_ns = self._quiet_until_mono_ns - self._clock.monotonic_ns()
@@ -151,11 +215,3 @@ class RestMarket:
         except msgspec.DecodeError:
             error = _ErrorBody(code=0, msg=response.body[:200].decode("utf-8", "replace"))
         return VenueError(path, response.status, error.code, error.msg, retry_after_s)
-
-
-def depth_weight(limit: int) -> int:
-    """What GET depth costs by its number of levels (spot)."""
-    return next(weight for levels, weight in ((100, 5), (500, 25), (1000, 50), (5000, 250)) if limit <= levels)
-
-
-__all__ = ["NetError", "RestMarket", "TimeSample", "VenueError"]

@@ -4,7 +4,7 @@ from engine.book.ladder cimport LadderSide, PagePool
 from engine.journal.journal cimport Journal
 from engine.model.bookreader cimport BookReader
 from engine.model.descriptor cimport Descriptor
-from engine.model.records cimport DepthPayload, FeedStatePayload, Level, TickerPayload, TradePayload
+from engine.model.records cimport DepthPayload, FeedStatePayload, InstrumentUpdatePayload, Level, TickerPayload, TradePayload
 from engine.model.tables cimport MarketState, Tables
 from engine.runtime.actor cimport Actor
 from engine.runtime.clock cimport Clock
@@ -42,7 +42,7 @@ cdef struct Book:
     uint8_t phase
     uint8_t resync_wanted
     uint8_t is_dirty
-    uint8_t counts_previous_id   # USD-M: diffs are chained by `pu`
+    uint8_t counts_previous_id   # a derivative: diffs are chained by `pu`, as the instrument's kind says
     uint32_t instrument_id
     uint64_t update_id           # of the ladders; the tables' may be a ticker's, newer
     uint64_t sessions            # bit: session that feeds this book
@@ -87,6 +87,8 @@ cdef class BookStage(Actor):
     cdef readonly uint64_t duplicates
     cdef readonly uint64_t tickers_late
     cdef readonly uint64_t tickers_different
+    cdef readonly uint64_t events_lost       # market statistics that found no room in the ring
+    cdef bint refresh_wanted
     cdef Book* open_book(self, uint32_t instrument_id) noexcept nogil
     cdef void on_record(self, const Descriptor* item) noexcept nogil
     cdef void on_diff(self, Book* book, const Descriptor* item, const DepthPayload* depth) noexcept nogil
@@ -98,6 +100,8 @@ cdef class BookStage(Actor):
     cdef void replay_pending(self, Book* book, const Descriptor* item) noexcept nogil
     cdef void on_ticker(self, Book* book, const Descriptor* item, const TickerPayload* ticker) noexcept nogil
     cdef void on_trade(self, Book* book, const Descriptor* item, const TradePayload* trade) noexcept nogil
+    cdef void on_statistics(self, const Descriptor* item) noexcept nogil
+    cdef void on_instrument(self, const Descriptor* item, const InstrumentUpdatePayload* update) noexcept nogil
     cdef void on_feed_state(self, const Descriptor* item, const FeedStatePayload* payload) noexcept nogil
     cdef void on_tick(self, const Descriptor* item) noexcept nogil
     cdef uint64_t covered_tickers(self, Book* book, uint64_t update_id) noexcept nogil

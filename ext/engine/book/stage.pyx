@@ -25,9 +25,9 @@ from engine.model.bookreader cimport BookReader
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport (
-    DepthPayload, FeedStatePayload, Level, RecordHeader, StatePayload, TickerPayload, TimerPayload, TradePayload,
+    DepthPayload, FeedStatePayload, InstrumentUpdatePayload, Level, RecordHeader, StatePayload, TickerPayload, TimerPayload, TradePayload,
 )
-from engine.model.tables cimport INSTRUMENT_CAPACITY, MarketState, Tables
+from engine.model.tables cimport INSTRUMENT_CAPACITY, Instrument, MarketState, Tables
 from engine.runtime.actor cimport Actor
 from engine.runtime.clock cimport Clock
 from engine.runtime.counters cimport Counters
@@ -58,13 +58,13 @@ cdef inline uint64_t depth_bytes(const DepthPayload* depth) noexcept nogil:
 
 cdef inline bint is_old(const Book* book, const DepthPayload* depth) noexcept nogil:
     """Nothing in it that the ladders do not hold. USD-M wants the diff that contains the snapshot's id itself."""
-    if depth.previous_update_id and book.phase == PHASE_LINKING:
+    if book.counts_previous_id and book.phase == PHASE_LINKING:
         return depth.last_update_id < book.update_id
     return depth.last_update_id <= book.update_id
 
 
 cdef inline bint follows(const Book* book, const DepthPayload* depth) noexcept nogil:
-    if depth.previous_update_id == 0:
+    if not book.counts_previous_id:
         return depth.first_update_id <= book.update_id + 1
     if book.phase == PHASE_LINKING and depth.first_update_id <= book.update_id:
         return True
@@ -234,6 +234,8 @@ cdef class BookStage(Actor):
             return NULL
         if self.books[instrument_id] == NULL:
             self.books[instrument_id] = book_new(&self.pool, instrument_id)
+            if self.books[instrument_id] != NULL:
+                self.books[instrument_id].counts_previous_id = self.tables.instruments[instrument_id].kind != 0
         return self.books[instrument_id]
 
     cdef void on_record(self, const Descriptor* item) noexcept nogil:
@@ -248,12 +250,18 @@ cdef class BookStage(Actor):
         if item.kind == RECORD_KIND_FEED_STATE:
             self.on_feed_state(item, <const FeedStatePayload*> payload)
             return
+        if item.kind == RECORD_KIND_INSTRUMENT_UPDATE:
+            self.on_instrument(item, <const InstrumentUpdatePayload*> payload)
+            return
+        if RECORD_KIND_KLINE <= item.kind <= RECORD_KIND_CONTRACT_INFO:
+            self.on_statistics(item)
+            return
         book = self.open_book(item.instrument_id)
         if book == NULL:
             return
-        if item.record.session_id:
-            book.sessions |= ONE << (item.record.session_id & 63)
         if item.kind == RECORD_KIND_DEPTH_DIFF:
+            if item.record.session_id:
+                book.sessions |= ONE << (item.record.session_id & 63)
             self.on_diff(book, item, <const DepthPayload*> payload)
         elif item.kind == RECORD_KIND_BOOK_TICKER:
             self.on_ticker(book, item, <const TickerPayload*> payload)
@@ -267,7 +275,6 @@ cdef class BookStage(Actor):
     # --- diffs and snapshots -------------------------------------------------------------------------------------------
 
     cdef void on_diff(self, Book* book, const Descriptor* item, const DepthPayload* depth) noexcept nogil:
-        book.counts_previous_id = depth.previous_update_id != 0
         if book.phase == PHASE_IDLE or book.phase == PHASE_BUFFERING:
             self.keep_pending(book, item, depth)
             return
@@ -468,9 +475,8 @@ cdef class BookStage(Actor):
 
     cdef void on_trade(self, Book* book, const Descriptor* item, const TradePayload* trade) noexcept nogil:
         cdef MarketState* market = &self.tables.markets[book.instrument_id]
-        if trade.price_ticks <= 0 or trade.qty_lots <= 0:
-            # USD-M sends zeros for what did not trade in the book (X = "NA")
-            return
+        if trade.trade_class != TRADE_CLASS_MARKET or trade.price_ticks <= 0 or trade.qty_lots <= 0:
+            return  # USD-M: the insurance fund's, or none at all ("NA", with zeros); not made in the book
         market.last_trade_ticks = trade.price_ticks
         market.last_trade_lots = trade.qty_lots
         market.generation += 1
@@ -549,6 +555,43 @@ cdef class BookStage(Actor):
         self.counts[<int> COUNTER_ALARMS] += 1
         self.write_state(RECORD_KIND_ALARM, book, item, ALARM_CODE_BOOK_GAP, ALARM_CODE_NONE, REASON_NONE,
                          b"ticker and book differ", <int64_t> update_id)
+
+    # --- market statistics and reference data ----------------------------------------------------------------------------
+
+    cdef void on_statistics(self, const Descriptor* item) noexcept nogil:
+        """Candles, tickers, mark prices and the like go to the strategies as they came, in sequence with the book changes."""
+        if item.kind == RECORD_KIND_CONTRACT_INFO:
+            self.refresh_wanted = True  # the venue says that a contract changed: ask what it is now
+            return
+        self.flush_dirty()
+        if not self.events.push(item):
+            self.events_lost += 1
+            self.counts[<int> COUNTER_STRATEGY_CONFLATED] += 1
+
+    cdef void on_instrument(self, const Descriptor* item, const InstrumentUpdatePayload* update) noexcept nogil:
+        """New reference data, before anyone else sees it. A tick or lot that changed leaves the row on the grid of the start, and
+        the symbol untradable until a restart gives it a row of the new one."""
+        cdef Instrument* row
+        cdef Book* book
+        if item.instrument_id == 0 or item.instrument_id > self.tables.instrument_count:
+            return
+        row = &self.tables.instruments[item.instrument_id]
+        row.is_trading = update.is_trading and not update.is_grid_changed
+        if not update.is_grid_changed:
+            row.min_qty_lots = update.min_qty_lots
+            row.max_qty_lots = update.max_qty_lots
+            row.min_price_ticks = update.min_price_ticks
+            row.max_price_ticks = update.max_price_ticks
+            row.min_notional_e8 = update.min_notional_e8
+            row.max_notional_e8 = update.max_notional_e8
+        row.version += 1
+        book = self.open_book(item.instrument_id)
+        if book == NULL or row.is_trading:
+            return
+        self.counts[<int> COUNTER_ALARMS] += 1
+        self.write_state(
+            RECORD_KIND_ALARM, book, item, ALARM_CODE_INSTRUMENT_CHANGED, ALARM_CODE_NONE, REASON_INSTRUMENT_NOT_TRADING,
+            b"tick or lot changed: not tradable until a restart" if update.is_grid_changed else b"no longer trading", 0)
 
     # --- connection and time -------------------------------------------------------------------------------------------
 
@@ -736,6 +779,12 @@ cdef class BookStage(Actor):
                 wanted.append(i)
         return wanted
 
+    def take_refresh(self) -> bool:
+        """Did the venue say, since the last call, that reference data changed?"""
+        cdef bint wanted = self.refresh_wanted
+        self.refresh_wanted = False
+        return wanted
+
     def depth(self, uint32_t instrument_id, int depth=20) -> dict:
         """Levels (price_ticks, qty_lots) of both sides, best first, with phase and update id: control port, tests."""
         cdef Book* book
@@ -809,7 +858,7 @@ cdef const DepthPayload* first_pending(const Book* book) noexcept nogil:
 
 
 cdef bint pending_links(const Book* book, const DepthPayload* depth) noexcept nogil:
-    if depth.previous_update_id:
+    if book.counts_previous_id:
         return depth.previous_update_id <= book.pending_last_id
     return depth.first_update_id <= book.pending_last_id + 1
 

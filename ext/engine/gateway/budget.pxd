@@ -9,7 +9,7 @@ cdef struct Window:
 
 cdef class RateBudget:
     cdef Window orders_short
-    cdef Window orders_day
+    cdef Window orders_long         # of a day (spot) or a minute (USD-M)
     cdef Window weight
     cdef readonly int share_percent          # of each limit that all but cancels may use
     cdef readonly int64_t blocked_until_ns   # venue time: nothing leaves before (Retry-After)

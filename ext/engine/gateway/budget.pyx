@@ -19,19 +19,23 @@ cdef inline bint _holds(Window* window, int64_t venue_ns, int64_t added, int64_t
 
 
 cdef class RateBudget:
-    """Limits as the venue publishes them (rateLimits of exchangeInfo); replies refine counts and limits."""
+    """Limits as the venue publishes them (rateLimits of exchangeInfo); replies refine counts and limits.
 
-    def __cinit__(self, *, int64_t orders_10s, int64_t orders_day, int64_t weight_minute, int share_percent=80):
-        if min(orders_10s, orders_day, weight_minute) <= 0 or not 0 < share_percent <= 100:
+    `orders_long`: the second limit of orders, over `long_interval_ns` (a day unless told).
+    """
+
+    def __cinit__(self, *, int64_t orders_10s, int64_t orders_long, int64_t weight_minute, int share_percent=80,
+                  int64_t long_interval_ns=86_400_000_000_000):
+        if min(orders_10s, orders_long, weight_minute, long_interval_ns) <= 0 or not 0 < share_percent <= 100:
             raise ValueError("rate limits must be positive, the share within 1..100 percent")
         self.orders_short = Window(10_000_000_000, orders_10s, 0, 0)
-        self.orders_day = Window(86_400_000_000_000, orders_day, 0, 0)
+        self.orders_long = Window(long_interval_ns, orders_long, 0, 0)
         self.weight = Window(60_000_000_000, weight_minute, 0, 0)
         self.share_percent = share_percent
 
     cdef bint allows_order(self, int64_t venue_ns) noexcept nogil:
         if (venue_ns >= self.blocked_until_ns and _holds(&self.orders_short, venue_ns, 1, self.share_percent)
-                and _holds(&self.orders_day, venue_ns, 1, self.share_percent)
+                and _holds(&self.orders_long, venue_ns, 1, self.share_percent)
                 and _holds(&self.weight, venue_ns, 1, self.share_percent)):
             return True
         self.refused += 1
@@ -48,18 +52,18 @@ cdef class RateBudget:
 
     cdef void count(self, int64_t venue_ns, int64_t orders, int64_t weight) noexcept nogil:
         _turn(&self.orders_short, venue_ns)
-        _turn(&self.orders_day, venue_ns)
+        _turn(&self.orders_long, venue_ns)
         _turn(&self.weight, venue_ns)
         self.orders_short.used += orders
-        self.orders_day.used += orders
+        self.orders_long.used += orders
         self.weight.used += weight
 
     cdef void report_orders(self, int64_t venue_ns, int64_t interval_ns, int64_t limit, int64_t used, int64_t in_flight) noexcept nogil:
         cdef Window* window = NULL
         if interval_ns == self.orders_short.interval_ns:
             window = &self.orders_short
-        elif interval_ns == self.orders_day.interval_ns:
-            window = &self.orders_day
+        elif interval_ns == self.orders_long.interval_ns:
+            window = &self.orders_long
         if window != NULL:
             _turn(window, venue_ns)
             window.limit = limit
@@ -79,7 +83,7 @@ cdef class RateBudget:
         """Used and limit of each window, as last counted."""
         return {
             "orders_10s": (self.orders_short.used, self.orders_short.limit),
-            "orders_day": (self.orders_day.used, self.orders_day.limit),
+            "orders_long": (self.orders_long.used, self.orders_long.limit),
             "weight_minute": (self.weight.used, self.weight.limit),
             "blocked_until_ns": self.blocked_until_ns,
         }

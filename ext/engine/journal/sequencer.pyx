@@ -9,7 +9,7 @@ from libc.string cimport memcpy, memset
 from engine.model.codes cimport (
     COMMAND_KIND_PAUSE, COUNTER_COMMANDS, COUNTER_JOURNAL_BYTES, COUNTER_JOURNAL_LAST_SEQ, COUNTER_JOURNAL_RECORDS,
     COUNTER_JOURNAL_REFUSED, COUNTER_JOURNAL_SYNCED_SEQ, COUNTER_TIMERS, LANE_LEDGER, RECORD_KIND_COMMAND,
-    RECORD_KIND_FEED_STATE, RECORD_KIND_TIMER, TIMER_KIND_BAR, TIMER_KIND_STRATEGY, TIMER_KIND_TICK,
+    RECORD_KIND_EXECUTION_REPORT, RECORD_KIND_INSTRUMENT_UPDATE, RECORD_KIND_TIMER, TIMER_KIND_BAR, TIMER_KIND_STRATEGY, TIMER_KIND_TICK,
 )
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport CommandPayload, RecordHeader, TimerPayload
@@ -65,8 +65,10 @@ cdef class Sequencer(Actor):
     cdef int _routes(self, const Descriptor* item) noexcept nogil:
         cdef int kind = item.kind
         cdef TimerPayload* timer
-        if kind <= RECORD_KIND_FEED_STATE:
+        if kind < RECORD_KIND_EXECUTION_REPORT:
             return TO_BOOK
+        if kind == RECORD_KIND_INSTRUMENT_UPDATE:
+            return TO_BOOK | TO_STRATEGY
         if kind == RECORD_KIND_COMMAND:
             return TO_OMS | TO_STRATEGY
         if kind != RECORD_KIND_TIMER:

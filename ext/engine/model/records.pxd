@@ -59,7 +59,8 @@ cdef struct TradePayload:
     int64_t price_ticks
     int64_t qty_lots
     uint8_t aggressor_side
-    uint8_t pad[7]
+    uint8_t trade_class
+    uint8_t pad[6]
 
 cdef struct FeedStatePayload:
     uint8_t session_state
@@ -67,6 +68,142 @@ cdef struct FeedStatePayload:
     uint8_t pad[6]
     int64_t detail
     # reason text (UTF-8) follows up to the record's end, zero padded
+
+# Market statistics: prices in 10^-8 (a day's high may lie off today's tick); volumes whole units and 10^-8 beside one another,
+# since a day's volume of a cheap coin in 10^-8 does not fit 64 bits. Symbols and words are the venue's own, zero padded.
+
+cdef struct KlinePayload:
+    int64_t event_ns
+    int64_t open_ns
+    int64_t close_ns             # last moment of the candle, as the venue gives it
+    int64_t open_e8
+    int64_t high_e8
+    int64_t low_e8
+    int64_t close_e8
+    int64_t first_trade_id       # -1: no trade yet
+    int64_t last_trade_id
+    uint64_t trade_count
+    uint64_t volume_whole
+    uint64_t quote_volume_whole
+    uint64_t taker_volume_whole
+    uint64_t taker_quote_volume_whole
+    uint32_t volume_part_e8
+    uint32_t quote_volume_part_e8
+    uint32_t taker_volume_part_e8
+    uint32_t taker_quote_volume_part_e8
+    char interval[8]
+    uint8_t is_closed
+    uint8_t pad[7]
+
+cdef struct TickersPayload:
+    uint32_t count
+    uint32_t left_out            # rows of another market in an array of both
+    # MiniTickerRow or Ticker24hRow rows[count] follow; an array of all symbols names no instrument in the header
+
+cdef struct MiniTickerRow:
+    char symbol[32]
+    int64_t event_ns
+    int64_t open_e8
+    int64_t high_e8
+    int64_t low_e8
+    int64_t last_e8
+    uint64_t volume_whole
+    uint64_t quote_volume_whole
+    uint32_t volume_part_e8
+    uint32_t quote_volume_part_e8
+    uint32_t instrument_id       # 0: not configured
+    uint32_t pad
+
+cdef struct Ticker24hRow:
+    # begins as a MiniTickerRow
+    char symbol[32]
+    int64_t event_ns
+    int64_t open_e8
+    int64_t high_e8
+    int64_t low_e8
+    int64_t last_e8
+    uint64_t volume_whole
+    uint64_t quote_volume_whole
+    uint32_t volume_part_e8
+    uint32_t quote_volume_part_e8
+    uint32_t instrument_id
+    uint32_t last_qty_part_e8
+    int64_t change_e8
+    int64_t change_percent_e8
+    int64_t average_e8           # weighted by volume
+    int64_t open_ns
+    int64_t close_ns
+    int64_t first_trade_id
+    int64_t last_trade_id
+    uint64_t trade_count
+    uint64_t last_qty_whole
+
+cdef struct MarkPricePayload:
+    int64_t event_ns
+    int64_t mark_e8
+    int64_t index_e8
+    int64_t settle_e8            # estimated settlement price; only of use in the hour before a delivery
+    int64_t average_e8           # moving average of the mark price; 0: the venue gave none
+    int64_t funding_rate_e8
+    int64_t next_funding_ns
+
+cdef struct FundingRatePayload:
+    uint32_t count
+    uint32_t pad
+    # FundingRow rows[count] follow, oldest first
+
+cdef struct FundingRow:
+    int64_t funding_ns
+    int64_t rate_e8
+    int64_t mark_e8              # 0: the venue gave none
+
+cdef struct OpenInterestPayload:
+    int64_t event_ns
+    uint64_t open_interest_whole
+    uint32_t open_interest_part_e8
+    uint32_t pad
+
+cdef struct LongShortRatioPayload:
+    int64_t event_ns
+    int64_t ratio_e8
+    uint64_t long_whole          # share of accounts or positions, or what takers bought and sold
+    uint64_t short_whole
+    uint32_t long_part_e8
+    uint32_t short_part_e8
+    uint8_t ratio_kind
+    uint8_t pad[7]
+
+cdef struct LiquidationPayload:
+    int64_t event_ns
+    int64_t trade_ns
+    int64_t price_e8
+    int64_t average_price_e8
+    int64_t qty_lots
+    int64_t last_qty_lots
+    int64_t cum_qty_lots
+    uint8_t side
+    uint8_t pad[7]
+
+cdef struct ContractInfoPayload:
+    int64_t event_ns
+    int64_t delivery_ns
+    int64_t onboard_ns
+    char status[24]
+    char contract_type[24]
+
+cdef struct InstrumentUpdatePayload:
+    int64_t tick_size_e8
+    int64_t lot_size_e8
+    int64_t min_qty_lots
+    int64_t max_qty_lots
+    int64_t min_price_ticks
+    int64_t max_price_ticks
+    int64_t min_notional_e8
+    int64_t max_notional_e8
+    uint8_t is_trading
+    uint8_t is_grid_changed      # tick or lot are others than at the start: not tradable until a restart
+    uint8_t pad[6]
+    # the venue's word for the status (UTF-8) follows up to the record's end, zero padded
 
 cdef struct ExecutionPayload:
     char client_order_id[24]
@@ -105,7 +242,8 @@ cdef struct OrderReplyPayload:
     char client_order_id[24]
     uint8_t action
     uint8_t order_state
-    uint8_t pad[6]
+    uint8_t replace_part      # ReplacePart: how far a replace of two requests has come
+    uint8_t pad[5]
     int64_t retry_after_ms
     # error text (UTF-8) follows up to the record's end, zero padded
 
@@ -121,6 +259,26 @@ cdef struct BalancesPayload:
     uint32_t count
     uint32_t is_complete
     # BalanceRow rows[count] follow; is_complete: assets not named are zero
+
+cdef enum ReplacePart:
+    REPLACE_WHOLE = 0         # one request does both (spot); no replace
+    REPLACE_NOT_BEGUN = 1     # the old order was not cancelled, so the new one was not sent
+    REPLACE_OLD_GONE = 2      # the old order was cancelled; the answer is the new one's
+
+cdef struct VenuePositionPayload:
+    # a futures position as the venue tells it; instrument_id stands in the header
+    int64_t position_lots     # signed
+    int64_t entry_price_e8
+    int64_t as_of_ns          # venue time from which on the word holds at least
+    uint8_t is_answer         # asked for by a reconciliation; else told by the stream
+    uint8_t pad[7]
+
+cdef struct FundingPaymentPayload:
+    # paid (negative) or received; instrument_id stands in the header, 0 where the venue does not say
+    int64_t amount_e8
+    int64_t event_ns
+    uint16_t asset_id
+    uint8_t pad[6]
 
 cdef struct TimerPayload:
     uint64_t timer_id

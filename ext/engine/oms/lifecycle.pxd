@@ -84,5 +84,6 @@ cdef class OrderLifecycle(Actor):
     cdef void _on_submit_reply(self, Order* order, const OrderReplyPayload* reply, uint64_t cause_seq) noexcept nogil
     cdef void _on_cancel_reply(self, Order* order, const OrderReplyPayload* reply, uint64_t cause_seq) noexcept nogil
     cdef void _on_replace_reply(self, Order* order, const OrderReplyPayload* reply, uint64_t cause_seq) noexcept nogil
+    cdef void _end_unbegun_replace(self, Order* order, Order* old, const OrderReplyPayload* reply, uint64_t cause_seq) noexcept nogil
     cdef void _on_query_reply(self, Order* order, const OrderReplyPayload* reply, uint64_t cause_seq) noexcept nogil
     cdef void _on_cancel_all_reply(self, uint32_t instrument_id, const OrderReplyPayload* reply) noexcept nogil

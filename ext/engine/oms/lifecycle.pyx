@@ -10,7 +10,8 @@ from engine.journal.journal cimport Journal
 from engine.model.approval cimport *
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
-from engine.model.records cimport ExecutionPayload, IntentPayload, OrderReplyPayload, RecordHeader
+from engine.model.records cimport (ExecutionPayload, IntentPayload, OrderReplyPayload, RecordHeader, REPLACE_NOT_BEGUN,
+                                   REPLACE_OLD_GONE)
 from engine.model.tables cimport Instrument, Tables
 from engine.oms.orders cimport Order, OrderPool
 from engine.oms.positions cimport PositionBook, tw_cost_up_e8, tw_value_e16
@@ -29,10 +30,11 @@ cdef enum:
     VENUE_REPLACE_PARTIAL = -2021
     VENUE_REPLACE_FAILED = -2022
     HTTP_OK = 200
+    HTTP_TIMEOUT = 408          # USD-M: the engine gave up, the outcome is open
 
 
 cdef inline bint _is_ambiguous(const OrderReplyPayload* reply) noexcept nogil:
-    return (reply.status >= 500 or reply.error_code == VENUE_UNEXPECTED_RESPONSE or reply.error_code == VENUE_TIMEOUT
+    return (reply.status >= 500 or reply.status == HTTP_TIMEOUT or reply.error_code == VENUE_UNEXPECTED_RESPONSE or reply.error_code == VENUE_TIMEOUT
             or reply.error_code == VENUE_DISCONNECTED)
 
 
@@ -324,10 +326,12 @@ cdef class OrderLifecycle(Actor):
                           b"a fill beyond what our orders explain: booked as external, symbol halted", cause_seq)
 
     cdef void _move_position(self, const FillFacts* facts) noexcept nogil:
-        """Book the trade; what it spent leaves the free balance at once, what it brought waits for the venue's word."""
+        """Book the trade; on spot what it spent leaves the free balance at once, what it brought waits for the venue's word."""
         cdef const Instrument* instrument = &self.tables.instruments[facts.instrument_id]
         self.book_of_positions.book(facts.account_id, facts.instrument_id, facts.side, facts.price_ticks, facts.qty_lots,
                                     facts.commission_asset_id, facts.commission_e8)
+        if instrument.kind != 0:
+            return  # a futures trade moves margin: the wallet waits for the venue's word
         if facts.side == SIDE_BUY:
             self.tables.control.balance_free_e8[instrument.quote_asset_id] = self.tables.control.balance_free_e8[instrument.quote_asset_id] - tw_cost_up_e8(tw_value_e16(
                 facts.price_ticks, instrument.tick_size_e8, facts.qty_lots, instrument.lot_size_e8))
@@ -466,13 +470,16 @@ cdef class OrderLifecycle(Actor):
     cdef void _on_replace_reply(self, Order* order, const OrderReplyPayload* reply, uint64_t cause_seq) noexcept nogil:
         """`order` is the new one. -2022: the old was not cancelled, the new not tried; -2021: the old is gone, the new refused."""
         cdef Order* old = self.pool.find(self.pool.terms(order).target_handle)
+        if reply.replace_part == REPLACE_NOT_BEGUN:
+            self._end_unbegun_replace(order, old, reply, cause_seq)
+            return
         if reply.status != HTTP_OK and reply.status != 0 and _is_ambiguous(reply):
             self._on_submit_reply(order, reply, cause_seq)
             if old != NULL:
                 self._lose_sight(old, cause_seq)
             return
         if old != NULL and not old.ended and old.replace_in_flight:
-            if reply.status == HTTP_OK or reply.error_code == VENUE_REPLACE_PARTIAL:
+            if reply.status == HTTP_OK or reply.replace_part == REPLACE_OLD_GONE or reply.error_code == VENUE_REPLACE_PARTIAL:
                 # its end and its last fills come by execution report
                 old.deadline_mono_ns = self.journal.now_mono_ns + self.order_timeout_ns
             else:
@@ -480,6 +487,19 @@ cdef class OrderLifecycle(Actor):
                 old.query_wanted = 1 if reply.error_code == VENUE_REPLACE_FAILED else 0
                 self.apply(old, cause_seq, False)
         self._on_submit_reply(order, reply, cause_seq)
+
+    cdef void _end_unbegun_replace(self, Order* order, Order* old, const OrderReplyPayload* reply, uint64_t cause_seq) noexcept nogil:
+        """The old order's cancel was refused or is open: the new order never left, whatever became of the old one."""
+        if old != NULL and not old.ended and old.replace_in_flight:
+            if reply.status != 0 and _is_ambiguous(reply):
+                self._lose_sight(old, cause_seq)
+            else:
+                old.replace_in_flight = 0
+                old.query_wanted = 1 if reply.error_code == VENUE_CANCEL_REJECTED else 0
+                self.apply(old, cause_seq, False)
+        if not order.is_acked and not order.ended:
+            order.is_unknown = 0
+            self._reject(order, REASON_VENUE_REJECT, reply.error_code, cause_seq)
 
     cdef void _on_query_reply(self, Order* order, const OrderReplyPayload* reply, uint64_t cause_seq) noexcept nogil:
         """An answer other than the order itself. Absent only when not found twice, the second time asked after the latest moment

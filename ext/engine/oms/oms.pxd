@@ -11,6 +11,16 @@ cdef enum ReconcilePhase:
     RECONCILE_COLLECTING = 1    # the session reads the account
     RECONCILE_RESOLVING = 2     # what differs is asked for, order by order
 
+cdef struct VenuePosition:
+    # what the venue says of a futures position, and how often it was not what our fills say
+    int64_t position_lots
+    int64_t entry_price_e8
+    int64_t as_of_ns
+    uint64_t fills_then          # fills booked when it answered: a reading that a fill overtook says nothing
+    uint8_t is_answered          # in the running reconciliation
+    uint8_t misses               # answers in a row that disagree
+    uint8_t is_disputed          # halted for it: `arm` takes the venue's word over
+
 cdef struct Scope:
     # 0 = all
     uint16_t venue_id
@@ -27,6 +37,10 @@ cdef class Oms(OrderLifecycle):
     cdef bint is_reread_wanted     # a frame of ours was unreadable: the account is read anew
     cdef bint is_mismatched        # HALTED(mismatch | crash loop): until arm
     cdef uint8_t sticky_reason
+    cdef bint has_cancel_all       # the session can cancel a whole symbol in one request
+    cdef bint is_recheck_wanted    # a position disagreed: the account is read again soon
+    cdef VenuePosition[512] venue_positions
+    cdef int64_t[512] funding_e8   # by instrument: paid and received so far
     cdef int64_t phase_mono_ns
     cdef int64_t next_reconcile_mono_ns
     cdef uint32_t sweep_mark
@@ -41,6 +55,12 @@ cdef class Oms(OrderLifecycle):
     cdef void _on_malformed(self, const Descriptor* item) noexcept nogil
     cdef void _on_time_sync(self, const Descriptor* item) noexcept nogil
     cdef void _on_balances(self, const Descriptor* item) noexcept nogil
+    cdef void _on_venue_position(self, const Descriptor* item) noexcept nogil
+    cdef void _on_funding(self, const Descriptor* item) noexcept nogil
+    cdef void _on_warning(self, const Descriptor* item) noexcept nogil
+    cdef bint _positions_agree(self, uint64_t cause_seq) noexcept nogil
+    cdef void _adopt_positions(self, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil
+    cdef void _adopt_position(self, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil
     cdef void _on_tick(self, const Descriptor* item) noexcept nogil
     cdef void _on_command(self, const Descriptor* item) noexcept nogil
     cdef void _kill(self, const Descriptor* item, const Scope* scope) noexcept nogil

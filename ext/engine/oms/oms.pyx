@@ -10,12 +10,13 @@ from engine.journal.journal cimport Journal
 from engine.model.approval cimport *
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
-from engine.model.records cimport (BalanceRow, BalancesPayload, CommandPayload, FillPayload, IntentPayload, OrderStatePayload,
-                                   RecordHeader, StatePayload, TimerPayload)
+from engine.model.records cimport (BalanceRow, BalancesPayload, CommandPayload, FillPayload, FundingPaymentPayload, IntentPayload,
+                                   OrderStatePayload, RecordHeader, StatePayload, TimerPayload, VenuePositionPayload)
 from engine.model.tables cimport Instrument, InstrumentLimits, Tables
 from engine.oms.lifecycle cimport ExternalOrder, OrderLifecycle
 from engine.oms.orders cimport Order
 from engine.oms.positions cimport PositionBook, tw_e16_to_e8, tw_value_e16
+from engine.oms.scribe cimport FillFacts
 from engine.runtime.counters cimport Counters
 from engine.runtime.ring cimport Ring
 
@@ -31,8 +32,11 @@ cdef enum:
     # SESSION_STATE `detail`: which of the session's two halves it speaks of
     SESSION_ORDERS = 1
     SESSION_USER_STREAM = 2
+    # so many readings in a row must disagree: one may have been overtaken by a fill on its way
+    POSITION_MISSES_MAX = 3
 
 cdef int64_t RECONCILE_RETRY_NS = 1_000_000_000
+cdef int64_t POSITION_RETRY_NS = 200_000_000
 cdef int64_t REREAD_PAUSE_NS = 4_000_000_000
 cdef int64_t RECONCILE_PATIENCE_NS = 60_000_000_000
 
@@ -41,13 +45,15 @@ cdef class Oms(OrderLifecycle):
     """The one keeper of orders, positions and balances.
 
     `order_timeout_ns`: no answer by then makes an order UNKNOWN. `venue_delay_ns_max`: the longest the venue may take with a request
-    (a capability). `cancel_on_start`: cancel own orders left from an earlier run before trading begins.
+    (a capability). `cancel_on_start`: cancel own orders left from an earlier run before trading begins. `has_cancel_all`: one request
+    cancels a whole symbol; else orders are cancelled one by one.
     """
 
     def __init__(self, str name, Journal journal not None, Tables tables not None, Counters counters not None,
-                 ApprovalRegister register not None, *, bint cancel_on_start=False, **options):
+                 ApprovalRegister register not None, *, bint cancel_on_start=False, bint has_cancel_all=True, **options):
         OrderLifecycle.__init__(self, name, journal, tables, counters, register, **options)
         self.cancel_on_start = cancel_on_start
+        self.has_cancel_all = has_cancel_all
         tables.control.trading_state = TRADING_STATE_HALTED
         if tables.control.halt_reason == HALT_REASON_CRASH_LOOP:
             # set by the wiring before it made us
@@ -102,6 +108,12 @@ cdef class Oms(OrderLifecycle):
             self._on_malformed(item)
         elif kind == RECORD_KIND_TIME_SYNC:
             self._on_time_sync(item)
+        elif kind == RECORD_KIND_VENUE_POSITION:
+            self._on_venue_position(item)
+        elif kind == RECORD_KIND_FUNDING_PAYMENT:
+            self._on_funding(item)
+        elif kind == RECORD_KIND_ACCOUNT_WARNING:
+            self._on_warning(item)
         elif kind == RECORD_KIND_RECONCILE_BEGIN:
             self.phase_mono_ns = self.journal.now_mono_ns
         elif kind == RECORD_KIND_RECONCILE_END:
@@ -144,7 +156,8 @@ cdef class Oms(OrderLifecycle):
         self._start_sweep(item.seq)
         if self.phase == RECONCILE_COLLECTING and now_mono_ns - self.phase_mono_ns > RECONCILE_PATIENCE_NS:
             self.phase = RECONCILE_IDLE
-        if self.phase == RECONCILE_IDLE and not self.tables.control.reconciled and now_mono_ns >= self.next_reconcile_mono_ns:
+        if (self.phase == RECONCILE_IDLE and now_mono_ns >= self.next_reconcile_mono_ns
+                and (self.is_recheck_wanted or not self.tables.control.reconciled)):
             self._start_reconcile()
         if (self.is_reread_wanted and self.phase == RECONCILE_IDLE and self.session_ready
                 and now_mono_ns >= self.next_reconcile_mono_ns + REREAD_PAUSE_NS):
@@ -216,6 +229,93 @@ cdef class Oms(OrderLifecycle):
                 self.tables.control.balance_locked_e8[rows[i].asset_id] = rows[i].locked_e8
         self.scribe.balances(item.record)
 
+    # --- futures: positions, funding, warnings ---
+
+    cdef void _on_venue_position(self, const Descriptor* item) noexcept nogil:
+        """The latest word stands, whichever way it came."""
+        cdef const VenuePositionPayload* told = <const VenuePositionPayload*> (item.record + 1)
+        cdef VenuePosition* row = &self.venue_positions[item.instrument_id % 512]
+        if told.as_of_ns >= row.as_of_ns:
+            row.position_lots = told.position_lots
+            row.entry_price_e8 = told.entry_price_e8
+            row.as_of_ns = told.as_of_ns
+        if told.is_answer:
+            row.is_answered = 1
+            row.fills_then = self.book_of_positions.row(self.account_id, item.instrument_id).fills
+
+    cdef void _on_funding(self, const Descriptor* item) noexcept nogil:
+        """The record is the booking: it stands in the ledger, totals are kept by instrument."""
+        cdef const FundingPaymentPayload* paid = <const FundingPaymentPayload*> (item.record + 1)
+        self.funding_e8[item.instrument_id % 512] = self.funding_e8[item.instrument_id % 512] + paid.amount_e8
+
+    cdef void _on_warning(self, const Descriptor* item) noexcept nogil:
+        cdef const StatePayload* warning = <const StatePayload*> (item.record + 1)
+        if warning.state == ALARM_CODE_MARGIN_CALL:
+            self.scribe.alarm(warning.state, 0, 0, 0, b"the venue calls for margin: positions may be liquidated", item.seq)
+        else:
+            self.scribe.alarm(warning.state, 0, 0, 0, b"leverage or a mode of the account was changed elsewhere", item.seq)
+
+    cdef bint _positions_agree(self, uint64_t cause_seq) noexcept nogil:
+        """Compare what the venue answered with our fills; False while a difference may still be one of timing."""
+        cdef bint agree = True
+        cdef uint32_t i
+        cdef VenuePosition* row
+        for i in range(1, self.tables.instrument_count + 1):
+            row = &self.venue_positions[i]
+            if not row.is_answered or self.tables.instruments[i].kind == 0:
+                continue
+            row.is_answered = 0
+            if row.position_lots == self.tables.exposures[i].position_lots:
+                row.misses = 0
+                row.is_disputed = 0
+                continue
+            if row.is_disputed:
+                continue  # told already, and the symbol stands still
+            if row.fills_then == self.book_of_positions.row(self.account_id, i).fills:
+                row.misses += 1
+            if row.misses < POSITION_MISSES_MAX:
+                agree = False
+                continue
+            row.misses = 0
+            row.is_disputed = 1
+            self.halt_instrument(i, HALT_REASON_MISMATCH)
+            self.counters.values[<int> COUNTER_RECONCILE_MISMATCHES] = self.counters.values[<int> COUNTER_RECONCILE_MISMATCHES] + 1
+            self.scribe.alarm(ALARM_CODE_RECONCILE_MISMATCH, i, 0, row.position_lots,
+                              b"the venue's position is not what our fills make: symbol halted, arm takes the venue's over", cause_seq)
+        return agree
+
+    cdef void _adopt_positions(self, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil:
+        """`arm` of a symbol (0: of all) whose position is disputed: a person has looked, and the venue's word counts."""
+        cdef uint32_t i
+        for i in range(1, self.tables.instrument_count + 1):
+            if self.venue_positions[i].is_disputed and (instrument_id == 0 or instrument_id == i):
+                self._adopt_position(i, cause_seq)
+                self.venue_positions[i].is_disputed = 0
+
+    cdef void _adopt_position(self, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil:
+        """The difference becomes an external fill without a trade, at the venue's entry price, so that a restart finds it."""
+        cdef const VenuePosition* row = &self.venue_positions[instrument_id]
+        cdef int64_t missing_lots = row.position_lots - self.tables.exposures[instrument_id].position_lots
+        cdef FillFacts facts
+        if missing_lots == 0:
+            return
+        memset(&facts, 0, sizeof(FillFacts))
+        facts.trade_id = -1
+        facts.qty_lots = missing_lots if missing_lots > 0 else -missing_lots
+        facts.side = SIDE_BUY if missing_lots > 0 else SIDE_SELL
+        facts.price_ticks = row.entry_price_e8 // self.tables.instruments[instrument_id].tick_size_e8
+        if facts.price_ticks <= 0:
+            facts.price_ticks = max(self.tables.markets[instrument_id].last_trade_ticks, <int64_t> 1)
+        facts.account_id = self.account_id
+        facts.venue_id = self.venue_id
+        facts.instrument_id = instrument_id
+        facts.is_external = 1
+        self._move_position(&facts)
+        self.scribe.fill(NULL, &facts, cause_seq)
+        self.scribe.position(self.account_id, self.venue_id, instrument_id, cause_seq)
+        self.scribe.alarm(ALARM_CODE_POSITION_ADOPTED, instrument_id, 0, missing_lots,
+                          b"armed: the venue's position was taken over, the difference booked as an external fill", cause_seq)
+
     # --- commands ---
 
     cdef void _on_command(self, const Descriptor* item) noexcept nogil:
@@ -262,6 +362,7 @@ cdef class Oms(OrderLifecycle):
         if scope.strategy_id:
             self.register.strategy_halts[scope.strategy_id % 64] = 0
             return
+        self._adopt_positions(scope.instrument_id, cause_seq)
         if scope.instrument_id:
             self.register.instrument_halts[scope.instrument_id % 512] = 0
             return
@@ -291,7 +392,7 @@ cdef class Oms(OrderLifecycle):
         cdef uint32_t slot = self.pool.first_open, instrument_id
         cdef Order* order
         cdef int64_t due_mono_ns = self.journal.now_mono_ns + self.order_timeout_ns
-        cdef bint whole_symbols = self.session_ready and scope.order_handle == 0 and scope.strategy_id == 0
+        cdef bint whole_symbols = self.has_cancel_all and self.session_ready and scope.order_handle == 0 and scope.strategy_id == 0
         memset(by_symbol, 0, 512)
         while slot != SLOT_NONE:
             order = &self.pool.orders[slot]
@@ -392,6 +493,9 @@ cdef class Oms(OrderLifecycle):
         self.phase_mono_ns = self.journal.now_mono_ns
         self.next_reconcile_mono_ns = self.journal.now_mono_ns + RECONCILE_RETRY_NS
         self.deferred_count = 0
+        self.is_recheck_wanted = False
+        for instrument_id in range(1, self.tables.instrument_count + 1):
+            self.venue_positions[instrument_id].is_answered = 0
         while slot != SLOT_NONE:
             self.pool.orders[slot].is_seen = 0
             slot = self.pool.orders[slot].next_open
@@ -443,6 +547,12 @@ cdef class Oms(OrderLifecycle):
             slot = order.next_open
         self.settle_deferred(cause_seq)
         self.phase = RECONCILE_IDLE
+        if not self._positions_agree(cause_seq):
+            # read again soon; who was not trading yet goes on waiting
+            self.is_recheck_wanted = True
+            self.next_reconcile_mono_ns = self.journal.now_mono_ns + POSITION_RETRY_NS
+            if not self.tables.control.reconciled:
+                return
         self.has_started = True
         self.tables.control.reconciled = 1
         self.counters.values[<int> COUNTER_RECONCILED] = 1
@@ -507,7 +617,7 @@ cdef class Oms(OrderLifecycle):
         sizes = {
             RECORD_KIND_ORDER_STATE: sizeof(OrderStatePayload), RECORD_KIND_FILL: sizeof(FillPayload),
             RECORD_KIND_COMMAND: sizeof(CommandPayload), RECORD_KIND_TRADING_STATE: sizeof(StatePayload),
-            RECORD_KIND_ALARM: sizeof(StatePayload),
+            RECORD_KIND_ALARM: sizeof(StatePayload), RECORD_KIND_FUNDING_PAYMENT: sizeof(FundingPaymentPayload),
         }
         for record in records:
             kind = record.kind
@@ -523,6 +633,8 @@ cdef class Oms(OrderLifecycle):
                 self._restore_fill(record, <const FillPayload*> data)
             elif kind == RECORD_KIND_COMMAND:
                 self._restore_command(record, <const CommandPayload*> data)
+            elif kind == RECORD_KIND_FUNDING_PAYMENT:
+                self.funding_e8[<uint32_t> record.instrument_id % 512] += (<const FundingPaymentPayload*> data).amount_e8
             else:
                 self._restore_state(record, <const StatePayload*> data)
             used += 1
@@ -544,8 +656,9 @@ cdef class Oms(OrderLifecycle):
         terms.venue_id = record.venue_id
         terms.account_id = record.account_id
         terms.strategy_id = record.strategy_id
-        terms.promised_asset_id = (self.tables.instruments[terms.instrument_id].quote_asset_id if state.side == SIDE_BUY
-                                   else self.tables.instruments[terms.instrument_id].base_asset_id)
+        if self.tables.instruments[terms.instrument_id].kind == 0:
+            terms.promised_asset_id = (self.tables.instruments[terms.instrument_id].quote_asset_id if state.side == SIDE_BUY
+                                       else self.tables.instruments[terms.instrument_id].base_asset_id)
         self.tables.exposures[terms.instrument_id].open_orders = self.tables.exposures[terms.instrument_id].open_orders + 1
         self.pool.begin(self.register.index_of(terms))
         return terms
@@ -578,7 +691,7 @@ cdef class Oms(OrderLifecycle):
         cdef const Instrument* instrument
         self.tables._check(instrument_id)
         instrument = &self.tables.instruments[instrument_id]
-        if not self.trades.add(instrument_id, fill.trade_id):
+        if fill.trade_id >= 0 and not self.trades.add(instrument_id, fill.trade_id):
             return 0
         self.book_of_positions.book(record.account_id, instrument_id, fill.side, fill.price_ticks, fill.qty_lots,
                                     fill.commission_asset_id, fill.commission_e8)
@@ -698,6 +811,18 @@ cdef class Oms(OrderLifecycle):
                     rows.append({"account_id": account_id, "instrument_id": instrument_id,
                                  "symbol": self.tables.symbol(instrument_id)} | row)
         return rows
+
+    def funding(self) -> dict:
+        """Funding paid (negative) and received by instrument id, in 10^-8 of the settle asset; 0: the venue did not say for which."""
+        return {i: self.funding_e8[i] for i in range(512) if self.funding_e8[i]}
+
+    def venue_positions_told(self) -> list:
+        """Futures positions as the venue told them last, in lots."""
+        return [
+            {"instrument_id": i, "position_lots": self.venue_positions[i].position_lots, "as_of_ns": self.venue_positions[i].as_of_ns,
+             "is_disputed": bool(self.venue_positions[i].is_disputed)}
+            for i in range(1, self.tables.instrument_count + 1) if self.venue_positions[i].as_of_ns
+        ]
 
     def balances(self) -> list:
         """Assets with something in them: free and locked in 10^-8."""

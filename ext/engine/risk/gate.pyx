@@ -334,7 +334,9 @@ cdef class RiskGate(Actor):
     cdef int _check_notional(self, Check* check) noexcept nogil:
         cdef int64_t notional_e8 = self.tables.notional_e8(check.instrument.instrument_id, check.price_ticks, check.intent.qty_lots)
         check.notional_e8 = notional_e8
-        if notional_e8 < check.instrument.min_notional_e8:
+        # futures: the venue lets a reduce-only order be as small as the position it closes
+        if notional_e8 < check.instrument.min_notional_e8 and not (
+                check.instrument.kind != 0 and check.intent.flags & ORDER_FLAG_REDUCE_ONLY):
             return self._refuse(REASON_NOTIONAL_BELOW_MIN, notional_e8, check.instrument.min_notional_e8)
         # INT64_MAX stands for "does not fit": no limit admits it
         if notional_e8 == INT64_MAX or notional_e8 > check.instrument.max_notional_e8:

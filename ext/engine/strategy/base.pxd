@@ -21,6 +21,16 @@ cdef enum CallbackCode:
     CALLBACK_ORDER = 5
     CALLBACK_FILL = 6
     CALLBACK_TIMER = 7
+    CALLBACK_AGG_TRADE = 8
+    CALLBACK_KLINE = 9
+    CALLBACK_TICKER = 10
+    CALLBACK_MARK_PRICE = 11
+    CALLBACK_FUNDING = 12
+    CALLBACK_OPEN_INTEREST = 13
+    CALLBACK_LONG_SHORT_RATIO = 14
+    CALLBACK_LIQUIDATION = 15
+    CALLBACK_INSTRUMENT = 16
+    CALLBACK_COUNT = 17
 
 cdef enum StrategyStatusCode:
     STRATEGY_STATUS_CREATED = 0
@@ -52,6 +62,7 @@ cdef class StrategyBase:
     cdef FillView _fill_view
     cdef BarView _bar_view
     cdef TimerView _timer_view
+    cdef list _event_views                # by callback: views of market statistics
     cdef int handle_start(self) except -1
     cdef int handle_stop(self) except -1
     cdef int handle_book(self, BookView book) except -1
@@ -60,6 +71,7 @@ cdef class StrategyBase:
     cdef int handle_order(self, OrderView order) except -1
     cdef int handle_fill(self, FillView fill) except -1
     cdef int handle_timer(self, TimerView timer) except -1
+    cdef int handle_event(self, int callback, View event) except -1   # CALLBACK_AGG_TRADE and behind
     cdef uint64_t ask(self, uint32_t instrument_id, uint8_t side, int64_t price_ticks, int64_t qty_lots, uint8_t order_type,
                       uint8_t time_in_force, uint16_t flags) except 0
     # for the runner

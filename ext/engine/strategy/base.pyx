@@ -13,7 +13,10 @@ from engine.strategy.views cimport WorkingOrder
 cdef enum:
     NOTE_BYTES_MAX = 1000
 
-cdef tuple CALLBACK_NAMES = ("on_start", "on_stop", "on_book", "on_trade", "on_bar", "on_order", "on_fill", "on_timer")
+cdef tuple CALLBACK_NAMES = (
+    "on_start", "on_stop", "on_book", "on_trade", "on_bar", "on_order", "on_fill", "on_timer", "on_agg_trade", "on_kline",
+    "on_ticker", "on_mark_price", "on_funding", "on_open_interest", "on_long_short_ratio", "on_liquidation", "on_instrument",
+)
 
 
 cdef class StrategyBase:
@@ -27,6 +30,7 @@ cdef class StrategyBase:
         self._held_timers = []
         self._handlers = [None] * len(CALLBACK_NAMES)
         self._book_views = [None] * INSTRUMENT_CAPACITY
+        self._event_views = [None] * len(CALLBACK_NAMES)
 
     # -- what authors override ----------------------------------------------------------------------------------------
 
@@ -53,6 +57,33 @@ cdef class StrategyBase:
 
     def on_timer(self, timer) -> None:
         """A timer came due."""
+
+    def on_agg_trade(self, trade) -> None:
+        """Trades of one taker at one price, together (subscription `agg_trade`)."""
+
+    def on_kline(self, kline) -> None:
+        """The venue's own candle moved or closed (`kline_1m` and so on)."""
+
+    def on_ticker(self, ticker) -> None:
+        """The last 24 hours of a symbol (`ticker`, `mini_ticker`, and of every symbol: `all_tickers`, `all_mini_tickers`)."""
+
+    def on_mark_price(self, mark) -> None:
+        """Mark price, index price and the coming funding (`mark_price`)."""
+
+    def on_funding(self, funding) -> None:
+        """A funding was settled (`funding`); first those of the past, oldest first."""
+
+    def on_open_interest(self, interest) -> None:
+        """How many contracts are open (`open_interest`)."""
+
+    def on_long_short_ratio(self, ratio) -> None:
+        """Longs against shorts (`long_short_accounts`, `top_trader_accounts`, `top_trader_positions`, `taker_volume`)."""
+
+    def on_liquidation(self, liquidation) -> None:
+        """A forced order of somebody (`liquidations`)."""
+
+    def on_instrument(self, instrument) -> None:
+        """Reference data of a symbol of this strategy changed: status, limits, tick or lot."""
 
     # -- what authors call --------------------------------------------------------------------------------------------
 
@@ -228,6 +259,10 @@ cdef class StrategyBase:
         self._handlers[CALLBACK_TIMER](timer)
         return 0
 
+    cdef int handle_event(self, int callback, View event) except -1:
+        self._handlers[callback](event)
+        return 0
+
     # -- the runner's side --------------------------------------------------------------------------------------------
 
     cdef int attach(self, str name, uint16_t strategy_id, dict instrument_ids, OrderDesk desk, Turn turn, Tables tables,
@@ -260,6 +295,8 @@ cdef class StrategyBase:
             return self.handle_timer(<TimerView> view)
         if callback == CALLBACK_BAR:
             return self.handle_bar(<BarView> view)
+        if callback >= CALLBACK_AGG_TRADE:
+            return self.handle_event(callback, view)
         return self.handle_start() if callback == CALLBACK_START else self.handle_stop()
 
     cdef BookView show_book(self, uint32_t instrument_id):

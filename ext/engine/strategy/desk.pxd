@@ -21,6 +21,7 @@ cdef class OrderDesk:
     cdef dict waiting_cancels      # cancels that found the ring or the journal full: retried each turn, never lost
     cdef uint64_t submit(self, uint16_t strategy_id, const IntentPayload* wish, uint32_t instrument_id) except 0
     cdef bint cancel(self, uint16_t strategy_id, uint64_t handle) except -1
+    cdef int cancel_quotes(self, uint16_t strategy_id, uint32_t instrument_id) except -1
     cdef int cancel_all(self, uint16_t strategy_id) except -1
     cdef int flush(self) except -1
     cdef WorkingOrder find(self, uint16_t strategy_id, uint64_t handle)

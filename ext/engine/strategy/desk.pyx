@@ -7,8 +7,8 @@ from libc.string cimport memset
 
 from engine.model.codes cimport (
     COUNTER_REFUSED, INTENT_ACTION_CANCEL, LANE_LEDGER, ORDER_STATE_FILLED,
-    ORDER_STATE_NEW, ORDER_STATE_NONE, ORDER_STATE_PARTIALLY_FILLED, REASON_JOURNAL_FULL, REASON_MESSAGE_RATE, REASON_NONE, REASON_RING_FULL,
-    REASON_STRATEGY_DISABLED, REASON_STRATEGY_PAUSED, RECORD_KIND_INTENT, RECORD_KIND_VERDICT,
+    ORDER_FLAG_REDUCE_ONLY, ORDER_STATE_NEW, ORDER_STATE_NONE, ORDER_STATE_PARTIALLY_FILLED, REASON_JOURNAL_FULL, REASON_MESSAGE_RATE, REASON_NONE, REASON_RING_FULL,
+    ORDER_TYPE_LIMIT, REASON_STRATEGY_DISABLED, REASON_STRATEGY_PAUSED, RECORD_KIND_INTENT, RECORD_KIND_VERDICT,
 )
 from engine.model.records cimport VerdictPayload
 from engine.model.tables cimport STRATEGY_CAPACITY, StrategyState
@@ -77,6 +77,18 @@ cdef class OrderDesk:
         cdef int count = 0
         for handle, order in list((<dict> self.orders[strategy_id]).items()):
             if not (<WorkingOrder> order).cancel_requested:
+                count += self.cancel(strategy_id, handle)
+        return count
+
+    cdef int cancel_quotes(self, uint16_t strategy_id, uint32_t instrument_id) except -1:
+        """Ask for a cancel of the strategy's resting limit orders in one instrument that could add risk: stops and reduce-only
+        orders stay. Returns how many were asked for now."""
+        cdef int count = 0
+        cdef WorkingOrder order
+        for handle, item in list((<dict> self.orders[strategy_id]).items()):
+            order = <WorkingOrder> item
+            if (order.instrument_id == instrument_id and order.order_type == ORDER_TYPE_LIMIT and not order.cancel_requested
+                    and not order.flags & ORDER_FLAG_REDUCE_ONLY):
                 count += self.cancel(strategy_id, handle)
         return count
 

@@ -4,15 +4,16 @@ For authors' tests and ours. Nothing happens by itself: the script says what the
 or filled, how time passes - and `run` lets the runner work until it is idle.
 """
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from engine.journal.journal import Journal as JournalClass
+from engine.model.subscriptions import parse_subscription
 from engine.journal.journal cimport Journal
 from engine.model.bookreader cimport BookReader
 from engine.model.codes cimport (
     BOOK_STATE_VALID, INTENT_ACTION_CANCEL, LANE_LEDGER, LANE_TAPE, ORDER_STATE_CANCELED, ORDER_STATE_FILLED,
     ORDER_STATE_NEW, ORDER_STATE_PARTIALLY_FILLED, ORDER_STATE_PENDING_NEW, RECORD_KIND_COMMAND, RECORD_KIND_DEPTH_DIFF,
-    RECORD_KIND_FILL, RECORD_KIND_ORDER_STATE, RECORD_KIND_TIMER, RECORD_KIND_TRADE, RECORD_KIND_VERDICT,
+    RECORD_KIND_FILL, RECORD_KIND_INSTRUMENT_UPDATE, RECORD_KIND_ORDER_STATE, RECORD_KIND_TIMER, RECORD_KIND_TRADE, RECORD_KIND_VERDICT,
     TRADING_STATE_ACTIVE,
 )
 from engine.model.descriptor cimport Descriptor
@@ -51,7 +52,7 @@ cdef class ScriptedBook(BookReader):
 cdef class Rehearsal:
     """One runner with `strategies` (a list; ids count from 1, names are "s1", "s2", ...) on `specs` (InstrumentSpec list).
 
-    Every strategy is given every symbol. `turn_ms_max` starts a watchdog (stop it with `close`). Time is virtual.
+    Every strategy is given every symbol and every one of `subscriptions` (words, as in a configuration). `turn_ms_max` starts a watchdog (stop it with `close`). Time is virtual.
     """
     cdef readonly Journal journal
     cdef readonly Tables tables
@@ -73,7 +74,7 @@ cdef class Rehearsal:
 
     def __init__(self, strategies, specs, *, Journal journal=None, int turn_ms_max=0, int abort_after_ms=0, int intent_capacity=1024,
                  int ring_bytes=1 << 22, object after_hang=None, int64_t bar_delay_ns=0,
-                 uint32_t orders_per_input_max=1000, uint32_t executions_per_10s_max=1000):
+                 uint32_t orders_per_input_max=1000, uint32_t executions_per_10s_max=1000, subscriptions=()):
         self.journal = journal if journal is not None else JournalClass.in_memory(ring_bytes=ring_bytes)
         self.tables = Tables()
         self.counters = Counters()
@@ -98,8 +99,9 @@ cdef class Rehearsal:
             timers=self.timers, clock=self.clock, reader=self._book, watchdog=self.watchdog, after_hang=after_hang,
             bar_delay_ns=bar_delay_ns, orders_per_input_max=orders_per_input_max,
             executions_per_10s_max=executions_per_10s_max)
+        rows = [parse_subscription(word) for word in subscriptions]
         for number, strategy in enumerate(strategies, 1):
-            self.runner.attach(strategy, f"s{number}", number, symbols, specs[0].venue_id)
+            self.runner.attach(strategy, f"s{number}", number, symbols, specs[0].venue_id, rows)
         self._stamp()
         if self.watchdog is not None:
             self.watchdog.start()
@@ -173,10 +175,17 @@ cdef class Rehearsal:
         cdef RecordHeader* record = self._record(RECORD_KIND_TRADE, sizeof(TradePayload), instrument_id, 0, 0)
         cdef int64_t when = self.clock.wall_ns() if trade_ns is None else trade_ns
         self._trade_id += 1
-        (<TradePayload*> (record + 1))[0] = TradePayload(self._trade_id, when, when, price_ticks, qty_lots, side,
-                                                         [0, 0, 0, 0, 0, 0, 0])
+        (<TradePayload*> (record + 1))[0] = TradePayload(self._trade_id, when, when, price_ticks, qty_lots, side, 0,
+                                                         [0, 0, 0, 0, 0, 0])
         self.tables.markets[instrument_id].last_trade_ticks = price_ticks
         return self._commit(record, self._market)
+
+    def event(self, int kind, str symbol, const unsigned char[::1] payload) -> int:
+        """Any other record of the market (`RecordKind` of KLINE and so on) with this payload; "" = of no one symbol."""
+        cdef uint32_t instrument_id = self._instrument(symbol) if symbol else 0
+        cdef RecordHeader* record = self._record(kind, <int> payload.shape[0], instrument_id, 0, 0)
+        memcpy(record + 1, &payload[0], payload.shape[0])
+        return self._commit(record, self._control if kind == RECORD_KIND_INSTRUMENT_UPDATE else self._market)
 
     # -- gate and venue -----------------------------------------------------------------------------------------------
 

@@ -44,7 +44,12 @@ cdef class StrategyRunner(Actor):
     cdef uint32_t[64] _executions      # by strategy id, since `_executions_since`
     cdef int64_t[64] _executions_since
     cdef uint64_t[512] _subscribers    # by instrument id, bit = strategy id
-    cdef uint64_t[8] _wanting          # by callback, bit = strategy id
+    cdef uint64_t[32] _wanting         # by callback, bit = strategy id
+    cdef uint64_t[32] _by_kind         # by record kind: who subscribed to it for its symbols; bit = strategy id
+    cdef uint64_t[32] _all_market      # by record kind: who subscribed to it for every symbol
+    cdef uint64_t[4] _by_ratio         # by RatioKind
+    cdef dict _by_interval             # candle's interval (bytes) -> strategies
+    cdef unsigned char[512] _was_valid # by instrument: its book was VALID when last looked at
     cdef int32_t[512] _books_waiting   # book events of the instrument that stand in the ring
     cdef uint64_t _scanned             # market ring position up to which they are counted
     cdef readonly uint64_t calls
@@ -57,6 +62,12 @@ cdef class StrategyRunner(Actor):
     cdef int _handle_market(self, const Descriptor* event) except -1
     cdef int _deliver_book(self, const Descriptor* event) except -1
     cdef int _deliver_trade(self, const Descriptor* event) except -1
+    cdef int _deliver_statistics(self, const Descriptor* event) except -1
+    cdef int _deliver_tickers(self, const Descriptor* event) except -1
+    cdef int _deliver_funding(self, const Descriptor* event, uint64_t wanting) except -1
+    cdef int _tell(self, uint64_t wanting, int callback, const void* payload, size_t extra, uint32_t instrument_id) except -1
+    cdef int _pull_quotes(self, uint32_t instrument_id) except -1
+    cdef int _deliver_instrument(self, const Descriptor* event) except -1
     cdef int _close_bars(self, BarBuilder builder, int64_t wall_ns) except -1
     cdef int _handle_order_event(self, const Descriptor* event) except -1
     cdef int _deliver_order_state(self, const Descriptor* event) except -1

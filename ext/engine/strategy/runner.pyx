@@ -15,19 +15,29 @@ from engine.model.codes cimport (
     COUNTER_STRATEGY_HANGS, LANE_LEDGER, ORDER_STATE_APPROVED, ORDER_STATE_PENDING_CANCEL, ORDER_STATE_PENDING_NEW,
     ORDER_STATE_PENDING_REPLACE, ORDER_STATE_REFUSED, ORDER_STATE_REJECTED, REASON_BOOK_INVALID, REASON_HALTED,
     REASON_JOURNAL_FULL, REASON_REDUCING_ONLY, REASON_SESSION_DOWN, REASON_STALE, RECORD_KIND_AGG_TRADE, RECORD_KIND_ALARM,
-    RECORD_KIND_COMMAND, RECORD_KIND_FILL, RECORD_KIND_ORDER_STATE, RECORD_KIND_TIMER, RECORD_KIND_TRADE,
+    BOOK_STATE_VALID, RECORD_KIND_COMMAND, RECORD_KIND_CONTRACT_INFO, RECORD_KIND_FILL, RECORD_KIND_FUNDING_RATE,
+    RECORD_KIND_INSTRUMENT_UPDATE, RECORD_KIND_KLINE, RECORD_KIND_LIQUIDATION, RECORD_KIND_LONG_SHORT_RATIO,
+    RECORD_KIND_MARK_PRICE, RECORD_KIND_MINI_TICKER, RECORD_KIND_OPEN_INTEREST, RECORD_KIND_ORDER_STATE, RECORD_KIND_TICKER_24H,
+    RECORD_KIND_TIMER, RECORD_KIND_TRADE,
     STAGE_STRATEGY_DONE, TIMER_KIND_BAR, TIMER_KIND_STRATEGY,
 )
 from engine.model.bookreader cimport BookReader
 from engine.model.records cimport (
-    CommandPayload, FillPayload, RecordHeader, StatePayload, TimerPayload, TradePayload, VerdictPayload,
+    CommandPayload, FillPayload, FundingRatePayload, FundingRow, InstrumentUpdatePayload, KlinePayload, LiquidationPayload,
+    LongShortRatioPayload, MarkPricePayload, MiniTickerRow, OpenInterestPayload, RecordHeader, StatePayload, Ticker24hRow,
+    TickersPayload, TimerPayload, TradePayload, VerdictPayload,
 )
 from engine.model.tables cimport STRATEGY_CAPACITY, StrategyState
 from engine.runtime.watchdog cimport tw_turn_begin, tw_turn_end, tw_turn_was_interrupted
 from engine.strategy.base cimport (
-    CALLBACK_BAR, CALLBACK_BOOK, CALLBACK_FILL, CALLBACK_ORDER, CALLBACK_START, CALLBACK_STOP, CALLBACK_TIMER, CALLBACK_TRADE,
+    CALLBACK_AGG_TRADE, CALLBACK_BAR, CALLBACK_BOOK, CALLBACK_COUNT, CALLBACK_FILL, CALLBACK_FUNDING, CALLBACK_INSTRUMENT,
+    CALLBACK_KLINE, CALLBACK_LIQUIDATION, CALLBACK_LONG_SHORT_RATIO, CALLBACK_MARK_PRICE, CALLBACK_OPEN_INTEREST, CALLBACK_ORDER,
+    CALLBACK_START, CALLBACK_STOP, CALLBACK_TICKER, CALLBACK_TIMER, CALLBACK_TRADE,
     STRATEGY_STATUS_CREATED, STRATEGY_STATUS_DISABLED, STRATEGY_STATUS_PAUSED, STRATEGY_STATUS_RUNNING,
     STRATEGY_STATUS_STOPPED,
+)
+from engine.strategy.market_views cimport (
+    FundingView, InstrumentView, KlineView, LiquidationView, LongShortRatioView, MarkPriceView, OpenInterestView, TickerView,
 )
 from engine.strategy.views cimport BarView, BookView, FillView, OrderView, TimerView, TradeView
 
@@ -43,6 +53,12 @@ cdef int64_t REJECTION_WINDOW_NS = 10_000_000_000
 cdef uint64_t LAST_SEQ = 0xFFFFFFFFFFFFFFFF
 
 
+# by callback, from CALLBACK_AGG_TRADE on
+cdef tuple EVENT_VIEWS = (None,) * <int> CALLBACK_AGG_TRADE + (
+    TradeView, KlineView, TickerView, MarkPriceView, FundingView, OpenInterestView, LongShortRatioView, LiquidationView, InstrumentView,
+)
+
+
 cdef inline uint64_t seq_of(const Descriptor* event) noexcept:
     return event.seq if event.seq else event.cause_seq
 
@@ -54,6 +70,34 @@ cdef inline uint64_t head_seq(Ring ring) noexcept:
 
 cdef inline bint is_trade(uint16_t kind) noexcept:
     return kind == RECORD_KIND_TRADE or kind == RECORD_KIND_AGG_TRADE
+
+
+cdef inline bint is_statistics(uint16_t kind) noexcept:
+    return RECORD_KIND_KLINE <= kind <= RECORD_KIND_CONTRACT_INFO
+
+
+cdef void aim(View view, int callback, const void* payload, size_t extra):
+    """Point an event's view at its payload; `extra` is what the payload alone does not say."""
+    if callback == CALLBACK_AGG_TRADE:
+        (<TradeView> view)._trade = <TradePayload*> payload
+    elif callback == CALLBACK_KLINE:
+        (<KlineView> view)._kline = <const KlinePayload*> payload
+    elif callback == CALLBACK_TICKER:
+        (<TickerView> view)._row = <const Ticker24hRow*> payload
+        (<TickerView> view)._is_full = extra != 0
+    elif callback == CALLBACK_MARK_PRICE:
+        (<MarkPriceView> view)._mark = <const MarkPricePayload*> payload
+    elif callback == CALLBACK_FUNDING:
+        (<FundingView> view)._row = <const FundingRow*> payload
+    elif callback == CALLBACK_OPEN_INTEREST:
+        (<OpenInterestView> view)._interest = <const OpenInterestPayload*> payload
+    elif callback == CALLBACK_LONG_SHORT_RATIO:
+        (<LongShortRatioView> view)._ratio = <const LongShortRatioPayload*> payload
+    elif callback == CALLBACK_LIQUIDATION:
+        (<LiquidationView> view)._liquidation = <const LiquidationPayload*> payload
+    else:
+        (<InstrumentView> view)._update = <const InstrumentUpdatePayload*> payload
+        (<InstrumentView> view)._text_bytes = extra
 
 
 cdef class StrategyRunner(Actor):
@@ -94,9 +138,11 @@ cdef class StrategyRunner(Actor):
         memset(&self._no_watchdog, 0, sizeof(tw_watchdog))
         self._hang = &watchdog.state if watchdog is not None else &self._no_watchdog
         self._scanned = market_events.tail
+        self._by_interval = {}
 
-    def attach(self, StrategyBase strategy not None, str name, int strategy_id, symbols, int venue_id=1) -> None:
-        """Give a strategy its number (1..63), name and symbols. Raises ValueError naming what does not fit."""
+    def attach(self, StrategyBase strategy not None, str name, int strategy_id, symbols, int venue_id=1, subscriptions=()) -> None:
+        """Give a strategy its number (1..63), name, symbols and what it hears beside books and trades (`Subscription` rows).
+        Raises ValueError naming what does not fit."""
         if not 0 < strategy_id < STRATEGY_CAPACITY:
             raise ValueError(f"strategy {name}: its id {strategy_id} is outside 1..{STRATEGY_CAPACITY - 1}")
         if self._strategies[strategy_id] is not None:
@@ -111,9 +157,24 @@ cdef class StrategyRunner(Actor):
         self._unstarted |= <uint64_t> 1 << strategy_id
         for instrument_id in ids.values():
             self._subscribers[<uint32_t> instrument_id] |= <uint64_t> 1 << strategy_id
-        for callback in range(CALLBACK_TIMER + 1):
+        for callback in range(CALLBACK_COUNT):
             if strategy.wants & (1 << callback):
                 self._wanting[<int> callback] |= <uint64_t> 1 << strategy_id
+        for row in subscriptions:
+            self._subscribe(row, <uint64_t> 1 << strategy_id)
+
+    def _subscribe(self, row, uint64_t bit) -> None:
+        """Note who hears what a `Subscription` brings."""
+        cdef int kind = row.kind
+        if kind == RECORD_KIND_KLINE:
+            interval = row.interval.encode()
+            self._by_interval[interval] = (<uint64_t> self._by_interval.get(interval, 0)) | bit
+        elif kind == RECORD_KIND_LONG_SHORT_RATIO:
+            self._by_ratio[<int> row.ratio_kind & 3] |= bit
+        elif row.is_all_market:
+            self._all_market[kind & 31] |= bit
+        else:
+            self._by_kind[kind & 31] |= bit
 
     @property
     def strategies(self) -> tuple:
@@ -202,7 +263,7 @@ cdef class StrategyRunner(Actor):
         self._scanned = max(self._scanned, ring.tail)
         while self._scanned < head:
             event = &ring.slots[self._scanned & ring.mask]
-            if not is_trade(event.kind) and event.instrument_id < INSTRUMENT_CAPACITY:
+            if not is_trade(event.kind) and not is_statistics(event.kind) and event.instrument_id < INSTRUMENT_CAPACITY:
                 self._books_waiting[event.instrument_id] += 1
             self._scanned += 1
 
@@ -211,6 +272,12 @@ cdef class StrategyRunner(Actor):
         if is_trade(event.kind):
             if event.kind == self._trade_kind and event.record != NULL:
                 self._deliver_trade(event)
+            if event.kind == RECORD_KIND_AGG_TRADE and event.record != NULL:
+                self._tell(self._by_kind[<int> RECORD_KIND_AGG_TRADE] & self._subscribers[event.instrument_id], CALLBACK_AGG_TRADE,
+                           event.record + 1, 0, event.instrument_id)
+        elif is_statistics(event.kind):
+            if event.record != NULL:
+                self._deliver_statistics(event)
         else:
             if self._books_waiting[event.instrument_id] > 1:
                 self._books_waiting[event.instrument_id] -= 1
@@ -218,6 +285,7 @@ cdef class StrategyRunner(Actor):
                 self._counters.values[<int> COUNTER_STRATEGY_CONFLATED] += 1
             else:
                 self._books_waiting[event.instrument_id] = 0
+                self._pull_quotes(event.instrument_id)
                 self._deliver_book(event)
         if self.calls != calls:
             self._counters.record(STAGE_STRATEGY_DONE, self._clock.mono_ns() - event.mono_ns)
@@ -232,6 +300,89 @@ cdef class StrategyRunner(Actor):
             if self._hears(strategy, CALLBACK_BOOK):
                 self._turn.number += 1
                 self._call(strategy, CALLBACK_BOOK, strategy.show_book(event.instrument_id))
+        return 0
+
+    cdef int _pull_quotes(self, uint32_t instrument_id) except -1:
+        """A book that stops being VALID takes the resting quotes in it along, before its strategies are told."""
+        cdef bint is_valid = self._tables.markets[instrument_id].book_state == BOOK_STATE_VALID
+        cdef int strategy_id
+        if self._was_valid[instrument_id] and not is_valid:
+            for strategy_id in range(1, STRATEGY_CAPACITY):
+                if self._attached & (<uint64_t> 1 << strategy_id) and <dict> self._desk.orders[strategy_id]:
+                    self._desk.cancel_quotes(strategy_id, instrument_id)
+        self._was_valid[instrument_id] = is_valid
+        return 0
+
+    # -- market statistics --------------------------------------------------------------------------------------------
+
+    cdef int _deliver_statistics(self, const Descriptor* event) except -1:
+        """An event of the venue's statistics to those who subscribed to it and override its callback."""
+        cdef const void* payload = event.record + 1
+        cdef uint64_t symbol = self._subscribers[event.instrument_id], kind = self._by_kind[event.kind & 31]
+        if event.kind == RECORD_KIND_KLINE:
+            kind = <uint64_t> self._by_interval.get(<bytes> (<const KlinePayload*> payload).interval, 0)
+            return self._tell(kind & symbol, CALLBACK_KLINE, payload, 0, event.instrument_id)
+        if event.kind == RECORD_KIND_TICKER_24H or event.kind == RECORD_KIND_MINI_TICKER:
+            return self._deliver_tickers(event)
+        if event.kind == RECORD_KIND_MARK_PRICE:
+            return self._tell(kind & symbol, CALLBACK_MARK_PRICE, payload, 0, event.instrument_id)
+        if event.kind == RECORD_KIND_FUNDING_RATE:
+            return self._deliver_funding(event, kind & symbol)
+        if event.kind == RECORD_KIND_OPEN_INTEREST:
+            return self._tell(kind & symbol, CALLBACK_OPEN_INTEREST, payload, 0, event.instrument_id)
+        if event.kind == RECORD_KIND_LONG_SHORT_RATIO:
+            kind = self._by_ratio[(<const LongShortRatioPayload*> payload).ratio_kind & 3]
+            return self._tell(kind & symbol, CALLBACK_LONG_SHORT_RATIO, payload, 0, event.instrument_id)
+        if event.kind == RECORD_KIND_LIQUIDATION:
+            return self._tell(kind & symbol, CALLBACK_LIQUIDATION, payload, 0, event.instrument_id)
+        return 0
+
+    cdef int _deliver_tickers(self, const Descriptor* event) except -1:
+        """Each row by itself; an array of all symbols goes to those who asked for all of them."""
+        cdef const TickersPayload* tickers = <const TickersPayload*> (event.record + 1)
+        cdef const char* rows = <const char*> tickers + sizeof(TickersPayload)
+        cdef bint is_full = event.kind == RECORD_KIND_TICKER_24H
+        cdef size_t size = sizeof(Ticker24hRow) if is_full else sizeof(MiniTickerRow)
+        cdef uint64_t wanting = self._all_market[event.kind & 31]
+        cdef uint32_t i
+        if event.instrument_id:
+            wanting = self._by_kind[event.kind & 31] & self._subscribers[event.instrument_id]
+        if wanting:
+            for i in range(tickers.count):
+                self._tell(wanting, CALLBACK_TICKER, rows + i * size, is_full, (<const MiniTickerRow*> (rows + i * size)).instrument_id)
+        return 0
+
+    cdef int _deliver_funding(self, const Descriptor* event, uint64_t wanting) except -1:
+        cdef const FundingRatePayload* funding = <const FundingRatePayload*> (event.record + 1)
+        cdef const FundingRow* rows = <const FundingRow*> (funding + 1)
+        cdef uint32_t i
+        for i in range(funding.count):
+            self._tell(wanting, CALLBACK_FUNDING, &rows[i], 0, event.instrument_id)
+        return 0
+
+    cdef int _deliver_instrument(self, const Descriptor* event) except -1:
+        cdef size_t text_bytes = event.record.length - sizeof(RecordHeader) - sizeof(InstrumentUpdatePayload)
+        return self._tell(self._subscribers[event.instrument_id], CALLBACK_INSTRUMENT, event.record + 1, text_bytes, event.instrument_id)
+
+    cdef int _tell(self, uint64_t wanting, int callback, const void* payload, size_t extra, uint32_t instrument_id) except -1:
+        """One callback each for the strategies of `wanting` that override it, with a view of their own."""
+        cdef StrategyBase strategy
+        cdef View view
+        wanting &= self._wanting[callback]
+        while wanting:
+            strategy = <StrategyBase> self._strategies[__builtin_ctzll(wanting)]
+            wanting &= wanting - 1
+            if not self._hears(strategy, callback):
+                continue
+            self._turn.number += 1
+            view = <View> strategy._event_views[callback]
+            # two references: the list's and ours; a third is a strategy's
+            if view is None or Py_REFCNT(view) > 2:
+                view = EVENT_VIEWS[callback](self._turn)
+                strategy._event_views[callback] = view
+            aim(view, callback, payload, extra)
+            view.show(instrument_id)
+            self._call(strategy, callback, view)
         return 0
 
     cdef int _deliver_trade(self, const Descriptor* event) except -1:
@@ -417,6 +568,8 @@ cdef class StrategyRunner(Actor):
             return self._handle_timer(event)
         if event.kind == RECORD_KIND_COMMAND:
             return self._handle_command(event)
+        if event.kind == RECORD_KIND_INSTRUMENT_UPDATE:
+            return self._deliver_instrument(event)
         return 0
 
     cdef int _handle_timer(self, const Descriptor* event) except -1:

@@ -50,6 +50,7 @@ def over_rest(told: dict[str, Any]) -> None:
     told["cancelled"] = exchange.cancel_order(moved["id"], SYMBOL)["status"]
     told["market"] = exchange.create_order(SYMBOL, "market", "sell", 0.001)["status"]
     told["trades"] = len(exchange.fetch_my_trades(SYMBOL))
+    conditional_orders(exchange, told)
     refusals: dict[str, Callable[[], object]] = {
         "unknown": lambda: exchange.cancel_order(moved["id"], SYMBOL),
         "poor": lambda: exchange.create_order(SYMBOL, "limit", "buy", 50, 64_000),
@@ -60,6 +61,40 @@ def over_rest(told: dict[str, Any]) -> None:
             attempt()
         except ccxt.BaseError as error:
             told[name] = type(error).__name__
+
+
+def conditional_orders(exchange: Any, told: dict[str, Any]) -> None:
+    """Orders that wait for the last price: by trigger, stop-loss, take-profit and trailing parameters."""
+    last = exchange.fetch_ticker(SYMBOL)["last"]
+    asked: dict[str, tuple[str, str, float | None, dict[str, Any]]] = {
+        "trigger": ("limit", "buy", round(last * 1.1, 2), {"triggerPrice": round(last * 1.05, 2)}),
+        "stop_loss": ("market", "sell", None, {"stopLossPrice": round(last * 0.95, 2)}),
+        "take_profit": ("market", "sell", None, {"takeProfitPrice": round(last * 1.05, 2)}),
+        "trailing": ("limit", "sell", round(last * 0.9, 2), {"trailingPercent": 5, "stopLossOrTakeProfit": "stopLoss"}),
+        "iceberg": ("limit", "sell", round(last * 1.1, 2), {"icebergQty": "0.002", "timeInForce": "GTC"}),
+    }
+    for name, (kind, side, price, params) in asked.items():
+        order = exchange.create_order(SYMBOL, kind, side, 0.01, price, params)
+        found = exchange.fetch_order(order["id"], SYMBOL)
+        told[name] = [found["status"], found["info"]["type"], found["triggerPrice"] is not None]
+        exchange.cancel_order(order["id"], SYMBOL)
+    told["self_trade"] = exchange.create_order(
+        SYMBOL, "limit", "buy", 0.01, 60_000, {"selfTradePreventionMode": "DECREMENT"}
+    )["info"]["selfTradePreventionMode"]
+    lists = exchange.privatePostOrderListOco(
+        {
+            "symbol": "BTCUSDT",
+            "side": "SELL",
+            "quantity": "0.01",
+            "aboveType": "LIMIT_MAKER",
+            "abovePrice": str(round(last * 1.05, 2)),
+            "belowType": "STOP_LOSS",
+            "belowStopPrice": str(round(last * 0.95, 2)),
+        }
+    )
+    told["oco"] = [lists["listOrderStatus"], len(exchange.privateGetOpenOrderList())]
+    exchange.cancel_all_orders(SYMBOL)
+    told["after_oco"] = len(exchange.fetch_open_orders(SYMBOL))
 
 
 async def over_sockets(told: dict[str, Any]) -> None:

@@ -39,6 +39,13 @@ def test_ccxt_trades_here_as_on_the_exchange(authority: Path | None) -> None:
     assert told["moved"] == [60_001, 0.02]
     assert told["market"] == "closed"
     assert told["trades"] >= 1
+    assert told["trigger"] == ["open", "STOP_LOSS_LIMIT", True]
+    assert told["stop_loss"] == ["open", "STOP_LOSS", True]
+    assert told["take_profit"] == ["open", "TAKE_PROFIT", True]
+    assert told["trailing"][:2] == ["open", "STOP_LOSS_LIMIT"]
+    assert told["iceberg"][:2] == ["open", "LIMIT"]
+    assert told["self_trade"] == "DECREMENT"
+    assert (told["oco"], told["after_oco"]) == (["EXECUTING", 1], 0)
     assert told["unknown"] == "OrderNotFound"
     assert told["poor"] == "InsufficientFunds"
     assert told["crossing"] == "OrderImmediatelyFillable"
@@ -59,6 +66,13 @@ def test_python_binance_trades_here_as_on_the_exchange(authority: Path | None) -
     assert told["mini"] == sorted(["e", "E", "s", "c", "o", "h", "l", "v", "q"])
     assert told["both"] == ["data", "stream"]
     assert told["user"] == ["executionReport", "outboundAccountPosition"]
+    assert told["stop"] == "NEW"
+    assert told["oco"] == ["OCO", ["STOP_LOSS", "LIMIT_MAKER"]]
+    assert (told["open_lists"], told["leg"], told["closed_lists"]) == (1, "CANCELED", 0)
+    assert told["all_over_rest"] == 1
+    assert told["oco_ws"] == "EXECUTING"
+    assert told["oto_ws"] == ["NEW", "PENDING_NEW"]
+    assert told["lists_cancelled_ws"] == 2
     assert told["placed_ws"] == "NEW"
     assert told["all_cancelled"] == 2
     assert told["depth_cache"]

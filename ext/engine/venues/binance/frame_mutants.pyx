@@ -8,8 +8,12 @@ from posix.mman cimport (
     MAP_ANONYMOUS, MAP_FAILED, MAP_PRIVATE, PROT_NONE, PROT_READ, PROT_WRITE, mmap, mprotect, munmap,
 )
 
-from engine.model.records cimport DepthPayload, Level
-from engine.model.codes cimport RECORD_KIND_DEPTH_DIFF, RECORD_KIND_DEPTH_SNAPSHOT
+from engine.model.codes cimport (
+    RECORD_KIND_DEPTH_DIFF, RECORD_KIND_DEPTH_SNAPSHOT, RECORD_KIND_FUNDING_RATE, RECORD_KIND_MINI_TICKER, RECORD_KIND_TICKER_24H,
+)
+from engine.model.records cimport (
+    DepthPayload, FundingRatePayload, FundingRow, Level, MiniTickerRow, Ticker24hRow, TickersPayload,
+)
 from engine.venues.binance.market_codec cimport Decoded, MarketCodec
 
 cdef enum:
@@ -78,6 +82,14 @@ cdef bint payload_is_whole(const char* payload, const Decoded* out) noexcept nog
     cdef const DepthPayload* depth = <const DepthPayload*> payload
     cdef const Level* levels = <const Level*> (payload + sizeof(DepthPayload))
     cdef uint64_t i, count
+    cdef const TickersPayload* tickers = <const TickersPayload*> payload
+    cdef const FundingRatePayload* funding = <const FundingRatePayload*> payload
+    if out.kind == RECORD_KIND_TICKER_24H:
+        return out.payload_size == sizeof(TickersPayload) + tickers.count * sizeof(Ticker24hRow)
+    if out.kind == RECORD_KIND_MINI_TICKER:
+        return out.payload_size == sizeof(TickersPayload) + tickers.count * sizeof(MiniTickerRow)
+    if out.kind == RECORD_KIND_FUNDING_RATE:
+        return out.payload_size == sizeof(FundingRatePayload) + funding.count * sizeof(FundingRow)
     if out.fault or (out.kind != RECORD_KIND_DEPTH_DIFF and out.kind != RECORD_KIND_DEPTH_SNAPSHOT):
         return True
     count = <uint64_t> depth.bid_count + depth.ask_count
@@ -89,8 +101,8 @@ cdef bint payload_is_whole(const char* payload, const Decoded* out) noexcept nog
     return True
 
 
-def decode_mutants(MarketCodec codec not None, bytes frame, uint64_t count, uint64_t seed, uint32_t snapshot_of=0) -> dict:
-    """Decode `count` mutants of `frame`; returns how many were refused, how many read as something, by record kind.
+def decode_mutants(MarketCodec codec not None, bytes frame, uint64_t count, uint64_t seed, uint32_t snapshot_of=0, int poll=0) -> dict:
+    """Decode `count` mutants of `frame` (a body about instrument `snapshot_of`, of a `poll` with its code); returns how many were refused, how many read as something, by record kind.
 
     RuntimeError where an accepted payload contradicts itself; a read or write out of bounds ends the process.
     """
@@ -114,7 +126,9 @@ def decode_mutants(MarketCodec codec not None, bytes frame, uint64_t count, uint
         capacity = codec.payload_size_max(mutant_size)
         # payloads are 8-byte aligned in the journal; the guard is kept within 8 bytes of their end
         target = payload.last((capacity + 7) & ~<uint32_t> 7)
-        if snapshot_of:
+        if poll:
+            codec.decode_poll(poll, snapshot_of, data, mutant_size, target, capacity, &out)
+        elif snapshot_of:
             codec.decode_snapshot(snapshot_of, data, mutant_size, target, capacity, &out)
         else:
             codec.decode(data, mutant_size, target, capacity, &out)

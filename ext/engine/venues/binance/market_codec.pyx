@@ -2,7 +2,7 @@
 
 Read are depthUpdate (spot, and USD-M with `pu`), bookTicker, trade, aggTrade, raw or in the combined wrapper
 {"stream":...,"data":{...}}, and the body of GET depth. Keys may come in any order; the exchange's own is the fastest. What else is
-well formed is MARKET_FRAME_OTHER, what is not is MARKET_FRAME_MALFORMED with a FaultCode; both keep the raw bytes (at most
+well formed is MARKET_FRAME_OTHER (`EventCodec` reads more of it), what is not is MARKET_FRAME_MALFORMED with a FaultCode; both keep the raw bytes (at most
 RAW_BYTES_MAX). A price that is no multiple of the tick is refused; a quantity that is none of the lot is rounded down and
 counted (`rounded_lots`). Source: Binance
 "WebSocket Streams" and "Market data endpoints" of the spot documentation.
@@ -14,29 +14,17 @@ from libc.string cimport memcmp, memcpy, memset
 from engine.model.codes cimport (
     RECORD_KIND_AGG_TRADE, RECORD_KIND_BOOK_TICKER, RECORD_KIND_DEPTH_DIFF, RECORD_KIND_DEPTH_SNAPSHOT,
     RECORD_KIND_MARKET_FRAME_MALFORMED, RECORD_KIND_MARKET_FRAME_OTHER, RECORD_KIND_TRADE, SIDE_BUY, SIDE_SELL,
+    TRADE_CLASS_INSURANCE_FUND, TRADE_CLASS_MARKET, TRADE_CLASS_NONE,
 )
 from engine.model.records cimport DepthPayload, Level, TickerPayload, TradePayload
 from engine.model.tables cimport Instrument, Tables
 from engine.venues.binance.scan cimport *
 
 cdef enum:
-    EVENT_OTHER = 0
-    EVENT_DEPTH = 1
-    EVENT_TICKER = 2
-    EVENT_TRADE = 3
-    EVENT_AGG_TRADE = 4
-    EVENT_REFUSED = 5
     # a level takes at least ["1","1"], on the wire
     LEVEL_BYTES_MIN = 9
-
-cdef uint64_t MICROSECONDS_FROM = 100_000_000_000_000
-
-
-cdef inline int64_t time_ns(uint64_t stamp) noexcept nogil:
-    """Milliseconds, or microseconds where the connection was opened with timeUnit=MICROSECOND, to nanoseconds."""
-    if stamp >= MICROSECONDS_FROM:
-        return <int64_t> (stamp * 1000) if stamp < <uint64_t> 9_000_000_000_000_000 else 0
-    return <int64_t> (stamp * 1_000_000) if stamp < <uint64_t> 9_000_000_000_000 else 0
+    # room for the fixed part of any event, however short its frame
+    PAYLOAD_BYTES_MIN = 256
 
 
 cdef inline uint32_t slot_of(const char* symbol, size_t size) noexcept nogil:
@@ -47,19 +35,6 @@ cdef inline uint32_t slot_of(const char* symbol, size_t size) noexcept nogil:
     else:
         memcpy(&head, symbol, size)
     return <uint32_t> (((head ^ (tail * 0x9E3779B97F4A7C15ULL) ^ size) * 0xD6E8FEB86659FD93ULL) >> 40) & (SYMBOL_SLOTS - 1)
-
-
-cdef inline int refuse(Decoded* out, int fault) noexcept nogil:
-    out.fault = fault
-    return 0
-
-
-cdef inline int mark(uint64_t* seen, uint64_t bit, Decoded* out) noexcept nogil:
-    """A key may stand once: twice is not for us to choose between."""
-    if seen[0] & bit:
-        return refuse(out, FAULT_REPEATED_FIELD)
-    seen[0] |= bit
-    return 1
 
 
 cdef int64_t rounded_lots(const SymbolRow* row, int64_t qty_e8, Decoded* out) noexcept nogil:
@@ -242,6 +217,9 @@ cdef int decode_depth(MarketCodec codec, tw_cursor* c, char* payload, uint32_t c
     if row == NULL:
         out.kind = RECORD_KIND_MARKET_FRAME_OTHER
         return 1
+    if row.kind != 0 and not seen & 1:
+        # a derivative's updates are chained by it: without it the chain is broken
+        return refuse(out, FAULT_MISSING_FIELD)
     if bids_wait and not read_side(&bids, row, payload, capacity, False, out):
         return 0
     if asks_wait and not read_side(&asks, row, payload, capacity, True, out):
@@ -310,8 +288,23 @@ cdef int decode_ticker(MarketCodec codec, tw_cursor* c, char* payload, Decoded* 
     return 1
 
 
+cdef int read_trade_class(tw_cursor* c, uint8_t* trade_class, Decoded* out) noexcept nogil:
+    """USD-M's `X`: MARKET is a trade of the book, INSURANCE_FUND and NA are none."""
+    cdef const char* text
+    cdef size_t size
+    if not tw_read_string(c, &text, &size):
+        return refuse(out, FAULT_SYNTAX)
+    if size == 6 and memcmp(text, b"MARKET", 6) == 0:
+        trade_class[0] = TRADE_CLASS_MARKET
+    elif size == 14 and memcmp(text, b"INSURANCE_FUND", 14) == 0:
+        trade_class[0] = TRADE_CLASS_INSURANCE_FUND
+    else:
+        trade_class[0] = TRADE_CLASS_NONE
+    return 1
+
+
 cdef int decode_trade(MarketCodec codec, tw_cursor* c, char* payload, bint is_aggregate, Decoded* out) noexcept nogil:
-    """trade: e E s t p q T m; aggTrade: e E s a p q f l T m. `m`: the buyer was the maker, so the seller took."""
+    """trade: e E s t p q T m, on USD-M with X; aggTrade: e E s a p q f l T m. `m`: the buyer was the maker, so the seller took."""
     cdef TradePayload* trade = <TradePayload*> payload
     cdef SymbolRow* row = NULL
     cdef uint64_t seen = 0, stamp = 0, trade_stamp = 0
@@ -346,6 +339,8 @@ cdef int decode_trade(MarketCodec codec, tw_cursor* c, char* payload, bint is_ag
             ok = mark(&seen, 16, out) and (tw_read_bool(c, &buyer_is_maker) or refuse(out, FAULT_SYNTAX))
         elif key[0] == b'E':
             ok = mark(&seen, 32, out) and read_id(c, &stamp, out)
+        elif key[0] == b'X':
+            ok = mark(&seen, 64, out) and read_trade_class(c, &trade.trade_class, out)
         else:
             ok = skip_or_refuse(c, out)
         if not ok:
@@ -369,6 +364,18 @@ cdef int event_of_name(const char* name, size_t size) noexcept nogil:
         return EVENT_TRADE
     if size == 8 and memcmp(name, b"aggTrade", 8) == 0:
         return EVENT_AGG_TRADE
+    if size == 5 and memcmp(name, b"kline", 5) == 0:
+        return EVENT_KLINE
+    if size == 15 and memcmp(name, b"markPriceUpdate", 15) == 0:
+        return EVENT_MARK_PRICE
+    if size == 10 and memcmp(name, b"24hrTicker", 10) == 0:
+        return EVENT_TICKER_24H
+    if size == 14 and memcmp(name, b"24hrMiniTicker", 14) == 0:
+        return EVENT_MINI_TICKER
+    if size == 10 and memcmp(name, b"forceOrder", 10) == 0:
+        return EVENT_LIQUIDATION
+    if size == 12 and memcmp(name, b"contractInfo", 12) == 0:
+        return EVENT_CONTRACT_INFO
     return EVENT_OTHER
 
 
@@ -418,7 +425,7 @@ cdef int classify(tw_cursor* at) noexcept nogil:
     cdef const char* name
     cdef size_t size
     if tw_peek(&c) != b'{':
-        return EVENT_OTHER
+        return EVENT_ARRAY if c.p < c.end and c.p[0] == b'[' else EVENT_OTHER
     if c.end - c.p >= 6 and memcmp(c.p, b'{"e":"', 6) == 0:
         c.p += 5
         return event_of_name(name, size) if tw_read_string(&c, &name, &size) else EVENT_REFUSED
@@ -533,6 +540,7 @@ cdef class MarketCodec:
             row.tick = tw_make_divisor(<uint64_t> instrument.tick_size_e8)
             row.lot = tw_make_divisor(<uint64_t> instrument.lot_size_e8)
             row.lot_size_e8 = instrument.lot_size_e8
+            row.kind = instrument.kind
             row.version = instrument.version
         return row
 
@@ -554,7 +562,7 @@ cdef class MarketCodec:
         cdef uint64_t levels = <uint64_t> size / LEVEL_BYTES_MIN + 2
         cdef uint64_t need = sizeof(DepthPayload) + levels * sizeof(Level)
         cdef uint64_t raw = <uint64_t> size if size < RAW_BYTES_MAX else RAW_BYTES_MAX
-        return <uint32_t> max(need, raw)
+        return <uint32_t> max(max(need, raw), <uint64_t> PAYLOAD_BYTES_MIN)
 
     cdef void decode(self, const char* data, Py_ssize_t size, char* payload, uint32_t capacity, Decoded* out) noexcept nogil:
         cdef tw_cursor c
@@ -577,14 +585,18 @@ cdef class MarketCodec:
             ok = decode_trade(self, &c, payload, event == EVENT_AGG_TRADE, out)
         elif event == EVENT_REFUSED:
             ok = refuse(out, FAULT_SYNTAX)
-        else:
+        elif event == EVENT_OTHER:
             out.kind = RECORD_KIND_MARKET_FRAME_OTHER
             ok = skip_or_refuse(&c, out)
+        else:
+            ok = self.decode_event(event, &c, payload, capacity, out)
         if ok and wrapped == 1:
             ok = skip_rest_of_wrapper(&c, out)
         if ok and wrapped != 2 and not tw_at_end(&c):
             ok = refuse(out, FAULT_TRAILING_BYTES)
         if not ok:
+            if event >= EVENT_KLINE:
+                out.instrument_id = 0  # no book lost anything by it
             keep_raw(data, size, payload, RECORD_KIND_MARKET_FRAME_MALFORMED, out)
         elif out.kind == RECORD_KIND_MARKET_FRAME_OTHER:
             keep_raw(data, size, payload, RECORD_KIND_MARKET_FRAME_OTHER, out)
@@ -607,6 +619,19 @@ cdef class MarketCodec:
                 refuse(out, FAULT_MISSING_FIELD)
             keep_raw(data, size, payload, RECORD_KIND_MARKET_FRAME_MALFORMED, out)
 
+    cdef int decode_event(self, int event, tw_cursor* c, char* payload, uint32_t capacity, Decoded* out) noexcept nogil:
+        out.kind = RECORD_KIND_MARKET_FRAME_OTHER
+        return skip_or_refuse(c, out)
+
+    cdef void decode_poll(self, int poll, uint32_t instrument_id, const char* data, Py_ssize_t size, char* payload,
+                          uint32_t capacity, Decoded* out) noexcept nogil:
+        memset(out, 0, sizeof(Decoded))
+        keep_raw(data, size, payload, RECORD_KIND_MARKET_FRAME_OTHER, out)
+
+    cdef dict fields_of(self, const char* payload, const Decoded* out):
+        """A payload by the names of its struct: tests."""
+        return decoded_fields(payload, out)
+
     def decode_bytes(self, bytes data, snapshot_of=0) -> dict:
         """Decode a frame (or a GET depth body of instrument `snapshot_of`) from Python: tests, replay of raw captures."""
         cdef Decoded out
@@ -619,7 +644,7 @@ cdef class MarketCodec:
                 self.decode_snapshot(snapshot_of, data, len(data), payload, capacity, &out)
             else:
                 self.decode(data, len(data), payload, capacity, &out)
-            return decoded_fields(payload, &out)
+            return self.fields_of(payload, &out)
         finally:
             free(payload)
 

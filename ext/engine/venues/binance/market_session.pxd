@@ -25,13 +25,14 @@ cdef class BinanceMarketSession(Session):
     cdef uint64_t faults[16]
     cdef tuple streams
     cdef readonly tuple instrument_ids
+    cdef readonly bint feeds_books           # depth comes here: a lost frame or connection is a gap of its books
     cdef dict unanswered                     # request id -> streams
     cdef uint64_t next_request
     cdef readonly bint wants_rotation        # the server said that it will go away
     cdef bint owes_gap
     cdef str owed_reason                     # why the connection was lost, while that has no record
     cdef uint32_t gap_instruments[512]
-    cdef int put(self, uint32_t snapshot_of, const char* data, Py_ssize_t size, int64_t mono_ns, int64_t wall_ns) noexcept nogil
+    cdef int put(self, uint32_t about, int poll, const char* data, Py_ssize_t size, int64_t mono_ns, int64_t wall_ns) noexcept nogil
     cdef void publish(self, RecordHeader* record, const Decoded* out) noexcept nogil
     cdef int on_reply(self, const char* data, Py_ssize_t size) except -1
     cdef void note_gap(self) noexcept nogil

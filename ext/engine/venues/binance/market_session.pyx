@@ -1,7 +1,7 @@
 """One connection of Binance market streams, without a socket: frames in, tape records and descriptors out.
 
-Subscribed are <symbol>@depth@100ms, @bookTicker and @trade of each symbol, by SUBSCRIBE messages on a combined connection; READY
-when every one was acknowledged. One inbound record per data frame, whatever it holds. A frame that finds no room in the ring or in
+Subscribed are <symbol>@depth@100ms, @bookTicker and @trade of each symbol (or what the venue's kind says), and whole stream names
+beside them, by SUBSCRIBE messages on a combined connection; READY when every one was acknowledged. One inbound record per data frame, whatever it holds. A frame that finds no room in the ring or in
 the tape's front is a gap: its book is told by a FEED_STATE record that names the instrument, before any later frame.
 """
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
@@ -18,6 +18,8 @@ from engine.venues.binance.market_codec cimport FAULT_NONE
 STREAMS_PER_REQUEST = 100
 STREAMS_MAX = 1024
 STREAM_KINDS = ("depth@100ms", "bookTicker", "trade")
+# every change at once, which the exchange serves beside its documented 100, 250 and 500 ms
+FUTURES_STREAM_KINDS = ("depth@0ms", "bookTicker", "trade")
 
 
 class Reply(msgspec.Struct):
@@ -32,12 +34,14 @@ class Reply(msgspec.Struct):
 cdef class BinanceMarketSession(Session):
     """A market connection; give it a Link and call `on_open`.
 
-    `codec` decodes the venue's instruments; `symbols` are those of this connection. `subscriptions()` gives the messages to send,
+    `codec` decodes the venue's instruments; `symbols` are those of this connection, each with `stream_kinds`; `streams` are further
+    names in full. Without `feeds_books` no book depends on the connection: what is lost of it is counted. `subscriptions()` gives the messages to send,
     at most five a second (the exchange's limit on inbound messages).
     """
 
     def __init__(self, str name, uint32_t session_id, MarketCodec codec not None, Journal journal not None, Ring inbound not None,
-                 Counters counters not None, Clock clock not None, object symbols, *, object stream_kinds=STREAM_KINDS):
+                 Counters counters not None, Clock clock not None, object symbols, *, object stream_kinds=STREAM_KINDS,
+                 object streams=(), bint feeds_books=True):
         Session.__init__(self, name, session_id)
         self.codec = codec
         self.journal = journal
@@ -46,7 +50,8 @@ cdef class BinanceMarketSession(Session):
         self.counts = counters.values
         self.clock = clock
         self.venue_id = codec.venue_id
-        self.streams = tuple(f"{symbol.lower()}@{kind}" for symbol in symbols for kind in stream_kinds)
+        self.streams = tuple(f"{symbol.lower()}@{kind}" for symbol in symbols for kind in stream_kinds) + tuple(streams)
+        self.feeds_books = feeds_books
         if len(self.streams) > STREAMS_MAX:
             raise ValueError(f"{len(self.streams)} streams: a connection carries at most {STREAMS_MAX}")
         self.unanswered = {}
@@ -60,18 +65,19 @@ cdef class BinanceMarketSession(Session):
         if self.owes_gap and not self.tell_gaps(mono_ns, wall_ns):
             self.lost += 1
             return 0
-        kind = self.put(0, data, size, mono_ns, wall_ns)
+        kind = self.put(0, 0, data, size, mono_ns, wall_ns)
         self.counters.record(STAGE_DECODED, self.clock.mono_ns() - mono_ns)
         if kind == RECORD_KIND_MARKET_FRAME_OTHER:
             self.on_reply(data, size)
         return 1
 
-    cdef int put(self, uint32_t snapshot_of, const char* data, Py_ssize_t size, int64_t mono_ns, int64_t wall_ns) noexcept nogil:
-        """Decode into claimed space and hand on; returns the record's kind, 0 where there was no room."""
+    cdef int put(self, uint32_t about, int poll, const char* data, Py_ssize_t size, int64_t mono_ns, int64_t wall_ns) noexcept nogil:
+        """Decode into claimed space and hand on; returns the record's kind, 0 where there was no room. `about`: the body of a
+        REST answer about this instrument, a snapshot or, with its code, a poll."""
         cdef Decoded out
         cdef uint32_t capacity = self.codec.payload_size_max(size)
         cdef RecordHeader* record = NULL
-        if not snapshot_of:
+        if not about:
             self.frames += 1
             self.counts[<int> COUNTER_MARKET_FRAMES] += 1
             self.counts[<int> COUNTER_MARKET_BYTES] += <uint64_t> size
@@ -79,11 +85,13 @@ cdef class BinanceMarketSession(Session):
             record = self.journal.claim(
                 LANE_TAPE, RECORD_KIND_MARKET_FRAME_OTHER, <uint32_t> sizeof(RecordHeader) + capacity, False)
         if record == NULL:
-            if not snapshot_of:
+            if not about:
                 self.note_gap()
             return 0
-        if snapshot_of:
-            self.codec.decode_snapshot(snapshot_of, data, size, <char*> record + sizeof(RecordHeader), capacity, &out)
+        if poll:
+            self.codec.decode_poll(poll, about, data, size, <char*> record + sizeof(RecordHeader), capacity, &out)
+        elif about:
+            self.codec.decode_snapshot(about, data, size, <char*> record + sizeof(RecordHeader), capacity, &out)
         else:
             self.codec.decode(data, size, <char*> record + sizeof(RecordHeader), capacity, &out)
         record.wall_ns = wall_ns
@@ -118,6 +126,8 @@ cdef class BinanceMarketSession(Session):
         """Whose update was lost is not looked up: every book of the venue is told."""
         cdef uint32_t i
         self.lost += 1
+        if not self.feeds_books:
+            return
         self.owes_gap = True
         for i in range(1, INSTRUMENT_CAPACITY):
             self.gap_instruments[i] = self.codec.tables.instruments[i].venue_id == self.venue_id
@@ -177,7 +187,7 @@ cdef class BinanceMarketSession(Session):
         without its book being lost."""
         cdef bytes text = b"subscribed"
         self.feed_state(SESSION_STATE_READY, REASON_NONE, len(self.streams), "subscribed")
-        for instrument_id in self.instrument_ids:
+        for instrument_id in self.instrument_ids if self.feeds_books else ():
             self.put_feed_state(SESSION_STATE_READY, REASON_NONE, instrument_id, 0, text, len(text), self.clock.mono_ns(),
                                 self.clock.wall_ns())
 
@@ -240,7 +250,12 @@ cdef class BinanceMarketSession(Session):
     def put_snapshot(self, uint32_t instrument_id, bytes body) -> bool:
         """The body of GET depth as a record; the caller runs the pipeline. False where there was no room: ask again later."""
         cdef const char* data = body
-        return self.put(instrument_id, data, len(body), self.clock.mono_ns(), self.clock.wall_ns()) != 0
+        return self.put(instrument_id, 0, data, len(body), self.clock.mono_ns(), self.clock.wall_ns()) != 0
+
+    def put_poll(self, int poll, uint32_t instrument_id, bytes body) -> bool:
+        """The body of a REST poll (its code is the codec's) as a record; the caller runs the pipeline. False without room."""
+        cdef const char* data = body
+        return self.put(instrument_id, poll, data, len(body), self.clock.mono_ns(), self.clock.wall_ns()) != 0
 
     def fault_counts(self) -> dict:
         """How many frames were refused, by FaultCode."""

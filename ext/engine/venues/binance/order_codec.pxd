@@ -28,6 +28,16 @@ cdef extern from "engine/venues/binance/order_text.h" nogil:
         int is_market
         int is_post_only
         int time_in_force
+        int is_futures
+        int is_reduce_only
+
+    int tw_put_order(tw_text* t, const tw_order_text* o, int is_replace)
+    void tw_put_by_client_id(tw_text* t, const tw_order_text* o)
+    void tw_put_timing(tw_text* t, const tw_order_text* o, int with_side, int with_force)
+    void tw_put_json(tw_text* t, const char* text, size_t size)
+    void tw_param(tw_text* t, const char* name, size_t name_size, const char* value, size_t size, int quoted)
+    void tw_number(tw_text* t, const char* name, size_t name_size, uint64_t value)
+    char* tw_put_u64(char* out, uint64_t value)
 
 cdef enum:
     LIMITS_MAX = 8
@@ -43,6 +53,9 @@ cdef enum FrameKind:
     FRAME_TERMINATED = 5         # eventStreamTerminated
     FRAME_SHUTDOWN = 6           # serverShutdown
     FRAME_OTHER = 7
+    FRAME_KEY_EXPIRED = 8        # listenKeyExpired
+    FRAME_ACCOUNT = 9            # ACCOUNT_UPDATE
+    FRAME_WARNING = 10           # MARGIN_CALL, ACCOUNT_CONFIG_UPDATE: a person must look
 
 cdef struct Limit:
     uint8_t is_orders            # else request weight
@@ -71,6 +84,12 @@ cdef struct OwnFrame:
     int64_t update_ns
     int balance_count
     BalanceRow[BALANCE_ROWS_MAX] balances
+
+cdef struct PositionRow:
+    uint32_t instrument_id
+    int64_t position_lots        # signed
+    int64_t entry_price_e8
+    int64_t update_ns            # of the venue; 0 = not told
 
 cdef struct AssetSlot:
     char name[30]

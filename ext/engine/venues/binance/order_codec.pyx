@@ -7,22 +7,14 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset, strlen
 from engine.model.approval cimport OUTBOUND_REPLACE, ApprovedOrder
-from engine.model.clientid cimport CLIENT_ID_LENGTH, decode_client_id, encode_client_id
+from engine.model.clientid cimport CLIENT_ID_LENGTH, encode_client_id
 from engine.model.codes cimport *
 from engine.model.records cimport BalanceRow, ExecutionPayload
 from engine.model.tables cimport Instrument, Tables
 from engine.venues.binance.market_codec cimport MarketCodec, SymbolRow
 from engine.venues.binance.scan cimport *
 from engine.venues.binance.signer cimport SIGNATURE_SIZE, HmacSigner
-
-cdef extern from "engine/venues/binance/order_text.h" nogil:
-    int tw_put_order(tw_text* t, const tw_order_text* o, int is_replace)
-    void tw_put_by_client_id(tw_text* t, const tw_order_text* o)
-    void tw_put_timing(tw_text* t, const tw_order_text* o, int with_side, int with_force)
-    void tw_put_json(tw_text* t, const char* text, size_t size)
-    void tw_param(tw_text* t, const char* name, size_t name_size, const char* value, size_t size, int quoted)
-    void tw_number(tw_text* t, const char* name, size_t name_size, uint64_t value)
-    char* tw_put_u64(char* out, uint64_t value)
+from engine.venues.binance.words cimport *
 
 cdef enum:
     SIGN_CAPACITY = 4096
@@ -30,10 +22,6 @@ cdef enum:
     TRADES_PER_PAGE = 1000
     CODE_RATE_LIMIT = -1003
     ASSET_NAME_MAX = 30
-
-
-cdef inline bint _is(const char* text, size_t size, const char* wanted) noexcept nogil:
-    return size == strlen(wanted) and memcmp(text, wanted, size) == 0
 
 
 cdef class OrderCodec:
@@ -237,26 +225,26 @@ cdef class OrderCodec:
             step = tw_next_key(&c, &first, &key, &key_size)
             if step <= 0:
                 break
-            if _is(key, key_size, b"event"):
+            if is_word(key, key_size, b"event"):
                 good = self.decode_event(&c, out)
-            elif _is(key, key_size, b"id"):
+            elif is_word(key, key_size, b"id"):
                 # ours are numbers; what is none is a reply to nobody
                 if tw_peek(&c) == c'"' or tw_peek(&c) == c'n' or tw_peek(&c) == c'-':
                     good = tw_skip_value(&c)
                 else:
                     good = tw_read_uint64(&c, &out.request_id)
-            elif _is(key, key_size, b"status"):
+            elif is_word(key, key_size, b"status"):
                 good = tw_read_int64(&c, &number)
                 out.status = <int32_t> number
                 has_status = True
-            elif _is(key, key_size, b"result"):
+            elif is_word(key, key_size, b"result"):
                 tw_skip_space(&c)
                 out.result.p = c.p
                 good = tw_skip_value(&c)
                 out.result.end = c.p
-            elif _is(key, key_size, b"error"):
+            elif is_word(key, key_size, b"error"):
                 good = _read_error(&c, out)
-            elif _is(key, key_size, b"rateLimits"):
+            elif is_word(key, key_size, b"rateLimits"):
                 good = _read_limits(&c, out)
             else:
                 good = tw_skip_value(&c)
@@ -286,19 +274,19 @@ cdef class OrderCodec:
                     c[0] = start  # not first: read the object from its beginning
                     first = 1
                     tw_take(c, c'{')
-                if _is(text, text_size, b"executionReport"):
+                if is_word(text, text_size, b"executionReport"):
                     out.kind = FRAME_EXECUTION
                     return self.decode_execution(c, out, first)
-                if _is(text, text_size, b"outboundAccountPosition"):
+                if is_word(text, text_size, b"outboundAccountPosition"):
                     out.kind = FRAME_BALANCES
                     return self.decode_balances(c, out, first)
-                if _is(text, text_size, b"balanceUpdate"):
+                if is_word(text, text_size, b"balanceUpdate"):
                     out.kind = FRAME_BALANCE_DELTA
                     return self.decode_delta(c, out, first)
                 out.kind = FRAME_OTHER
-                if _is(text, text_size, b"eventStreamTerminated"):
+                if is_word(text, text_size, b"eventStreamTerminated"):
                     out.kind = FRAME_TERMINATED
-                elif _is(text, text_size, b"serverShutdown"):
+                elif is_word(text, text_size, b"serverShutdown"):
                     out.kind = FRAME_SHUTDOWN
                 c[0] = start
                 return tw_skip_value(c)
@@ -369,7 +357,7 @@ cdef class OrderCodec:
             return 0
         if report.exec_type != EXEC_TYPE_TRADE:
             report.trade_id = -1
-        out.order_handle = self_handle(self.engine_id, report)
+        out.order_handle = own_handle(self.engine_id, report)
         return 1
 
     cdef bint scale(self, OwnFrame* out, const char* symbol, size_t symbol_size) noexcept nogil:
@@ -429,11 +417,11 @@ cdef class OrderCodec:
                 step_key = tw_next_key(c, &first_key, &key, &size)
                 if step_key <= 0 or not good:
                     break
-                if _is(key, size, b"a") or _is(key, size, b"asset"):
+                if is_word(key, size, b"a") or is_word(key, size, b"asset"):
                     good = self.read_asset(c, &row.asset_id)
-                elif _is(key, size, b"f") or _is(key, size, b"free"):
+                elif is_word(key, size, b"f") or is_word(key, size, b"free"):
                     good = tw_read_decimal_e8(c, &row.free_e8)
-                elif _is(key, size, b"l") or _is(key, size, b"locked"):
+                elif is_word(key, size, b"l") or is_word(key, size, b"locked"):
                     good = tw_read_decimal_e8(c, &row.locked_e8)
                 else:
                     good = tw_skip_value(c)
@@ -487,45 +475,46 @@ cdef class OrderCodec:
             step = tw_next_key(c, &first, &key, &size)
             if step <= 0 or not good:
                 break
-            if _is(key, size, b"symbol"):
+            if is_word(key, size, b"symbol"):
                 good = tw_read_string(c, &symbol, &symbol_size)
-            elif _is(key, size, b"orderId"):
+            elif is_word(key, size, b"orderId"):
                 good = tw_read_int64(c, &report.venue_order_id)
-            elif _is(key, size, b"clientOrderId"):
-                good = tw_read_string(c, &text, &text_size) and _copy_id(report.client_order_id, text, text_size)
-            elif _is(key, size, b"origClientOrderId"):
-                good = tw_read_string(c, &text, &text_size) and _copy_id(report.orig_client_order_id, text, text_size)
-            elif _is(key, size, b"price"):
+            elif is_word(key, size, b"clientOrderId"):
+                good = tw_read_string(c, &text, &text_size) and copy_client_id(report.client_order_id, text, text_size)
+            elif is_word(key, size, b"origClientOrderId"):
+                good = tw_read_string(c, &text, &text_size) and copy_client_id(report.orig_client_order_id, text, text_size)
+            elif is_word(key, size, b"price"):
                 good = tw_read_decimal_e8(c, &report.price_ticks)
-            elif _is(key, size, b"origQty"):
+            elif is_word(key, size, b"origQty"):
                 good = tw_read_decimal_e8(c, &report.qty_lots)
-            elif _is(key, size, b"executedQty"):
+            elif is_word(key, size, b"executedQty"):
                 good = tw_read_decimal_e8(c, &report.cum_qty_lots)
-            elif _is(key, size, b"cummulativeQuoteQty"):
+            elif is_word(key, size, b"cummulativeQuoteQty"):
                 good = tw_read_signed_decimal_e8(c, &report.cum_quote_e8)
-            elif _is(key, size, b"status"):
+            elif is_word(key, size, b"status"):
                 good = tw_read_string(c, &text, &text_size)
-                report.order_state = _state_of(text, text_size)
-            elif _is(key, size, b"side"):
-                good = tw_read_string(c, &text, &text_size) and _side_of(text, text_size, &report.side)
-            elif _is(key, size, b"type"):
+                report.order_state = state_of(text, text_size)
+            elif is_word(key, size, b"side"):
+                good = tw_read_string(c, &text, &text_size) and side_of(text, text_size, &report.side)
+            elif is_word(key, size, b"type"):
                 good = tw_read_string(c, &text, &text_size)
-                report.order_type = _type_of(text, text_size)
-            elif _is(key, size, b"timeInForce"):
+                report.order_type = type_of(text, text_size)
+            elif is_word(key, size, b"timeInForce"):
                 good = tw_read_string(c, &text, &text_size)
-                report.time_in_force = _force_of(text, text_size)
-            elif _is(key, size, b"updateTime") or _is(key, size, b"transactTime"):
+                report.time_in_force = force_of(text, text_size)
+            elif is_word(key, size, b"updateTime") or is_word(key, size, b"transactTime"):
                 good = tw_read_int64(c, &number)
                 report.transact_ns = report.event_ns = number * MS_NS
             else:
                 good = tw_skip_value(c)
         if step != 0 or not good or symbol == NULL or not self.scale(out, symbol, symbol_size):
             return 0
-        out.order_handle = self_handle(self.engine_id, report)
+        out.order_handle = own_handle(self.engine_id, report)
         return 1
 
     cdef int read_trade(self, tw_cursor* c, uint32_t instrument_id, OwnFrame* out) except -1:
-        """A trade of myTrades: {"symbol","id","orderId","price","qty","commission","commissionAsset","time","isBuyer","isMaker"}."""
+        """A trade of myTrades: {"symbol","id","orderId","price","qty","commission","commissionAsset","time","isBuyer","isMaker"};
+        USD-M's userTrades say "buyer" and "maker"."""
         cdef ExecutionPayload* report = &out.execution
         cdef int first = 1, step, flag = 0
         cdef bint good = True
@@ -543,27 +532,27 @@ cdef class OrderCodec:
             step = tw_next_key(c, &first, &key, &size)
             if step <= 0 or not good:
                 break
-            if _is(key, size, b"symbol"):
+            if is_word(key, size, b"symbol"):
                 good = tw_read_string(c, &symbol, &symbol_size)
-            elif _is(key, size, b"id"):
+            elif is_word(key, size, b"id"):
                 good = tw_read_int64(c, &report.trade_id)
-            elif _is(key, size, b"orderId"):
+            elif is_word(key, size, b"orderId"):
                 good = tw_read_int64(c, &report.venue_order_id)
-            elif _is(key, size, b"price"):
+            elif is_word(key, size, b"price"):
                 good = tw_read_decimal_e8(c, &report.last_price_ticks)
-            elif _is(key, size, b"qty"):
+            elif is_word(key, size, b"qty"):
                 good = tw_read_decimal_e8(c, &report.last_qty_lots)
-            elif _is(key, size, b"commission"):
+            elif is_word(key, size, b"commission"):
                 good = tw_read_signed_decimal_e8(c, &report.commission_e8)
-            elif _is(key, size, b"commissionAsset"):
+            elif is_word(key, size, b"commissionAsset"):
                 good = self.read_asset(c, &report.commission_asset_id)
-            elif _is(key, size, b"time"):
+            elif is_word(key, size, b"time"):
                 good = tw_read_int64(c, &number)
                 report.transact_ns = report.event_ns = number * MS_NS
-            elif _is(key, size, b"isBuyer"):
+            elif is_word(key, size, b"isBuyer") or is_word(key, size, b"buyer"):
                 good = tw_read_bool(c, &flag)
                 report.side = SIDE_BUY if flag else SIDE_SELL
-            elif _is(key, size, b"isMaker"):
+            elif is_word(key, size, b"isMaker") or is_word(key, size, b"maker"):
                 good = tw_read_bool(c, &flag)
                 report.is_maker = <uint8_t> flag
             else:
@@ -586,10 +575,10 @@ cdef class OrderCodec:
             step = tw_next_key(&c, &first, &key, &size)
             if step <= 0 or not good:
                 break
-            if _is(key, size, b"balances"):
+            if is_word(key, size, b"balances"):
                 has_balances = True
                 good = self.read_balance_rows(&c, out)
-            elif _is(key, size, b"updateTime"):
+            elif is_word(key, size, b"updateTime"):
                 good = tw_read_int64(&c, &number)
                 out.update_ns = number * MS_NS
             else:
@@ -695,20 +684,6 @@ cdef class OrderCodec:
         return fields
 
 
-cdef inline uint64_t self_handle(uint16_t engine_id, const ExecutionPayload* report) noexcept nogil:
-    """The handle of the order that a report is about: the original id where there is one, and only of this engine."""
-    cdef const char* text = report.client_order_id
-    cdef uint16_t owner = 0
-    cdef size_t size = 0
-    cdef uint64_t handle
-    if report.orig_client_order_id[0]:
-        text = report.orig_client_order_id
-    while size < 24 and text[size]:
-        size += 1
-    handle = decode_client_id(text, <Py_ssize_t> size, &owner)
-    return handle if owner == engine_id else 0
-
-
 cdef inline bint _is_word_key(char key) noexcept nogil:
     return key == c'c' or key == c'C' or key == c'S' or key == c'o' or key == c'f' or key == c'x' or key == c'X'
 
@@ -720,80 +695,20 @@ cdef inline bint _read_word(tw_cursor* c, char key, ExecutionPayload* report) no
     if not tw_read_string(c, &text, &size):
         return False
     if key == c'c':
-        return _copy_id(report.client_order_id, text, size)
+        return copy_client_id(report.client_order_id, text, size)
     if key == c'C':
-        return _copy_id(report.orig_client_order_id, text, size)
+        return copy_client_id(report.orig_client_order_id, text, size)
     if key == c'S':
-        return _side_of(text, size, &report.side)
+        return side_of(text, size, &report.side)
     if key == c'o':
-        report.order_type = _type_of(text, size)
+        report.order_type = type_of(text, size)
     elif key == c'f':
-        report.time_in_force = _force_of(text, size)
+        report.time_in_force = force_of(text, size)
     elif key == c'x':
-        report.exec_type = _exec_of(text, size)
+        report.exec_type = exec_of(text, size)
     else:
-        report.order_state = _state_of(text, size)
+        report.order_state = state_of(text, size)
     return True
-
-
-cdef inline bint _copy_id(char* out, const char* text, size_t size) noexcept nogil:
-    """At most 23 characters are kept: ours have 14; longer ones are others' and only shown."""
-    memcpy(out, text, min(size, <size_t> 23))
-    return True
-
-
-cdef inline bint _side_of(const char* text, size_t size, uint8_t* side) noexcept nogil:
-    side[0] = SIDE_SELL if size == 4 else SIDE_BUY
-    return _is(text, size, b"BUY") or _is(text, size, b"SELL")
-
-
-cdef inline uint8_t _type_of(const char* text, size_t size) noexcept nogil:
-    if _is(text, size, b"LIMIT") or _is(text, size, b"LIMIT_MAKER"):
-        return ORDER_TYPE_LIMIT
-    if _is(text, size, b"MARKET"):
-        return ORDER_TYPE_MARKET
-    if size >= 9 and memcmp(text, b"STOP_LOSS", 9) == 0:
-        return ORDER_TYPE_STOP if size == 9 else ORDER_TYPE_STOP_LIMIT
-    return ORDER_TYPE_MARKET_IF_TOUCHED if _is(text, size, b"TAKE_PROFIT") else ORDER_TYPE_LIMIT_IF_TOUCHED
-
-
-cdef inline uint8_t _force_of(const char* text, size_t size) noexcept nogil:
-    return TIME_IN_FORCE_IOC if _is(text, size, b"IOC") else TIME_IN_FORCE_FOK if _is(text, size, b"FOK") else TIME_IN_FORCE_GTC
-
-
-cdef inline uint8_t _exec_of(const char* text, size_t size) noexcept nogil:
-    if _is(text, size, b"TRADE"):
-        return EXEC_TYPE_TRADE
-    if _is(text, size, b"NEW"):
-        return EXEC_TYPE_NEW
-    if _is(text, size, b"CANCELED"):
-        return EXEC_TYPE_CANCELED
-    if _is(text, size, b"EXPIRED"):
-        return EXEC_TYPE_EXPIRED
-    if _is(text, size, b"REJECTED"):
-        return EXEC_TYPE_REJECTED
-    if _is(text, size, b"REPLACED"):
-        return EXEC_TYPE_REPLACED
-    if _is(text, size, b"TRADE_PREVENTION"):
-        return EXEC_TYPE_TRADE_PREVENTION
-    return EXEC_TYPE_UNKNOWN
-
-
-cdef inline uint8_t _state_of(const char* text, size_t size) noexcept nogil:
-    """UNKNOWN for a status that this build does not know: the order is then asked for."""
-    if _is(text, size, b"NEW") or _is(text, size, b"PENDING_NEW"):
-        return ORDER_STATE_NEW
-    if _is(text, size, b"PARTIALLY_FILLED"):
-        return ORDER_STATE_PARTIALLY_FILLED
-    if _is(text, size, b"FILLED"):
-        return ORDER_STATE_FILLED
-    if _is(text, size, b"CANCELED"):
-        return ORDER_STATE_CANCELED
-    if _is(text, size, b"EXPIRED") or _is(text, size, b"EXPIRED_IN_MATCH"):
-        return ORDER_STATE_EXPIRED
-    if _is(text, size, b"REJECTED"):
-        return ORDER_STATE_REJECTED
-    return ORDER_STATE_UNKNOWN
 
 
 cdef int _read_error(tw_cursor* c, OwnFrame* out) noexcept nogil:
@@ -809,21 +724,21 @@ cdef int _read_error(tw_cursor* c, OwnFrame* out) noexcept nogil:
         step = tw_next_key(c, &first, &key, &size)
         if step <= 0 or not good:
             return step == 0 and good
-        if _is(key, size, b"code"):
+        if is_word(key, size, b"code"):
             good = tw_read_int64(c, &number)
             out.error_code = <int32_t> number
-        elif _is(key, size, b"msg"):
+        elif is_word(key, size, b"msg"):
             good = tw_read_string_raw(c, &out.error_text, &out.error_size, &escaped)
-        elif _is(key, size, b"data") and tw_peek(c) == c'{':
+        elif is_word(key, size, b"data") and tw_peek(c) == c'{':
             tw_take(c, c'{')
             first_data = 1
             while True:
                 step_data = tw_next_key(c, &first_data, &key, &size)
                 if step_data <= 0 or not good:
                     break
-                if _is(key, size, b"retryAfter"):
+                if is_word(key, size, b"retryAfter"):
                     good = tw_read_int64(c, &out.retry_at_ms)
-                elif _is(key, size, b"newOrderResponse"):
+                elif is_word(key, size, b"newOrderResponse"):
                     good = _read_inner_code(c, out)
                 else:
                     good = tw_skip_value(c)
@@ -845,7 +760,7 @@ cdef int _read_inner_code(tw_cursor* c, OwnFrame* out) noexcept nogil:
         step = tw_next_key(c, &first, &key, &size)
         if step <= 0 or not good:
             return step == 0 and good
-        if _is(key, size, b"code"):
+        if is_word(key, size, b"code"):
             good = tw_read_int64(c, &number)
             out.inner_code = <int32_t> number
         else:
@@ -877,18 +792,18 @@ cdef int _read_limits(tw_cursor* c, OwnFrame* out) noexcept nogil:
             step_key = tw_next_key(c, &first_key, &key, &size)
             if step_key <= 0 or not good:
                 break
-            if _is(key, size, b"rateLimitType"):
+            if is_word(key, size, b"rateLimitType"):
                 good = tw_read_string(c, &text, &text_size)
-                item.is_orders = 1 if _is(text, text_size, b"ORDERS") else 0 if _is(text, text_size, b"REQUEST_WEIGHT") else 2
-            elif _is(key, size, b"interval"):
+                item.is_orders = 1 if is_word(text, text_size, b"ORDERS") else 0 if is_word(text, text_size, b"REQUEST_WEIGHT") else 2
+            elif is_word(key, size, b"interval"):
                 good = tw_read_string(c, &text, &text_size)
-                unit_ns = (1000000000 if _is(text, text_size, b"SECOND") else 60000000000 if _is(text, text_size, b"MINUTE")
+                unit_ns = (1000000000 if is_word(text, text_size, b"SECOND") else 60000000000 if is_word(text, text_size, b"MINUTE")
                            else 86400000000000)
-            elif _is(key, size, b"intervalNum"):
+            elif is_word(key, size, b"intervalNum"):
                 good = tw_read_int64(c, &number)
-            elif _is(key, size, b"limit"):
+            elif is_word(key, size, b"limit"):
                 good = tw_read_int64(c, &item.limit)
-            elif _is(key, size, b"count"):
+            elif is_word(key, size, b"count"):
                 good = tw_read_int64(c, &item.count)
             else:
                 good = tw_skip_value(c)

@@ -26,6 +26,7 @@ cdef class BinanceOrderSession(OrderSession):
     cdef readonly uint64_t malformed_frames
     cdef readonly bint shutdown_announced
     cdef readonly uint64_t time_syncs
+    cdef int halves                      # of the session, which this connection carries: orders 1, user stream 2
     cdef int64_t time_interval_ns
     cdef int64_t next_time_mono_ns
     cdef bint time_in_flight

@@ -75,6 +75,7 @@ cdef class BinanceOrderSession(OrderSession):
         self.codec = codec
         self.log_on_signer = log_on_signer
         self.failure = ""
+        self.halves = BOTH_HALVES
         self.time_interval_ns = <int64_t> (time_interval_s * 1e9)
 
     def __dealloc__(self):
@@ -107,7 +108,7 @@ cdef class BinanceOrderSession(OrderSession):
         self.cold_request_id = 0
         if not was_down:
             self.counters.values[<int> COUNTER_RECONNECTS] = self.counters.values[<int> COUNTER_RECONNECTS] + 1
-            self.emit_state(SESSION_STATE_DOWN, BOTH_HALVES, 0, 0, self.clock.mono_ns(), self.clock.wall_ns())
+            self.emit_state(SESSION_STATE_DOWN, self.halves, 0, 0, self.clock.mono_ns(), self.clock.wall_ns())
 
     cdef int ask_time(self) except -1:
         cdef uint64_t request_id = self.next_request_id + 1
@@ -192,7 +193,7 @@ cdef class BinanceOrderSession(OrderSession):
         if self.step == STEP_BANNED and self.venue_ns() >= self.budget.blocked_until_ns:
             self.step = STEP_READY
             self.is_ready = True
-            self.notice(RECORD_KIND_SESSION_STATE, SESSION_STATE_READY, 0, 0, 0, BOTH_HALVES)
+            self.notice(RECORD_KIND_SESSION_STATE, SESSION_STATE_READY, 0, 0, 0, self.halves)
             return 1
         if STEP_TIME <= self.step <= STEP_SUBSCRIBE and self.journal.now_mono_ns - self.asked_mono_ns > COLD_PATIENCE_NS:
             self.asked_mono_ns = self.journal.now_mono_ns
@@ -370,7 +371,7 @@ cdef class BinanceOrderSession(OrderSession):
         self.step = STEP_BANNED
         self.is_ready = False
         self.unanswered_mono_ns = 0
-        self.notice(RECORD_KIND_SESSION_STATE, SESSION_STATE_DOWN, 0, 0, REASON_RATE_BUDGET, BOTH_HALVES)
+        self.notice(RECORD_KIND_SESSION_STATE, SESSION_STATE_DOWN, 0, 0, REASON_RATE_BUDGET, self.halves)
 
     def keep_quiet(self, int64_t duration_ns, int status) -> None:
         """Another connection was told 429 or 418: it holds for this one too, and a ban halts."""
@@ -586,7 +587,7 @@ cdef class BinanceOrderSession(OrderSession):
         self.step = STEP_READY
         self.is_ready = True
         self.is_key_refused = False
-        return self.emit_state(SESSION_STATE_READY, BOTH_HALVES, size, crc, mono_ns, wall_ns)
+        return self.emit_state(SESSION_STATE_READY, self.halves, size, crc, mono_ns, wall_ns)
 
     def give_up(self, str reason) -> int:
         """Close the connection: what was missed is reconciled after the next. `failure` keeps the last reason."""

@@ -78,14 +78,17 @@ typedef struct {
     int64_t price_ticks, tick_size_e8, qty_lots, lot_size_e8;
     uint64_t recv_window_ms, timestamp_ms;
     int is_sell, is_market, is_post_only, time_in_force;
+    int is_futures, is_reduce_only;                    /* futures: post-only is a time in force, reduce-only a parameter */
 } tw_order_text;
 
 static inline void tw_put_timing(tw_text *t, const tw_order_text *o, int with_side, int with_force) {
     tw_number(t, "recvWindow", 10, o->recv_window_ms);
+    if (o->is_reduce_only) TW_WORD(t, "reduceOnly", "true");
     if (with_side) { if (o->is_sell) TW_WORD(t, "side", "SELL"); else TW_WORD(t, "side", "BUY"); }
     TW_TEXT(t, "symbol", o->symbol, o->symbol_size);
     if (with_force) {
-        if (o->time_in_force == 1) TW_WORD(t, "timeInForce", "IOC");
+        if (o->is_post_only) TW_WORD(t, "timeInForce", "GTX");
+        else if (o->time_in_force == 1) TW_WORD(t, "timeInForce", "IOC");
         else if (o->time_in_force == 2) TW_WORD(t, "timeInForce", "FOK");
         else TW_WORD(t, "timeInForce", "GTC");
     }
@@ -102,9 +105,9 @@ static inline int tw_put_order(tw_text *t, const tw_order_text *o, int is_replac
     TW_WORD(t, "newOrderRespType", "ACK");
     if (!o->is_market && !tw_amount(t, "price", 5, o->price_ticks, o->tick_size_e8)) return 0;
     if (!tw_amount(t, "quantity", 8, o->qty_lots, o->lot_size_e8)) return 0;
-    tw_put_timing(t, o, 1, !o->is_market && !o->is_post_only);
+    tw_put_timing(t, o, 1, !o->is_market && (o->is_futures || !o->is_post_only));
     if (o->is_market) TW_WORD(t, "type", "MARKET");
-    else if (o->is_post_only) TW_WORD(t, "type", "LIMIT_MAKER");
+    else if (o->is_post_only && !o->is_futures) TW_WORD(t, "type", "LIMIT_MAKER");
     else TW_WORD(t, "type", "LIMIT");
     return 1;
 }

@@ -174,6 +174,26 @@ static inline int tw_read_signed_decimal_e8(tw_cursor *c, int64_t *out) {
     return 1;
 }
 
+/* A quoted decimal, not negative, of any size: whole units up to 2^63 - 1 and the 10^-8 beside them. `""` is 0 where `may_be_empty`. */
+static inline int tw_read_amount(tw_cursor *c, uint64_t *whole, uint32_t *part_e8, int may_be_empty) {
+    uint32_t part = 0;
+    int n = 0;
+    *whole = 0;
+    *part_e8 = 0;
+    if (!tw_take(c, '"')) return 0;
+    if (may_be_empty && c->p < c->end && *c->p == '"') { c->p++; return 1; }
+    if (!tw_digits(c, INT64_MAX, whole)) return 0;
+    if (c->p < c->end && *c->p == '.') {
+        c->p++;
+        for (; n < 8 && c->p < c->end && (unsigned char)(*c->p - '0') < 10; n++) part = part * 10 + (uint32_t)(*c->p++ - '0');
+        if (n == 0) return 0;
+        part *= (uint32_t)TW_POWER_OF_TEN[8 - n];
+        if (n == 8) while (c->p < c->end && *c->p == '0') c->p++;
+    }
+    *part_e8 = part;
+    return c->p < c->end && *c->p++ == '"';
+}
+
 /* A string: [*text, *text + *size) between the quotes as it stands, escapes not undone (`*escaped` says that there are some). */
 static inline int tw_read_string_raw(tw_cursor *c, const char **text, size_t *size, int *escaped) {
     *escaped = 0;

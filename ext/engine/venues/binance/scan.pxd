@@ -1,5 +1,5 @@
 """JSON and decimal scanning in C for the venue's codecs: see scan.h for what each reader accepts and refuses."""
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 cdef extern from "engine/venues/binance/scan.h" nogil:
     ctypedef struct tw_cursor:
@@ -23,6 +23,7 @@ cdef extern from "engine/venues/binance/scan.h" nogil:
     bint tw_read_decimal_e8(tw_cursor* c, int64_t* out) noexcept
     bint tw_read_decimal_of_column(tw_cursor* c, int64_t* out, tw_decimal_shape* shape) noexcept
     bint tw_read_signed_decimal_e8(tw_cursor* c, int64_t* out) noexcept
+    bint tw_read_amount(tw_cursor* c, uint64_t* whole, uint32_t* part_e8, bint may_be_empty) noexcept
     bint tw_read_string(tw_cursor* c, const char** text, size_t* size) noexcept
     bint tw_read_string_raw(tw_cursor* c, const char** text, size_t* size, int* escaped) noexcept
     bint tw_read_bool(tw_cursor* c, int* out) noexcept

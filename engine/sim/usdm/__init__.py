@@ -1,0 +1,1 @@
+"""USD-M perpetual futures of the simulated venue: the pure core, without sockets or a clock."""

@@ -1,0 +1,63 @@
+"""A USD-M account as the configuration wants it: position mode, margin type and leverage, set where they differ and read back.
+
+An account that the venue will not change (open orders, a position) keeps the engine from starting: limits that were chosen for
+one leverage or margin type must not meet another. Sources: Binance USD-M futures documentation, "Change Position Mode", "Change
+Margin Type", "Change Initial Leverage", "Symbol Configuration"; error codes -4046, -4047, -4048, -4059, -4067, -4068.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.config_schema import VenueSection
+from engine.exit_codes import CommandError, ExitCode
+from engine.venues.binance.rest_market import VenueError
+from engine.venues.binance.usdm_rest import UsdmRest
+
+NO_CHANGE_NEEDED = (-4046, -4059)
+MARGIN_TYPES = {"cross": "CROSSED", "isolated": "ISOLATED"}
+
+
+async def settle_account(rest: UsdmRest, venue: VenueSection) -> None:
+    """Make the account what `venue` says. Raises CommandError with what the venue answered where it cannot be."""
+    await settle_position_mode(rest)
+    for symbol in venue.symbols:
+        found = await symbol_settings(rest, symbol)
+        wanted = MARGIN_TYPES[str(venue.margin_type)]
+        if found["marginType"] != wanted:
+            await change(rest, "margin_type", "/fapi/v1/marginType", symbol=symbol, marginType=wanted)
+        if found["leverage"] != venue.leverage:
+            await change(rest, "leverage", "/fapi/v1/leverage", symbol=symbol, leverage=venue.leverage)
+        found = await symbol_settings(rest, symbol)
+        if (found["marginType"], found["leverage"]) != (wanted, venue.leverage):
+            text = f"{symbol}: the account stands at {found['marginType']} and leverage {found['leverage']}"
+            raise CommandError(ExitCode.CONFIG, f"{text}, {wanted} and {venue.leverage} were asked for")
+
+
+async def settle_position_mode(rest: UsdmRest) -> None:
+    """One-way: the engine keeps one signed position an instrument."""
+    path = "/fapi/v1/positionSide/dual"
+    if (await rest.account_json("GET", path))["dualSidePosition"]:
+        await change(rest, "position_mode", path, dualSidePosition="false")
+    if (await rest.account_json("GET", path))["dualSidePosition"]:
+        raise CommandError(ExitCode.CONFIG, "position_mode: the account stays in hedge mode, one-way was asked for")
+
+
+async def symbol_settings(rest: UsdmRest, symbol: str) -> dict[str, Any]:
+    """Margin type and leverage of one symbol."""
+    rows: list[dict[str, Any]] = await rest.account_json("GET", "/fapi/v1/symbolConfig", symbol=symbol)
+    for row in rows:
+        if row["symbol"] == symbol:
+            return row
+    raise CommandError(ExitCode.PROTOCOL, f"{symbol}: the venue tells no settings of this symbol")
+
+
+async def change(rest: UsdmRest, key: str, path: str, **params: Any) -> None:
+    """One setting; that it stands so already is no refusal."""
+    try:
+        await rest.signed("POST", path, params)
+    except VenueError as error:
+        if error.code not in NO_CHANGE_NEEDED:
+            where = f"{params['symbol']}: " if "symbol" in params else ""
+            text = f"venue.{key}: {where}the venue does not change it: {error.code} {error.text}"
+            raise CommandError(ExitCode.CONFIG, text) from None

@@ -1,0 +1,29 @@
+from collections.abc import Callable
+from typing import Any
+
+from engine.runtime.session import Session
+from engine.venues.binance.order_session import BinanceOrderSession
+
+class UsdmOrderSession(BinanceOrderSession):
+    @property
+    def is_user_ready(self) -> bool: ...
+    def __init__(self, *args: Any, replace_patience_s: float = ..., **options: Any) -> None: ...
+    def on_wish(self, wake: Callable[[], None]) -> None: ...
+    def take_wish(self) -> tuple[int, str, dict[str, Any]] | None: ...
+    def wish_time_again(self) -> None: ...
+    def put_time(self, body: bytes, status: int, sent_mono_ns: int) -> None: ...
+    def put_reply(
+        self,
+        token: int,
+        status: int,
+        body: bytes,
+        sent_wall_ns: int,
+        *,
+        used_weight: int = ...,
+        retry_after_s: float = ...,
+    ) -> None: ...
+
+class UsdmUserSession(Session):
+    @property
+    def is_expired(self) -> bool: ...
+    def __init__(self, name: str, orders: UsdmOrderSession) -> None: ...

@@ -1,0 +1,31 @@
+"""USD-M futures: orders to the WebSocket order API, events of the private stream, and account lists of REST; no Python object on the way."""
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from engine.model.approval cimport ApprovedOrder
+from engine.model.records cimport BalanceRow
+from engine.model.tables cimport INSTRUMENT_CAPACITY
+from engine.venues.binance.order_codec cimport BALANCE_ROWS_MAX, OrderCodec, OwnFrame, PositionRow
+from engine.venues.binance.scan cimport tw_cursor
+
+cdef struct AccountChange:
+    # of ACCOUNT_UPDATE, or of a REST list; balances stand in the OwnFrame, their venue times here
+    int position_count
+    bint is_funding
+    uint32_t funding_instrument_id       # 0 = the venue does not say
+    int64_t[BALANCE_ROWS_MAX] change_e8  # balance change without profit and fees, by balance row
+    int64_t[BALANCE_ROWS_MAX] update_ns
+    PositionRow[INSTRUMENT_CAPACITY] positions
+
+cdef class UsdmOrderCodec(OrderCodec):
+    cdef AccountChange* change
+    # One frame of the private stream; `out.kind` says what it is, `change` holds what ACCOUNT_UPDATE said.
+    cdef int decode_user(self, const char* data, Py_ssize_t size, OwnFrame* out) except -1
+    # Rows of GET balance and GET positionRisk: 1 good, 0 refused.
+    cdef int read_wallets(self, tw_cursor* c, OwnFrame* out) except -1
+    cdef int read_positions(self, tw_cursor* c) except -1
+    cdef int cancel_target(self, char* out, uint64_t request_id, const ApprovedOrder* terms, int64_t venue_ns) noexcept nogil
+    cdef int _decode_body(self, OwnFrame* out, const char* kind, size_t kind_size, tw_cursor* order, tw_cursor* account) except -1
+    cdef int _decode_trade_update(self, tw_cursor* c, OwnFrame* out) except -1
+    cdef int _decode_account(self, tw_cursor* c, OwnFrame* out) except -1
+    cdef int _read_wallet(self, tw_cursor* c, OwnFrame* out) except -1
+    cdef int _read_position(self, tw_cursor* c) except -1
+    cdef dict _changes(self, const OwnFrame* out)
