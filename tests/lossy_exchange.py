@@ -39,6 +39,9 @@ class VenueEnd:
     def send_text(self, payload: bytes) -> None:
         self.frames.append(payload)
 
+    def send_texts(self, payloads: list[bytes]) -> None:
+        self.frames.extend(payloads)
+
     def send_binary(self, payload: bytes) -> None:
         self.frames.append(payload)
 
