@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from engine.cli import venue_replay
 from engine.exit_codes import CommandError, ExitCode
+
+if TYPE_CHECKING:
+    from engine.demo.session import DemoOptions
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,6 +32,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--market", choices=("spot", "usdm"), default="spot", help="spot, or USD-M futures (default: %(default)s)"
     )
+    parser.add_argument(
+        "--replay",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="a recorded market instead of a generated one, to its end",
+    )
+    parser.add_argument(
+        "--speed", type=venue_replay.speed, default=1.0, help="of a replay: multiple of the recorded pace, or max"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the folder with journal and configuration")
     parser.add_argument("--json", action="store_true", help="print one summary object and nothing else")
 
@@ -36,17 +51,11 @@ def run(args: argparse.Namespace) -> int:
     if args.seconds < 5:
         raise CommandError(ExitCode.USAGE, "--seconds: at least 5, so that there is something to see")
     from engine.demo.processes import DemoError
-    from engine.demo.report import failures
-    from engine.demo.session import Demo, DemoOptions
 
-    options = DemoOptions(
-        args.seconds, args.seed, args.activity, args.wait, args.keep, quiet=args.json, market=args.market
-    )
     try:
-        summary = Demo(options).run()
+        summary, failed = _replay(args) if args.replay else _generated(args)
     except DemoError as error:
         raise CommandError(ExitCode.INTERNAL, str(error)) from None
-    failed = failures(summary)
     if args.json:
         print(json.dumps(summary))
     else:
@@ -54,6 +63,35 @@ def run(args: argparse.Namespace) -> int:
     if failed:
         raise CommandError(ExitCode.REFUSED, "\n".join(f"does not hold: {text}" for text in failed))
     return ExitCode.OK
+
+
+def _options(args: argparse.Namespace) -> DemoOptions:
+    from engine.demo.session import DemoOptions
+
+    return DemoOptions(
+        args.seconds, args.seed, args.activity, args.wait, args.keep, quiet=args.json, market=args.market
+    )
+
+
+def _generated(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    """The demo on a generated market: its summary, and what did not hold."""
+    from engine.demo.report import failures
+    from engine.demo.session import Demo
+
+    summary = Demo(_options(args)).run()
+    return summary, failures(summary)
+
+
+def _replay(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    """The demo on a recorded market."""
+    from engine.demo import replay
+
+    try:
+        recording = replay.read(tuple(args.replay), args.speed)
+    except (ValueError, OSError) as error:
+        raise CommandError(ExitCode.USAGE, f"--replay: {error}") from None
+    summary = replay.ReplayDemo(_options(args), recording).run()
+    return summary, replay.failures(summary)
 
 
 def print_report(summary: dict[str, Any]) -> None:
@@ -80,5 +118,7 @@ def print_report(summary: dict[str, Any]) -> None:
     ]
     for symbol, position in summary["positions_engine"].items():
         rows.append((f"position {symbol}", f"engine {position}, venue {summary['positions_venue'][symbol]}"))
+    if "replay" in summary:
+        rows += [("first book", line) for line in summary["replay"]["first_book"]]
     for name, value in rows:
         print(f"{name:30}{value}")

@@ -14,7 +14,7 @@ from typing import Any
 from engine.control.client import ControlClient
 from engine.control.messages import Accepted, Arm, Kill, Order, Scope
 from engine.demo import report, workspace
-from engine.demo.markets import MARKETS
+from engine.demo.markets import MARKETS, DemoMarket
 from engine.demo.processes import Child, DemoError, wait_for_json
 from engine.demo.screen import Screen
 from engine.desk.ledger import LedgerFold
@@ -25,6 +25,7 @@ from engine.runtime.counters_reader import CountersError, CountersReader
 START_TIMEOUT_S = 30.0
 REFUSED_AT, KILL_AT = 0.35, 0.55
 KILLED_FOR_S = 1.0
+REFUSED_MULTIPLE = 500  # of the largest order that is allowed
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,12 @@ def raise_stop(*_: object) -> None:
 class Demo:
     """Runs once; `result` is the summary of the command."""
 
-    def __init__(self, options: DemoOptions) -> None:
+    def __init__(self, options: DemoOptions, market: DemoMarket | None = None) -> None:
         self.options = options
         memory = Path("/dev/shm")
         place = memory if memory.is_dir() else None
         self.root = Path(tempfile.mkdtemp(prefix="tradewind-demo-", dir=place))
-        self.market = MARKETS[options.market]
+        self.market = MARKETS[options.market] if market is None else market
         self.workspace = workspace.create(self.root, self.market)
         self.symbols = self.market.symbols
         self.shown = Shown()
@@ -92,8 +93,8 @@ class Demo:
         """Venue, then engine, then desk; returns when the engine is ACTIVE."""
         options, place = self.options, self.workspace
         arguments = ["venue", "--config", str(place.venue_config), "--seed", str(options.seed)]
-        arguments += ["--activity", str(options.activity), "--ready-file", str(place.ready_file)]
-        self.venue = self.child("venue", [*arguments, "--frame-log", str(place.frame_log)])
+        arguments += ["--ready-file", str(place.ready_file), "--frame-log", str(place.frame_log)]
+        self.venue = self.child("venue", [*arguments, *self.market_arguments()])
         ports = wait_for_json(place.ready_file, self.venue, START_TIMEOUT_S)
         text = workspace.engine_text(place, ports["rest"], ports["ws"], options.wait, self.symbols)
         place.engine_config.write_text(text)
@@ -108,6 +109,10 @@ class Demo:
         self.screen.note(f"engine ACTIVE after {time.monotonic() - began:.2f} s; folder {self.root}")
         self.fold = LedgerFold(place.data_dir)
         self.control = ControlClient(str(place.runtime_dir / "control.sock"))
+
+    def market_arguments(self) -> list[str]:
+        """What the venue is told of its market."""
+        return ["--activity", str(self.options.activity)]
 
     def child(self, name: str, arguments: list[str], env: dict[str, str] | None = None) -> Child:
         """Start one process of the demo."""
@@ -145,14 +150,14 @@ class Demo:
 
     def show_refusal(self) -> None:
         """An operator's order above the limit: the gate says no, and why stands in the journal."""
-        price = f"{self.witness.mid('BTCUSDT'):.2f}"
-        order = Order(
-            scope=Scope(symbol="BTCUSDT"), side="buy", order_type="limit", qty="5", price=price, reason="demo"
-        )
+        symbol = self.symbols[0]
+        qty = str(Decimal(self.market.qty[symbol]) * REFUSED_MULTIPLE)
+        price = f"{self.witness.bid(symbol):f}"
+        order = Order(scope=Scope(symbol=symbol), side="buy", order_type="limit", qty=qty, price=price, reason="demo")
         handle = self.command(order).order_handle
         time.sleep(0.2)
         self.shown.refused_reason = report.refusal_of(self.reader(), handle)
-        self.screen.note(f"operator order of 5 BTC refused by the gate: {self.shown.refused_reason}")
+        self.screen.note(f"operator order of {qty} {symbol} refused by the gate: {self.shown.refused_reason}")
 
     def show_kill(self) -> None:
         """Kill: every order goes, nothing new leaves; arm: trading goes on after a reconciliation."""
@@ -196,7 +201,7 @@ class Demo:
         state = report.ledger(self.workspace)
         journal, frames = report.journal_summary(self.workspace)
         return {
-            "seconds": self.options.seconds,
+            "seconds": self.seconds(),
             "market_events": counters["market_frames"],
             "book_gaps": counters["book_gaps"],
             "book_seen": counters["tickers_seen"],
@@ -235,6 +240,10 @@ class Demo:
     def reader(self) -> JournalReader:
         """The journal as it stands."""
         return JournalReader(self.workspace.data_dir, self.workspace.runtime_dir)
+
+    def seconds(self) -> float:
+        """How long was traded."""
+        return self.options.seconds
 
     def mids(self) -> dict[str, Decimal]:
         """Middle prices at the venue."""

@@ -74,6 +74,10 @@ class VenueWitness:
         found: list[dict[str, Any]] = self.get("ticker/bookTicker", symbols=wanted)
         return found
 
+    def bid(self, symbol: str) -> Decimal:
+        """The best bid."""
+        return Decimal(self.get("ticker/bookTicker", symbol=symbol)["bidPrice"]).normalize()
+
     def mid(self, symbol: str) -> Decimal:
         """Middle of the best prices."""
         row = self.get("ticker/bookTicker", symbol=symbol)

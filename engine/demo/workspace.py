@@ -41,6 +41,11 @@ class Workspace:
         return self.root / "tradewind.toml"
 
     @property
+    def admin_socket(self) -> Path:
+        """The venue's test port."""
+        return self.root / "venue-admin.sock"
+
+    @property
     def credentials(self) -> Path:
         """What `$CREDENTIALS_DIRECTORY` points at."""
         return self.root / "credentials"

@@ -24,7 +24,8 @@ from engine.desk.server import DeskPlaces, DeskServer
 from engine.model.codes import Lane, RecordKind
 from tests.control_harness import FakeEngine, serving
 from tests.ledger_harness import Ledger
-from tests.unit.test_config import GOOD
+from tests.order_venue import API_KEY, SECRET
+from tests.unit.test_config import GOOD, SPOT
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,9 +48,9 @@ def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         process.wait(10)
 
 
-def config_at(venue: dict[str, Any]) -> str:
-    """GOOD with the venue's ports, its strategy's parameters, and credentials that are in order."""
-    text = GOOD.replace("127.0.0.1:1080", f"127.0.0.1:{venue['rest']}").replace('tls_ca = "ca.pem"\n', "")
+def config_at(venue: dict[str, Any], good: str = SPOT) -> str:
+    """A good one with the venue's ports, its strategy's parameters, and credentials that are in order."""
+    text = good.replace("127.0.0.1:1080", f"127.0.0.1:{venue['rest']}").replace('tls_ca = "ca.pem"\n', "")
     for host in ("localhost", "127.0.0.1"):
         text = text.replace(f"{host}:1081", f"127.0.0.1:{venue['ws']}")
     text = text.replace("{ levels = 2 }", '{ qty = "0.01", max_inventory = "0.1" }').replace(":9464", ":0")
@@ -60,8 +61,8 @@ def config_at(venue: dict[str, Any]) -> str:
 def config(tmp_path: Path, venue: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "engine.toml"
     path.write_text(config_at(venue))
-    for name in ("sim.key", "sim.secret"):
-        (tmp_path / name).write_text("opens-nothing")
+    for name in ("sim.key", "sim.secret", "guard.key", "guard.pem"):
+        (tmp_path / name).write_text("-----BEGIN opens-nothing" if name.endswith("pem") else "opens-nothing")
         (tmp_path / name).chmod(0o400)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     return path
@@ -80,6 +81,40 @@ def test_a_sound_engine_and_venue_have_no_failure(config: Path, capsys: pytest.C
     for name in ("sim market stream", "sim order API", "sim drift", "sim symbols", "credentials sim", "strategy maker"):
         assert checks[name]["state"] == "ok", checks[name]
     assert checks["engine"]["text"] == "none runs"
+    assert checks["guard key sim"]["state"] == "ok"
+    assert (checks["guard"]["state"], checks["guard"]["text"]) == ("warn", "configured, and none answers")
+
+
+def test_a_dead_man_switch_that_eats_the_rate_limit_is_told_and_so_is_an_engine_without_a_guard(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, checks = report(capsys, config, "--offline")
+    told = checks["dead-man switch sim"]
+    # two symbols, each fed every 300 ms at a weight of 10
+    assert (told["state"], "4000 of 2400" in told["text"]) == ("warn", True)
+    lines = config.read_text().replace("deadman_ms = 900", "deadman_ms = 60000").splitlines()
+    start = lines.index("[guard]")
+    config.write_text("\n".join([*lines[:start], *lines[lines.index("[reconcile]") :]]) + "\n")
+    _, checks = report(capsys, config, "--offline")
+    assert checks["dead-man switch sim"]["state"] == "ok"
+    assert "none is configured" in checks["guard"]["text"]
+
+
+def test_a_futures_accounts_settings_are_shown_beside_the_configured_ones(
+    config: Path, venue: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(config_at(venue, GOOD))
+    code, checks = report(capsys, config)
+    assert code == 1
+    assert "-2014" in checks["sim account"]["text"] or "-2015" in checks["sim account"]["text"]
+    for name, content in (("sim.key", API_KEY), ("sim.secret", SECRET.decode())):
+        (config.parent / name).unlink()
+        (config.parent / name).write_text(content)
+        (config.parent / name).chmod(0o400)
+    code, checks = report(capsys, config)
+    assert code == 0, checks
+    assert checks["sim account"]["state"] == "warn"
+    assert "BTCUSDT: CROSSED, leverage 20, not ISOLATED, 3" in checks["sim account"]["text"]
 
 
 def test_every_line_that_is_not_ok_tells_the_mend(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

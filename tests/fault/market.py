@@ -34,6 +34,7 @@ class Market:
         symbols: tuple[str, ...] = ("BTCUSDT",),
         activity: float = 2.0,
         limits: dict[str, int] | None = None,
+        venue_text: str = "",
         traded: DemoMarket = SPOT,
     ) -> None:
         self.root = root
@@ -44,6 +45,7 @@ class Market:
         with self.place.venue_config.open("a") as config:
             keys = {"weight_minute": 1_000_000, "connections_5m": 10_000} | (limits or {})
             config.write("\n[limits]\n" + "".join(f"{name} = {value}\n" for name, value in keys.items()))
+            config.write(venue_text)
             if traded is not SPOT:
                 config.write("\n[usdm_limits]\nweight_minute = 1000000\n")
         self.activity = activity

@@ -160,6 +160,11 @@ class AlgoService:
         for algo in gone:
             self._end(book, algo, "EXPIRED", now_ns)
 
+    def expire_all(self, book: UsdmBook, symbol: str, now_ns: int) -> None:
+        """The contract is at its end."""
+        for algo in [algo for algo in book.algos.values() if algo.symbol == symbol]:
+            self._end(book, algo, "EXPIRED", now_ns)
+
     # --- prices --------------------------------------------------------------------------------------------------
 
     def _price_e8(self, algo: AlgoOrder) -> int:

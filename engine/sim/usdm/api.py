@@ -368,7 +368,7 @@ class UsdmVenue(Protocol):
         """Rules of one symbol."""
 
     def set_status(self, symbol: str, status: str, now_ns: int) -> None:
-        """The operator changes a contract's status; orders are taken only in TRADING."""
+        """The operator changes a contract's status; orders are taken only in TRADING, SETTLING ends them all."""
 
     def depth(self, symbol: str, limit: int = 500) -> DepthSnapshot:
         """The best ``limit`` levels a side."""

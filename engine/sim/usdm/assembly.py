@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import msgspec
 
 from engine.sim.candles import SECOND_NS
@@ -26,10 +28,24 @@ from engine.sim.usdm.money import Ledger
 from engine.sim.usdm.prices import ContractPrices, PriceSource
 from engine.sim.usdm.reports import Reporter
 from engine.sim.usdm.rules import book_symbol, rules_from_config
+from engine.sim.usdm.settlement import Settlement
 from engine.sim.usdm.statistics import SAMPLE_NS, Statistics
 from engine.sim.usdm.timers import Timers
 
 CATCH_UP_NS_MAX = 30 * SECOND_NS
+
+
+class Market(Protocol):
+    """Who moves the books."""
+
+    def run(self, now_ns: int) -> None:
+        """Act up to a time."""
+
+    def next_wake_ns(self) -> int:
+        """When it acts next (Unix ns)."""
+
+    def fair_e8(self, symbol: str) -> int:
+        """An index price for those who need one."""
 
 
 class Assembly:
@@ -50,7 +66,7 @@ class Assembly:
         self._dice = SeededRandom(seed)
         self._rules = {row.symbol: rules_from_config(row) for row in config.symbols}
         self._tables = {row.symbol: BracketTable(row.symbol, row.brackets) for row in config.symbols}
-        self._floor = UsdmFloor(_book_config(config), start_ns)
+        self._floor = self._make_floor(_book_config(config), start_ns)
         self._backfill(start_ns)
         self._prices = {
             row.symbol: ContractPrices(
@@ -66,6 +82,14 @@ class Assembly:
         self._keys = _key_table(accounts)
         self._build(accounts)
         self._open(start_ns)
+
+    def _make_floor(self, config: VenueConfig, start_ns: int) -> UsdmFloor:
+        """The books; a replay has others."""
+        return UsdmFloor(config, start_ns)
+
+    def _make_market(self, start_ns: int) -> Market:
+        """Who moves the books; a replay has a recording."""
+        return GeneratedMarket(self._floor, self.config.activity, self._dice.bits64(), start_ns)
 
     def _backfill(self, start_ns: int) -> None:
         for listing in self._floor.listings:
@@ -100,6 +124,7 @@ class Assembly:
         )
         self._amender = Amender(self._entry, self._drafter, self._reporter)
         self._algos = AlgoService(self._entry, self._reporter, self._timers, names)
+        self._settlement = Settlement(self._entry, self._algos)
         self._funding = Funding(self._books, self._reporter, self._ledger)
         self._liquidator = Liquidator(
             self._entry, self._margins, self._reporter, self._ledger, self._fund, config.margin_call_percent
@@ -108,7 +133,7 @@ class Assembly:
     def _open(self, start_ns: int) -> None:
         """Fill the books, take the first prices and set the clocks going."""
         self._is_following = False
-        self._market = GeneratedMarket(self._floor, self.config.activity, self._dice.bits64(), start_ns)
+        self._market = self._make_market(start_ns)
         self._statistics = Statistics(self._floor, self._books, self._fund, self._dice.bits64())
         self._floor.after_operation = self._follow
         self._sample_prices(start_ns)
@@ -222,7 +247,8 @@ def _book_config(config: UsdmConfig) -> VenueConfig:
 
 def _book(config: UsdmConfig, number: int, account: AccountConfig) -> UsdmBook:
     wallet_e8 = config_e8(config.wallets.get(account.name, config.default_wallet))
-    book = UsdmBook(number, account.name, account.can_trade, wallet_e8, config.history_orders_max)
+    orders_max, income_max = config.history_orders_max, config.history_income_max
+    book = UsdmBook(number, account.name, account.can_trade, wallet_e8, orders_max, income_max)
     book.dual_side = account.name in config.hedge_accounts
     for row in config.symbols:
         highest = row.brackets[0].initial_leverage

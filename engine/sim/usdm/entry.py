@@ -176,6 +176,11 @@ class OrderEntry:
                 working.held_back_lots += working.leaves_lots - keep
                 self.shrink(book, working, keep, now_ns)
 
+    def follow_up(self, now_ns: int) -> None:
+        """Do what follows an operation on a book after a change of positions that was none."""
+        if self.floor.after_operation is not None:
+            self.floor.after_operation(now_ns)
+
     # --- the floor's listener ------------------------------------------------------------------------------------
 
     def on_row(self, row: Row, now_ns: int) -> None:

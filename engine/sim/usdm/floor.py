@@ -28,6 +28,11 @@ class Street:
         self.lots[index][holder_of(order_id)] += signed
         self.paid_e8[index] += self._listings[index].quote_e8(row[7], signed)
 
+    def take_over(self, listing: Listing, lots: int, price_e8: int) -> None:
+        """Get a position at a price, on the tick, without a trade; the first holder has it."""
+        self.lots[listing.index][0] += lots
+        self.paid_e8[listing.index] += listing.quote_e8(price_e8 // listing.tick_e8, lots)
+
 
 def holder_of(order_id: int) -> int:
     """Which of the street's holders an order belongs to."""

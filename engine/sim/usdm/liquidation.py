@@ -13,14 +13,14 @@ A cross wallet below 0 without a crossed position is made good by the fund (INSU
 from __future__ import annotations
 
 from engine.sim.decimals import E8
-from engine.sim.events import Trade
 from engine.sim.floor import Listing
 from engine.sim.usdm.entry import ER_LIQUIDATION, OrderEntry
+from engine.sim.usdm.forced import forced_order, handed_over
 from engine.sim.usdm.holdings import Holding, UsdmBook, Working, snapshot
 from engine.sim.usdm.insurance import InsuranceFund
 from engine.sim.usdm.margin import Margins, divide_up
 from engine.sim.usdm.money import Ledger
-from engine.sim.usdm.records import AdlQuantile, ForcedOrder, Side, UsdmOrder
+from engine.sim.usdm.records import AdlQuantile, ForcedOrder
 from engine.sim.usdm.reports import Reporter
 
 ADL_CLIENT_ID = "adl_autoclose"
@@ -122,7 +122,7 @@ class Liquidator:
         size_e8, wallet_before_e8 = abs(holding.qty_e8), book.wallet_e8
         isolated_before_e8 = holding.isolated_wallet_e8 if book.is_isolated(holding) else None
         self._number += 1
-        working = self._forced(book, holding, size_e8, price_e8, f"autoclose-{self._number}", now_ns)
+        working = forced_order(book, listing, holding, size_e8, price_e8, f"autoclose-{self._number}", now_ns)
         working.auto_close = "LIQUIDATION"
         self._entry.enter(book, listing, working, price_e8 // rules.tick_e8, now_ns)
         if working.leaves_lots:
@@ -133,32 +133,7 @@ class Liquidator:
         else:
             left_e8 = isolated_before_e8 + book.wallet_e8 - wallet_before_e8
         self._charge(book, holding.symbol, working.order.cum_quote_e8, left_e8, now_ns)
-
-    def _forced(
-        self, book: UsdmBook, holding: Holding, qty_e8: int, price_e8: int, client_id: str, now_ns: int
-    ) -> Working:
-        side: Side = "SELL" if holding.qty_e8 > 0 else "BUY"
-        order = UsdmOrder(
-            account_id=book.account_id,
-            symbol=holding.symbol,
-            order_id=0,
-            client_order_id=client_id,
-            side=side,
-            position_side=holding.position_side,
-            type="LIMIT",
-            orig_type="LIMIT",
-            time_in_force="IOC",
-            price_e8=price_e8,
-            qty_e8=qty_e8,
-            status="NEW",
-            reduce_only=True,
-            close_position=False,
-            stp_mode="EXPIRE_MAKER",
-            created_ns=now_ns,
-            updated_ns=now_ns,
-        )
-        listing = self._entry.floor.by_symbol[holding.symbol]
-        return Working(order, listing.index, qty_e8 // listing.step_e8)
+        self._entry.follow_up(now_ns)
 
     def _hand_over(
         self, book: UsdmBook, holding: Holding, working: Working, listing: Listing, price_e8: int, now_ns: int
@@ -176,13 +151,16 @@ class Liquidator:
                     signed_e8 -= taken_e8 if signed_e8 > 0 else -taken_e8
         if signed_e8:
             self._fund.take_over(holding.symbol, signed_e8, price_e8)
-        self._entry.settle(working, _handed(holding.symbol, price_e8, rest_e8, now_ns), 0, False, now_ns, "CALCULATED")
+        self._entry.settle(
+            working, handed_over(holding.symbol, price_e8, rest_e8, now_ns), 0, False, now_ns, "CALCULATED"
+        )
 
     def _deleverage(self, book: UsdmBook, holding: Holding, qty_e8: int, price_e8: int, now_ns: int) -> None:
-        working = self._forced(book, holding, qty_e8, price_e8, ADL_CLIENT_ID, now_ns)
+        listing = self._entry.floor.by_symbol[holding.symbol]
+        working = forced_order(book, listing, holding, qty_e8, price_e8, ADL_CLIENT_ID, now_ns)
         working.auto_close = "ADL"
         working.order.order_id = self._entry.floor.take_order_id()
-        self._entry.settle(working, _handed(holding.symbol, price_e8, qty_e8, now_ns), 0, False, now_ns)
+        self._entry.settle(working, handed_over(holding.symbol, price_e8, qty_e8, now_ns), 0, False, now_ns)
         book.forced.append(ForcedOrder(snapshot(working.order), "ADL"))
 
     def _charge(self, book: UsdmBook, symbol: str, quote_e8: int, left_e8: int, now_ns: int) -> None:
@@ -243,8 +221,3 @@ class Liquidator:
         sides = ("LONG", "SHORT") if book.dual_side else ("BOTH",)
         holdings = {side: book.holdings[(symbol, side)] for side in sides}  # type: ignore[index]
         return AdlQuantile(symbol, {side: self.quantile(holding) for side, holding in holdings.items()})
-
-
-def _handed(symbol: str, price_e8: int, qty_e8: int, now_ns: int) -> Trade:
-    """A fill that is no trade of the book: it has no public id."""
-    return Trade(symbol, 0, price_e8, qty_e8, now_ns, False, 0, 0)

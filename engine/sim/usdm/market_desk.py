@@ -51,6 +51,8 @@ class MarketDesk(Assembly):
             raise invalid("status")
         self._rules[symbol] = msgspec.structs.replace(self._rules[symbol], status=status)
         self._reporter.sink(ContractInfo(symbol, self._now_ns, status))
+        if status == "SETTLING":
+            self._settlement.settle(symbol, self._now_ns)
 
     # --- book and trades -----------------------------------------------------------------------------------------
 

@@ -24,7 +24,9 @@ class AdminSession:
 
     def _answer(self, line: bytes, now_ns: int) -> bytes:
         try:
-            reply = obey(self._shell, fault_commands.decode(line), now_ns)
+            reply = self._shell.obey_market(line)
+            if reply is None:
+                reply = obey(self._shell, fault_commands.decode(line), now_ns)
         except (msgspec.DecodeError, ValueError, TypeError, VenueReject) as error:
             return msgspec.json.encode({"ok": False, "error": str(error)})
         return msgspec.json.encode({"ok": True, **reply})

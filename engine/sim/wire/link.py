@@ -15,6 +15,9 @@ class FrameLink(Protocol):
     def send_text(self, payload: bytes) -> None:
         """Send one text frame."""
 
+    def send_texts(self, payloads: list[bytes]) -> None:
+        """Send text frames, all in one piece."""
+
     def send_binary(self, payload: bytes) -> None:
         """Send one binary frame (only a fault does)."""
 

@@ -203,6 +203,11 @@ class SocketLink:
             self._underlying.write(bytes(self._pending))
             self._pending.clear()
 
+    def send_texts(self, payloads: list[bytes]) -> None:
+        """Send text frames in their order."""
+        for payload in payloads:
+            self.send_text(payload)
+
     def send_binary(self, payload: bytes) -> None:
         """Send one binary frame."""
         self._flush()

@@ -118,6 +118,10 @@ class VenueShell:
             due = min(due, self.usdm.next_wake_ns())
         return min(due, self._timers[0][0]) if self._timers else due
 
+    def obey_market(self, _line: bytes) -> dict[str, object] | None:
+        """Obey a command of the test port that is the market's own; None where it is not."""
+        return None
+
     def later(self, at_ns: int, call: Callable[[], None]) -> None:
         """Call back in the first turn at or after ``at_ns``."""
         self._timer_number += 1

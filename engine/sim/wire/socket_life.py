@@ -77,6 +77,11 @@ class SocketLife(ABC):
         if self.is_open:
             self.link.send_text(frame)
 
+    def deliver_all(self, frames: list[bytes]) -> None:
+        """Send text frames in their order, in one piece where nothing hinders."""
+        if self.is_open:
+            self.link.send_texts(frames)
+
     def deliver_event(self, frame: bytes) -> None:
         """Send one user data event, which a fault may lose, double, or let the next one overtake."""
         faults = self.shell.faults

@@ -17,7 +17,7 @@ import msgspec
 
 from engine.model.instruments import InstrumentSpec
 from engine.runtime.clock import Clock
-from engine.runtime.net import HttpClient, HttpResponse, NetError
+from engine.runtime.net import HttpClient, HttpResponse
 from engine.venues.binance.reference import (
     PUBLISHED_LIMITS,
     UnknownSymbolError,
@@ -186,6 +186,10 @@ class RestMarket:
         while (wait_ns := self._quiet_left_ns()) > 0 or not self._has_weight(cost):
             await asyncio.sleep(min(max(wait_ns / NS_PER_S, POLL_S), POLL_CAP_S))
 
+    def quiet_left_ns(self) -> int:
+        """How long the venue wants no request, by anything that it has told this process; 0 = it takes them."""
+        return max(0, self._quiet_left_ns())
+
     def _quiet_left_ns(self) -> int:
         left_ns = self._quiet_until_mono_ns - self._clock.monotonic_ns()
         return left_ns if self._shared is None else max(left_ns, self._shared.quiet_ns())
@@ -207,11 +211,3 @@ class RestMarket:
         except msgspec.DecodeError:
             error = _ErrorBody(code=0, msg=response.body[:200].decode("utf-8", "replace"))
         return VenueError(path, response.status, error.code, error.msg, retry_after_s)
-
-
-def depth_weight(limit: int) -> int:
-    """What GET depth costs by its number of levels (spot)."""
-    return next(weight for levels, weight in ((100, 5), (500, 25), (1000, 50), (5000, 250)) if limit <= levels)
-
-
-__all__ = ["NetError", "RestMarket", "TimeSample", "VenueError"]

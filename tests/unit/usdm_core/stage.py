@@ -25,7 +25,7 @@ from engine.sim.usdm.core import UsdmCore
 START_NS = 1_763_640_000_000_000_000
 SECOND_NS = 1_000_000_000
 HOUR_NS = 3600 * SECOND_NS
-ANNE, BOB, CAROL = 1, 2, 3
+ANNE, BOB, CAROL, DAVE = 1, 2, 3, 4
 SYMBOL = "AAAUSDT"
 BRACKETS = (
     BracketConfig(50, "5000", "0.01"),
@@ -70,7 +70,7 @@ def contract(**changes: Any) -> UsdmSymbolConfig:
         "mean_order_qty": "1",
         "price_precision": 2,
         "quantity_precision": 3,
-        "half_spread_bps": 2000.0,
+        "half_spread_bps": 4500.0,
         "levels": 1,
         "brackets": BRACKETS,
         "multiplier_up": "1.5",
@@ -82,10 +82,20 @@ def contract(**changes: Any) -> UsdmSymbolConfig:
 class Stage:
     """A venue, its price dial and its clock."""
 
-    def __init__(self, *, wallet: str = "1000", symbol: dict[str, Any] | None = None, **changes: Any) -> None:
+    def __init__(
+        self,
+        *,
+        wallet: str = "1000",
+        symbol: dict[str, Any] | None = None,
+        frozen: tuple[str, ...] = (),
+        **changes: Any,
+    ) -> None:
         self.dial = Dial()
-        names = ("anne", "bob", "carol")
-        accounts = tuple(AccountConfig(name, (KeyConfig(f"key-{name}", "hmac", "secret"),), {}) for name in names)
+        names = ("anne", "bob", "carol", "dave")
+        accounts = tuple(
+            AccountConfig(name, (KeyConfig(f"key-{name}", "hmac", "secret"),), {}, can_trade=name not in frozen)
+            for name in names
+        )
         fields: dict[str, Any] = {
             "symbols": (contract(**(symbol or {})),),
             "default_wallet": wallet,

@@ -51,6 +51,25 @@ def test_a_stop_at_the_mark_price_triggers_once_and_finishes_with_its_order() ->
     assert stage.core.open_algo_orders(ANNE) == []
 
 
+def test_a_reduce_only_stop_larger_than_the_position_does_not_turn_it() -> None:
+    stage = quoted()
+    stage.algo(ANNE, "SELL", "STOP_MARKET", "95.0", quantity="9", working_type="MARK_PRICE", reduce_only=True)
+    stage.mark("95.0")
+    assert stage.qty(ANNE) == 0
+
+
+def test_a_close_position_order_of_hedge_mode_closes_its_own_side_only() -> None:
+    stage = Stage(wallet="100000", hedge_accounts=("anne",))
+    stage.quote(BOB, "99.0", "101.0", "50")
+    stage.market(ANNE, "BUY", "3", position_side="LONG")
+    stage.market(ANNE, "SELL", "2", position_side="SHORT")
+    stage.algo(
+        ANNE, "BUY", "STOP_MARKET", "105.0", close_position=True, position_side="SHORT", working_type="MARK_PRICE"
+    )
+    stage.mark("105.0")
+    assert (stage.qty(ANNE, "LONG"), stage.qty(ANNE, "SHORT")) == (e8("3"), 0)
+
+
 def test_a_trigger_by_the_last_price_comes_before_the_next_operation() -> None:
     stage = quoted()
     stage.algo(ANNE, "SELL", "STOP", "98.0", quantity="5", price="97.0", time_in_force="GTC")
@@ -143,7 +162,8 @@ def test_close_position_closes_what_is_there_then_and_never_opens() -> None:
     stage.trade(ANNE, CAROL, "100.0", "2")
     stage.mark("95.0")
     assert stage.qty(ANNE) == 0
-    assert stage.core.all_orders(ANNE, SYMBOL)[-1].close_position
+    placed = stage.core.all_orders(ANNE, SYMBOL)[-1]
+    assert (placed.close_position, placed.qty_e8, placed.status) == (True, e8("7"), "FILLED")
 
 
 def test_close_position_needs_something_to_close_and_expires_with_the_position() -> None:

@@ -16,6 +16,14 @@ def test_an_order_needs_margin_and_the_fee_of_what_it_opens() -> None:
     assert stage.available(ANNE) == e8("5")
 
 
+def test_a_modification_needs_margin_for_what_it_adds_only() -> None:
+    stage = Stage(wallet="1000")
+    order = stage.limit(ANNE, "BUY", "99.0", "99.5")
+    stage.refuses(-2019, stage.modify, ANNE, "BUY", "99.0", "110", order_id=order.order_id)
+    assert stage.modify(ANNE, "BUY", "99.5", "99.5", order_id=order.order_id).price_e8 == e8("99.5")
+    assert stage.core.account(ANNE).open_order_initial_margin_e8 == e8("990.025")
+
+
 def test_bids_and_asks_share_the_margin_of_the_larger_side() -> None:
     stage = Stage(wallet="1000")
     stage.limit(ANNE, "BUY", "99.0", "90")
@@ -26,7 +34,7 @@ def test_bids_and_asks_share_the_margin_of_the_larger_side() -> None:
 def test_a_price_worse_than_the_mark_needs_the_loss_as_well() -> None:
     stage = Stage(wallet="1000")
     stage.refuses(-2019, stage.limit, ANNE, "BUY", "120.0", "33")  # margin 396, loss 660
-    assert stage.limit(ANNE, "BUY", "120.0", "30").status == "PARTIALLY_FILLED"
+    assert stage.limit(ANNE, "BUY", "120.0", "30").status == "NEW"
 
 
 def test_an_order_that_closes_needs_no_margin() -> None:
@@ -40,7 +48,7 @@ def test_an_order_that_closes_needs_no_margin() -> None:
 def test_a_sellers_market_price_is_what_margin_is_asked_for() -> None:
     stage = Stage(wallet="100", wallets={"bob": "100000"})
     stage.limit(BOB, "BUY", "104.0", "10")
-    stage.refuses(-2019, stage.limit, ANNE, "SELL", "99.0", "9.8")  # would sell at 104: 101.9 margin
+    stage.refuses(-2019, stage.limit, ANNE, "SELL", "100.0", "9.8")  # would sell at 104: 101.9 margin
     stage.refuses(-2019, stage.market, ANNE, "SELL", "9.8")
     assert stage.market(ANNE, "SELL", "9.5").status == "FILLED"
 
@@ -106,6 +114,9 @@ def test_reduce_only_never_exceeds_or_turns_a_position() -> None:
     order = stage.market(ANNE, "SELL", "5", reduce_only=True)
     assert (order.status, order.executed_e8, order.expiry_reason) == ("EXPIRED", e8("2"), "4")
     assert stage.qty(ANNE) == 0
+    stage.trade(ANNE, BOB, "100.0", "1")
+    stage.refuses(-2022, stage.limit, ANNE, "SELL", "99.0", "2", reduce_only=True, time_in_force="FOK")
+    assert stage.qty(ANNE) == e8("1")
 
 
 def test_resting_reduce_only_orders_are_cut_when_the_position_shrinks_and_expire_when_it_is_gone() -> None:
@@ -126,6 +137,8 @@ def test_a_plain_closing_order_leaves_no_room_for_reduce_only() -> None:
     stage = Stage(wallet="10000")
     stage.trade(ANNE, BOB, "100.0", "2")
     kept = stage.limit(ANNE, "SELL", "102.0", "2", reduce_only=True)
+    assert stage.position(ANNE).ask_notional_e8 == 0
+    assert stage.position(ANNE).has_open_orders
     stage.limit(ANNE, "SELL", "101.0", "2")
     assert stage.core.order_status(ANNE, SYMBOL, order_id=kept.order_id).status == "EXPIRED"
     stage.refuses(-2022, stage.limit, ANNE, "SELL", "102.0", "1", reduce_only=True)
@@ -168,7 +181,12 @@ def test_position_mode_and_margin_type_change_only_when_nothing_hangs_on_them() 
     stage.refuses(-4067, core.set_position_mode, ANNE, True, now_ns)
     stage.refuses(-4047, core.set_margin_type, ANNE, SYMBOL, "ISOLATED", now_ns)
     core.cancel(ANNE, SYMBOL, now_ns, order_id=order.order_id)
+    algo = stage.algo(ANNE, "SELL", "STOP_MARKET", "90.0", quantity="1")
+    stage.refuses(-4067, core.set_position_mode, ANNE, True, now_ns)
+    stage.refuses(-4047, core.set_margin_type, ANNE, SYMBOL, "ISOLATED", now_ns)
+    core.cancel_algo(ANNE, now_ns, algo_id=algo.algo_id)
     stage.trade(ANNE, BOB, "100.0", "1")
+    stage.refuses(-4054, core.change_position_margin, ANNE, SYMBOL, None, 1, e8("1"), now_ns)
     stage.refuses(-4068, core.set_position_mode, ANNE, True, now_ns)
     stage.refuses(-4048, core.set_margin_type, ANNE, SYMBOL, "ISOLATED", now_ns)
     assert not core.position_mode(ANNE)
@@ -188,6 +206,17 @@ def test_an_isolated_position_has_a_wallet_of_its_own() -> None:
     stage.trade(BOB, ANNE, "101.0", "5")
     assert stage.position(ANNE).isolated_wallet_e8 == 0
     assert stage.core.account(ANNE).cross_wallet_e8 == stage.wallet(ANNE)
+
+
+def test_a_loss_beyond_the_share_is_paid_from_the_rest_of_the_isolated_wallet() -> None:
+    stage = Stage(wallet="1000")
+    stage.core.set_margin_type(ANNE, SYMBOL, "ISOLATED", stage.now_ns)
+    stage.trade(ANNE, BOB, "100.0", "10")
+    cross_e8 = stage.core.account(ANNE).cross_wallet_e8
+    stage.limit(BOB, "BUY", "85.0", "5")
+    stage.limit(ANNE, "SELL", "85.0", "5", time_in_force="IOC")
+    assert stage.position(ANNE).isolated_wallet_e8 == e8("25")  # its share of 50 does not cover 75
+    assert stage.core.account(ANNE).cross_wallet_e8 == cross_e8 - e8("0.2125")
 
 
 def test_isolated_margin_is_added_from_free_balance_and_reduced_to_the_initial_margin() -> None:

@@ -45,6 +45,22 @@ def test_an_isolated_position_pays_funding_from_its_own_wallet() -> None:
     assert stage.core.account(ANNE).cross_wallet_e8 == cross_e8
 
 
+def test_funding_that_the_isolated_wallet_cannot_pay_comes_from_the_cross_wallet() -> None:
+    stage = Stage(wallet="10000")
+    stage.core.set_margin_type(ANNE, SYMBOL, "ISOLATED", stage.now_ns)
+    stage.core.set_leverage(ANNE, SYMBOL, 50, stage.now_ns)
+    stage.trade(ANNE, BOB, "100.0", "10")
+    stage.quote(BOB, "109.9", "110.1")
+    stage.dial.mark = e8("110")
+    wallet_e8, cross_e8 = stage.wallet(ANNE), stage.core.account(ANNE).cross_wallet_e8
+    stage.wait()
+    stage.core.advance(stage.core.premium_index(SYMBOL).next_funding_ns)
+    assert stage.core.funding_history(SYMBOL)[0].rate_e8 == e8("0.02")
+    assert stage.position(ANNE).isolated_wallet_e8 == 0
+    assert stage.wallet(ANNE) == wallet_e8 - e8("22")
+    assert stage.core.account(ANNE).cross_wallet_e8 == cross_e8 - e8("2")
+
+
 def test_every_settlement_of_a_long_absence_is_paid() -> None:
     stage = Stage(wallet="10000")
     stage.trade(ANNE, BOB, "100.0", "10")

@@ -73,7 +73,7 @@ def test_prices_of_both_sides_are_bounded_only_where_they_hurt() -> None:
 
 def test_a_market_order_whose_counterparty_is_far_away_is_refused() -> None:
     stage = Stage(symbol={"multiplier_up": "1.05"})
-    stage.refuses(-4131, stage.market, ANNE, "BUY", "1")  # the agents' ask is 20 % away
+    stage.refuses(-4131, stage.market, ANNE, "BUY", "1")  # the agents' best ask is tens of percent away
     stage.limit(BOB, "SELL", "105.0", "1")
     assert stage.market(ANNE, "BUY", "1").status == "FILLED"
 
@@ -89,11 +89,18 @@ def test_the_number_of_open_orders_is_bounded() -> None:
 def test_orders_are_taken_only_while_the_contract_trades() -> None:
     stage = Stage()
     order = stage.limit(ANNE, "BUY", "99.0", "1")
-    stage.core.set_status(SYMBOL, "SETTLING", stage.now_ns)
-    assert stage.core.rules(SYMBOL).status == "SETTLING"
+    stage.core.set_status(SYMBOL, "PRE_SETTLE", stage.now_ns)
+    assert stage.core.rules(SYMBOL).status == "PRE_SETTLE"
     stage.refuses(-1122, stage.limit, ANNE, "BUY", "98.0", "1")
     stage.refuses(-5024, stage.modify, ANNE, "BUY", "98.0", "1", order_id=order.order_id)
     assert stage.core.cancel(ANNE, SYMBOL, stage.now_ns, order_id=order.order_id).status == "CANCELED"
+
+
+def test_an_account_that_may_not_trade_places_nothing() -> None:
+    stage = Stage(frozen=("anne",))
+    stage.refuses(-4088, stage.limit, ANNE, "BUY", "99.0", "1")
+    stage.refuses(-4088, stage.algo, ANNE, "BUY", "STOP_MARKET", "110.0", quantity="1")
+    assert not stage.core.account(ANNE).can_trade
 
 
 def test_the_least_notional_does_not_hold_for_reduce_only() -> None:

@@ -1,0 +1,83 @@
+"""``tradewind record``: write a venue's public frames down as they come, in files that ``venue --replay`` plays."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.exit_codes import CommandError, ExitCode
+
+if TYPE_CHECKING:
+    from engine.feed.capture import CaptureCounts
+
+STREAMS = {"spot": "depth@100ms,bookTicker,trade", "usdm": "depth@0ms,bookTicker,trade"}
+STREAM_PATHS = {"spot": "/stream", "usdm": "/public/stream"}
+DEPTH_PATHS = {"spot": "/api/v3/depth", "usdm": "/fapi/v1/depth"}
+DEPTH_LEVELS = 1000
+MIB = 1 << 20
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """`record --config FILE --out FILE.gz`, or with addresses instead of a configuration."""
+    parser = subparsers.add_parser(
+        "record",
+        help="capture raw market frames to a file that a replay plays",
+        description="Connects to a venue's public streams and writes each frame with its time of receipt, and depth "
+        "snapshots between them. Ends on SIGINT or SIGTERM, or after --seconds; the file has its name only when it is "
+        "whole (before: NAME.part). Exit codes: 0 ended in order, 2 wrong command line, 69 no connection was made, "
+        "73 the file exists or cannot be made, 78 the configuration is wrong.",
+    )
+    parser.add_argument("--config", type=Path, help="an engine's configuration: its venue, addresses and symbols")
+    parser.add_argument("--url", help="address of the streams (ws:// or wss://), where there is no configuration")
+    parser.add_argument("--rest-url", help="address of the REST interface, for depth snapshots")
+    parser.add_argument("--family", choices=("spot", "usdm"), default="spot", help="with --url (default: %(default)s)")
+    parser.add_argument("--symbols", help="comma-separated; those of the configuration unless given")
+    parser.add_argument("--streams", help="comma-separated kinds (default: depth, bookTicker and trade)")
+    parser.add_argument("--tls-ca", type=Path, help="PEM file of the authority that signed the server's certificate")
+    parser.add_argument("--out", type=Path, required=True, help="file to write; compressed where it ends in .gz")
+    parser.add_argument("--seconds", type=float, help="end after this time")
+    parser.add_argument("--rotate-mb", type=float, default=0, help="begin another file after so many MiB of lines")
+    parser.add_argument("--rotate-minutes", type=float, default=0, help="begin another file after so many minutes")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Record until told to end."""
+    import uvloop
+
+    if (args.config is None) == (args.url is None):
+        raise CommandError(ExitCode.USAGE, "record: give either --config or --url")
+    if args.url is not None and not (args.rest_url and args.symbols):
+        raise CommandError(ExitCode.USAGE, "record: --url needs --rest-url and --symbols")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        counts = runner.run(_record(args))
+    print(
+        f"{counts.frames:,} frames, {counts.text_bytes:,} bytes, {counts.snapshots} snapshots, "
+        f"{counts.connections} connections: {', '.join(str(path) for path in counts.files)}"
+    )
+    if not counts.connections:
+        raise CommandError(ExitCode.UNAVAILABLE, "record: no connection was made")
+    return ExitCode.OK
+
+
+async def _record(args: argparse.Namespace) -> CaptureCounts:
+    recorder, close = _open(args)
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(recorder.run())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError, TimeoutError):
+        async with asyncio.timeout(args.seconds):
+            await task
+    await close()
+    for text in recorder.errors[-3:]:
+        print(f"record: {text}")
+    counts: CaptureCounts = recorder.counts
+    return counts
+
+
+def _open(args: argparse.Namespace):  # type: ignore[no-untyped-def]
+    raise NotImplementedError
