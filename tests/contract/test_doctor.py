@@ -24,7 +24,8 @@ from engine.desk.server import DeskPlaces, DeskServer
 from engine.model.codes import Lane, RecordKind
 from tests.control_harness import FakeEngine, serving
 from tests.ledger_harness import Ledger
-from tests.unit.test_config import GOOD
+from tests.order_venue import API_KEY, SECRET
+from tests.unit.test_config import GOOD, SPOT
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,9 +48,9 @@ def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         process.wait(10)
 
 
-def config_at(venue: dict[str, Any]) -> str:
-    """GOOD with the venue's ports, its strategy's parameters, and credentials that are in order."""
-    text = GOOD.replace("127.0.0.1:1080", f"127.0.0.1:{venue['rest']}").replace('tls_ca = "ca.pem"\n', "")
+def config_at(venue: dict[str, Any], good: str = SPOT) -> str:
+    """A good one with the venue's ports, its strategy's parameters, and credentials that are in order."""
+    text = good.replace("127.0.0.1:1080", f"127.0.0.1:{venue['rest']}").replace('tls_ca = "ca.pem"\n', "")
     for host in ("localhost", "127.0.0.1"):
         text = text.replace(f"{host}:1081", f"127.0.0.1:{venue['ws']}")
     text = text.replace("{ levels = 2 }", '{ qty = "0.01", max_inventory = "0.1" }').replace(":9464", ":0")
@@ -97,6 +98,23 @@ def test_a_dead_man_switch_that_eats_the_rate_limit_is_told_and_so_is_an_engine_
     _, checks = report(capsys, config, "--offline")
     assert checks["dead-man switch sim"]["state"] == "ok"
     assert "none is configured" in checks["guard"]["text"]
+
+
+def test_a_futures_accounts_settings_are_shown_beside_the_configured_ones(
+    config: Path, venue: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(config_at(venue, GOOD))
+    code, checks = report(capsys, config)
+    assert code == 1
+    assert "-2014" in checks["sim account"]["text"] or "-2015" in checks["sim account"]["text"]
+    for name, content in (("sim.key", API_KEY), ("sim.secret", SECRET.decode())):
+        (config.parent / name).unlink()
+        (config.parent / name).write_text(content)
+        (config.parent / name).chmod(0o400)
+    code, checks = report(capsys, config)
+    assert code == 0, checks
+    assert checks["sim account"]["state"] == "warn"
+    assert "BTCUSDT: CROSSED, leverage 20, not ISOLATED, 3" in checks["sim account"]["text"]
 
 
 def test_every_line_that_is_not_ok_tells_the_mend(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,7 +71,7 @@ def test_the_account_is_set_as_configured_before_trading(market: Market) -> None
 def test_it_trades_both_ways_and_sells_what_it_does_not_own(market: Market) -> None:
     wait_fills(market, 4)
     assert isinstance(market.witness, FuturesWitness)
-    assert set(market.witness.balances()) == {"USDT"} or market.witness.balances().get("BTC", 0) == 0
+    assert market.witness.balances().get("BTC", 0) == 0
 
 
 @pytest.mark.invariant("R15")
@@ -100,6 +100,7 @@ def test_an_order_of_which_nobody_knows_is_asked_for(market: Market, executed: b
     market.fault("order_error", count=2, code=-1007, executed=executed)
     market.wait_for(lambda: market.counters()["unknown_orders"] > before, "an UNKNOWN order", 40)
     market.wait_for(lambda: not unknown(market), "every order known again", 60)
+    assert market.counters()["illegal_transitions"] == 0
 
 
 def test_fills_that_the_stream_lost_are_booked_once(market: Market) -> None:
@@ -126,6 +127,7 @@ def test_killed_with_orders_open_it_finds_orders_and_position_again(market: Mark
         market.start()
         market.wait_active()
     market.wait_for(lambda: market.counters().get("orders_acked", 0) >= 3, "orders of the new run", 40)
+    assert market.counters()["reconcile_mismatches"] == 0
 
 
 def test_at_the_end_everything_agrees(market: Market) -> None:
