@@ -1,7 +1,7 @@
-"""The engine's order side and the venue's pure core in one process and virtual time, with a seeded way between that loses and delays.
+"""The engine's order side and the venue's pure core in one process and virtual time, and a seeded way that loses and delays.
 
-Each message has its own fate, so that they also overtake one another: worse than any connection, since what a venue does inside keeps
-no order either. A request that comes after its recvWindow is refused by the venue itself (-1021), as on the exchange.
+Each message has its own fate, so that they also overtake one another: worse than any connection, since what a venue does inside
+keeps no order either. A request that comes after its recvWindow is refused by the venue itself (-1021), as on the exchange.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ class VenueEnd:
 
     def send_text(self, payload: bytes) -> None:
         self.frames.append(payload)
+
+    def send_texts(self, payloads: list[bytes]) -> None:
+        self.frames.extend(payloads)
 
     def send_binary(self, payload: bytes) -> None:
         self.frames.append(payload)

@@ -75,7 +75,8 @@ async def _record(args: argparse.Namespace) -> CaptureCounts:
     await close()
     for text in recorder.errors[-3:]:
         print(f"record: {text}")
-    return recorder.counts
+    counts: CaptureCounts = recorder.counts
+    return counts
 
 
 def _open(args: argparse.Namespace):  # type: ignore[no-untyped-def]

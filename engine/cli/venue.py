@@ -73,22 +73,24 @@ async def _serve(args: argparse.Namespace) -> int:
     from engine.sim.wire import tls
     from engine.sim.wire.build import build_shell
     from engine.sim.wire.server import Ports, VenueServer
+    from engine.sim.wire.shell import VenueShell
 
     clock = Clock()
     context = None if args.tls_dir is None else tls.server_context(args.tls_dir, clock.time_ns())
     if args.replay:
         replay = venue_replay.build(args, clock.time_ns())
-        server = VenueServer(replay.shell, clock)
-        if args.exit_at_end:
-            replay.player.on_end = server.ended.set
+        shell: VenueShell = replay.shell
     else:
-        server = VenueServer(build_shell(args.config, args.seed, args.activity, clock.time_ns(), args.frame_log), clock)
+        shell = build_shell(args.config, args.seed, args.activity, clock.time_ns(), args.frame_log)
+    server = VenueServer(shell, clock)
+    if args.replay and args.exit_at_end:
+        replay.player.on_end = server.ended.set
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, server.ended.set)
     freeze_start()
     ports = Ports(args.rest_port, args.ws_port, args.rest_tls_port, args.ws_tls_port)
     await server.start(args.host, ports, context, args.admin)
-    _announce(args, server.addresses, shell.usdm is not None)
+    _announce(args, server.addresses, server.shell.usdm is not None)
     if args.ready_file is not None:
         server.write_ready_file(args.ready_file, args.host)
     await server.ended.wait()

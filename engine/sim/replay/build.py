@@ -9,8 +9,10 @@ from pathlib import Path
 import msgspec
 
 from engine.sim.config import SymbolConfig
+from engine.sim.core import VenueCore
 from engine.sim.decimals import E8, format_e8
 from engine.sim.matching import PRICE_LIMIT
+from engine.sim.replay.book import RecordedBook
 from engine.sim.replay.channels import RecordedChannels
 from engine.sim.replay.core import ReplayCore
 from engine.sim.replay.floor import RecordedFloor
@@ -18,8 +20,13 @@ from engine.sim.replay.frames import RecordingError
 from engine.sim.replay.player import Player, ReplayOptions
 from engine.sim.replay.recording import MarketFacts, Survey, survey
 from engine.sim.replay.shell import ReplayShell
-from engine.sim.replay.start_book import StartBook, start_book
+from engine.sim.replay.start_book import start_book
+from engine.sim.replay.usdm import UsdmReplayCore
+from engine.sim.usdm.config import UsdmConfig, UsdmSymbolConfig
+from engine.sim.wire.build import check_key
 from engine.sim.wire.config import VenueFile, load
+from engine.sim.wire.fault_desk import begin_plan
+from engine.sim.wire.faults import Faults
 from engine.sim.wire.frame_log import FrameLog
 
 QUOTES = ("USDT", "USDC", "FDUSD", "TUSD", "BUSD", "USD", "BTC", "ETH", "BNB", "EUR", "TRY", "BRL", "JPY", "DAI")
@@ -55,31 +62,58 @@ def build_replay(
     found = survey(tuple(recordings))
     books = {symbol: start_book(found, symbol) for symbol in found.symbols}
     notes = [describe(found), *(f"{symbol}: the book begins with {book.origin}" for symbol, book in books.items())]
-    replay = _spot(file, found, books, options, start_ns, seed, FrameLog(frame_log))
+    build = _spot if found.family == "spot" else _usdm
+    replay = build(file, found, {name: book.book for name, book in books.items()}, options, start_ns, seed, frame_log)
     replay.notes = notes
+    for account in file.venue.accounts:
+        for key in account.keys:
+            check_key(replay.shell, key.api_key)
+    begin_plan(replay.shell, file.faults.plan)
     return replay
 
 
 def _spot(
     file: VenueFile,
     found: Survey,
-    books: dict[str, StartBook],
+    books: dict[str, RecordedBook],
     options: ReplayOptions,
     start_ns: int,
     seed: int,
-    frame_log: FrameLog,
+    frame_log: Path | None,
 ) -> Replay:
-    if found.family != "spot":
-        raise RecordingError(f"{found.paths[0]}: a USD-M recording, and this venue trades spot only")
     symbols = tuple(symbol_config(facts) for facts in found.markets.values())
     venue = msgspec.structs.replace(file.venue, symbols=symbols, backfill_minutes=0, activity=0.0)
-    floor = RecordedFloor(
-        venue, found.first_ns + found.clock_offset_ns, {name: book.book for name, book in books.items()}
-    )
+    floor = RecordedFloor(venue, found.first_ns + found.clock_offset_ns, books)
     channels = RecordedChannels(found.streams)
     player = Player(found, floor, channels, options)
     core = ReplayCore(venue, floor, player, seed)
-    shell = ReplayShell(core, file.wire, file.limits, start_ns, frame_log, channels)
+    log, faults = FrameLog(frame_log), Faults(file.faults.seed)
+    shell = ReplayShell(core, file.wire, file.limits, start_ns, log, faults, player)
+    shell.take_spot_streams(core, channels)
+    return Replay(shell, player, found)
+
+
+def _usdm(
+    file: VenueFile,
+    found: Survey,
+    books: dict[str, RecordedBook],
+    options: ReplayOptions,
+    start_ns: int,
+    seed: int,
+    frame_log: Path | None,
+) -> Replay:
+    """A venue without a spot market; accounts and keys are the configuration's."""
+    futures = UsdmConfig() if file.usdm is None else file.usdm
+    symbols = tuple(contract_config(facts) for facts in found.markets.values())
+    futures = msgspec.structs.replace(futures, symbols=symbols, backfill_minutes=0, activity=0.0)
+    core = UsdmReplayCore(futures, file.venue.accounts, seed, found.first_ns + found.clock_offset_ns, books)
+    channels = RecordedChannels(found.streams)
+    player = Player(found, core.replay_floor, channels, options)
+    core.attach(player)
+    spot = VenueCore(msgspec.structs.replace(file.venue, symbols=(), activity=0.0), seed, start_ns)
+    log, faults = FrameLog(frame_log), Faults(file.faults.seed)
+    shell = ReplayShell(spot, file.wire, file.limits, start_ns, log, faults, player)
+    shell.take_usdm_streams(core, file.usdm_limits, file.usdm_wire, start_ns, channels)
     return Replay(shell, player, found)
 
 
@@ -119,3 +153,28 @@ def symbol_config(facts: MarketFacts) -> SymbolConfig:
         mean_order_qty=format_e8(lot_e8),
         max_notional=format_e8(MAX_ORDER_NOTIONAL * E8),
     )
+
+
+def contract_config(facts: MarketFacts) -> UsdmSymbolConfig:
+    """A perpetual contract with the tick and lot that the recording shows."""
+    spot = symbol_config(facts)
+    return UsdmSymbolConfig(
+        symbol=spot.symbol,
+        base=spot.base,
+        quote=spot.quote,
+        tick_size=spot.tick_size,
+        step_size=spot.step_size,
+        start_price=spot.start_price,
+        min_qty=spot.min_qty,
+        max_qty=spot.max_qty,
+        max_price=spot.max_price,
+        market_max_qty=spot.market_max_qty,
+        mean_order_qty=spot.mean_order_qty,
+        price_precision=places_of(facts.tick_e8),
+        quantity_precision=places_of(facts.lot_e8),
+    )
+
+
+def places_of(step_e8: int) -> int:
+    """Decimals that a multiple of the step may have."""
+    return len(format_e8(step_e8).rstrip("0").partition(".")[2])

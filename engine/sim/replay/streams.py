@@ -61,7 +61,7 @@ class ReplayPublisher(Publisher):
             super().tick(market_ns)
 
 
-def as_listener(subscriber: MarketSubscriber) -> Listener:
+def as_listener(subscriber: object) -> Listener:
     """A market connection has a link and can be closed, which only a replay asks of it."""
     if not hasattr(subscriber, "link"):
         raise TypeError(f"{subscriber!r} has no link that tells how much its client has not read")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import msgspec
 
 from engine.sim.candles import SECOND_NS
@@ -33,6 +35,19 @@ from engine.sim.usdm.timers import Timers
 CATCH_UP_NS_MAX = 30 * SECOND_NS
 
 
+class Market(Protocol):
+    """Who moves the books."""
+
+    def run(self, now_ns: int) -> None:
+        """Act up to a time."""
+
+    def next_wake_ns(self) -> int:
+        """When it acts next (Unix ns)."""
+
+    def fair_e8(self, symbol: str) -> int:
+        """An index price for those who need one."""
+
+
 class Assembly:
     """Everything behind ``UsdmVenue``; raises ``ValueError`` for an unusable configuration."""
 
@@ -51,7 +66,7 @@ class Assembly:
         self._dice = SeededRandom(seed)
         self._rules = {row.symbol: rules_from_config(row) for row in config.symbols}
         self._tables = {row.symbol: BracketTable(row.symbol, row.brackets) for row in config.symbols}
-        self._floor = UsdmFloor(_book_config(config), start_ns)
+        self._floor = self._make_floor(_book_config(config), start_ns)
         self._backfill(start_ns)
         self._prices = {
             row.symbol: ContractPrices(
@@ -67,6 +82,14 @@ class Assembly:
         self._keys = _key_table(accounts)
         self._build(accounts)
         self._open(start_ns)
+
+    def _make_floor(self, config: VenueConfig, start_ns: int) -> UsdmFloor:
+        """The books; a replay has others."""
+        return UsdmFloor(config, start_ns)
+
+    def _make_market(self, start_ns: int) -> Market:
+        """Who moves the books; a replay has a recording."""
+        return GeneratedMarket(self._floor, self.config.activity, self._dice.bits64(), start_ns)
 
     def _backfill(self, start_ns: int) -> None:
         for listing in self._floor.listings:
@@ -110,7 +133,7 @@ class Assembly:
     def _open(self, start_ns: int) -> None:
         """Fill the books, take the first prices and set the clocks going."""
         self._is_following = False
-        self._market = GeneratedMarket(self._floor, self.config.activity, self._dice.bits64(), start_ns)
+        self._market = self._make_market(start_ns)
         self._statistics = Statistics(self._floor, self._books, self._fund, self._dice.bits64())
         self._floor.after_operation = self._follow
         self._sample_prices(start_ns)

@@ -39,12 +39,12 @@ def build_shell(
         shell.add_usdm(futures, file.usdm_limits, file.usdm_wire, start_ns)
     for account in venue.accounts:
         for key in account.keys:
-            _check_key(shell, key.api_key)
+            check_key(shell, key.api_key)
     begin_plan(shell, file.faults.plan)
     return shell
 
 
-def _check_key(shell: VenueShell, api_key: str) -> None:
+def check_key(shell: VenueShell, api_key: str) -> None:
     """Load a key once, so that an unreadable one stops the start rather than a client's first request."""
     try:
         shell.keys.find(api_key)

@@ -79,6 +79,21 @@ def test_a_stop_works_from_the_trade_that_reaches_it(
     assert (free_and_locked(venue, ANNE, "USDT")[1], free_and_locked(venue, ANNE, "AAA")[1]) == (0, 0)
 
 
+def test_a_stop_hears_the_trades_of_the_generated_market() -> None:
+    """One on each side of the last price, a tick away: the market's own next moves call both."""
+    venue = empty_venue(activity=5.0, symbols=(symbol(half_spread_bps=1.0, volatility_bps_minute=50.0, levels=50),))
+    last_e8 = venue.ticker_24h("AAAUSDT", START_NS).last_e8
+    placed = [
+        venue.place(ANNE, stop("STOP_LOSS", side, None, stop_price_e8=last_e8 + ticks * e8("0.01")), START_NS).order
+        for side, ticks in (("BUY", 1), ("SELL", -1))
+    ]
+    for second in range(1, 121):
+        venue.advance(START_NS + second * SECOND_NS)
+    found = [venue.order_status(ANNE, "AAAUSDT", order_id=order.order_id) for order in placed]
+    assert [order.status for order in found] == ["FILLED", "FILLED"]
+    assert all(order.working_ns > START_NS for order in found)
+
+
 def test_a_removed_order_is_not_kept_by_the_trigger_book() -> None:
     def waiting(order_id: int, **changes: Any) -> Working:
         request = stop("STOP_LOSS", "SELL", "99", **changes)
