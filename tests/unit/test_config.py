@@ -115,10 +115,6 @@ orders_per_input_max = 50
 rejections_per_10s_max = 60
 executions_per_10s_max = 70
 """
-FUTURES_KEYS = ("leverage", "margin_type", "position_mode", "deadman_ms")
-SPOT = "\n".join(
-    line for line in GOOD.replace("binance-usdm", "binance-spot").splitlines() if not line.startswith(FUTURES_KEYS)
-)
 
 SECTIONS: dict[str, type[msgspec.Struct]] = {
     "engine": EngineSection,

@@ -186,7 +186,8 @@ cdef class UsdmOrderCodec(OrderCodec):
             elif key[0] == c'z':
                 good = tw_read_decimal_e8(c, &report.cum_qty_lots)
             elif key[0] == c'n':
-                good = tw_read_signed_decimal_e8(c, &report.commission_e8)
+                # null where nothing was traded
+                good = tw_skip_value(c) if tw_peek(c) == c'n' else tw_read_signed_decimal_e8(c, &report.commission_e8)
             elif key[0] == c'N':
                 good = self.read_asset(c, &report.commission_asset_id)
             elif key[0] == c'i':
