@@ -1,8 +1,8 @@
 """Raw capture: every frame of a market connection as a line, depth snapshots inline, in files that a replay reads.
 
 A line is ``<receive time ns> <text>``; the text is the frame as received, or the body of GET depth where it came. A file
-carries ``.part`` behind its name while it is written and loses it when it is whole. What was written more than ``flush_s`` ago survives
-a kill: the compressor is flushed, so that a reader finds every line up to there.
+carries ``.part`` behind its name while it is written and loses it when it is whole. What was written more than ``flush_s``
+ago survives a kill: the compressor is flushed, so that a reader finds every line up to there.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import gzip
 import json
 import os
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, cast
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from engine.runtime.clock import Clock
-from engine.runtime.net import NetError, ReconnectPolicy, explain
+from engine.runtime.net import ReconnectPolicy, explain
 
 NS_PER_S = 1_000_000_000
 STREAMS_PER_REQUEST = 100
@@ -151,7 +151,7 @@ class _Listener(WSListener):
         self._clock = clock
         self._take = take
         self._parts: list[bytes] = []
-        self.closed = asyncio.get_running_loop().create_future()
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         stamp_ns = self._clock.time_ns()
@@ -166,7 +166,7 @@ class _Listener(WSListener):
                 self._parts.clear()
                 self._take(stamp_ns, text)
 
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
+    def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002 - picows' signature
         if not self.closed.done():
             self.closed.set_result(None)
 
@@ -184,7 +184,7 @@ class Recorder:
         clock: Clock,
         policy: ReconnectPolicy,
         fetch_depth: Callable[[str], Awaitable[bytes]],
-        connect_options: dict[str, object] | None = None,
+        connect_options: Mapping[str, Any] | None = None,
     ) -> None:
         self.plan = plan
         self.counts = CaptureCounts()
@@ -213,9 +213,10 @@ class Recorder:
 
     async def _one_connection(self) -> None:
         try:
-            transport, listener = await ws_connect(
+            transport, made = await ws_connect(
                 lambda: _Listener(self._clock, self._take), self.plan.url, **self._connect_options
             )
+            listener = cast(_Listener, made)
         except Exception as error:  # noqa: BLE001 - whatever kept it from being made, it is told and tried again
             self.errors.append(str(explain(self.plan.url, error)))
             return
@@ -280,4 +281,4 @@ class Recorder:
             self._fetching.pop(symbol, None)
 
 
-__all__ = ["CaptureCounts", "CaptureFile", "CapturePlan", "CaptureWriter", "NetError", "Recorder"]
+__all__ = ["CaptureCounts", "CaptureFile", "CapturePlan", "CaptureWriter", "Recorder"]
