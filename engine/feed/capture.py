@@ -108,7 +108,7 @@ class CaptureWriter:
         self._plan = plan
         self._counts = counts
         self._rotates = plan.rotate_bytes > 0 or plan.rotate_s > 0
-        self._opened_ns = self._flushed_ns = 0
+        self._opened_ns = 0
         self._file = CaptureFile(self._name(1))
         self.generation = 1
 
@@ -128,9 +128,10 @@ class CaptureWriter:
             self._opened_ns = stamp_ns
         self._file.write(stamp_ns, text)
         self._counts.text_bytes += len(text)
-        if stamp_ns - self._flushed_ns >= self._plan.flush_s * NS_PER_S:
-            self._flushed_ns = stamp_ns
-            self._file.flush()
+
+    def flush(self) -> None:
+        """Let everything so far reach the kernel."""
+        self._file.flush()
 
     def _is_full(self, stamp_ns: int) -> bool:
         plan = self._plan
@@ -201,15 +202,23 @@ class Recorder:
 
     async def run(self) -> None:
         """Capture until cancelled."""
+        flushing = asyncio.get_running_loop().create_task(self._flush_regularly())
         try:
             while True:
                 await self._one_connection()
                 await asyncio.sleep(self._policy.next_delay_s())
         finally:
-            for task in self._fetching.values():
+            tasks = (flushing, *self._fetching.values())
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*self._fetching.values(), return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             self._writer.finish()
+
+    async def _flush_regularly(self) -> None:
+        """Also when nothing more comes: a kill must not take what came long ago."""
+        while True:
+            await asyncio.sleep(self.plan.flush_s)
+            self._writer.flush()
 
     async def _one_connection(self) -> None:
         try:
