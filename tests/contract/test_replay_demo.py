@@ -20,7 +20,7 @@ SLICE_LINES = 12_000
 
 
 def one_of_each() -> list[Recording | None]:
-    """One recording of each family, or a placeholder that skips."""
+    """One recording of each family, or None, which skips."""
     by_market = {recording.market: recording for recording in recordings()}
     return list(by_market.values()) or [None]
 
