@@ -36,7 +36,7 @@ def codec() -> UsdmOrderCodec:
 
 def order(**fields: Any) -> dict[str, Any]:
     """The order of an ORDER_TRADE_UPDATE: a partial fill of ours."""
-    told = {
+    told: dict[str, Any] = {
         "s": "BTCUSDT",
         "c": encode(7, HANDLE),
         "S": "SELL",
