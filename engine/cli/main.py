@@ -24,6 +24,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor", "look for what would keep an engine from running well"),
     "journal": ("journal", "read, verify or measure a journal"),
     "explain": ("explain", "why an order came to be, and what became of it"),
+    "record": ("record", "capture raw market frames to a file that a replay plays"),
     "venue": ("venue", "run a simulated venue"),
     "demo": ("demo", "venue, engine, desk and a strategy together, for a while"),
 }

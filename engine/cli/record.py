@@ -6,13 +6,17 @@ import argparse
 import asyncio
 import contextlib
 import signal
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.exit_codes import CommandError, ExitCode
 
 if TYPE_CHECKING:
-    from engine.feed.capture import CaptureCounts
+    from ssl import SSLContext
+
+    from engine.feed.capture import CaptureCounts, CapturePlan, Recorder
+    from engine.runtime.net import HttpClient
 
 STREAMS = {"spot": "depth@100ms,bookTicker,trade", "usdm": "depth@0ms,bookTicker,trade"}
 STREAM_PATHS = {"spot": "/stream", "usdm": "/public/stream"}
@@ -63,8 +67,63 @@ def run(args: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
+@dataclass(frozen=True)
+class Source:
+    """Where the frames come from."""
+
+    family: str
+    stream_url: str
+    rest_url: str
+    symbols: tuple[str, ...]
+    tls_ca: str | None
+
+
+def source_of(args: argparse.Namespace) -> Source:
+    """The venue of a configuration, or the one that the arguments name."""
+    chosen = tuple(name.strip().upper() for name in args.symbols.split(",")) if args.symbols else ()
+    if args.url is not None:
+        ca = None if args.tls_ca is None else str(args.tls_ca)
+        return Source(args.family, args.url.rstrip("/"), args.rest_url.rstrip("/"), chosen, ca)
+    from engine.config import ConfigError, load
+
+    try:
+        config = load(args.config).config
+    except ConfigError as error:
+        raise CommandError(ExitCode.CONFIG, str(error)) from None
+    (venue,) = config.venue.values()
+    family = "usdm" if venue.kind == "binance-usdm" else "spot"
+    return Source(family, venue.stream_url, venue.rest_url, chosen or tuple(venue.symbols), venue.tls_ca)
+
+
+def plan_of(args: argparse.Namespace, source: Source) -> CapturePlan:
+    """Streams of every symbol; those with depth get snapshots."""
+    from engine.feed.capture import CapturePlan
+
+    kinds = (args.streams or STREAMS[source.family]).split(",")
+    streams = tuple(f"{symbol.lower()}@{kind.strip()}" for symbol in source.symbols for kind in kinds)
+    has_books = any(kind.strip().partition("@")[0] == "depth" for kind in kinds)
+    return CapturePlan(
+        url=source.stream_url + STREAM_PATHS[source.family],
+        streams=streams,
+        book_symbols=source.symbols if has_books else (),
+        rotate_bytes=int(args.rotate_mb * MIB),
+        rotate_s=args.rotate_minutes * 60,
+    )
+
+
 async def _record(args: argparse.Namespace) -> CaptureCounts:
-    recorder, close = _open(args)
+    from engine.runtime.net import HttpClient, NetError, tls_context
+
+    source = source_of(args)
+    try:
+        secure = source.stream_url.startswith("wss") or source.rest_url.startswith("https")
+        tls = tls_context(source.tls_ca) if secure else None
+        http = HttpClient(source.rest_url, tls=tls)
+        recorder = _recorder(args, source, http, tls)
+    except NetError as error:
+        raise CommandError(ExitCode.CONFIG, str(error)) from None
+    except OSError as error:
+        raise CommandError(ExitCode.CANNOT_CREATE, f"record: {error}") from None
     loop = asyncio.get_running_loop()
     task = loop.create_task(recorder.run())
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -72,12 +131,26 @@ async def _record(args: argparse.Namespace) -> CaptureCounts:
     with contextlib.suppress(asyncio.CancelledError, TimeoutError):
         async with asyncio.timeout(args.seconds):
             await task
-    await close()
+    await http.close()
     for text in recorder.errors[-3:]:
         print(f"record: {text}")
     counts: CaptureCounts = recorder.counts
     return counts
 
 
-def _open(args: argparse.Namespace):  # type: ignore[no-untyped-def]
-    raise NotImplementedError
+def _recorder(args: argparse.Namespace, source: Source, http: HttpClient, tls: SSLContext | None) -> Recorder:
+    from engine.feed.capture import Recorder
+    from engine.runtime.net import NetError, ReconnectPolicy
+    from engine.runtime.world import World
+
+    world = World.live()
+
+    async def fetch_depth(symbol: str) -> bytes:
+        reply = await http.get(f"{DEPTH_PATHS[source.family]}?symbol={symbol}&limit={DEPTH_LEVELS}")
+        if reply.status != 200:
+            raise NetError(f"HTTP {reply.status}: {reply.body[:200].decode(errors='replace')}")
+        return reply.body
+
+    options = {"ssl_context": tls} if tls is not None and source.stream_url.startswith("wss") else {}
+    plan = plan_of(args, source)
+    return Recorder(plan, args.out, world.clock, ReconnectPolicy(world.rng), fetch_depth, options)

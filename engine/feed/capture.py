@@ -13,15 +13,15 @@ import gzip
 import json
 import os
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from engine.runtime.clock import Clock
-from engine.runtime.net import NetError, ReconnectPolicy, explain
+from engine.runtime.net import ReconnectPolicy, explain
 
 NS_PER_S = 1_000_000_000
 STREAMS_PER_REQUEST = 100
@@ -108,7 +108,7 @@ class CaptureWriter:
         self._plan = plan
         self._counts = counts
         self._rotates = plan.rotate_bytes > 0 or plan.rotate_s > 0
-        self._opened_ns = self._flushed_ns = 0
+        self._opened_ns = 0
         self._file = CaptureFile(self._name(1))
         self.generation = 1
 
@@ -128,9 +128,10 @@ class CaptureWriter:
             self._opened_ns = stamp_ns
         self._file.write(stamp_ns, text)
         self._counts.text_bytes += len(text)
-        if stamp_ns - self._flushed_ns >= self._plan.flush_s * NS_PER_S:
-            self._flushed_ns = stamp_ns
-            self._file.flush()
+
+    def flush(self) -> None:
+        """Let everything so far reach the kernel."""
+        self._file.flush()
 
     def _is_full(self, stamp_ns: int) -> bool:
         plan = self._plan
@@ -151,7 +152,7 @@ class _Listener(WSListener):
         self._clock = clock
         self._take = take
         self._parts: list[bytes] = []
-        self.closed = asyncio.get_running_loop().create_future()
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         stamp_ns = self._clock.time_ns()
@@ -184,7 +185,7 @@ class Recorder:
         clock: Clock,
         policy: ReconnectPolicy,
         fetch_depth: Callable[[str], Awaitable[bytes]],
-        connect_options: dict[str, Any] | None = None,
+        connect_options: Mapping[str, Any] | None = None,
     ) -> None:
         self.plan = plan
         self.counts = CaptureCounts()
@@ -201,20 +202,30 @@ class Recorder:
 
     async def run(self) -> None:
         """Capture until cancelled."""
+        flushing = asyncio.get_running_loop().create_task(self._flush_regularly())
         try:
             while True:
                 await self._one_connection()
                 await asyncio.sleep(self._policy.next_delay_s())
         finally:
-            for task in self._fetching.values():
+            tasks = (flushing, *self._fetching.values())
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*self._fetching.values(), return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             self._writer.finish()
+
+    async def _flush_regularly(self) -> None:
+        """Also when nothing more comes: a kill must not take what came long ago."""
+        while True:
+            await asyncio.sleep(self.plan.flush_s)
+            self._writer.flush()
 
     async def _one_connection(self) -> None:
         try:
-            listener = _Listener(self._clock, self._take)
-            transport, _ = await ws_connect(lambda: listener, self.plan.url, **self._connect_options)
+            transport, made = await ws_connect(
+                lambda: _Listener(self._clock, self._take), self.plan.url, **self._connect_options
+            )
+            listener = cast(_Listener, made)
         except Exception as error:  # noqa: BLE001 - whatever kept it from being made, it is told and tried again
             self.errors.append(str(explain(self.plan.url, error)))
             return
@@ -279,4 +290,4 @@ class Recorder:
             self._fetching.pop(symbol, None)
 
 
-__all__ = ["CaptureCounts", "CaptureFile", "CapturePlan", "CaptureWriter", "NetError", "Recorder"]
+__all__ = ["CaptureCounts", "CaptureFile", "CapturePlan", "CaptureWriter", "Recorder"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -115,6 +116,22 @@ def test_a_fragmented_message_is_one_frame_to_the_session() -> None:
         assert line.harness.count(Counter.MALFORMED_FRAMES) == 0
         assert len(line.harness.events()) == 1
         assert await line.peer.got(WSMsgType.PONG) == b"in between"
+
+    on_line(scenario)
+
+
+def test_a_burst_far_above_the_rings_loses_no_frame() -> None:
+    count = 60_000
+
+    async def scenario(line: Line) -> None:
+        frame = bytes((0x81, len(TRADE))) + TRADE
+        line.transport.underlying_transport.write(frame * count)
+        async with asyncio.timeout(30):
+            while line.connection.receiver.data_frames < count:
+                time.sleep(0.05)  # a starved process: the kernel's buffers fill meanwhile
+                await asyncio.sleep(0)
+        assert line.harness.session.lost == 0
+        assert line.harness.session.frames == count
 
     on_line(scenario)
 

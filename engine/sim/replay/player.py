@@ -37,7 +37,8 @@ class ReplayOptions:
     repeat: int = 1
     start: Start = "subscribed"
     complete_after_ms: int = 250
-    snapshot_wait_ms: int = 2_000
+    snapshot_wait_ms: int = 5_000
+    snapshot_grace_ms: int = 200
 
 
 class State(Enum):
@@ -83,6 +84,7 @@ class Player:
         self._line_number = -1
         self._next: Line | None = None
         self._asked: set[str] = set()
+        self._asked_ns = 0
         self._hold_from_ns = 0
         self._origin_ns = 0
         self._origin_stamp_ns = 0
@@ -99,8 +101,10 @@ class Player:
     # --- from outside --------------------------------------------------------------------------------------------
 
     def note_snapshot(self, symbol: str) -> None:
-        """Somebody was given a depth snapshot."""
-        self._asked.add(symbol)
+        """Somebody was given a depth snapshot; what runs past before it has arrived, its book does not see."""
+        if symbol not in self._asked:
+            self._asked.add(symbol)
+            self._asked_ns = self._seen_ns
 
     def begin_on_command(self) -> None:
         """Let the (next) pass begin."""
@@ -203,6 +207,8 @@ class Player:
             return False
         waited_ms = (now_ns - self._hold_from_ns) // MS_NS
         if self._wanted_snapshot() and waited_ms < self.options.snapshot_wait_ms:
+            return True
+        if now_ns - self._asked_ns < self.options.snapshot_grace_ms * MS_NS:
             return True
         self._asked.update(self._starts_here())  # not asked in time: it does not want one
         self._hold_from_ns = 0

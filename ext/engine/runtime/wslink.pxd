@@ -23,6 +23,7 @@ cdef class WsReceiver(WSListener):
     cdef object on_closed
     cdef bytearray fragments
     cdef bint in_message
+    cdef int frames_waiting                      # taken since the pipeline ran
     cdef readonly int64_t last_frame_mono_ns     # of any kind: a ping shows that the connection lives
     cdef readonly uint64_t data_frames
     cdef readonly uint64_t pings

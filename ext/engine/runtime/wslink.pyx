@@ -1,7 +1,7 @@
 """WebSockets over picows: bytes to a Session, bytes from it, nothing else.
 
 The receiver stamps each data frame, gives it to the session and runs the pipeline: after every frame (own-order connections) or after
-the last of a receive buffer (market data). A frame's bytes belong to picows and are gone when the call returns. An exception in
+the last of a receive buffer, at the latest after 512 frames (market data). A frame's bytes belong to picows and are gone when the call returns. An exception in
 the hot path closes the connection and reaches the application by `on_fatal`; picows would only log it.
 """
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -18,6 +18,7 @@ cdef enum:
     HEADER_ROOM = 16              # picows writes at most 14 bytes of header in front of a message
     SCRATCH_BYTES = 8192
     MESSAGE_BYTES_MAX = 16777216
+    FRAMES_WAITING_MAX = 512      # a receive buffer grows to megabytes: its frames must not overrun the rings
 
 
 cdef class WsLink(Link):
@@ -93,7 +94,9 @@ cdef class WsReceiver(WSListener):
         try:
             self.last_frame_mono_ns = mono_ns
             self.take(transport, frame, mono_ns)
-            if self.run_each_frame or frame.last_in_buffer:
+            self.frames_waiting += 1
+            if self.run_each_frame or frame.last_in_buffer or self.frames_waiting >= FRAMES_WAITING_MAX:
+                self.frames_waiting = 0
                 self.pipeline.run()
         except BaseException as failure:  # whatever it is, it must reach the application
             self._fail(transport, failure)

@@ -233,7 +233,7 @@ cdef class UsdmOrderCodec(OrderCodec):
                 break
             if size == 1 and key[0] == c'm':
                 good = tw_read_string(c, &text, &text_size)
-                change.is_funding = is_word(text, text_size, b"FUNDING_FEE")
+                change.is_funding = good and is_word(text, text_size, b"FUNDING_FEE")
             elif size == 1 and key[0] == c'B':
                 good = self.read_wallets(c, out)
             elif size == 1 and key[0] == c'P':
@@ -335,7 +335,7 @@ cdef class UsdmOrderCodec(OrderCodec):
                 good = read_cut_decimal(c, &row.entry_price_e8)
             elif is_word(key, size, b"ps") or is_word(key, size, b"positionSide"):
                 good = tw_read_string(c, &text, &text_size)
-                is_one_way = is_word(text, text_size, b"BOTH")
+                is_one_way = good and is_word(text, text_size, b"BOTH")
             elif is_word(key, size, b"updateTime"):
                 good = tw_read_int64(c, &update_ms)
             else:
