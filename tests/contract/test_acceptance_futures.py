@@ -88,3 +88,18 @@ def test_an_account_that_cannot_be_set_keeps_the_engine_from_starting(market: Ma
     assert market.wait_dead() == ExitCode.CONFIG
     assert "position_mode" in market.tail()
     assert "-4068" in market.tail()
+
+
+def test_a_trade_of_somebody_else_is_booked_and_halts_its_symbol_until_armed(market: Market) -> None:
+    market.start()
+    market.wait_active()
+    market.wait_for(lambda: market.counters()["orders_acked"] >= 3, "orders", 40)
+    tell(market, "/fapi/v1/order", symbol="BTCUSDT", side="SELL", type="MARKET", quantity="0.013")
+    market.wait_for(lambda: market.counters()["external_fills"] >= 1, "the fill of somebody else", 20)
+    sent = market.counters()["orders_sent"]
+    assert json.loads(market.ctl("status").stdout)["halted_symbols"]
+    time.sleep(0.5)
+    assert market.counters()["orders_sent"] == sent
+    assert market.ctl("arm", "--reason", "looked").returncode == 0
+    market.wait_for(lambda: market.counters()["orders_acked"] >= sent + 1, "it trades on", 40)
+    assert_agreed_after_stop(market)

@@ -23,6 +23,7 @@ from tests.fault.evidence import (
     assert_nothing_opened_while_halted,
     outages,
     placed,
+    time_syncs,
     unknown,
 )
 from tests.fault.market import Market
@@ -117,6 +118,39 @@ def test_events_told_twice_or_out_of_order_change_nothing(market: Market) -> Non
     market.fault("reorder_user_events", count=0, fraction=0.5)
     wait_fills(market, 3)
     assert market.counters()["illegal_transitions"] == 0
+
+
+@pytest.mark.invariant("R07")
+def test_a_timestamp_outside_the_window_has_the_clock_measured_again(market: Market) -> None:
+    before = len(time_syncs(market))
+    market.fault("timestamp_errors", count=3)
+    market.wait_for(lambda: len(time_syncs(market)) > before, "the clock measured", 20)
+    assert market.counters()["trading_state"] == TradingState.ACTIVE
+
+
+@pytest.mark.invariant("R17")
+@pytest.mark.parametrize("kind", ["ws-api", "rest"])
+def test_a_wish_for_quiet_holds_for_orders_and_rest_alike(market: Market, kind: str) -> None:
+    before = market.counters()["rate_limited"]
+    market.fault("limited", status=429, retry_after_s=2, kind=kind)
+    market.wait_for(lambda: market.counters()["rate_limited"] > before, "told to be quiet", 20)
+    assert market.counters()["reconcile_mismatches"] == 0
+
+
+@pytest.mark.invariant("R17")
+def test_a_ban_halts_until_it_is_over(market: Market) -> None:
+    market.fault("limited", status=418, retry_after_s=3, kind="ws-api")
+    market.wait_state(TradingState.HALTED, HaltReason.VENUE, 20)
+    seconds = market.wait_state(TradingState.ACTIVE, HaltReason.NONE, 40)
+    assert seconds > 1.0
+
+
+@pytest.mark.invariant("R15")
+def test_connections_that_only_look_alive_are_found_dead_and_replaced(market: Market) -> None:
+    seq = market.counters()["journal_last_seq"]
+    market.fault("half_open", kind="all")
+    market.wait_for(lambda: bool(outages(market, seq)), "halted and ACTIVE again", 60)
+    assert_nothing_opened_while_halted(market)
 
 
 @pytest.mark.invariant("R01")

@@ -27,6 +27,7 @@ cdef class UsdmOrderSession(BinanceOrderSession):
     cdef UsdmUserSession user            # the private connection that counts; None while there is none
     cdef readonly bint is_user_ready
     cdef bint is_time_wished
+    cdef uint64_t asked_after_id         # the last request that had left when the clock was asked
     cdef bint is_wish_taken
     cdef int account_part
     cdef int64_t replace_patience_ns     # an old order's cancel that takes longer is not followed by the new order

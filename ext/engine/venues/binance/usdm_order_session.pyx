@@ -64,6 +64,7 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         self.time_wanted = False
         self.time_in_flight = True
         self.is_time_wished = True
+        self.asked_after_id = self.next_request_id
         self.asked_mono_ns = self.clock.mono_ns()
         self.next_time_mono_ns = self.asked_mono_ns + self.time_interval_ns
         if self.wake is not None:
@@ -323,6 +324,7 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         memset(&self.frame, 0, sizeof(OwnFrame) - sizeof(self.frame.balances))
         request.sent_mono_ns = sent_mono_ns
         self.frame.status = status
+        self.frame.request_id = self.asked_after_id
         self.frame.result.p = data
         self.frame.result.end = data + len(body)
         self.frame_session_id = self.session_id + REST_OFFSET
