@@ -83,10 +83,10 @@ coverage: $(VENV)/.built
 	$(BIN)/coverage report
 
 install: $(VENV)/.built
-	@$(BIN)/python deploy/install.py install $(PLACES) $(ARGS)
+	@$(BIN)/python systemd/install.py install $(PLACES) $(ARGS)
 
 uninstall:
-	@$(if $(wildcard $(BIN)/python),$(BIN)/python,$$(sh .ci/preflight $(PYTHON))) deploy/install.py uninstall $(PLACES)
+	@$(if $(wildcard $(BIN)/python),$(BIN)/python,$$(sh .ci/preflight $(PYTHON))) systemd/install.py uninstall $(PLACES)
 
 dist: dist/.proved
 

@@ -32,6 +32,7 @@ from engine.journal.settings import JournalConfig
 from engine.model import clientid
 from engine.model.codes import CommandKind, Counter, HaltReason, Lane, RecordKind, TimerKind, TradingState
 from engine.orderly_stop import OrderlyStop
+from engine.quiet_time import QuietTime
 from engine.runtime.account_lock import lock_account
 from engine.runtime.crash_loop import CrashLoopGuard
 from engine.runtime.idle_gc import IdleCollector
@@ -55,6 +56,8 @@ def run(loaded: LoadedConfig) -> int:
     credentials, strategies = read_inputs(loaded)
     world = World.live(net=LiveNet())
     require_core(loaded.config.engine.cpu)
+    with contextlib.closing(Supervisor.of_environment(world.clock)) as supervisor:
+        QuietTime(loaded.runtime_dir, world).sit_out(supervisor, say)
     journal = open_journal(loaded, world)
     account_lock = -1
     import uvloop
@@ -161,6 +164,7 @@ async def serve(
         engine = Engine(loaded, world, journal, registry, specs, strategies, credentials, limits, stays_down=stays_down)
         return await Daemon(engine, access, guard).run()
     finally:
+        QuietTime(loaded.runtime_dir, world).note(access.rest.quiet_left_ns())
         await access.close()
 
 

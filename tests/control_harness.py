@@ -43,7 +43,8 @@ class FakeEngine:
             strategies={"maker": 1, "taker": 2},
             handle_of=lambda text: (5 << 32) + 1 if text == "07Client1" else 0,
         )
-        self.control = EngineControl(names, self.tables, self.counters, Clock(), self.submit)
+        self.halts: dict[str, dict[int, int]] = {"instruments": {}}
+        self.control = EngineControl(names, self.tables, self.counters, Clock(), self.submit, lambda: self.halts)
 
     def submit(self, command: OperatorCommand) -> int:
         if not self.has_room:

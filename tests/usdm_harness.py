@@ -81,9 +81,10 @@ def make_usdm_shell(
     config: UsdmConfig | None = None,
     limits: UsdmLimitsConfig | None = None,
     wire: UsdmWireConfig | None = None,
+    spot_activity: float = 0.0,
 ) -> VenueShell:
-    """A shell of both markets with the shipped accounts; spot stands still, USD-M too unless ``activity`` is given."""
-    shell, start_ns = make_shell(), int(Clock().time_ns())
+    """A shell of both markets with the shipped accounts; each stands still unless its activity is given."""
+    shell, start_ns = make_shell(spot_activity), int(Clock().time_ns())
     usual = UsdmConfig(wallets={"demo": "100000", "second": "50000"}, activity=activity, backfill_minutes=10)
     core = UsdmCore(config or usual, venue_file().venue.accounts, 7, start_ns)
     shell.add_usdm(core, limits or UsdmLimitsConfig(stream_messages_s=50), wire or UsdmWireConfig(), start_ns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -14,6 +14,7 @@ from engine.config_schema import VenueSection
 
 if TYPE_CHECKING:
     from engine.venues.binance.rest_market import RestMarket
+    from engine.venues.binance.usdm_rest import UsdmRest
 
 TIMEOUT_S = 5.0
 
@@ -60,19 +61,21 @@ async def rest_checks(name: str, venue: VenueSection, drift_ms_max: int) -> list
     """The venue's time against ours, and whether it trades the symbols."""
     from engine.runtime.clock import Clock
     from engine.runtime.net import HttpClient, NetError, tls_context
-    from engine.venues.binance.rest_market import RestMarket, VenueError
+    from engine.venue_kinds import kind_of
+    from engine.venues.binance.rest_market import VenueError
 
     try:
         tls = tls_context(venue.tls_ca) if venue.rest_url.startswith("https") else None
         http = HttpClient(venue.rest_url, tls=tls, timeout_s=TIMEOUT_S)
     except NetError as error:
         return [fail(f"{name} REST", str(error), "mend tls_ca")]
-    market = RestMarket(http, Clock())
+    market = kind_of(venue.kind).rest(http, Clock())
     try:
         sample = await market.best_server_time()
         return [
             drift_check(name, sample.offset_ns, sample.error_ns, drift_ms_max),
             await symbol_check(name, venue, market),
+            *[await check for check in account_checks(name, venue, market)],
         ]
     except (NetError, OSError) as error:
         return [fail(f"{name} REST", str(error), "check the address, the network and the firewall")]
@@ -91,6 +94,33 @@ def drift_check(name: str, offset_ns: int, error_ns: int, drift_ms_max: int) -> 
     if beyond_ms > drift_ms_max / 2:
         return warn(f"{name} drift", text, "more than half of clock_drift_ms_max: synchronise the clock")
     return ok(f"{name} drift", text)
+
+
+def account_checks(name: str, venue: VenueSection, market: RestMarket) -> list[Awaitable[Check]]:
+    """What only a futures account has: its settings beside the configured ones."""
+    from engine.venues.binance.usdm_rest import UsdmRest
+
+    return [settings_check(name, venue, market)] if isinstance(market, UsdmRest) else []
+
+
+async def settings_check(name: str, venue: VenueSection, market: UsdmRest) -> Check:
+    """Position mode, margin type and leverage; what differs is set at start, unless orders or a position are in the way."""
+    from engine.credentials import CredentialError, load_credentials
+    from engine.exit_codes import CommandError
+    from engine.venues.binance.rest_market import VenueError
+    from engine.venues.binance.usdm_account import differences
+
+    what = f"{name} account"
+    try:
+        market.authorize(load_credentials(venue.credential, venue.key_type), venue.recv_window_ms)
+        found = await differences(market, venue)
+    except CredentialError as error:
+        return warn(what, f"not asked: {error}", "its settings are known only with the credential")
+    except (VenueError, CommandError) as error:
+        return fail(what, str(error), "check the key, its rights and the address it may be used from")
+    if found:
+        return warn(what, "; ".join(found), "set at start, which orders or a position there may prevent")
+    return ok(what, f"one-way, {venue.margin_type}, leverage {venue.leverage}, as configured")
 
 
 async def symbol_check(name: str, venue: VenueSection, market: RestMarket) -> Check:

@@ -134,7 +134,8 @@ async def _record(args: argparse.Namespace) -> CaptureCounts:
     await http.close()
     for text in recorder.errors[-3:]:
         print(f"record: {text}")
-    return recorder.counts
+    counts: CaptureCounts = recorder.counts
+    return counts
 
 
 def _recorder(args: argparse.Namespace, source: Source, http: HttpClient, tls: SSLContext | None) -> Recorder:

@@ -90,7 +90,7 @@ async def _serve(args: argparse.Namespace) -> int:
     freeze_start()
     ports = Ports(args.rest_port, args.ws_port, args.rest_tls_port, args.ws_tls_port)
     await server.start(args.host, ports, context, args.admin)
-    _announce(args, server.addresses, shell.usdm is not None)
+    _announce(args, server.addresses, server.shell.usdm is not None)
     if args.ready_file is not None:
         server.write_ready_file(args.ready_file, args.host)
     await server.ended.wait()

@@ -12,7 +12,12 @@ from engine.journal.reader import JournalReader
 from engine.model.codes import RecordKind
 
 ROW = struct.Struct("<IIII")
-FROM_REST = {RecordKind.DEPTH_SNAPSHOT}
+FROM_REST = {
+    RecordKind.DEPTH_SNAPSHOT,
+    RecordKind.OPEN_INTEREST,
+    RecordKind.FUNDING_RATE,
+    RecordKind.LONG_SHORT_RATIO,
+}
 # answers of REST to a futures order session are journaled like frames, under a session number of their own
 REST_SESSION_ID = 3
 Frame = tuple[int, int]

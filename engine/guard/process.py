@@ -169,6 +169,8 @@ class Guard:
     def _hold_killed(self) -> None:
         """While a kill stands and the engine trades on, tell it again and cancel again."""
         if self.look.sight != Sight.ALIVE or self.look.is_halted or not self.is_killed_whole():
+            # what was not heard must not reach the next engine after it was armed
+            self._relay.close()
             return
         now_ns = self._clock.monotonic_ns()
         if now_ns >= self._next_relay_ns:

@@ -11,7 +11,7 @@ from engine.control.messages import Kill, encode
 
 
 class KillRelay:
-    """One-way: whether it was heard shows in the engine's counters, which say HALTED."""
+    """One-way: whether it was heard shows in the engine's counters, which say HALTED. `close` drops what was not heard."""
 
     def __init__(self, socket_path: Path) -> None:
         self._path = str(socket_path)
@@ -22,16 +22,13 @@ class KillRelay:
         """Send KILL; where nobody listens, the message is dropped and the next call sends another."""
         if not os.path.exists(self._path):
             return
-        if self._dealer is None:
-            self._context = zmq.Context(1)
-            self._dealer = self._context.socket(zmq.DEALER)
-            self._dealer.setsockopt(zmq.LINGER, 0)
-            self._dealer.setsockopt(zmq.SNDHWM, 4)
-            self._dealer.connect(f"ipc://{self._path}")
-        try:
-            self._dealer.send(encode(Kill(reason="the guard was told to kill")), zmq.NOBLOCK)
-        except zmq.Again:
-            self.close()
+        # a new connection each time: an old one would keep what a stopped engine has not read for the next engine at this path
+        self.close()
+        self._context = zmq.Context(1)
+        self._dealer = self._context.socket(zmq.DEALER)
+        self._dealer.setsockopt(zmq.LINGER, 0)
+        self._dealer.connect(f"ipc://{self._path}")
+        self._dealer.send(encode(Kill(reason="the guard was told to kill")), zmq.NOBLOCK)
 
     def close(self) -> None:
         """Let go of the socket."""

@@ -85,14 +85,12 @@ def _reduce(entry: OrderEntry, listing: Listing, row: Working, new_qty_e8: int, 
 
 
 def _return_funds(entry: OrderEntry, book: AccountBook, listing: Listing, rows: list[Working]) -> None:
-    """Free what the reduced orders no longer need; a pending order holds nothing yet."""
-    if rows[0].order.status == "PENDING_NEW":
-        return
+    """Free what the reduced orders no longer need."""
     for row in rows:
         row.needs_e8 = open_need_e8(listing, row)
     holder = max(rows, key=lambda row: row.lock_e8)
     surplus_e8 = sum(row.lock_e8 for row in rows) - max(row.needs_e8 for row in rows)
-    if surplus_e8 <= 0:  # of a pair whose lock was shared and whose needier leg is gone
+    if surplus_e8 <= 0:  # a pending order holds nothing yet
         return
     if len(rows) > 1 and rows[0].group is not None:
         for row in rows:  # gather the shared lock in one leg, so that it can be cut

@@ -216,9 +216,11 @@ class OrderLists:
                 check_trigger(listing, draft)
             drafts.append(draft)
         needs_e8 = max(draft.lock_e8 for draft in drafts)
-        if group.base.lock_e8 > needs_e8:
-            self.entry.unlock(book, group.base, group.base.lock_e8 - needs_e8)
-        self.entry.lock(book, group.base, needs_e8 - group.base.lock_e8)
+        short_e8 = needs_e8 - group.base.lock_e8
+        if short_e8 > 0:
+            self.entry.lock(book, group.base, short_e8)
+        else:
+            self.entry.unlock(book, group.base, -short_e8)
         for row, draft in zip(rows, drafts, strict=True):
             draft.apply(row)
             row.order.qty_e8 = qty_e8

@@ -65,7 +65,19 @@ def refusal(market: Market, *words: str, code: int) -> str:
     return done.stderr
 
 
-def wait_none_open(market: Market, timeout_s: float = 5.0) -> float:
+def seconds_to_last_cancel(market: Market, sequence: int) -> float:
+    """From the command to the bytes of the last cancel, by the journal's stamps: a busy machine's polling does not count."""
+
+    def cancels() -> list[int]:
+        rows = market.ledger_records(RecordKind.ORDER_BYTES)
+        return [r["mono_ns"] for r in rows if r["seq"] > sequence and "ancel" in r["payload"]["bytes"]]
+
+    market.wait_for(lambda: cancels() != [], "the cancels in the journal on disk")
+    [began_ns] = [r["mono_ns"] for r in market.ledger_records(RecordKind.COMMAND) if r["seq"] == sequence]
+    return float((max(cancels()) - began_ns) / 1e9)
+
+
+def wait_none_open(market: Market, timeout_s: float = 15.0) -> float:
     """Until the venue has no open order of ours; seconds it took."""
     return market.wait_for(lambda: market.witness.open_orders() == [], "no open order at the venue", timeout_s)
 
@@ -121,14 +133,12 @@ def test_a_kill_takes_every_resting_order_away_within_a_second_and_holds_over_a_
 ) -> None:
     count = start_resting(market, levels=4)
     assert count == 16
-    began = time.monotonic()
     with ControlClient(str(market.place.runtime_dir / "control.sock")) as control:
         reply = control.request(Kill(reason="test"))
     wait_none_open(market)
-    taken_s = time.monotonic() - began
     assert isinstance(reply, Accepted)
     assert reply.kill
-    assert taken_s <= KILL_S_MAX
+    assert seconds_to_last_cancel(market, reply.sequence) <= KILL_S_MAX
     market.wait_state(TradingState.HALTED, HaltReason.KILL)
     assert refused_by_hand(market) == "HALTED"
     time.sleep(0.5)
@@ -162,9 +172,9 @@ def test_the_command_line_kills_with_0_and_is_in_the_journal_with_uid_and_reason
     start_resting(market)
     found = answer(market, "kill", "--reason", "drill 7")
     assert (found["action"], found["trading_state"], found["halt_reason"]) == ("kill", "HALTED", "KILL")
-    assert wait_none_open(market) <= KILL_S_MAX
-    events = [json.loads(line) for line in market.ctl("events", "--last", "200").stdout.splitlines()]
-    assert any("drill 7" in json.dumps(event) for event in events)
+    wait_none_open(market)
+    assert seconds_to_last_cancel(market, found["sequence"]) <= KILL_S_MAX
+    market.wait_for(lambda: "drill 7" in market.ctl("events", "--last", "200").stdout, "the journal on disk has it")
     [row] = [r for r in market.ledger_records(RecordKind.COMMAND) if r["payload"]["command_kind"] == "KILL"]
     assert row["seq"] == found["sequence"]
     assert "drill 7" in json.dumps(row)

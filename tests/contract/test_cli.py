@@ -317,6 +317,22 @@ def test_an_order_of_ones_own_tells_the_gates_verdict(shell: Shell, engine: Fake
     assert shell.ctl("order", "sell", "BTCUSDT", "0.5", "--price", "1e5").code == ExitCode.REFUSED
 
 
+def test_status_names_the_symbols_that_stand_still(shell: Shell, engine: FakeEngine) -> None:
+    assert shell.ctl("status", "--json").json()["halted_symbols"] == {}
+    engine.halts["instruments"] = {1: int(HaltReason.MISMATCH)}
+    assert shell.ctl("status", "--json").json()["halted_symbols"] == {"BTCUSDT": "MISMATCH"}
+    assert "BTCUSDT (MISMATCH)" in shell.ctl("status").out
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "0", "-1", "1e9", "soon"])
+@pytest.mark.parametrize("action", ["status", "kill"])
+def test_a_patience_that_is_no_time_is_a_wrong_command_line(shell: Shell, action: str, seconds: str) -> None:
+    told = shell.ctl(action, "--timeout", seconds)
+    assert told.code == ExitCode.USAGE
+    assert "--timeout" in told.err
+    assert "Traceback" not in told.err
+
+
 def test_a_watch_shows_again_until_interrupted(
     shell: Shell, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,7 @@ from engine.control.messages import (
     encode,
 )
 from engine.control.server import Caller, ControlServer, ControlSocketError
+from engine.guard.relay import KillRelay
 from engine.model.codes import Stage
 from engine.runtime.clock import Clock
 from tests.control_harness import FakeEngine, on_loop, running_loop, serving
@@ -203,6 +204,31 @@ def test_a_socket_that_another_engine_has_made_in_its_place_is_left_alone(tmp_pa
             assert isinstance(client.request(Ping()), Pong)
         on_loop(loop, second.close)
     assert not path.exists()
+
+
+@pytest.mark.invariant("R25")
+def test_the_guards_kill_is_heard_by_an_engine_that_listens_and_kept_for_none_that_comes_later(tmp_path: Path) -> None:
+    relay = KillRelay(tmp_path / "c.sock")
+    relay.tell()
+    engine = FakeEngine()
+    with serving(ControlServer(tmp_path / "c.sock", engine.control)):
+        relay.tell()
+        deadline = time.monotonic() + 10
+        while not engine.submitted and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert [command.reason for command in engine.submitted] == ["the guard was told to kill"]
+    # a stopped engine: the kernel takes the connection, nobody reads; what was sent goes with the relay's connection
+    silent = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    silent.bind(str(tmp_path / "c.sock"))
+    silent.listen()
+    relay.tell()
+    time.sleep(0.2)
+    relay.close()
+    silent.close()
+    later = FakeEngine()
+    with serving(ControlServer(tmp_path / "c.sock", later.control)):
+        time.sleep(0.3)
+    assert later.submitted == []
 
 
 def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:

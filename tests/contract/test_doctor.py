@@ -24,6 +24,7 @@ from engine.desk.server import DeskPlaces, DeskServer
 from engine.model.codes import Lane, RecordKind
 from tests.control_harness import FakeEngine, serving
 from tests.ledger_harness import Ledger
+from tests.order_venue import API_KEY, SECRET
 from tests.unit.test_config import GOOD
 
 ROOT = Path(__file__).parents[2]
@@ -56,13 +57,18 @@ def config_at(venue: dict[str, Any]) -> str:
     return text.replace("cpu = 1\n", "")
 
 
+def put_private(path: Path, content: str) -> None:
+    path.write_text(content)
+    path.chmod(0o400)
+
+
 @pytest.fixture
 def config(tmp_path: Path, venue: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "engine.toml"
     path.write_text(config_at(venue))
-    for name in ("sim.key", "sim.secret"):
-        (tmp_path / name).write_text("opens-nothing")
-        (tmp_path / name).chmod(0o400)
+    keys = {"sim.key": API_KEY, "sim.secret": SECRET.decode(), "guard.key": "opens-nothing"}
+    for name, content in (keys | {"guard.pem": "-----BEGIN opens-nothing"}).items():
+        put_private(tmp_path / name, content)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     return path
 
@@ -80,6 +86,36 @@ def test_a_sound_engine_and_venue_have_no_failure(config: Path, capsys: pytest.C
     for name in ("sim market stream", "sim order API", "sim drift", "sim symbols", "credentials sim", "strategy maker"):
         assert checks[name]["state"] == "ok", checks[name]
     assert checks["engine"]["text"] == "none runs"
+    assert checks["guard key sim"]["state"] == "ok"
+    assert (checks["guard"]["state"], checks["guard"]["text"]) == ("warn", "configured, and none answers")
+
+
+def test_a_dead_man_switch_that_eats_the_rate_limit_is_told_and_so_is_an_engine_without_a_guard(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, checks = report(capsys, config, "--offline")
+    told = checks["dead-man switch sim"]
+    # two symbols, each fed every 300 ms at a weight of 10
+    assert (told["state"], "4000 of 2400" in told["text"]) == ("warn", True)
+    lines = config.read_text().replace("deadman_ms = 900", "deadman_ms = 60000").splitlines()
+    start = lines.index("[guard]")
+    config.write_text("\n".join([*lines[:start], *lines[lines.index("[reconcile]") :]]) + "\n")
+    _, checks = report(capsys, config, "--offline")
+    assert checks["dead-man switch sim"]["state"] == "ok"
+    assert "none is configured" in checks["guard"]["text"]
+
+
+def test_a_futures_accounts_settings_are_shown_beside_the_configured_ones(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, checks = report(capsys, config)
+    assert checks["sim account"]["state"] == "warn"
+    assert "BTCUSDT: CROSSED, leverage 20, not ISOLATED, 3" in checks["sim account"]["text"]
+    (config.parent / "sim.key").unlink()
+    put_private(config.parent / "sim.key", "opens-nothing")
+    code, checks = report(capsys, config)
+    assert (code, checks["sim account"]["state"]) == (1, "fail")
+    assert "-20" in checks["sim account"]["text"]
 
 
 def test_every_line_that_is_not_ok_tells_the_mend(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,6 +127,7 @@ def test_every_line_that_is_not_ok_tells_the_mend(config: Path, capsys: pytest.C
     assert "open to every user" in checks["credentials sim"]["text"]
     assert all(check["mend"] for check in checks.values() if check["state"] != "ok")
     assert "opens-nothing" not in str(checks)
+    assert SECRET.decode() not in str(checks)
 
 
 def test_a_dead_venue_is_told_for_each_address(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = ROOT / "deploy/install.py"
+SCRIPT = ROOT / "systemd/install.py"
 # nothing of this checkout may help an installed command
 CLEAN = {"PATH": os.environ.get("PATH", ""), "HOME": "/nonexistent"}
 

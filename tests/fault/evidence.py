@@ -43,8 +43,10 @@ def time_syncs(market: Market) -> list[dict[str, Any]]:
 
 def assert_nothing_opened_while_halted(market: Market) -> None:
     """Every order left while the state was ACTIVE, by the journal's order."""
+    # the orders first: what is on disk grows while it is read, and an order must not be newer than the states
+    rows = placed(market)
     changes = trading_states(market)
-    for row in placed(market):
+    for row in rows:
         state = [name for seq, name, _ in changes if seq < row["seq"]][-1]
         assert state == "ACTIVE", row["seq"]
 

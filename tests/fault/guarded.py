@@ -17,7 +17,7 @@ RESTING = "tests.fault.resting_maker:RestingMaker"
 LEVELS = 84
 ORDERS = 2 * LEVELS * len(SYMBOLS)
 HEARTBEAT_MS_MAX = 400
-VENUE_LIMITS = "orders_10s = 100_000\n"
+VENUE_LIMITS = {"orders_10s": 100_000}
 # room for hundreds of orders; the guard has a key of its own, of another kind than the engine's
 WIDER = {
     "max_open_orders = 60": "max_open_orders = 600",
@@ -35,8 +35,8 @@ WIDER = {
 class GuardedMarket(Market):
     """A venue, a guard, and one engine after the other."""
 
-    def __init__(self, root: Path, symbols: tuple[str, ...] = SYMBOLS) -> None:
-        super().__init__(root, symbols, limits=VENUE_LIMITS)
+    def __init__(self, root: Path, symbols: tuple[str, ...] = SYMBOLS, venue_text: str = "") -> None:
+        super().__init__(root, symbols, limits=VENUE_LIMITS, venue_text=venue_text)
         for ending, text in (("key", self.place.observer_key.api_key), ("secret", self.place.observer_key.secret)):
             path = self.place.credentials / f"guard.{ending}"
             path.touch(mode=0o600)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.demo import workspace
+from engine.demo.markets import SPOT, DemoMarket
 from engine.demo.processes import Child, wait_for_json
-from engine.demo.venue_client import VenueWitness
 from engine.desk.ledger import LedgerFold, LedgerState
 from engine.journal import decode
 from engine.journal.reader import JournalReader
@@ -34,20 +34,25 @@ class Market:
         symbols: tuple[str, ...] = ("BTCUSDT",),
         activity: float = 2.0,
         limits: dict[str, int] | None = None,
+        venue_text: str = "",
+        traded: DemoMarket = SPOT,
     ) -> None:
         self.root = root
         self.symbols = symbols
-        self.place = workspace.create(root)
+        self.place = workspace.create(root, traded)
         os.environ["PYTHONPATH"] = str(PROJECT)
         # each start costs weight for reference data and reconciliation: forty a minute are above the exchange's limit
         with self.place.venue_config.open("a") as config:
             keys = {"weight_minute": 1_000_000, "connections_5m": 10_000} | (limits or {})
             config.write("\n[limits]\n" + "".join(f"{name} = {value}\n" for name, value in keys.items()))
+            config.write(venue_text)
+            if traded is not SPOT:
+                config.write("\n[usdm_limits]\nweight_minute = 1000000\n")
         self.activity = activity
         self.ports: dict[str, Any] = {}
         self.start_venue()
         key = self.place.observer_key
-        self.witness = VenueWitness(f"http://127.0.0.1:{self.ports['rest']}", key.api_key, key.secret)
+        self.witness = traded.witness(f"http://127.0.0.1:{self.ports['rest']}", key.api_key, key.secret)
         self.engine: Child | None = None
         self.write_config()
 

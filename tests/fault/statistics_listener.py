@@ -31,6 +31,12 @@ class StatisticsListener(Strategy):
             self.log(f"heard {name} of {view.symbol}")
 
 
+class FuturesListener(StatisticsListener):
+    """Where there are no candles of a second."""
+
+    subscriptions: ClassVar[tuple[str, ...]] = ("kline_1m", "all_mini_tickers")
+
+
 def _listening(name: str) -> Any:
     def callback(self: StatisticsListener, view: Any) -> None:
         self.note(name, view)

@@ -91,15 +91,18 @@ def test_a_kill_reaches_a_stopped_engines_orders_and_holds_for_the_next_run_unti
     market.kill()
     market.start()
     market.wait_state(TradingState.HALTED, HaltReason.KILL, 30)
-    assert any(
-        "kept by the guard: drill" in row["payload"].get("text", "")
-        for row in market.ledger_records(RecordKind.COMMAND)
-    )
+    market.wait_for(lambda: was_kept(market), "the kill on disk")
     assert market.resting() == 0
     armed = market.ctl("arm", "--reason", "over")
     assert (armed.returncode, json.loads(armed.stdout)["guard"]) == (0, "armed")
     assert Kills(market.place.data_dir).read() == []
     market.wait_state(TradingState.ACTIVE, HaltReason.NONE, 30)
+
+
+def was_kept(market: GuardedMarket) -> bool:
+    """Does the journal on disk say that a kill came from the guard's file."""
+    rows = market.ledger_records(RecordKind.COMMAND)
+    return any("kept by the guard: drill" in row["payload"].get("text", "") for row in rows)
 
 
 @pytest.mark.invariant("R23")
@@ -128,8 +131,14 @@ def test_a_strategy_that_hangs_in_c_code_is_cancelled_from_outside_aborted_and_s
     market.start()
     market.wait_active()
     record_property("hang_seen_to_trading_again_s", time.monotonic() - seen)
-    rows = [row["payload"] for row in market.ledger_records(RecordKind.TRADING_STATE) if row["epoch"] == 2]
-    assert (rows[0]["state"], rows[0]["reason"]) == ("HALTED", "STARTING")
+    market.wait_for(lambda: first_state(market, 2) != (), "its first state on disk")
+    assert first_state(market, 2) == ("HALTED", "STARTING")
+
+
+def first_state(market: GuardedMarket, epoch: int) -> tuple[str, ...]:
+    """State and reason with which a run began, as far as the disk has it."""
+    rows = [row["payload"] for row in market.ledger_records(RecordKind.TRADING_STATE) if row["epoch"] == epoch]
+    return (rows[0]["state"], rows[0]["reason"]) if rows else ()
 
 
 def test_an_orderly_stop_is_not_the_guards_business(market: GuardedMarket) -> None:

@@ -47,6 +47,12 @@ def cancels_left(market: GuardedMarket, sequence: int) -> int:
     return sum("ancel" in row["payload"]["bytes"] for row in market.sent_after(sequence))
 
 
+def half_is_spent(market: GuardedMarket) -> bool:
+    """Does the engine know of half a budget spent. It learns with the next reply; a new minute begins with nothing spent."""
+    market.fault("limits", weight_used=BUDGET // 2)
+    return market.counters()["rate_weight_used"] >= BUDGET // 2
+
+
 def rest_count_is(market: GuardedMarket, count: int) -> bool:
     """Are so many orders open at the venue."""
     return market.resting() == count
@@ -72,9 +78,7 @@ def test_500_orders_go_by_strategy_by_symbol_and_by_account_with_half_of_the_bud
     market.start()
     market.wait_active()
     market.wait_for(lambda: market.resting() == ORDERS, "the orders rest", 60)
-    market.fault("limits", weight_used=BUDGET // 2)
-    # the engine learns of it with the next reply: its clock is asked every 30 s, the account is read every 5 s
-    market.wait_for(lambda: market.counters()["rate_weight_used"] >= BUDGET // 2, "half of the budget is spent", 30)
+    market.wait_for(partial(half_is_spent, market), "half of the budget is spent", 30)
     left = ORDERS
     for scope in (("--strategy", "maker-btcusdt"), ("--symbol", "ETHUSDT"), ("--account", "1")):
         left -= 2 * LEVELS

@@ -11,6 +11,8 @@ from engine.sim.config import AccountConfig
 from engine.sim.reject import VenueReject
 from engine.sim.usdm.api import (
     AlgoRequest,
+    AlgoUpdate,
+    MarginCall,
     ModifyRequest,
     OrderTradeUpdate,
     Position,
@@ -311,7 +313,58 @@ def assert_resting_orders_cannot_turn_it_either(core: UsdmCore, account: int) ->
             assert (qty_e8 > 0) == (order.side == "SELL")
 
 
-@pytest.mark.parametrize("seed", range(5))
+RARE = {
+    "TRADE FILLED 0",
+    "TRADE PARTIALLY_FILLED 0",
+    "CANCELED CANCELED 0",
+    "AMENDMENT NEW 0",
+    "AMENDMENT PARTIALLY_FILLED 0",
+    "CALCULATED FILLED 0",
+    "EXPIRED EXPIRED 2",
+    "EXPIRED EXPIRED 4",
+    "EXPIRED EXPIRED 5",
+    "EXPIRED EXPIRED 9",
+    "EXPIRED EXPIRED_IN_MATCH 1",
+    "forced LIQUIDATION",
+    "forced ADL",
+    "margin call",
+    "algo TRIGGERED",
+    "algo FINISHED",
+    "algo REJECTED",
+    "algo EXPIRED",
+}
+
+
+def states_of(core: UsdmCore, events: list[UsdmEvent]) -> set[str]:
+    states = {f"forced {row.auto_close_type}" for account in ACCOUNTS for row in core.force_orders(account)}
+    for event in events:
+        if isinstance(event, OrderTradeUpdate):
+            states.add(f"{event.execution_type} {event.order.status} {event.order.expiry_reason}")
+        elif isinstance(event, AlgoUpdate):
+            states.add(f"algo {event.algo.status}")
+        elif isinstance(event, MarginCall):
+            states.add("margin call")
+    return states
+
+
+def test_random_play_reaches_every_rare_state() -> None:
+    reached: set[str] = set()
+    for seed in range(8):
+        source = random.Random(seed)
+        shocks = Shocks(source)
+        core = venue_of(seed, shocks)
+        now_ns = START_NS + 3_570 * SECOND_NS
+        for step in range(1, 501):
+            now_ns += SECOND_NS // 5
+            act(source, core, now_ns)
+            if step % 60 == 0:
+                shocks.jump()
+        reached |= states_of(core, core.drain())
+        assert_money_is_conserved(core)
+    assert RARE - reached == set()
+
+
+@pytest.mark.parametrize("seed", range(3))
 def test_random_play_conserves_money_and_equals_the_slow_twin(seed: int) -> None:
     source = random.Random(seed)
     shocks = Shocks(source)

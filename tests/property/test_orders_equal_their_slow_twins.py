@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import pytest
 
-from engine.model.codes import ExecType, OrderState, Reason
+from engine.model.codes import ExecType, OrderFlag, OrderState, Reason
 from engine.model.instruments import InstrumentSpec
 from engine.model.tables import Tables
 from engine.oms.positions import PositionBook
@@ -63,6 +63,7 @@ def world(rng: random.Random) -> World:
         working_buy_lots=rng.choice((0, size(rng))),
         working_sell_lots=rng.choice((0, size(rng))),
         open_orders=rng.randrange(0, 6),
+        is_futures=rng.random() < 0.4,
     )
 
 
@@ -72,7 +73,7 @@ def install(rig: Rig, w: World) -> None:
             venue_id=1, symbol="BTCUSDT", base_asset="BTC", quote_asset="USDT", tick_size_e8=w.tick_size_e8,
             lot_size_e8=w.lot_size_e8, min_qty_lots=w.min_qty_lots, max_qty_lots=w.max_qty_lots,
             min_price_ticks=w.min_price_ticks, max_price_ticks=w.max_price_ticks, min_notional_e8=w.min_notional_e8,
-            max_notional_e8=w.max_notional_e8,
+            max_notional_e8=w.max_notional_e8, kind=int(w.is_futures),
         )
     )  # fmt: skip
     rig.tables.set_limits(
@@ -123,16 +124,17 @@ def test_gate_arithmetic_equals_python_integers() -> None:
         install(rig, w)
         for side, price, qty in candidates(rng, w):
             handle += 1
+            reduce_only = rng.random() < 0.2
             set_exposure(
                 rig.tables, 1, position_lots=w.position_lots, working_buy_lots=w.working_buy_lots,
                 working_sell_lots=w.working_sell_lots, open_orders=w.open_orders,
             )  # fmt: skip
             offer_intent(
                 rig.journal, rig.rings["intents"], order_handle=handle, instrument_id=1, side=side, price_ticks=price,
-                qty_lots=qty,
+                qty_lots=qty, flags=OrderFlag.REDUCE_ONLY * reduce_only,
             )  # fmt: skip
             rig.gate.step()
-            expected = decide(w, side, price, qty)
+            expected = decide(w, side, price, qty, reduce_only=reduce_only)
             seen[expected] += 1
             if expected is Reason.NONE:
                 assert rig.rings["refusals"].poll() is None, (w, side, price, qty)
@@ -147,7 +149,7 @@ def test_gate_arithmetic_equals_python_integers() -> None:
     arithmetic = (
         Reason.NONE, Reason.QTY_NOT_POSITIVE, Reason.QTY_BELOW_MIN, Reason.QTY_ABOVE_MAX, Reason.PRICE_COLLAR,
         Reason.NOTIONAL_BELOW_MIN, Reason.NOTIONAL_ABOVE_MAX, Reason.POSITION_LIMIT, Reason.OPEN_ORDERS_LIMIT,
-        Reason.INSUFFICIENT_BALANCE,
+        Reason.INSUFFICIENT_BALANCE, Reason.REDUCING_ONLY,
     )  # fmt: skip
     assert min(seen[reason] for reason in arithmetic) > 50
 

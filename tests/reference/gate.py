@@ -38,9 +38,10 @@ class World:
     open_orders: int = 0
     promised_base_e8: int = 0
     promised_quote_e8: int = 0
+    is_futures: bool = False
 
 
-def decide(w: World, side: int, price_ticks: int, qty_lots: int) -> Reason:
+def decide(w: World, side: int, price_ticks: int, qty_lots: int, *, reduce_only: bool = False) -> Reason:
     """The verdict on a limit order that passes every check which is no arithmetic."""
     for refuses, reason in (
         (qty_lots <= 0, Reason.QTY_NOT_POSITIVE),
@@ -52,11 +53,11 @@ def decide(w: World, side: int, price_ticks: int, qty_lots: int) -> Reason:
     ):
         if refuses:
             return reason
-    return decide_on_money(w, side, price_ticks, qty_lots)
+    return decide_on_money(w, side, price_ticks, qty_lots, reduce_only)
 
 
-def decide_on_money(w: World, side: int, price_ticks: int, qty_lots: int) -> Reason:
-    """Notional, position, open orders, balance."""
+def decide_on_money(w: World, side: int, price_ticks: int, qty_lots: int, reduce_only: bool) -> Reason:
+    """Notional, reduce-only, position, open orders, balance (futures have none to look at)."""
     notional = Fraction(price_ticks * w.tick_size_e8 * qty_lots * w.lot_size_e8, 10**8)
     whole = int(notional)
     position, working = (w.position_lots, w.working_buy_lots) if side == 0 else (-w.position_lots, w.working_sell_lots)
@@ -66,12 +67,13 @@ def decide_on_money(w: World, side: int, price_ticks: int, qty_lots: int) -> Rea
         else (qty_lots * w.lot_size_e8, w.promised_base_e8, w.base_e8)
     )
     for refuses, reason in (
-        (whole < w.min_notional_e8, Reason.NOTIONAL_BELOW_MIN),
+        (whole < w.min_notional_e8 and not (w.is_futures and reduce_only), Reason.NOTIONAL_BELOW_MIN),
         (whole >= INT64_MAX or whole > w.max_notional_e8, Reason.NOTIONAL_ABOVE_MAX),
         (whole > w.max_order_notional_e8, Reason.NOTIONAL_ABOVE_MAX),
+        (reduce_only and (position >= 0 or working + qty_lots > -position), Reason.REDUCING_ONLY),
         (position + working + qty_lots > w.max_position_lots, Reason.POSITION_LIMIT),
         (w.open_orders + 1 > w.max_open_orders, Reason.OPEN_ORDERS_LIMIT),
-        (promised + cost > owned, Reason.INSUFFICIENT_BALANCE),
+        (not w.is_futures and promised + cost > owned, Reason.INSUFFICIENT_BALANCE),
     ):
         if refuses:
             return reason

@@ -11,6 +11,7 @@ import pytest
 from engine.book.stage import BookStage
 from engine.model.codes import BookState, Counter, RecordKind
 from engine.model.instruments import InstrumentSpec
+from engine.venues.binance.market_session import BinanceMarketSession
 from tests.feed_harness import STALE_AFTER_NS, FeedHarness
 
 SPEC = InstrumentSpec(
@@ -413,3 +414,66 @@ def test_books_of_one_stage_share_its_pool_and_a_used_up_pool_is_doubt() -> None
     harness.snapshot(snapshot(9))
     harness.frame(diff(10, 10, [("1.00", "1.00")]))
     assert harness.state() == BookState.INVALID
+
+
+# --- market statistics
+
+
+def statistics_session(harness: FeedHarness, session_id: int = 132) -> BinanceMarketSession:
+    """A connection that carries candles and no depth."""
+    session = BinanceMarketSession(
+        "market", session_id, harness.codec, harness.journal, harness.inbound, harness.counters, harness.clock,
+        harness.symbols, stream_kinds=(), streams=["btcusdt@kline_1m"], feeds_books=False,
+    )  # fmt: skip
+    session.on_open()
+    session.on_subscribed()
+    harness.run()
+    return session
+
+
+def test_a_lost_connection_that_carries_no_depth_costs_no_book() -> None:
+    harness = valid_harness()
+    statistics = statistics_session(harness)
+    harness.frame(TRADE_OF_AGG, statistics)
+    harness.session.on_close("gone")
+    harness.run()
+    # the one that is left feeds no book
+    assert harness.state() == BookState.INVALID
+    harness = valid_harness()
+    statistics = statistics_session(harness)
+    harness.frame(TRADE_OF_AGG, statistics)
+    statistics.on_close("gone")
+    harness.run()
+    assert harness.state() == BookState.VALID
+
+
+TRADE_OF_AGG = (
+    b'{"e":"aggTrade","E":2,"s":"BTCUSDT","a":7,"p":"100.00","q":"1.00","f":1,"l":2,"T":1,"m":false,"M":true}'
+)
+
+
+def test_what_a_connection_without_depth_could_not_pass_on_is_no_gap() -> None:
+    harness = valid_harness(inbound_capacity=4)
+    statistics = statistics_session(harness)
+    for _ in range(8):
+        statistics.feed(TRADE_OF_AGG, 1, 1)
+    harness.run()
+    assert statistics.lost > 0
+    assert harness.state() == BookState.VALID
+
+
+@pytest.mark.parametrize(("word", "told"), [("MARKET", 1), ("INSURANCE_FUND", 0), ("NA", 0)])
+def test_a_trade_that_was_not_made_in_the_book_is_recorded_and_not_told(word: str, told: int) -> None:
+    harness = valid_harness()
+    fields = {"e": "trade", "E": 1, "s": "BTCUSDT", "t": 5, "p": "100.50", "q": "1.00", "T": 1, "X": word, "m": False}
+    harness.frame(json.dumps(fields).encode())
+    assert len(harness.events()) == told
+    assert harness.tables.market(1)["last_trade_ticks"] == (10050 if told else 0)
+    assert harness.state() == BookState.VALID
+
+
+def test_a_malformed_frame_of_statistics_is_counted_and_costs_no_book() -> None:
+    harness = valid_harness()
+    harness.frame(b'{"e":"kline","E":1,"s":"BTCUSDT","k":{"t":"x"}}')
+    assert harness.count(Counter.MALFORMED_FRAMES) == 1
+    assert harness.state() == BookState.VALID

@@ -19,6 +19,7 @@ from engine.config_schema import (
     CrashLoop,
     DeskSection,
     EngineSection,
+    GuardSection,
     InstrumentRisk,
     JournalSection,
     ReconcileSection,
@@ -59,6 +60,7 @@ credential = "sim"
 key_type = "hmac"
 recv_window_ms = 5000
 order_timeout_ms = 2000
+deadman_ms = 900
 symbols = ["BTCUSDT", "ETHUSDT"]
 instrument_refresh_s = 60
 leverage = 3
@@ -98,6 +100,12 @@ socket = "control.sock"
 [desk]
 listen = "127.0.0.1:9464"
 
+[guard]
+heartbeat_ms_max = 500
+credential = "guard"
+key_type = "ed25519"
+keep_alive_s = 5
+
 [reconcile]
 cancel_on_start = true
 interval_s = 30
@@ -118,6 +126,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "strategy.maker": StrategySection,
     "control": ControlSection,
     "desk": DeskSection,
+    "guard": GuardSection,
     "reconcile": ReconcileSection,
     "runaway": RunawaySection,
 }
@@ -313,6 +322,17 @@ def test_each_rule_of_a_value_is_told(tmp_path: Path, key: str, value: str, told
     assert told in str(error)
 
 
+def test_a_dead_man_switch_is_refused_where_the_venue_has_none_and_the_guard_is_named(tmp_path: Path) -> None:
+    error = refusal(tmp_path, GOOD.replace('"binance-usdm"', '"binance-spot"'))
+    assert "venue.sim.deadman_ms" in [item.key for item in error.problems]
+    assert "tradewind guard" in str(error)
+
+
+def test_a_guards_key_type_without_a_key_of_its_own_is_refused(tmp_path: Path) -> None:
+    error = refusal(tmp_path, GOOD.replace('credential = "guard"\n', ""))
+    assert_names(error, "guard.key_type", position("guard.key_type") - 1)
+
+
 def test_a_unit_in_place_of_another_is_pointed_out(tmp_path: Path) -> None:
     error = refusal(tmp_path, GOOD.replace("stale_after_ms = 5000", "stale_after_s = 5"))
     assert_names(error, "risk.stale_after_s", position("risk.stale_after_ms"))
@@ -423,4 +443,5 @@ def test_hedge_mode_is_refused_with_what_to_write_instead(tmp_path: Path) -> Non
 
 def test_a_spot_venue_has_no_leverage(tmp_path: Path) -> None:
     error = refusal(tmp_path, GOOD.replace('"binance-usdm"', '"binance-spot"'))
-    assert [item.key.rpartition(".")[2] for item in error.problems] == ["leverage", "margin_type", "position_mode"]
+    named = [item.key.rpartition(".")[2] for item in error.problems]
+    assert named == ["deadman_ms", "leverage", "margin_type", "position_mode"]

@@ -136,7 +136,7 @@ class _Http:
 
 
 def test_what_can_wait_waits_while_half_of_the_minutes_weight_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, http, slept = Clock.virtual(), _Http([2_999, 2_999, 3]), []
+    clock, http, slept = Clock.virtual(), _Http([3_000, 3_000, 3]), []
     rest = RestMarket(http, clock)  # type: ignore[arg-type]
 
     async def sleep(seconds: float) -> None:

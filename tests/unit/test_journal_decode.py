@@ -33,6 +33,7 @@ STRUCTS = {
     "TickersPayload": RecordKind.TICKER_24H,
     "MarkPricePayload": RecordKind.MARK_PRICE,
     "FundingRatePayload": RecordKind.FUNDING_RATE,
+    "FundingPaymentPayload": RecordKind.FUNDING_PAYMENT,
     "OpenInterestPayload": RecordKind.OPEN_INTEREST,
     "LongShortRatioPayload": RecordKind.LONG_SHORT_RATIO,
     "LiquidationPayload": RecordKind.LIQUIDATION,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -396,6 +397,33 @@ def test_leftover_orders_are_cancelled_at_start_where_asked_for(rig: Rig) -> Non
     assert control(later)[0] == TradingState.HALTED
     later.canceled(handle)
     assert control(later)[0] == TradingState.ACTIVE
+
+
+@pytest.mark.invariant("R26")
+def test_a_ledger_of_more_orders_than_there_are_slots_is_restored(rig: Rig) -> None:
+    resting, gone, done = rig.open_order(), rig.open_order(), rig.open_order()
+    rig.canceled(gone)
+    rig.trade(done, 10, 10, trade_id=1)
+    records = [record for record in ledger_of(rig) if record.kind in (RecordKind.ORDER_STATE, RecordKind.FILL)]
+    names = ("kind", "seq", "venue_id", "account_id", "strategy_id", "instrument_id", "order_handle", "payload")
+    facts = [{name: getattr(record, name) for name in names} for record in records]
+    often = [fact for fact in facts if fact["order_handle"] != resting]
+    many = [shifted(fact, number) for number in range(5000) for fact in often]
+    later = Rig(active=False)
+    later.oms.restore([*[SimpleNamespace(**fact) for fact in facts if fact["order_handle"] == resting], *many])
+    assert resting in [order["order_handle"] for order in later.oms.orders()]
+    canceled_open = [order for order in later.oms.orders() if order["state"] == "CANCELED"]
+    assert canceled_open == []
+    assert later.exposure()["position_lots"] == 10 * 5000
+
+
+def shifted(fact: dict[str, Any], number: int) -> SimpleNamespace:
+    """A record as of another order; a fill as of another trade, or it would not be booked again."""
+    handle, payload = fact["order_handle"] + 1000 * number, fact["payload"]
+    if fact["kind"] == RecordKind.FILL:
+        # client_order_id[24], then trade_id
+        payload = payload[:24] + (1 + number).to_bytes(8, "little") + payload[32:]
+    return SimpleNamespace(**(fact | {"order_handle": handle, "payload": payload}))
 
 
 def test_restoring_a_short_record_says_which() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.gateway.budget import RateBudget
-from engine.model.codes import AlarmCode, HaltReason, Reason, TradingState
+from engine.model.codes import AlarmCode, HaltReason, Reason, RecordKind, TradingState
 from tests.orders_harness import SECOND_NS
 from tests.session_rig import SessionRig
 
@@ -207,3 +207,16 @@ def test_windows_are_aligned_to_the_venues_clock() -> None:
     budget.block(start + 20 * SECOND_NS)
     assert not budget.cancel(start + 19 * SECOND_NS)
     assert budget.cancel(start + 20 * SECOND_NS)
+
+
+# --- the journal's disk ---
+
+
+@pytest.mark.invariant("R05")
+def test_a_journal_that_is_nearly_full_shows_as_a_halt_and_alarms(rig: SessionRig) -> None:
+    while not rig.journal.is_nearly_full:
+        rig.journal.append(0, int(RecordKind.OWN_FRAME_OTHER), bytes(65_536))
+    rig.tick(SECOND_NS)
+    state = rig.tables.control_state()
+    assert (state["trading_state"], state["halt_reason"]) == (TradingState.HALTED, HaltReason.JOURNAL)
+    assert AlarmCode.JOURNAL_NEARLY_FULL in rig.alarms()

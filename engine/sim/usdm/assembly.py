@@ -247,7 +247,8 @@ def _book_config(config: UsdmConfig) -> VenueConfig:
 
 def _book(config: UsdmConfig, number: int, account: AccountConfig) -> UsdmBook:
     wallet_e8 = config_e8(config.wallets.get(account.name, config.default_wallet))
-    book = UsdmBook(number, account.name, account.can_trade, wallet_e8, config.history_orders_max)
+    orders_max, income_max = config.history_orders_max, config.history_income_max
+    book = UsdmBook(number, account.name, account.can_trade, wallet_e8, orders_max, income_max)
     book.dual_side = account.name in config.hedge_accounts
     for row in config.symbols:
         highest = row.brackets[0].initial_leverage

@@ -179,7 +179,9 @@ class OrderHistory:
 class UsdmBook:
     """One account of the futures venue."""
 
-    def __init__(self, account_id: int, name: str, can_trade: bool, wallet_e8: int, orders_max: int) -> None:
+    def __init__(
+        self, account_id: int, name: str, can_trade: bool, wallet_e8: int, orders_max: int, income_max: int
+    ) -> None:
         self.account_id = account_id
         self.name = name
         self.can_trade = can_trade
@@ -196,7 +198,7 @@ class UsdmBook:
         self._orders_max = orders_max
         self._history: dict[str, OrderHistory] = {}
         self.trades: deque[UserTrade] = deque(maxlen=orders_max)
-        self.income: deque[Income] = deque(maxlen=orders_max)
+        self.income: deque[Income] = deque(maxlen=income_max)
         self.margin_changes: deque[MarginChange] = deque(maxlen=orders_max)
         self.amendments: deque[Amendment] = deque(maxlen=orders_max)
         self.forced: deque[ForcedOrder] = deque(maxlen=orders_max)

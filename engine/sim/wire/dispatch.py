@@ -25,11 +25,6 @@ class Answer:
     account_id: int = -1
     dropped: bool = False
 
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-        return 200 if self.error is None else self.error.status
-
 
 def check_security(shell: VenueShell, key: signing.ApiKey, params: Params, text: bytes | None, now_ns: int) -> None:
     """Check timestamp, then signature over ``text`` (None: the connection is logged on, no signature needed)."""

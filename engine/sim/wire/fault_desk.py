@@ -48,8 +48,10 @@ def begin_plan(shell: VenueShell, plan: Sequence[commands.Command]) -> None:
 def _check(shell: VenueShell, command: commands.Command) -> None:
     """What only the venue knows: its symbols, and which verbs there are."""
     symbol = getattr(command, "symbol", None)
-    if symbol is not None and symbol not in shell.symbols():
-        raise ValueError(f"symbol {symbol!r} is not traded here (Invalid symbol); {_named(sorted(shell.symbols()))}")
+    futures = shell.usdm.core.symbols() if shell.usdm is not None else ()
+    there_are = sorted({*shell.publisher.symbols, *futures})
+    if symbol is not None and symbol not in there_are:
+        raise ValueError(f"symbol {symbol!r} is not traded here (Invalid symbol); {_named(there_are)}")
     if isinstance(command, commands.Reset) and command.only not in ("", *commands.VERBS):
         raise ValueError(f"only: {command.only!r} is no verb; {_named(commands.VERBS)}")
 

@@ -1,5 +1,7 @@
 from engine.venues.binance.market_codec import MarketCodec
+from engine.venues.binance.order_codec import OrderCodec
 
 def decode_mutants(
     codec: MarketCodec, frame: bytes, count: int, seed: int, snapshot_of: int = 0, poll: int = 0
 ) -> dict[int, int]: ...
+def decode_own_mutants(codec: OrderCodec, frame: bytes, count: int, seed: int) -> dict[int, int]: ...

@@ -17,7 +17,7 @@ import msgspec
 
 from engine.model.instruments import InstrumentSpec
 from engine.runtime.clock import Clock
-from engine.runtime.net import HttpClient, HttpResponse, NetError
+from engine.runtime.net import HttpClient, HttpResponse
 from engine.venues.binance.reference import (
     PUBLISHED_LIMITS,
     UnknownSymbolError,
@@ -114,8 +114,8 @@ class RestMarket:
         if limit not in DEPTH_LIMITS:
             raise ValueError(f"depth limit {limit} is none of {DEPTH_LIMITS}")
         weight = min(weight for levels, weight in self.depth_weights.items() if levels >= limit)
-        await self.spend(weight, SNAPSHOT_SHARE)
-        return (await self._get("/depth", {"symbol": symbol, "limit": str(limit)}, 0)).body
+        await self._wait_for_share(weight, SNAPSHOT_SHARE)
+        return (await self._get("/depth", {"symbol": symbol, "limit": str(limit)}, weight)).body
 
     async def listed(self, venue_id: int, symbols: Iterable[str]) -> dict[str, InstrumentSpec]:
         """Those of `symbols` that the exchange still lists, as it defines them now."""
@@ -135,22 +135,18 @@ class RestMarket:
 
     async def poll(self, path: str, query: Mapping[str, str], weight: int) -> bytes:
         """The body of a public GET that can wait; `path` is whole, as "/fapi/v1/openInterest"."""
-        await self._wait_until_allowed(0)
-        await self.spend(weight, POLL_SHARE)
+        await self._wait_for_share(weight, POLL_SHARE)
+        await self._wait_until_allowed(weight)
         return self._accept(path, await self._http.get(f"{path}?{urlencode(query, quote_via=quote)}")).body
 
-    async def spend(self, weight: int, share: float) -> None:
-        """Wait until a request of this weight stays within this share of the minute's limit, and count it."""
+    async def _wait_for_share(self, weight: int, share: float) -> None:
+        """Until a request of this weight stays within this share of the minute's limit, by what the venue has counted."""
         limit = self.rate_limits["REQUEST_WEIGHT", "MINUTE"] * share
         while (used := self.weight_now()) and used + weight > limit:
             await asyncio.sleep((NS_PER_MINUTE - self._clock.time_ns() % NS_PER_MINUTE) / NS_PER_S)
-        while not self._has_weight(weight):
-            await asyncio.sleep(POLL_CAP_S)
-        self.used_weight_1m = self.weight_now() + weight
-        self._weight_minute = self._clock.time_ns() // NS_PER_MINUTE
 
     def weight_now(self) -> int:
-        """Weight used in this minute, as last said by the venue and counted since."""
+        """Weight that this address used in this minute, as the venue last said."""
         return self.used_weight_1m if self._clock.time_ns() // NS_PER_MINUTE == self._weight_minute else 0
 
     async def server_time(self) -> TimeSample:
@@ -190,6 +186,10 @@ class RestMarket:
         while (wait_ns := self._quiet_left_ns()) > 0 or not self._has_weight(cost):
             await asyncio.sleep(min(max(wait_ns / NS_PER_S, POLL_S), POLL_CAP_S))
 
+    def quiet_left_ns(self) -> int:
+        """How long the venue wants no request, by anything that it has told this process; 0 = it takes them."""
+        return max(0, self._quiet_left_ns())
+
     def _quiet_left_ns(self) -> int:
         left_ns = self._quiet_until_mono_ns - self._clock.monotonic_ns()
         return left_ns if self._shared is None else max(left_ns, self._shared.quiet_ns())
@@ -211,11 +211,3 @@ class RestMarket:
         except msgspec.DecodeError:
             error = _ErrorBody(code=0, msg=response.body[:200].decode("utf-8", "replace"))
         return VenueError(path, response.status, error.code, error.msg, retry_after_s)
-
-
-def depth_weight(limit: int) -> int:
-    """What GET depth costs by its number of levels (spot)."""
-    return next(weight for levels, weight in ((100, 5), (500, 25), (1000, 50), (5000, 250)) if limit <= levels)
-
-
-__all__ = ["NetError", "RestMarket", "TimeSample", "VenueError"]

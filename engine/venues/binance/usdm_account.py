@@ -34,6 +34,19 @@ async def settle_account(rest: UsdmRest, venue: VenueSection) -> None:
             raise CommandError(ExitCode.CONFIG, f"{text}, {wanted} and {venue.leverage} were asked for")
 
 
+async def differences(rest: UsdmRest, venue: VenueSection) -> list[str]:
+    """What stands otherwise at the venue than `venue` says, in words; nothing is changed."""
+    found = []
+    if (await rest.account_json("GET", "/fapi/v1/positionSide/dual"))["dualSidePosition"]:
+        found.append("the account is in hedge mode")
+    for symbol in venue.symbols:
+        row = await symbol_settings(rest, symbol)
+        wanted = (MARGIN_TYPES[str(venue.margin_type)], venue.leverage)
+        if (row["marginType"], row["leverage"]) != wanted:
+            found.append(f"{symbol}: {row['marginType']}, leverage {row['leverage']}, not {wanted[0]}, {wanted[1]}")
+    return found
+
+
 async def settle_position_mode(rest: UsdmRest) -> None:
     """One-way: the engine keeps one signed position an instrument."""
     path = "/fapi/v1/positionSide/dual"

@@ -645,6 +645,9 @@ cdef class Oms(OrderLifecycle):
         cdef uint64_t handle = record.order_handle
         cdef ApprovedOrder* terms = self.register.admit(handle)
         if terms == NULL:
+            self._retire_restored()
+            terms = self.register.admit(handle)
+        if terms == NULL:
             raise ValueError(f"ledger record {record.seq}: no room for order {handle:#x}; raise the order capacity")
         terms.side = state.side
         terms.order_type = state.order_type
@@ -662,6 +665,16 @@ cdef class Oms(OrderLifecycle):
         self.tables.exposures[terms.instrument_id].open_orders = self.tables.exposures[terms.instrument_id].open_orders + 1
         self.pool.begin(self.register.index_of(terms))
         return terms
+
+    def _retire_restored(self) -> None:
+        """Earlier runs have had more orders than there are slots: those that are over by now make room."""
+        cdef uint32_t slot = self.pool.first_open, following
+        while slot != SLOT_NONE:
+            following = self.pool.orders[slot].next_open
+            if self.pool.is_over(&self.pool.orders[slot]):
+                self.pool.settle(&self.pool.orders[slot])
+                self.pool.reserve(&self.pool.orders[slot])
+            slot = following
 
     cdef int _restore_order(self, object record, const OrderStatePayload* state) except -1:
         cdef Order* order

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from engine.sim.api import DepthSnapshot
+from engine.sim.api import DepthSnapshot, Venue
+from engine.sim.usdm.api import UsdmVenue
+from engine.sim.wire.shell import VenueShell
 from tests.contract.venue_wire.client_ccxt_books import LEVELS, digest_of
 from tests.contract.venue_wire.clients import interpreter, told_by
-from tests.venue_harness import RunningVenue, make_shell, play
+from tests.usdm_harness import RunningUsdm, make_usdm_shell, play_usdm
 
 SECONDS = 60
 UPDATES_MIN = 300
@@ -23,11 +25,16 @@ class Witness:
     combined = False
     unit_ns = 1_000_000
 
-    def __init__(self, venue: RunningVenue, symbol: str) -> None:
-        self._core = venue.shell.core
+    def __init__(self, shell: VenueShell, symbol: str, family: str) -> None:
         self._symbol = symbol
         self.seen: dict[str, str] = {}
-        venue.shell.publisher.subscribe(f"{symbol.lower()}@depth@100ms", self)
+        name = f"{symbol.lower()}@depth@100ms"
+        if family == "spot":
+            self._core: Venue | UsdmVenue = shell.core
+            shell.publisher.subscribe(name, self)
+        elif shell.usdm is not None:
+            self._core = shell.usdm.core
+            shell.usdm.publisher.subscribe(name, self, "public")
 
     def deliver(self, frame: bytes) -> None:
         """Note the book; it is the one of the frame's last update id, because both are of the same turn."""
@@ -47,12 +54,14 @@ def test_a_book_kept_by_ccxt_for_a_minute_equals_the_venues_at_every_update() ->
     interpreter()
     told: dict[str, Any] = {}
 
-    async def scenario(venue: RunningVenue) -> None:
-        witness = Witness(venue, "BTCUSDT")
-        told["client"] = await told_by("client_ccxt_books.py", venue, str(SECONDS), "spot=BTC/USDT")
-        told["venue"] = {"spot": witness.seen}
+    async def scenario(venue: RunningUsdm) -> None:
+        witnesses = {family: Witness(venue.shell, "BTCUSDT", family) for family in ("spot", "usdm")}
+        pairs = ("spot=BTC/USDT", "usdm=BTC/USDT:USDT")
+        told["client"] = await told_by("client_ccxt_books.py", venue, str(SECONDS), *pairs)
+        told["venue"] = {family: witness.seen for family, witness in witnesses.items()}
 
-    play(scenario, make_shell(activity=5.0))
+    play_usdm(scenario, make_usdm_shell(activity=5.0, spot_activity=5.0))
+    assert set(told["client"]) == {"spot", "usdm"}
     for family, books in told["client"].items():
         own = told["venue"][family]
         assert len(books) > UPDATES_MIN, family

@@ -206,6 +206,7 @@ def test_the_strict_switch_leaves_the_undocumented_away() -> None:
     async def scenario(venue: RunningUsdm) -> None:
         row = await venue.seen("fapi/v1/ticker/bookTicker", symbol=SYMBOL)
         shaped(row, BOOK.removesuffix(" lastUpdateId:n"))
+        assert row["symbol"] == SYMBOL
 
     play_usdm(scenario, make_usdm_shell(wire=UsdmWireConfig(strict_2026_07=True)))
 

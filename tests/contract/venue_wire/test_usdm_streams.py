@@ -74,6 +74,7 @@ def test_each_stream_of_a_route_carries_its_documented_keys(route: str, streams:
             data = seen[name]
             for row in data if isinstance(data, list) else [data]:
                 shaped(row, shape)
+        assert set(seen) == set(streams)
 
     play_usdm(scenario, make_usdm_shell(activity=10.0, wire=UsdmWireConfig(ticker_ms=500)))
 

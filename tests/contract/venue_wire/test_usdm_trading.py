@@ -341,7 +341,9 @@ def test_the_strict_switch_drops_average_price_and_quote_from_replies_only() -> 
     async def scenario(venue: RunningUsdm) -> None:
         placed = await venue.done("POST", "v1/order", {**LIMIT, "price": "62000.00"})
         shaped(placed, STRICT)
-        shaped(await venue.done("GET", "v1/order", {**ONE, "orderId": placed["orderId"]}), ROW)
+        found = await venue.done("GET", "v1/order", {**ONE, "orderId": placed["orderId"]})
+        shaped(found, ROW)
+        assert (found["avgPrice"], found["cumQuote"]) == ("0.00", "0.00000")
 
     play_usdm(scenario, make_usdm_shell(wire=UsdmWireConfig(strict_2026_07=True)))
 

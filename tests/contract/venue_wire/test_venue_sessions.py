@@ -31,6 +31,9 @@ class MemoryLink:
     def send_text(self, payload: bytes) -> None:
         self.texts.append(payload)
 
+    def send_texts(self, payloads: list[bytes]) -> None:
+        self.texts.extend(payloads)
+
     def send_binary(self, payload: bytes) -> None:
         self.binaries.append(payload)
 

@@ -107,7 +107,9 @@ def test_both_legs_of_an_oco_are_amended_together_and_their_lock_with_them() -> 
     assert told == ["UPDATED"]
     assert result.order_list is not None
     assert result.order.client_order_id in {order.client_order_id for order in result.order_list.orders}
-    venue.place(BOB, limit("SELL", "98", "0.5"), START_NS)
+    venue.place(BOB, limit("SELL", "98", "0.2"), START_NS)
+    assert free_and_locked(venue, ANNE, "USDT") == (e8("9951"), e8("29.4"))
+    venue.place(BOB, limit("SELL", "98", "0.3"), START_NS)
     assert statuses(venue, legs) == ["EXPIRED/OCO_TRIGGER", "FILLED"]
     assert free_and_locked(venue, ANNE, "USDT") == (e8("9951"), 0)
 
@@ -121,7 +123,7 @@ def test_a_pending_order_is_amended_by_itself_but_not_while_an_opo_is_unfilled()
     assert free_and_locked(venue, ANNE, "AAA")[1] == e8("0.5")
     sized = limit("SELL", "102", "1", type="LIMIT_MAKER", time_in_force=None, quantity_e8=None)
     legs = venue.place_list(ANNE, oto(limit("BUY", "99", "1"), sized, kind="OPO"), START_NS)
-    with pytest.raises(VenueReject) as info:
+    with pytest.raises(VenueReject, match="A pending OPO order may not be amended") as info:
         venue.amend(ANNE, "AAAUSDT", e8("0.5"), START_NS, order_id=legs.reports[1].order.order_id)
     assert info.value.code == -2038
 

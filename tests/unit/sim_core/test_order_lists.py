@@ -15,6 +15,7 @@ from engine.sim.api import (
     OrderRequest,
     VenueEvent,
 )
+from engine.sim.config import AccountConfig
 from engine.sim.core import VenueCore
 from engine.sim.reject import VenueReject
 from tests.unit.sim_core.stage import (
@@ -189,6 +190,20 @@ def test_a_list_id_and_client_ids_are_unique_among_the_open() -> None:
     venue.cancel_list(ANNE, "AAAUSDT", START_NS, list_client_order_id="list")
     second = venue.place_list(ANNE, sell_pair(list_client_order_id="list"), START_NS)
     assert venue.list_status(ANNE, list_client_order_id="list") == second.order_list
+    venue.place(ANNE, limit("BUY", "50", "1", client_order_id="x"), START_NS)
+    with pytest.raises(VenueReject, match="Duplicate order sent"):
+        venue.place_list(
+            ANNE, oco(maker("SELL", "102"), stop("STOP_LOSS", "SELL", "98", client_order_id="x")), START_NS
+        )
+
+
+def test_an_account_that_may_not_trade_places_neither_orders_nor_lists() -> None:
+    venue = empty_venue(accounts=(AccountConfig("anne", (), {"AAA": "100", "USDT": "100"}, can_trade=False),))
+    disabled = "This action is disabled on this account"
+    with pytest.raises(VenueReject, match=disabled):
+        venue.place(ANNE, limit("BUY", "50", "1"), START_NS)
+    with pytest.raises(VenueReject, match=disabled):
+        venue.place_list(ANNE, sell_pair(), START_NS)
 
 
 def test_an_oco_locks_once_what_its_needier_leg_needs() -> None:
@@ -397,6 +412,35 @@ def test_an_opo_that_ends_before_it_is_filled_frees_what_it_kept() -> None:
     venue.cancel_list(ANNE, "AAAUSDT", START_NS, list_id=result.order_list.order_list_id)
     assert free_and_locked(venue, ANNE, "AAA") == (e8("100.4995"), 0)
     assert free_and_locked(venue, ANNE, "USDT") == (e8("9950.5"), 0)
+
+
+def test_what_is_less_than_a_step_of_an_opo_becomes_free() -> None:
+    venue = empty_venue()
+    venue.place(ANNE, limit("SELL", "105", "100"), START_NS)
+    legs = (limit("BUY", "99", "0.077"), maker("SELL", "102", quantity_e8=None))
+    result = venue.place_list(ANNE, oto(*legs, kind="OPO"), START_NS)
+    venue.place(BOB, limit("SELL", "99", "0.077"), START_NS)
+    assert statuses(venue, result) == ["FILLED", "NEW"]
+    assert free_and_locked(venue, ANNE, "AAA") == (e8("0.000923"), e8("100.076"))
+
+
+def test_a_stop_that_ended_while_it_was_due_does_not_work() -> None:
+    """Bob's order is called first, fills Anne's limit leg and so ends her stop leg, called by the same trade."""
+    venue = empty_venue()
+    buys_dear = stop("TAKE_PROFIT_LIMIT", "BUY", "98.5", price_e8=e8("102"), time_in_force="GTC")
+    venue.place(BOB, buys_dear, START_NS)
+    result = venue.place_list(ANNE, sell_pair(), START_NS)
+    trade_at(venue, "98")
+    assert statuses(venue, result) == ["EXPIRED/OCO_TRIGGER", "FILLED"]
+    assert free_and_locked(venue, ANNE, "AAA") == (e8("99"), 0)
+
+
+def test_a_list_is_cancelled_only_by_its_own_symbol() -> None:
+    venue = empty_venue(symbols=(symbol(), symbol(symbol="BBBUSDT", base="BBB")))
+    result = venue.place_list(ANNE, sell_pair(), START_NS)
+    with pytest.raises(VenueReject, match="Unknown order list sent"):
+        venue.cancel_list(ANNE, "BBBUSDT", START_NS, list_id=result.order_list.order_list_id)
+    assert len(venue.open_orders(ANNE)) == 2
 
 
 def test_lists_are_listed_by_id_and_time() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from engine.sim.accounts import Working
 from engine.sim.api import BookDelta
 from engine.sim.core import VenueCore
+from engine.sim.triggers import TriggerBook
 from tests.unit.sim_core.stage import (
     ANNE,
     BOB,
@@ -44,6 +48,7 @@ def test_a_waiting_stop_shows_in_no_book_and_locks_its_cost() -> None:
     assert free_and_locked(venue, ANNE, "USDT") == (e8("10000"), 0)
     (report,) = reports(venue.drain(), ANNE)
     assert (report.execution_type, report.client_order_id, report.orig_client_order_id) == ("CANCELED", "c", "s")
+    assert not venue._orders.triggers[0].waiting
 
 
 @pytest.mark.parametrize(
@@ -72,6 +77,41 @@ def test_a_stop_works_from_the_trade_that_reaches_it(
     assert told[-1] == ("TRADE", "FILLED", False)
     assert venue.open_orders(ANNE) == []
     assert (free_and_locked(venue, ANNE, "USDT")[1], free_and_locked(venue, ANNE, "AAA")[1]) == (0, 0)
+
+
+def test_a_stop_hears_the_trades_of_the_generated_market() -> None:
+    """One on each side of the last price, a tick away: the market's own next moves call both."""
+    venue = empty_venue(activity=5.0, symbols=(symbol(half_spread_bps=1.0, volatility_bps_minute=50.0, levels=50),))
+    last_e8 = venue.ticker_24h("AAAUSDT", START_NS).last_e8
+    placed = [
+        venue.place(ANNE, stop("STOP_LOSS", side, None, stop_price_e8=last_e8 + ticks * e8("0.01")), START_NS).order
+        for side, ticks in (("BUY", 1), ("SELL", -1))
+    ]
+    for second in range(1, 121):
+        venue.advance(START_NS + second * SECOND_NS)
+    found = [venue.order_status(ANNE, "AAAUSDT", order_id=order.order_id) for order in placed]
+    assert [order.status for order in found] == ["FILLED", "FILLED"]
+    assert all(order.working_ns > START_NS for order in found)
+
+
+def test_a_removed_order_is_not_kept_by_the_trigger_book() -> None:
+    def waiting(order_id: int, **changes: Any) -> Working:
+        request = stop("STOP_LOSS", "SELL", "99", **changes)
+        order = empty_venue().place(ANNE, request, START_NS).order
+        order.order_id = order_id
+        working = Working(order, request, 0, "AAA")
+        working.stop_ticks = 9_900 if request.stop_price_e8 else 0
+        return working
+
+    book = TriggerBook()
+    for order_id in (1, 2):
+        book.add(waiting(order_id), 10_000, START_NS)
+    trailing = waiting(3, stop_price_e8=None, trailing_delta=100)
+    book.add(trailing, 10_000, START_NS)
+    book.remove(1)
+    book.remove(3)
+    assert [row.order.order_id for row in book.on_price(9_000, START_NS)] == [2]
+    assert book.waiting == {}
 
 
 def test_a_limit_kind_goes_to_the_book_at_its_price() -> None:

@@ -162,7 +162,8 @@ def test_close_position_closes_what_is_there_then_and_never_opens() -> None:
     stage.trade(ANNE, CAROL, "100.0", "2")
     stage.mark("95.0")
     assert stage.qty(ANNE) == 0
-    assert stage.core.all_orders(ANNE, SYMBOL)[-1].close_position
+    placed = stage.core.all_orders(ANNE, SYMBOL)[-1]
+    assert (placed.close_position, placed.qty_e8, placed.status) == (True, e8("7"), "FILLED")
 
 
 def test_close_position_needs_something_to_close_and_expires_with_the_position() -> None:

@@ -55,6 +55,7 @@ def test_a_liquidation_sells_into_the_book_pays_the_fund_and_is_told() -> None:
 def test_what_the_book_does_not_take_goes_to_the_fund_at_the_bankruptcy_price() -> None:
     stage = leveraged()
     stage.limit(CAROL, "BUY", "90.0", "40")
+    fund_e8 = stage.core.insurance_balance()
     stage.core.drain()
     stage.mark("90.1")
     events = stage.core.drain()
@@ -67,6 +68,8 @@ def test_what_the_book_does_not_take_goes_to_the_fund_at_the_bankruptcy_price() 
     stage.limit(CAROL, "BUY", "90.1", "100")
     stage.wait()
     assert stage.qty(CAROL) == e8("90")  # the fund has worked its 50 off
+    # 45.5 was left for the fee, and 50 taken at 89.0, the bankruptcy price, went at 90.1
+    assert stage.core.insurance_balance() == fund_e8 + e8("45.5") + e8("55")
 
 
 def test_a_poor_fund_deleverages_the_profitable_other_side() -> None:

@@ -137,6 +137,8 @@ def test_a_plain_closing_order_leaves_no_room_for_reduce_only() -> None:
     stage = Stage(wallet="10000")
     stage.trade(ANNE, BOB, "100.0", "2")
     kept = stage.limit(ANNE, "SELL", "102.0", "2", reduce_only=True)
+    assert stage.position(ANNE).ask_notional_e8 == 0
+    assert stage.position(ANNE).has_open_orders
     stage.limit(ANNE, "SELL", "101.0", "2")
     assert stage.core.order_status(ANNE, SYMBOL, order_id=kept.order_id).status == "EXPIRED"
     stage.refuses(-2022, stage.limit, ANNE, "SELL", "102.0", "1", reduce_only=True)

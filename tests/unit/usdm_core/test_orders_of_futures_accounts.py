@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from engine.sim.usdm.api import Refusal, UsdmOrder, UsdmOrderRequest
 from tests.unit.usdm_core.stage import (
     ANNE,
@@ -150,6 +152,15 @@ def test_modifications_that_make_no_sense_are_refused_or_cancel() -> None:
     order = stage.limit(ANNE, "BUY", "99.0", "2")
     stage.market(BOB, "SELL", "1")
     assert stage.modify(ANNE, "BUY", "99.0", "1", order_id=order.order_id).status == "CANCELED"
+
+
+def test_an_order_can_be_modified_so_often_and_no_oftener(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.sim.usdm.amend.MODIFICATIONS_MAX", 2)
+    stage = Stage()
+    order = stage.limit(ANNE, "BUY", "99.0", "1")
+    for price in ("98.0", "97.0"):
+        stage.modify(ANNE, "BUY", price, "1", order_id=order.order_id)
+    stage.refuses(-5026, stage.modify, ANNE, "BUY", "96.0", "1", order_id=order.order_id)
 
 
 def test_a_batch_answers_each_on_its_own() -> None:

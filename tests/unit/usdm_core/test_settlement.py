@@ -7,7 +7,9 @@ from tests.unit.usdm_core.stage import ANNE, BOB, SYMBOL, Stage, algo_states, e8
 
 
 def test_settling_expires_orders_and_closes_positions_at_the_mark_price() -> None:
-    stage = Stage(wallet="10000")
+    stage = Stage(wallet="10000", symbol={"multiplier_up": "3"})
+    bought = stage.limit(3, "BUY", "250.0", "1", time_in_force="IOC")  # of the generated market
+    assert bought.executed_e8 > 0
     stage.trade(ANNE, BOB, "100.0", "10")
     order = stage.limit(ANNE, "BUY", "90.0", "1")
     stage.algo(ANNE, "SELL", "STOP_MARKET", "80.0", quantity="1")
@@ -27,5 +29,6 @@ def test_settling_expires_orders_and_closes_positions_at_the_mark_price() -> Non
     ledger = stage.core.ledger()
     wallets_e8 = sum(stage.wallet(account) for account in (1, 2, 3, 4))
     held_e8 = wallets_e8 + ledger.fees_e8 + ledger.insurance_e8 - ledger.street_paid_e8
+    assert sum(stage.core.account(account).unrealized_e8 for account in (1, 2, 3, 4)) == 0
     assert held_e8 == ledger.deposits_e8 + ledger.insurance_start_e8
     stage.refuses(-1122, stage.limit, ANNE, "BUY", "90.0", "1")

@@ -15,6 +15,8 @@ from engine.model.records cimport (
     DepthPayload, FundingRatePayload, FundingRow, Level, MiniTickerRow, Ticker24hRow, TickersPayload,
 )
 from engine.venues.binance.market_codec cimport Decoded, MarketCodec
+from engine.venues.binance.order_codec cimport OrderCodec, OwnFrame
+from engine.venues.binance.usdm_order_codec cimport UsdmOrderCodec
 
 cdef enum:
     PAGE_BYTES = 4096
@@ -136,3 +138,30 @@ def decode_mutants(MarketCodec codec not None, bytes frame, uint64_t count, uint
             raise RuntimeError(f"mutant {i} of seed {seed} was read as something impossible: {data[:mutant_size]!r}")
         kinds[out.kind & 63] += 1
     return {kind: kinds[kind] for kind in range(64) if kinds[kind]}
+
+
+def decode_own_mutants(OrderCodec codec not None, bytes frame, uint64_t count, uint64_t seed) -> dict:
+    """Decode `count` mutants of a frame of the order connection, for USD-M of the private stream; how many were read as what, by
+    FrameKind.
+
+    A read out of bounds ends the process; an exception is the codec's fault.
+    """
+    cdef size_t size = len(frame), room = size + 128, mutant_size
+    cdef Guarded source = Guarded(room)
+    cdef uint64_t state = seed * 0x9E3779B97F4A7C15ULL + 1, i
+    cdef const char* original = frame
+    cdef char* data
+    cdef OwnFrame found
+    cdef dict kinds = {}
+    cdef UsdmOrderCodec futures = <UsdmOrderCodec> codec if isinstance(codec, UsdmOrderCodec) else None
+    for i in range(count):
+        memcpy(source.base, original, size)
+        mutant_size = mutate(source.base, size, room, &state)
+        data = source.last(mutant_size)
+        memmove(data, source.base, mutant_size)
+        if futures is not None:
+            futures.decode_user(data, mutant_size, &found)
+        else:
+            codec.decode(data, mutant_size, &found)
+        kinds[found.kind] = kinds.get(found.kind, 0) + 1
+    return kinds

@@ -493,15 +493,18 @@ cdef class OrderCodec:
                 good = tw_read_signed_decimal_e8(c, &report.cum_quote_e8)
             elif is_word(key, size, b"status"):
                 good = tw_read_string(c, &text, &text_size)
-                report.order_state = state_of(text, text_size)
+                if good:
+                    report.order_state = state_of(text, text_size)
             elif is_word(key, size, b"side"):
                 good = tw_read_string(c, &text, &text_size) and side_of(text, text_size, &report.side)
             elif is_word(key, size, b"type"):
                 good = tw_read_string(c, &text, &text_size)
-                report.order_type = type_of(text, text_size)
+                if good:
+                    report.order_type = type_of(text, text_size)
             elif is_word(key, size, b"timeInForce"):
                 good = tw_read_string(c, &text, &text_size)
-                report.time_in_force = force_of(text, text_size)
+                if good:
+                    report.time_in_force = force_of(text, text_size)
             elif is_word(key, size, b"updateTime") or is_word(key, size, b"transactTime"):
                 good = tw_read_int64(c, &number)
                 report.transact_ns = report.event_ns = number * MS_NS
@@ -794,9 +797,13 @@ cdef int _read_limits(tw_cursor* c, OwnFrame* out) noexcept nogil:
                 break
             if is_word(key, size, b"rateLimitType"):
                 good = tw_read_string(c, &text, &text_size)
+                if not good:
+                    return 0  # the text's end was not found: nothing of it may be looked at
                 item.is_orders = 1 if is_word(text, text_size, b"ORDERS") else 0 if is_word(text, text_size, b"REQUEST_WEIGHT") else 2
             elif is_word(key, size, b"interval"):
                 good = tw_read_string(c, &text, &text_size)
+                if not good:
+                    return 0
                 unit_ns = (1000000000 if is_word(text, text_size, b"SECOND") else 60000000000 if is_word(text, text_size, b"MINUTE")
                            else 86400000000000)
             elif is_word(key, size, b"intervalNum"):

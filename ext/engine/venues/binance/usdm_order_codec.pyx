@@ -186,7 +186,8 @@ cdef class UsdmOrderCodec(OrderCodec):
             elif key[0] == c'z':
                 good = tw_read_decimal_e8(c, &report.cum_qty_lots)
             elif key[0] == c'n':
-                good = tw_read_signed_decimal_e8(c, &report.commission_e8)
+                # null where nothing was traded
+                good = tw_skip_value(c) if tw_peek(c) == c'n' else tw_read_signed_decimal_e8(c, &report.commission_e8)
             elif key[0] == c'N':
                 good = self.read_asset(c, &report.commission_asset_id)
             elif key[0] == c'i':
@@ -232,7 +233,7 @@ cdef class UsdmOrderCodec(OrderCodec):
                 break
             if size == 1 and key[0] == c'm':
                 good = tw_read_string(c, &text, &text_size)
-                change.is_funding = is_word(text, text_size, b"FUNDING_FEE")
+                change.is_funding = good and is_word(text, text_size, b"FUNDING_FEE")
             elif size == 1 and key[0] == c'B':
                 good = self.read_wallets(c, out)
             elif size == 1 and key[0] == c'P':
@@ -334,7 +335,7 @@ cdef class UsdmOrderCodec(OrderCodec):
                 good = read_cut_decimal(c, &row.entry_price_e8)
             elif is_word(key, size, b"ps") or is_word(key, size, b"positionSide"):
                 good = tw_read_string(c, &text, &text_size)
-                is_one_way = is_word(text, text_size, b"BOTH")
+                is_one_way = good and is_word(text, text_size, b"BOTH")
             elif is_word(key, size, b"updateTime"):
                 good = tw_read_int64(c, &update_ms)
             else:
