@@ -157,6 +157,21 @@ def test_files_in_order_continue_one_another(tmp_path: Path) -> None:
     replayed(paths, scenario, start="at-once")
 
 
+def test_a_snapshot_behind_a_hole_in_the_recording_mends_the_book(tmp_path: Path) -> None:
+    writer = market()
+    writer.update_id += 5  # a reconnect: updates were missed
+    writer.diff(bids=[("100.00", "1.000")])
+    writer.snapshot([("99.50", "3.000")], [("101.00", "2.000")])
+    path = writer.write(tmp_path / "btcusdt_1.gz")
+
+    async def scenario(venue: RunningVenue, replay: Replay) -> None:
+        await until(lambda: replay.player.status()["state"] == "ended")
+        _, book = await venue.get("depth", symbol="BTCUSDT", limit=5)
+        assert book["bids"] == [["99.50000000", "3.00000000"]]
+
+    replayed([path], scenario, start="at-once")
+
+
 def test_a_second_pass_asks_clients_to_come_again_and_sends_the_same(tmp_path: Path) -> None:
     path = market().write(tmp_path / "btcusdt_1.gz")
     wanted = frames(path)

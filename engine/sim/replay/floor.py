@@ -14,7 +14,7 @@ from engine.sim.config import VenueConfig
 from engine.sim.floor import BUY, SELL, Floor, Listing, Row
 from engine.sim.matching import EventKind, KindOfOrder, MatchingEngine, OpKind, StpKind, TifKind
 from engine.sim.replay.book import RecordedBook
-from engine.sim.replay.frames import Event, PublicTrade, Ticker
+from engine.sim.replay.frames import Event, PublicTrade, Snapshot, Ticker
 from engine.sim.replay.matching import RecordedMarket, RecordedMatching
 
 OWN_TRADE_ID_MIN = 1_000_000_000_000
@@ -136,6 +136,14 @@ class RecordedFloor(Floor):
             self.listener.on_trade((_TRADE, taker_side, 0, listing.index, 0, 0, 0, price, lots, 0, 0), trade, now_ns)
         if self.after_operation is not None:
             self.after_operation(now_ns)
+
+    def mend(self, symbol: str, snapshot: Snapshot) -> None:
+        """A recorded snapshot: a book that a hole in the recording made doubtful begins again from it."""
+        listing = self.by_symbol[symbol]
+        market = self.recorded.markets[listing.index]
+        if market.book.gaps and snapshot.update_id >= market.book.update_id:
+            market.book = RecordedBook(snapshot.update_id, snapshot.bids, snapshot.asks)
+            listing.update_id = snapshot.update_id
 
     def tell_trades(self) -> None:
         """Bring trades into candles and tickers. It is done when somebody looks, or when there is time."""

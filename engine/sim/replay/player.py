@@ -55,6 +55,9 @@ class Floor(Protocol):
     def play(self, symbol: str, event: Event, now_ns: int) -> None:
         """Take one recorded event."""
 
+    def mend(self, symbol: str, snapshot: Snapshot) -> None:
+        """A recorded snapshot: a book that a hole in the recording made doubtful begins again from it."""
+
     def tell_trades(self) -> None:
         """Do what was put off: there is time."""
 
@@ -254,6 +257,8 @@ class Player:
     def _play_line(self, line: Line) -> None:
         self.market_ns = max(self.market_ns, line.stamp_ns + self._shift_ns)
         if not line.stream:
+            if isinstance(line.event, Snapshot):
+                self._floor.mend(self.survey.snapshot_owners[self._line_number], line.event)
             return
         self.frames += 1
         channel = self._by_stream[line.stream]

@@ -91,6 +91,7 @@ class Survey:
     first_ns: int = 0
     last_ns: int = 0
     clock_offset_ns: int = 0  # the exchange's event time less the receive time
+    snapshot_owners: dict[int, str] = field(default_factory=dict)  # line number -> the symbol of the snapshot there
     kept: list[Line] | None = field(default_factory=list)
 
     @property
@@ -205,6 +206,7 @@ class _Surveyor:
             facts.first_price_e8 = facts.first_price_e8 or _price_in(facts.first_diff)
         for line, snapshot in self._snapshots:
             facts = self._owner(snapshot)
+            found.snapshot_owners[line] = facts.symbol
             if facts.snapshot is None and _reaches(facts, snapshot):
                 facts.snapshot, facts.snapshot_line = snapshot, line
         return found
