@@ -69,8 +69,11 @@ def test_of_a_loop_in_one_callback_nothing_leaves_until_a_person_arms_and_then_n
 def test_a_strategy_that_feeds_on_its_own_fills_is_disabled_after_n_executions() -> None:
     with running(CHURNING, {}, {"executions_per_10s_max": 12}) as market:
         wait_disabled(market)
-        fills, sent = market.counters()["fills"], market.counters()["orders_sent"]
-        assert 13 <= fills <= 13 + 5  # one order may be filled at several levels at once
+        # the first order and one for each of twelve fills; the thirteenth fill has no order of its own. How many fills the
+        # orders under way still get depends on how many levels each of them takes.
+        sent = market.counters()["orders_sent"]
+        assert sent <= 1 + 12
+        assert market.counters()["fills"] >= 13
         time.sleep(1.0)
         assert market.counters()["orders_sent"] == sent
         assert_agreed_after_stop(market)
