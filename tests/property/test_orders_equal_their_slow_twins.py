@@ -9,14 +9,14 @@ from fractions import Fraction
 
 import pytest
 
-from engine.model.codes import ExecType, OrderFlag, OrderState, Reason
+from engine.model.codes import ExecType, IntentAction, OrderFlag, OrderState, Reason
 from engine.model.instruments import InstrumentSpec
 from engine.model.tables import Tables
 from engine.oms.positions import PositionBook
 from engine.oms.trades import TradeSet
 from engine.risk.rehearsal import offer_intent, set_exposure
-from tests.orders_harness import SECOND_NS, SUBMIT, Rig
-from tests.reference.gate import INT64_MAX, World, decide
+from tests.orders_harness import REPLACE, SECOND_NS, SUBMIT, Rig
+from tests.reference.gate import INT64_MAX, World, decide, replace_within
 from tests.reference.oms import Account, Outcome, Report, half_even, outcome
 
 EXEC_TYPES = {"NEW": ExecType.NEW, "CANCELED": ExecType.CANCELED, "EXPIRED": ExecType.EXPIRED}
@@ -206,6 +206,54 @@ def test_position_never_passes_its_limit_under_any_interleaving() -> None:
             rig.forget()
             for ring in ("outbound", "events", "refusals"):
                 rig.drain(ring)
+
+
+@pytest.mark.invariant("R21")
+def test_a_replace_never_passes_the_limit_however_much_the_old_order_fills_first() -> None:
+    """Old and new orders of random sizes; what fills of the old one, and when that is told, is the venue's dice."""
+    rng = random.Random(22)
+    verdicts = {True: 0, False: 0}
+    for _ in range(400):
+        rig = Rig()
+        rig.tables.set_limits(
+            1, max_order_qty_lots=10_000, max_order_notional_e8=10**13, max_position_lots=100, price_collar_bps=500,
+            max_open_orders=4,
+        )  # fmt: skip
+        side, old_lots = rng.randrange(2), rng.randrange(10, 90)
+        old = rig.open_order(side=side, qty_lots=old_lots)
+        before = rng.choice((0, rng.randrange(1, old_lots)))
+        if before:
+            rig.trade(old, before, before)
+        new_lots = max(5, rng.choice((100 - old_lots, 101 - old_lots, rng.randrange(5, 100))))
+        new = rig.intend(side=side, action=int(IntentAction.REPLACE), target_handle=old, qty_lots=new_lots)
+        passes = replace_within(100, before, old_lots - before, new_lots)
+        assert (rig.verdict()["reason"] == 0) == passes, (old_lots, before, new_lots)
+        verdicts[passes] += 1
+        if passes:
+            assert_limit_holds(rig, old, new, rng.randrange(before, old_lots + 1), before, new_lots, rng)
+    assert min(verdicts.values()) > 50
+
+
+def assert_limit_holds(
+    rig: Rig, old: int, new: int, filled: int, before: int, new_lots: int, rng: random.Random
+) -> None:
+    """The old order ends with `filled` lots, of which `before` are booked; then the new one fills in full."""
+    news = ["end", "reply"] + ["fill"] * (filled > before)
+    rng.shuffle(news)
+    for item in [*news, "new fills"]:
+        if item == "end":
+            rig.canceled(old, cum_lots=filled)
+        elif item == "reply":
+            rig.reply(new, REPLACE, venue_order_id=8)
+        elif item == "fill":
+            rig.trade(old, filled - before, filled)
+        else:
+            rig.trade(new, new_lots, new_lots, order_state=int(OrderState.FILLED))
+        exposure = rig.exposure()
+        working = exposure["working_buy_lots"] + exposure["working_sell_lots"]
+        assert abs(exposure["position_lots"]) + working <= 100
+    assert abs(rig.exposure()["position_lots"]) == filled + new_lots
+    assert working == 0
 
 
 # --- R11, R12: reports in any order ---

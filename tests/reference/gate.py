@@ -80,6 +80,11 @@ def decide_on_money(w: World, side: int, price_ticks: int, qty_lots: int, reduce
     return Reason.NONE
 
 
+def replace_within(limit_lots: int, position_lots: int, old_leaves_lots: int, new_lots: int) -> bool:
+    """The worst a replace can come to: the old order fills before its cancel arrives, then the new one fills too."""
+    return position_lots + old_leaves_lots + new_lots <= limit_lots
+
+
 def outside_collar(w: World, price_ticks: int) -> bool:
     """Further from the mid (or, with a side missing, the last trade) than the collar."""
     both = w.bid_ticks > 0 and w.ask_ticks > 0

@@ -326,7 +326,8 @@ def start_replace(rig: Rig, old_lots: int, new_lots: int) -> tuple[int, int]:
 
 def test_a_replace_hands_the_exposure_over(rig: Rig) -> None:
     old, new = start_replace(rig, 10, 15)
-    assert rig.exposure()["working_buy_lots"] == 15
+    assert rig.exposure()["working_buy_lots"] == 25  # the old one may still fill, and the new one then fills as well
+    assert rig.register.promised(rig.tables.asset_id("USDT")) == 15 * 9_990 * 1_000  # money counts once
     rig.reply(new, REPLACE, venue_order_id=8)
     rig.canceled(old)
     assert (rig.state(old), rig.state(new)) == ("CANCELED", "NEW")
@@ -338,7 +339,7 @@ def test_a_replace_hands_the_exposure_over(rig: Rig) -> None:
 
 def test_a_smaller_replace_frees_the_rest_only_when_the_old_order_is_gone(rig: Rig) -> None:
     old, new = start_replace(rig, 15, 10)
-    assert rig.exposure()["working_buy_lots"] == 15
+    assert rig.exposure()["working_buy_lots"] == 25
     rig.reply(new, REPLACE)
     rig.canceled(old)
     assert rig.exposure()["working_buy_lots"] == 10
@@ -348,8 +349,9 @@ def test_a_fill_of_the_old_order_during_a_replace_is_counted_beside_the_new_one(
     old, new = start_replace(rig, 10, 10)
     rig.trade(old, 4, 4)
     assert rig.exposure()["position_lots"] == 4
-    assert rig.exposure()["working_buy_lots"] == 10
+    assert rig.exposure()["working_buy_lots"] == 16
     rig.canceled(old, cum_lots=4)
+    assert rig.exposure()["working_buy_lots"] == 10
     rig.reply(new, REPLACE)
     assert rig.exposure()["working_buy_lots"] == 10
 

@@ -393,24 +393,19 @@ def replace(rig: Rig, target: int, **fields: Any) -> int:
     return rig.intend(action=int(IntentAction.REPLACE), target_handle=target, **fields)
 
 
-def test_a_replace_is_checked_on_the_difference(rig: Rig) -> None:
-    set_limits(rig, max_position_lots=100)
-    old = rig.open_order(qty_lots=100)
-    new = replace(rig, old, qty_lots=100, price_ticks=9_990)
-    assert rig.sent() == [(REPLACE, new)]
-    assert rig.exposure()["working_buy_lots"] == 100
-    assert rig.state(old) == "PENDING_REPLACE"
-    assert verdict_of(rig, action=int(IntentAction.REPLACE), target_handle=old) is Reason.ORDER_NOT_OPEN
-
-
-def test_a_replace_that_adds_too_much_is_refused(rig: Rig) -> None:
+@pytest.mark.invariant("R21")
+def test_a_replace_counts_in_full_beside_what_is_left_of_the_old_order(rig: Rig) -> None:
     set_limits(rig, max_position_lots=100)
     old = rig.open_order(qty_lots=60)
-    replace(rig, old, qty_lots=101)
+    rig.trade(old, 20, 20)
+    replace(rig, old, qty_lots=41, price_ticks=9_990)  # 20 held, 40 left that may fill before the cancel
     assert Reason(rig.verdict()["reason"]) is Reason.POSITION_LIMIT
-    replace(rig, old, qty_lots=100)
-    assert Reason(rig.verdict()["reason"]) is Reason.NONE
-    assert rig.exposure()["working_buy_lots"] == 100
+    new = replace(rig, old, qty_lots=40, price_ticks=9_990)
+    assert rig.sent() == [(REPLACE, new)]
+    assert rig.exposure()["working_buy_lots"] == 80
+    assert rig.state(old) == "PENDING_REPLACE"
+    assert verdict_of(rig, action=int(IntentAction.REPLACE), target_handle=old) is Reason.ORDER_NOT_OPEN
+    assert verdict_of(rig) is Reason.POSITION_LIMIT
 
 
 @pytest.mark.parametrize(

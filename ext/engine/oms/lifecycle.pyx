@@ -31,6 +31,7 @@ cdef enum:
     VENUE_REPLACE_FAILED = -2022
     HTTP_OK = 200
     HTTP_TIMEOUT = 408          # USD-M: the engine gave up, the outcome is open
+    CANCEL_WANTED = 2           # in ApprovedOrder.is_busy, beside 1 = not to be replaced in its state
 
 
 cdef inline bint _is_ambiguous(const OrderReplyPayload* reply) noexcept nogil:
@@ -116,6 +117,8 @@ cdef class OrderLifecycle(Actor):
         self._try_cancel(order, item.seq)
 
     cdef void want_cancel(self, Order* order, int64_t due_mono_ns) noexcept nogil:
+        # the slot says so too: the session reads it before the second half of a replace, the gate before it lets the order be replaced
+        self.pool.terms(order).is_busy |= CANCEL_WANTED
         order.cancel_wanted = 1
         order.cancel_due_mono_ns = due_mono_ns
 
@@ -189,6 +192,8 @@ cdef class OrderLifecycle(Actor):
             elif previous == ORDER_STATE_UNKNOWN:
                 self.tables.exposures[terms.instrument_id].unknown_orders = self.tables.exposures[terms.instrument_id].unknown_orders - 1
         terms.is_busy = 0 if order.state == ORDER_STATE_NEW or order.state == ORDER_STATE_PARTIALLY_FILLED else 1
+        if order.cancel_wanted:
+            terms.is_busy |= CANCEL_WANTED
         self.pool.reserve(order)
         if moved > 0 or is_forced:
             self.scribe.order_state(order, previous, cause_seq)

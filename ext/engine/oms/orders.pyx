@@ -188,8 +188,7 @@ cdef class OrderPool:
         else:
             promised_e8 = tw_cost_up_e8(tw_value_e16(lots, instrument.lot_size_e8, 100000000, 1))
         if replaced != NULL and replaced.is_listed and replaced.successor_handle == order.order_handle:
-            # only what exceeds the old order's share: the two never work side by side
-            lots = max(lots - self.terms(replaced).reserved_lots, <int64_t> 0)
+            # money counts once, lots do not: the old order may fill before it is cancelled, and the new one fills beside that
             promised_e8 = max(promised_e8 - self.terms(replaced).promised_e8, <int64_t> 0)
         if terms.side == SIDE_BUY:
             exposure.working_buy_lots += lots - terms.reserved_lots

@@ -20,7 +20,7 @@ cdef struct Check:
     Exposure* exposure
     ApprovedOrder* target        # REPLACE: the order that goes, else NULL
     uint64_t handle
-    int64_t added_lots           # what `working` grows by: the quantity, or for a replace what exceeds the old order's share
+    int64_t added_lots           # what `working` grows by: the quantity
     int64_t price_ticks          # worst price: the limit, or the last level a market order reaches
     int64_t notional_e8
     int64_t promise_e8           # what the order may spend, in full

@@ -5,8 +5,9 @@ swallows a return value refuses. Quantities in lots, prices in ticks, money in 1
 64 bits are made in 128.
 
 Exposure is counted at once: an approval adds its size to `working_*_lots`, its order to the open orders and its cost to what is
-promised before the next intent is looked at. A replace counts what it adds to the old order's share: the venue cancels the old
-order before it takes the new one (cancelReplaceMode STOP_ON_FAILURE), so the two never work side by side.
+promised before the next intent is looked at. A replace counts in full beside what is left of the old order: the two never work side by
+side (cancelReplaceMode STOP_ON_FAILURE), but the old one may fill before it is cancelled, and the new one then fills as well. Only
+the money promised counts once: a spot venue takes no order that its balance does not cover.
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
@@ -270,8 +271,6 @@ cdef class RiskGate(Actor):
         if qty_lots > check.limits.max_order_qty_lots:
             return self._refuse(REASON_QTY_ABOVE_MAX, qty_lots, check.limits.max_order_qty_lots)
         check.added_lots = qty_lots
-        if check.target != NULL:
-            check.added_lots = max(qty_lots - check.target.reserved_lots, <int64_t> 0)
         return 1
 
     cdef int _check_book(self, Check* check) noexcept nogil:
@@ -349,13 +348,17 @@ cdef class RiskGate(Actor):
         """REDUCING and reduce-only: with all that works on its side the order may close the position, not turn it."""
         cdef int64_t open_lots = check.exposure.position_lots
         cdef int64_t working_lots = check.exposure.working_sell_lots
+        cdef int64_t replaced_lots = 0
         if self.tables.control.trading_state == TRADING_STATE_ACTIVE and not check.intent.flags & ORDER_FLAG_REDUCE_ONLY:
             return 1
         if check.intent.side == SIDE_BUY:
             open_lots = -open_lots
             working_lots = check.exposure.working_buy_lots
-        if open_lots <= 0 or tw_sum_above(working_lots, check.added_lots, 0, open_lots):
-            return self._refuse(REASON_REDUCING_ONLY, tw_sum_clamped(working_lots, check.added_lots, 0), open_lots)
+        if check.target != NULL and check.instrument.kind != 0 and check.intent.flags & ORDER_FLAG_REDUCE_ONLY:
+            # the venue cuts a reduce-only order to the position that is left: both in full cannot turn it
+            replaced_lots = min(check.target.reserved_lots, check.added_lots)
+        if open_lots <= 0 or tw_sum_above(working_lots, check.added_lots, -replaced_lots, open_lots):
+            return self._refuse(REASON_REDUCING_ONLY, tw_sum_clamped(working_lots, check.added_lots, -replaced_lots), open_lots)
         return 1
 
     cdef int _check_position(self, Check* check) noexcept nogil:

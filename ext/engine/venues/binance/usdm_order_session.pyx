@@ -18,7 +18,7 @@ from engine.journal.journal cimport Journal
 from engine.model.approval cimport *
 from engine.model.codes cimport *
 from engine.model.records cimport *
-from engine.model.tables cimport Instrument
+from engine.model.tables cimport Exposure, Instrument, MarketState, Tables
 from engine.runtime.crc32c cimport crc32c_bytes
 from engine.venues.binance.order_codec cimport *
 from engine.venues.binance.order_session cimport *
@@ -38,6 +38,7 @@ cdef enum:
     FIRST_HALF = 0
     SECOND_HALF = 1
     NS_OF_MS = 1000000
+    CANCEL_WANTED = 2      # in ApprovedOrder.is_busy, as OMS sets it
 
 cdef int64_t MINUTE_NS = 60_000_000_000
 cdef int64_t DEAD_AFTER_NS = 5_000_000_000   # of a request that no frame of this connection follows
@@ -138,10 +139,10 @@ cdef class UsdmOrderSession(BinanceOrderSession):
             return self.emit_raw(RECORD_KIND_OWN_FRAME_OTHER, data, size, crc, mono_ns, wall_ns)
         if mono_ns - request.sent_mono_ns > self.replace_patience_ns:
             reason = REASON_VENUE_TIMEOUT
-        elif self.tables.control.kill or self.tables.control.stopping or self.tables.control.trading_state == TRADING_STATE_HALTED:
-            reason = REASON_HALTED
         else:
-            reason = self.send_successor(request, terms)
+            reason = _withheld(self.tables, self.register, self.journal, terms, mono_ns)
+            if reason == REASON_NONE:
+                reason = self.send_successor(request, terms)
         if reason != REASON_NONE:
             return self.answer_replace(request, 0, reason, REPLACE_OLD_GONE, size, crc, mono_ns, wall_ns)
         return self.emit_raw(RECORD_KIND_OWN_FRAME_OTHER, data, size, crc, mono_ns, wall_ns)
@@ -494,6 +495,49 @@ cdef class UsdmUserSession(Session):
             orders.emit_state(state, USER_HALF, 0, 0, orders.clock.mono_ns(), orders.clock.wall_ns())
         finally:
             orders.frame_session_id = orders.session_id
+
+
+cdef int _withheld(Tables tables, ApprovalRegister register, Journal journal, const ApprovedOrder* terms, int64_t mono_ns) noexcept nogil:
+    """Why an approved new order may not follow any more: what the gate asks about state, asked again; REASON_NONE = it may."""
+    cdef const ApprovedOrder* old = register.find(terms.target_handle)
+    if tables.control.kill or tables.control.stopping:
+        return REASON_HALTED
+    if tables.control.trading_state != TRADING_STATE_ACTIVE and tables.control.trading_state != TRADING_STATE_REDUCING:
+        return REASON_HALTED
+    if tables.control.journal_reserve or journal.nearly_full():
+        return REASON_JOURNAL_FULL
+    if terms.strategy_id != 0:
+        if not tables.strategies[terms.strategy_id].enabled or register.strategy_halts[terms.strategy_id]:
+            return REASON_STRATEGY_DISABLED
+        if tables.strategies[terms.strategy_id].paused:
+            return REASON_STRATEGY_PAUSED
+    if not tables.instruments[terms.instrument_id].is_trading:
+        return REASON_INSTRUMENT_NOT_TRADING
+    if register.instrument_halts[terms.instrument_id]:
+        return REASON_HALTED
+    # who wants the order gone that is being replaced wants no other in its place
+    if terms.is_busy & CANCEL_WANTED or (old != NULL and old.is_busy & CANCEL_WANTED):
+        return REASON_ORDER_NOT_OPEN
+    return _withheld_by_market(tables, terms, mono_ns)
+
+
+cdef int _withheld_by_market(Tables tables, const ApprovedOrder* terms, int64_t mono_ns) noexcept nogil:
+    """The book, and in REDUCING the position: without reduce-only nothing but us keeps the order from turning it."""
+    cdef const MarketState* market = &tables.markets[terms.instrument_id]
+    cdef const Exposure* exposure = &tables.exposures[terms.instrument_id]
+    cdef int64_t open_lots = exposure.position_lots, working_lots = exposure.working_sell_lots
+    if market.book_state == BOOK_STATE_STALE:
+        return REASON_STALE
+    if market.book_state != BOOK_STATE_VALID:
+        return REASON_BOOK_INVALID
+    if mono_ns - market.last_mono_ns > tables.engine_limits.stale_after_ns:
+        return REASON_STALE
+    if tables.control.trading_state == TRADING_STATE_ACTIVE or terms.flags & ORDER_FLAG_REDUCE_ONLY:
+        return REASON_NONE
+    if terms.side == SIDE_BUY:
+        open_lots = -open_lots
+        working_lots = exposure.working_buy_lots
+    return REASON_NONE if working_lots <= open_lots else REASON_REDUCING_ONLY
 
 
 def _code_of(bytes body) -> int:
