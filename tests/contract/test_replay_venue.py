@@ -185,6 +185,24 @@ def test_files_in_the_wrong_order_are_refused_before_anything_starts(tmp_path: P
         assert "btcusdt_1.gz does not continue" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("venue", "--speed", "max"), 78),
+        (("venue", "--repeat", "2"), 78),
+        (("venue", "--start", "at-once"), 78),
+        (("venue", "--server-time", "present"), 78),
+        (("venue", "--exit-at-end"), 78),
+        (("demo", "--speed", "2"), 2),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_how_to_replay_without_what_to_replay_is_refused(arguments: tuple[str, ...], code: int) -> None:
+    done = engine(*arguments)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert f"{arguments[1]}: only with --replay FILE" in done.stderr
+
+
 def test_a_snapshot_behind_a_hole_in_the_recording_mends_the_book(tmp_path: Path) -> None:
     writer = market()
     writer.update_id += 5  # a reconnect: updates were missed
