@@ -65,6 +65,7 @@ class MarketFacts:
     last_update_id: int = -1
     trades: int = 0
     tickers: int = 0
+    tickers_before: int = 0  # those before the place where a client gets its book
     snapshot: Snapshot | None = None  # the first one recorded that is not older than the diffs
     snapshot_line: int = -1
 
@@ -72,6 +73,11 @@ class MarketFacts:
     def snapshot_place(self) -> int:
         """The line before which a client should have its depth snapshot: where one was recorded, else after the first diff."""
         return self.snapshot_line if self.snapshot is not None else self.first_diff_line + 1
+
+    @property
+    def tickers_of_book(self) -> int:
+        """bookTickers that a client with a book can compare with it."""
+        return self.tickers - self.tickers_before
 
     @property
     def lot_e8(self) -> int:
@@ -154,7 +160,7 @@ class _Surveyor:
         self.found = Survey(paths)
         self._number = 0
         self._files: list[FileFacts] = []
-        self._snapshots: list[tuple[int, Snapshot, FileFacts]] = []
+        self._snapshots: list[tuple[int, Snapshot, FileFacts, dict[str, int]]] = []
         self._offsets: list[int] = []
 
     def begin_file(self, path: Path) -> None:
@@ -175,7 +181,8 @@ class _Surveyor:
             found.frames += 1
             found.streams[line.stream] = found.streams.get(line.stream, 0) + 1
         if isinstance(event, Snapshot):
-            self._snapshots.append((self._number, event, file))
+            tickers = {symbol: facts.tickers for symbol, facts in found.markets.items()}
+            self._snapshots.append((self._number, event, file, tickers))
         elif event is not None:
             facts = found.markets.get(line.symbol)
             if facts is None:
@@ -198,6 +205,7 @@ class _Surveyor:
         self._files[-1].take_diff(facts.symbol, diff)
         if facts.first_diff is None:
             facts.first_diff, facts.first_diff_line = diff, self._number
+            facts.tickers_before = facts.tickers
         facts.last_update_id = diff.last_id
         if len(self._offsets) < OFFSET_SAMPLES_MAX:
             self._offsets.append(diff.event_ns - stamp_ns)
@@ -217,12 +225,13 @@ class _Surveyor:
             found.clock_offset_ns = sorted(self._offsets)[len(self._offsets) // 2]
         for facts in found.markets.values():
             facts.first_price_e8 = facts.first_price_e8 or _price_in(facts.first_diff)
-        for line, snapshot, file in self._snapshots:
+        for line, snapshot, file, tickers in self._snapshots:
             facts = self._owner(snapshot)
             file.snapshots.add(facts.symbol)
             found.snapshot_owners[line] = facts.symbol
             if facts.snapshot is None and _reaches(facts, snapshot):
                 facts.snapshot, facts.snapshot_line = snapshot, line
+                facts.tickers_before = tickers.get(facts.symbol, 0)
         check_joins(self._files)
         return found
 

@@ -36,6 +36,22 @@ def test_family_symbol_steps_and_snapshot_are_found_in_the_content(tmp_path: Pat
     assert (facts.snapshot_line, facts.snapshot.update_id) == (1, 101)
 
 
+@pytest.mark.parametrize("family", ["spot", "usdm"])
+def test_only_tickers_behind_the_place_of_the_book_can_be_compared_with_it(tmp_path: Path, family: str) -> None:
+    writer = RecordingWriter(family=family)
+    top = (("99.90", "1.500"), ("100.10", "2.250"))
+    writer.ticker(*top)
+    writer.diff(bids=[("99.90", "1.500")])
+    for _ in range(3):
+        writer.ticker(*top)
+    without = survey((writer.write(tmp_path / "a.gz"),)).markets["ABCUSDT"]
+    assert (without.tickers, without.tickers_of_book) == (4, 3)
+    writer.snapshot(bids=[("99.90", "1.500")], asks=[("100.10", "2.250")])
+    writer.ticker(*top)
+    behind = survey((writer.write(tmp_path / "b.gz"),)).markets["ABCUSDT"]
+    assert (behind.tickers, behind.tickers_of_book) == (5, 1)
+
+
 def test_the_lot_is_that_of_trades_not_of_odd_levels(tmp_path: Path) -> None:
     writer = quiet_market()
     writer.diff(bids=[("99.70", "0.0001")])
