@@ -40,7 +40,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="a recorded market instead of a generated one, to its end",
     )
     parser.add_argument(
-        "--speed", type=venue_replay.speed, default=1.0, help="of a replay: multiple of the recorded pace, or max"
+        "--speed",
+        type=venue_replay.speed,
+        default=argparse.SUPPRESS,
+        help="of a replay: multiple of the recorded pace, or max (default: 1)",
     )
     parser.add_argument("--keep", action="store_true", help="keep the folder with journal and configuration")
     parser.add_argument("--json", action="store_true", help="print one summary object and nothing else")
@@ -50,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the demo; 1 when engine and venue do not agree."""
     if args.seconds < 5:
         raise CommandError(ExitCode.USAGE, "--seconds: at least 5, so that there is something to see")
+    if hasattr(args, "speed") and not args.replay:
+        raise CommandError(ExitCode.USAGE, "--speed: only with --replay FILE")
     from engine.demo.processes import DemoError
 
     try:
@@ -87,7 +92,7 @@ def _replay(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     from engine.demo import replay
 
     try:
-        recording = replay.read(tuple(args.replay), args.speed)
+        recording = replay.read(tuple(args.replay), getattr(args, "speed", 1.0))
     except (ValueError, OSError) as error:
         raise CommandError(ExitCode.USAGE, f"--replay: {error}") from None
     summary = replay.ReplayDemo(_options(args), recording).run()

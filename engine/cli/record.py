@@ -32,8 +32,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="capture raw market frames to a file that a replay plays",
         description="Connects to a venue's public streams and writes each frame with its time of receipt, and depth "
         "snapshots between them. Ends on SIGINT or SIGTERM, or after --seconds; the file has its name only when it is "
-        "whole (before: NAME.part). Exit codes: 0 ended in order, 2 wrong command line, 69 no connection was made, "
-        "73 the file exists or cannot be made, 78 the configuration is wrong.",
+        "whole (before: NAME.part). Exit codes: 0 ended in order, 2 wrong command line, 66 no frame came, "
+        "69 no connection was made, 73 the file exists or cannot be made, 78 the configuration is wrong.",
     )
     parser.add_argument("--config", type=Path, help="an engine's configuration: its venue, addresses and symbols")
     parser.add_argument("--url", help="address of the streams (ws:// or wss://), where there is no configuration")
@@ -58,12 +58,17 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(ExitCode.USAGE, "record: --url needs --rest-url and --symbols")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         counts = runner.run(_record(args))
+    if not counts.connections:
+        raise CommandError(ExitCode.UNAVAILABLE, "record: no connection was made")
+    if not counts.frames:
+        raise CommandError(
+            ExitCode.NO_INPUT,
+            "record: no market frame came, so no file was kept; does the venue know these symbols and streams?",
+        )
     print(
         f"{counts.frames:,} frames, {counts.text_bytes:,} bytes, {counts.snapshots} snapshots, "
         f"{counts.connections} connections: {', '.join(str(path) for path in counts.files)}"
     )
-    if not counts.connections:
-        raise CommandError(ExitCode.UNAVAILABLE, "record: no connection was made")
     return ExitCode.OK
 
 

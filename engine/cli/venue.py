@@ -53,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
         return venue_ctl.run(args)
     if (args.rest_tls_port is not None or args.ws_tls_port is not None) and args.tls_dir is None:
         return _fail(EXIT_CONFIG, "a TLS port needs --tls-dir, the folder for the test certificates")
+    if fault := venue_replay.without_replay(args):
+        return _fail(EXIT_CONFIG, fault)
     import uvloop
 
     from engine.sim.wire.server import PortBusyError
@@ -83,7 +85,7 @@ async def _serve(args: argparse.Namespace) -> int:
     else:
         shell = build_shell(args.config, args.seed, args.activity, clock.time_ns(), args.frame_log)
     server = VenueServer(shell, clock)
-    if args.replay and args.exit_at_end:
+    if args.replay and getattr(args, "exit_at_end", False):
         replay.player.on_end = server.ended.set
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, server.ended.set)

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+OF_A_REPLAY = ("speed", "repeat", "start", "server_time", "exit_at_end")  # absent unless given
+
 if TYPE_CHECKING:
     from engine.sim.replay.build import Replay
     from engine.sim.replay.player import ReplayOptions
@@ -15,21 +17,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What a replaying venue needs beside a venue's own arguments."""
     group = parser.add_argument_group("replay", "instead of generating a market, send recorded frames")
     group.add_argument("--replay", type=Path, nargs="+", metavar="FILE", help="recordings that continue one another")
-    group.add_argument("--speed", type=speed, default=1.0, help="multiple of the recorded pace, or max (default: 1)")
-    group.add_argument("--repeat", type=int, default=1, help="how often to play it; 0 without end (default: 1)")
+    group.add_argument(
+        "--speed", type=speed, default=argparse.SUPPRESS, help="multiple of the recorded pace, or max (default: 1)"
+    )
+    group.add_argument(
+        "--repeat", type=int, default=argparse.SUPPRESS, help="how often to play it; 0 without end (default: 1)"
+    )
     group.add_argument(
         "--start",
         choices=("subscribed", "at-once", "on-command"),
-        default="subscribed",
-        help="begin when the first market subscriber is complete, at once, or on the admin socket's command",
+        default=argparse.SUPPRESS,
+        help="begin when the first market subscriber is complete (the default), at once, or on the admin socket's command",
     )
     group.add_argument(
         "--server-time",
         choices=("present", "recorded"),
-        default="present",
-        help="what serverTime tells and timestamps are judged by (default: %(default)s)",
+        default=argparse.SUPPRESS,
+        help="what serverTime tells and timestamps are judged by (default: present)",
     )
-    group.add_argument("--exit-at-end", action="store_true", help="end when the recording has")
+    group.add_argument(
+        "--exit-at-end", action="store_true", default=argparse.SUPPRESS, help="end when the recording has"
+    )
+
+
+def without_replay(args: argparse.Namespace) -> str:
+    """What is wrong with a venue's command line that says how to replay but not what; empty where nothing is."""
+    given = [f"--{name.replace('_', '-')}" for name in OF_A_REPLAY if hasattr(args, name)]
+    return f"{', '.join(given)}: only with --replay FILE" if given and not args.replay else ""
 
 
 def speed(text: str) -> float | None:
@@ -49,9 +63,10 @@ def options(args: argparse.Namespace) -> ReplayOptions:
     """The player's options; raises ValueError for a number that makes no sense."""
     from engine.sim.replay.player import ReplayOptions
 
-    if args.repeat < 0:
+    chosen = {name: getattr(args, name) for name in ("speed", "repeat", "start") if hasattr(args, name)}
+    if chosen.get("repeat", 1) < 0:
         raise ValueError("--repeat: a number of passes, 0 without end")
-    return ReplayOptions(speed=args.speed, repeat=args.repeat, start=args.start)
+    return ReplayOptions(**chosen)
 
 
 def build(args: argparse.Namespace, start_ns: int) -> Replay:
@@ -61,7 +76,7 @@ def build(args: argparse.Namespace, start_ns: int) -> Replay:
     if args.activity is not None:
         raise ValueError("--activity: a recording has its own")
     replay = build_replay(args.config, args.replay, options(args), start_ns, seed=args.seed, frame_log=args.frame_log)
-    replay.shell.recorded_time = args.server_time == "recorded"
+    replay.shell.recorded_time = getattr(args, "server_time", "present") == "recorded"
     for text in replay.notes:
         print(f"venue replay    {text}")
     return replay

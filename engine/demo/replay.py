@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from engine.demo import report
+from engine.demo import report, tickers
 from engine.demo.markets import MARKETS, DemoMarket
 from engine.demo.processes import DemoError
 from engine.demo.session import Demo, DemoOptions
@@ -154,6 +154,8 @@ class ReplayDemo(Demo):
             "frames_recorded": found.frames,
             "frames_played": status["frames"],
             "held_back": status["blocked"],
+            "tickers_recorded": {symbol: facts.tickers_of_book for symbol, facts in found.markets.items()},
+            "tickers_synchronised": tickers.synchronised_tickers(self.reader()),
             "first_book": [line.removeprefix("venue replay").strip() for line in self.notes()],
         }
         return summary
@@ -167,9 +169,13 @@ class ReplayDemo(Demo):
 def failures(summary: dict[str, Any]) -> list[str]:
     """What did not hold; as of the usual demo, but for what a recording cannot promise."""
     checked, equal, replay = summary["book_checked"], summary["book_equal"], summary["replay"]
+    recorded = replay["tickers_recorded"]
+    missed = tickers.missed(recorded, replay["tickers_synchronised"])
     is_equal = equal == checked if replay["family"] == "usdm" else equal > 0.999 * checked
     checks = {
         **report.agreement(summary),
+        report.CHECKED_MOST: checked >= report.CHECKED_SHARE * sum(recorded.values()),
+        f"every market's best bids and offers reached a synchronised book: {', '.join(missed)}": not missed,
         "best bids and offers were checked": checked > 0,
         "every best bid and offer checked was equal (spot: more than 99.9 %)": is_equal,
         "the whole recording was played": replay["frames_played"] == replay["frames_recorded"],

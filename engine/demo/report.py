@@ -14,6 +14,8 @@ from engine.journal.verify import verify
 from engine.model.codes import Lane, RecordKind
 
 UNREAD_MOST = 20
+CHECKED_SHARE = 0.95
+CHECKED_MOST = "at least 95 % of best bids and offers were checked"
 Amounts = dict[str, Decimal]
 
 
@@ -98,7 +100,7 @@ def agreement(summary: dict[str, Any]) -> dict[str, bool]:
         "no order was open at the end": summary["open_orders_at_end"] == 0,
         "the journal verifies": summary["journal"]["verified"],
         "every frame is in the journal": summary["frames"]["missing"] == summary["frames"]["extra"] == 0,
-        "at least 95 % of best bids and offers were checked": summary["book_checked"] >= 0.95 * summary["book_seen"],
+        CHECKED_MOST: summary["book_checked"] >= CHECKED_SHARE * summary["book_seen"],
     }
 
 

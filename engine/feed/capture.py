@@ -84,6 +84,13 @@ class CaptureFile:
             self._packed.flush(zlib.Z_SYNC_FLUSH)
         self._raw.flush()
 
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        if self._packed is not None:
+            self._packed.close()
+        self._raw.close()
+        self.part.unlink()
+
     def finish(self) -> Path:
         """End the file, bring it onto the disk and give it its name."""
         if self._packed is not None:
@@ -140,8 +147,11 @@ class CaptureWriter:
         return bool(plan.rotate_s) and stamp_ns - self._opened_ns >= plan.rotate_s * NS_PER_S
 
     def finish(self) -> None:
-        """End the last file."""
-        self._counts.files.append(self._file.finish())
+        """End the last file; one without a line would claim a recording that is none."""
+        if self._file.text_bytes:
+            self._counts.files.append(self._file.finish())
+        else:
+            self._file.discard()
 
 
 class _Listener(WSListener):

@@ -107,6 +107,19 @@ def test_a_venue_that_is_not_there_is_told_of(tmp_path: Path) -> None:
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 69
     assert "nothing listens there" in printed
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recording_without_a_frame_fails_and_leaves_no_file(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    with venue(tmp_path, "--config", CONFIG) as ports:
+        where = ("--url", f"ws://127.0.0.1:{ports['ws']}", "--rest-url", f"http://127.0.0.1:{ports['rest']}")
+        process = command("record", *where, "--symbols", "NOPE", "--seconds", 2, "--out", out / "a.gz")
+        printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 66
+    assert "no market frame came" in printed
+    assert list(out.iterdir()) == []
 
 
 def test_what_was_flushed_survives_a_kill(tmp_path: Path) -> None:

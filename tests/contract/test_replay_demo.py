@@ -46,6 +46,8 @@ def test_a_recorded_market_runs_through_the_whole_daemon(recording: Recording | 
     frames, replay = summary["frames"], summary["replay"]
     assert summary["book_gaps"] == 0
     assert summary["book_checked"] >= 0.95 * summary["book_seen"] > 1_000
+    assert summary["book_checked"] >= 0.95 * sum(replay["tickers_recorded"].values()) > 1_000
+    assert replay["tickers_synchronised"].keys() == replay["tickers_recorded"].keys()
     if recording.market == "usdm":
         assert summary["book_equal"] == summary["book_checked"]
     else:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,7 @@ from engine.sim.replay.player import ReplayOptions
 from engine.sim.wire.server import Ports, VenueServer
 from tests.recorded import recordings
 from tests.recording_writer import RecordingWriter
-from tests.venue_harness import CONFIG, KEY, RunningVenue, api, hmac_hex
+from tests.venue_harness import CONFIG, KEY, REPOSITORY, RunningVenue, api, hmac_hex
 
 ABSENT = "no recorded data: set TRADEWIND_DATA to the folder that holds binance_raw"
 SLICE_LINES = 2_500
@@ -46,6 +49,18 @@ async def _replayed(paths: list[Path], scenario: Scenario, options: ReplayOption
             await scenario(RunningVenue(replay.shell, server, http), replay)
     finally:
         await server.stop()
+
+
+def engine(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """A command that is to end by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", "engine", *map(str, arguments)],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
 
 async def frames_of(socket: websockets.ClientConnection, count: int) -> list[bytes]:
@@ -146,6 +161,7 @@ def test_files_in_order_continue_one_another(tmp_path: Path) -> None:
     first = market()
     paths = [first.write(tmp_path / "btcusdt_1.gz")]
     second = RecordingWriter("BTCUSDT", first_id=first.update_id)
+    second.stamp_ns = first.stamp_ns
     second.diff(bids=[("100.00", "7.000")])
     paths.append(second.write(tmp_path / "btcusdt_2.gz"))
 
@@ -155,6 +171,36 @@ def test_files_in_order_continue_one_another(tmp_path: Path) -> None:
         assert book["bids"][0] == ["100.00000000", "7.00000000"]
 
     replayed(paths, scenario, start="at-once")
+
+
+def test_files_in_the_wrong_order_are_refused_before_anything_starts(tmp_path: Path) -> None:
+    first = market()
+    second = RecordingWriter("BTCUSDT", first_id=first.update_id)
+    second.stamp_ns = first.stamp_ns
+    second.diff(bids=[("100.00", "7.000")])
+    files = (second.write(tmp_path / "btcusdt_2.gz"), first.write(tmp_path / "btcusdt_1.gz"))
+    for verb, code in (("venue", 78), ("demo", 2)):
+        done = engine(verb, "--replay", *files)
+        assert (done.returncode, done.stdout) == (code, "")
+        assert "btcusdt_1.gz does not continue" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("venue", "--speed", "max"), 78),
+        (("venue", "--repeat", "2"), 78),
+        (("venue", "--start", "at-once"), 78),
+        (("venue", "--server-time", "present"), 78),
+        (("venue", "--exit-at-end"), 78),
+        (("demo", "--speed", "2"), 2),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_how_to_replay_without_what_to_replay_is_refused(arguments: tuple[str, ...], code: int) -> None:
+    done = engine(*arguments)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert f"{arguments[1]}: only with --replay FILE" in done.stderr
 
 
 def test_a_snapshot_behind_a_hole_in_the_recording_mends_the_book(tmp_path: Path) -> None:

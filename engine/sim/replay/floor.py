@@ -5,6 +5,7 @@ Own trades have numbers of their own, from ``OWN_TRADE_ID_MIN`` up, and stand ne
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import msgspec
@@ -44,6 +45,9 @@ class RecordedFloor(Floor):
         self._next_own_trade_id = OWN_TRADE_ID_MIN
         self._shift_ns = 0
         self._untold: list[tuple[Listing, Trade]] = []
+        self.prices_awaited: Callable[[], bool] = (
+            bool  # whether somebody without an order in ``watched`` waits for a price
+        )
 
     # --- own orders ----------------------------------------------------------------------------------------------
 
@@ -125,7 +129,7 @@ class RecordedFloor(Floor):
         price_e8, qty_e8, time_ns = event.price_e8, event.qty_e8, event.time_ns + self._shift_ns
         trade = Trade(listing.symbol, event.trade_id, price_e8, qty_e8, time_ns, event.is_buyer_maker, 0, 0)
         self._untold.append((listing, trade))
-        if not self.watched:
+        if not self.watched and not self.prices_awaited():
             return
         self.tell_trades()
         price, lots = price_e8 // listing.tick_e8, qty_e8 // listing.step_e8

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Literal, cast
 
 import msgspec
 
@@ -21,6 +21,7 @@ GZIP_MAGIC = b"\x1f\x8b"
 TRADES_OF_THE_BOOK = ("MARKET", "NA", "")
 
 Levels = list[tuple[int, int]]
+Family = Literal["spot", "usdm"]
 
 
 class RecordingError(ValueError):

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import gcd
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
@@ -21,6 +20,7 @@ from engine.sim.replay.frames import (
     READERS,
     Diff,
     Event,
+    Family,
     PublicTrade,
     RecordingError,
     Snapshot,
@@ -31,8 +31,8 @@ from engine.sim.replay.frames import (
     split,
     symbol_of,
 )
+from engine.sim.replay.joins import FileFacts, check_joins, check_names
 
-Family = Literal["spot", "usdm"]
 OFFSET_SAMPLES_MAX = 2_000
 KEPT_BYTES_MAX = 64 << 20
 
@@ -65,6 +65,7 @@ class MarketFacts:
     last_update_id: int = -1
     trades: int = 0
     tickers: int = 0
+    tickers_before: int = 0  # those before the place where a client gets its book
     snapshot: Snapshot | None = None  # the first one recorded that is not older than the diffs
     snapshot_line: int = -1
 
@@ -72,6 +73,11 @@ class MarketFacts:
     def snapshot_place(self) -> int:
         """The line before which a client should have its depth snapshot: where one was recorded, else after the first diff."""
         return self.snapshot_line if self.snapshot is not None else self.first_diff_line + 1
+
+    @property
+    def tickers_of_book(self) -> int:
+        """bookTickers that a client with a book can compare with it."""
+        return self.tickers - self.tickers_before
 
     @property
     def lot_e8(self) -> int:
@@ -130,14 +136,20 @@ def _line(stamp_ns: int, text: bytes, names: dict[bytes, tuple[str, str, str]]) 
 
 
 def survey(paths: tuple[Path, ...], kept_bytes_max: int = KEPT_BYTES_MAX) -> Survey:
-    """Read a recording once; raises ``RecordingError`` when there is nothing in it that can be replayed."""
+    """Read a recording once; raises ``RecordingError`` when there is nothing in it that can be replayed.
+
+    The same where its files do not continue one another.
+    """
+    check_names(paths)
     surveyor = _Surveyor(paths)
     kept_bytes = 0
-    for line in read(paths):
-        surveyor.take(line)
-        kept_bytes += len(line.text)
-        if kept_bytes > kept_bytes_max:
-            surveyor.found.kept = None
+    for path in paths:
+        surveyor.begin_file(path)
+        for line in read((path,)):
+            surveyor.take(line)
+            kept_bytes += len(line.text)
+            if kept_bytes > kept_bytes_max:
+                surveyor.found.kept = None
     return surveyor.finish()
 
 
@@ -147,14 +159,21 @@ class _Surveyor:
     def __init__(self, paths: tuple[Path, ...]) -> None:
         self.found = Survey(paths)
         self._number = 0
-        self._snapshots: list[tuple[int, Snapshot]] = []
+        self._files: list[FileFacts] = []
+        self._snapshots: list[tuple[int, Snapshot, FileFacts, dict[str, int]]] = []
         self._offsets: list[int] = []
-        self._has_diffs = self._has_previous_ids = False
+
+    def begin_file(self, path: Path) -> None:
+        """What is taken from now on is of this file."""
+        self._files.append(FileFacts(path))
 
     def take(self, line: Line) -> None:
         found = self.found
         found.first_ns = found.first_ns or line.stamp_ns
         found.last_ns = line.stamp_ns
+        file = self._files[-1]
+        file.first_ns = file.first_ns or line.stamp_ns
+        file.last_ns = line.stamp_ns
         if found.kept is not None:
             found.kept.append(line)
         event = line.event
@@ -162,11 +181,13 @@ class _Surveyor:
             found.frames += 1
             found.streams[line.stream] = found.streams.get(line.stream, 0) + 1
         if isinstance(event, Snapshot):
-            self._snapshots.append((self._number, event))
+            tickers = {symbol: facts.tickers for symbol, facts in found.markets.items()}
+            self._snapshots.append((self._number, event, file, tickers))
         elif event is not None:
             facts = found.markets.get(line.symbol)
             if facts is None:
                 facts = found.markets[line.symbol] = MarketFacts(line.symbol)
+            file.symbols.add(line.symbol)
             self._take_event(facts, event, line.stamp_ns)
         self._number += 1
 
@@ -181,10 +202,10 @@ class _Surveyor:
             _take_trade(facts, event)
 
     def _take_diff(self, facts: MarketFacts, diff: Diff, stamp_ns: int) -> None:
-        self._has_diffs = True
-        self._has_previous_ids |= diff.previous_id >= 0
+        self._files[-1].take_diff(facts.symbol, diff)
         if facts.first_diff is None:
             facts.first_diff, facts.first_diff_line = diff, self._number
+            facts.tickers_before = facts.tickers
         facts.last_update_id = diff.last_id
         if len(self._offsets) < OFFSET_SAMPLES_MAX:
             self._offsets.append(diff.event_ns - stamp_ns)
@@ -204,16 +225,20 @@ class _Surveyor:
             found.clock_offset_ns = sorted(self._offsets)[len(self._offsets) // 2]
         for facts in found.markets.values():
             facts.first_price_e8 = facts.first_price_e8 or _price_in(facts.first_diff)
-        for line, snapshot in self._snapshots:
+        for line, snapshot, file, tickers in self._snapshots:
             facts = self._owner(snapshot)
+            file.snapshots.add(facts.symbol)
             found.snapshot_owners[line] = facts.symbol
             if facts.snapshot is None and _reaches(facts, snapshot):
                 facts.snapshot, facts.snapshot_line = snapshot, line
+                facts.tickers_before = tickers.get(facts.symbol, 0)
+        check_joins(self._files)
         return found
 
     def _family(self) -> Family:
-        if self._has_diffs:
-            return "usdm" if self._has_previous_ids else "spot"
+        for file in self._files:
+            if file.families:
+                return "usdm" if "usdm" in file.families else "spot"
         return "usdm" if "usdm" in self.found.paths[0].resolve().parts else "spot"
 
     def _owner(self, snapshot: Snapshot) -> MarketFacts:

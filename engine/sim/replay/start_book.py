@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.sim.replay.book import BUY, SELL, RecordedBook
-from engine.sim.replay.frames import Diff, Levels, RecordingError, Ticker
-from engine.sim.replay.recording import Family, MarketFacts, Survey, survey
+from engine.sim.replay.frames import Diff, Family, Levels, RecordingError, Ticker
+from engine.sim.replay.recording import MarketFacts, Survey, survey
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,8 @@ class UsdmReplayCore(UsdmCore):
         self._present_ns = 0
         self._deadlines_ns: dict[tuple[int, str], int] = {}
         super().__init__(config, accounts, seed, start_ns)
+        # a conditional order has no number on the floor before it triggers
+        self.replay_floor.prices_awaited = self._algos.is_waiting
 
     def _make_floor(self, config: VenueConfig, start_ns: int) -> UsdmFloor:
         self.replay_floor = UsdmReplayFloor(config, start_ns, self._recorded)

@@ -167,6 +167,10 @@ class AlgoService:
 
     # --- prices --------------------------------------------------------------------------------------------------
 
+    def is_waiting(self) -> bool:
+        """Whether a conditional order of any account waits for a price."""
+        return any(self._open.values())
+
     def _price_e8(self, algo: AlgoOrder) -> int:
         if algo.working_type == "MARK_PRICE":
             return self._entry.margins.marks[algo.symbol]

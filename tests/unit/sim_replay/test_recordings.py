@@ -36,6 +36,22 @@ def test_family_symbol_steps_and_snapshot_are_found_in_the_content(tmp_path: Pat
     assert (facts.snapshot_line, facts.snapshot.update_id) == (1, 101)
 
 
+@pytest.mark.parametrize("family", ["spot", "usdm"])
+def test_only_tickers_behind_the_place_of_the_book_can_be_compared_with_it(tmp_path: Path, family: str) -> None:
+    writer = RecordingWriter(family=family)
+    top = (("99.90", "1.500"), ("100.10", "2.250"))
+    writer.ticker(*top)
+    writer.diff(bids=[("99.90", "1.500")])
+    for _ in range(3):
+        writer.ticker(*top)
+    without = survey((writer.write(tmp_path / "a.gz"),)).markets["ABCUSDT"]
+    assert (without.tickers, without.tickers_of_book) == (4, 3)
+    writer.snapshot(bids=[("99.90", "1.500")], asks=[("100.10", "2.250")])
+    writer.ticker(*top)
+    behind = survey((writer.write(tmp_path / "b.gz"),)).markets["ABCUSDT"]
+    assert (behind.tickers, behind.tickers_of_book) == (5, 1)
+
+
 def test_the_lot_is_that_of_trades_not_of_odd_levels(tmp_path: Path) -> None:
     writer = quiet_market()
     writer.diff(bids=[("99.70", "0.0001")])
@@ -121,6 +137,80 @@ def test_a_recording_with_nothing_to_begin_from_is_refused(tmp_path: Path) -> No
     found = survey((writer.write(tmp_path / "abcusdt_9.gz"),))
     with pytest.raises(RecordingError, match="neither a snapshot"):
         start_book(found, "ABCUSDT")
+
+
+def following(first: RecordingWriter, family: str = "spot", missing: int = 0) -> RecordingWriter:
+    """A recording that goes on where another ends, with updates missing between them."""
+    second = RecordingWriter(family=family, first_id=first.update_id + missing)
+    second.stamp_ns = first.stamp_ns
+    second.diff(bids=[("99.90", "3.000")])
+    return second
+
+
+@pytest.mark.parametrize("family", ["spot", "usdm"])
+def test_files_that_continue_one_another_are_one_recording(tmp_path: Path, family: str) -> None:
+    first = quiet_market(family)
+    paths = (first.write(tmp_path / "a_1.gz"), following(first, family).write(tmp_path / "a_2.gz"))
+    assert survey(paths).frames == 4
+
+
+@pytest.mark.parametrize("family", ["spot", "usdm"])
+def test_files_in_the_wrong_order_are_refused_by_name(tmp_path: Path, family: str) -> None:
+    first = quiet_market(family)
+    early, late = first.write(tmp_path / "a_1.gz"), following(first, family).write(tmp_path / "a_2.gz")
+    with pytest.raises(RecordingError, match=r"a_1\.gz does not continue .*a_2\.gz"):
+        survey((late, early))
+
+
+def test_a_file_given_twice_is_refused_by_name_and_so_is_its_copy(tmp_path: Path) -> None:
+    writer = quiet_market()
+    path, copy = writer.write(tmp_path / "a_1.gz"), writer.write(tmp_path / "b_1.gz")
+    with pytest.raises(RecordingError, match=r"a_1\.gz: given twice"):
+        survey((path, tmp_path / "." / "a_1.gz"))
+    with pytest.raises(RecordingError, match=r"b_1\.gz does not continue .*a_1\.gz"):
+        survey((path, copy))
+
+
+def test_updates_that_an_earlier_file_has_are_refused_even_at_a_later_time(tmp_path: Path) -> None:
+    first, again = quiet_market(), RecordingWriter()
+    again.stamp_ns = first.stamp_ns
+    again.diff(bids=[("99.90", "1.500")])
+    with pytest.raises(RecordingError, match=r"a_2\.gz does not continue .*at update 101 already"):
+        survey((first.write(tmp_path / "a_1.gz"), again.write(tmp_path / "a_2.gz")))
+
+
+def test_files_of_two_families_are_refused_by_name(tmp_path: Path) -> None:
+    first = quiet_market("spot")
+    paths = (first.write(tmp_path / "a_1.gz"), following(first, "usdm").write(tmp_path / "a_2.gz"))
+    with pytest.raises(RecordingError, match=r"a_2\.gz is a usdm recording and .*a_1\.gz a spot one"):
+        survey(paths)
+
+
+def test_two_families_in_one_file_are_refused(tmp_path: Path) -> None:
+    writer = quiet_market("spot")
+    writer.family = "usdm"
+    writer.diff(bids=[("99.90", "3.000")])
+    with pytest.raises(RecordingError, match="spot and USD-M depth frames"):
+        survey((writer.write(tmp_path / "a_1.gz"),))
+
+
+@pytest.mark.parametrize("family", ["spot", "usdm"])
+def test_a_file_is_missing_between_two_unless_a_snapshot_mends_the_hole(tmp_path: Path, family: str) -> None:
+    first = quiet_market(family)
+    second = following(first, family, missing=5)
+    start = first.write(tmp_path / "a_1.gz")
+    with pytest.raises(RecordingError, match=r"a_3\.gz .*updates of ABCUSDT after 101 are missing"):
+        survey((start, second.write(tmp_path / "a_3.gz")))
+    second.snapshot(bids=[("99.90", "3.000")], asks=[("100.10", "2.250")])
+    assert survey((start, second.write(tmp_path / "a_4.gz"))).frames == 4
+
+
+def test_files_without_a_common_market_are_refused(tmp_path: Path) -> None:
+    first, other = quiet_market(), RecordingWriter("XYZUSDT")
+    other.stamp_ns = first.stamp_ns
+    other.diff(bids=[("99.90", "1.500")])
+    with pytest.raises(RecordingError, match="no market in common"):
+        survey((first.write(tmp_path / "a_1.gz"), other.write(tmp_path / "x_1.gz")))
 
 
 def test_a_newer_ticker_rules_until_the_diffs_reach_it() -> None:
