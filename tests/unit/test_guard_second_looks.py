@@ -33,11 +33,15 @@ class Venue:
         return 0
 
 
+def ignore(_event: str, **_facts: object) -> None:
+    """A log that nobody reads."""
+
+
 def guard_of(venue: Venue, data_dir: Path) -> Guard:
     """A guard of a dead engine with two symbols, whose turns are not run."""
     guarded = GuardedVenue("sim", ("BTCUSDT", "ETHUSDT"), cast(RestCancel, venue), SECOND_LOOK_S)
     parts = cast(EngineWatch, None), Kills(data_dir), cast(KillRelay, None), cast(Supervisor, None)
-    guard = Guard([guarded], *parts, Clock(), lambda event, **facts: None, heartbeat_ms_max=100, keep_alive_s=5.0)
+    guard = Guard([guarded], *parts, Clock(), ignore, heartbeat_ms_max=100, keep_alive_s=5.0)
     guard.look = Look(Sight.GONE, 1)
     return guard
 
