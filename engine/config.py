@@ -26,6 +26,7 @@ import msgspec
 from engine.config_schema import Config, InstrumentRisk, VenueSection
 from engine.config_source import Path as KeyPath
 from engine.config_source import SourceMap, scan
+from engine.gateway.dead_man_cost import feeding_fault
 from engine.model.instruments import INT64_MAX, to_e8
 
 __all__ = ["Config", "ConfigError", "LoadedConfig", "Problem", "load", "resolved"]
@@ -33,6 +34,8 @@ __all__ = ["Config", "ConfigError", "LoadedConfig", "Problem", "load", "resolved
 SOCKET_PATH_MAX = 107
 # the kinds of venue that cancel by themselves when they are not told again in time
 DEAD_MAN_KINDS = frozenset({"binance-usdm"})
+# as the exchange publishes it (exchangeInfo, REQUEST_WEIGHT)
+USDM_WEIGHT_MINUTE = 2_400
 LOOPBACK = re.compile(r"^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$")
 SECRET_WORDS = ("secret", "password", "passphrase", "api_key", "apikey", "token", "private")
 
@@ -381,6 +384,11 @@ def venue_faults(config: Config, name: str, venue: VenueSection) -> Iterator[tup
     if venue.deadman_ms is not None and venue.kind not in DEAD_MAN_KINDS:
         text = f"{venue.kind} has no dead-man switch: leave this out, and run `tradewind guard` with a table [guard]"
         yield ("venue", name, "deadman_ms"), text
+    elif venue.deadman_ms is not None and config.engine.mode == "live":
+        # a simulated venue's limit may be another: what it publishes is asked at start
+        text = feeding_fault(venue.deadman_ms, len(venue.symbols), USDM_WEIGHT_MINUTE)
+        if text:
+            yield ("venue", name, "deadman_ms"), text
     if len(set(venue.symbols)) != len(venue.symbols):
         yield ("venue", name, "symbols"), "a symbol stands twice"
     yield from futures_faults(name, venue)

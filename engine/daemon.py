@@ -10,7 +10,6 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import cast
 
 import msgspec
 
@@ -21,8 +20,8 @@ from engine.control.commands import EngineControl, EngineNames, OperatorCommand
 from engine.control.messages import ScopeKind
 from engine.control.server import ControlServer
 from engine.credentials import Credentials, load_credentials
+from engine.dead_man_duty import FallAlarm, dead_man_of, require_weight
 from engine.exit_codes import CommandError, ExitCode
-from engine.gateway.dead_man import Countdown, DeadManSwitch
 from engine.guard.kills import Kills, KillsUnreadable
 from engine.journal.cursor import Record
 from engine.journal.errors import JournalFull
@@ -157,6 +156,7 @@ async def serve(
     access = VenueAccess(world, venue)
     try:
         specs = await access.reference_data(registry.venue_id(venue_name))
+        require_weight(venue_name, venue, access.rest.rate_limits["REQUEST_WEIGHT", "MINUTE"])
         await access.settle_account(credentials)
         guard = crash_guard(loaded)
         stays_down = guard is not None and guard.note_start(world.clock.time_ns())
@@ -174,14 +174,6 @@ def crash_guard(loaded: LoadedConfig) -> CrashLoopGuard | None:
     if isinstance(setting, str):
         return None
     return CrashLoopGuard(Path(loaded.config.engine.data_dir), setting.count, setting.minutes)
-
-
-def dead_man_of(engine: Engine, access: VenueAccess) -> DeadManSwitch | None:
-    """The venue's dead-man switch where the configuration asks for it; which kinds of venue have one, its check knows."""
-    countdown_ms = engine.venue.deadman_ms
-    if countdown_ms is None:
-        return None
-    return DeadManSwitch(cast(Countdown, access.rest), engine.venue.symbols, countdown_ms, engine.world.clock)
 
 
 class Daemon:
@@ -209,6 +201,7 @@ class Daemon:
         clock = engine.world.clock
         self.supervisor = Supervisor.of_environment(clock)
         self.dead_man = dead_man_of(engine, access)
+        self.fall_alarm = FallAlarm(engine, self.dead_man)
         self.troubles = ConnectionTroubles(engine.sequencer, engine.venue_id, self.watched_connections())
         self.stop = OrderlyStop(engine, self.supervisor, lambda: self.gateway.last_error)
         self.collector = IdleCollector(clock, engine.counters)
@@ -346,6 +339,7 @@ class Daemon:
                 self.engine.sequencer.submit_timer(TimerKind.RECONCILE, deadline_mono_ns=now_ns)
         if self.engine.tables.asset_count != self.assets_named:
             self.name_assets()
+        self.fall_alarm.look()
         if self.stop.has_begun:
             self.stop.advance()
             if self.stop.is_done:

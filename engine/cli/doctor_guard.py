@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.cli.doctor_checks import Check, fail, ok, warn
-from engine.config import LoadedConfig
-from engine.gateway.dead_man import FEEDS_PER_COUNTDOWN
-
-COUNTDOWN_WEIGHT = 10
-FUTURES_WEIGHT_MINUTE = 2400
-SHARE_MAX = 0.25
+from engine.config import USDM_WEIGHT_MINUTE, LoadedConfig
+from engine.config_schema import VenueSection
+from engine.gateway.dead_man_cost import feeding_fault, feeding_weight
 
 
 def guard(loaded: LoadedConfig) -> Iterator[Check]:
@@ -52,18 +49,31 @@ def answering(loaded: LoadedConfig) -> Check:
 
 
 def dead_man(loaded: LoadedConfig) -> Iterator[Check]:
-    """What the venue does by itself, and what feeding it costs."""
+    """What the venue does by itself, and what feeding it costs of the limit that is published; a venue asked has its own."""
     for name, venue in loaded.config.venue.items():
         what = f"dead-man switch {name}"
         if venue.deadman_ms is None:
             has_none = venue.kind == "binance-spot"
             yield ok(what, "the venue has none: the guard stands in" if has_none else "not used ([venue] deadman_ms)")
             continue
-        feeds = 60_000 / venue.deadman_ms * FEEDS_PER_COUNTDOWN * len(venue.symbols)
-        weight = round(feeds * COUNTDOWN_WEIGHT)
-        text = f"after {venue.deadman_ms} ms; feeding it costs a weight of {weight} of {FUTURES_WEIGHT_MINUTE} a minute"
-        if weight > SHARE_MAX * FUTURES_WEIGHT_MINUTE:
+        if fault := feeding_fault(venue.deadman_ms, len(venue.symbols), USDM_WEIGHT_MINUTE):
             mend = "set a longer deadman_ms: the guard is quicker and costs nothing"
-            yield warn(what, text, mend)
-        else:
-            yield ok(what, text)
+            yield warn(what, f"after {venue.deadman_ms} ms; {fault}", mend)
+            continue
+        weight = feeding_weight(venue.deadman_ms, len(venue.symbols))
+        yield ok(
+            what,
+            f"after {venue.deadman_ms} ms; feeding it costs a weight of {weight} of {USDM_WEIGHT_MINUTE} a minute",
+        )
+
+
+def feeding(name: str, venue: VenueSection, weight_minute: int) -> Iterator[Check]:
+    """Would the engine start with this switch, by the limit that the venue itself publishes."""
+    if venue.deadman_ms is None:
+        return
+    what = f"{name} dead-man switch"
+    if fault := feeding_fault(venue.deadman_ms, len(venue.symbols), weight_minute):
+        yield fail(what, fault, "set a longer deadman_ms: the guard is quicker and costs nothing")
+    else:
+        weight = feeding_weight(venue.deadman_ms, len(venue.symbols))
+        yield ok(what, f"feeding it costs a weight of {weight} of the venue's {weight_minute} a minute")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from engine.cli.doctor_checks import Check, fail, ok, warn
+from engine.cli.doctor_guard import feeding
 from engine.config import LoadedConfig
 from engine.config_schema import VenueSection
 
@@ -75,6 +76,7 @@ async def rest_checks(name: str, venue: VenueSection, drift_ms_max: int) -> list
         return [
             drift_check(name, sample.offset_ns, sample.error_ns, drift_ms_max),
             await symbol_check(name, venue, market),
+            *feeding(name, venue, market.rate_limits["REQUEST_WEIGHT", "MINUTE"]),
             *[await check for check in account_checks(name, venue, market)],
         ]
     except (NetError, OSError) as error:

@@ -44,11 +44,11 @@ class Kills:
 
     def add(self, order: KillOrder) -> None:
         """Note a kill, so that it outlives this process; `sync` makes it outlive a power cut, too."""
-        self._replace([*(item for item in self._readable() if item.symbol != order.symbol), order])
+        self._replace([*(item for item in self._standing() if item.symbol != order.symbol), order])
 
     def clear(self, symbol: str = "") -> bool:
-        """Forget the kill of a symbol, or all of them; was there one."""
-        stood = self._readable()
+        """Forget the kill of a symbol, or all of them; was there one. A damaged file is cleared only as a whole."""
+        stood = self._standing()
         left = [item for item in stood if symbol and item.symbol != symbol]
         if left:
             self._replace(left)
@@ -69,11 +69,12 @@ class Kills:
             finally:
                 os.close(descriptor)
 
-    def _readable(self) -> list[KillOrder]:
+    def _standing(self) -> list[KillOrder]:
+        """What stands; in place of a file that cannot be read, the kill of everything that it counts as."""
         try:
             return self.read()
-        except KillsUnreadable:
-            return []
+        except KillsUnreadable as error:
+            return [KillOrder("", os.getuid(), f"what stood before cannot be read: {error}", 0)]
 
     def _replace(self, orders: list[KillOrder]) -> None:
         draft = self.path.with_suffix(".new")

@@ -221,13 +221,15 @@ class Guard:
         self._note("sweep", cause=cause, symbols=[item.symbols for item in self.last])
 
     def _with_unfinished(self, venue: GuardedVenue, chosen: tuple[str, ...]) -> tuple[str, ...]:
-        """What a sweep under way has not finished is taken over by the new one."""
+        """What a sweep under way has not finished is taken over by the new one.
+
+        One that is finished still owes its second look, at its own time and for all of its symbols: it goes on by itself.
+        """
         running = self._running.pop(venue.name, None)
-        if running is None:
+        if running is None or running.progress.is_verified:
             return chosen
         running.task.cancel()
-        rest = () if running.progress.is_verified else running.progress.symbols
-        return (*chosen, *(symbol for symbol in rest if symbol not in chosen))
+        return (*chosen, *(symbol for symbol in running.progress.symbols if symbol not in chosen))
 
     async def _sweep_venue(self, venue: GuardedVenue, progress: Progress) -> None:
         """Sweep; then, when no request that was under way can still be taken by the venue, look once more."""

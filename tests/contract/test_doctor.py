@@ -53,6 +53,7 @@ def config_at(venue: dict[str, Any]) -> str:
     text = GOOD.replace("127.0.0.1:1080", f"127.0.0.1:{venue['rest']}").replace('tls_ca = "ca.pem"\n', "")
     for host in ("localhost", "127.0.0.1"):
         text = text.replace(f"{host}:1081", f"127.0.0.1:{venue['ws']}")
+    text = text.replace("deadman_ms = 900", "deadman_ms = 60000")
     text = text.replace("{ levels = 2 }", '{ qty = "0.01", max_inventory = "0.1" }').replace(":9464", ":0")
     return text.replace("cpu = 1\n", "")
 
@@ -93,11 +94,17 @@ def test_a_sound_engine_and_venue_have_no_failure(config: Path, capsys: pytest.C
 def test_a_dead_man_switch_that_eats_the_rate_limit_is_told_and_so_is_an_engine_without_a_guard(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, checks = report(capsys, config, "--offline")
-    told = checks["dead-man switch sim"]
-    # two symbols, each fed every 300 ms at a weight of 10
-    assert (told["state"], "4000 of 2400" in told["text"]) == ("warn", True)
-    lines = config.read_text().replace("deadman_ms = 900", "deadman_ms = 60000").splitlines()
+    legal = config.read_text()
+    config.write_text(legal.replace("deadman_ms = 60000", "deadman_ms = 4999"))
+    _, checks = report(capsys, config)
+    told, asked = checks["dead-man switch sim"], checks["sim dead-man switch"]
+    # two symbols, each fed three times in a countdown at a weight of 10: 30 % of 2400 allow 5000 ms
+    assert (told["state"], "721 of the venue's 2400" in told["text"]) == ("warn", True)
+    assert (asked["state"], "5000 is the least" in asked["text"]) == ("fail", True)
+    config.write_text(legal.replace("deadman_ms = 60000", "deadman_ms = 5000"))
+    _, checks = report(capsys, config)
+    assert checks["sim dead-man switch"]["state"] == "ok"
+    lines = legal.splitlines()
     start = lines.index("[guard]")
     config.write_text("\n".join([*lines[:start], *lines[lines.index("[reconcile]") :]]) + "\n")
     _, checks = report(capsys, config, "--offline")

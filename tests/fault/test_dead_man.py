@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -19,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from engine.model.codes import RecordKind
 from tests.fault.guarded import LEVELS, ORDERS, RESTING, WIDER, GuardedMarket
 
 # a loaded machine must not let it run down by itself; R16 asks for none at T + 1 s, which 850 gives (measured: 0.82 s and 0.68 s)
@@ -43,8 +45,8 @@ position_mode = "one-way"'''
 class FuturesMarket(GuardedMarket):
     """A venue with USD-M futures, and an engine that trades them."""
 
-    def __init__(self, root: Path) -> None:
-        super().__init__(root, venue_text=VENUE)
+    def __init__(self, root: Path, venue_text: str = VENUE) -> None:
+        super().__init__(root, venue_text=venue_text)
 
     def ask(self, path: str, **params: Any) -> Any:
         """One signed GET below /fapi, with the account's second key."""
@@ -61,25 +63,42 @@ class FuturesMarket(GuardedMarket):
         """Open orders of the account, as the venue has them."""
         return len(self.ask("openOrders"))
 
-    def trade(self) -> None:
-        """An engine with 504 orders at the venue, whose switch is fed."""
+    def start_with_switch(self) -> None:
+        """An engine whose venue's table has the switch."""
         replaced = {key: text for key, text in WIDER.items() if key != "[desk]\n"}
         replaced['kind = "binance-spot"'] = f"{FUTURES}\ndeadman_ms = {DEADMAN_MS}"
         self.write_config(strategy=RESTING, params={"levels": LEVELS}, replaced=replaced)
         self.start()
+
+    def alarms(self) -> list[str]:
+        """Texts of the alarms on disk."""
+        return [row["payload"]["text"] for row in self.ledger_records(RecordKind.ALARM)]
+
+    def trade(self) -> None:
+        """An engine with 504 orders at the venue, whose switch is fed."""
+        self.start_with_switch()
         self.wait_active()
         self.wait_for(lambda: self.resting() == ORDERS, f"{ORDERS} orders at the venue", 60)
 
 
-@pytest.fixture
-def market() -> Iterator[FuturesMarket]:
+@contextlib.contextmanager
+def running(venue_text: str = VENUE) -> Iterator[FuturesMarket]:
     """A venue with three contracts, on tmpfs where there is one."""
     memory = Path("/dev/shm")
     root = Path(tempfile.mkdtemp(prefix="tradewind-dead-man-", dir=memory if memory.is_dir() else None))
-    found = FuturesMarket(root)
-    yield found
-    found.close()
-    shutil.rmtree(root, ignore_errors=True)
+    found = FuturesMarket(root, venue_text)
+    try:
+        yield found
+    finally:
+        found.close()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture
+def market() -> Iterator[FuturesMarket]:
+    """One whose limits a test does not meet."""
+    with running() as found:
+        yield found
 
 
 def seconds_to_none(market: FuturesMarket) -> float:
@@ -107,6 +126,8 @@ def test_the_venue_cancels_what_a_stopped_or_dead_engine_left_and_an_orderly_sto
     assert gone_s < GENEROUS_S
     os.kill(market.engine.process.pid, signal.SIGCONT)
     market.wait_for(lambda: market.resting() == ORDERS, "orders again", 60)
+    # the countdown ran out under an engine that lives: a person is told
+    market.wait_for(lambda: any("dead-man switch" in text for text in market.alarms()), "the alarm on disk")
     market.kill()
     gone_s = seconds_to_none(market)
     record_property("sigkill_to_none_resting_s", gone_s)
@@ -114,6 +135,18 @@ def test_the_venue_cancels_what_a_stopped_or_dead_engine_left_and_an_orderly_sto
     market.trade()
     assert market.engine.stop() == 0, market.tail()
     assert market.resting() == 0
+
+
+@pytest.mark.invariant("R17")
+@pytest.mark.timeout(240)
+def test_a_switch_whose_feeds_would_eat_the_venues_own_limit_is_refused_at_start_with_the_least_that_is_legal() -> None:
+    with running(VENUE.replace("1_000_000", "2_400")) as market:
+        market.start_with_switch()
+        assert market.wait_dead() == 78, market.tail()
+        assert "deadman_ms: " in market.tail()
+        # three symbols, three feeds of 10 in 1.5 s
+        assert "3600 of the venue's 2400" in market.tail()
+        assert "7500 is the least" in market.tail()
 
 
 @pytest.mark.invariant("R16")

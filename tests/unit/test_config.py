@@ -328,6 +328,21 @@ def test_a_dead_man_switch_is_refused_where_the_venue_has_none_and_the_guard_is_
     assert "tradewind guard" in str(error)
 
 
+def test_a_dead_man_switch_that_would_eat_the_rate_limit_is_refused_with_the_least_that_is_legal(
+    tmp_path: Path,
+) -> None:
+    live = GOOD.replace('mode = "sim"', 'mode = "live"')
+    error = refusal(tmp_path, live)
+    assert_names(error, "venue.sim.deadman_ms", position("venue.sim.deadman_ms"))
+    # two symbols, three feeds of 10 in 0.9 s; 30 % of 2400 a minute are 720
+    assert "4000 of the venue's 2400" in str(error)
+    assert "5000 is the least" in str(error)
+    for legal in (live.replace("deadman_ms = 900", "deadman_ms = 5000"), GOOD):
+        # what a simulated venue allows is asked at start
+        (tmp_path / "engine.toml").write_text(legal)
+        assert load(tmp_path / "engine.toml").config.venue["sim"].deadman_ms in (5000, 900)
+
+
 def test_a_guards_key_type_without_a_key_of_its_own_is_refused(tmp_path: Path) -> None:
     error = refusal(tmp_path, GOOD.replace('credential = "guard"\n', ""))
     assert_names(error, "guard.key_type", position("guard.key_type") - 1)

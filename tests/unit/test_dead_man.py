@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from engine.gateway.dead_man import DeadManSwitch
+from engine.gateway.dead_man_cost import SHARE_PERCENT_MAX, countdown_ms_min, feeding_fault, feeding_weight
 from engine.runtime.clock import Clock
 
 MS = 1_000_000
@@ -118,3 +119,51 @@ def test_a_venue_that_is_away_does_not_keep_a_stop_from_ending() -> None:
         assert switch.last_error == "down"
 
     assert run(scene).told == []
+
+
+@pytest.mark.invariant("R16")
+def test_a_countdown_that_runs_out_unfed_is_a_fall_counted_once_until_it_is_fed_again() -> None:
+    async def scene(venue: Venue, switch: DeadManSwitch, clock: Clock) -> None:
+        switch.feed()
+        await settle()
+        venue.fault = RuntimeError("-1003")
+        for _ in range(2):
+            clock.advance(300 * MS)
+            switch.feed()
+            await settle()
+        assert (switch.is_fed, switch.falls) == (False, 0)
+        for _ in range(4):
+            clock.advance(300 * MS)
+            switch.feed()
+            await settle()
+        assert (switch.falls, switch.last_error) == (1, "-1003")
+        venue.fault = None
+        clock.advance(300 * MS)
+        switch.feed()
+        await settle()
+        assert (switch.is_fed, switch.falls) == (True, 1)
+        # nothing of ours ran for longer than a countdown, as after SIGSTOP
+        clock.advance(2_000 * MS)
+        switch.feed()
+        assert (switch.falls, switch.last_error) == (2, "not fed for 900 ms")
+        await settle()
+        await switch.leave()
+        clock.advance(2_000 * MS)
+        switch.feed()
+        assert switch.falls == 2
+
+    run(scene)
+
+
+@pytest.mark.parametrize(("symbols", "limit", "least_ms"), [(1, 2_400, 2_500), (3, 2_400, 7_500), (3, 1_000_000, 18)])
+def test_the_least_countdown_is_the_one_that_takes_no_more_than_its_share_of_the_venues_limit(
+    symbols: int, limit: int, least_ms: int
+) -> None:
+    assert countdown_ms_min(symbols, limit) == least_ms
+    assert feeding_fault(least_ms, symbols, limit) == ""
+    assert f"{least_ms} is the least" in feeding_fault(least_ms - 1, symbols, limit)
+    assert feeding_weight(least_ms, symbols) * 100 <= limit * SHARE_PERCENT_MAX
+
+
+def test_so_many_symbols_that_no_countdown_is_long_enough_are_told_to_leave_it_out() -> None:
+    assert "leave it out" in feeding_fault(600_000, 500, 2_400)

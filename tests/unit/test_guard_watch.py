@@ -118,3 +118,20 @@ def test_a_file_of_kills_that_cannot_be_read_is_no_reason_to_trade(tmp_path: Pat
     kills.path.write_bytes(b"[{")
     with pytest.raises(KillsUnreadable):
         kills.read()
+
+
+@pytest.mark.invariant("R25")
+def test_a_file_of_kills_that_cannot_be_read_stays_a_kill_of_everything_beside_a_narrower_kill_or_arm(
+    tmp_path: Path,
+) -> None:
+    kills = Kills(tmp_path)
+    for is_killed_before in (True, False):
+        kills.path.write_bytes(b"[{")
+        if is_killed_before:
+            kills.add(KillOrder("BTCUSDT", 1000, "drill", 1))
+            assert [item.symbol for item in kills.read()] == ["", "BTCUSDT"]
+        assert kills.clear("BTCUSDT") is is_killed_before
+        assert not kills.clear("ETHUSDT")
+        assert [item.symbol for item in kills.read()] == [""]
+        assert kills.clear()
+        assert kills.read() == []

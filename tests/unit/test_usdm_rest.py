@@ -131,6 +131,42 @@ def test_the_dead_man_switch_is_told_symbol_and_countdown() -> None:
     assert (query["symbol"], query["countdownTime"]) == (["BTCUSDT"], ["60000"])
 
 
+class Budget:
+    """What connections share: room for `left`, counted as it is taken."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def quiet_ns(self) -> int:
+        return 0
+
+    def keep_quiet(self, duration_ns: int, status: int) -> None:
+        raise AssertionError(f"no {status} is answered here")
+
+    def take_weight(self, weight: int) -> bool:
+        taken = weight <= self.left
+        self.left -= weight if taken else 0
+        return taken
+
+
+@pytest.mark.invariant("R17")
+def test_a_feed_of_the_dead_man_switch_takes_its_weight_from_the_shared_budget_and_waits_for_room() -> None:
+    rest, exchange = rest_of(*[(200, {"symbol": "BTCUSDT", "countdownTime": "60000"})] * 2)
+    rest.offset_ns = 0
+    budget = Budget(19)
+    rest.share(budget)
+
+    async def scene() -> None:
+        await rest.countdown_cancel_all("BTCUSDT", 60_000)
+        assert budget.left == 9
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await rest.countdown_cancel_all("BTCUSDT", 60_000)
+
+    asyncio.run(scene())
+    assert (len(exchange.asked), budget.left) == (1, 9)
+
+
 def test_listen_keys_need_the_key_alone_and_a_dead_one_is_told() -> None:
     rest, exchange = rest_of(
         (200, {"listenKey": "abc"}), (200, {"listenKey": "abc"}), (400, {"code": -1125, "msg": "gone"})

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from engine.credentials import Credentials, ed25519_signer
+from engine.gateway.dead_man_cost import FEED_WEIGHT
 from engine.model.instruments import InstrumentSpec
 from engine.runtime.clock import Clock
 from engine.runtime.net import HttpClient, HttpResponse
@@ -75,11 +76,16 @@ class UsdmRest(RestMarket):
 
     # --- the account ---
 
-    async def signed(self, method: str, path: str, params: Mapping[str, Any] | None = None) -> HttpResponse:
-        """One signed request; `path` is whole, as "/fapi/v3/balance". VenueError for anything but 200, NetError for no answer."""
+    async def signed(
+        self, method: str, path: str, params: Mapping[str, Any] | None = None, weight: int = 1
+    ) -> HttpResponse:
+        """One signed request; `path` is whole, as "/fapi/v3/balance". VenueError for anything but 200, NetError for no answer.
+
+        It waits until the budget that all connections share has room for its weight.
+        """
         if self._sign is None:
             raise RuntimeError(f"{path}: signed requests need authorize() first")
-        await self._wait_until_allowed()
+        await self._wait_until_allowed(weight)
         if self.offset_ns is None:
             await self.server_time()
         try:
@@ -147,7 +153,7 @@ class UsdmRest(RestMarket):
         if not 0 <= countdown_ms <= COUNTDOWN_MS_MAX:
             raise ValueError(f"countdown_ms {countdown_ms} is not within 0..{COUNTDOWN_MS_MAX}")
         fields = {"symbol": symbol, "countdownTime": countdown_ms}
-        await self.signed("POST", f"{self.api_path}/countdownCancelAll", fields)
+        await self.signed("POST", f"{self.api_path}/countdownCancelAll", fields, FEED_WEIGHT)
 
 
 def _hmac_text(signer: HmacSigner) -> Callable[[str], str]:

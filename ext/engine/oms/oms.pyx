@@ -252,6 +252,8 @@ cdef class Oms(OrderLifecycle):
         cdef const StatePayload* warning = <const StatePayload*> (item.record + 1)
         if warning.state == ALARM_CODE_MARGIN_CALL:
             self.scribe.alarm(warning.state, 0, 0, 0, b"the venue calls for margin: positions may be liquidated", item.seq)
+        elif warning.state == ALARM_CODE_SESSION_LOST:
+            self.scribe.alarm(warning.state, 0, 0, 0, b"the dead-man switch was not fed in time: the venue may have cancelled all", item.seq)
         else:
             self.scribe.alarm(warning.state, 0, 0, 0, b"leverage or a mode of the account was changed elsewhere", item.seq)
 
