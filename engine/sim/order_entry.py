@@ -30,6 +30,7 @@ from engine.sim.api import (
     Trade,
 )
 from engine.sim.config import VenueConfig
+from engine.sim.decimals import format_e8
 from engine.sim.draft import Draft, Drafter
 from engine.sim.floor import BUY, Floor, Listing, Row
 from engine.sim.matching import EventKind, Reason
@@ -476,8 +477,11 @@ class OrderEntry:
     def deposit(self, book: AccountBook, asset: str, amount_e8: int, now_ns: int) -> None:
         """Move funds in, or out when negative; refuses what is not there."""
         holding = book.holdings.get(asset)
-        if holding is None or holding.free_e8 + amount_e8 < 0:
-            raise VenueReject(-4026, f"The account has no {-amount_e8} units of {asset} to withdraw.")
+        if holding is None:
+            raise VenueReject(-4026, f"The venue has no asset {asset}.")
+        if holding.free_e8 + amount_e8 < 0:
+            free, asked = format_e8(holding.free_e8), format_e8(-amount_e8)
+            raise VenueReject(-4026, f"The account has {free} {asset} free, not {asked} to withdraw.")
         holding.free_e8 += amount_e8
         book.update_ns = now_ns
         self.floor.events.append(BalanceUpdate(book.account_id, now_ns, asset, amount_e8))

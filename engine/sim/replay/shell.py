@@ -72,7 +72,7 @@ class ReplayShell(VenueShell):
         """``{"cmd":"replay"}`` tells where the recording stands; with ``"begin":true`` it may begin."""
         try:
             command = REPLAY_COMMAND.decode(line)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return None
         if command.begin:
             self.player.begin_on_command()

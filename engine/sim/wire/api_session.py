@@ -98,7 +98,7 @@ class ApiSession(SocketLife):
         """Answer one request."""
         try:
             request = _DECODER.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self._reply_malformed(data)
             return
         if not _is_request_id(request.id):
@@ -317,7 +317,7 @@ def _is_request_id(raw: msgspec.Raw) -> bool:
 def _readable_id(data: bytes) -> bytes:
     try:
         request = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return NULL
     value = request.get("id") if isinstance(request, dict) else None
     return msgspec.json.encode(value) if isinstance(value, int | str) else NULL

@@ -343,6 +343,13 @@ class FaultsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def decode(line: bytes) -> AnyCommand:
     """Read one line of the socket. Raises ``ValueError`` that names the verb, field or value at fault."""
     try:
+        return _read(line)
+    except RecursionError as error:
+        raise ValueError("Invalid JSON: nested too deeply") from error
+
+
+def _read(line: bytes) -> AnyCommand:
+    try:
         return DECODER.decode(line)
     except msgspec.ValidationError as error:
         raise ValueError(_explained(str(error), line)) from error

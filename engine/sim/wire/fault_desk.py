@@ -46,14 +46,26 @@ def begin_plan(shell: VenueShell, plan: Sequence[commands.Command]) -> None:
 
 
 def _check(shell: VenueShell, command: commands.Command) -> None:
-    """What only the venue knows: its symbols, and which verbs there are."""
+    """What only the venue knows: its symbols, accounts and keys, and which verbs there are."""
     symbol = getattr(command, "symbol", None)
     futures = shell.usdm.core.symbols() if shell.usdm is not None else ()
     there_are = sorted({*shell.publisher.symbols, *futures})
     if symbol is not None and symbol not in there_are:
         raise ValueError(f"symbol {symbol!r} is not traded here (Invalid symbol); {_named(there_are)}")
+    _check_account(shell, getattr(command, "account", None))
+    if isinstance(command, commands.Revoke) and shell.core.key(command.api_key) is None:
+        raise ValueError(f"api_key: no account of this venue has the key {command.api_key!r}")
     if isinstance(command, commands.Reset) and command.only not in ("", *commands.VERBS):
         raise ValueError(f"only: {command.only!r} is no verb; {_named(commands.VERBS)}")
+
+
+def _check_account(shell: VenueShell, account_id: int | None) -> None:
+    if account_id is None:
+        return
+    try:
+        shell.core.account(account_id)
+    except KeyError as error:
+        raise ValueError(f"{error.args[0]}; they are numbered from 1 as the configuration has them") from error
 
 
 def _named(names: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 HEAD_BYTES_MAX = 16_384
 BODY_BYTES_MAX = 1_048_576
+LENGTH_DIGITS_MAX = 20
 REASONS = {
     200: b"OK",
     400: b"Bad Request",
@@ -99,9 +100,9 @@ def parse_head(head: bytes) -> tuple[str, bytes, dict[str, str], bool, int]:
     if "transfer-encoding" in headers:
         raise HttpError(411, "a request body needs a Content-Length")
     length_text = headers.get("content-length", "0")
-    if not length_text.isdigit():
+    if not (length_text.isascii() and length_text.isdigit()):
         raise HttpError(400, "malformed Content-Length")
-    if int(length_text) > BODY_BYTES_MAX:
+    if len(length_text) > LENGTH_DIGITS_MAX or int(length_text) > BODY_BYTES_MAX:
         raise HttpError(413, "request body too long")
     connection = headers.get("connection", "").lower()
     keep_alive = connection != "close" if parts[2] == b"HTTP/1.1" else connection == "keep-alive"
@@ -114,7 +115,11 @@ def _headers(lines: list[bytes]) -> dict[str, str]:
         name, colon, value = line.partition(b":")
         if not colon:
             raise HttpError(400, "malformed header line")
-        headers[name.decode("latin-1").lower()] = value.strip().decode("latin-1")
+        key, text = name.decode("latin-1").lower(), value.strip().decode("latin-1")
+        # whoever stands between client and venue might take the other one (RFC 9112, 6.3)
+        if key == "content-length" and headers.get(key, text) != text:
+            raise HttpError(400, "two different Content-Length headers")
+        headers[key] = text
     return headers
 
 

@@ -163,7 +163,7 @@ class StreamSession(SocketLife):
 def _decode(data: bytes) -> dict[str, Any]:
     try:
         request = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise StreamError(3, f"Invalid JSON: {error}") from None
     if not isinstance(request, dict):
         raise StreamError(2, "Invalid request: expected an object")

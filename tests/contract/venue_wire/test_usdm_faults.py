@@ -82,11 +82,12 @@ def test_user_streams_end_with_listen_key_expired_and_stay_connected() -> None:
 def test_a_vanished_depth_event_breaks_the_pu_link_once() -> None:
     async def scenario(venue: RunningUsdm) -> None:
         async with websockets.connect(f"{venue.ws_url}/public/ws/btcusdt@depth@100ms") as socket:
-            await receive(socket, 2)
+            # the event before the hole may be one that had come already
+            events = await receive(socket, 2)
             assert ask(venue, cmd="gap", symbol=SYMBOL, count=1)["ok"]
-            events = await receive(socket, 8)
+            events += await receive(socket, 8)
             broken = [late["U"] for early, late in itertools.pairwise(events) if late["pu"] != early["u"]]
-            assert len(broken) <= 1
+            assert len(broken) == 1
             strikes = ask(venue, cmd="status")["faults"]["strikes"]
             assert strikes["gap"] == 1
 

@@ -173,6 +173,8 @@ def test_a_batch_answers_each_row_in_its_place() -> None:
         assert [row.get("status", row.get("code")) for row in gone] == ["CANCELED", "CANCELED", -2011]
         too_many = {"batchOrders": json.dumps([FAR_BUY] * 6)}
         assert (await venue.refused("POST", "v1/batchOrders", too_many))[0] == 400
+        too_deep = {"batchOrders": '[{"symbol":' + "[" * 2_000 + "]" * 2_000 + "}]"}
+        assert (await venue.refused("POST", "v1/batchOrders", too_deep)) == (400, -1130)
 
     play_usdm(scenario)
 

@@ -71,6 +71,8 @@ def test_a_fault_is_armed_shown_and_cleared(socket_path: Path) -> None:
         (("bad-book", "BTCUSDT", "sideways"), ExitCode.USAGE, "invalid choice: 'sideways'"),
         (("order-error", "1", "5"), ExitCode.REFUSED, "code"),
         (("reset", "--only", "dance"), ExitCode.REFUSED, "'dance' is no verb"),
+        (("account", "99"), ExitCode.REFUSED, "no account has the id 99"),
+        (("revoke", "nokey"), ExitCode.REFUSED, "'nokey'"),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_name(

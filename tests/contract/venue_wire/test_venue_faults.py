@@ -19,6 +19,9 @@ from engine.sim.wire.admin import AdminSession
 from engine.sim.wire.server import Ports, VenueServer
 from tests.venue_harness import ED_KEY, FAR_BUY, KEY, RunningVenue, api, make_shell, play, receive
 
+DEEP = 100_000
+TOO_DEEP = "Invalid JSON: nested too deeply"
+
 
 def admin(venue: RunningVenue, **command: Any) -> dict[str, Any]:
     """One admin command, without its socket."""
@@ -183,6 +186,21 @@ def test_a_deposit_and_a_revoked_key_reach_the_account() -> None:
         (b'{"cmd":"dance"}', "cmd must be one of status, disconnect"),
         (b'{"cmd":"delay"}', "missing required field `ms`"),
         (b'{"cmd":"gap","symbol":"NOPE"}', "Invalid symbol"),
+        (b'{"cmd":"account","account":99}', "no account has the id 99; they are numbered from 1"),
+        (b'{"cmd":"usdm_account","account":0}', "no account has the id 0;"),
+        (b'{"cmd":"deposit","account":-1,"asset":"USDT","amount":"1"}', "no account has the id -1;"),
+        (b'{"cmd":"deposit","account":99,"asset":"USDT","amount":"1","at_s":5}', "no account has the id 99;"),
+        (
+            b'{"cmd":"deposit","account":1,"asset":"USDT","amount":"-9000000000.5"}',
+            "not 9000000000.50000000 to withdraw",
+        ),
+        (b'{"cmd":"deposit","account":1,"asset":"NOPE","amount":"1"}', "no asset NOPE"),
+        (b'{"cmd":"revoke","api_key":"nokey"}', "has the key 'nokey'"),
+        pytest.param(b"[" * DEEP, TOO_DEEP, id="deep"),
+        pytest.param(b'{"cmd":"status","more":' + b"[" * DEEP + b"]" * DEEP + b"}", TOO_DEEP, id="deep-field"),
+        pytest.param(
+            b'{"cmd":"ban","seconds":' + b'{"a":' * DEEP + b"1" + b"}" * DEEP + b"}", TOO_DEEP, id="deep-value"
+        ),
     ],
 )
 def test_a_wrong_command_is_refused_with_its_reason(line: bytes, text: str) -> None:

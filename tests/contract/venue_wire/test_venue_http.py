@@ -30,6 +30,10 @@ def test_requests_are_the_same_however_their_bytes_are_cut() -> None:
         (b"nonsense\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: \xb2\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nb=22", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: 4\r\ncontent-length: 0\r\n\r\nb=22", 400),
+        pytest.param(b"POST / HTTP/1.1\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n", 413, id="many-digits"),
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 411),
         (b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (BODY_BYTES_MAX + 1), 413),
         (b"x" * (HEAD_BYTES_MAX + 1), 431),
@@ -39,6 +43,11 @@ def test_what_is_no_request_is_refused_with_its_status(data: bytes, status: int)
     with pytest.raises(HttpError) as refusal:
         RequestReader().feed(data)
     assert refusal.value.status == status
+
+
+def test_a_length_that_is_told_twice_alike_is_one_length() -> None:
+    (request,) = RequestReader().feed(b"POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nb=2")
+    assert request.body == b"b=2"
 
 
 def test_a_client_that_waits_before_its_body_is_told_to_go_on() -> None:

@@ -158,6 +158,8 @@ def test_control_messages_are_answered_and_wrong_ones_refused() -> None:
         ('{"method":"DANCE","id":8}', 2, 8),
         ('{"method":"SUBSCRIBE","params":"x","id":9}', 2, 9),
         ("{nonsense", 3, None),
+        ("[" * 100_000, 3, None),
+        ('{"method":"SUBSCRIBE","params":' + "[" * 100_000 + "]" * 100_000 + ',"id":10}', 3, None),
     ]
 
     async def scenario(venue: RunningVenue) -> None:

@@ -262,6 +262,7 @@ def test_rate_limits_are_shown_unless_told_otherwise() -> None:
         ('{"id":"%s","method":"ping"}' % ("x" * 37), None, -1102),
         ('{"id":1,"method":"depth","params":{}}', 1, -1102),
         ('{"id":1,"method":"depth","params":{"symbol":"BTCUSDT","foo":1}}', 1, -1104),
+        pytest.param('{"id":1,"method":"ping","params":{"a":' + "[" * 100_000, None, -1135, id="deep"),
     ],
 )
 def test_a_wrong_request_gets_an_error_envelope(frame: str, number: Any, code: int) -> None:

@@ -293,8 +293,10 @@ def test_a_deposit_is_told_as_a_balance_update() -> None:
     kinds_of_events = [type(event).__name__ for event in venue.drain()]
     assert kinds_of_events == ["BalanceUpdate", "AccountPosition"]
     assert free_and_locked(venue, ANNE, "USDT") == (e8("10005"), 0)
-    with pytest.raises(VenueReject):
-        venue.deposit(ANNE, "USDT", -e8("10006"), START_NS)
+    with pytest.raises(VenueReject, match=r"has 10005\.00000000 USDT free, not 10006\.25000000 to withdraw"):
+        venue.deposit(ANNE, "USDT", -e8("10006.25"), START_NS)
+    with pytest.raises(VenueReject, match="no asset NOPE"):
+        venue.deposit(ANNE, "NOPE", e8("1"), START_NS)
 
 
 def test_history_forgets_the_oldest_closed_orders_and_never_an_open_one() -> None:

@@ -121,7 +121,7 @@ def order_list(params: Params, name: str, most: int) -> list[Params]:
     """A JSON array of objects as parameter sets of their own; refuses -1130 and, above ``most``, -4082."""
     try:
         rows = msgspec.json.decode(params.text(name), type=list[dict[str, msgspec.Raw]])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         raise bad_value(name) from None
     if not rows:
         raise bad_value(name)
