@@ -28,6 +28,7 @@ from engine.journal.errors import JournalFull
 from engine.journal.journal import Journal
 from engine.journal.reader import JournalReader
 from engine.journal.settings import JournalConfig
+from engine.kill_cancels import kill_cancels_of
 from engine.model import clientid
 from engine.model.codes import CommandKind, Counter, HaltReason, Lane, RecordKind, TimerKind, TradingState
 from engine.orderly_stop import OrderlyStop
@@ -202,6 +203,7 @@ class Daemon:
         self.supervisor = Supervisor.of_environment(clock)
         self.dead_man = dead_man_of(engine, access)
         self.fall_alarm = FallAlarm(engine, self.dead_man)
+        self.kill_cancels = kill_cancels_of(engine, access)
         self.troubles = ConnectionTroubles(engine.sequencer, engine.venue_id, self.watched_connections())
         self.stop = OrderlyStop(engine, self.supervisor, lambda: self.gateway.last_error)
         self.collector = IdleCollector(clock, engine.counters)
@@ -401,6 +403,8 @@ class Daemon:
             self.stop.begin()
         if sequence == 0:
             return 0
+        if command.kind == CommandKind.KILL and self.kill_cancels is not None:
+            self.kill_cancels.begin(command.scope_kind, command.instrument_id)
         if command.kind == CommandKind.ARM:
             self.arm_outside(command)
         return sequence

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from engine.model.codes import RecordKind
+from engine.model.codes import HaltReason, RecordKind, TradingState
 from tests.fault.guarded import LEVELS, ORDERS, RESTING, WIDER, GuardedMarket
 
 # a loaded machine must not let it run down by itself; R16 asks for none at T + 1 s, which 850 gives (measured: 0.82 s and 0.68 s)
@@ -147,6 +147,26 @@ def test_a_switch_whose_feeds_would_eat_the_venues_own_limit_is_refused_at_start
         # three symbols, three feeds of 10 in 1.5 s
         assert "3600 of the venue's 2400" in market.tail()
         assert "7500 is the least" in market.tail()
+
+
+@pytest.mark.invariant("R25")
+@pytest.mark.timeout(240)
+def test_a_kill_of_futures_leaves_nothing_open_and_nothing_amiss_and_after_arm_it_trades_again(
+    market: FuturesMarket,
+) -> None:
+    market.write_config(
+        strategy=RESTING, params={"levels": LEVELS}, replaced=WIDER | {'kind = "binance-spot"': FUTURES}
+    )
+    market.start()
+    market.wait_active()
+    market.wait_for(lambda: market.resting() == ORDERS, f"{ORDERS} orders at the venue", 60)
+    assert market.ctl("kill", "--reason", "drill").returncode == 0
+    market.wait_for(lambda: market.resting() == 0, "no order rests", 60)
+    market.wait_state(TradingState.HALTED, HaltReason.KILL)
+    assert market.ctl("arm", "--reason", "over").returncode == 0
+    market.wait_for(lambda: market.resting() == ORDERS, "orders again", 60)
+    codes = {row["payload"]["state"] for row in market.ledger_records(RecordKind.ALARM)}
+    assert codes == {"KILLED"}
 
 
 @pytest.mark.invariant("R16")

@@ -167,6 +167,21 @@ def test_a_feed_of_the_dead_man_switch_takes_its_weight_from_the_shared_budget_a
     assert (len(exchange.asked), budget.left) == (1, 9)
 
 
+@pytest.mark.invariant("R25")
+def test_all_of_a_symbol_is_cancelled_even_where_the_budget_is_full_and_once_more_outside_the_window() -> None:
+    done = (200, {"code": 200, "msg": "The operation of cancel all open order is done."})
+    rest, exchange = rest_of((400, {"code": -1021, "msg": "late"}), done)
+    rest.share(Budget(9))
+    asyncio.run(rest.cancel_all("BTCUSDT"))
+    assert [method for method, _, _ in exchange.asked] == ["DELETE", "GET", "DELETE"]
+    assert urlsplit(exchange.asked[-1][1]).path == "/fapi/v1/allOpenOrders"
+    assert exchange.queries()[-1]["symbol"] == ["BTCUSDT"]
+    rest, exchange = rest_of(done)
+    rest.share(Budget(0))
+    asyncio.run(rest.cancel_all("BTCUSDT"))
+    assert len(exchange.asked) == 1
+
+
 def test_listen_keys_need_the_key_alone_and_a_dead_one_is_told() -> None:
     rest, exchange = rest_of(
         (200, {"listenKey": "abc"}), (200, {"listenKey": "abc"}), (400, {"code": -1125, "msg": "gone"})

@@ -146,6 +146,27 @@ class UsdmRest(RestMarket):
         await self._wait_until_allowed()
         return self._accept(path, await self._http.request(method, path, headers=self._headers))
 
+    # --- cancels ---
+
+    async def cancel_all(self, symbol: str) -> None:
+        """Cancel everything of `symbol` (weight 1). Inside a wish for quiet nothing is sent; a full budget does not hold it up.
+
+        VenueError, NetError as `signed`; one that is outside the window (-1021) is sent again, which a cancel may be.
+        """
+        if self._sign is None:
+            raise RuntimeError("a cancel needs authorize() first")
+        if self.quiet_left_ns():
+            return
+        self._has_weight(1)
+        path = f"{self.api_path}/allOpenOrders"
+        try:
+            self._accept(path, await self._send_signed("DELETE", path, {"symbol": symbol}))
+        except VenueError as error:
+            if error.code != CODE_TIMESTAMP:
+                raise
+            await self.server_time()
+            self._accept(path, await self._send_signed("DELETE", path, {"symbol": symbol}))
+
     # --- the dead-man switch ---
 
     async def countdown_cancel_all(self, symbol: str, countdown_ms: int) -> None:
