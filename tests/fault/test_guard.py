@@ -18,8 +18,9 @@ from engine.model.codes import HaltReason, RecordKind, TradingState
 from tests.fault.guarded import HEARTBEAT_MS_MAX, ORDERS, WIDER, GuardedMarket
 
 Note = Callable[[str, object], None]
-# what the invariants ask for is measured and noted; on a machine that does other work a test only shows that it is of that order
-GENEROUS = 5.0
+# R16: none rests a second after. The best of three: a machine that does other work may hold one up, a slow guard is slow each time
+GONE_S_MAX = 1.0
+ATTEMPTS = 3
 
 
 @pytest.fixture
@@ -33,28 +34,50 @@ def market() -> Iterator[GuardedMarket]:
     shutil.rmtree(root, ignore_errors=True)
 
 
+def stopped_to_none_s(market: GuardedMarket) -> float:
+    """SIGSTOP, until nothing rests; afterwards the engine lives and everything rests again."""
+    assert market.engine is not None
+    os.kill(market.engine.process.pid, signal.SIGSTOP)
+    gone_s = market.until(lambda: market.resting() == 0, "a stopped engine's orders are gone")
+    assert market.log("sight")[-1]["sight"] == "HUNG"
+    os.kill(market.engine.process.pid, signal.SIGCONT)
+    # the engine hears of every cancel, and its strategies quote again
+    market.wait_for(lambda: market.resting() == ORDERS, "orders again", 60)
+    return gone_s
+
+
+def killed_to_none_s(market: GuardedMarket) -> float:
+    """SIGKILL, until nothing rests."""
+    assert market.engine is not None
+    market.engine.process.kill()
+    gone_s = market.until(lambda: market.resting() == 0, "a dead engine's orders are gone")
+    assert market.log("sight")[-1]["sight"] == "GONE"
+    return gone_s
+
+
 @pytest.mark.invariant("R16")
 @pytest.mark.timeout(240)
 def test_killed_or_stopped_with_500_resting_orders_the_engine_leaves_none_behind(
     market: GuardedMarket, record_property: Note
 ) -> None:
     assert market.rest() == ORDERS
-    assert market.engine is not None
-    os.kill(market.engine.process.pid, signal.SIGSTOP)
-    gone_s = market.until(lambda: market.resting() == 0, "a stopped engine's orders are gone")
-    record_property("sigstop_to_none_resting_s", gone_s)
-    assert gone_s < GENEROUS
-    assert market.log("sight")[-1]["sight"] == "HUNG"
-    os.kill(market.engine.process.pid, signal.SIGCONT)
-    # the engine hears of every cancel, and its strategies quote again
-    market.wait_for(lambda: market.resting() == ORDERS, "orders again", 60)
+    stopped_s: list[float] = []
+    while not stopped_s or (min(stopped_s) > GONE_S_MAX and len(stopped_s) < ATTEMPTS):
+        stopped_s.append(stopped_to_none_s(market))
+    record_property("sigstop_to_none_resting_s", stopped_s)
+    assert min(stopped_s) <= GONE_S_MAX
 
-    market.engine.process.kill()
-    gone_s = market.until(lambda: market.resting() == 0, "a dead engine's orders are gone")
-    record_property("sigkill_to_none_resting_s", gone_s)
-    assert gone_s < GENEROUS
-    assert market.log("sight")[-1]["sight"] == "GONE"
-    market.until(lambda: len(market.log("verified")) >= 2, "the guard has verified it")
+    killed_s = [killed_to_none_s(market)]
+    while min(killed_s) > GONE_S_MAX and len(killed_s) < ATTEMPTS:
+        market.start()
+        market.wait_active()
+        market.wait_for(lambda: market.resting() == ORDERS, "orders of the next run", 60)
+        killed_s.append(killed_to_none_s(market))
+    record_property("sigkill_to_none_resting_s", killed_s)
+    assert min(killed_s) <= GONE_S_MAX
+    assert market.engine is not None
+    sweeps = len(stopped_s) + len(killed_s)
+    market.until(lambda: len(market.log("verified")) >= sweeps, "the guard has verified it")
     record_property("guard_verified_ns", [row["elapsed_ns"] for row in market.log("verified")])
     status = market.guard_status()
     assert status["last_cause"] == "the engine's process is gone"
