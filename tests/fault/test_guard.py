@@ -20,6 +20,8 @@ from tests.fault.guarded import HEARTBEAT_MS_MAX, ORDERS, WIDER, GuardedMarket
 Note = Callable[[str, object], None]
 # R16: none rests a second after. The best of three: a machine that does other work may hold one up, a slow guard is slow each time
 GONE_S_MAX = 1.0
+# R25: the first cancel of a kill
+FIRST_CANCEL_NS_MAX = 10_000_000
 ATTEMPTS = 3
 
 
@@ -98,18 +100,16 @@ def test_a_kill_reaches_a_stopped_engines_orders_and_holds_for_the_next_run_unti
     market.start()
     market.wait_active()
     market.start_guard()
-    market.wait_for(lambda: market.resting() == 24, "orders rest")
-    assert market.engine is not None
-    os.kill(market.engine.process.pid, signal.SIGSTOP)
-    killed = market.ctl("kill", "--reason", "drill", "--timeout", "0.5")
-    assert killed.returncode == 0, killed.stderr
-    assert "its guard was told" in killed.stderr
-    assert json.loads(killed.stdout)["guard"] == "cancelling"
-    market.until(lambda: market.resting() == 0, "no order rests")
-    status = market.guard_status()
-    assert status["killed"] == ["ALL"]
-    record_property("kill_to_first_cancel_ns", status["first_cancel_ns"])
-    assert 0 <= status["first_cancel_ns"] < 1_000_000_000
+    took_ns = [kill_of_a_stopped_engine_ns(market)]
+    while min(took_ns) > FIRST_CANCEL_NS_MAX and len(took_ns) < ATTEMPTS:
+        market.kill()
+        market.start()
+        market.wait_state(TradingState.HALTED, HaltReason.KILL, 30)
+        assert market.ctl("arm", "--reason", "once more").returncode == 0
+        market.wait_state(TradingState.ACTIVE, HaltReason.NONE, 30)
+        took_ns.append(kill_of_a_stopped_engine_ns(market))
+    record_property("kill_to_first_cancel_ns", took_ns)
+    assert 0 <= min(took_ns) <= FIRST_CANCEL_NS_MAX
     # as if it had never heard: the next run knows of the kill by the guard alone
     market.kill()
     market.start()
@@ -120,6 +120,21 @@ def test_a_kill_reaches_a_stopped_engines_orders_and_holds_for_the_next_run_unti
     assert (armed.returncode, json.loads(armed.stdout)["guard"]) == (0, "armed")
     assert Kills(market.place.data_dir).read() == []
     market.wait_state(TradingState.ACTIVE, HaltReason.NONE, 30)
+
+
+def kill_of_a_stopped_engine_ns(market: GuardedMarket) -> int:
+    """SIGSTOP and `kill`, until nothing rests; how long the guard took from the command to the first cancel."""
+    market.wait_for(lambda: market.resting() == 24, "orders rest", 30)
+    assert market.engine is not None
+    os.kill(market.engine.process.pid, signal.SIGSTOP)
+    killed = market.ctl("kill", "--reason", "drill", "--timeout", "0.5")
+    assert killed.returncode == 0, killed.stderr
+    assert "its guard was told" in killed.stderr
+    assert json.loads(killed.stdout)["guard"] == "cancelling"
+    market.until(lambda: market.resting() == 0, "no order rests")
+    status = market.guard_status()
+    assert status["killed"] == ["ALL"]
+    return int(status["first_cancel_ns"])
 
 
 def was_kept(market: GuardedMarket) -> bool:
