@@ -23,10 +23,12 @@ import pytest
 from engine.model.codes import HaltReason, RecordKind, TradingState
 from tests.fault.guarded import LEVELS, ORDERS, RESTING, WIDER, GuardedMarket
 
-# a loaded machine must not let it run down by itself; R16 asks for none at T + 1 s, which 850 gives (measured: 0.82 s and 0.68 s)
+# long enough that a machine that does other work does not let it run down by itself
 DEADMAN_MS = 1500
-# what is measured is the venue's doing; a machine that does other work is given more time than the invariant's second
-GENEROUS_S = 6.0
+# R16: none rests a second after. The best of three: a machine that does other work may hold one up, a slow switch is slow each time
+SHORT_DEADMAN_MS = 600
+GONE_S_MAX = 1.0
+ATTEMPTS = 3
 VENUE = """
 [usdm]
 default_wallet = "1000000"
@@ -63,10 +65,10 @@ class FuturesMarket(GuardedMarket):
         """Open orders of the account, as the venue has them."""
         return len(self.ask("openOrders"))
 
-    def start_with_switch(self) -> None:
+    def start_with_switch(self, deadman_ms: int = DEADMAN_MS) -> None:
         """An engine whose venue's table has the switch."""
         replaced = {key: text for key, text in WIDER.items() if key != "[desk]\n"}
-        replaced['kind = "binance-spot"'] = f"{FUTURES}\ndeadman_ms = {DEADMAN_MS}"
+        replaced['kind = "binance-spot"'] = f"{FUTURES}\ndeadman_ms = {deadman_ms}"
         self.write_config(strategy=RESTING, params={"levels": LEVELS}, replaced=replaced)
         self.start()
 
@@ -74,9 +76,9 @@ class FuturesMarket(GuardedMarket):
         """Texts of the alarms on disk."""
         return [row["payload"]["text"] for row in self.ledger_records(RecordKind.ALARM)]
 
-    def trade(self) -> None:
+    def trade(self, deadman_ms: int = DEADMAN_MS) -> None:
         """An engine with 504 orders at the venue, whose switch is fed."""
-        self.start_with_switch()
+        self.start_with_switch(deadman_ms)
         self.wait_active()
         self.wait_for(lambda: self.resting() == ORDERS, f"{ORDERS} orders at the venue", 60)
 
@@ -123,7 +125,6 @@ def test_the_venue_cancels_what_a_stopped_or_dead_engine_left_and_an_orderly_sto
     os.kill(market.engine.process.pid, signal.SIGSTOP)
     gone_s = seconds_to_none(market)
     record_property("sigstop_to_none_resting_s", gone_s)
-    assert gone_s < GENEROUS_S
     os.kill(market.engine.process.pid, signal.SIGCONT)
     market.wait_for(lambda: market.resting() == ORDERS, "orders again", 60)
     # the countdown ran out under an engine that lives: a person is told
@@ -131,7 +132,6 @@ def test_the_venue_cancels_what_a_stopped_or_dead_engine_left_and_an_orderly_sto
     market.kill()
     gone_s = seconds_to_none(market)
     record_property("sigkill_to_none_resting_s", gone_s)
-    assert gone_s < GENEROUS_S
     market.trade()
     assert market.engine.stop() == 0, market.tail()
     assert market.resting() == 0
@@ -167,6 +167,23 @@ def test_a_kill_of_futures_leaves_nothing_open_and_nothing_amiss_and_after_arm_i
     market.wait_for(lambda: market.resting() == ORDERS, "orders again", 60)
     codes = {row["payload"]["state"] for row in market.ledger_records(RecordKind.ALARM)}
     assert codes == {"KILLED"}
+
+
+@pytest.mark.invariant("R16")
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("blow", [signal.SIGSTOP, signal.SIGKILL])
+def test_with_a_short_countdown_none_rests_a_second_after_the_engine_stopped_or_died(
+    market: FuturesMarket, blow: signal.Signals, record_property: Callable[[str, object], None]
+) -> None:
+    gone_s: list[float] = []
+    while not gone_s or (min(gone_s) > GONE_S_MAX and len(gone_s) < ATTEMPTS):
+        market.trade(SHORT_DEADMAN_MS)
+        assert market.engine is not None
+        os.kill(market.engine.process.pid, blow)
+        gone_s.append(seconds_to_none(market))
+        market.kill()
+    record_property(f"{blow.name.lower()}_to_none_resting_s", gone_s)
+    assert min(gone_s) <= GONE_S_MAX
 
 
 @pytest.mark.invariant("R16")

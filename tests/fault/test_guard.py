@@ -18,8 +18,11 @@ from engine.model.codes import HaltReason, RecordKind, TradingState
 from tests.fault.guarded import HEARTBEAT_MS_MAX, ORDERS, WIDER, GuardedMarket
 
 Note = Callable[[str, object], None]
-# what the invariants ask for is measured and noted; on a machine that does other work a test only shows that it is of that order
-GENEROUS = 5.0
+# R16: none rests a second after. The best of three: a machine that does other work may hold one up, a slow guard is slow each time
+GONE_S_MAX = 1.0
+# R25: the first cancel of a kill
+FIRST_CANCEL_NS_MAX = 10_000_000
+ATTEMPTS = 3
 
 
 @pytest.fixture
@@ -33,28 +36,50 @@ def market() -> Iterator[GuardedMarket]:
     shutil.rmtree(root, ignore_errors=True)
 
 
+def stopped_to_none_s(market: GuardedMarket) -> float:
+    """SIGSTOP, until nothing rests; afterwards the engine lives and everything rests again."""
+    assert market.engine is not None
+    os.kill(market.engine.process.pid, signal.SIGSTOP)
+    gone_s = market.until(lambda: market.resting() == 0, "a stopped engine's orders are gone")
+    assert market.log("sight")[-1]["sight"] == "HUNG"
+    os.kill(market.engine.process.pid, signal.SIGCONT)
+    # the engine hears of every cancel, and its strategies quote again
+    market.wait_for(lambda: market.resting() == ORDERS, "orders again", 60)
+    return gone_s
+
+
+def killed_to_none_s(market: GuardedMarket) -> float:
+    """SIGKILL, until nothing rests."""
+    assert market.engine is not None
+    market.engine.process.kill()
+    gone_s = market.until(lambda: market.resting() == 0, "a dead engine's orders are gone")
+    assert market.log("sight")[-1]["sight"] == "GONE"
+    return gone_s
+
+
 @pytest.mark.invariant("R16")
 @pytest.mark.timeout(240)
 def test_killed_or_stopped_with_500_resting_orders_the_engine_leaves_none_behind(
     market: GuardedMarket, record_property: Note
 ) -> None:
     assert market.rest() == ORDERS
-    assert market.engine is not None
-    os.kill(market.engine.process.pid, signal.SIGSTOP)
-    gone_s = market.until(lambda: market.resting() == 0, "a stopped engine's orders are gone")
-    record_property("sigstop_to_none_resting_s", gone_s)
-    assert gone_s < GENEROUS
-    assert market.log("sight")[-1]["sight"] == "HUNG"
-    os.kill(market.engine.process.pid, signal.SIGCONT)
-    # the engine hears of every cancel, and its strategies quote again
-    market.wait_for(lambda: market.resting() == ORDERS, "orders again", 60)
+    stopped_s: list[float] = []
+    while not stopped_s or (min(stopped_s) > GONE_S_MAX and len(stopped_s) < ATTEMPTS):
+        stopped_s.append(stopped_to_none_s(market))
+    record_property("sigstop_to_none_resting_s", stopped_s)
+    assert min(stopped_s) <= GONE_S_MAX
 
-    market.engine.process.kill()
-    gone_s = market.until(lambda: market.resting() == 0, "a dead engine's orders are gone")
-    record_property("sigkill_to_none_resting_s", gone_s)
-    assert gone_s < GENEROUS
-    assert market.log("sight")[-1]["sight"] == "GONE"
-    market.until(lambda: len(market.log("verified")) >= 2, "the guard has verified it")
+    killed_s = [killed_to_none_s(market)]
+    while min(killed_s) > GONE_S_MAX and len(killed_s) < ATTEMPTS:
+        market.start()
+        market.wait_active()
+        market.wait_for(lambda: market.resting() == ORDERS, "orders of the next run", 60)
+        killed_s.append(killed_to_none_s(market))
+    record_property("sigkill_to_none_resting_s", killed_s)
+    assert min(killed_s) <= GONE_S_MAX
+    assert market.engine is not None
+    sweeps = len(stopped_s) + len(killed_s)
+    market.until(lambda: len(market.log("verified")) >= sweeps, "the guard has verified it")
     record_property("guard_verified_ns", [row["elapsed_ns"] for row in market.log("verified")])
     status = market.guard_status()
     assert status["last_cause"] == "the engine's process is gone"
@@ -75,18 +100,16 @@ def test_a_kill_reaches_a_stopped_engines_orders_and_holds_for_the_next_run_unti
     market.start()
     market.wait_active()
     market.start_guard()
-    market.wait_for(lambda: market.resting() == 24, "orders rest")
-    assert market.engine is not None
-    os.kill(market.engine.process.pid, signal.SIGSTOP)
-    killed = market.ctl("kill", "--reason", "drill", "--timeout", "0.5")
-    assert killed.returncode == 0, killed.stderr
-    assert "its guard was told" in killed.stderr
-    assert json.loads(killed.stdout)["guard"] == "cancelling"
-    market.until(lambda: market.resting() == 0, "no order rests")
-    status = market.guard_status()
-    assert status["killed"] == ["ALL"]
-    record_property("kill_to_first_cancel_ns", status["first_cancel_ns"])
-    assert 0 <= status["first_cancel_ns"] < 1_000_000_000
+    took_ns = [kill_of_a_stopped_engine_ns(market)]
+    while min(took_ns) > FIRST_CANCEL_NS_MAX and len(took_ns) < ATTEMPTS:
+        market.kill()
+        market.start()
+        market.wait_state(TradingState.HALTED, HaltReason.KILL, 30)
+        assert market.ctl("arm", "--reason", "once more").returncode == 0
+        market.wait_state(TradingState.ACTIVE, HaltReason.NONE, 30)
+        took_ns.append(kill_of_a_stopped_engine_ns(market))
+    record_property("kill_to_first_cancel_ns", took_ns)
+    assert 0 <= min(took_ns) <= FIRST_CANCEL_NS_MAX
     # as if it had never heard: the next run knows of the kill by the guard alone
     market.kill()
     market.start()
@@ -97,6 +120,21 @@ def test_a_kill_reaches_a_stopped_engines_orders_and_holds_for_the_next_run_unti
     assert (armed.returncode, json.loads(armed.stdout)["guard"]) == (0, "armed")
     assert Kills(market.place.data_dir).read() == []
     market.wait_state(TradingState.ACTIVE, HaltReason.NONE, 30)
+
+
+def kill_of_a_stopped_engine_ns(market: GuardedMarket) -> int:
+    """SIGSTOP and `kill`, until nothing rests; how long the guard took from the command to the first cancel."""
+    market.wait_for(lambda: market.resting() == 24, "orders rest", 30)
+    assert market.engine is not None
+    os.kill(market.engine.process.pid, signal.SIGSTOP)
+    killed = market.ctl("kill", "--reason", "drill", "--timeout", "0.5")
+    assert killed.returncode == 0, killed.stderr
+    assert "its guard was told" in killed.stderr
+    assert json.loads(killed.stdout)["guard"] == "cancelling"
+    market.until(lambda: market.resting() == 0, "no order rests")
+    status = market.guard_status()
+    assert status["killed"] == ["ALL"]
+    return int(status["first_cancel_ns"])
 
 
 def was_kept(market: GuardedMarket) -> bool:
