@@ -9,24 +9,36 @@ from engine.journal.reader import JournalReader
 from engine.model.codes import BookState, RecordKind
 
 UNSYNCHRONISED = {BookState.EMPTY.name, BookState.SYNCING.name, BookState.INVALID.name}
-UNSETTLED = 5  # at the ends: what comes while the first diff links, or before the book's state is written down
+UNSETTLED = 20  # what may come between the snapshot's place and the diff that links to it
 
 
 def synchronised_tickers(reader: JournalReader) -> dict[str, int]:
-    """bookTickers of each symbol that came while its book was synchronised; a symbol without any is left out."""
-    catalog, synchronised, counts = Catalog(), set[int](), dict[int, int]()
+    """bookTickers of each symbol that came to a synchronised book; a symbol without any is left out.
+
+    Frames are journaled before the book has taken them, so a VALID counts from its update id on, not from its place.
+    """
+    catalog, counts = Catalog(), dict[int, int]()
+    waiting: dict[int, list[int]] = {}  # update ids while the book is not synchronised
+    synchronised: set[int] = set()
     for record in reader.records():
+        number = record.instrument_id
         if record.kind == RecordKind.BOOK_TICKER:
-            if record.instrument_id in synchronised:
-                counts[record.instrument_id] = counts.get(record.instrument_id, 0) + 1
-        elif record.kind == RecordKind.BOOK_STATE:
-            if decode.payload(record)["state"] in UNSYNCHRONISED:
-                synchronised.discard(record.instrument_id)
+            if number in synchronised:
+                counts[number] = counts.get(number, 0) + 1
             else:
-                synchronised.add(record.instrument_id)
+                waiting.setdefault(number, []).append(decode.payload(record)["update_id"])
+        elif record.kind == RecordKind.BOOK_STATE:
+            state = decode.payload(record)
+            if state["state"] in UNSYNCHRONISED:
+                synchronised.discard(number)
+            elif state["state"] == BookState.VALID.name and number not in synchronised:
+                synchronised.add(number)
+                counts[number] = counts.get(number, 0) + sum(
+                    update_id >= state["detail"] for update_id in waiting.pop(number, [])
+                )
         elif record.kind == RecordKind.INSTRUMENT:
             catalog.take(record)
-    return {catalog.symbol(instrument_id): count for instrument_id, count in counts.items()}
+    return {catalog.symbol(number): count for number, count in counts.items() if count}
 
 
 def missed(recorded: dict[str, int], synchronised: dict[str, int]) -> list[str]:
