@@ -13,11 +13,14 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from engine.demo.markets import USDM
+from engine.demo.report import engine_positions
+from engine.demo.venue_client import FuturesWitness
 from engine.exit_codes import ExitCode
 from tests.fault.evidence import assert_agreed_after_stop
 from tests.fault.market import Market
@@ -103,3 +106,29 @@ def test_a_trade_of_somebody_else_is_booked_and_halts_its_symbol_until_armed(mar
     assert market.ctl("arm", "--reason", "looked").returncode == 0
     market.wait_for(lambda: market.counters()["orders_acked"] >= sent + 1, "it trades on", 40)
     assert_agreed_after_stop(market)
+
+
+@pytest.mark.invariant("R07")
+def test_positions_that_the_venue_closes_by_force_are_booked_each_time(market: Market) -> None:
+    market.start()
+    market.wait_active()
+    market.wait_for(lambda: market.counters()["orders_acked"] >= 3, "orders", 40)
+    for quantity in ("0.131", "0.143"):
+        tell(market, "/fapi/v1/order", symbol="BTCUSDT", side="BUY", type="MARKET", quantity=quantity)
+        market.wait_for(lambda: position(market) != 0 and positions_agree(market), "a position, known to both", 30)
+        market.fault("usdm_status", symbol="BTCUSDT", status="SETTLING")
+        market.fault("usdm_status", symbol="BTCUSDT", status="TRADING")
+        assert position(market) == 0
+        market.wait_for(lambda: positions_agree(market), "closed for the engine too", 30)
+    settled = [row for row in market.witness.trades("BTCUSDT") if row["id"] == 0]
+    assert len(settled) == 2
+    assert_agreed_after_stop(market)
+
+
+def position(market: Market) -> Decimal:
+    assert isinstance(market.witness, FuturesWitness)
+    return market.witness.positions().get("BTCUSDT", Decimal(0))
+
+
+def positions_agree(market: Market) -> bool:
+    return engine_positions(market.ledger(), ("BTCUSDT",))["BTCUSDT"] == position(market)

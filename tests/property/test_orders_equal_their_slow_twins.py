@@ -431,3 +431,27 @@ def test_a_trade_set_remembers_exactly_what_it_holds_and_takes_older_for_seen() 
         twin[trade_id] = True
     assert all(not trades.book(1, trade_id) for trade_id in ids)
     assert trades.book(2, ids[0]), "another instrument's ids are its own"
+
+
+@pytest.mark.invariant("R07")
+def test_fills_of_forced_orders_are_booked_once_by_whatever_id_they_come() -> None:
+    """The stream tells an order's fills in turn, with an id or without, repeated or one not at all; a list names them all."""
+    rng = random.Random(6)
+    for _ in range(500):
+        trades, booked, orders = TradeSet(8), 0, (8_389_765_500_000_000_000, 7_002)
+        for number in range(rng.randrange(40)):
+            trades.book(1, number + 1)
+        for place, order in enumerate(orders):
+            sizes = [rng.randrange(1, 9) for _ in range(rng.randrange(1, 6))]
+            ids = [100 + 100 * place + part for part in range(len(sizes))]
+            lost = rng.randrange(len(sizes)) if rng.random() < 0.5 else len(sizes)
+            for part, lots in enumerate(sizes):
+                is_last = part == len(sizes) - 1
+                told = {"trade_id": ids[part] if rng.random() < 0.4 and not is_last else None}
+                for _ in range(0 if part == lost and not is_last else rng.randrange(1, 3)):
+                    booked += lots * trades.book_foreign(1, order, lots, cum_qty_lots=sum(sizes[: part + 1]), **told)
+            for _ in range(2):
+                for trade_id, lots in zip(ids, sizes, strict=True):
+                    booked += lots * trades.book_foreign(1, order, lots, trade_id=trade_id)
+            booked -= sum(sizes)
+            assert booked == 0, (order, sizes, lost)

@@ -13,6 +13,7 @@ from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport (ExecutionPayload, IntentPayload, OrderReplyPayload, RecordHeader, REPLACE_NOT_BEGUN,
                                    REPLACE_OLD_GONE)
 from engine.model.tables cimport Instrument, Tables
+from engine.model.unnamed cimport NO_TRADE_ID
 from engine.oms.orders cimport Order, OrderPool
 from engine.oms.positions cimport PositionBook, tw_cost_up_e8, tw_value_e16
 from engine.oms.scribe cimport FillFacts, Scribe
@@ -266,7 +267,7 @@ cdef class OrderLifecycle(Actor):
         cdef const ExecutionPayload* report = <const ExecutionPayload*> (item.record + 1)
         cdef Order* order = self.pool.find(item.order_handle)
         cdef FillFacts facts
-        cdef bint is_new = False, is_trade = report.trade_id >= 0 and report.last_qty_lots > 0
+        cdef bint is_new = False, is_trade = report.trade_id != NO_TRADE_ID and report.last_qty_lots > 0
         if order == NULL and item.kind == RECORD_KIND_OWN_TRADE:
             order = self.pool.by_venue_id(item.instrument_id, report.venue_order_id)
         if order == NULL or self.pool.terms(order).instrument_id != item.instrument_id:
@@ -300,7 +301,7 @@ cdef class OrderLifecycle(Actor):
         cdef const ApprovedOrder* terms = self.pool.terms(order)
         cdef const Instrument* instrument = &self.tables.instruments[terms.instrument_id]
         cdef FillFacts external
-        if not self.trades.add(facts.instrument_id, facts.trade_id):
+        if not self.trades.add(facts.instrument_id, facts.trade_id, facts.qty_lots):
             self.apply(order, cause_seq, False)
             return False
         if facts.qty_lots > terms.qty_lots - order.booked_lots:
@@ -353,7 +354,7 @@ cdef class OrderLifecycle(Actor):
         cdef FillFacts facts
         if item.instrument_id == 0 or item.instrument_id > self.tables.instrument_count:
             return
-        if item.kind != RECORD_KIND_ORDER_STATUS and report.trade_id >= 0 and report.last_qty_lots > 0:
+        if item.kind != RECORD_KIND_ORDER_STATUS and report.trade_id != NO_TRADE_ID and report.last_qty_lots > 0:
             _facts_of(item, report, &facts)
             if (item.kind == RECORD_KIND_OWN_TRADE and self.deferred_count < DEFERRED_CAPACITY
                     and not self.trades.has(item.instrument_id, report.trade_id)):
@@ -361,7 +362,7 @@ cdef class OrderLifecycle(Actor):
                 self.deferred[self.deferred_count].venue_order_id = report.venue_order_id
                 self.deferred[self.deferred_count].facts = facts
                 self.deferred_count += 1
-            elif self.trades.add(item.instrument_id, report.trade_id):
+            elif self.trades.add_foreign(item.instrument_id, report.venue_order_id, report.trade_id, report.last_qty_lots, report.cum_qty_lots):
                 self._book_external(NULL, &facts, ALARM_CODE_UNKNOWN_FILL, item.seq)
             else:
                 self.counters.values[<int> COUNTER_DUPLICATE_REPORTS] = self.counters.values[<int> COUNTER_DUPLICATE_REPORTS] + 1
@@ -406,7 +407,7 @@ cdef class OrderLifecycle(Actor):
             order = self.pool.by_venue_id(trade.facts.instrument_id, trade.venue_order_id)
             if order != NULL:
                 self._book_trade(order, &trade.facts, cause_seq)
-            elif self.trades.add(trade.facts.instrument_id, trade.facts.trade_id):
+            elif self.trades.add_foreign(trade.facts.instrument_id, trade.venue_order_id, trade.facts.trade_id, trade.facts.qty_lots, 0):
                 self._book_external(NULL, &trade.facts, ALARM_CODE_UNKNOWN_FILL, cause_seq)
         self.deferred_count = 0
 

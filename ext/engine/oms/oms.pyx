@@ -13,6 +13,7 @@ from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport (BalanceRow, BalancesPayload, CommandPayload, FillPayload, FundingPaymentPayload, IntentPayload,
                                    OrderStatePayload, RecordHeader, StatePayload, TimerPayload, VenuePositionPayload)
 from engine.model.tables cimport Instrument, InstrumentLimits, Tables
+from engine.model.unnamed cimport NO_TRADE_ID
 from engine.oms.lifecycle cimport ExternalOrder, OrderLifecycle
 from engine.oms.orders cimport Order
 from engine.oms.positions cimport PositionBook, tw_e16_to_e8, tw_value_e16
@@ -706,7 +707,7 @@ cdef class Oms(OrderLifecycle):
         cdef const Instrument* instrument
         self.tables._check(instrument_id)
         instrument = &self.tables.instruments[instrument_id]
-        if fill.trade_id >= 0 and not self.trades.add(instrument_id, fill.trade_id):
+        if fill.trade_id != NO_TRADE_ID and not self.trades.add(instrument_id, fill.trade_id, fill.qty_lots):
             return 0
         self.book_of_positions.book(record.account_id, instrument_id, fill.side, fill.price_ticks, fill.qty_lots,
                                     fill.commission_asset_id, fill.commission_e8)

@@ -11,6 +11,7 @@ from engine.model.approval cimport ApprovedOrder
 from engine.model.clientid cimport CLIENT_ID_LENGTH, encode_client_id
 from engine.model.codes cimport *
 from engine.model.records cimport BalanceRow, ExecutionPayload
+from engine.model.unnamed cimport NO_TRADE_ID, unnamed_trade_id
 from engine.venues.binance.market_codec cimport SymbolRow
 from engine.venues.binance.order_codec cimport *
 from engine.venues.binance.scan cimport *
@@ -156,7 +157,7 @@ cdef class UsdmOrderCodec(OrderCodec):
         return 1
 
     cdef int _decode_trade_update(self, tw_cursor* c, OwnFrame* out) except -1:
-        """The order of ORDER_TRADE_UPDATE. `t` is 0 where there was no trade; `c` stays the order's own id in a cancel too."""
+        """The order of ORDER_TRADE_UPDATE. `t` is 0 where there was no trade of the book; `c` stays the order's own id in a cancel too."""
         cdef ExecutionPayload* report = &out.execution
         cdef int first = 1, step, flag = 0
         cdef bint good = True
@@ -207,9 +208,12 @@ cdef class UsdmOrderCodec(OrderCodec):
         if step != 0 or not good or symbol == NULL or not self.scale(out, symbol, symbol_size):
             return 0
         if report.exec_type != EXEC_TYPE_TRADE or report.last_qty_lots == 0:
-            report.trade_id = -1
+            report.trade_id = NO_TRADE_ID
         elif report.last_price_ticks <= 0:
             return 0
+        elif report.trade_id <= 0:
+            # closed by the venue: no trade of the book, but a fill as real as any
+            report.trade_id = unnamed_trade_id(report.venue_order_id, report.cum_qty_lots)
         out.order_handle = own_handle(self.engine_id, report)
         return 1
 
