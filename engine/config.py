@@ -26,7 +26,7 @@ import msgspec
 from engine.config_schema import Config, InstrumentRisk, VenueSection
 from engine.config_source import Path as KeyPath
 from engine.config_source import SourceMap, scan
-from engine.gateway.dead_man_cost import feeding_fault
+from engine.model.dead_man_cost import feeding_fault
 from engine.model.instruments import INT64_MAX, to_e8
 
 __all__ = ["Config", "ConfigError", "LoadedConfig", "Problem", "load", "resolved"]

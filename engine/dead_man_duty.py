@@ -10,9 +10,9 @@ from engine.config_schema import VenueSection
 from engine.connection_troubles import STATE_PAYLOAD
 from engine.exit_codes import CommandError, ExitCode
 from engine.gateway.dead_man import Countdown, DeadManSwitch
-from engine.gateway.dead_man_cost import feeding_fault
 from engine.journal.errors import JournalFull
 from engine.model.codes import AlarmCode, RecordKind
+from engine.model.dead_man_cost import feeding_fault
 from engine.venue_access import VenueAccess
 
 

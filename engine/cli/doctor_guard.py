@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from engine.cli.doctor_checks import Check, fail, ok, warn
 from engine.config import USDM_WEIGHT_MINUTE, LoadedConfig
 from engine.config_schema import VenueSection
-from engine.gateway.dead_man_cost import feeding_fault, feeding_weight
+from engine.model.dead_man_cost import feeding_fault, feeding_weight
 
 
 def guard(loaded: LoadedConfig) -> Iterator[Check]:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Protocol
 
-from engine.gateway.dead_man_cost import FEEDS_PER_COUNTDOWN
+from engine.model.dead_man_cost import FEEDS_PER_COUNTDOWN
 from engine.runtime.clock import Clock
 
 NS_PER_MS = 1_000_000

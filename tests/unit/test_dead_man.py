@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.gateway.dead_man import DeadManSwitch
-from engine.gateway.dead_man_cost import SHARE_PERCENT_MAX, countdown_ms_min, feeding_fault, feeding_weight
+from engine.model.dead_man_cost import SHARE_PERCENT_MAX, countdown_ms_min, feeding_fault, feeding_weight
 from engine.runtime.clock import Clock
 
 MS = 1_000_000

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from engine.credentials import Credentials, ed25519_signer
-from engine.gateway.dead_man_cost import FEED_WEIGHT
+from engine.model.dead_man_cost import FEED_WEIGHT
 from engine.model.instruments import InstrumentSpec
 from engine.runtime.clock import Clock
 from engine.runtime.net import HttpClient, HttpResponse
