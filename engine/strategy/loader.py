@@ -44,12 +44,13 @@ def find_class(class_path: str) -> type[Strategy]:
 def subscriptions_of(strategy: Strategy, words: Iterable[str]) -> tuple[Subscription, ...]:
     """What the class asks for and the configuration adds, each once. Raises StrategyLoadError for what nobody would hear."""
     found = []
-    for word in dict.fromkeys((*type(strategy).subscriptions, *words)):
+    for word in dict.fromkeys((*getattr(type(strategy), "subscriptions", ()), *words)):
         try:
             row = parse_subscription(word)
         except ValueError as error:
             raise StrategyLoadError(f"subscriptions: {error}") from None
-        if getattr(type(strategy), row.callback) is getattr(Strategy, row.callback):
+        # a compiled strategy has only the callbacks that it writes itself
+        if getattr(type(strategy), row.callback, None) in (None, getattr(Strategy, row.callback)):
             raise StrategyLoadError(
                 f"subscriptions: {word!r} is for {row.callback}, which {type(strategy).__name__} has not"
             )

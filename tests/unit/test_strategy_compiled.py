@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from engine.model.codes import BookState, IntentAction
+from engine.strategy.loader import StrategyLoadError, subscriptions_of
 from engine.strategy.rehearsal import Rehearsal
 from engine.strategy.responder import Responder
 from tests.strategy_harness import ASKS, BIDS, BTC, Noting
@@ -36,3 +39,10 @@ def test_it_leaves_books_alone_that_are_not_valid() -> None:
 def test_settings_that_make_no_sense_are_refused(arguments: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="must be positive"):
         Responder(*arguments)
+
+
+def test_it_needs_to_name_no_subscriptions_and_is_refused_those_that_it_cannot_hear() -> None:
+    compiled: Any = Responder(5)
+    assert subscriptions_of(compiled, ()) == ()
+    with pytest.raises(StrategyLoadError, match="on_mark_price, which Responder has not"):
+        subscriptions_of(compiled, ["mark_price"])
