@@ -682,10 +682,15 @@ cdef class L3Book:
         if own_handles:
             words = np.frombuffer(data[:end], np.uint32, offset=HEADER_DTYPE.itemsize + live * L3_ORDER_DTYPE.itemsize)
             book._arrange_slots(rows, words[: sizes["orders_max"] - live], words[sizes["orders_max"] - live :])
-        for row in rows:
-            reason = book.add(row["symbol"], row["side"], row["order_id"], row["price"], row["qty"], row["owner"])
-            if reason:
-                raise ValueError(f"order {row['order_id']} of the state is refused: {L3Reason(reason).name}")
+        if live and rows["side"].max() > 1:
+            raise ValueError("an order of the state has no side")
+        ops = np.zeros(live, L3_OP_DTYPE)
+        for name in ("side", "symbol", "owner", "order_id", "price", "qty"):
+            ops[name] = rows[name]
+        reasons = book.apply_batch(ops)["reason"]
+        if reasons.any():
+            first = int(np.flatnonzero(reasons)[0])
+            raise ValueError(f"order {rows['order_id'][first]} of the state is refused: {L3Reason(reasons[first]).name}")
         return book
 
     def _arrange_slots(self, rows, free_slots, generations) -> None:
