@@ -1,5 +1,6 @@
 """C contract of the order-by-order book: operations and outcomes as packed records, and a nogil call that applies one."""
 
+cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from engine.book.queues cimport IdTable, OrderPool, Pages, QueuedOrder, SideBook
@@ -62,6 +63,7 @@ cdef packed struct BookOutcome:  # 40 bytes
     int64_t leaves
 
 
+@cython.final
 cdef class L3Book:
     cdef OrderPool pool
     cdef Pages pages

@@ -7,6 +7,7 @@ docs/book.md tells the rules.
 
 import zlib
 
+cimport cython
 import numpy as np
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
@@ -80,6 +81,7 @@ cdef inline int32_t nothing(const SideBook* side) noexcept nogil:
     return 0 if side.is_bid else side.queues.limit
 
 
+@cython.final
 cdef class L3Book:
     """Order-by-order books of `symbol_count` symbols.
 
