@@ -12,6 +12,7 @@ import ctypes
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +73,10 @@ class CLoop:
         loaded.book_result(book, ctypes.byref(result))
         loaded.book_close(book)
         return took_ns, Expected(result.trades, result.qty, result.value, result.hash)
+
+    def ns(self, work: Workload, *, by_handle: bool) -> float:
+        """The time alone."""
+        return self.run(work, by_handle=by_handle)[0]
 
     def with_handles(self, work: Workload) -> tuple[Workload, npt.NDArray[np.uint64]]:
         """The workload with cancels by handle, and the handle of each order id."""
@@ -238,13 +243,12 @@ def cases(loop: CLoop, mixed: mixed_workload.Mixed) -> dict[str, Callable[[], fl
     found: dict[str, Callable[[], float]] = {}
     for work, own in ((w1, False), (handled, True), (wide, False), (gapped, False)):
         name, ops = ("w1 handles" if own else work.name), work.ops()
-        found[name] = lambda work=work, ops=ops, own=own: batch_ns(work, ops, own_handles=own)
-        found[f"C {name}"] = lambda work=work, own=own: loop.run(work, by_handle=own)[0]
-    ops = w1.ops()
-    found["w1 at once"] = lambda: batch_ns(w1, ops, w1.timed)
+        found[name] = partial(batch_ns, work, ops, own_handles=own)
+        found[f"C {name}"] = partial(loop.ns, work, by_handle=own)
+    found["w1 at once"] = partial(batch_ns, w1, w1.ops(), w1.timed)
     single = SingleCalls(w1)
     found |= {"call": single.engine_ns, "Python": single.python_ns, "loop": single.loop_ns}
-    found["mixed"] = lambda: mixed_ns(mixed)
+    found["mixed"] = partial(mixed_ns, mixed)
     return found
 
 

@@ -107,7 +107,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     root = Path(os.environ.get("TRADEWIND_DATA", ROOT.parent / "shared" / "data"))
-    results = []
+    results: list[dict[str, Any]] = []
     for path in sorted(root.glob("binance_raw/*/*.gz")):
         found = survey((path,))
         rates = [uvloop.run(measure(found)) for _ in range(options.rounds)]

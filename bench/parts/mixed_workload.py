@@ -129,7 +129,7 @@ class Arrivals:
         ops["price"][ops["type"] == MARKET] = 0
 
     def _is(self, name: str) -> npt.NDArray[np.bool_]:
-        return self.kind == KINDS.index(name)
+        return np.equal(self.kind, KINDS.index(name))
 
     def _fill_quantities(self) -> None:
         ops, dice = self.ops, self.dice
@@ -166,7 +166,7 @@ class Arrivals:
         return self.at, self.ops
 
     def _stays(self) -> npt.NDArray[np.bool_]:
-        return (self.ops["tif"] != IOC) & (self.ops["tif"] != FOK)
+        return np.isin(self.ops["tif"], (IOC, FOK), invert=True)
 
     def _about(self, chosen: npt.NDArray[Any], op: int) -> npt.NDArray[np.void]:
         found = np.zeros(len(chosen), OP_DTYPE)

@@ -63,7 +63,7 @@ def read(path: Path) -> Patch:
     guards = [value for key, _, value in head if key == "Guard"]
     killers = tuple(value for key, _, value in head if key == "Killed-by")
     hunks = _hunks(lines[start:])
-    if len(guards) != 1 or not killers or not hunks:
+    if len(guards) != 1 or not killers or not hunks or not all(hunk.before != hunk.after for hunk in hunks):
         raise ValueError(f"{path.name}: one Guard, at least one Killed-by and a change are needed")
     return Patch(path.stem, guards[0], killers, tuple(hunks))
 

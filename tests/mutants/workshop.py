@@ -89,7 +89,19 @@ class Workshop:
         target = self.folder / product(source)
         fresh = target.with_name(f"{target.name}.new")
         self._call(
-            compiler, *flags, "-O0", "-g0", "-w", "-fPIC", "-shared", *include, str(made), "-o", str(fresh), "-lpthread", "-ldl"
+            compiler,
+            *flags,
+            "-O0",
+            "-g0",
+            "-w",
+            "-fPIC",
+            "-shared",
+            *include,
+            str(made),
+            "-o",
+            str(fresh),
+            "-lpthread",
+            "-ldl",
         )
         fresh.replace(target)
 
@@ -99,13 +111,29 @@ class Workshop:
             raise CannotTell(f"does not compile:\n{(done.stdout + done.stderr)[-2000:]}")
 
     def _tested(self, killers: list[str], seconds_max: int) -> tuple[int, str]:
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "tests.mutants.no_shrinking"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-x",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "tests.mutants.no_shrinking",
+        ]
         environment = os.environ | {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
         environment.setdefault("TRADEWIND_DATA", str(ROOT.parent / "shared" / "data"))
         command += ["--reruns", "0", *killers]
         try:
             done = subprocess.run(
-                command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=seconds_max
+                command,
+                cwd=self.folder,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=seconds_max,
             )
         except subprocess.TimeoutExpired:
             return 1, f"FAILED no end within {seconds_max} s"
@@ -126,15 +154,29 @@ def compiled_from(path: str) -> list[str]:
         raise CannotTell(f"{path}: a patch of declarations rebuilds half the tree; patch the .pyx")
     if not path.endswith(".h"):
         return []
-    names = {f"/{Path(path).name}"}
-    for declared in (ROOT / "ext").rglob("*.pxd"):
-        if f"/{Path(path).name}" in declared.read_text(encoding="utf-8"):
-            names.add(f"from {'.'.join(declared.relative_to(ROOT / 'ext').with_suffix('').parts)} cimport")
+    names = names_of(Path(path).name)
     return sorted(
         source.relative_to(ROOT).as_posix()
         for source in (ROOT / "ext").rglob("*.pyx")
         if any(name in text for text in texts_of(source) for name in names)
     )
+
+
+def names_of(header: str) -> set[str]:
+    """By what texts a module is known that a header is compiled into: other headers, and declarations, lead there too."""
+    names = {f'/{header}"', f'"{header}"'}
+    between = [*(ROOT / "ext").rglob("*.h"), *(ROOT / "ext").rglob("*.pxd")]
+    while True:
+        found = {
+            f'/{path.name}"'
+            if path.suffix == ".h"
+            else f"from {'.'.join(path.relative_to(ROOT / 'ext').with_suffix('').parts)} cimport"
+            for path in between
+            if any(name in path.read_text(encoding="utf-8") for name in names if not name.startswith("from "))
+        }
+        if found <= names:
+            return names
+        names |= found
 
 
 def texts_of(source: Path) -> list[str]:

@@ -149,6 +149,7 @@ def test_what_is_well_formed_and_not_ours_is_kept_raw(frame: bytes) -> None:
         (DEPTH.replace(b'"s":"BTCUSDT",', b""), MISSING),
         (DEPTH.replace(b'"U":10', b'"U":10,"U":10'), REPEATED),
         (DEPTH.replace(b'"U":10', b'"U":99999999999999999999'), NUMBER),
+        (DEPTH.replace(b'"u":12', b'"u":18446744073709551628'), NUMBER),
         (DEPTH.replace(b'"U":10', b'"U":-10'), NUMBER),
         (DEPTH.replace(b'"U":10', b'"U":10.0'), NUMBER),
         (DEPTH.replace(b'"U":10', b'"U":13'), NUMBER),
