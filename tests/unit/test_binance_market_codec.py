@@ -152,6 +152,7 @@ def test_what_is_well_formed_and_not_ours_is_kept_raw(frame: bytes) -> None:
         (DEPTH.replace(b'"U":10', b'"U":10,"U":10'), FrameFault.REPEATED_FIELD),
         (DEPTH.replace(b'"U":10', b'"U":10,"e":"depthUpdate"'), FrameFault.REPEATED_FIELD),
         (DEPTH.replace(b'"U":10', b'"U":99999999999999999999'), FrameFault.OVERFLOW),
+        (DEPTH.replace(b'"u":12', b'"u":18446744073709551628'), FrameFault.OVERFLOW),
         (DEPTH.replace(b'"U":10', b'"U":-10'), FrameFault.NUMBER),
         (DEPTH.replace(b'"U":10', b'"U":010'), FrameFault.SYNTAX),
         (DEPTH.replace(b'"U":10', b'"U":+10'), FrameFault.SYNTAX),
