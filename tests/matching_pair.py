@@ -51,10 +51,9 @@ def assert_same_containers(fast: MatchingEngine, slow: SlowMatchingEngine) -> No
     for symbol in range(slow.symbol_count):
         for container in CONTAINERS:
             assert list(fast.orders_in(symbol, container)) == slow.orders_in(symbol, container), (symbol, container)
-        state = slow.symbols[symbol]
-        assert fast.phase(symbol) == state.phase
-        assert fast.band(symbol) == (state.low, state.high)
-        assert fast.last_price(symbol) == state.last_price
+        assert fast.phase(symbol) == slow.phase(symbol)
+        assert fast.band(symbol) == slow.band(symbol)
+        assert fast.last_price(symbol) == slow.last_price(symbol)
     for symbol, owner in slow.positions:
         assert fast.position(owner, symbol) == slow.position(owner, symbol)
 

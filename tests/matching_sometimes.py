@@ -26,8 +26,8 @@ from tests.reference.matching_records import (
     Operation,
 )
 
-# The page's own rules leave nothing that a market order could find beyond a band (orders there expire when it is set), so that
-# this row cannot be: PRICE_BAND itself is reached by limits, bands and triggers.
+# Not here, for the page's own rules leave no way to them: a market order that finds orders beyond the band (they expire when a
+# band is set), and an amended reduce-only order without anything to reduce (it expired behind the step that took the position).
 RARE_STATES = (
     "a band expires an order of a call",
     "a band moves a market order",
@@ -35,7 +35,6 @@ RARE_STATES = (
     "a trigger sets another off",
     "a waiting order loses its place",
     "an amend moves an order into the call",
-    "an amended reduce-only order has nothing to reduce",
     "an amended reduce-only order is cut",
     "an iceberg reduced in its place",
     "an iceberg's hidden part trades in an uncross",

@@ -51,7 +51,10 @@ from tests.reference.matching_records import (
 
 @dataclass(frozen=True)
 class Profile:
-    """The size of an engine and the manner of its traffic; ``width`` is how far prices stray, in ticks."""
+    """The size of an engine and the manner of its traffic; ``width`` is how far prices stray, in ticks.
+
+    ``restless`` is the chance of each operation to end a phase of continuous trading.
+    """
 
     name: str
     symbols: int = 2
@@ -65,6 +68,7 @@ class Profile:
     width: int = 8
     lots: int = 30
     huge: float = 0.002
+    restless: float = 0.006
 
     def twin(self) -> SlowMatchingEngine:
         """A slow engine of this size."""
@@ -82,11 +86,12 @@ class Profile:
 
 PROFILES = (
     Profile("ordinary"),
-    Profile("tiny", symbols=1, orders_max=8, pages_max=4, positions_max=2, trades_kept=3, centre=4096, width=5),
+    Profile("tiny", symbols=1, orders_max=8, pages_max=4, positions_max=2, trades_kept=3, centre=4096, width=5, lots=3),
     Profile("few pages", pages_max=6, orders_max=40, width=70, centre=262_144, own_handles=True, price_bits=19),
-    Profile("handles", own_handles=True, orders_max=30, symbols=3, width=4, centre=64),
+    Profile("handles", own_handles=True, orders_max=30, symbols=3, width=4, centre=64, lots=4),
     Profile("at the lower edge", symbols=1, centre=6, width=7, pages_max=8, positions_max=5),
     Profile("at the upper edge", symbols=1, centre=2**18 - 6, width=7, price_bits=18, pages_max=8),
+    Profile("auctions", symbols=6, orders_max=40, pages_max=9, centre=64, width=2, lots=2, huge=0, restless=0.2),
     Profile("wide", symbols=2, orders_max=120, pages_max=200, width=400, centre=5_000_000, price_bits=30),
 )
 
@@ -153,12 +158,17 @@ class Traffic:
         self.profile, self.twin = profile, twin
         self.source = random.Random(seed)
         self.next_id = 1
+        self.planned: list[Operation] = []
 
     def chance(self, share: float) -> bool:
         return self.source.random() < share
 
     def next(self) -> Operation:
         """One more operation."""
+        if self.chance(0.004) and not self.planned:
+            self.planned = self.episode(self.source.randrange(self.profile.symbols))
+        if self.planned:
+            return self.planned.pop(0)
         op = self.plausible()
         if self.chance(0.06):
             name = self.source.choice(list(NASTY))
@@ -170,13 +180,40 @@ class Traffic:
     def plausible(self) -> Operation:
         symbol = self.source.randrange(self.profile.symbols)
         phase = self.twin.symbols[symbol].phase
-        ends_phase = {CONTINUOUS: 0.006, AUCTION: 0.05, HALTED: 0.2, CLOSED: 0.25}[phase]
+        if self.twin.op_count == 0 and self.chance(0.5):
+            return Operation(PHASE, side=AUCTION)
+        ends_phase = {CONTINUOUS: self.profile.restless, AUCTION: max(0.05, self.profile.restless), HALTED: 0.2, CLOSED: 0.25}[phase]
         if self.chance(ends_phase):
             return self.new_phase(symbol, phase)
+        if phase == AUCTION and self.chance(0.03):
+            return self.band(symbol)
         is_crowded = self.twin.live_orders > 0.8 * self.profile.orders_max
         draws = [(self.new, 60), (self.cancel, 25 if is_crowded else 8), (self.amend, 18), (self.bust, 2.5)]
         draws += [(self.advance, 1.2), (self.band, 1.2), (self.mass_cancel, 3 if is_crowded else 0.6)]
         return self.source.choices([make for make, _ in draws], [weight for _, weight in draws])[0](symbol)
+
+    # episodes: a handful of operations that chance alone seldom puts together
+
+    def episode(self, symbol: int) -> list[Operation]:
+        """A call of few orders, opened again; or one whose market orders a far band moves."""
+        begin = [Operation(PHASE, side=AUCTION, symbol=symbol), Operation(PHASE, side=CONTINUOUS, symbol=symbol)]
+        if self.chance(0.5):
+            orders = [self.small(symbol) for _ in range(self.source.randint(2, 5))]
+            return [Operation(MASS_CANCEL, symbol=symbol, owner=ANY), *begin[:1], *orders, *begin[1:]]
+        side = self.source.randrange(2)
+        orders = [Operation(NEW, side, MARKET, symbol=symbol, order_id=self.new_id(symbol), qty=2) for _ in range(2)]
+        pages = range(min(12, self.profile.pages_max))
+        orders += [replace(self.small(symbol), price=self.price(symbol, 64 * page)) for page in pages]
+        low, high = self.price(symbol, -200), self.price(symbol, 1_000)
+        band = Operation(BAND, symbol=symbol, price=low, trigger=high)
+        return [*begin[:1], *orders, band, Operation(BAND, symbol=symbol), *begin[1:]]
+
+    def small(self, symbol: int) -> Operation:
+        """A limit order of a lot or two near the last price."""
+        op = Operation(NEW, self.source.randrange(2), symbol=symbol, owner=self.owner(), order_id=self.new_id(symbol))
+        op.price = min(max(1, self.middle(symbol) + self.source.randint(-1, 1)), self.twin.price_limit - 1)
+        op.qty = self.source.randint(1, 2)
+        return op
 
     # numbers
 
@@ -305,7 +342,7 @@ class Traffic:
         elif phase == AUCTION:
             choices = [CONTINUOUS, CONTINUOUS, CONTINUOUS, HALTED, CLOSED]
         else:
-            choices = [CONTINUOUS, CONTINUOUS, AUCTION, phase, 4]
+            choices = [CONTINUOUS, CONTINUOUS, AUCTION, HALTED, CLOSED, 4]
         return Operation(PHASE, side=self.source.choice(choices), symbol=symbol)
 
     def band(self, symbol: int) -> Operation:

@@ -172,6 +172,15 @@ class Books:
     def live_orders(self) -> int:
         return sum(len(rows) for state in self.symbols for rows in state.orders)
 
+    def phase(self, symbol: int) -> int:
+        return self.symbols[symbol].phase
+
+    def band(self, symbol: int) -> tuple[int, int]:
+        return self.symbols[symbol].low, self.symbols[symbol].high
+
+    def last_price(self, symbol: int) -> int:
+        return self.symbols[symbol].last_price
+
     def free_pages_left(self) -> int:
         return self.pages_max - len(self.pages())
 

@@ -51,7 +51,7 @@ class Controls(Takers):
 
     # phases
 
-    def phase(self, op: Operation) -> None:
+    def change_phase(self, op: Operation) -> None:
         if op.symbol >= self.symbol_count:
             return self.reject(op, "UNKNOWN_SYMBOL")
         if op.side > CLOSED:
@@ -185,7 +185,7 @@ class Controls(Takers):
 
     # bands and busts
 
-    def band(self, op: Operation) -> None:
+    def change_band(self, op: Operation) -> None:
         low, high = op.price, op.trigger
         if op.symbol >= self.symbol_count:
             return self.reject(op, "UNKNOWN_SYMBOL")

@@ -63,8 +63,8 @@ class SlowMatchingEngine(Controls):
             AMEND: self.amend,
             MASS_CANCEL: self.mass_cancel,
             ADVANCE: self.advance,
-            PHASE: self.phase,
-            BAND: self.band,
+            PHASE: self.change_phase,
+            BAND: self.change_band,
             BUST: self.bust,
         }
         if op.op in operations:
