@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+pytest.importorskip("engine.book.matching")
 from engine.book.matching import MatchingEngine
 from tests.matching_pair import assert_same, assert_same_state, fast_engine, restored, submit, submit_array, told
 from tests.matching_sometimes import Sometimes
