@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-
 from engine.book.matching import EVENT_DTYPE, OP_DTYPE, MatchingEngine
+
 from tests.matching_traffic import Profile
 from tests.reference.matching_engine import SlowMatchingEngine
 from tests.reference.matching_records import CONTAINERS, Event, Operation
@@ -74,7 +74,9 @@ def assert_same_views(fast: MatchingEngine, slow: SlowMatchingEngine) -> None:
         assert fast.snapshot_l1(symbol) == (*slow.best(symbol, 0), *slow.best(symbol, 1))
         shown = [[tuple(row) for row in array.tolist()] for array in fast.snapshot_l2(symbol, DEPTH)]
         assert shown == depths
-        rows = [(row["order_id"], row["price"], row["qty"], row["owner"], row["side"]) for row in fast.snapshot_l3(symbol)]
+        rows = [
+            (row["order_id"], row["price"], row["qty"], row["owner"], row["side"]) for row in fast.snapshot_l3(symbol)
+        ]
         expected = [(number, price, qty, owner, side) for side in (0, 1) for price, number, qty, owner in queues[side]]
         assert rows == expected
         for state in slow.symbols[symbol].orders:

@@ -76,7 +76,10 @@ class Stage:
         maker, taker = 9_000 + 2 * self.engine.op_count, 9_001 + 2 * self.engine.op_count
         self.sell(maker, price, qty)
         rows = self.buy(taker, price, qty, tif=1)
-        assert rows[:2] == [f"ACCEPTED {taker} {price} x {qty} left {qty}", f"TRADE {taker}/{maker} {price} x {qty} left 0/0"]
+        assert rows[:2] == [
+            f"ACCEPTED {taker} {price} x {qty} left {qty}",
+            f"TRADE {taker}/{maker} {price} x {qty} left 0/0",
+        ]
         return rows[2:]
 
     def cancel(self, order_id: int, **fields: int) -> list[str]:

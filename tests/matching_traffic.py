@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tests.reference.matching_engine import SlowMatchingEngine
 from tests.reference.matching_records import (
@@ -74,7 +75,7 @@ class Profile:
         """A slow engine of this size."""
         return SlowMatchingEngine(self.symbols, self.orders_max, self.pages_max, **self.options())
 
-    def options(self) -> dict[str, int]:
+    def options(self) -> dict[str, Any]:
         """What both engines are built with beside symbols, orders and pages."""
         return {
             "price_bits": self.price_bits,
@@ -115,7 +116,13 @@ def legal_forms() -> list[Form]:
         forms += [
             Form(kind, tif, reduce, False, False) for kind in (STOP, MARKET_IF_TOUCHED) for tif in (GTC, GTD, DAY)
         ]
-        for kind, bps in ((LIMIT, 0), (STOP_LIMIT, 0), (LIMIT_IF_TOUCHED, 0), (TRAILING_STOP, 0), (TRAILING_STOP, TRAIL_BPS)):
+        for kind, bps in (
+            (LIMIT, 0),
+            (STOP_LIMIT, 0),
+            (LIMIT_IF_TOUCHED, 0),
+            (TRAILING_STOP, 0),
+            (TRAILING_STOP, TRAIL_BPS),
+        ):
             base = reduce | bps
             forms += [Form(kind, tif, base, False, True) for tif in (IOC, FOK)]
             if kind == TRAILING_STOP:
@@ -131,7 +138,9 @@ def legal_forms() -> list[Form]:
 FORMS = legal_forms()
 PLAIN = Form(LIMIT, GTC, 0, False, True)
 TAKING_FORMS = [Form(MARKET, GTC, 0, False, False), Form(LIMIT, IOC, 0, False, True), Form(LIMIT, FOK, 0, False, True)]
-CALL_FORMS = [form for form in FORMS if form.type == LIMIT and form.tif in (GTC, GTD, DAY) and form.flags in (0, HIDDEN)]
+CALL_FORMS = [
+    form for form in FORMS if form.type == LIMIT and form.tif in (GTC, GTD, DAY) and form.flags in (0, HIDDEN)
+]
 CALL_FORMS += TAKING_FORMS[:1] * 4
 NASTY = {
     "op": [8, 9, 255],
@@ -182,7 +191,12 @@ class Traffic:
         phase = self.twin.symbols[symbol].phase
         if self.twin.op_count == 0 and self.chance(0.5):
             return Operation(PHASE, side=AUCTION)
-        ends_phase = {CONTINUOUS: self.profile.restless, AUCTION: max(0.05, self.profile.restless), HALTED: 0.2, CLOSED: 0.25}[phase]
+        ends_phase = {
+            CONTINUOUS: self.profile.restless,
+            AUCTION: max(0.05, self.profile.restless),
+            HALTED: 0.2,
+            CLOSED: 0.25,
+        }[phase]
         if self.chance(ends_phase):
             return self.new_phase(symbol, phase)
         if phase == AUCTION and self.chance(0.03):

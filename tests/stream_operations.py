@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
-
 from engine.book.matching import EVENT_DTYPE, OP_DTYPE, MatchingEngine
 
 TRADE, REJECTED = 1, 3
@@ -52,7 +52,7 @@ Example, as numpy writes and reads it:
 
 def fields_of(dtype: np.dtype[np.void]) -> str:
     """A line for each field: where it is, how it is written, its name."""
-    fields = dtype.fields or {}
+    fields: Mapping[str, Any] = dtype.fields or {}
     return "\n".join(f"  {fields[name][1]:>3}  {fields[name][0].str[1:]}  {name}" for name in dtype.names or ())
 
 

@@ -144,5 +144,11 @@ def test_what_is_wrong_is_told_in_a_line(tmp_path: Path, size: int | None, words
 def test_the_help_teaches_the_layout() -> None:
     done = run("--help")
     assert done.returncode == 0
-    for words in ("24  i8  price", " 16  u8  order_id", "immediate-or-cancel", "op=1", "order_id is the taker, maker_id the maker"):
+    for words in (
+        "24  i8  price",
+        " 16  u8  order_id",
+        "immediate-or-cancel",
+        "op=1",
+        "order_id is the taker, maker_id the maker",
+    ):
         assert words in done.stdout

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("engine.book.matching")
 from engine.book.matching import MatchingEngine
+
 from tests.matching_pair import assert_same, assert_same_state, fast_engine, restored, submit, submit_array, told
 from tests.matching_sometimes import Sometimes
 from tests.matching_traffic import PROFILES, Profile, Traffic

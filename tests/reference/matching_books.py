@@ -265,4 +265,3 @@ class Books:
             if position:
                 words += [symbol, owner, position]
         return words
-

@@ -94,7 +94,8 @@ class SlowMatchingEngine(Controls):
             return True
         if op.has_price:
             return False
-        return op.tif not in ((GTC, IOC) if op.type == MARKET else (GTC, GTD, DAY))
+        legal = (GTC, IOC) if op.type == MARKET else (GTC, GTD, DAY)
+        return op.tif not in legal
 
     def is_price(self, price: int) -> bool:
         return 1 <= price < self.price_limit

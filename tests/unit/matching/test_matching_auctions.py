@@ -68,7 +68,11 @@ def test_a_call_opens_at_the_price_of_the_page(
 
 
 def test_without_a_named_price_market_orders_find_nothing(stage: Stage) -> None:
-    assert hold_call(stage, 0, [(0, 5)], [(0, 5)]) == ["EXPIRED NO_LIQUIDITY 10 0 x 5", "EXPIRED NO_LIQUIDITY 20 0 x 5", OPENED]
+    assert hold_call(stage, 0, [(0, 5)], [(0, 5)]) == [
+        "EXPIRED NO_LIQUIDITY 10 0 x 5",
+        "EXPIRED NO_LIQUIDITY 20 0 x 5",
+        OPENED,
+    ]
 
 
 def test_the_last_price_is_enough_for_market_orders(stage: Stage) -> None:
