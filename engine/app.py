@@ -145,10 +145,12 @@ class Engine:
         self.codec = self.kind.market_codec(self.tables, self.venue_id, self.venue.symbols)
         self.session = self.order_session(register, credentials, rate_limits)
         gateway = GatewayActor("gateway", self.session)
-        stages = [self.sequencer, self.book, self.oms, self.strategies, self.gate, gateway]
-        self.pipeline = Pipeline(stages)
+        # OMS twice a round: for what came in, and for what the gate has just approved, which so leaves in the round that asked for it
+        self.pipeline = Pipeline(
+            [self.sequencer, self.book, self.oms, self.strategies, self.gate, self.oms, gateway]
+        )
         self.sequencer.attach(self.pipeline)
-        self.watchdog.watch(stages)
+        self.watchdog.watch([self.sequencer, self.book, self.oms, self.strategies, self.gate, gateway])
         for name, strategy in strategies.items():
             section = config.strategy[name]
             subscriptions = subscriptions_of(strategy, section.subscriptions)
