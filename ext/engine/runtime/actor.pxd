@@ -11,6 +11,8 @@ cdef class Actor:
 cdef class Pipeline:
     """Runs its actors in order, again and again, until a whole round does nothing (run to completion)."""
     cdef list _actors
+    cdef void** _places          # the same, borrowed from the list: a poll counts no references
+    cdef int _count
     cdef bint running
     cdef readonly uint64_t rounds
     cdef int run(self) except -1
