@@ -145,12 +145,10 @@ class Engine:
         self.codec = self.kind.market_codec(self.tables, self.venue_id, self.venue.symbols)
         self.session = self.order_session(register, credentials, rate_limits)
         gateway = GatewayActor("gateway", self.session)
-        # OMS twice a round: for what came in, and for what the gate has just approved, which so leaves in the round that asked for it
-        self.pipeline = Pipeline(
-            [self.sequencer, self.book, self.oms, self.strategies, self.gate, self.oms, gateway]
-        )
+        stages = [self.sequencer, self.book, self.oms, self.strategies, self.gate, self.oms, gateway]
+        self.pipeline = Pipeline(stages)  # OMS twice: what the gate approves leaves in the round that asked for it
         self.sequencer.attach(self.pipeline)
-        self.watchdog.watch([self.sequencer, self.book, self.oms, self.strategies, self.gate, gateway])
+        self.watchdog.watch(stages)
         for name, strategy in strategies.items():
             section = config.strategy[name]
             subscriptions = subscriptions_of(strategy, section.subscriptions)

@@ -9,7 +9,7 @@ from tests.style.rules import breach
 from tests.style.tree import ROOT, Source
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
-HOT_LINE = re.compile(r"^(engine/\S+\.pyx) (?:(\w+)\.)?(\w+)$")
+HOT_LINE = re.compile(r"^(engine/\S+\.p(?:yx|xd)) (?:(\w+)\.)?(\w+)$")
 
 
 def broken_links(page: Source, root: Path = ROOT) -> list[str]:
@@ -52,7 +52,7 @@ def anchors(text: str) -> set[str]:
 
 
 def hot_breaches(root: Path = ROOT) -> list[str]:
-    """Lines of ``ext/HOT`` that name nothing: each must be ``engine/<stage>/<file>.pyx [Class.]function``."""
+    """Lines of ``ext/HOT`` that name nothing: each must be ``engine/<stage>/<file>.pyx [Class.]function`` (inline: `.pxd`)."""
     found = []
     listing = Source("ext/HOT", (root / "ext/HOT").read_text(encoding="utf-8"))
     for number, line in enumerate(listing.lines, 1):

@@ -142,8 +142,8 @@ cdef class OrderSession(Session):
         if not self.write_bytes(request, cause_seq, is_order):
             return False
         slot[0] = request[0]
-        slot.sent_wall_ns = self.clock.wall_ns()
-        mono_ns = self.clock.mono_ns()
+        mono_ns = self.clock.lap_ns()
+        slot.sent_wall_ns = self.journal.now_wall_ns + (mono_ns - self.journal.now_mono_ns)
         slot.sent_mono_ns = mono_ns
         self.next_request_id = request.request_id
         self.in_flight += 1
@@ -161,7 +161,7 @@ cdef class OrderSession(Session):
             self.take(request.request_id)
             return False
         if is_order:
-            self.counters.record(STAGE_SENT, self.clock.mono_ns() - self.journal.now_mono_ns)
+            self.counters.record(STAGE_SENT, self.clock.lap_ns() - self.journal.now_mono_ns)
         self.budget.count(self.venue_ns(), 1 if is_order else 0, 1)
         if request.action == OUTBOUND_SUBMIT:
             self.counters.values[<int> COUNTER_ORDERS_SENT] = self.counters.values[<int> COUNTER_ORDERS_SENT] + 1

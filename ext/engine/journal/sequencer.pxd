@@ -1,4 +1,5 @@
 """Gives every input its number in the order in which it is applied, and routes it."""
+cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from engine.journal.journal cimport Journal
 from engine.model.descriptor cimport Descriptor
@@ -8,6 +9,7 @@ from engine.runtime.clock cimport Clock
 from engine.runtime.counters cimport Counters
 from engine.runtime.ring cimport Ring
 
+@cython.final
 cdef class Sequencer(Actor):
     cdef Journal journal
     cdef Counters counters

@@ -1,4 +1,5 @@
 """The risk gate: intents in, approvals or refusals out. Every check is a method that returns 1 to pass; 0 refuses."""
+cimport cython
 from libc.stdint cimport int64_t, uint16_t, uint64_t
 from engine.journal.journal cimport Journal
 from engine.model.approval cimport ApprovalRegister, ApprovedOrder
@@ -27,6 +28,7 @@ cdef struct Check:
     uint16_t promise_asset_id
     uint16_t strategy_id
 
+@cython.final
 cdef class RiskGate(Actor):
     cdef Journal journal
     cdef Tables tables

@@ -459,7 +459,7 @@ cdef class RiskGate(Actor):
         self.approvals.push(&approval)
         self.approved_count += 1
         self.counters.values[<int> COUNTER_APPROVED] = self.counters.values[<int> COUNTER_APPROVED] + 1
-        self.counters.record(STAGE_GATE_DONE, self.clock.mono_ns() - self.journal.now_mono_ns)
+        self.counters.record(STAGE_GATE_DONE, self.clock.lap_ns() - self.journal.now_mono_ns)
 
     cdef void _reject(self, const Descriptor* item) noexcept nogil:
         """Journal the refusal (from the reserve if need be) and tell the strategy."""

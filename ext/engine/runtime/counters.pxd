@@ -1,10 +1,12 @@
 """Counters and latency histograms in a mapped file: the hot side only adds, readers map the file read-only."""
+cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
 cdef enum:
     COUNTER_CAPACITY = 256
     STAGE_CAPACITY = 32
 
+@cython.final
 cdef class Counters:
     # index by engine.model.codes.Counter; slots are 8 bytes and only the hot thread writes them
     cdef uint64_t* values

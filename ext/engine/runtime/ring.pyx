@@ -5,16 +5,7 @@ sides may live in different threads. A full ring refuses and counts: what overfl
 """
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
 from engine.model.descriptor cimport Descriptor
-
-cdef extern from *:
-    """
-    #define TW_LOAD_ACQUIRE(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
-    #define TW_STORE_RELEASE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
-    """
-    uint64_t TW_LOAD_ACQUIRE(uint64_t*) noexcept nogil
-    void TW_STORE_RELEASE(uint64_t*, uint64_t) noexcept nogil
 
 
 cdef class Ring:
@@ -33,38 +24,6 @@ cdef class Ring:
 
     def __dealloc__(self):
         free(self._memory)
-
-    cdef Descriptor* claim(self) noexcept nogil:
-        if self.head - TW_LOAD_ACQUIRE(&self.tail) > self.mask:
-            self.refused += 1
-            return NULL
-        return &self.slots[self.head & self.mask]
-
-    cdef void publish(self) noexcept nogil:
-        cdef uint64_t depth
-        TW_STORE_RELEASE(&self.head, self.head + 1)
-        depth = self.head - self.tail
-        if depth > self.high_water:
-            self.high_water = depth
-
-    cdef Descriptor* peek(self) noexcept nogil:
-        if self.tail == TW_LOAD_ACQUIRE(&self.head):
-            return NULL
-        return &self.slots[self.tail & self.mask]
-
-    cdef void release(self) noexcept nogil:
-        TW_STORE_RELEASE(&self.tail, self.tail + 1)
-
-    cdef bint push(self, const Descriptor* item) noexcept nogil:
-        cdef Descriptor* slot = self.claim()
-        if slot == NULL:
-            return False
-        memcpy(slot, item, sizeof(Descriptor))
-        self.publish()
-        return True
-
-    cdef uint64_t depth(self) noexcept nogil:
-        return TW_LOAD_ACQUIRE(&self.head) - TW_LOAD_ACQUIRE(&self.tail)
 
     def __len__(self) -> int:
         return self.depth()
