@@ -28,7 +28,7 @@ cdef class Sequencer(Actor):
     cdef readonly uint64_t waits         # turns in which an input had to wait for room downstream
     cdef int _routes(self, const Descriptor* item) noexcept nogil
     cdef bint _has_room(self, int routes) noexcept nogil
-    cdef bint _apply(self, Ring source, Descriptor* item) noexcept nogil
+    cdef bint _apply(self, void* ring, Descriptor* item) noexcept nogil
     cdef void _count(self, int counter) noexcept nogil
     cdef void _publish_counts(self) noexcept nogil
     cdef RecordHeader* _claim_control(self, int kind, uint32_t size) except NULL

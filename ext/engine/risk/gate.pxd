@@ -48,7 +48,7 @@ cdef class RiskGate(Actor):
     cdef int64_t limit_value
     cdef readonly uint64_t approved_count
     cdef readonly uint64_t refused_count
-    cdef int _drain(self, Ring source) noexcept nogil
+    cdef int _drain(self, void* ring) noexcept nogil
     cdef int _decide(self, const Descriptor* item) noexcept nogil
     cdef int _forward_cancel(self, const Descriptor* item) noexcept nogil
     cdef int _check(self, const Descriptor* item, Check* check) noexcept nogil
