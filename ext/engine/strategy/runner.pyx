@@ -288,7 +288,7 @@ cdef class StrategyRunner(Actor):
                 self._pull_quotes(event.instrument_id)
                 self._deliver_book(event)
         if self.calls != calls:
-            self._counters.record(STAGE_STRATEGY_DONE, self._clock.mono_ns() - event.mono_ns)
+            self._counters.record(STAGE_STRATEGY_DONE, self._clock.lap_ns() - event.mono_ns)
         return 0
 
     cdef int _deliver_book(self, const Descriptor* event) except -1:

@@ -65,7 +65,7 @@ cdef class BinanceMarketSession(Session):
             self.lost += 1
             return 0
         kind = self.put(0, 0, data, size, mono_ns, wall_ns)
-        self.counters.record(STAGE_DECODED, self.clock.mono_ns() - mono_ns)
+        self.counters.record(STAGE_DECODED, self.clock.lap_ns() - mono_ns)
         if kind == RECORD_KIND_MARKET_FRAME_OTHER:
             self.on_reply(data, size)
         return 1
