@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from engine.book.l3 import L3Book
-from engine.sim.matching import EventKind, MatchingEngine, OpKind, TifKind
+from engine.book.matching import EventKind, MatchingEngine, OpKind, TifKind
 from tests import lobster
 from tests.recorded import data_root as found_root
 
@@ -25,7 +25,7 @@ class MatchedBook:
 
     def __init__(self, price_bits: int) -> None:
         self.book = L3Book(1, 65536, 16384, price_bits=price_bits)
-        self.engine = MatchingEngine(1, 65536, 16384)
+        self.engine = MatchingEngine(1, 65536, 16384, price_bits=price_bits)
         self.matched = 0
         self.differed = 0
 
