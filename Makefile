@@ -2,7 +2,7 @@
 # built twice. Needs Python 3.11 or newer, a C compiler and make on x86-64 Linux.
 #
 #   make run SECONDS=30          the demo: simulated venue, daemon, strategy, report
-#   make test ARGS="-k ring"     the tests (JOBS=2: two processes)
+#   make test ARGS="-k ring"     the tests (JOBS=1: one process for all)
 #   make check                   style, types, imports, .pyi files against the compiled modules, the wheel from the sdist
 #   make bench RECORD=0          the benchmarks, one table at the end; appended to bench/history.ndjson unless RECORD=0
 #   make mutants ARGS="name"     guards taken away one by one: the tests must notice     make sim       the long fault simulations
@@ -22,7 +22,7 @@ SHELL := /bin/sh
 PYTHON ?=
 SECONDS ?= 60
 ARGS ?=
-JOBS ?= 0
+JOBS ?= 2
 RECORD ?= 1
 # a system's own places for the default prefix; below the prefix for any other
 PREFIX ?= /opt/tradewind
@@ -48,7 +48,7 @@ run: $(VENV)/.built
 # Without the other clients (no network, say) their tests skip and say so; `make clients` alone tells what went wrong.
 test: $(VENV)/.built
 	@$(MAKE) --no-print-directory clients || echo "tradewind: no .venv-clients: the tests of ccxt and python-binance will skip" >&2
-	$(BIN)/python -m pytest $(if $(filter-out 0 1,$(JOBS)),-n $(JOBS) --dist loadgroup) $(ARGS)
+	@BIN=$(BIN) JOBS=$(JOBS) sh .ci/tests $(ARGS)
 
 check: $(VENV)/.built
 	$(BIN)/ruff check .
