@@ -33,7 +33,7 @@ from engine.sim.config import VenueConfig
 from engine.sim.decimals import format_e8
 from engine.sim.draft import Draft, Drafter
 from engine.sim.floor import BUY, Floor, Listing, Row
-from engine.sim.matching import EventKind, Reason
+from engine.book.matching import EventKind, Reason
 from engine.sim.order_form import BOOK_FORM, BOOK_STP, CONDITIONAL, SIDES, STP, TYPES
 from engine.sim.order_lists import OrderLists
 from engine.sim.preventions import Preventions

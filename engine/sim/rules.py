@@ -8,7 +8,7 @@ from __future__ import annotations
 from engine.sim.api import SymbolRules
 from engine.sim.config import SymbolConfig
 from engine.sim.decimals import E8, config_e8, format_e8
-from engine.sim.matching import PRICE_LIMIT
+from engine.book.matching import PRICE_LIMIT
 from engine.sim.reject import filter_failure, new_order_rejected
 
 BPS = 10_000
