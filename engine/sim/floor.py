@@ -10,9 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from engine.sim.api import BookTicker, DepthSnapshot, SymbolRules, Trade, VenueEvent
-from engine.sim.config import SymbolConfig, VenueConfig
-from engine.sim.decimals import E8, config_e8
 from engine.book.matching import (
     BookSide,
     KindOfOrder,
@@ -21,6 +18,9 @@ from engine.book.matching import (
     StpKind,
     TifKind,
 )
+from engine.sim.api import BookTicker, DepthSnapshot, SymbolRules, Trade, VenueEvent
+from engine.sim.config import SymbolConfig, VenueConfig
+from engine.sim.decimals import E8, config_e8
 from engine.sim.publication import publish
 from engine.sim.reject import invalid_symbol
 from engine.sim.rules import rules_from_config

@@ -26,7 +26,9 @@ def traffic(seed: int, count: int) -> np.ndarray:
     ops["qty"] = dice.integers(1, 20, count)
     ops["display"] = np.where(ops["type"] == 6, 2, dice.choice([0, 0, 3], count))
     ops["trigger"] = np.where(np.isin(ops["type"], [2, 3]), 1_000 + dice.integers(-5, 6, count), 0)
-    ops["expire_ns"] = np.where((ops["tif"] == TifKind.TIF_GTD) | (ops["op"] == OpKind.OP_ADVANCE), np.arange(count) // 2, 0)
+    ops["expire_ns"] = np.where(
+        (ops["tif"] == TifKind.TIF_GTD) | (ops["op"] == OpKind.OP_ADVANCE), np.arange(count) // 2, 0
+    )
     return ops
 
 
