@@ -9,13 +9,12 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
 from engine.book.l2 cimport L2Book, l2_apply, l2_base_around, l2_clear
-from engine.model.codes cimport RECORD_KIND_DEPTH_DIFF, RECORD_KIND_DEPTH_SNAPSHOT
+from engine.model.codes cimport FRAME_FAULT_NUMBER, RECORD_KIND_DEPTH_DIFF, RECORD_KIND_DEPTH_SNAPSHOT
 from engine.model.records cimport DepthPayload, Level
 from engine.model.tables cimport INSTRUMENT_CAPACITY
-from engine.venues.binance.market_codec cimport (
-    FAULT_MISSING_FIELD, FAULT_NONE, FAULT_NUMBER, FAULT_OFF_TICK, FAULT_REPEATED_FIELD, FAULT_SYNTAX, FAULT_TOO_MANY_LEVELS,
-    FAULT_TRAILING_BYTES, MarketCodec,
-)
+from engine.venues.binance.market_codec cimport MarketCodec
+
+from engine.model.codes import FrameFault
 
 APPLIED = RAW_APPLIED
 OTHER = RAW_OTHER
@@ -26,14 +25,8 @@ REFUSED = RAW_REFUSED
 POOL_EMPTY = RAW_POOL_EMPTY
 
 cdef enum:
-    FAULT_NO_MEMORY = 100
+    FAULT_NO_MEMORY = 1000       # beside FrameFault: not the frame's
     CAPACITY_FIRST = 65536
-
-REASONS = {
-    FAULT_NONE: "", FAULT_SYNTAX: "syntax", FAULT_NUMBER: "a number out of range, or none", FAULT_OFF_TICK: "a price off the tick",
-    FAULT_MISSING_FIELD: "a field is missing", FAULT_REPEATED_FIELD: "a field stands twice",
-    FAULT_TOO_MANY_LEVELS: "too many levels", FAULT_TRAILING_BYTES: "bytes behind the end", FAULT_NO_MEMORY: "no memory",
-}
 
 
 cdef inline const Level* levels_of(const DepthPayload* depth) noexcept nogil:
@@ -141,7 +134,7 @@ cdef class RawDepth:
         if self.decoded.kind != RECORD_KIND_DEPTH_DIFF or raw.book == NULL:
             return RAW_OTHER
         if not prices_are_positive(<const DepthPayload*> self.payload):
-            self.decoded.fault = FAULT_NUMBER
+            self.decoded.fault = FRAME_FAULT_NUMBER
             return self.refuse_frame()
         return self.apply_diff(raw)
 
@@ -176,7 +169,7 @@ cdef class RawDepth:
         if self.decoded.kind != RECORD_KIND_DEPTH_SNAPSHOT:
             return self.refuse_frame()
         if not prices_are_positive(depth):
-            self.decoded.fault = FAULT_NUMBER
+            self.decoded.fault = FRAME_FAULT_NUMBER
             return self.refuse_frame()
         if raw.phase != RAW_WAITING and depth.last_update_id <= raw.book.update_id:
             return RAW_OLD
@@ -192,8 +185,10 @@ cdef class RawDepth:
 
     @property
     def reason(self) -> str:
-        """Why the last frame was REFUSED; empty for any other."""
-        return REASONS.get(self.decoded.fault, "malformed")
+        """Why the last frame was REFUSED: the FrameFault in words, or "no memory"; empty for any other."""
+        if self.decoded.fault == FAULT_NO_MEMORY:
+            return "no memory"
+        return FrameFault(self.decoded.fault).name.lower().replace("_", " ") if self.decoded.fault else ""
 
     @property
     def rounded(self) -> int:
