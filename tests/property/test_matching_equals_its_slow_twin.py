@@ -30,7 +30,7 @@ class Pair:
         self.fast: MatchingEngine = fast_engine(profile)
         self.ops: list[Operation] = []
 
-    def apply(self, op: Operation) -> list[Event]:
+    def check(self, op: Operation) -> list[Event]:
         """One operation on its own call, everything compared behind it."""
         self.ops.append(op)
         expected = self.slow.apply(op)
@@ -40,7 +40,7 @@ class Pair:
         assert_same(self.fast, self.slow)
         return expected
 
-    def apply_array(self, ops: list[Operation], expected: list[Event]) -> None:
+    def check_array(self, ops: list[Operation], expected: list[Event]) -> None:
         """A batch that the slow engine has been given already."""
         assert submit_array(self.fast, ops) == expected
         assert_same_state(self.fast, self.slow)
@@ -54,7 +54,7 @@ def history_singly(profile: Profile, seed: int, count: int, sometimes: Sometimes
         op = traffic.next()
         sometimes.before(op, pair.slow)
         try:
-            sometimes.after(op, pair.apply(op))
+            sometimes.after(op, pair.check(op))
         except AssertionError as difference:
             difference.add_note(f"profile {profile.name}, seed {seed}, operation {number}: {told(op)}")
             raise
@@ -75,7 +75,7 @@ def history_in_arrays(profile: Profile, seed: int, count: int, sometimes: Someti
             ops.append(op)
             expected += rows
         try:
-            pair.apply_array(ops, expected)
+            pair.check_array(ops, expected)
         except AssertionError as difference:
             difference.add_note(f"profile {profile.name}, seed {seed}, operations up to {pair.slow.op_count}")
             raise
@@ -118,7 +118,7 @@ FIELDS = {
 def test_any_operations_give_the_rows_and_books_of_the_slow_twin(ops: list[Operation]) -> None:
     pair = Pair(TINY)
     for op in ops:
-        pair.apply(op)
+        pair.check(op)
 
 
 def test_own_handles_and_foreign_ids_tell_the_same_story() -> None:

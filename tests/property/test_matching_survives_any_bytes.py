@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
+
 pytest.importorskip("engine.book.matching")
 from engine.book.matching import EVENT_DTYPE, OP_DTYPE, MatchingEngine
 

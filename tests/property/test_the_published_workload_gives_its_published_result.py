@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
 pytest.importorskip("engine.book.matching")
 from engine.book.matching import MatchingEngine
 

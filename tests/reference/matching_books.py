@@ -58,7 +58,7 @@ class Books:
     ) -> None:
         self.symbol_count, self.orders_max, self.pages_max = symbol_count, orders_max, pages_max
         self.positions_max, self.trades_kept, self.own_handles = positions_max, trades_kept, own_handles
-        self.price_limit = 2**price_bits
+        self.price_limit: int = 2**price_bits
         self.qty_max = (2**63 - 1) // orders_max
         self.symbols = [SymbolState() for _ in range(symbol_count)]
         self.positions: dict[tuple[int, int], int] = {}  # (symbol, owner), kept also when 0

@@ -8,6 +8,7 @@ NO_SNAPSHOT: int
 GAP: int
 REFUSED: int
 POOL_EMPTY: int
+REASONS: dict[int, str]
 
 class RawDepth:
     codec: MarketCodec

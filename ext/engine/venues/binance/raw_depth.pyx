@@ -9,12 +9,11 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
 from engine.book.l2 cimport L2Book, l2_apply, l2_base_around, l2_clear
+from engine.model.codes import FrameFault
 from engine.model.codes cimport FRAME_FAULT_NUMBER, RECORD_KIND_DEPTH_DIFF, RECORD_KIND_DEPTH_SNAPSHOT
 from engine.model.records cimport DepthPayload, Level
 from engine.model.tables cimport INSTRUMENT_CAPACITY
 from engine.venues.binance.market_codec cimport MarketCodec
-
-from engine.model.codes import FrameFault
 
 APPLIED = RAW_APPLIED
 OTHER = RAW_OTHER
@@ -25,8 +24,11 @@ REFUSED = RAW_REFUSED
 POOL_EMPTY = RAW_POOL_EMPTY
 
 cdef enum:
-    FAULT_NO_MEMORY = 1000       # beside FrameFault: not the frame's
+    FAULT_NO_MEMORY = 100
     CAPACITY_FIRST = 65536
+
+# why a frame was refused: FrameFault by name, and what no frame is to blame for
+REASONS = {int(fault): fault.name for fault in FrameFault} | {int(FrameFault.NONE): "", FAULT_NO_MEMORY: "NO_MEMORY"}
 
 
 cdef inline const Level* levels_of(const DepthPayload* depth) noexcept nogil:
@@ -185,10 +187,8 @@ cdef class RawDepth:
 
     @property
     def reason(self) -> str:
-        """Why the last frame was REFUSED: the FrameFault in words, or "no memory"; empty for any other."""
-        if self.decoded.fault == FAULT_NO_MEMORY:
-            return "no memory"
-        return FrameFault(self.decoded.fault).name.lower().replace("_", " ") if self.decoded.fault else ""
+        """Why the last frame was REFUSED; empty for any other."""
+        return REASONS.get(self.decoded.fault, "malformed")
 
     @property
     def rounded(self) -> int:
