@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 
 from engine.journal.journal import Journal
+from engine.model.approval import ApprovalRegister
 from engine.model.bookreader import BookReader
 from engine.model.tables import Tables
 from engine.runtime.ring import Ring
@@ -49,3 +50,4 @@ def offer_intent(
     account_id: int = ...,
     venue_id: int = ...,
 ) -> int: ...
+def spend(register: ApprovalRegister, slot: int, nonce: int, order_handle: int) -> bool: ...

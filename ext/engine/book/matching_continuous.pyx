@@ -139,9 +139,9 @@ cdef uint16_t refusal_of_entry(Core* core, Market* market, Taker* taker) noexcep
     if taker.flags & (FLAG_POST_ONLY | FLAG_POST_ONLY_REPRICE) and crosses(market, taker.side, taker.price):
         if taker.flags & FLAG_POST_ONLY:
             return REASON_WOULD_CROSS
-        taker.price = passive_price(market, taker.side)
-        if taker.price == 0:
+        if passive_price(market, taker.side) == 0:
             return REASON_WOULD_CROSS
+        taker.price = passive_price(market, taker.side)
         taker.worst = taker.price
         taker.is_repriced = 1
     return REASON_NONE
@@ -384,6 +384,7 @@ cdef void fill_order(Core* core, const Op* op, const Taker* taker) noexcept nogi
     order.stp = op.stp
     cold.position = taker.position
     cold.display = op.display
+    core.hidden[taker.link - 1] = 0  # an iceberg hides nothing until it stands in a book
     if op.type >= TYPE_STOP:
         order.price = <int32_t>op.trigger
         cold.limit_price = taker.price
@@ -642,7 +643,7 @@ cdef void take_triggered(Core* core, Market* market, uint32_t link) noexcept nog
     if reason == REASON_NONE:
         step(core, market, &taker)
         return
-    emit(core, EVENT_EXPIRED, reason, taker.symbol, taker.side, taker.order_id, price, taker.leaves, 0)
+    emit(core, EVENT_EXPIRED, reason, taker.symbol, taker.side, taker.order_id, taker.price, taker.leaves, 0)
     give_slot(core, link)
 
 

@@ -1,4 +1,5 @@
 """The journal as stages see it: claim space in a lane's front, fill it, commit it. One sequence over both lanes."""
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.model.records cimport RecordHeader
 
@@ -9,6 +10,7 @@ cdef class Lane:
     cdef size_t _mapping_bytes
     cdef readonly str path
 
+@cython.final
 cdef class Journal:
     cdef readonly Lane ledger
     cdef readonly Lane tape

@@ -1,4 +1,5 @@
 """Orders as evidence: what was sent, what the venue said; the state is a function of it, so reports may come in any order."""
+cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.model.approval cimport ApprovalRegister, ApprovedOrder
 from engine.model.tables cimport Tables
@@ -37,6 +38,7 @@ cdef struct Order:
     uint8_t query_wanted
     uint8_t is_restored
 
+@cython.final
 cdef class OrderPool:
     cdef Tables tables
     cdef ApprovalRegister register

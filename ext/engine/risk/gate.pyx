@@ -90,19 +90,20 @@ cdef class RiskGate(Actor):
 
     cdef int do_work(self) except -1:
         # operators first: a flatten is not to wait behind a runaway strategy
-        return self._drain(self.manual_intents) + self._drain(self.intents)
+        return self._drain(<void*> self.manual_intents) + self._drain(<void*> self.intents)
 
-    cdef int _drain(self, Ring source) noexcept nogil:
+    cdef int _drain(self, void* ring) noexcept nogil:
+        """Answer what waits in one of our rings, which is handed on without counting a reference."""
         cdef int done = 0
         cdef Descriptor* item
         while done < INTENTS_PER_POLL:
-            item = source.peek()
+            item = (<Ring> ring).peek()
             # no answer may be lost: without room for it the intent waits where it is
             if item == NULL or self.refusals.depth() >= self.refusals.capacity:
                 break
             if not self._decide(item):
                 break
-            source.release()
+            (<Ring> ring).release()
             done += 1
         return done
 
@@ -459,7 +460,7 @@ cdef class RiskGate(Actor):
         self.approvals.push(&approval)
         self.approved_count += 1
         self.counters.values[<int> COUNTER_APPROVED] = self.counters.values[<int> COUNTER_APPROVED] + 1
-        self.counters.record(STAGE_GATE_DONE, self.clock.mono_ns() - self.journal.now_mono_ns)
+        self.counters.record(STAGE_GATE_DONE, self.clock.lap_ns() - self.journal.now_mono_ns)
 
     cdef void _reject(self, const Descriptor* item) noexcept nogil:
         """Journal the refusal (from the reserve if need be) and tell the strategy."""

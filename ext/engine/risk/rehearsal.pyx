@@ -1,10 +1,11 @@
 """A market made by hand and a mouth for intents: benches and differential tests drive the gate with them, at C speed.
 
-Nothing here can approve: an intent offered here goes through a gate like any other.
+Nothing here can approve: an intent offered here goes through a gate like any other. What is spent here is not sent.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 from engine.journal.journal cimport Journal
+from engine.model.approval cimport ApprovalRegister
 from engine.model.bookreader cimport BookReader
 from engine.model.codes cimport LANE_LEDGER, RECORD_KIND_INTENT
 from engine.model.descriptor cimport Descriptor
@@ -113,3 +114,8 @@ def offer_intent(Journal journal not None, Ring ring not None, *, uint64_t order
     if not ring.push(&item):
         raise RuntimeError(f"ring {ring.name} is full")
     return record.seq
+
+
+def spend(ApprovalRegister register not None, uint32_t slot, uint64_t nonce, uint64_t order_handle) -> bool:
+    """Try to spend an approval as an order session would, without sending anything; was it the one that was issued, and unspent."""
+    return register.consume(slot, nonce, order_handle) == 1

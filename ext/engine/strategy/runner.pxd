@@ -1,4 +1,5 @@
 """The stage that runs strategies."""
+cimport cython
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
 from engine.journal.journal cimport Journal
@@ -16,6 +17,7 @@ from engine.strategy.base cimport StrategyBase
 from engine.strategy.desk cimport OrderDesk
 from engine.strategy.views cimport Turn, View, WorkingOrder
 
+@cython.final
 cdef class StrategyRunner(Actor):
     cdef Journal _journal
     cdef Tables _tables

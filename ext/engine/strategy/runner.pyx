@@ -137,7 +137,7 @@ cdef class StrategyRunner(Actor):
         self._watchdog = watchdog
         memset(&self._no_watchdog, 0, sizeof(tw_watchdog))
         self._hang = &watchdog.state if watchdog is not None else &self._no_watchdog
-        self._scanned = market_events.tail
+        self._scanned = market_events.read_index()
         self._by_interval = {}
 
     def attach(self, StrategyBase strategy not None, str name, int strategy_id, symbols, int venue_id=1, subscriptions=()) -> None:
@@ -258,11 +258,11 @@ cdef class StrategyRunner(Actor):
     cdef void _scan_market(self) noexcept:
         """Count the book events that came in, so that all but an instrument's last are conflated into it."""
         cdef Ring ring = self._market_events
-        cdef uint64_t head = ring.tail + ring.depth()
+        cdef uint64_t head = ring.read_index() + ring.depth()
         cdef Descriptor* event
-        self._scanned = max(self._scanned, ring.tail)
+        self._scanned = max(self._scanned, ring.read_index())
         while self._scanned < head:
-            event = &ring.slots[self._scanned & ring.mask]
+            event = ring.at(self._scanned)
             if not is_trade(event.kind) and not is_statistics(event.kind) and event.instrument_id < INSTRUMENT_CAPACITY:
                 self._books_waiting[event.instrument_id] += 1
             self._scanned += 1
@@ -288,7 +288,7 @@ cdef class StrategyRunner(Actor):
                 self._pull_quotes(event.instrument_id)
                 self._deliver_book(event)
         if self.calls != calls:
-            self._counters.record(STAGE_STRATEGY_DONE, self._clock.mono_ns() - event.mono_ns)
+            self._counters.record(STAGE_STRATEGY_DONE, self._clock.lap_ns() - event.mono_ns)
         return 0
 
     cdef int _deliver_book(self, const Descriptor* event) except -1:

@@ -1,8 +1,10 @@
-/* Scanning of JSON text and decimal numbers straight from a receive buffer: no allocation, no terminating NUL expected.
+/* Scanning of JSON text and decimal numbers straight from a receive buffer: no allocation, no terminating NUL expected, no room
+ * behind the text: a load of 8 bytes is done only where 8 bytes are left.
  *
  * Every reader takes a cursor [p, end), moves it only over what it accepted and returns 1; on refusal it returns 0 and the
  * cursor is worth nothing. Nothing is read at or beyond `end`. Grammar: RFC 8259; numbers and decimals are narrower on purpose
- * (no exponent, no plus sign, no fraction beyond 10^-8 that is not zero): what an exchange does not send is refused.
+ * (no exponent, no plus sign, no needless zero before, no fraction beyond 10^-8 that is not zero): what an exchange does not send
+ * is refused. Strings are UTF-8 without control characters, escapes are checked and left as they stand.
  */
 #ifndef TRADEWIND_BINANCE_SCAN_H
 #define TRADEWIND_BINANCE_SCAN_H
@@ -13,6 +15,27 @@
 typedef struct { const char *p; const char *end; } tw_cursor;
 
 enum { TW_NESTING_MAX = 32 };
+
+/* Why a frame is refused: the numbers of FrameFault in engine/model/codes.py (a style test compares). */
+enum {
+    TW_FAULT_NONE = 0,
+    TW_FAULT_SYNTAX = 1,
+    TW_FAULT_NUMBER = 2,
+    TW_FAULT_OFF_TICK = 3,
+    TW_FAULT_OVERFLOW = 4,
+    TW_FAULT_MISSING_FIELD = 5,
+    TW_FAULT_REPEATED_FIELD = 6,
+    TW_FAULT_TOO_MANY_ROWS = 7,
+    TW_FAULT_TRAILING_BYTES = 8,
+    TW_FAULT_TRUNCATED = 9,
+    TW_FAULT_NESTING = 10,
+    TW_FAULT_TEXT = 11,
+    TW_FAULT_WORD = 12,
+    TW_FAULT_CONTRADICTION = 13,
+};
+
+#define TW_COLD __attribute__((noinline, cold))
+#define TW_IS_DIGIT(ch) ((unsigned char)((ch) - '0') < 10)
 
 static inline uint64_t tw_load8(const char *p) { uint64_t v; memcpy(&v, p, 8); return v; }
 
@@ -57,22 +80,36 @@ static inline int tw_append_digits(uint64_t *value, int n, uint64_t part, uint64
     return grown <= limit;
 }
 
-/* A run of at least one digit that fits `limit`. */
-static inline int tw_digits(tw_cursor *c, uint64_t limit, uint64_t *out) {
-    uint64_t value = 0, digits;
+static TW_COLD int tw_digits_slowly(tw_cursor *c, uint64_t limit, uint64_t *out) {
+    uint64_t value = 0;
     const char *start = c->p;
-    int n;
-    while (c->end - c->p >= 8) {
-        n = tw_digit_run(tw_load8(c->p), &digits);
-        if (n == 0) { *out = value; return c->p != start; }
-        if (!tw_append_digits(&value, n, tw_eight_digits(n == 8 ? digits : digits << (8 * (8 - n))), limit)) return 0;
-        c->p += n;
-        if (n < 8) { *out = value; return 1; }
-    }
-    for (; c->p < c->end && (unsigned char)(*c->p - '0') < 10; c->p++)
+    for (; c->p < c->end && TW_IS_DIGIT(*c->p); c->p++)
         if (!tw_append_digits(&value, 1, (uint64_t)(*c->p - '0'), limit)) return 0;
     *out = value;
     return c->p != start;
+}
+
+/* A run of at least one digit that fits `limit`, without a needless zero before it. */
+static inline int tw_digits(tw_cursor *c, uint64_t limit, uint64_t *out) {
+    uint64_t value, low;
+    const char *p = c->p;
+    int n;
+    if (c->end - p >= 2 && p[0] == '0' && TW_IS_DIGIT(p[1])) return 0;
+    if (c->end - p < 16) return tw_digits_slowly(c, limit, out);
+    n = tw_digit_run(tw_load8(p), &value);
+    if (n == 0) return 0;
+    if (n < 8) {
+        value = tw_eight_digits(value << (8 * (8 - n)));
+    } else {
+        value = tw_eight_digits(value);
+        n = tw_digit_run(tw_load8(p + 8), &low);
+        if (n == 8) return tw_digits_slowly(c, limit, out);
+        if (n) value = value * TW_POWER_OF_TEN[n] + tw_eight_digits(low << (8 * (8 - n)));
+        n += 8;
+    }
+    c->p = p + n;
+    *out = value;
+    return value <= limit;
 }
 
 /* A JSON integer >= 0. A fraction or an exponent behind it is refused. */
@@ -118,7 +155,7 @@ static inline int tw_decimal_short(tw_cursor *c, int64_t *out, tw_decimal_shape 
     long n, m;
     if (c->end - p < 17) return 0;
     n = tw_predicted(tw_digit_run(tw_load8(p), &whole), &shape->whole);
-    if (n == 0 || n == 8 || p[n] != '.') return 0;
+    if (n == 0 || n == 8 || p[n] != '.' || (n > 1 && p[0] == '0')) return 0;
     whole = tw_eight_digits(whole << (8 * (8 - n)));
     p += n + 1;
     m = tw_predicted(tw_digit_run(tw_load8(p), &fraction), &shape->fraction);
@@ -158,6 +195,25 @@ static inline int tw_read_decimal_of_column(tw_cursor *c, int64_t *out, tw_decim
     return tw_take(c, '"') && (tw_decimal_short(c, out, shape) || tw_decimal_long(c, out)) && c->p < c->end && *c->p++ == '"';
 }
 
+/* ["price","qty"] of a column of such pairs. */
+static inline int tw_read_pair_of_column(tw_cursor *c, int64_t *a, int64_t *b, tw_decimal_shape *shape_a, tw_decimal_shape *shape_b) {
+    const char *start = c->p;
+    if (c->end - start >= 48 && start[0] == '[' && start[1] == '"') {
+        c->p += 2;
+        if (tw_decimal_short(c, a, shape_a) && c->p[0] == '"' && c->p[1] == ',' && c->p[2] == '"') {
+            c->p += 3;
+            /* 40 of the 48 bytes at most are behind: what follows looks for itself how many are left */
+            if (tw_decimal_short(c, b, shape_b) && c->end - c->p >= 2 && c->p[0] == '"' && c->p[1] == ']') {
+                c->p += 2;
+                return 1;
+            }
+        }
+        c->p = start;
+    }
+    return tw_take(c, '[') && tw_read_decimal_of_column(c, a, shape_a) && tw_take(c, ',')
+        && tw_read_decimal_of_column(c, b, shape_b) && tw_take(c, ']');
+}
+
 /* A quoted decimal, not negative, to an integer of 10^-8. */
 static inline int tw_read_decimal_e8(tw_cursor *c, int64_t *out) {
     return tw_take(c, '"') && tw_decimal_body(c, out) && c->p < c->end && *c->p++ == '"';
@@ -194,22 +250,79 @@ static inline int tw_read_amount(tw_cursor *c, uint64_t *whole, uint32_t *part_e
     return c->p < c->end && *c->p++ == '"';
 }
 
+/* Bit 7 of each byte that ends the plain part of a string: a quote, a backslash, a control character or the start of what is not
+ * ASCII. The lowest one is right; those above it may be the borrow of one below. */
+static inline uint64_t tw_string_stops(uint64_t v) {
+    const uint64_t ones = 0x0101010101010101ULL, high = 0x8080808080808080ULL;
+    uint64_t quote = v ^ (ones * '"'), backslash = v ^ (ones * '\\');
+    return (((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) | ((v - ones * ' ') & ~v) | v) & high;
+}
+
+/* The end of the plain part of a string from `p` on. */
+static inline const char *tw_plain_end(const char *p, const char *end) {
+    while (end - p >= 8) {
+        uint64_t stops = tw_string_stops(tw_load8(p));
+        if (stops) return p + (__builtin_ctzll(stops) >> 3);
+        p += 8;
+    }
+    while (p < end && (unsigned char)*p >= ' ' && (unsigned char)*p < 0x80 && *p != '"' && *p != '\\') p++;
+    return p;
+}
+
+static inline int tw_is_hex(char ch) { return TW_IS_DIGIT(ch) || (unsigned char)((ch | 0x20) - 'a') < 6; }
+
+/* Over an escape: the cursor stands on its backslash. Cut short, the cursor is left at the end. */
+static int tw_pass_escape(tw_cursor *c) {
+    int i;
+    if (++c->p >= c->end) return 0;
+    if (*c->p != 'u') return *c->p && strchr("\"\\/bfnrt", *c->p) ? (c->p++, 1) : 0;
+    for (i = 0, c->p++; i < 4; i++, c->p++)
+        if (c->p >= c->end || !tw_is_hex(*c->p)) return 0;
+    return 1;
+}
+
+/* Over one character of UTF-8 beyond ASCII: shortest form, no surrogates, at most U+10FFFF (RFC 3629). */
+static int tw_pass_character(tw_cursor *c) {
+    unsigned char lead = (unsigned char)*c->p++, low = 0x80, high = 0xBF;
+    int more = lead >= 0xF0 ? 3 : lead >= 0xE0 ? 2 : 1;
+    if (lead < 0xC2 || lead > 0xF4) { c->p--; return 0; }
+    if (lead == 0xE0) low = 0xA0;
+    if (lead == 0xED) high = 0x9F;
+    if (lead == 0xF0) low = 0x90;
+    if (lead == 0xF4) high = 0x8F;
+    for (; more; more--, c->p++) {
+        if (c->p >= c->end || (unsigned char)*c->p < low || (unsigned char)*c->p > high) return 0;
+        low = 0x80;
+        high = 0xBF;
+    }
+    return 1;
+}
+
+/* The rest of a string that has more in it than plain ASCII: up to and over its closing quote. */
+static TW_COLD int tw_pass_rest_of_string(tw_cursor *c, int *escaped) {
+    for (;;) {
+        c->p = tw_plain_end(c->p, c->end);
+        if (c->p >= c->end) return 0;
+        if (*c->p == '"') { c->p++; return 1; }
+        if (*c->p == '\\') {
+            *escaped = 1;
+            if (!tw_pass_escape(c)) return 0;
+        } else if ((unsigned char)*c->p < ' ' || !tw_pass_character(c)) {
+            return 0;
+        }
+    }
+}
+
 /* A string: [*text, *text + *size) between the quotes as it stands, escapes not undone (`*escaped` says that there are some). */
 static inline int tw_read_string_raw(tw_cursor *c, const char **text, size_t *size, int *escaped) {
     *escaped = 0;
     if (!tw_take(c, '"')) return 0;
     *text = c->p;
-    while (c->p < c->end) {
-        unsigned char ch = (unsigned char)*c->p;
-        if (ch == '"') { *size = (size_t)(c->p - *text); c->p++; return 1; }
-        if (ch < ' ') return 0;
-        if (ch == '\\') {
-            *escaped = 1;
-            if (++c->p >= c->end) return 0;
-        }
-        c->p++;
-    }
-    return 0;
+    c->p = tw_plain_end(c->p, c->end);
+    if (c->p < c->end && *c->p == '"') { *size = (size_t)(c->p++ - *text); return 1; }
+    if (!tw_pass_rest_of_string(c, escaped)) return 0;
+    *size = (size_t)(c->p - *text) - 1;
+    return 1;
 }
 
 /* A string without escapes: symbols, ids, enumerations. */
@@ -218,10 +331,12 @@ static inline int tw_read_string(tw_cursor *c, const char **text, size_t *size) 
     return tw_read_string_raw(c, text, size, &escaped) && !escaped;
 }
 
+/* `word` as it stands. Cut short, the cursor is left at the end. */
 static inline int tw_take_word(tw_cursor *c, const char *word, size_t size) {
-    if ((size_t)(c->end - c->p) < size || memcmp(c->p, word, size)) return 0;
-    c->p += size;
-    return 1;
+    size_t left = (size_t)(c->end - c->p);
+    if (left >= size && memcmp(c->p, word, size) == 0) { c->p += size; return 1; }
+    if (left < size && memcmp(c->p, word, left) == 0) c->p = c->end;
+    return 0;
 }
 
 static inline int tw_read_bool(tw_cursor *c, int *out) {
@@ -231,21 +346,33 @@ static inline int tw_read_bool(tw_cursor *c, int *out) {
     return tw_take_word(c, "false", 5);
 }
 
+/* Over a run of digits; how many there were. */
+static inline long tw_pass_digits(tw_cursor *c) {
+    const char *start = c->p;
+    uint64_t digits;
+    while (c->end - c->p >= 8) {
+        int n = tw_digit_run(tw_load8(c->p), &digits);
+        c->p += n;
+        if (n < 8) return c->p - start;
+    }
+    while (c->p < c->end && TW_IS_DIGIT(*c->p)) c->p++;
+    return c->p - start;
+}
+
 static inline int tw_skip_number(tw_cursor *c) {
-    uint64_t n = 0;
+    long n;
     if (c->p < c->end && *c->p == '-') c->p++;
-    while (c->p < c->end && (unsigned char)(*c->p - '0') < 10) { c->p++; n++; }
+    if (c->p >= c->end) return 0;
+    n = *c->p == '0' ? (c->p++, 1) : tw_pass_digits(c);
     if (!n) return 0;
     if (c->p < c->end && *c->p == '.') {
         c->p++;
-        for (n = 0; c->p < c->end && (unsigned char)(*c->p - '0') < 10; n++) c->p++;
-        if (!n) return 0;
+        if (!tw_pass_digits(c)) return 0;
     }
     if (c->p < c->end && (*c->p == 'e' || *c->p == 'E')) {
         c->p++;
         if (c->p < c->end && (*c->p == '-' || *c->p == '+')) c->p++;
-        for (n = 0; c->p < c->end && (unsigned char)(*c->p - '0') < 10; n++) c->p++;
-        if (!n) return 0;
+        if (!tw_pass_digits(c)) return 0;
     }
     return 1;
 }
@@ -263,20 +390,25 @@ static inline int tw_skip_scalar(tw_cursor *c) {
     }
 }
 
-/* Any JSON value, nested at most TW_NESTING_MAX deep. */
-static int tw_skip_value(tw_cursor *c) {
-    char closing[TW_NESTING_MAX];
+static inline int tw_skip_key(tw_cursor *c) {
     const char *text;
     size_t size;
-    int depth = 0, escaped;
+    int escaped;
+    return tw_read_string_raw(c, &text, &size, &escaped) && tw_take(c, ':');
+}
+
+/* An object or array, nested at most TW_NESTING_MAX deep; `*too_deep` where it is refused for that. */
+static int tw_skip_nested(tw_cursor *c, int *too_deep) {
+    char closing[TW_NESTING_MAX];
+    int depth = 0;
     for (;;) {
         char ch = tw_peek(c);
         if (ch == '{' || ch == '[') {
-            if (depth == TW_NESTING_MAX) return 0;
+            if (depth == TW_NESTING_MAX) { *too_deep = 1; return 0; }
             closing[depth++] = ch == '{' ? '}' : ']';
             c->p++;
             if (tw_peek(c) != closing[depth - 1]) {
-                if (ch == '{' && !(tw_read_string_raw(c, &text, &size, &escaped) && tw_take(c, ':'))) return 0;
+                if (ch == '{' && !tw_skip_key(c)) return 0;
                 continue;
             }
             c->p++;
@@ -292,29 +424,74 @@ static int tw_skip_value(tw_cursor *c) {
             c->p++;
             depth--;
         }
-        if (closing[depth - 1] == '}' && !(tw_read_string_raw(c, &text, &size, &escaped) && tw_take(c, ':'))) return 0;
+        if (closing[depth - 1] == '}' && !tw_skip_key(c)) return 0;
     }
 }
 
+/* Any JSON value. */
+static inline int tw_skip_value(tw_cursor *c) {
+    char ch = tw_peek(c);
+    int too_deep;
+    return ch == '{' || ch == '[' ? tw_skip_nested(c, &too_deep) : tw_skip_scalar(c);
+}
+
+/* What makes a whole text no JSON, TW_FAULT_NONE where it is: for a frame that was refused, so that its reason says whether it came
+ * whole. Where the walk ends at the text's end something was to follow. */
+static TW_COLD int tw_fault_of_text(const char *data, size_t size) {
+    tw_cursor c = {data, data + size};
+    int too_deep = 0, escaped;
+    const char *p, *text;
+    size_t text_size;
+    if (tw_skip_nested(&c, &too_deep)) {
+        tw_skip_space(&c);
+        return c.p == c.end ? TW_FAULT_NONE : TW_FAULT_TRAILING_BYTES;
+    }
+    if (too_deep) return TW_FAULT_NESTING;
+    if (c.p >= c.end) return TW_FAULT_TRUNCATED;
+    for (p = data; p < c.p;) {
+        tw_cursor string = {p, c.end};
+        if (*p++ != '"') continue;
+        if (!tw_read_string_raw(&string, &text, &text_size, &escaped)) return string.p >= c.end ? TW_FAULT_TRUNCATED : TW_FAULT_TEXT;
+        p = string.p;
+    }
+    return TW_FAULT_SYNTAX;
+}
+
+/* Why a number was refused that should stand at the cursor (`quoted`, or `allow_sign`): it is too great, or it is none. */
+static TW_COLD int tw_fault_of_number(tw_cursor c, int quoted, int allow_sign) {
+    long n;
+    tw_skip_space(&c);
+    if (quoted && !(c.p < c.end && *c.p++ == '"')) return TW_FAULT_NUMBER;
+    if (allow_sign && c.p < c.end && *c.p == '-') c.p++;
+    if (c.p >= c.end || *c.p < '1' || *c.p > '9') return TW_FAULT_NUMBER;
+    n = tw_pass_digits(&c);
+    if (quoted && c.p < c.end && *c.p == '.') {
+        c.p++;
+        if (!tw_pass_digits(&c)) return TW_FAULT_NUMBER;
+    }
+    if (c.p < c.end && (quoted ? *c.p != '"' : *c.p == '.' || *c.p == 'e' || *c.p == 'E')) return TW_FAULT_NUMBER;
+    return n > (quoted ? 10 : 18) ? TW_FAULT_OVERFLOW : TW_FAULT_NUMBER;
+}
+
 /* Walk an object: after '{' call tw_next_key until it returns 0 (the object is closed) or -1 (refused); each 1 gives a key, and the
- * caller reads or skips its value. `*first` starts as 1. */
+ * caller reads or skips its value. `*first` starts as 1. A key with an escape in it is refused: it could be another's name. */
 static inline int tw_next_key(tw_cursor *c, int *first, const char **key, size_t *size) {
-    int escaped;
-    if (*first) {
-        *first = 0;
-        if (tw_take(c, '}')) return 0;
-    } else {
-        if (tw_take(c, '}')) return 0;
-        if (!tw_take(c, ',')) return -1;
+    if (c->end - c->p >= 8) {
+        /* ,"k": as an exchange writes it, the comma not before the first */
+        uint64_t v = tw_load8(c->p);
+        if (*first) v = v << 8 | ',';
+        if ((v & 0xFFFF00FFFFULL) == 0x3A2200222CULL && (unsigned char)(((char)(v >> 16) | 0x20) - 'a') < 26) {
+            *key = c->p + 2 - *first;
+            *size = 1;
+            c->p += 5 - *first;
+            *first = 0;
+            return 1;
+        }
     }
-    if (c->end - c->p >= 4 && c->p[0] == '"' && c->p[1] != '\\' && c->p[1] != '"' && c->p[2] == '"' && c->p[3] == ':') {
-        *key = c->p + 1;
-        *size = 1;
-        c->p += 4;
-        return 1;
-    }
-    if (!tw_read_string_raw(c, key, size, &escaped) || !tw_take(c, ':')) return -1;
-    return 1;
+    if (tw_take(c, '}')) { *first = 0; return 0; }
+    if (!*first && !tw_take(c, ',')) return -1;
+    *first = 0;
+    return tw_read_string(c, key, size) && tw_take(c, ':') ? 1 : -1;
 }
 
 /* Walk an array: after '[' call tw_next_item until 0 (closed) or -1 (refused). */
