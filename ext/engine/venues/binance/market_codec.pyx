@@ -524,6 +524,7 @@ cdef int unwrap(tw_cursor* c, int* wrapped, bint* partial, Decoded* out) noexcep
     elif k.end - k.p >= 8 and (memcmp(k.p, b'{"e":', 5) == 0 or memcmp(k.p, b'{"u":', 5) == 0):
         return 1  # an event itself, whatever else stands in it
     k = c[0]
+    stream = NULL
     tw_take(&k, b'{')
     while True:
         more = tw_next_key(&k, &first, &key, &size)
