@@ -9,6 +9,7 @@
 #ifndef TRADEWIND_BINANCE_SCAN_H
 #define TRADEWIND_BINANCE_SCAN_H
 
+#include <smmintrin.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -35,6 +36,7 @@ enum {
 };
 
 #define TW_COLD __attribute__((noinline, cold))
+#define TW_INLINE static inline __attribute__((always_inline))
 #define TW_IS_DIGIT(ch) ((unsigned char)((ch) - '0') < 10)
 
 static inline uint64_t tw_load8(const char *p) { uint64_t v; memcpy(&v, p, 8); return v; }
@@ -148,26 +150,54 @@ static inline long tw_predicted(long n, long *guess) {
     return n;
 }
 
-/* The usual decimal, at most 7 digits, a point, 1 to 8 digits, with 17 readable bytes: two loads. 0 = not usual, nothing is said. */
-static inline int tw_decimal_short(tw_cursor *c, int64_t *out, tw_decimal_shape *shape) {
-    uint64_t whole, fraction;
-    const char *p = c->p;
-    long n, m;
-    if (c->end - p < 17) return 0;
-    n = tw_predicted(tw_digit_run(tw_load8(p), &whole), &shape->whole);
-    if (n == 0 || n == 8 || p[n] != '.' || (n > 1 && p[0] == '0')) return 0;
-    whole = tw_eight_digits(whole << (8 * (8 - n)));
-    p += n + 1;
-    m = tw_predicted(tw_digit_run(tw_load8(p), &fraction), &shape->fraction);
-    if (m == 0) return 0;
-    if (m < 8) fraction &= ((uint64_t)1 << (8 * m)) - 1;
-    else if ((unsigned char)(p[8] - '0') < 10) return 0;
-    *out = (int64_t)(whole * TW_E8 + tw_eight_digits(fraction));
-    c->p = p + m;
-    return 1;
+/* Where each of 16 digits - 8 before the point, 8 behind it - of a decimal with n and m of them stands in its text; 0x80: nowhere, 0. */
+#define TW_WHOLE(i, n) ((i) + (n) < 8 ? 0x80 : (i) + (n) - 8)
+#define TW_PART(i, n, m) ((i) < (m) ? (n) + 1 + (i) : 0x80)
+#define TW_PLACES(n, m) { TW_WHOLE(0, n), TW_WHOLE(1, n), TW_WHOLE(2, n), TW_WHOLE(3, n), TW_WHOLE(4, n), TW_WHOLE(5, n), \
+    TW_WHOLE(6, n), TW_WHOLE(7, n), TW_PART(0, n, m), TW_PART(1, n, m), TW_PART(2, n, m), TW_PART(3, n, m), TW_PART(4, n, m), \
+    TW_PART(5, n, m), TW_PART(6, n, m), TW_PART(7, n, m) }
+#define TW_PLACES_OF(n) { TW_PLACES(n, 0), TW_PLACES(n, 1), TW_PLACES(n, 2), TW_PLACES(n, 3), TW_PLACES(n, 4), TW_PLACES(n, 5), \
+    TW_PLACES(n, 6), TW_PLACES(n, 7), TW_PLACES(n, 8) }
+static const uint8_t TW_DIGIT_PLACES[8][9][16] __attribute__((aligned(16))) = {
+    TW_PLACES_OF(0), TW_PLACES_OF(1), TW_PLACES_OF(2), TW_PLACES_OF(3), TW_PLACES_OF(4), TW_PLACES_OF(5), TW_PLACES_OF(6), TW_PLACES_OF(7)};
+
+/* Sixteen digit values as two numbers of eight, joined: the first * 10^8 + the second. */
+TW_INLINE int64_t tw_sixteen_digits(__m128i digits) {
+    const __m128i tens = _mm_set1_epi16(0x010A), hundreds = _mm_set1_epi32(0x00010064), myriads = _mm_set1_epi32(0x00012710);
+    __m128i v = _mm_madd_epi16(_mm_maddubs_epi16(digits, tens), hundreds);
+    uint64_t pair = (uint64_t)_mm_cvtsi128_si64(_mm_madd_epi16(_mm_packus_epi32(v, v), myriads));
+    return (int64_t)((pair & 0xFFFFFFFFu) * TW_E8 + (pair >> 32));
 }
 
-static int tw_decimal_long(tw_cursor *c, int64_t *out) {
+/* The usual decimal, 1 to 7 digits and perhaps a point and 1 to 8 more, of which `text` holds the first 16 bytes and `left` bytes may be
+ * read; returns its end, which is within them, NULL where it is not usual, which says nothing. What stands at the end is the
+ * caller's to look at: it may be a digit. */
+TW_INLINE const char *tw_usual_decimal(const char *p, __m128i text, long left, int64_t *out, tw_decimal_shape *shape) {
+    __m128i digits = _mm_sub_epi8(text, _mm_set1_epi8('0'));
+    uint32_t others = ~(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(digits, _mm_set1_epi8(9)), digits));
+    long n = __builtin_ctz(others), m = 0, size;
+    if (shape) n = tw_predicted(n, &shape->whole);
+    if (n == 0 || n > 7 || n >= left || (n > 1 && p[0] == '0')) return NULL;
+    size = n;
+    if (p[n] == '.') {
+        m = __builtin_ctz(others >> (n + 1));
+        if (shape) m = tw_predicted(m, &shape->fraction);
+        if (m == 0 || m > 8) return NULL;
+        size = n + 1 + m;
+    }
+    *out = tw_sixteen_digits(_mm_shuffle_epi8(digits, _mm_load_si128((const __m128i *)TW_DIGIT_PLACES[n][m])));
+    return size < left ? p + size : NULL;
+}
+
+TW_INLINE __m128i tw_load16(const char *p) { return _mm_loadu_si128((const __m128i *)p); }
+
+/* The 8 to 16 bytes that are left, zeros behind them. */
+TW_INLINE __m128i tw_load_last(const char *p, long left) {
+    uint64_t rest = left == 8 ? 0 : tw_load8(p + left - 8) >> (8 * (16 - left));
+    return _mm_set_epi64x((long long)rest, (long long)tw_load8(p));
+}
+
+static TW_COLD int tw_decimal_long(tw_cursor *c, int64_t *out) {
     uint64_t whole, fraction = 0;
     int n = 0;
     if (!tw_digits(c, (uint64_t)INT64_MAX / TW_E8, &whole)) return 0;
@@ -184,39 +214,42 @@ static int tw_decimal_long(tw_cursor *c, int64_t *out) {
     return 1;
 }
 
-/* Unsigned decimal text, not quoted, to an integer of 10^-8: "61737.63000000". */
-static inline int tw_decimal_body(tw_cursor *c, int64_t *out) {
-    tw_decimal_shape shape = {5, 8};
-    return tw_decimal_short(c, out, &shape) || tw_decimal_long(c, out);
+/* What follows the opening quote of a decimal, up to and over the closing one. */
+TW_INLINE int tw_rest_of_decimal(tw_cursor *c, int64_t *out, tw_decimal_shape *shape) {
+    const char *p = NULL;
+    long left = c->end - c->p;
+    if (left >= 17) p = tw_usual_decimal(c->p, tw_load16(c->p), 17, out, shape);
+    else if (left >= 8) p = tw_usual_decimal(c->p, tw_load_last(c->p, left), left, out, shape);
+    if (p && *p == '"') { c->p = p + 1; return 1; }
+    return tw_decimal_long(c, out) && c->p < c->end && *c->p++ == '"';
 }
 
 /* One of a column of quoted decimals, not negative: as tw_read_decimal_e8, and quicker. */
 static inline int tw_read_decimal_of_column(tw_cursor *c, int64_t *out, tw_decimal_shape *shape) {
-    return tw_take(c, '"') && (tw_decimal_short(c, out, shape) || tw_decimal_long(c, out)) && c->p < c->end && *c->p++ == '"';
+    return tw_take(c, '"') && tw_rest_of_decimal(c, out, shape);
 }
 
-/* ["price","qty"] of a column of such pairs. */
-static inline int tw_read_pair_of_column(tw_cursor *c, int64_t *a, int64_t *b, tw_decimal_shape *shape_a, tw_decimal_shape *shape_b) {
-    const char *start = c->p;
-    if (c->end - start >= 48 && start[0] == '[' && start[1] == '"') {
-        c->p += 2;
-        if (tw_decimal_short(c, a, shape_a) && c->p[0] == '"' && c->p[1] == ',' && c->p[2] == '"') {
-            c->p += 3;
-            /* 40 of the 48 bytes at most are behind: what follows looks for itself how many are left */
-            if (tw_decimal_short(c, b, shape_b) && c->end - c->p >= 2 && c->p[0] == '"' && c->p[1] == ']') {
-                c->p += 2;
-                return 1;
-            }
+static TW_COLD int tw_read_pair_slowly(tw_cursor *c, int64_t *a, int64_t *b) {
+    return tw_take(c, '[') && tw_take(c, '"') && tw_rest_of_decimal(c, a, NULL) && tw_take(c, ',') && tw_take(c, '"')
+        && tw_rest_of_decimal(c, b, NULL) && tw_take(c, ']');
+}
+
+/* ["price","qty"] of a column of such pairs. With 48 bytes left all loads of the usual pair, which has 39 at most, are within them. */
+TW_INLINE int tw_read_pair_of_column(tw_cursor *c, int64_t *a, int64_t *b, tw_decimal_shape *shape_a, tw_decimal_shape *shape_b) {
+    const char *p = c->p;
+    if (__builtin_expect(c->end - p >= 48 && p[0] == '[' && p[1] == '"', 1)) {
+        p = tw_usual_decimal(p + 2, tw_load16(p + 2), 17, a, shape_a);
+        if (p && p[0] == '"' && p[1] == ',' && p[2] == '"') {
+            p = tw_usual_decimal(p + 3, tw_load16(p + 3), 17, b, shape_b);
+            if (p && p[0] == '"' && p[1] == ']') { c->p = p + 2; return 1; }
         }
-        c->p = start;
     }
-    return tw_take(c, '[') && tw_read_decimal_of_column(c, a, shape_a) && tw_take(c, ',')
-        && tw_read_decimal_of_column(c, b, shape_b) && tw_take(c, ']');
+    return tw_read_pair_slowly(c, a, b);
 }
 
 /* A quoted decimal, not negative, to an integer of 10^-8. */
 static inline int tw_read_decimal_e8(tw_cursor *c, int64_t *out) {
-    return tw_take(c, '"') && tw_decimal_body(c, out) && c->p < c->end && *c->p++ == '"';
+    return tw_take(c, '"') && tw_rest_of_decimal(c, out, NULL);
 }
 
 /* A quoted decimal of either sign (amounts of money), to an integer of 10^-8. */
@@ -225,7 +258,7 @@ static inline int tw_read_signed_decimal_e8(tw_cursor *c, int64_t *out) {
     if (!tw_take(c, '"')) return 0;
     negative = c->p < c->end && *c->p == '-';
     if (negative) c->p++;
-    if (!tw_decimal_body(c, out) || c->p >= c->end || *c->p++ != '"') return 0;
+    if (!tw_rest_of_decimal(c, out, NULL)) return 0;
     if (negative) *out = -*out;
     return 1;
 }
