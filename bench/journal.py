@@ -2,7 +2,7 @@
 
 Records of 64 bytes of payload (144 with our header), and bare headers (80). Appends come in bursts of 32 with a pause between, so
 that disk and writer keep up. The mean is that of whole bursts; quantiles are those of single appends, each with the reading of
-the processor's counter in it (its own cost is told first). Yardsticks write a record of 64 bytes with its CRC-32C by the same pacing:
+the processor's counter in it (its own cost is told first). Yardsticks write a record of 64 bytes with its CRC-32C at the same pace:
 into a ring of memory that nobody drains (the least a front can be in C), into a mapped file of the disk, and by write(). The front
 lies on a tmpfs, segments and yardsticks' files on the disk of `--dir` (default: the temporary folder).
 Run: ``python bench/journal.py [--dir D] [--json] [--record]``.

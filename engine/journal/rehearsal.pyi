@@ -1,4 +1,5 @@
-from typing_extensions import Buffer
+import numpy as np
+import numpy.typing as npt
 
 from engine.journal.journal import Journal
 
@@ -10,7 +11,7 @@ def append_paced(
     payload_bytes: int,
     pause_ticks: int,
     burst: int,
-    ticks: Buffer,
+    ticks: npt.NDArray[np.uint64],
     each: bool,
 ) -> int: ...
-def empty_ticks(ticks: Buffer) -> None: ...
+def empty_ticks(ticks: npt.NDArray[np.uint64]) -> None: ...

@@ -52,8 +52,8 @@ def drain(ring: Ring) -> None:
         pass
 
 
-def valid_feed(**capacities: int) -> FeedHarness:
-    harness = FeedHarness(SPEC, **capacities)
+def valid_feed(inbound_capacity: int = 1024, events_capacity: int = 1024) -> FeedHarness:
+    harness = FeedHarness(SPEC, inbound_capacity=inbound_capacity, events_capacity=events_capacity)
     harness.frame(diff(9))
     body = {"lastUpdateId": 9, "bids": [["100.00", "1.00"]], "asks": [["101.00", "2.00"]]}
     harness.snapshot(json.dumps(body).encode())
