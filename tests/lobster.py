@@ -35,14 +35,14 @@ class Day:
 
     @property
     def levels(self) -> int:
-        return self.books.shape[1] // 4
+        return int(self.books.shape[1]) // 4
 
     @property
     def price_bits(self) -> int:
         """Bits that hold the day's greatest price in ticks."""
         prices = self.books[:, ::2]
-        greatest = max(int(prices[np.abs(prices) != NO_LEVEL].max(initial=1)), int(self.messages[:, 3].max()))
-        return max(18, int(greatest // self.tick).bit_length())
+        greatest: int = max(prices[np.abs(prices) != NO_LEVEL].max(initial=1), self.messages[:, 3].max()).item()
+        return max(18, (greatest // self.tick).bit_length())
 
 
 def numbers(text: bytes) -> npt.NDArray[np.float64]:
@@ -65,23 +65,38 @@ def make_day(name: str, message_text: bytes, book_text: bytes) -> Day:
     return Day(name, messages, books, math.gcd(tick, *(int(price) for price in np.unique(moving))))
 
 
-def sources(root: Path) -> Iterator[tuple[str, bytes, bytes]]:
-    """Name, messages and books of every pair below ``lobster/``: inside a zip, or two files beside one another."""
+@dataclass(frozen=True)
+class Source:
+    """Where a pair of files is: inside a zip, or two files beside one another."""
+
+    name: str
+    message_path: str
+    archive: Path | None = None
+
+    def __str__(self) -> str:
+        return self.name
+
+    def read(self) -> Day:
+        book_path = self.message_path.replace("_message_", "_orderbook_")
+        if self.archive is None:
+            return make_day(self.name, Path(self.message_path).read_bytes(), Path(book_path).read_bytes())
+        with zipfile.ZipFile(self.archive) as archive:
+            return make_day(self.name, archive.read(self.message_path), archive.read(book_path))
+
+
+def sources(root: Path | None) -> Iterator[Source]:
+    """Every pair below ``lobster/``."""
+    if root is None:
+        return
     for path in sorted((root / "lobster").glob("*.zip")):
         with zipfile.ZipFile(path) as archive:
-            for name in sorted(archive.namelist()):
-                if "_message_" in name and name.endswith(".csv"):
-                    yield Path(name).stem, archive.read(name), archive.read(name.replace("_message_", "_orderbook_"))
+            names = set(archive.namelist())
+        for name in sorted(names):
+            if "_message_" in name and name.replace("_message_", "_orderbook_") in names:
+                yield Source(Path(name).stem, name, path)
     for path in sorted((root / "lobster").glob("*_message_*.csv")):
-        twin = path.with_name(path.name.replace("_message_", "_orderbook_"))
-        if twin.exists():
-            yield path.stem, path.read_bytes(), twin.read_bytes()
-
-
-def days(root: Path) -> Iterator[Day]:
-    """All recorded days."""
-    for name, message_text, book_text in sources(root):
-        yield make_day(name, message_text, book_text)
+        if path.with_name(path.name.replace("_message_", "_orderbook_")).exists():
+            yield Source(path.stem, str(path))
 
 
 class OrderBook(Protocol):

@@ -142,7 +142,7 @@ class SlowL3Book:
         order_id = self.generation[slot] * 2**32 + slot if self.own_handles else step.order_id
         order = Resting(order_id, step.side, step.price, step.qty, step.owner, slot)
         self.join(step.symbol, order)
-        return self.done(step, order, self.place(step.symbol, order), step.qty, step.qty)
+        return self.done(step, order, self.place_of(step.symbol, order), step.qty, step.qty)
 
     def refusal_of_add(self, step: Step) -> int:
         if step.side > 1:
@@ -177,7 +177,7 @@ class SlowL3Book:
             return self.apply_set(step, order)
         if step.op == REPLACE:
             return self.apply_replace(step, order)
-        place = self.place(step.symbol, order)
+        place = self.place_of(step.symbol, order)
         self.leave(step.symbol, order)
         return self.done(step, order, place, order.qty, 0)
 
@@ -186,7 +186,7 @@ class SlowL3Book:
             return self.refused(step, BAD_QTY)
         if step.qty > order.qty:
             return self.refused(step, ABOVE_OPEN)
-        place = self.place(step.symbol, order)
+        place = self.place_of(step.symbol, order)
         order.qty -= step.qty
         if order.qty == 0:
             self.leave(step.symbol, order)
@@ -195,7 +195,7 @@ class SlowL3Book:
     def apply_set(self, step: Step, order: Resting) -> Outcome:
         if not 0 <= step.qty <= self.qty_max:
             return self.refused(step, BAD_QTY)
-        place = self.place(step.symbol, order)
+        place = self.place_of(step.symbol, order)
         if step.qty == 0:
             self.leave(step.symbol, order)
         elif step.qty > order.qty:
@@ -214,7 +214,7 @@ class SlowL3Book:
             return self.refused(step, DUPLICATE)
         if not self.has_page(step.symbol, order.side, step.price):
             return self.refused(step, LEVELS_FULL)
-        place = self.place(step.symbol, order)
+        place = self.place_of(step.symbol, order)
         slot = order.slot
         self.leave(step.symbol, order, gives_slot=False)
         order = Resting(new_id, order.side, step.price, step.qty, order.owner, slot)
@@ -229,7 +229,8 @@ class SlowL3Book:
         gone = 0
         for side in (0, 1) if step.side == 2 else (step.side,):
             gone += self.remove_levels(step, side)
-        return step.op, step.side, WELL, 0, step.symbol, 0, step.price, gone, 0
+        price = step.price if step.op == TRIM else 0
+        return step.op, step.side, WELL, 0, step.symbol, 0, price, gone, 0
 
     def remove_levels(self, step: Step, side: int) -> int:
         """All levels of a side, or those worse than a price, from the best on; in each the oldest order goes first."""
@@ -242,7 +243,7 @@ class SlowL3Book:
                 gone += 1
         return gone
 
-    def place(self, symbol: int, order: Resting) -> int:
+    def place_of(self, symbol: int, order: Resting) -> int:
         is_first = self.levels[symbol][order.side][order.price][0] is order
         is_best = self.prices(symbol, order.side)[0] == order.price
         return FIRST_OF_LEVEL * is_first + BEST_OF_SIDE * is_best

@@ -18,7 +18,7 @@ TEXT = (*CODE, ".pyi", ".md", ".toml", ".h", ".c", "Makefile", ".service")
 
 # Where the World itself is made: what everyone else is given, these ask the system for. The watchdog's C thread measures
 # the very thread that could tell it the time. The demo is a person at a desk: it has its own clock and makes its own keys.
-WORLD = ("engine/runtime/world.py", "ext/engine/runtime/clock.pyx", "ext/engine/runtime/watchdog.pyx", "engine/demo/")
+WORLD = ("engine/runtime/world.py", "ext/engine/runtime/clock.p", "ext/engine/runtime/watchdog.pyx", "engine/demo/")
 # Compiled modules that nobody cimports - cold readers, a rehearsal for tests -: they have no `.pxd`.
 WITHOUT_DECLARATIONS = {
     "ext/engine/journal/cursor.pyx",

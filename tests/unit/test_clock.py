@@ -51,3 +51,29 @@ def test_a_stepped_wall_clock_leaves_the_monotonic_one(step_ns: int) -> None:
     clock = Clock.virtual(wall_ns=10 * HOUR_NS, mono_ns=7)
     clock.step_wall(step_ns)
     assert (clock.time_ns(), clock.monotonic_ns()) == (10 * HOUR_NS + step_ns, 7)
+
+
+def test_a_lap_lies_between_two_readings_of_the_system() -> None:
+    clock = Clock()
+    slack_ns = 1_000_000  # a lap is at most some milliseconds long, and its rate right to far less than a hundredth
+    began_ns = clock.begin()
+    while clock.begin() < began_ns + 30_000_000:  # long enough for the counter's rate to be known, where it is steady
+        before, lap, after = clock.monotonic_ns(), clock.lap(), clock.monotonic_ns()
+        assert before - slack_ns <= lap <= after + slack_ns
+
+
+def test_a_lap_that_took_long_is_asked_of_the_system() -> None:
+    clock = Clock()
+    clock.begin()
+    time.sleep(0.02)
+    clock.begin()
+    time.sleep(0.02)
+    before, lap, after = clock.monotonic_ns(), clock.lap(), clock.monotonic_ns()
+    assert before <= lap <= after
+
+
+def test_a_virtual_clocks_laps_are_its_time() -> None:
+    clock = Clock.virtual(mono_ns=100)
+    assert (clock.begin(), clock.lap()) == (100, 100)
+    clock.advance(7)
+    assert clock.lap() == 107

@@ -220,7 +220,7 @@ cdef class BookStage(Actor):
             self.inbound.release()
             done += 1
         if done and self.clock is not None:
-            self.counters.record(STAGE_BOOK_APPLIED, self.clock.mono_ns() - received_mono_ns)
+            self.counters.record(STAGE_BOOK_APPLIED, self.clock.lap_ns() - received_mono_ns)
         return done + self.flush_dirty()
 
     def prepare(self, uint32_t instrument_id) -> None:

@@ -77,9 +77,11 @@ cdef class OrderSession(Session):
     cdef int64_t unanswered_mono_ns      # when the first request left that no frame has followed; 0 = the connection has spoken since
     cdef readonly bint is_dead           # given up without waiting for the transport: the keeper drops it
 
-    cdef int drain(self) except -1
+    cdef int drain(self) noexcept
     cdef bint send_item(self, const Descriptor* item) noexcept
     cdef bint transmit(self, const Request* request, uint64_t cause_seq, bint is_order) noexcept
+    # the bytes to the transport; True: they left, or may have
+    cdef bint hand_over(self) noexcept
     cdef Request* take(self, uint64_t request_id) noexcept nogil
     cdef void expire(self, uint64_t request_id) noexcept nogil
     cdef void forget_requests(self) noexcept nogil

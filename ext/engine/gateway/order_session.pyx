@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 from engine.gateway.budget cimport RateBudget
-from engine.journal.journal cimport Journal
+from engine.journal.journal cimport CLEARED_BYTES, Journal
 from engine.model.approval cimport *
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
@@ -65,8 +65,8 @@ cdef class OrderSession(Session):
 
     # --- requests ---
 
-    cdef int drain(self) except -1:
-        """Bounded work: own replies one at a time behind what the sequencer still has, then requests, then the venue's own."""
+    cdef int drain(self) noexcept:
+        """Bounded work: own replies one at a time behind what the sequencer still has, then requests."""
         cdef int done = 0
         cdef Descriptor* item
         if self.is_input_lost and 2 * self.inbound.depth() < self.inbound.capacity:
@@ -83,7 +83,7 @@ cdef class OrderSession(Session):
             self.send_item(item)
             self.outbound.release()
             done += 1
-        return done + self.work_of_own()
+        return done
 
     cdef bint send_item(self, const Descriptor* item) noexcept:
         cdef Request request
@@ -142,12 +142,11 @@ cdef class OrderSession(Session):
         """Bytes to the journal, then to the link; True when they left."""
         cdef Request* slot = &self.requests[request.request_id % REQUEST_CAPACITY]
         cdef int64_t mono_ns
-        cdef bint is_sent = False
         if not self.write_bytes(request, cause_seq, is_order):
             return False
         slot[0] = request[0]
-        slot.sent_wall_ns = self.clock.wall_ns()
-        mono_ns = self.clock.mono_ns()
+        mono_ns = self.clock.lap_ns()
+        slot.sent_wall_ns = self.journal.now_wall_ns + (mono_ns - self.journal.now_mono_ns)
         slot.sent_mono_ns = mono_ns
         self.next_request_id = request.request_id
         self.in_flight += 1
@@ -156,16 +155,11 @@ cdef class OrderSession(Session):
             self.unanswered_mono_ns = mono_ns
         if is_order:
             self.counters.record(STAGE_BYTES_READY, mono_ns - self.journal.now_mono_ns)
-        try:
-            is_sent = self.link is not None and self.link.send(self.text, self.text_size)
-        except Exception as error:  # whatever a transport raises, the bytes may have left: the order's fate is then UNKNOWN, not refused
-            self.on_send_error(error)
-            is_sent = True
-        if not is_sent:
+        if not self.hand_over():
             self.take(request.request_id)
             return False
         if is_order:
-            self.counters.record(STAGE_SENT, self.clock.mono_ns() - self.journal.now_mono_ns)
+            self.counters.record(STAGE_SENT, self.clock.lap_ns() - self.journal.now_mono_ns)
         self.budget.count(self.venue_ns(), 1 if is_order else 0, 1)
         if request.action == OUTBOUND_SUBMIT:
             self.counters.values[<int> COUNTER_ORDERS_SENT] = self.counters.values[<int> COUNTER_ORDERS_SENT] + 1
@@ -174,6 +168,14 @@ cdef class OrderSession(Session):
         elif request.action == OUTBOUND_CANCEL or request.action == OUTBOUND_CANCEL_ALL:
             self.counters.values[<int> COUNTER_CANCELS_SENT] = self.counters.values[<int> COUNTER_CANCELS_SENT] + 1
         return True
+
+    cdef bint hand_over(self) noexcept:
+        """The text to the transport: where the hot path ends, since a transport is a Python object."""
+        try:
+            return self.link is not None and self.link.send(self.text, self.text_size)
+        except Exception as error:  # whatever a transport raises, the bytes may have left: the order's fate is then UNKNOWN, not refused
+            self.on_send_error(error)
+            return True
 
     def on_send_error(self, error) -> None:
         """The link raised while sending: close it, so that everything in flight is reconciled."""
@@ -189,8 +191,8 @@ cdef class OrderSession(Session):
             not is_order)
         if record == NULL:
             return not is_order
+        # the claim is zeroed so far
         out = <OrderBytesPayload*> (record + 1)
-        memset(out, 0, sizeof(OrderBytesPayload))
         out.request_id = request.request_id
         out.action = <uint8_t> request.action
         out.byte_count = self.text_size
@@ -301,7 +303,8 @@ cdef class OrderSession(Session):
         if record == NULL:
             self.dropped_inputs += 1
             return NULL
-        memset(record + 1, 0, payload_size)
+        if payload_size > CLEARED_BYTES - sizeof(RecordHeader):
+            memset(record + 1, 0, payload_size)
         record.venue_id = self.venue_id
         record.account_id = self.account_id
         record.session_id = self.session_id
@@ -360,4 +363,5 @@ cdef class GatewayActor(Actor):
         self.session = session
 
     cdef int do_work(self) except -1:
-        return self.session.drain()
+        cdef int done = self.session.drain()
+        return done + self.session.work_of_own()

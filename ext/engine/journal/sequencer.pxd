@@ -1,4 +1,5 @@
 """Gives every input its number in the order in which it is applied, and routes it."""
+cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from engine.journal.journal cimport Journal
 from engine.model.descriptor cimport Descriptor
@@ -8,6 +9,7 @@ from engine.runtime.clock cimport Clock
 from engine.runtime.counters cimport Counters
 from engine.runtime.ring cimport Ring
 
+@cython.final
 cdef class Sequencer(Actor):
     cdef Journal journal
     cdef Counters counters
@@ -26,7 +28,7 @@ cdef class Sequencer(Actor):
     cdef readonly uint64_t waits         # turns in which an input had to wait for room downstream
     cdef int _routes(self, const Descriptor* item) noexcept nogil
     cdef bint _has_room(self, int routes) noexcept nogil
-    cdef bint _apply(self, Ring source, Descriptor* item) noexcept nogil
+    cdef bint _apply(self, void* ring, Descriptor* item) noexcept nogil
     cdef void _count(self, int counter) noexcept nogil
     cdef void _publish_counts(self) noexcept nogil
     cdef RecordHeader* _claim_control(self, int kind, uint32_t size) except NULL

@@ -51,13 +51,13 @@ cdef class Sequencer(Actor):
         cdef int done = 0
         item = self.inbound_own.peek()
         if item != NULL:
-            return self._apply(self.inbound_own, item)
+            return self._apply(<void*> self.inbound_own, item)
         item = self.inbound_control.peek()
         if item != NULL:
-            return self._apply(self.inbound_control, item)
+            return self._apply(<void*> self.inbound_control, item)
         while done < MARKET_BATCH_MAX:
             item = self.inbound_market.peek()
-            if item == NULL or not self._apply(self.inbound_market, item):
+            if item == NULL or not self._apply(<void*> self.inbound_market, item):
                 break
             done += 1
         return done
@@ -87,14 +87,16 @@ cdef class Sequencer(Actor):
             return False
         return not (routes & TO_STRATEGY and self.to_strategy.depth() >= self.to_strategy.capacity)
 
-    cdef bint _apply(self, Ring source, Descriptor* item) noexcept nogil:
-        """Commit one input and route it. False: it stays in its ring, since someone it goes to has no room."""
+    cdef bint _apply(self, void* ring, Descriptor* item) noexcept nogil:
+        """Commit one input and route it. False: it stays in its ring, since someone it goes to has no room.
+
+        `ring` is one of ours, handed on without counting a reference."""
         cdef RecordHeader* record = item.record
         cdef int routes
         cdef uint64_t seq
         if record == NULL:
             self.lost += 1
-            source.release()
+            (<Ring> ring).release()
             return True
         routes = self._routes(item)
         if not self._has_room(routes):
@@ -110,7 +112,7 @@ cdef class Sequencer(Actor):
             seq = self.journal.commit(record)
             if seq == 0:
                 self.lost += 1
-                source.release()
+                (<Ring> ring).release()
                 return True
         item.record = record
         item.seq = seq
@@ -131,7 +133,7 @@ cdef class Sequencer(Actor):
             self.to_oms.push(item)
         if routes & TO_STRATEGY:
             self.to_strategy.push(item)
-        source.release()
+        (<Ring> ring).release()
         return True
 
     cdef void _count(self, int counter) noexcept nogil:

@@ -72,7 +72,7 @@ cdef class ApprovalRegister:
     cdef uint32_t _free_count
     cdef uint32_t _closed_head
     cdef uint32_t _closed_tail
-    cdef uint32_t* _map                      # open addressing: slot + 1, 0 = empty
+    cdef uint64_t* _map                      # open addressing: hash << 32 | slot + 1, 0 = empty
     cdef uint32_t _map_mask
     cdef bint _issuer_taken
     # Mark the caller as the only issuer; raises where there is one.
@@ -86,8 +86,11 @@ cdef class ApprovalRegister:
     cdef int consume(self, uint32_t slot, uint64_t nonce, uint64_t order_handle) noexcept nogil
     cdef ApprovedOrder* find(self, uint64_t order_handle) noexcept nogil
     cdef uint32_t index_of(self, const ApprovedOrder* item) noexcept nogil
+    # The slot that the next approval takes, or SLOT_NONE: who keeps an array beside the slots may fetch its row early.
+    cdef uint32_t next_slot(self) noexcept nogil
     # The order has ended: the slot may be reused, oldest first.
     cdef void close(self, uint32_t slot) noexcept nogil
     cdef ApprovedOrder* _take(self, uint64_t order_handle) noexcept nogil
+    cdef void _fetch_next(self, uint64_t order_handle) noexcept nogil
     cdef uint32_t _place(self, uint64_t order_handle) noexcept nogil
     cdef void _forget(self, uint64_t order_handle) noexcept nogil

@@ -4,6 +4,10 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 
+cdef extern from *:
+    void __builtin_prefetch(const void*, int) noexcept nogil
+
+
 cdef inline uint64_t _mix(uint64_t value) noexcept nogil:
     # SplitMix64 (Steele, Lea, Flood 2014): a bijection, so counters never give the same nonce twice
     value = (value ^ (value >> 30)) * <uint64_t> 0xBF58476D1CE4E5B9
@@ -11,8 +15,8 @@ cdef inline uint64_t _mix(uint64_t value) noexcept nogil:
     return value ^ (value >> 31)
 
 
-cdef inline uint64_t _hash(uint64_t order_handle) noexcept nogil:
-    return (order_handle * <uint64_t> 0x9E3779B97F4A7C15) >> 32
+cdef inline uint32_t _hash(uint64_t order_handle) noexcept nogil:
+    return <uint32_t> ((order_handle * <uint64_t> 0x9E3779B97F4A7C15) >> 32)
 
 
 cdef class ApprovalRegister:
@@ -27,7 +31,7 @@ cdef class ApprovalRegister:
         self.capacity = capacity
         self.slots = <ApprovedOrder*> calloc(capacity, sizeof(ApprovedOrder))
         self._free = <uint32_t*> calloc(capacity, sizeof(uint32_t))
-        self._map = <uint32_t*> calloc(map_size, sizeof(uint32_t))
+        self._map = <uint64_t*> calloc(map_size, sizeof(uint64_t))
         if not (self.slots and self._free and self._map):
             raise MemoryError("approval register")
         self._map_mask = map_size - 1
@@ -113,7 +117,10 @@ cdef class ApprovalRegister:
         if order_handle == 0:
             return NULL
         place = self._place(order_handle)
-        return &self.slots[self._map[place] - 1] if self._map[place] else NULL
+        return &self.slots[<uint32_t> self._map[place] - 1] if self._map[place] else NULL
+
+    cdef uint32_t next_slot(self) noexcept nogil:
+        return self._free[self._free_count - 1] if self._free_count else self._closed_head
 
     cdef void close(self, uint32_t slot) noexcept nogil:
         cdef ApprovedOrder* item = &self.slots[slot]
@@ -148,14 +155,25 @@ cdef class ApprovalRegister:
         self.slots[slot].generation = generation
         self.slots[slot].order_handle = order_handle
         place = self._place(order_handle)
-        self._map[place] = slot + 1
+        self._map[place] = <uint64_t> _hash(order_handle) << 32 | (slot + 1)
+        self._fetch_next(order_handle)
         return &self.slots[slot]
 
+    cdef void _fetch_next(self, uint64_t order_handle) noexcept nogil:
+        """Slots are reused oldest first, so the next order's lies cold in memory: ask for it, and for the next handle's place, early."""
+        cdef uint32_t slot = self.next_slot()
+        if slot != SLOT_NONE:
+            __builtin_prefetch(&self.slots[slot], 1)
+            __builtin_prefetch(<const char*> &self.slots[slot] + 64, 1)
+        __builtin_prefetch(&self._map[_hash(order_handle + 1) & self._map_mask], 1)
+
     cdef uint32_t _place(self, uint64_t order_handle) noexcept nogil:
-        """Where the handle stands in the map, or the empty place where it would."""
-        cdef uint32_t place = <uint32_t> _hash(order_handle) & self._map_mask
-        while self._map[place] and self.slots[self._map[place] - 1].order_handle != order_handle:
+        """Where the handle stands in the map, or the empty place where it would. A slot is looked at only where its hash agrees."""
+        cdef uint32_t hashed = _hash(order_handle), place = hashed & self._map_mask
+        cdef uint64_t entry = self._map[place]
+        while entry and (<uint32_t> (entry >> 32) != hashed or self.slots[<uint32_t> entry - 1].order_handle != order_handle):
             place = (place + 1) & self._map_mask
+            entry = self._map[place]
         return place
 
     cdef void _forget(self, uint64_t order_handle) noexcept nogil:
@@ -168,7 +186,7 @@ cdef class ApprovalRegister:
             place = (place + 1) & self._map_mask
             if self._map[place] == 0:
                 break
-            home = <uint32_t> _hash(self.slots[self._map[place] - 1].order_handle) & self._map_mask
+            home = <uint32_t> (self._map[place] >> 32) & self._map_mask
             if ((place - home) & self._map_mask) >= ((place - hole) & self._map_mask):
                 self._map[hole] = self._map[place]
                 hole = place

@@ -4,6 +4,7 @@ Who writes what: `Instrument` rows - reference data at start; `MarketState` - bo
 on approval, OMS moves and releases; `TradingControl` - the command stage. Everybody reads. Row 0 of each table is "none";
 instrument ids count from 1. Memory never moves: rows may be pointed at for the tables' life.
 """
+cimport cython
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
@@ -103,6 +104,7 @@ cdef struct StrategyState:
     uint64_t fills
     uint64_t refusals
 
+@cython.final
 cdef class Tables:
     cdef Instrument* instruments
     cdef MarketState* markets

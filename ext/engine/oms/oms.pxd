@@ -1,4 +1,5 @@
 """Order management: the lives of orders, commands, trading state, reconciliation, restoration."""
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.model.approval cimport ApprovedOrder
 from engine.model.descriptor cimport Descriptor
@@ -29,6 +30,7 @@ cdef struct Scope:
     uint32_t instrument_id
     uint64_t order_handle
 
+@cython.final
 cdef class Oms(OrderLifecycle):
     cdef readonly int phase
     cdef bint cancel_on_start

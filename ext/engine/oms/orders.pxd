@@ -1,4 +1,5 @@
 """Orders as evidence: what was sent, what the venue said; the state is a function of it, so reports may come in any order."""
+cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.model.approval cimport ApprovalRegister, ApprovedOrder
 from engine.model.tables cimport Tables
@@ -36,7 +37,9 @@ cdef struct Order:
     uint8_t is_seen               # in the running reconciliation: 0 not named yet, 1 named, 2 began after it
     uint8_t query_wanted
     uint8_t is_restored
+    char client_order_id[14]      # written when it is first told
 
+@cython.final
 cdef class OrderPool:
     cdef Tables tables
     cdef ApprovalRegister register

@@ -1,4 +1,5 @@
 """What OMS writes: ledger records of its decisions, and the descriptors of them for strategies."""
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.journal.journal cimport Journal
 from engine.model.records cimport BalancesPayload, ExecutionPayload, IntentPayload, RecordHeader
@@ -22,6 +23,7 @@ cdef struct FillFacts:
     uint8_t is_maker
     uint8_t is_external
 
+@cython.final
 cdef class Scribe:
     cdef Journal journal
     cdef Tables tables

@@ -1,4 +1,5 @@
 """The risk gate: intents in, approvals or refusals out. Every check is a method that returns 1 to pass; 0 refuses."""
+cimport cython
 from libc.stdint cimport int64_t, uint16_t, uint64_t
 from engine.journal.journal cimport Journal
 from engine.model.approval cimport ApprovalRegister, ApprovedOrder
@@ -27,6 +28,7 @@ cdef struct Check:
     uint16_t promise_asset_id
     uint16_t strategy_id
 
+@cython.final
 cdef class RiskGate(Actor):
     cdef Journal journal
     cdef Tables tables
@@ -46,7 +48,7 @@ cdef class RiskGate(Actor):
     cdef int64_t limit_value
     cdef readonly uint64_t approved_count
     cdef readonly uint64_t refused_count
-    cdef int _drain(self, Ring source) noexcept nogil
+    cdef int _drain(self, void* ring) noexcept nogil
     cdef int _decide(self, const Descriptor* item) noexcept nogil
     cdef int _forward_cancel(self, const Descriptor* item) noexcept nogil
     cdef int _check(self, const Descriptor* item, Check* check) noexcept nogil

@@ -1,4 +1,5 @@
 """What every stage is, and what runs them."""
+cimport cython
 from libc.stdint cimport uint64_t
 
 cdef class Actor:
@@ -8,9 +9,12 @@ cdef class Actor:
     cdef readonly uint64_t work
     cdef int do_work(self) except -1
 
+@cython.final
 cdef class Pipeline:
     """Runs its actors in order, again and again, until a whole round does nothing (run to completion)."""
     cdef list _actors
+    cdef void** _places          # the same, borrowed from the list: a poll counts no references
+    cdef int _count
     cdef bint running
     cdef readonly uint64_t rounds
     cdef int run(self) except -1

@@ -1,4 +1,5 @@
 """What every stage is, and what runs them: one thread, one direction, run to completion."""
+from libc.stdlib cimport calloc, free
 
 cdef enum:
     ROUNDS_MAX = 100000
@@ -26,6 +27,17 @@ cdef class Pipeline:
         for actor in self._actors:
             if not isinstance(actor, Actor):
                 raise TypeError(f"{actor!r} is not an Actor")
+        free(self._places)
+        self._count = 0
+        self._places = <void**> calloc(len(self._actors) + 1, sizeof(void*))
+        if self._places == NULL:
+            raise MemoryError("pipeline")
+        for actor in self._actors:
+            self._places[self._count] = <void*> actor
+            self._count += 1
+
+    def __dealloc__(self):
+        free(self._places)
 
     @property
     def actors(self) -> tuple:
@@ -33,8 +45,7 @@ cdef class Pipeline:
 
     cdef int run(self) except -1:
         """Run to completion. Re-entrant calls (a send that delivers at once) return at once: the outer run goes on."""
-        cdef int total = 0, done, count
-        cdef Actor actor
+        cdef int total = 0, done, count, place
         cdef uint64_t rounds = 0
         if self.running:
             return 0
@@ -42,11 +53,11 @@ cdef class Pipeline:
         try:
             while True:
                 done = 0
-                for item in self._actors:
-                    actor = <Actor> item
-                    count = actor.do_work()
-                    actor.polls += 1
-                    actor.work += count
+                for place in range(self._count):
+                    count = (<Actor> self._places[place]).do_work()
+                    # no `+=` here: on an attribute of a cast Cython would count a reference
+                    (<Actor> self._places[place]).polls = (<Actor> self._places[place]).polls + 1
+                    (<Actor> self._places[place]).work = (<Actor> self._places[place]).work + count
                     done += count
                 if done == 0:
                     return total

@@ -11,6 +11,6 @@ cpdef void deliver(Session session, Pipeline pipeline, Clock clock, bytes frame)
     if session is None or pipeline is None or clock is None or frame is None:
         raise TypeError("deliver takes a session, a pipeline, a clock and a frame")
     cdef const char* data = frame
-    cdef int64_t mono_ns = clock.mono_ns()
+    cdef int64_t mono_ns = clock.begin_ns()
     session.on_frame(data, len(frame), mono_ns, clock.wall_ns())
     pipeline.run()

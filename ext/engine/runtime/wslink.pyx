@@ -88,7 +88,7 @@ cdef class WsReceiver(WSListener):
             self._fail(transport, failure)
 
     cpdef on_ws_frame(self, WSTransport transport, WSFrame frame):
-        cdef int64_t mono_ns = self.clock.mono_ns()
+        cdef int64_t mono_ns = self.clock.begin_ns()
         if self.failure is not None:
             return
         try:

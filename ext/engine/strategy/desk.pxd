@@ -1,4 +1,5 @@
 """The order desk of a runner: writes intents, keeps every strategy's own orders, answers local refusals a turn later."""
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from engine.journal.journal cimport Journal
@@ -9,6 +10,7 @@ from engine.runtime.counters cimport Counters
 from engine.runtime.ring cimport Ring
 from engine.strategy.views cimport Turn, WorkingOrder
 
+@cython.final
 cdef class OrderDesk:
     cdef Journal _journal
     cdef Tables _tables

@@ -1,4 +1,5 @@
 """The stage that runs strategies."""
+cimport cython
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
 from engine.journal.journal cimport Journal
@@ -16,6 +17,7 @@ from engine.strategy.base cimport StrategyBase
 from engine.strategy.desk cimport OrderDesk
 from engine.strategy.views cimport Turn, View, WorkingOrder
 
+@cython.final
 cdef class StrategyRunner(Actor):
     cdef Journal _journal
     cdef Tables _tables
@@ -55,10 +57,10 @@ cdef class StrategyRunner(Actor):
     cdef readonly uint64_t calls
     cdef readonly uint64_t conflated
     cdef int _start_all(self) except -1
-    cdef Ring _next_ring(self)
-    cdef int _handle(self, Ring ring) except -1
-    cdef void _set_turn(self, const Descriptor* event) noexcept
-    cdef void _scan_market(self) noexcept
+    cdef void* _next_ring(self) noexcept nogil
+    cdef int _handle(self, void* ring) except -1
+    cdef void _set_turn(self, const Descriptor* event) noexcept nogil
+    cdef void _scan_market(self) noexcept nogil
     cdef int _handle_market(self, const Descriptor* event) except -1
     cdef int _deliver_book(self, const Descriptor* event) except -1
     cdef int _deliver_trade(self, const Descriptor* event) except -1

@@ -24,6 +24,7 @@ cdef class BinanceOrderSession(OrderSession):
     cdef readonly int step
     cdef readonly int64_t time_error_ns  # half the round trip of the last time request
     cdef readonly uint64_t malformed_frames
+    cdef uint64_t[16] faults             # of them, by FrameFault
     cdef readonly bint shutdown_announced
     cdef readonly uint64_t time_syncs
     cdef int halves                      # of the session, which this connection carries: orders 1, user stream 2
@@ -58,6 +59,8 @@ cdef class BinanceOrderSession(OrderSession):
                      int64_t wall_ns) except -1
     cdef int on_step_reply(self, const char* data, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) except -1
     cdef int emit_balances(self, bint is_complete, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns, int kind) except -1
+    # A frame that was refused, behind its reason; counted.
+    cdef int emit_refused(self, int fault, const char* data, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) except -1
     cdef int emit_raw(self, int kind, const char* data, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) except -1
     cdef int emit_state(self, int state, int halves, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) except -1
     cdef int next_row(self) except -1

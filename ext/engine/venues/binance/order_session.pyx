@@ -15,7 +15,9 @@ from engine.gateway.order_session cimport COLD_CAPACITY, ColdRequest, OrderSessi
 from engine.journal.journal cimport Journal
 from engine.model.approval cimport *
 from engine.model.codes cimport *
-from engine.model.records cimport (BalanceRow, BalancesPayload, ExecutionPayload, OrderReplyPayload, RecordHeader, StatePayload)
+from engine.model.records cimport (
+    BalanceRow, BalancesPayload, ExecutionPayload, OrderReplyPayload, RecordHeader, RefusedFramePayload, StatePayload,
+)
 from engine.model.tables cimport Tables
 from engine.runtime.clock cimport Clock
 from engine.runtime.counters cimport Counters
@@ -300,9 +302,7 @@ cdef class BinanceOrderSession(OrderSession):
         if kind == FRAME_SHUTDOWN:
             self.shutdown_announced = True
         if kind == FRAME_MALFORMED:
-            self.malformed_frames += 1
-            self.counters.values[<int> COUNTER_MALFORMED_FRAMES] = self.counters.values[<int> COUNTER_MALFORMED_FRAMES] + 1
-            return self.emit_raw(RECORD_KIND_OWN_FRAME_MALFORMED, data, size, crc, mono_ns, wall_ns)
+            return self.emit_refused(self.frame.fault, data, size, crc, mono_ns, wall_ns)
         return self.emit_raw(RECORD_KIND_OWN_FRAME_OTHER, data, size, crc, mono_ns, wall_ns)
 
     cdef int on_reply(self, const char* data, Py_ssize_t size, int64_t mono_ns, int64_t wall_ns) except -1:
@@ -438,7 +438,10 @@ cdef class BinanceOrderSession(OrderSession):
                     break
                 if not tw_skip_value(&c):
                     return 0
-        self.codec.read_order(&c, &self.frame)
+        # one that cannot be read acknowledges all the same: what it did not say stays 0
+        if not self.codec.read_order(&c, &self.frame, False):
+            self.malformed_frames += 1
+            self.faults[self.frame.fault & 15] += 1
         return 0
 
     cdef int on_status(self, const Request* request, const char* data, Py_ssize_t size, uint32_t crc, int64_t mono_ns,
@@ -448,9 +451,9 @@ cdef class BinanceOrderSession(OrderSession):
         cdef tw_cursor c = self.frame.result
         if self.frame.status != HTTP_OK:
             return self.on_order_reply(request, size, crc, mono_ns, wall_ns)
-        if c.p == NULL or not self.codec.read_order(&c, &self.frame) or self.frame.instrument_id == 0:
-            self.malformed_frames += 1
-            return self.emit_raw(RECORD_KIND_OWN_FRAME_MALFORMED, data, size, crc, mono_ns, wall_ns)
+        self.frame.fault = FRAME_FAULT_MISSING_FIELD
+        if c.p == NULL or not self.codec.read_order(&c, &self.frame, True) or self.frame.instrument_id == 0:
+            return self.emit_refused(self.frame.fault, data, size, crc, mono_ns, wall_ns)
         record = self.claim_input(RECORD_KIND_ORDER_STATUS, sizeof(ExecutionPayload))
         if record == NULL:
             return self.give_up("the journal takes no more own-order frames")
@@ -503,11 +506,12 @@ cdef class BinanceOrderSession(OrderSession):
             self.cold_done(step == 0)
             return 1
         if self.list_kind == LIST_ORDERS:
-            good = self.codec.read_order(&self.list_at, &self.frame)
+            good = self.codec.read_order(&self.list_at, &self.frame, True)
         else:
             good = self.codec.read_trade(&self.list_at, self.cold_now.instrument_id, &self.frame)
         if not good:
             self.malformed_frames += 1
+            self.faults[self.frame.fault & 15] += 1
             self.list_kind = LIST_NONE
             self.cold_done(False)
             return 1
@@ -529,8 +533,7 @@ cdef class BinanceOrderSession(OrderSession):
             return self.emit_raw(RECORD_KIND_OWN_FRAME_OTHER, data, size, crc, mono_ns, wall_ns)
         if not self.codec.read_account(self.frame.result, &self.frame):
             self.cold_done(False)
-            self.malformed_frames += 1
-            return self.emit_raw(RECORD_KIND_OWN_FRAME_MALFORMED, data, size, crc, mono_ns, wall_ns)
+            return self.emit_refused(self.frame.fault, data, size, crc, mono_ns, wall_ns)
         self.cold_done(True)
         return self.emit_balances(True, size, crc, mono_ns, wall_ns, RECORD_KIND_ACCOUNT_POSITION)
 
@@ -632,6 +635,25 @@ cdef class BinanceOrderSession(OrderSession):
         self.push_input(record, 0, 0, wall_ns, mono_ns)
         return 0
 
+    cdef int emit_refused(self, int fault, const char* data, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) except -1:
+        cdef uint32_t kept = <uint32_t> min(size, <Py_ssize_t> RAW_KEPT)
+        cdef RecordHeader* record
+        cdef RefusedFramePayload* payload
+        self.malformed_frames += 1
+        self.faults[fault & 15] += 1
+        self.counters.values[<int> COUNTER_MALFORMED_FRAMES] = self.counters.values[<int> COUNTER_MALFORMED_FRAMES] + 1
+        record = self.claim_input(RECORD_KIND_OWN_FRAME_MALFORMED, sizeof(RefusedFramePayload) + ((kept + 7) & ~<uint32_t> 7))
+        if record == NULL:
+            return self.give_up("the journal takes no more own-order frames")
+        payload = <RefusedFramePayload*> (record + 1)
+        memset(payload, 0, sizeof(RefusedFramePayload))
+        payload.fault = <uint16_t> fault
+        memcpy(payload + 1, data, kept)
+        record.frame_length = <uint32_t> size
+        record.frame_crc32c = crc
+        self.push_input(record, 0, 0, wall_ns, mono_ns)
+        return 0
+
     cdef int emit_state(self, int state, int halves, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) except -1:
         cdef RecordHeader* record = self.claim_input(RECORD_KIND_SESSION_STATE, sizeof(StatePayload))
         cdef StatePayload* out
@@ -645,6 +667,10 @@ cdef class BinanceOrderSession(OrderSession):
         record.frame_crc32c = crc
         self.push_input(record, 0, 0, wall_ns, mono_ns)
         return 0
+
+    def fault_counts(self) -> dict:
+        """How many frames and rows were refused, by FrameFault."""
+        return {i: self.faults[i] for i in range(16) if self.faults[i]}
 
     def usage(self) -> dict:
         """The rate budget as last counted."""

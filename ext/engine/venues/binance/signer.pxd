@@ -1,4 +1,5 @@
 """HMAC-SHA256 request signatures with the keyed pads, and the constant start of every message, hashed beforehand."""
+cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 cdef extern from "engine/venues/binance/sha256.h" nogil:
@@ -8,6 +9,7 @@ cdef enum:
     SIGNATURE_SIZE = 64
     PREFIX_ROOM = 1024
 
+@cython.final
 cdef class HmacSigner:
     cdef tw_sha256_block _block
     cdef uint32_t[8] _inner        # state after the inner pad
