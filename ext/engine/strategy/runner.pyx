@@ -255,7 +255,8 @@ cdef class StrategyRunner(Actor):
 
     cdef void _scan_market(self) noexcept nogil:
         """Count the book events that came in, so that all but an instrument's last are conflated into it."""
-        cdef uint64_t tail = self._market_events.read_index(), head = tail + self._market_events.depth()
+        cdef uint64_t tail = self._market_events.read_index()
+        cdef uint64_t head = tail + self._market_events.depth()
         cdef Descriptor* event
         self._scanned = max(self._scanned, tail)
         while self._scanned < head:
