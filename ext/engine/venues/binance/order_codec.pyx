@@ -712,6 +712,7 @@ cdef class OrderCodec:
     def read(self, bytes frame not None) -> dict:
         """What a frame is, and what stands in it."""
         cdef OwnFrame out
+        cdef tw_cursor result
         self.decode(<const char*> frame, len(frame), &out)
         fields = {"kind": out.kind, "fault": out.fault, "request_id": out.request_id, "status": out.status, "error_code": out.error_code,
                   "inner_code": out.inner_code, "retry_at_ms": out.retry_at_ms,
@@ -719,6 +720,12 @@ cdef class OrderCodec:
                   "limits": [dict(out.limits[i]) for i in range(out.limit_count)]}
         if out.kind == FRAME_EXECUTION:
             fields |= {"execution": dict(out.execution), "instrument_id": out.instrument_id, "order_handle": out.order_handle}
+        if out.kind == FRAME_REPLY and out.result.p != NULL:
+            result = out.result
+            if self.read_order(&result, &out, False):
+                fields |= {"execution": dict(out.execution), "instrument_id": out.instrument_id, "order_handle": out.order_handle}
+            else:
+                fields["result_fault"] = out.fault
         if out.kind == FRAME_BALANCES or out.kind == FRAME_BALANCE_DELTA:
             fields["balances"] = [(out.balances[i].asset_id, out.balances[i].free_e8, out.balances[i].locked_e8)
                                   for i in range(out.balance_count)]
