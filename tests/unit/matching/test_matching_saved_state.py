@@ -42,7 +42,6 @@ def test_a_restored_engine_goes_on_as_the_saved_one_would_have(own_handles: bool
     engine = busy(own_handles=own_handles)
     again = MatchingEngine.restore(engine.save())
     assert again.state_hash() == engine.state_hash()
-    assert again.save() == engine.save()
     for part in np.split(later_operations(), 8):
         assert again.submit_batch(part).tolist() == engine.submit_batch(part).tolist()
         assert again.state_hash() == engine.state_hash()
