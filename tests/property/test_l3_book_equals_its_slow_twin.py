@@ -7,11 +7,12 @@ from collections import Counter
 from dataclasses import astuple, dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.book.l3 import L3_OP_DTYPE, L3_OUTCOME_DTYPE, L3Book
+from engine.book.l3 import L3_OP_DTYPE, L3_OUTCOME_DTYPE, L3Book, L3Reason
 from tests.reference.l3_book import (
     ADD,
     BEST_OF_SIDE,
@@ -230,3 +231,41 @@ def test_a_batch_gives_what_single_operations_give() -> None:
     ]
     assert found == [outcome for _, outcome in done]
     assert_same_books(batch, twin)
+
+
+def bytes_as_operations(dice: np.random.Generator, count: int) -> npt.NDArray[np.void]:
+    """Records of any bytes; in most of them the fields are then brought near to what a book knows."""
+    rows = np.frombuffer(dice.bytes(count * L3_OP_DTYPE.itemsize), L3_OP_DTYPE).copy()
+    for name, span, share in (
+        ("op", 9, 0.99),
+        ("side", 2, 0.97),
+        ("symbol", SYMBOLS, 0.99),
+        ("order_id", 400, 0.98),
+        ("new_id", 400, 0.98),
+        ("price", 1500, 0.97),
+        ("qty", 30, 0.97),
+    ):
+        near = dice.random(count) < share
+        rows[name][near] = dice.integers(0, span, int(near.sum()))
+    rows["op"][dice.random(count) < 0.3] = ADD
+    rows["op"][(rows["op"] == CLEAR) & (dice.random(count) < 0.995)] = REDUCE
+    return rows
+
+
+@pytest.mark.parametrize("own_handles", [False, True], ids=["foreign", "own"])
+def test_operations_of_any_bytes_leave_a_sound_book(own_handles: bool, amount: str) -> None:
+    dice = np.random.default_rng(11)
+    book = L3Book(SYMBOLS, 60, 24, price_bits=18, own_handles=own_handles)
+    reasons = Counter[int]()
+    for _ in range(20 if amount == "commit" else 1_000):
+        rows = bytes_as_operations(dice, 10_000)
+        if own_handles and book.live_orders:
+            handles = np.concatenate([book.snapshot_l3(symbol)["order_id"] for symbol in range(SYMBOLS)])
+            rows["order_id"] = dice.choice(handles, len(rows))
+        outcomes = book.apply_batch(rows)
+        reasons.update(outcomes["reason"].tolist())
+        assert book.check() == []
+        assert L3Book.restore(book.save()).state_hash() == book.state_hash()
+    assert set(reasons) == {int(reason) for reason in L3Reason} - (
+        {L3Reason.L3_DUPLICATE_ORDER_ID} if own_handles else set()
+    )
