@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import multiprocessing
 import random
-import statistics
 import time
 import zlib
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from parts.depth_frames import DepthStream, recorded_streams, synthetic_stream
 from parts.history import arguments
+from parts.quiet import interleaved
 from parts.rows import Row, report
 from sortedcontainers import SortedDict
 
@@ -71,13 +72,14 @@ def timed(work: Callable[[], object]) -> int:
     return time.perf_counter_ns() - began_ns
 
 
+def once(make: Callable[[], Callable[[], object]]) -> float:
+    """Made anew, and timed."""
+    return float(timed(make()))
+
+
 def medians(works: dict[str, Callable[[], Callable[[], object]]]) -> dict[str, float]:
     """Median nanoseconds of each work; they take turns, and each is made anew before its turn."""
-    samples: dict[str, list[int]] = {name: [] for name in works}
-    for _ in range(ROUNDS):
-        for name, make in works.items():
-            samples[name].append(timed(make()))
-    return {name: statistics.median(values) for name, values in samples.items()}
+    return interleaved({name: partial(once, make) for name, make in works.items()}, ROUNDS)
 
 
 # --- raw bytes ------------------------------------------------------------------------------------------------------------
@@ -163,19 +165,20 @@ def raw_rows(stream: DepthStream, with_targets: bool) -> list[Row]:
         }
     )
     each = {name: value / messages / 1000 for name, value in found.items()}
-    title = f"raw depth to book, {levels / messages:.0f} levels, {stream.name}"
+    title = f"raw depth, {stream.name}, {levels / messages:.0f} levels"
     ratio, level_ns = (0.35, 21.0) if with_targets else (None, None)
+    alone = "msgspec typed decode alone"
     return [
-        Row(title, "us", each["ours"], "msgspec typed decode alone", each["decode"], ratio, True),
+        Row(title, "us", each["ours"], alone, each["decode"], ratio, True),
         Row(
-            "  the same, a level",
+            f"raw depth, {stream.name}, a level",
             "ns",
             found["ours"] / levels,
-            "msgspec typed decode alone",
+            alone,
             found["decode"] / levels,
             level_ns,
         ),
-        Row("  the same, a message", "us", each["ours"], "decode, float, sorted dict", each["dicts"], 0.1, True),
+        Row(title, "us", each["ours"], "decode, float, sorted dict", each["dicts"], 0.1, True),
     ]
 
 
@@ -264,10 +267,10 @@ def update_rows() -> list[Row]:
     single, plain = each["single"] - each["loop"], each["dict"] - each["loop"]
     gapped_dict = each["gapped dict"] - each["loop"]
     return [
-        Row("L2 update, one Python call (loop taken off)", "ns", single, "sorted dict of ints", plain, 60.0),
+        Row("L2 update, one Python call, loop taken off", "ns", single, "sorted dict of ints", plain, 60.0),
         Row(f"L2 update, {BATCH} rows a call, a level", "ns", each["batch"], "sorted dict of ints", plain, 25.0),
-        Row("  levels 10,000 ticks apart, a level", "ns", each["gapped"], "sorted dict of ints", gapped_dict, 25.0),
-        Row("  the same", "ns", each["gapped"], "dense book", each["batch"]),
+        Row("L2 gapped book, 64 rows a call, a level", "ns", each["gapped"], "sorted dict of ints", gapped_dict, 25.0),
+        Row("L2 gapped book, 64 rows a call, a level", "ns", each["gapped"], "dense book", each["batch"]),
     ]
 
 

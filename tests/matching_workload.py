@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -42,7 +43,9 @@ def generator(data_root: Path) -> ModuleType | None:
 def generated(module: ModuleType, folder: Path, **choices: Any) -> Workload:
     """Run the generator into a folder; ``choices`` are its own (n, prefill, width, ...)."""
     name = str(folder / "workload")
-    module.gen(name=name, **choices)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # the generator leaves closing its files to the interpreter
+        module.gen(name=name, **choices)
     records = np.load(f"{name}.npy")
     expected = json.loads(Path(f"{name}.json").read_text())
     return Workload(as_operations(records), expected["prefill"], expected)

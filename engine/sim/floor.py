@@ -10,10 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from engine.sim.api import BookTicker, DepthSnapshot, SymbolRules, Trade, VenueEvent
-from engine.sim.config import SymbolConfig, VenueConfig
-from engine.sim.decimals import E8, config_e8
-from engine.sim.matching import (
+from engine.book.matching import (
     BookSide,
     KindOfOrder,
     MatchingEngine,
@@ -21,6 +18,9 @@ from engine.sim.matching import (
     StpKind,
     TifKind,
 )
+from engine.sim.api import BookTicker, DepthSnapshot, SymbolRules, Trade, VenueEvent
+from engine.sim.config import SymbolConfig, VenueConfig
+from engine.sim.decimals import E8, config_e8
 from engine.sim.publication import publish
 from engine.sim.reject import invalid_symbol
 from engine.sim.rules import rules_from_config
@@ -78,7 +78,7 @@ class Floor:
         self.by_symbol = {listing.symbol: listing for listing in self.listings}
         if len(self.by_symbol) != len(self.listings):
             raise ValueError("a symbol is configured twice")
-        self.engine = MatchingEngine(max(1, len(self.listings)), config.orders_resting_max)
+        self.engine = MatchingEngine(max(1, len(self.listings)), config.orders_resting_max, trades_kept=1)
         self.events: list[VenueEvent] = []
         self.listener: Listener | None = None
         self.watched: dict[int, object] = {}  # the listener is told of the events of these orders; its own table

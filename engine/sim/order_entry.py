@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import cast
 
+from engine.book.matching import EventKind, Reason
 from engine.sim.accounts import INSUFFICIENT_BALANCE, AccountBook, Working, snapshot
 from engine.sim.api import (
     AccountTrade,
@@ -33,7 +34,6 @@ from engine.sim.config import VenueConfig
 from engine.sim.decimals import format_e8
 from engine.sim.draft import Draft, Drafter
 from engine.sim.floor import BUY, Floor, Listing, Row
-from engine.sim.matching import EventKind, Reason
 from engine.sim.order_form import BOOK_FORM, BOOK_STP, CONDITIONAL, SIDES, STP, TYPES
 from engine.sim.order_lists import OrderLists
 from engine.sim.preventions import Preventions

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
+from engine.book.matching import KindOfOrder, OpFlag, StpKind, TifKind
 from engine.sim.api import OrderRequest, OrderType, Side, StpMode, TimeInForce
-from engine.sim.matching import KindOfOrder, OpFlag, StpKind, TifKind
 from engine.sim.reject import VenueReject, neither
 from engine.sim.rules import STP_MODES
 

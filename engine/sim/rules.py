@@ -5,10 +5,10 @@ Every violated filter answers -1013 ``Filter failure: NAME`` (Binance spot, filt
 
 from __future__ import annotations
 
+from engine.book.matching import PRICE_LIMIT
 from engine.sim.api import SymbolRules
 from engine.sim.config import SymbolConfig
 from engine.sim.decimals import E8, config_e8, format_e8
-from engine.sim.matching import PRICE_LIMIT
 from engine.sim.reject import filter_failure, new_order_rejected
 
 BPS = 10_000

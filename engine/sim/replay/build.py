@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
+from engine.book.matching import PRICE_LIMIT
 from engine.sim.config import SymbolConfig
 from engine.sim.core import VenueCore
 from engine.sim.decimals import E8, format_e8
-from engine.sim.matching import PRICE_LIMIT
 from engine.sim.replay.book import RecordedBook
 from engine.sim.replay.channels import RecordedChannels
 from engine.sim.replay.core import ReplayCore

@@ -10,10 +10,10 @@ from typing import cast
 
 import msgspec
 
+from engine.book.matching import EventKind, KindOfOrder, MatchingEngine, OpKind, StpKind, TifKind
 from engine.sim.api import BookTicker, DepthSnapshot, Trade
 from engine.sim.config import VenueConfig
 from engine.sim.floor import BUY, SELL, Floor, Listing, Row
-from engine.sim.matching import EventKind, KindOfOrder, MatchingEngine, OpKind, StpKind, TifKind
 from engine.sim.replay.book import RecordedBook
 from engine.sim.replay.frames import Event, PublicTrade, Snapshot, Ticker
 from engine.sim.replay.matching import RecordedMarket, RecordedMatching

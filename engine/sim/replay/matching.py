@@ -1,6 +1,6 @@
 """The matching book of a replayed market: own orders among themselves and against what the recording shows.
 
-``RecordedMatching`` takes the operations and gives the event rows of ``engine.sim.matching.MatchingEngine``, so that order entry,
+``RecordedMatching`` takes the operations and gives the event rows of ``engine.book.matching.MatchingEngine``, so that order entry,
 accounts and rules are those of the generated venue. Nothing that it does changes the recorded book:
 
 - an order that may trade at once walks the recorded levels from the best; what it took of a level is remembered until the
@@ -16,7 +16,7 @@ at its place in the queue from the beginning: nobody sees an own order in a reco
 
 from __future__ import annotations
 
-from engine.sim.matching import PRICE_LIMIT, BookSide, EventKind, KindOfOrder, OpFlag, OpKind, Reason, StpKind, TifKind
+from engine.book.matching import PRICE_LIMIT, BookSide, EventKind, KindOfOrder, OpFlag, OpKind, Reason, StpKind, TifKind
 from engine.sim.replay.book import RecordedBook
 from engine.sim.replay.frames import Diff
 from engine.sim.replay.queue import QueueLevel, Waiting

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from engine.book.matching import EventKind, Reason
 from engine.sim.events import Trade
 from engine.sim.floor import Listing, Row
-from engine.sim.matching import EventKind, Reason
 from engine.sim.reject import VenueReject
 from engine.sim.usdm.draft import Drafter
 from engine.sim.usdm.events import ForceOrder

@@ -7,8 +7,8 @@ from typing import cast
 
 import msgspec
 
+from engine.book.matching import KindOfOrder, OpFlag, StpKind, TifKind
 from engine.sim.floor import BUY, SELL
-from engine.sim.matching import KindOfOrder, OpFlag, StpKind, TifKind
 from engine.sim.reject import VenueReject
 from engine.sim.usdm.holdings import UsdmBook
 from engine.sim.usdm.records import (

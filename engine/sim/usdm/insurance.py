@@ -5,9 +5,9 @@ It has unlimited time but not unlimited money: a loss that it could not bear goe
 
 from __future__ import annotations
 
+from engine.book.matching import KindOfOrder, StpKind, TifKind
 from engine.sim.events import Trade
 from engine.sim.floor import BUY, SELL
-from engine.sim.matching import KindOfOrder, StpKind, TifKind
 from engine.sim.usdm.floor import UsdmFloor
 from engine.sim.usdm.holdings import Holding
 from engine.sim.usdm.money import Ledger

@@ -292,6 +292,20 @@ cdef char* save_markets(const Core* core, char* at) noexcept nogil:
     return at
 
 
+cdef void save_cold(const Core* core, uint32_t link, ColdOrder* saved) noexcept nogil:
+    """Of the cold part only what the order has: a slot keeps old things."""
+    cdef const QueuedOrder* order = &core.pool.orders[link - 1]
+    memset(saved, 0, sizeof(ColdOrder))
+    if order.owner:
+        saved.position = core.cold[link - 1].position
+    if order.flags & TRAIT_ICEBERG or order.place == PLACE_TRAILING:
+        saved.display = core.cold[link - 1].display
+    if order.place >= PLACE_RISING:
+        saved.limit_price = core.cold[link - 1].limit_price
+    if order.place == PLACE_TRAILING:
+        saved.extreme = core.cold[link - 1].extreme
+
+
 cdef char* save_orders(const Core* core, char* at) noexcept nogil:
     cdef SavedOrder saved
     cdef uint32_t symbol
@@ -304,14 +318,13 @@ cdef char* save_orders(const Core* core, char* at) noexcept nogil:
             while walk.link:
                 saved.queued = core.pool.orders[walk.link - 1]
                 saved.queued.before = saved.queued.after = 0
-                saved.cold = core.cold[walk.link - 1]
-                saved.cold.reduce_before = saved.cold.reduce_after = 0
+                save_cold(core, walk.link, &saved.cold)
                 saved.hidden = core.hidden[walk.link - 1] if saved.queued.flags & TRAIT_ICEBERG else 0
                 saved.order_id = core.ids[walk.link - 1]
                 saved.expire_ns = saved.accepted = 0
                 if saved.queued.tif == TIF_GTD:
-                    saved.expire_ns = core.expiries[saved.cold.expiry_at].expire_ns
-                    saved.accepted = core.expiries[saved.cold.expiry_at].accepted
+                    saved.expire_ns = core.expiries[core.cold[walk.link - 1].expiry_at].expire_ns
+                    saved.accepted = core.expiries[core.cold[walk.link - 1].expiry_at].accepted
                 saved.link = walk.link
                 memcpy(at, &saved, sizeof(SavedOrder))
                 at += sizeof(SavedOrder)
@@ -321,8 +334,14 @@ cdef char* save_orders(const Core* core, char* at) noexcept nogil:
 
 cdef char* save_positions(const Core* core, char* at) noexcept nogil:
     cdef uint32_t index, link
-    memcpy(at, core.positions, core.position_count * sizeof(Position))
-    at += core.position_count * sizeof(Position)
+    cdef Position saved
+    memset(&saved, 0, sizeof(Position))
+    for index in range(core.position_count):
+        saved.lots = core.positions[index].lots
+        saved.owner = core.positions[index].owner
+        saved.symbol = core.positions[index].symbol
+        memcpy(at, &saved, sizeof(Position))
+        at += sizeof(Position)
     for index in range(core.position_count):
         link = core.positions[index].reduce_head
         while link:

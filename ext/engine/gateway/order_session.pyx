@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 from engine.gateway.budget cimport RateBudget
-from engine.journal.journal cimport Journal
+from engine.journal.journal cimport CLEARED_BYTES, Journal
 from engine.model.approval cimport *
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
@@ -187,8 +187,8 @@ cdef class OrderSession(Session):
             not is_order)
         if record == NULL:
             return not is_order
+        # the claim is zeroed so far
         out = <OrderBytesPayload*> (record + 1)
-        memset(out, 0, sizeof(OrderBytesPayload))
         out.request_id = request.request_id
         out.action = <uint8_t> request.action
         out.byte_count = self.text_size
@@ -299,7 +299,8 @@ cdef class OrderSession(Session):
         if record == NULL:
             self.dropped_inputs += 1
             return NULL
-        memset(record + 1, 0, payload_size)
+        if payload_size > CLEARED_BYTES - sizeof(RecordHeader):
+            memset(record + 1, 0, payload_size)
         record.venue_id = self.venue_id
         record.account_id = self.account_id
         record.session_id = self.session_id

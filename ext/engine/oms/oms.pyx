@@ -66,7 +66,8 @@ cdef class Oms(OrderLifecycle):
     cdef int do_work(self) except -1:
         cdef int done = 0
         cdef Descriptor* item
-        while done < INPUTS_PER_POLL and self._has_room():
+        # most polls find nothing: room is looked at only for something
+        while done < INPUTS_PER_POLL and (self.approvals.peek() != NULL or self.to_oms.peek() != NULL) and self._has_room():
             item = self.approvals.peek()
             if item != NULL:
                 if item.data:

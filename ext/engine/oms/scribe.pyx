@@ -1,9 +1,9 @@
 """OMS's pen: every decision becomes a ledger record at once, from the reserve if need be, and what strategies must know is pushed."""
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset, strlen
-from engine.journal.journal cimport Journal
+from engine.journal.journal cimport CLEARED_BYTES, Journal
 from engine.model.approval cimport ApprovedOrder
-from engine.model.clientid cimport encode_client_id
+from engine.model.clientid cimport CLIENT_ID_LENGTH, encode_client_id
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport (BalancesPayload, FillPayload, IntentPayload, OrderStatePayload, PositionPayload, RecordHeader,
@@ -34,7 +34,9 @@ cdef class Scribe:
             self.lost_records += 1
             self.tables.control.journal_reserve = 1
             return NULL
-        memset(record + 1, 0, payload_size)
+        # a claim is zeroed in its first bytes and its last word: larger ones are copied or written over in full
+        if payload_size > CLEARED_BYTES - sizeof(RecordHeader):
+            memset(record + 1, 0, payload_size)
         return record
 
     cdef void _push(self, RecordHeader* record, uint64_t order_handle) noexcept nogil:
@@ -61,7 +63,9 @@ cdef class Scribe:
         if record == NULL:
             return NULL
         out = <OrderStatePayload*> (record + 1)
-        encode_client_id(self.journal.engine_id, order.order_handle, out.client_order_id)
+        if order.client_order_id[0] == 0:
+            encode_client_id(self.journal.engine_id, order.order_handle, order.client_order_id)
+        memcpy(out.client_order_id, order.client_order_id, CLIENT_ID_LENGTH)
         out.venue_order_id = order.venue_order_id
         out.price_ticks = terms.price_ticks
         out.qty_lots = terms.qty_lots

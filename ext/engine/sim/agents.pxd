@@ -1,6 +1,6 @@
 """The traders of the generated market as compiled classes; see `engine.sim.agents`."""
 from libc.stdint cimport int64_t, uint64_t
-from engine.sim.matching cimport MatchingEngine
+from engine.book.matching cimport MatchingEngine
 from engine.sim.seeded cimport SeededRandom
 
 cdef class Regime:

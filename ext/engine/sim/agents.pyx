@@ -9,12 +9,12 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 
 from engine.sim.decimals import config_e8
-from engine.sim.matching cimport OP_CANCEL, OP_NEW, STP_EXPIRE_MAKER, TIF_GTC, TIF_IOC, TYPE_LIMIT, Op
+from engine.book.matching_state cimport OP_CANCEL, OP_NEW, STP_EXPIRE_MAKER, TIF_GTC, TIF_IOC, TYPE_LIMIT, Op
 from engine.sim.publication cimport publish_operation
 from engine.sim.seeded cimport SeededRandom
 
 cdef enum:
-    BUY = 0                    # BookSide of engine.sim.matching
+    BUY = 0                    # BookSide of engine.book.matching
     SELL = 1
     INNER_LEVELS = 3
     INNER_SLOTS = 6

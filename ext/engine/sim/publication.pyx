@@ -4,7 +4,8 @@ Called by the floor (`engine.sim.floor.Floor`) right after the matching engine a
 """
 from libc.stdint cimport int64_t, uint64_t
 
-from engine.sim.matching cimport Event, EVENT_PREVENTED, EVENT_REJECTED, EVENT_TRADE, MatchingEngine, SIDE_BUY, SIDE_SELL
+from engine.book.matching cimport MatchingEngine
+from engine.book.matching_state cimport EVENT_PREVENTED, EVENT_REJECTED, EVENT_TRADE, SIDE_BUY, SIDE_SELL, Event
 
 from engine.sim.events import BookDelta, TopOfBook
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.sim.matching import EventKind, KindOfOrder, OpFlag, OpKind, Reason, StpKind, TifKind
+from engine.book.matching import EventKind, KindOfOrder, OpFlag, OpKind, Reason, StpKind, TifKind
 from engine.sim.replay.book import BUY, SELL, RecordedBook
 from engine.sim.replay.frames import Diff, Ticker
 from engine.sim.replay.matching import RecordedMarket, RecordedMatching, Row

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.sim.matching import (
+from engine.book.matching import (
     ANY,
     EVENT_DTYPE,
     OP_DTYPE,
@@ -49,13 +49,13 @@ def test_records_are_one_cache_line_with_the_public_layout() -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"order_type": KindOfOrder.TYPE_STOP},
-        {"order_type": KindOfOrder.TYPE_TRAILING_STOP},
-        {"tif": TifKind.TIF_GTD},
-        {"tif": TifKind.TIF_DAY},
-        {"flags": OpFlag.FLAG_HIDDEN},
-        {"flags": OpFlag.FLAG_REDUCE_ONLY},
-        {"flags": OpFlag.FLAG_POST_ONLY_REPRICE},
+        {"order_type": 7},
+        {"tif": 5},
+        {"flags": 64},
+        {"flags": OpFlag.FLAG_AMEND_LOSES_PLACE},
+        {"flags": OpFlag.FLAG_TRAIL_BPS},
+        {"flags": OpFlag.FLAG_POST_ONLY | OpFlag.FLAG_POST_ONLY_REPRICE},
+        {"order_type": KindOfOrder.TYPE_STOP, "trigger": 5, "tif": TifKind.TIF_FOK},
         {"stp": 5},
         {"display": 1, "tif": TifKind.TIF_IOC},
         {"display": 1, "order_type": KindOfOrder.TYPE_MARKET},
@@ -63,7 +63,7 @@ def test_records_are_one_cache_line_with_the_public_layout() -> None:
         {"expire_ns": 1},
     ],
 )
-def test_what_is_not_built_is_refused_and_never_ignored(fields: dict[str, int]) -> None:
+def test_what_cannot_be_combined_is_refused_and_never_ignored(fields: dict[str, int]) -> None:
     engine = MatchingEngine(1)
     (event,) = new(engine, BUY, 7, 100, 5, **fields)
     assert (event[0], event[2], event[5]) == (EventKind.EVENT_REJECTED, Reason.REASON_UNSUPPORTED, 7)
@@ -200,7 +200,7 @@ def test_an_iceberg_shows_its_peak_and_each_next_part_goes_to_the_end_of_the_lev
 
 def test_an_iceberg_of_too_many_parts_is_refused() -> None:
     engine = MatchingEngine(1)
-    assert new(engine, SELL, 1, 100, 1025, display=1)[0][2] == Reason.REASON_BAD_QTY
+    assert new(engine, SELL, 1, 100, 1025, display=1)[0][2] == Reason.REASON_BAD_DISPLAY
     assert new(engine, SELL, 1, 100, 1024, display=1)[0][0] == EventKind.EVENT_ACCEPTED
     assert len(new(engine, BUY, 2, 100, 1024)) == 1 + 1024 + 1023
 
