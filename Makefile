@@ -2,9 +2,10 @@
 # built twice. Needs Python 3.11 or newer, a C compiler and make on x86-64 Linux.
 #
 #   make run SECONDS=30          the demo: simulated venue, daemon, strategy, report
-#   make test ARGS="-k ring"     the tests (JOBS=2: two processes)
+#   make test ARGS="-k ring"     the tests (JOBS=1: one process for all)
 #   make check                   style, types, imports, .pyi files against the compiled modules, the wheel from the sdist
-#   make bench                   the benchmarks     make sim       the long fault simulations
+#   make bench RECORD=0          the benchmarks, one table at the end; appended to bench/history.ndjson unless RECORD=0
+#   make mutants ARGS="name"     guards taken away one by one: the tests must notice     make sim       the long fault simulations
 #   make sanitize                tests on a build with address and undefined-behaviour checks
 #   make coverage                which Python lines the tests reach
 #   make install PREFIX=/opt/tradewind [DESTDIR=...]    the build into a prefix, with units and examples     make uninstall PREFIX=...
@@ -16,12 +17,13 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := run
 .DELETE_ON_ERROR:
-.PHONY: run test check bench sim sanitize coverage install uninstall dist docs lock clients clean
+.PHONY: run test check bench mutants sim sanitize coverage install uninstall dist docs lock clients clean
 
 PYTHON ?=
 SECONDS ?= 60
 ARGS ?=
-JOBS ?= 0
+JOBS ?= 2
+RECORD ?= 1
 # a system's own places for the default prefix; below the prefix for any other
 PREFIX ?= /opt/tradewind
 CONFIG_DIR ?= $(if $(filter /opt/tradewind /usr /usr/local,$(PREFIX)),/etc/tradewind,$(PREFIX)/etc/tradewind)
@@ -46,7 +48,7 @@ run: $(VENV)/.built
 # Without the other clients (no network, say) their tests skip and say so; `make clients` alone tells what went wrong.
 test: $(VENV)/.built
 	@$(MAKE) --no-print-directory clients || echo "tradewind: no .venv-clients: the tests of ccxt and python-binance will skip" >&2
-	$(BIN)/python -m pytest $(if $(filter-out 0 1,$(JOBS)),-n $(JOBS) --dist loadgroup) $(ARGS)
+	@BIN=$(BIN) JOBS=$(JOBS) sh .ci/tests $(ARGS)
 
 check: $(VENV)/.built
 	$(BIN)/ruff check .
@@ -61,7 +63,11 @@ check: $(VENV)/.built
 clients: $(CLIENTS)/.installed
 
 bench: $(VENV)/.built
-	@set -e; for file in bench/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file $(ARGS); done
+	$(BIN)/python bench/all.py $(if $(filter-out 0,$(RECORD)),--record) $(ARGS)
+
+# Each patch takes one guard away in a copy of the tree (build/mutants); the tests it names must fail then.
+mutants: $(VENV)/.built
+	$(BIN)/python -m tests.mutants.run --jobs $(if $(filter-out 0,$(JOBS)),$(JOBS),2) $(ARGS)
 
 sim: $(VENV)/.built
 	TRADEWIND_AMOUNT=long $(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 0 tests/property tests/sim tests/fault $(ARGS)

@@ -3,12 +3,11 @@
 The venue is its own process; the client, in this one, counts frames over a loopback WebSocket from the first to the last. Nobody
 trades, every frame is decoded into the recorded book, and no snapshot is waited for beyond the first wait. Files are found below
 ``TRADEWIND_DATA`` or ``../shared/data`` (``binance_raw/*/*.gz``). Quoted: the median of rounds.
-Run: ``python bench/replay.py [--rounds N]``.
+Run: ``python bench/replay.py [--rounds N] [--json] [--record]``.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
@@ -22,6 +21,7 @@ from typing import Any
 
 import aiohttp
 import uvloop
+from parts.history import arguments, finish
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from engine.sim.replay.recording import Survey, survey
@@ -103,20 +103,21 @@ async def _listen(found: Survey, ports: dict[str, Any]) -> float:
 
 def main() -> int:
     """Measure every recording; 1 when one of them is below the mark."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
+    options = parser.parse_args()
     root = Path(os.environ.get("TRADEWIND_DATA", ROOT.parent / "shared" / "data"))
-    slowest = float("inf")
+    results: list[dict[str, Any]] = []
     for path in sorted(root.glob("binance_raw/*/*.gz")):
         found = survey((path,))
-        rates = [uvloop.run(measure(found)) for _ in range(rounds)]
-        slowest = min(slowest, statistics.median(rates))
-        print(
-            f"{path.parent.name}/{path.name}: {found.frames:,} frames, {statistics.median(rates):,.0f} frames/s "
-            f"({min(rates):,.0f} to {max(rates):,.0f} in {rounds} rounds)"
-        )
-    return int(slowest < FRAMES_A_SECOND_MIN)
+        rates = [uvloop.run(measure(found)) for _ in range(options.rounds)]
+        name, frames_s = f"{path.parent.name}/{path.name}", statistics.median(rates)
+        results.append({"recording": name, "frames": found.frames, "frames_s": round(frames_s)})
+        if not options.json:
+            spread = f"{min(rates):,.0f} to {max(rates):,.0f} in {options.rounds} rounds"
+            print(f"{name}: {found.frames:,} frames, {frames_s:,.0f} frames/s ({spread})")
+    finish("replay", results, options)
+    return int(any(result["frames_s"] < FRAMES_A_SECOND_MIN for result in results))
 
 
 if __name__ == "__main__":

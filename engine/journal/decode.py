@@ -53,6 +53,7 @@ _ENUMS: dict[str, type[IntEnum]] = {
     "reason": codes.Reason,
     "trade_class": codes.TradeClass,
     "ratio_kind": codes.RatioKind,
+    "fault": codes.FrameFault,
 }
 _STATES: dict[RecordKind, type[IntEnum]] = {
     RecordKind.ORDER_STATE: codes.OrderState,
@@ -70,12 +71,8 @@ _REASONS: dict[RecordKind, type[IntEnum] | None] = {
     RecordKind.ALARM: None,
     RecordKind.ACCOUNT_WARNING: None,
 }
-_RAW_FRAMES = {
-    RecordKind.MARKET_FRAME_OTHER,
-    RecordKind.MARKET_FRAME_MALFORMED,
-    RecordKind.OWN_FRAME_OTHER,
-    RecordKind.OWN_FRAME_MALFORMED,
-}
+_RAW_FRAMES = {RecordKind.MARKET_FRAME_OTHER, RecordKind.OWN_FRAME_OTHER}
+_REFUSED_FRAMES = {RecordKind.MARKET_FRAME_MALFORMED, RecordKind.OWN_FRAME_MALFORMED}
 _FORMATS: dict[RecordKind, tuple[struct.Struct, list[str]]] = {
     kind: layout.payload_format(kind) for kind in layout.PAYLOADS
 }
@@ -125,14 +122,17 @@ def payload(record: Record) -> dict[str, Any]:
     except ValueError:
         return {"raw": data.hex()}
     if kind in _RAW_FRAMES:
-        return {"raw": _text(data[: record.frame_length] if record.frame_length < len(data) else data.rstrip(b"\0"))}
+        return {"raw": _frame_text(record, data)}
     if kind not in _FORMATS:
         return _free_text(data)
     form, names = _FORMATS[kind]
     if len(data) < form.size:
         return {"raw": data.hex()}
     fields = dict(zip(names, form.unpack_from(data), strict=True))
-    rest = _rest(kind, fields, data[form.size :])
+    if kind in _REFUSED_FRAMES:
+        rest: dict[str, Any] = {"raw": _frame_text(record, data[form.size :])}
+    else:
+        rest = _rest(kind, fields, data[form.size :])
     return {name: _named(kind, name, value) for name, value in fields.items()} | rest
 
 
@@ -184,6 +184,11 @@ def _levels(data: bytes, bid_count: int, ask_count: int) -> dict[str, Any]:
     held = min(bid_count + ask_count, len(data) // size)
     levels = [list(level) for level in layout.LEVEL.iter_unpack(data[: held * size])]
     return {"bids": levels[:bid_count], "asks": levels[bid_count:]}
+
+
+def _frame_text(record: Record, data: bytes) -> str:
+    """A frame as it came, without the record's padding."""
+    return _text(data[: record.frame_length] if record.frame_length < len(data) else data.rstrip(b"\0"))
 
 
 def _text(data: bytes) -> str:

@@ -100,6 +100,8 @@ PAYLOADS: dict[RecordKind, str] = {
     RecordKind.BOOK_TICKER: _TICKER,
     RecordKind.TRADE: _TRADE,
     RecordKind.AGG_TRADE: _TRADE,
+    RecordKind.MARKET_FRAME_MALFORMED: "fault:H pad:6x",
+    RecordKind.OWN_FRAME_MALFORMED: "fault:H pad:6x",
     RecordKind.FEED_STATE: "session_state:B reason:B pad:6x detail:q",
     RecordKind.KLINE: _KLINE,
     RecordKind.TICKER_24H: _TICKERS,

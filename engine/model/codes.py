@@ -172,6 +172,25 @@ class Reason(IntEnum):
     KEY_REFUSED = 36
 
 
+class FrameFault(IntEnum):
+    """Why a venue's frame was refused; docs/venue-binance.md tells what each means."""
+
+    NONE = 0
+    SYNTAX = 1
+    NUMBER = 2
+    OFF_TICK = 3
+    OVERFLOW = 4
+    MISSING_FIELD = 5
+    REPEATED_FIELD = 6
+    TOO_MANY_ROWS = 7
+    TRAILING_BYTES = 8
+    TRUNCATED = 9
+    NESTING = 10
+    TEXT = 11
+    WORD = 12
+    CONTRADICTION = 13
+
+
 class RecordKind(IntEnum):
     """What a journal record or a descriptor is about: inputs of the tape, inputs of the ledger, outputs, bookkeeping."""
 

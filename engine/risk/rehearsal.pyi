@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 
 from engine.journal.journal import Journal
+from engine.model.approval import ApprovalRegister
 from engine.model.bookreader import BookReader
 from engine.model.tables import Tables
 from engine.risk.gate import RiskGate
@@ -64,3 +65,4 @@ def time_gate(
     rounds: int = ...,
     intents: int = ...,
 ) -> list[float]: ...
+def spend(register: ApprovalRegister, slot: int, nonce: int, order_handle: int) -> bool: ...

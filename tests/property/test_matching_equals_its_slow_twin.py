@@ -1,145 +1,138 @@
-"""The compiled book and the slow one give the same events and the same books after every operation."""
+"""The compiled matching engine and the slow one give the same rows and the same state after every operation."""
 
 from __future__ import annotations
 
 import random
-from collections import Counter
-from dataclasses import asdict
+from dataclasses import replace
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.sim.matching import ANY, EVENT_DTYPE, OP_DTYPE, MatchingEngine
-from tests.reference.matching import (
-    AMEND,
-    CANCEL,
-    MASS_CANCEL,
-    NEW,
-    PREVENTED,
-    REFRESHED,
-    TRADE,
-    Operation,
-    SlowMatching,
-)
+pytest.importorskip("engine.book.matching")
+from engine.book.matching import MatchingEngine
 
-SYMBOLS = 2
+from tests.matching_pair import assert_same, assert_same_state, fast_engine, restored, submit, submit_array, told
+from tests.matching_sometimes import Sometimes
+from tests.matching_traffic import PROFILES, Profile, Traffic
+from tests.reference.matching_engine import SlowMatchingEngine
+from tests.reference.matching_records import ANY, Event, Operation
+
+TINY = next(profile for profile in PROFILES if profile.name == "tiny")
+RESTORED_EVERY = 97
 
 
-def submit(engine: MatchingEngine, op: Operation) -> list[tuple[int, ...]]:
-    fields = asdict(op)
-    fields["order_type"] = fields.pop("type")
-    count = engine.submit(**fields)
-    events = engine.events()
-    assert len(events) == count
-    return list(events)
+class Pair:
+    """Both engines under one history; every operation given is kept, so that a difference can be made again."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.slow = profile.twin()
+        self.fast: MatchingEngine = fast_engine(profile)
+        self.ops: list[Operation] = []
+
+    def check(self, op: Operation) -> list[Event]:
+        """One operation on its own call, everything compared behind it."""
+        self.ops.append(op)
+        expected = self.slow.apply(op)
+        assert submit(self.fast, op) == expected
+        if len(self.ops) % RESTORED_EVERY == 0:
+            self.fast = restored(self.fast)
+        assert_same(self.fast, self.slow)
+        return expected
+
+    def check_array(self, ops: list[Operation], expected: list[Event]) -> None:
+        """A batch that the slow engine has been given already."""
+        assert submit_array(self.fast, ops) == expected
+        assert_same_state(self.fast, self.slow)
 
 
-def assert_same_books(engine: MatchingEngine, twin: SlowMatching) -> None:
-    assert engine.live_orders == len(twin.waiting)
-    assert all(engine.hidden(number) == order.hidden for number, order in twin.waiting.items())
-    assert engine.free_pages_left() == twin.pages_max - len(twin.pages())
-    for symbol in range(SYMBOLS):
-        for side in (0, 1):
-            assert engine.queue(symbol, side) == twin.queue(symbol, side)
-            depth = twin.depth(symbol, side)
-            assert engine.depth(symbol, side, 1000) == depth
-            assert engine.best(symbol, side) == (depth[0] if depth else (0, 0))
-            for price, qty in depth:
-                assert engine.level_qty(symbol, side, price) == qty
-                assert engine.level_qty(symbol, 1 - side, price) == 0
+def history_singly(profile: Profile, seed: int, count: int, sometimes: Sometimes) -> None:
+    """Operation by operation, each compared in full."""
+    pair = Pair(profile)
+    traffic = Traffic(profile, seed, pair.slow)
+    for number in range(count):
+        op = traffic.next()
+        sometimes.before(op, pair.slow)
+        try:
+            sometimes.after(op, pair.check(op))
+        except AssertionError as difference:
+            difference.add_note(f"profile {profile.name}, seed {seed}, operation {number}: {told(op)}")
+            raise
+        sometimes.look_into(pair.slow)
+    sometimes.end(pair.slow)
 
 
-operations = st.builds(
-    Operation,
-    op=st.sampled_from([NEW, NEW, NEW, NEW, CANCEL, AMEND, MASS_CANCEL, 7]),
-    side=st.sampled_from([0, 1, 0, 1, 0, 1, 2]),
-    type=st.sampled_from([0, 0, 0, 0, 0, 1, 2]),
-    tif=st.sampled_from([0, 0, 0, 0, 1, 2, 3]),
-    flags=st.sampled_from([0, 0, 0, 0, 1, 16, 17, 4]),
-    stp=st.sampled_from([0, 1, 2, 3, 4, 4, 5]),
-    symbol=st.sampled_from([0, 0, 0, 1, 2, ANY]),
-    owner=st.sampled_from([0, 1, 1, 2, ANY]),
-    order_id=st.integers(0, 12),
-    price=st.one_of(st.integers(95, 105), st.sampled_from([0, -1, 1, 63, 64, 4095, 4096, 2**18, 2**24 - 1, 2**24])),
-    qty=st.one_of(st.integers(1, 9), st.sampled_from([0, -5, 2**62])),
-    display=st.sampled_from([0] * 6 + [1, 2, 3, 9, -1]),
-    trigger=st.sampled_from([0] * 20 + [3]),
-    expire_ns=st.sampled_from([0] * 20 + [3]),
-)
+def history_in_arrays(profile: Profile, seed: int, count: int, sometimes: Sometimes) -> None:
+    """The same in arrays of any length; save and restore between them."""
+    pair = Pair(profile)
+    traffic, source = Traffic(profile, seed, pair.slow), random.Random(seed)
+    while pair.slow.op_count < count:
+        ops, expected = list[Operation](), list[Event]()
+        for _ in range(source.choice([1, 2, 7, 40])):
+            op = traffic.next()
+            rows = pair.slow.apply(op)
+            sometimes.after(op, rows)
+            ops.append(op)
+            expected += rows
+        try:
+            pair.check_array(ops, expected)
+        except AssertionError as difference:
+            difference.add_note(f"profile {profile.name}, seed {seed}, operations up to {pair.slow.op_count}")
+            raise
+        if source.random() < 0.1:
+            pair.fast = restored(pair.fast)
+    assert_same(pair.fast, pair.slow)
+    sometimes.end(pair.slow)
 
 
-@settings(max_examples=400, deadline=None)
-@given(st.lists(operations, max_size=40))
-def test_any_operations_give_the_events_and_books_of_the_slow_twin(ops: list[Operation]) -> None:
-    engine, twin = MatchingEngine(SYMBOLS, 8, 4), SlowMatching(SYMBOLS, 8, 4)
+def test_long_histories_are_equal_and_reach_every_rare_state(amount: str) -> None:
+    seeds, count = (4, 300) if amount == "commit" else (60, 2_500)
+    sometimes = Sometimes()
+    for seed in range(seeds):
+        for profile in PROFILES:
+            history_singly(profile, seed, count, sometimes)
+            history_in_arrays(profile, 1_000 + seed, 2 * count, sometimes)
+    assert sometimes.missing() == []
+
+
+FIELDS = {
+    "op": st.sampled_from([0, 0, 0, 0, 0, 0, 1, 2, 2, 3, 4, 5, 6, 7, 8]),
+    "side": st.sampled_from([0, 1, 0, 1, 0, 1, 2, 3, 4]),
+    "type": st.sampled_from([0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7]),
+    "tif": st.sampled_from([0, 0, 0, 0, 1, 2, 3, 4, 5]),
+    "flags": st.sampled_from([0, 0, 0, 0, 1, 2, 4, 8, 8, 9, 10, 12, 16, 17, 32, 40, 64]),
+    "stp": st.sampled_from([0, 1, 2, 3, 4, 5]),
+    "symbol": st.sampled_from([0, 0, 0, 0, 1, ANY]),
+    "owner": st.sampled_from([0, 1, 1, 2, 3, ANY]),
+    "order_id": st.integers(0, 9),
+    "price": st.one_of(st.integers(4094, 4098), st.sampled_from([0, -1, 1, 63, 64, 2**24 - 1, 2**24])),
+    "qty": st.one_of(st.integers(1, 6), st.sampled_from([0, -5, 2**62, (2**63 - 1) // 8])),
+    "display": st.sampled_from([0, 0, 0, 0, 0, 0, 1, 2, 3, -1]),
+    "trigger": st.one_of(st.just(0), st.just(0), st.integers(4094, 4098)),
+    "expire_ns": st.sampled_from([0, 0, 0, 0, 0, 1, 2, 3]),
+}
+
+
+@settings(max_examples=max(300, settings().max_examples))
+@given(st.lists(st.builds(Operation, **FIELDS), max_size=40))
+def test_any_operations_give_the_rows_and_books_of_the_slow_twin(ops: list[Operation]) -> None:
+    pair = Pair(TINY)
     for op in ops:
-        assert submit(engine, op) == twin.apply(op)
-        assert_same_books(engine, twin)
+        pair.check(op)
 
 
-def sensible(random_source: random.Random, live: list[int], next_id: int) -> Operation:
-    """Mostly well-formed traffic around a middle, of few owners, so that books grow and orders meet."""
-    draw = random_source.random()
-    owner = random_source.randrange(4)
-    symbol = random_source.randrange(SYMBOLS)
-    side = random_source.randrange(2)
-    price = 100_000 + random_source.randrange(-150, 150) + (40 if side else -40)
-    qty = random_source.randrange(1, 50)
-    stp = random_source.randrange(5)
-    if draw < 0.60 or not live:
-        tif = random_source.choice([0, 0, 0, 0, 1, 2])
-        kind = random_source.choice([0] * 9 + [1])
-        flags = random_source.choice([0, 0, 1]) if (tif, kind) == (0, 0) else 0
-        display = random_source.choice([0, 0, 5, 11]) if (tif, kind) == (0, 0) else 0
-        return Operation(NEW, side, kind, tif, flags, stp, symbol, owner, next_id, price, qty, display)
-    target = random_source.choice(live)
-    if draw < 0.85:
-        return Operation(CANCEL, symbol=target % SYMBOLS, owner=owner, order_id=target)
-    if draw < 0.998:
-        flags = random_source.choice([0, 0, 1, 16])
-        return Operation(
-            AMEND, side, 0, 0, flags, stp, target % SYMBOLS, owner, target, price, random_source.randrange(1, 50)
-        )
-    return Operation(MASS_CANCEL, symbol=random_source.choice([0, 1, ANY]), owner=random_source.choice([1, 2, ANY]))
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_long_seeded_traffic_gives_the_events_and_books_of_the_slow_twin(seed: int) -> None:
-    source = random.Random(seed)
-    engine, twin = MatchingEngine(SYMBOLS, 150, 16), SlowMatching(SYMBOLS, 150, 16)
-    seen = Counter[int]()
-    for number in range(2_000):
-        op = sensible(source, list(twin.waiting), number + 1)
-        if op.op in (CANCEL, AMEND):
-            op.symbol, op.owner = twin.waiting[op.order_id].symbol, twin.waiting[op.order_id].owner
-        events = submit(engine, op)
-        assert events == twin.apply(op)
-        seen.update(event[0] for event in events)
-        if number % 5 == 0:
-            assert_same_books(engine, twin)
-    assert_same_books(engine, twin)
-    assert seen[TRADE] > 100
-    assert seen[REFRESHED] > 20
-    assert seen[PREVENTED] > 3
-
-
-def test_a_batch_gives_what_single_operations_give() -> None:
-    source = random.Random(99)
-    single, batch = MatchingEngine(SYMBOLS, 300, 64), MatchingEngine(SYMBOLS, 300, 64)
-    rows, expected, live = [], [], list[int]()
-    for number in range(3_000):
-        op = sensible(source, live, number + 1)
-        live.append(op.order_id)
-        expected += submit(single, op)
-        fields = asdict(op)
-        rows.append(tuple(fields.get(str(name), 0) for name in OP_DTYPE.names or ()))
-    events = np.concatenate(
-        [batch.submit_batch(np.array(rows[start : start + 700], OP_DTYPE)) for start in range(0, len(rows), 700)]
-    )
-    assert events.dtype == EVENT_DTYPE
-    assert [tuple(int(value) for value in event) for event in events] == expected
-    assert [batch.queue(s, side) for s in (0, 1) for side in (0, 1)] == [
-        single.queue(s, side) for s in (0, 1) for side in (0, 1)
-    ]
+def test_own_handles_and_foreign_ids_tell_the_same_story() -> None:
+    """The same operations under either kind of name: rows differ in nothing but the names of orders."""
+    profile = replace(TINY, orders_max=40, pages_max=40, positions_max=40)
+    foreign, own = SlowMatchingEngine(1, 40, 40), fast_engine(replace(profile, own_handles=True))
+    traffic = Traffic(profile, 5, foreign)
+    names: dict[int, int] = {}
+    for _ in range(600):
+        op = traffic.next()
+        rows = foreign.apply(op)
+        if rows[0][2] == 4:  # a number given twice is what own handles do not know
+            continue
+        mine = submit(own, replace(op, order_id=names.get(op.order_id, 0) if op.op in (1, 2) else op.order_id))
+        if rows[0][0] == 0:
+            names[op.order_id] = mine[0][5]
+        assert [row[:4] + row[7:] for row in mine] == [row[:4] + row[7:] for row in rows]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +16,9 @@ from hypothesis import strategies as st
 
 from engine.model.instruments import InstrumentSpec, to_e8
 from engine.model.tables import Tables
+from engine.sim.api import Kline
+from engine.sim.api import Trade as VenueTrade
+from engine.sim.candles import CandleSeries
 from engine.strategy.bars import BarBuilder
 from tests.reference.bars import GAP_MAX, Trade, bars_of
 
@@ -132,40 +137,94 @@ def test_recorded_trades_give_the_twins_bars(data_root: Path, interval_ns: int) 
 E8_SPEC = InstrumentSpec(venue_id=1, symbol="E8", base_asset="X", quote_asset="Y", tick_size_e8=1, lot_size_e8=1)
 
 
-def test_recorded_trades_give_the_recorded_candles(data_root: Path) -> None:
-    """Trades and the candles that others made of them (feather files): prices and volumes must be equal."""
-    feather = pytest.importorskip(
-        "pyarrow.feather", reason="pyarrow is not installed: the recorded candles are feather files"
-    )
-    compared = 0
-    for trades_path in sorted(data_root.glob("trades_to_candles/*-trades.feather")):
+Candle = tuple[int, int, int, int, int]  # open, high, low, close, volume, times 10^8
+
+
+@dataclass(frozen=True)
+class CandleFile:
+    """Candles that others made of trades, and those trades; all times 10^8, by opening time."""
+
+    name: str
+    minutes: int
+    trades: list[Trade]
+    candles: dict[int, Candle]
+
+    @property
+    def interval_ns(self) -> int:
+        return self.minutes * 60 * SECOND_NS
+
+
+def candle_files(root: Path) -> list[CandleFile]:
+    """Every `PAIR-Nm.feather` that has a `PAIR-trades.feather` beside it."""
+    feather = pytest.importorskip("pyarrow.feather", reason="pyarrow is not installed: the candles are feather files")
+    files = []
+    for trades_path in sorted(root.glob("trades_to_candles/*-trades.feather")):
         trades = feather_trades(feather.read_table(trades_path).to_pydict())
         pair = trades_path.name.removesuffix("-trades.feather")
-        for candles_path in sorted(trades_path.parent.glob(f"{pair}-*m.feather")):
-            minutes = int(candles_path.name.removeprefix(f"{pair}-").removesuffix("m.feather"))
-            compared += compare_candles(trades, feather.read_table(candles_path).to_pydict(), minutes * 60 * SECOND_NS)
-    assert compared > 100
+        for path in sorted(trades_path.parent.glob(f"{pair}-*m.feather")):
+            minutes = int(path.name.removeprefix(f"{pair}-").removesuffix("m.feather"))
+            candles = feather_candles(feather.read_table(path).to_pydict())
+            files.append(CandleFile(path.stem, minutes, trades, candles))
+    if not files:
+        pytest.skip(f"no trades with candles below {root}/trades_to_candles")
+    return files
+
+
+def e8(number: object) -> int:
+    return round(float(str(number)) * 1e8)
 
 
 def feather_trades(columns: dict[str, list[object]]) -> list[Trade]:
     rows = zip(columns["timestamp"], columns["price"], columns["amount"], columns["side"], strict=True)
-    return [
-        (int(str(stamp)) * 1_000_000, round(float(str(price)) * 1e8), round(float(str(qty)) * 1e8), int(side == "sell"))
-        for stamp, price, qty, side in rows
+    trades = [
+        (int(str(stamp)) * 1_000_000, e8(price), e8(qty), int(side == "sell")) for stamp, price, qty, side in rows
     ]
+    return sorted(trades, key=lambda trade: trade[0])
 
 
-def compare_candles(trades: list[Trade], candles: dict[str, list[object]], interval_ns: int) -> int:
-    bars, _ = build(trades, interval_ns, trades[-1][0] + interval_ns, E8_SPEC)
-    by_open = {bar["open_wall_ns"]: bar for bar in bars if bar["count"]}
-    compared = 0
-    for index, date in enumerate(candles["date"]):
-        bar = by_open.get(round(date.timestamp()) * SECOND_NS)  # type: ignore[attr-defined]
-        if bar is None:
-            continue
-        ours = [bar[f"{name}_ticks"] for name in ("open", "high", "low", "close")] + [bar["volume_lots"]]
-        theirs = [round(float(str(candles[name][index])) * 1e8) for name in ("open", "high", "low", "close", "volume")]
-        assert ours == theirs, date
-        compared += 1
-    assert compared == len(by_open)
-    return compared
+def feather_candles(columns: dict[str, list[Any]]) -> dict[int, Candle]:
+    values = [[e8(value) for value in columns[name]] for name in ("open", "high", "low", "close", "volume")]
+    opens = [round(date.timestamp()) * SECOND_NS for date in columns["date"]]
+    return dict(zip(opens, zip(*values, strict=True), strict=True))
+
+
+def assert_every_candle_is_ours(file: CandleFile, ours: dict[int, Candle]) -> None:
+    """`ours` holds the periods with trades; recorded ones without are flat, and may be of times that no trade was kept of."""
+    first, last = min(ours), max(ours)
+    recorded = {start: candle for start, candle in file.candles.items() if first <= start <= last and candle[4]}
+    assert len(recorded) > 10
+    assert ours == recorded
+
+
+def test_recorded_trades_give_the_recorded_candles(data_root: Path) -> None:
+    """The bars of strategies: every candle of every file, all of its prices and its volume."""
+    for file in candle_files(data_root):
+        bars, late = build(file.trades, file.interval_ns, file.trades[-1][0] + file.interval_ns, E8_SPEC)
+        assert late == 0
+        ours = {bar["open_wall_ns"]: candle_of_bar(bar) for bar in bars if bar["count"]}
+        assert_every_candle_is_ours(file, ours)
+
+
+def test_recorded_trades_give_the_recorded_candles_of_the_venue(data_root: Path) -> None:
+    """The same of the venue's klines: each interval from the trades, and longer ones gathered from its minutes."""
+    for file in candle_files(data_root):
+        start_ns = file.trades[0][0]
+        series = CandleSeries(f"{file.minutes}m", start_ns, file.trades[0][1], len(file.candles) + 2000)
+        minutes = CandleSeries("1m", start_ns, file.trades[0][1], 1 << 20)
+        for number, (time_ns, price_e8, qty_e8, maker_bought) in enumerate(file.trades):
+            trade = VenueTrade("", number, price_e8, qty_e8, time_ns, bool(maker_bought), 0, 0)
+            for one in (series, minutes):
+                one.add(trade, price_e8 * qty_e8 // 10**8)
+        gathered = CandleSeries(f"{file.minutes}m", start_ns, file.trades[0][1], len(file.candles) + 2000)
+        for minute in minutes.candles:
+            gathered.absorb(minute)
+        for one in (series, gathered):
+            assert_every_candle_is_ours(file, {k.open_ns: candle_of(k) for k in one.candles if k.trade_count})
+
+
+def candle_of_bar(bar: dict[str, int]) -> Candle:
+    return bar["open_ticks"], bar["high_ticks"], bar["low_ticks"], bar["close_ticks"], bar["volume_lots"]
+
+
+def candle_of(kline: Kline) -> Candle:
+    return kline.open_e8, kline.high_e8, kline.low_e8, kline.close_e8, kline.volume_e8

@@ -10,6 +10,7 @@ import pytest
 import engine.model.approval as approval_module
 from engine.model.approval import ApprovalRegister
 from engine.model.codes import RecordKind
+from engine.risk.rehearsal import spend
 from tests.orders_harness import SUBMIT, Rig
 from tests.session_rig import SessionRig
 
@@ -77,6 +78,28 @@ def test_an_approval_is_spent_once() -> None:
     assert len(rig.orders_sent()) == 1
     rig.pipeline.run_to_completion()
     assert len(rig.orders_sent()) == 1
+
+
+@pytest.mark.invariant("R24")
+def test_an_approval_is_spent_by_its_slot_nonce_and_handle_together_and_never_again() -> None:
+    rig = Rig()
+    rig.intend()
+    rig.intend()
+    first, second = (rig.rings["outbound"].poll() for _ in range(2))
+    assert first is not None
+    assert second is not None
+    slot, nonce, handle = first["flags"], first["cause_seq"], first["order_handle"]
+    other_slot, other_nonce, other_handle = second["flags"], second["cause_seq"], second["order_handle"]
+    wrong = [
+        *((slot, nonce ^ 1 << bit, handle) for bit in range(64)),
+        *((slot, other_nonce, handle), (other_slot, nonce, handle), (slot, nonce, other_handle)),
+        *((slot, 0, handle), (slot, nonce, 0), (rig.register.capacity, nonce, handle)),
+    ]
+    assert [entry for entry in wrong if spend(rig.register, *entry)] == []
+    assert spend(rig.register, slot, nonce, handle)
+    assert not spend(rig.register, slot, nonce, handle)
+    assert spend(rig.register, other_slot, other_nonce, other_handle)
+    assert (rig.register.consumed, rig.register.refused) == (2, len(wrong) + 1)
 
 
 @pytest.mark.invariant("R24")

@@ -7,14 +7,13 @@ from decimal import Decimal
 
 import pytest
 
-from engine.model.codes import RecordKind, Side
+from engine.model.codes import FrameFault, RecordKind, Side
 from engine.model.instruments import InstrumentSpec, to_e8
 from engine.model.tables import Tables
 from engine.venues.binance.frame_mutants import decode_mutants
 from engine.venues.binance.market_codec import MarketCodec
 from tests.recorded import Recording, instrument_of, recordings
 
-SYNTAX, NUMBER, OFF_TICK, MISSING, REPEATED, TRAILING = 1, 2, 3, 5, 6, 8
 DEPTH = (
     b'{"e":"depthUpdate","E":1723161255208,"s":"BTCUSDT","U":10,"u":12,'
     b'"b":[["61737.63000000","0.00000000"],["61730.17000000","1.50000000"]],"a":[["61737.64000000","0.00001000"]]}'
@@ -137,42 +136,59 @@ def test_what_is_well_formed_and_not_ours_is_kept_raw(frame: bytes) -> None:
 @pytest.mark.parametrize(
     ("frame", "fault"),
     [
-        (b"", SYNTAX),
-        (b"{", SYNTAX),
-        (b"hello", SYNTAX),
-        (DEPTH[:-1], SYNTAX),
-        (DEPTH + b"x", TRAILING),
-        (wrap(DEPTH)[:-1], SYNTAX),
-        (wrap(DEPTH) + b"}", TRAILING),
-        (DEPTH.replace(b'"U":10,', b""), MISSING),
-        (DEPTH.replace(b'"u":12,', b""), MISSING),
-        (DEPTH.replace(b'"s":"BTCUSDT",', b""), MISSING),
-        (DEPTH.replace(b'"U":10', b'"U":10,"U":10'), REPEATED),
-        (DEPTH.replace(b'"U":10', b'"U":99999999999999999999'), NUMBER),
-        (DEPTH.replace(b'"U":10', b'"U":-10'), NUMBER),
-        (DEPTH.replace(b'"U":10', b'"U":10.0'), NUMBER),
-        (DEPTH.replace(b'"U":10', b'"U":13'), NUMBER),
-        (DEPTH.replace(b"61737.63000000", b"61737.63500000"), OFF_TICK),
-        (DEPTH.replace(b"61737.63000000", b"-61737.6300000"), NUMBER),
-        (DEPTH.replace(b"61737.63000000", b"6.173763e4"), NUMBER),
-        (DEPTH.replace(b"61737.63000000", b"NaN"), NUMBER),
-        (DEPTH.replace(b"61737.63000000", b""), NUMBER),
-        (DEPTH.replace(b"61737.63000000", b"61737."), NUMBER),
-        (DEPTH.replace(b"61737.63000000", b".63"), NUMBER),
-        (DEPTH.replace(b"61737.63000000", b"99999999999999.63"), NUMBER),
-        (DEPTH.replace(b"61737.63000000", b"61737.630000001"), NUMBER),
-        (DEPTH.replace(b'["61737.64000000","0.00001000"]', b'["61737.64000000"]'), NUMBER),
-        (DEPTH.replace(b'"a":[[', b'"a":[[["'), NUMBER),
-        (TICKER.replace(b'"25.35000000"', b"25.35"), NUMBER),
-        (TRADE.replace(b'"m":true', b'"m":1'), SYNTAX),
-        (TRADE.replace(b'"m":true,', b""), MISSING),
-        (b'{"e":"kline","k":' + b"[" * 40 + b"]" * 40 + b"}", SYNTAX),
+        (b"", FrameFault.TRUNCATED),
+        (b"{", FrameFault.TRUNCATED),
+        (b"hello", FrameFault.SYNTAX),
+        (DEPTH[:-1], FrameFault.TRUNCATED),
+        (DEPTH[:70], FrameFault.TRUNCATED),
+        (DEPTH + b"x", FrameFault.TRAILING_BYTES),
+        (wrap(DEPTH)[:-1], FrameFault.TRUNCATED),
+        (wrap(DEPTH) + b"}", FrameFault.TRAILING_BYTES),
+        (wrap(DEPTH)[:-1] + b',"data":1}', FrameFault.REPEATED_FIELD),
+        (b'{"data":1,"stream":"x","data":{}}', FrameFault.REPEATED_FIELD),
+        (DEPTH.replace(b'"U":10,', b""), FrameFault.MISSING_FIELD),
+        (DEPTH.replace(b'"u":12,', b""), FrameFault.MISSING_FIELD),
+        (DEPTH.replace(b'"s":"BTCUSDT",', b""), FrameFault.MISSING_FIELD),
+        (DEPTH.replace(b'"U":10', b'"U":10,"U":10'), FrameFault.REPEATED_FIELD),
+        (DEPTH.replace(b'"U":10', b'"U":10,"e":"depthUpdate"'), FrameFault.REPEATED_FIELD),
+        (DEPTH.replace(b'"U":10', b'"U":99999999999999999999'), FrameFault.OVERFLOW),
+        (DEPTH.replace(b'"u":12', b'"u":18446744073709551628'), FrameFault.OVERFLOW),
+        (DEPTH.replace(b'"U":10', b'"U":-10'), FrameFault.NUMBER),
+        (DEPTH.replace(b'"U":10', b'"U":010'), FrameFault.SYNTAX),
+        (DEPTH.replace(b'"U":10', b'"U":+10'), FrameFault.SYNTAX),
+        (DEPTH.replace(b'"U":10', b'"U":10.0'), FrameFault.NUMBER),
+        (DEPTH.replace(b'"U":10', b'"U":13'), FrameFault.CONTRADICTION),
+        (DEPTH.replace(b"1723161255208", b"9999999999999999"), FrameFault.NUMBER),
+        (DEPTH.replace(b"61737.63000000", b"61737.63500000"), FrameFault.OFF_TICK),
+        (DEPTH.replace(b"61737.63000000", b"-61737.6300000"), FrameFault.NUMBER),
+        (DEPTH.replace(b"61737.63000000", b"061737.63000000"), FrameFault.NUMBER),
+        (DEPTH.replace(b"0.00001000", b"00.00001000"), FrameFault.NUMBER),
+        (DEPTH.replace(b"61737.63000000", b"+61737.6300000"), FrameFault.NUMBER),
+        (DEPTH.replace(b"61737.63000000", b"6.173763e4"), FrameFault.NUMBER),
+        (DEPTH.replace(b"61737.63000000", b"NaN"), FrameFault.NUMBER),
+        (DEPTH.replace(b"61737.63000000", b""), FrameFault.NUMBER),
+        (DEPTH.replace(b"61737.63000000", b"61737."), FrameFault.NUMBER),
+        (DEPTH.replace(b"61737.63000000", b".63"), FrameFault.NUMBER),
+        (DEPTH.replace(b"61737.63000000", b"99999999999999.63"), FrameFault.OVERFLOW),
+        (DEPTH.replace(b"61737.63000000", b"61737.630000001"), FrameFault.NUMBER),
+        (DEPTH.replace(b'["61737.64000000","0.00001000"]', b'["61737.64000000"]'), FrameFault.NUMBER),
+        (DEPTH.replace(b'"a":[[', b'"a":[[["'), FrameFault.SYNTAX),
+        (DEPTH.replace(b'"s":"BTCUSDT"', b'"s":"BTC\\u0055SDT"'), FrameFault.TEXT),
+        (DEPTH.replace(b'"s":"BTCUSDT"', b'"s":"BTCUSDT","zz":"\xff"'), FrameFault.TEXT),
+        (DEPTH.replace(b'"s":"BTCUSDT"', b'"s":"BTCUSDT","zz":"\xed\xa0\x80"'), FrameFault.TEXT),
+        (DEPTH.replace(b'"s":"BTCUSDT"', b'"s":"BTCUSDT","zz":"\\q"'), FrameFault.TEXT),
+        (DEPTH.replace(b'"s":"BTCUSDT"', b'"s":"BTCUSDT","zz":"a\nb"'), FrameFault.TEXT),
+        (DEPTH.replace(b'"s"', b'"\\u0073"'), FrameFault.SYNTAX),
+        (TICKER.replace(b'"25.35000000"', b"25.35"), FrameFault.NUMBER),
+        (TRADE.replace(b'"m":true', b'"m":1'), FrameFault.WORD),
+        (TRADE.replace(b'"m":true,', b""), FrameFault.MISSING_FIELD),
+        (b'{"e":"kline","k":' + b"[" * 40 + b"]" * 40 + b"}", FrameFault.NESTING),
     ],
 )
-def test_what_is_malformed_is_refused_with_its_reason(frame: bytes, fault: int) -> None:
+def test_what_is_malformed_is_refused_with_its_reason(frame: bytes, fault: FrameFault) -> None:
     found = make_codec().decode_bytes(frame)
     assert found["kind"] == RecordKind.MARKET_FRAME_MALFORMED
-    assert found["fault"] == fault
+    assert FrameFault(found["fault"]) == fault
     assert found["raw"] == frame[:4096]
 
 

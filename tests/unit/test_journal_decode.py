@@ -11,7 +11,7 @@ from engine.journal import layout
 from engine.journal.cursor import Record
 from engine.journal.decode import as_dict, masked, payload
 from engine.journal.journal import Journal
-from engine.model.codes import Lane, RecordKind, Side
+from engine.model.codes import FrameFault, Lane, RecordKind, Side
 
 RECORDS_PXD = Path(__file__).resolve().parents[2] / "ext" / "engine" / "model" / "records.pxd"
 C_CODES = {
@@ -51,6 +51,7 @@ STRUCTS = {
     "FillPayload": RecordKind.FILL,
     "PositionPayload": RecordKind.POSITION,
     "StatePayload": RecordKind.ALARM,
+    "RefusedFramePayload": RecordKind.OWN_FRAME_MALFORMED,
 }
 ROW_STRUCTS = {
     "MiniTickerRow": RecordKind.MINI_TICKER,
@@ -114,9 +115,7 @@ def test_every_kind_has_a_layout_or_is_text_or_raw() -> None:
     assert free == {
         RecordKind.PAD,
         RecordKind.MARKET_FRAME_OTHER,
-        RecordKind.MARKET_FRAME_MALFORMED,
         RecordKind.OWN_FRAME_OTHER,
-        RecordKind.OWN_FRAME_MALFORMED,
         RecordKind.INSTRUMENT,
         RecordKind.TIME_SYNC,
         RecordKind.START,
@@ -179,8 +178,10 @@ def test_counts_that_lie_do_not_break_the_reader() -> None:
 
 
 def test_raw_frames_keep_their_bytes() -> None:
-    found = payload(record_of(RecordKind.OWN_FRAME_MALFORMED, b'{"e": \xff', frame_length=7))
-    assert found == {"raw": '{"e": \\xff'}
+    form, _ = layout.payload_format(RecordKind.OWN_FRAME_MALFORMED)
+    refused = form.pack(FrameFault.TRUNCATED) + b'{"e": \xff'
+    found = payload(record_of(RecordKind.OWN_FRAME_MALFORMED, refused, frame_length=7))
+    assert found == {"fault": "TRUNCATED", "raw": '{"e": \\xff'}
     capped = payload(record_of(RecordKind.MARKET_FRAME_OTHER, b"x" * 8, frame_length=9000))
     assert capped == {"raw": "x" * 8}
 

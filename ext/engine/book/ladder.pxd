@@ -7,6 +7,14 @@ Prices are ticks above `base_ticks` (a multiple of 64); a price outside base .. 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from engine.model.records cimport Level
 
+cdef extern from *:
+    """
+    #define TW_LOWEST(x) ((int64_t)__builtin_ctzll(x))
+    #define TW_HIGHEST(x) ((int64_t)(63 - __builtin_clzll(x)))
+    """
+    int64_t TW_LOWEST(uint64_t) noexcept nogil
+    int64_t TW_HIGHEST(uint64_t) noexcept nogil
+
 cdef enum:
     PAGE_TICKS = 64
     LADDER_TICKS = 16777216      # 2^24
@@ -16,6 +24,19 @@ cdef enum LadderVerdict:
     LADDER_OK = 0
     LADDER_OUT_OF_RANGE = 1
     LADDER_POOL_EMPTY = 2
+
+# What side_check finds, one bit each.
+cdef enum LadderFault:
+    LADDER_FAULT_BITMAP = 1      # branches, twigs or root do not tell which pages hold levels
+    LADDER_FAULT_PAGE = 2        # levels marked without a page, or a page kept without levels
+    LADDER_FAULT_QUANTITY = 4    # a mark without a quantity, a quantity without a mark, a negative quantity
+    LADDER_FAULT_COUNT = 8       # level_count
+    LADDER_FAULT_BEST = 16       # the cached best price
+
+cdef struct SidedLevel:
+    int64_t side                 # 0 bid, 1 ask
+    int64_t price_ticks
+    int64_t qty_lots
 
 cdef struct Page:
     int64_t qty_lots[64]
@@ -43,8 +64,17 @@ cdef struct LadderSide:
     uint32_t level_count
     bint is_bid
 
+# A walk from the best level to the worst. The side must not change meanwhile.
+cdef struct LadderCursor:
+    const LadderSide* side
+    const PageSlot* slot
+    uint64_t word                # ticks of the page that are still to come
+    int64_t page                 # -1: no page holds a level
+
 cdef int pool_init(PagePool* pool, uint32_t pages_max) except -1
 cdef void pool_free(PagePool* pool) noexcept
+# Make pages now that are not to be made while trading; returns how many stand ready, at most pages_max.
+cdef uint32_t pool_prepare(PagePool* pool, uint32_t pages) noexcept nogil
 cdef int side_init(LadderSide* side, PagePool* pool, bint is_bid) except -1
 cdef void side_free(LadderSide* side) noexcept
 # Remove every level; `base_ticks` (rounded down to a page, at least 0) becomes the lowest price that can be held.
@@ -59,6 +89,36 @@ cdef int64_t side_best(const LadderSide* side) noexcept nogil
 cdef int64_t side_next(const LadderSide* side, int64_t price_ticks) noexcept nogil
 # Set `count` levels; returns how many were refused as out of range, or -1 when the pool is empty (the rest is not applied).
 cdef int64_t side_apply(LadderSide* side, const Level* levels, uint32_t count) noexcept nogil
+# The same for rows of both sides; `side` of a row is 0 or 1.
+cdef int64_t sides_apply(LadderSide* bids, LadderSide* asks, const SidedLevel* rows, uint32_t count) noexcept nogil
+# Drop the worst levels until at most `levels_max` stand; returns how many went.
+cdef uint32_t side_truncate(LadderSide* side, uint32_t levels_max) noexcept nogil
+# Compare marks, pages, quantities, count and best price with one another: LadderFault bits, 0 = all agree. Reads everything.
+cdef uint32_t side_check(const LadderSide* side) noexcept nogil
+# The page behind the one that the cursor has used up; False at the end.
+cdef bint cursor_turn(LadderCursor* cursor) noexcept nogil
+
+cdef inline void cursor_open(LadderCursor* cursor, const LadderSide* side) noexcept nogil:
+    """Before the best level."""
+    cursor.side = side
+    cursor.page = -1
+    cursor.word = 0
+    if side.best_index >= 0:
+        cursor.page = side.best_index >> 6
+        cursor.slot = &side.slots[cursor.page]
+        cursor.word = cursor.slot.occupied
+
+cdef inline bint cursor_next(LadderCursor* cursor, Level* out) noexcept nogil:
+    """The next level; False behind the last."""
+    cdef int64_t tick
+    if cursor.word == 0 and not cursor_turn(cursor):
+        return False
+    tick = TW_HIGHEST(cursor.word) if cursor.side.is_bid else TW_LOWEST(cursor.word)
+    cursor.word ^= (<uint64_t> 1) << tick
+    out.price_ticks = cursor.side.base_ticks + (cursor.page << 6) + tick
+    out.qty_lots = cursor.slot.page.qty_lots[tick]
+    return True
+
 # Up to `depth` levels from the best on; returns how many.
 cdef int side_read(const LadderSide* side, int depth, Level* out) noexcept nogil
 

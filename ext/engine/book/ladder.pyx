@@ -8,16 +8,14 @@ from engine.model.records cimport Level
 
 cdef extern from *:
     """
-    #define TW_LOWEST(x) ((int64_t)__builtin_ctzll(x))
-    #define TW_HIGHEST(x) ((int64_t)(63 - __builtin_clzll(x)))
+    #define TW_BIT(i) ((uint64_t)1 << (i))
+    #define TW_COUNT(x) __builtin_popcountll(x)
     """
-    int64_t TW_LOWEST(uint64_t) noexcept nogil
-    int64_t TW_HIGHEST(uint64_t) noexcept nogil
+    uint64_t TW_BIT(int64_t) noexcept nogil
+    int TW_COUNT(uint64_t) noexcept nogil
 
 cdef enum:
     CHUNK_PAGES = 256
-
-cdef uint64_t ONE = 1
 
 
 cdef int pool_init(PagePool* pool, uint32_t pages_max) except -1:
@@ -55,6 +53,12 @@ cdef int pool_grow(PagePool* pool) noexcept nogil:
         (<Page**> &chunk[i])[0] = pool.free_list
         pool.free_list = &chunk[i]
     return 1
+
+
+cdef uint32_t pool_prepare(PagePool* pool, uint32_t pages) noexcept nogil:
+    while pool.chunk_count * CHUNK_PAGES < pages and pool_grow(pool):
+        pass
+    return min(pool.chunk_count * CHUNK_PAGES, pool.pages_max)
 
 
 cdef inline Page* pool_take(PagePool* pool) noexcept nogil:
@@ -103,26 +107,28 @@ cdef void side_free(LadderSide* side) noexcept:
 
 
 cdef inline void mark_page(LadderSide* side, int64_t page) noexcept nogil:
-    side.branches[page >> 6] |= ONE << (page & 63)
-    side.twigs[page >> 12] |= ONE << ((page >> 6) & 63)
-    side.root |= ONE << (page >> 12)
+    side.branches[page >> 6] |= TW_BIT(page & 63)
+    side.twigs[page >> 12] |= TW_BIT((page >> 6) & 63)
+    side.root |= TW_BIT(page >> 12)
 
 
 cdef inline void unmark_page(LadderSide* side, int64_t page) noexcept nogil:
-    side.branches[page >> 6] &= ~(ONE << (page & 63))
-    if side.branches[page >> 6]:
-        return
-    side.twigs[page >> 12] &= ~(ONE << ((page >> 6) & 63))
-    if side.twigs[page >> 12] == 0:
-        side.root &= ~(ONE << (page >> 12))
+    """Without a branch: in a gapped book nobody can predict which word runs empty."""
+    cdef uint64_t word = side.branches[page >> 6] & ~TW_BIT(page & 63)
+    cdef uint64_t empty = word == 0
+    side.branches[page >> 6] = word
+    word = side.twigs[page >> 12] & ~(empty << ((page >> 6) & 63))
+    side.twigs[page >> 12] = word
+    empty = word == 0
+    side.root &= ~(empty << (page >> 12))
 
 
 cdef inline uint64_t bits_above(uint64_t word, int64_t position) noexcept nogil:
-    return word & ~(ONE << position) & ~((ONE << position) - 1)
+    return word & ~TW_BIT(position) & ~(TW_BIT(position) - 1)
 
 
 cdef inline uint64_t bits_below(uint64_t word, int64_t position) noexcept nogil:
-    return word & ((ONE << position) - 1)
+    return word & (TW_BIT(position) - 1)
 
 
 cdef int64_t page_above(const LadderSide* side, int64_t page) noexcept nogil:
@@ -180,46 +186,54 @@ cdef inline bint is_better(const LadderSide* side, int64_t index, int64_t other)
     return index > other if side.is_bid else index < other
 
 
+cdef inline bint is_best_or_better(const LadderSide* side, int64_t index) noexcept nogil:
+    """Of an empty side every price is."""
+    if side.is_bid:
+        return index >= side.best_index
+    return <uint64_t> index <= <uint64_t> side.best_index
+
+
+cdef inline bint open_page(LadderSide* side, PageSlot* slot, int64_t page) noexcept nogil:
+    slot.page = pool_take(side.pool)
+    if slot.page == NULL:
+        return False
+    mark_page(side, page)
+    return True
+
+
+cdef inline void close_page(LadderSide* side, PageSlot* slot, int64_t page) noexcept nogil:
+    unmark_page(side, page)
+    pool_give(side.pool, slot.page)
+    slot.page = NULL
+
+
 cdef inline int put_level(LadderSide* side, int64_t index, int64_t qty_lots) noexcept nogil:
+    """Set or remove. Which of the two it is nobody can predict, so that the usual way through has no branch on it."""
     cdef PageSlot* slot = &side.slots[index >> 6]
-    cdef uint64_t bit = ONE << (index & 63)
-    if not slot.occupied & bit:
-        if slot.page == NULL:
-            slot.page = pool_take(side.pool)
-            if slot.page == NULL:
-                return LADDER_POOL_EMPTY
-            mark_page(side, index >> 6)
-        slot.occupied |= bit
-        side.level_count += 1
-        if side.best_index < 0 or is_better(side, index, side.best_index):
-            side.best_index = index
+    cdef uint64_t was, now = qty_lots != 0
+    if slot.page == NULL:
+        if not now:
+            return LADDER_OK
+        if not open_page(side, slot, index >> 6):
+            return LADDER_POOL_EMPTY
+    was = (slot.occupied >> (index & 63)) & 1
     slot.page.qty_lots[index & 63] = qty_lots
-    return LADDER_OK
-
-
-cdef inline void drop_level(LadderSide* side, int64_t index) noexcept nogil:
-    cdef PageSlot* slot = &side.slots[index >> 6]
-    cdef uint64_t bit = ONE << (index & 63)
-    if not slot.occupied & bit:
-        return
-    slot.page.qty_lots[index & 63] = 0
-    slot.occupied &= ~bit
-    side.level_count -= 1
-    if index == side.best_index:
-        side.best_index = worse_index(side, index)
+    slot.occupied ^= (was ^ now) << (index & 63)
+    side.level_count += <uint32_t> (now - was)
+    if is_best_or_better(side, index):
+        if now:
+            side.best_index = index
+        elif was:
+            side.best_index = worse_index(side, index)
     if slot.occupied == 0:
-        unmark_page(side, index >> 6)
-        pool_give(side.pool, slot.page)
-        slot.page = NULL
+        close_page(side, slot, index >> 6)
+    return LADDER_OK
 
 
 cdef int side_set(LadderSide* side, int64_t price_ticks, int64_t qty_lots) noexcept nogil:
     cdef uint64_t index = <uint64_t> price_ticks - <uint64_t> side.base_ticks
     if index >= LADDER_TICKS:
         return LADDER_OUT_OF_RANGE
-    if qty_lots == 0:
-        drop_level(side, index)
-        return LADDER_OK
     return put_level(side, index, qty_lots)
 
 
@@ -229,6 +243,20 @@ cdef int64_t side_apply(LadderSide* side, const Level* levels, uint32_t count) n
     cdef int verdict
     for i in range(count):
         verdict = side_set(side, levels[i].price_ticks, levels[i].qty_lots)
+        if verdict == LADDER_OK:
+            continue
+        if verdict == LADDER_POOL_EMPTY:
+            return -1
+        refused += 1
+    return refused
+
+
+cdef int64_t sides_apply(LadderSide* bids, LadderSide* asks, const SidedLevel* rows, uint32_t count) noexcept nogil:
+    cdef uint32_t i
+    cdef int64_t refused = 0
+    cdef int verdict
+    for i in range(count):
+        verdict = side_set(asks if rows[i].side else bids, rows[i].price_ticks, rows[i].qty_lots)
         if verdict == LADDER_OK:
             continue
         if verdict == LADDER_POOL_EMPTY:
@@ -261,15 +289,94 @@ cdef int64_t side_next(const LadderSide* side, int64_t price_ticks) noexcept nog
     return -1 if index < 0 else side.base_ticks + index
 
 
+cdef bint cursor_turn(LadderCursor* cursor) noexcept nogil:
+    if cursor.page < 0:
+        return False
+    cursor.page = page_below(cursor.side, cursor.page) if cursor.side.is_bid else page_above(cursor.side, cursor.page)
+    if cursor.page < 0:
+        return False
+    cursor.slot = &cursor.side.slots[cursor.page]
+    cursor.word = cursor.slot.occupied
+    return True
+
+
 cdef int side_read(const LadderSide* side, int depth, Level* out) noexcept nogil:
-    cdef int64_t index = side.best_index
+    cdef LadderCursor cursor
     cdef int done = 0
-    while done < depth and index >= 0:
-        out[done].price_ticks = side.base_ticks + index
-        out[done].qty_lots = side.slots[index >> 6].page.qty_lots[index & 63]
+    cursor_open(&cursor, side)
+    while done < depth and cursor_next(&cursor, &out[done]):
         done += 1
-        index = worse_index(side, index)
     return done
+
+
+cdef inline int64_t worst_index(const LadderSide* side) noexcept nogil:
+    """The worst level of a side that has one."""
+    cdef int64_t twig, branch, page
+    if side.is_bid:
+        twig = TW_LOWEST(side.root)
+        branch = (twig << 6) | TW_LOWEST(side.twigs[twig])
+        page = (branch << 6) | TW_LOWEST(side.branches[branch])
+        return (page << 6) | TW_LOWEST(side.slots[page].occupied)
+    twig = TW_HIGHEST(side.root)
+    branch = (twig << 6) | TW_HIGHEST(side.twigs[twig])
+    page = (branch << 6) | TW_HIGHEST(side.branches[branch])
+    return (page << 6) | TW_HIGHEST(side.slots[page].occupied)
+
+
+cdef uint32_t side_truncate(LadderSide* side, uint32_t levels_max) noexcept nogil:
+    cdef uint32_t dropped = 0
+    while side.level_count > levels_max:
+        put_level(side, worst_index(side), 0)
+        dropped += 1
+    return dropped
+
+
+cdef uint32_t slot_check(const PageSlot* slot) noexcept nogil:
+    cdef uint64_t found = 0
+    cdef int64_t i
+    if slot.page == NULL:
+        return LADDER_FAULT_PAGE if slot.occupied else 0
+    for i in range(PAGE_TICKS):
+        if slot.page.qty_lots[i] < 0:
+            return LADDER_FAULT_QUANTITY
+        if slot.page.qty_lots[i]:
+            found |= TW_BIT(i)
+    return (LADDER_FAULT_PAGE if slot.occupied == 0 else 0) | (LADDER_FAULT_QUANTITY if found != slot.occupied else 0)
+
+
+cdef uint32_t tree_check(const LadderSide* side) noexcept nogil:
+    """Each word of the tree against the words below it."""
+    cdef int64_t i
+    for i in range(LADDER_PAGES):
+        if (side.branches[i >> 6] >> (i & 63)) & 1 != (side.slots[i].occupied != 0):
+            return LADDER_FAULT_BITMAP
+    for i in range(LADDER_PAGES >> 6):
+        if (side.twigs[i >> 6] >> (i & 63)) & 1 != (side.branches[i] != 0):
+            return LADDER_FAULT_BITMAP
+    for i in range(64):
+        if (side.root >> i) & 1 != (side.twigs[i] != 0):
+            return LADDER_FAULT_BITMAP
+    return 0
+
+
+cdef uint32_t side_check(const LadderSide* side) noexcept nogil:
+    cdef uint32_t faults = tree_check(side), levels = 0
+    cdef int64_t page, lowest = -1, highest = -1
+    for page in range(LADDER_PAGES):
+        if side.slots[page].page == NULL and side.slots[page].occupied == 0:
+            continue
+        faults |= slot_check(&side.slots[page])
+        if side.slots[page].occupied == 0:
+            continue
+        levels += <uint32_t> TW_COUNT(side.slots[page].occupied)
+        highest = (page << 6) | TW_HIGHEST(side.slots[page].occupied)
+        if lowest < 0:
+            lowest = (page << 6) | TW_LOWEST(side.slots[page].occupied)
+    if levels != side.level_count:
+        faults |= LADDER_FAULT_COUNT
+    if side.best_index != (highest if side.is_bid else lowest):
+        faults |= LADDER_FAULT_BEST
+    return faults
 
 
 cdef void clear_page(LadderSide* side, int64_t page) noexcept nogil:

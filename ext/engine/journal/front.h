@@ -9,7 +9,8 @@
 #ifndef TRADEWIND_FRONT_H
 #define TRADEWIND_FRONT_H
 
-#include <immintrin.h>
+#include "engine/runtime/crc32c.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -83,6 +84,7 @@ typedef struct {
 
 _Static_assert(sizeof(TwRecord) == TW_RECORD_HEADER_BYTES, "record header");
 _Static_assert(offsetof(TwRecord, kind) == 40 && offsetof(TwRecord, lane) == 53 && offsetof(TwRecord, epoch) == 64, "words");
+_Static_assert(offsetof(TwRecord, engine_id) == 54 && offsetof(TwRecord, frame_length) == 68, "words that tw_clear sets");
 _Static_assert(sizeof(TwMark) == 64, "mark");
 _Static_assert(sizeof(TwSegmentHeader) == TW_SEGMENT_HEADER_BYTES, "segment header");
 _Static_assert(offsetof(TwFront, identity_crc32c) == 72 && offsetof(TwFront, committed) == 128, "front");
@@ -101,61 +103,33 @@ typedef struct {
     uint8_t lane, discards; /* discards: no writer behind; the oldest bytes are dropped when room is needed */
 } TwLane;
 
-/* CRC-32C by the instruction. Its latency (3 cycles a word) bounds one stream, so long ranges are taken as three at once and
- * joined: feeding n zero bytes multiplies a state by x^(8n) mod P, which is one carry-less multiplication by a constant. */
-#define TW_CRC_WIDE_BYTES 192
-#define TW_CRC_LANE_WORDS 128
-static uint64_t tw_crc_shift[2 * TW_CRC_LANE_WORDS + 1]; /* [i]: x^(64 i - 33) mod P, reflected; [0] != 0: the CPU multiplies */
-
-__attribute__((constructor)) static void tw_crc_prepare(void) {
-    uint32_t power = 0x80000000U; /* 1 */
-    int exponent = 0, word;
-    for (word = 1; word <= 2 * TW_CRC_LANE_WORDS; word++) {
-        for (; exponent < 64 * word - 33; exponent++) power = (power >> 1) ^ (power & 1 ? 0x82F63B78U : 0);
-        tw_crc_shift[word] = power;
-    }
-    __builtin_cpu_init();
-    tw_crc_shift[0] = __builtin_cpu_supports("pclmul") ? 1 : 0;
-}
-
-static inline uint64_t tw_load(const uint8_t *p) {
-    uint64_t word;
-    memcpy(&word, p, 8);
-    return word;
-}
-
-__attribute__((target("sse4.2,pclmul"))) static inline uint64_t tw_crc_skip(uint64_t crc, uint64_t words) {
-    __m128i product = _mm_clmulepi64_si128(_mm_cvtsi64_si128((int64_t)crc), _mm_cvtsi64_si128((int64_t)tw_crc_shift[words]), 0);
-    return _mm_crc32_u64(0, (uint64_t)_mm_cvtsi128_si64(product));
-}
-
-__attribute__((target("sse4.2,pclmul"))) static uint64_t tw_crc_three(const uint8_t *p, uint64_t words, uint64_t first) {
-    const uint8_t *q = p + 8 * words, *r = q + 8 * words, *end = q;
-    uint64_t second = 0, third = 0;
-    for (; p < end; p += 8, q += 8, r += 8) {
-        first = _mm_crc32_u64(first, tw_load(p));
-        second = _mm_crc32_u64(second, tw_load(q));
-        third = _mm_crc32_u64(third, tw_load(r));
-    }
-    return tw_crc_skip(first, 2 * words) ^ tw_crc_skip(second, words) ^ third;
-}
-
-static inline uint32_t tw_crc(const void *data, uint64_t size, uint32_t seed) {
-    const uint8_t *p = (const uint8_t *)data;
-    uint64_t crc = (uint32_t)~seed;
-    while (size >= TW_CRC_WIDE_BYTES && tw_crc_shift[0]) {
-        uint64_t words = size / 24 < TW_CRC_LANE_WORDS ? size / 24 : TW_CRC_LANE_WORDS;
-        crc = tw_crc_three(p, words, crc);
-        p += 24 * words;
-        size -= 24 * words;
-    }
-    for (; size >= 8; p += 8, size -= 8) crc = _mm_crc32_u64(crc, tw_load(p));
-    for (; size; size--) crc = _mm_crc32_u8((uint32_t)crc, *p++);
-    return ~(uint32_t)crc;
-}
-
 static inline uint32_t tw_record_crc(const TwRecord *record) {
     return tw_crc((const uint8_t *)record + 8, record->length - 8, 0);
+}
+
+/* The same of a record that is being committed: its length is a multiple of 8. Written out, since a loop's end that is guessed wrong
+ * costs as much as the whole checksum of a bare header. */
+static inline uint32_t tw_fresh_crc(const TwRecord *record) {
+    const uint64_t *word = (const uint64_t *)record, *end = word + record->length / 8;
+    uint64_t crc = 0xFFFFFFFFU;
+    if (__builtin_expect(record->length >= TW_CRC_WIDE_BYTES, 0)) return tw_record_crc(record);
+    crc = _mm_crc32_u64(crc, word[1]);
+    crc = _mm_crc32_u64(crc, word[2]);
+    crc = _mm_crc32_u64(crc, word[3]);
+    crc = _mm_crc32_u64(crc, word[4]);
+    crc = _mm_crc32_u64(crc, word[5]);
+    crc = _mm_crc32_u64(crc, word[6]);
+    crc = _mm_crc32_u64(crc, word[7]);
+    crc = _mm_crc32_u64(crc, word[8]);
+    crc = _mm_crc32_u64(crc, word[9]);
+    for (word += TW_RECORD_HEADER_BYTES / 8; word + 4 <= end; word += 4) {
+        crc = _mm_crc32_u64(crc, word[0]);
+        crc = _mm_crc32_u64(crc, word[1]);
+        crc = _mm_crc32_u64(crc, word[2]);
+        crc = _mm_crc32_u64(crc, word[3]);
+    }
+    for (; word < end; word++) crc = _mm_crc32_u64(crc, *word);
+    return ~(uint32_t)crc;
 }
 
 static inline uint32_t tw_mark_crc(const TwMark *mark) {
@@ -183,8 +157,20 @@ static inline void tw_note_wrap(TwLane *lane, uint64_t start) {
     }
 }
 
-static inline void tw_store(TwRecord *record, uint64_t offset, uint64_t word) {
-    memcpy((uint8_t *)record + offset, &word, 8);
+/* The header as it begins, and zeroes behind it. By whole words: the checksum reads words, and a word put together from smaller
+ * stores is late in coming back. Not by memset: its call costs more than the ten stores of a bare header. */
+static inline void tw_clear(const TwLane *lane, TwRecord *record, int kind, uint64_t size) {
+    uint64_t *word = (uint64_t *)record, *end = word + (size < TW_CLEARED_BYTES ? size : TW_CLEARED_BYTES) / 8;
+    word[size / 8 - 1] = 0;
+    word[0] = size;
+    word[1] = word[2] = word[3] = word[4] = word[7] = word[9] = 0;
+    word[5] = (uint16_t)kind;
+    word[6] = (uint64_t)lane->lane << 40 | (uint64_t)lane->engine_id << 48;
+    word[8] = lane->epoch;
+    for (word += TW_RECORD_HEADER_BYTES / 8; word < end; word++) {
+        *word = 0;
+        __asm__ volatile("" ::: "memory"); /* else the compiler makes a call of memset of it */
+    }
 }
 
 static inline TwRecord *tw_claim(TwLane *lane, int kind, uint32_t size_max, int reserve) {
@@ -200,13 +186,7 @@ static inline TwRecord *tw_claim(TwLane *lane, int kind, uint32_t size_max, int 
     if (__builtin_expect((start & lane->mask) == 0 && start != 0, 0)) tw_note_wrap(lane, start);
     lane->head = start + size;
     record = (TwRecord *)(lane->ring + (start & lane->mask));
-    memset(record, 0, size < TW_CLEARED_BYTES ? size : TW_CLEARED_BYTES);
-    memset((uint8_t *)record + size - 8, 0, 8);
-    /* by whole words: the checksum reads words, and a word put together from smaller stores is late in coming back */
-    tw_store(record, offsetof(TwRecord, length), size);
-    tw_store(record, offsetof(TwRecord, kind), (uint16_t)kind);
-    tw_store(record, offsetof(TwRecord, instrument_id), (uint64_t)lane->lane << 40 | (uint64_t)lane->engine_id << 48);
-    tw_store(record, offsetof(TwRecord, epoch), lane->epoch);
+    tw_clear(lane, record, kind, size);
     return record;
 refuse:
     lane->refused++;
@@ -268,7 +248,7 @@ static inline uint64_t tw_commit(TwLane *lane, TwRecord *record, uint64_t *last_
         record->mono_ns = mono_ns;
     }
     record->seq = ++*last_seq;
-    record->crc32c = tw_record_crc(record);
+    record->crc32c = tw_fresh_crc(record);
     lane->committed = end;
     lane->front->last_seq = record->seq;
     lane->front->records++;

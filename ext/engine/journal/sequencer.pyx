@@ -145,6 +145,7 @@ cdef class Sequencer(Actor):
         self.journal.publish_counts(slots + <int> COUNTER_JOURNAL_RECORDS, slots + <int> COUNTER_JOURNAL_BYTES,
                                     slots + <int> COUNTER_JOURNAL_SYNCED_SEQ, slots + <int> COUNTER_JOURNAL_REFUSED)
         slots[<int> COUNTER_JOURNAL_LAST_SEQ] = self.journal.last_seq
+        self.counters.publish_rings()
 
     # --- the way in for cold code
 

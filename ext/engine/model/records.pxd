@@ -31,6 +31,11 @@ cdef struct RecordHeader:
     uint32_t frame_crc32c
     uint32_t session_id
 
+cdef struct RefusedFramePayload:
+    # of MARKET_FRAME_MALFORMED and OWN_FRAME_MALFORMED; the frame's bytes follow
+    uint16_t fault             # FrameFault
+    uint16_t pad[3]
+
 cdef struct Level:
     int64_t price_ticks
     int64_t qty_lots

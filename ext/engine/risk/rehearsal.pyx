@@ -1,6 +1,6 @@
 """A market made by hand and a mouth for intents: benches and differential tests drive the gate with them, at C speed.
 
-Nothing here can approve: an intent offered here goes through a gate like any other.
+Nothing here can approve: an intent offered here goes through a gate like any other. What is spent here is not sent.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
@@ -155,3 +155,8 @@ cdef int end_approved(RiskGate gate) noexcept:
         gate.approvals.release()
         done += 1
     return done
+
+
+def spend(ApprovalRegister register not None, uint32_t slot, uint64_t nonce, uint64_t order_handle) -> bool:
+    """Try to spend an approval as an order session would, without sending anything; was it the one that was issued, and unspent."""
+    return register.consume(slot, nonce, order_handle) == 1

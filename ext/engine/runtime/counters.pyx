@@ -11,12 +11,14 @@ reads it and docs/metrics.md describes it:
     40     sub-bucket bits (6)
     48     names hash: CRC-32 of the counter names and stage names with their numbers
     56     generation: counts the engines that have opened this file
+    64     rings shown
+    1024   rings: 48 times [name (24 bytes, zero-padded), capacity, depth, high water, refused, published]
     4096   counters: 256 values
     6144   histograms: 32 times [sum ns, max ns, 6 reserved, 2048 bucket counts]
 
-A histogram is log-linear: values below 128 ns have a bucket each, above that every power of two is cut into 64 buckets, so a
+Depths are those of the last tick; high water, refused and published are totals. A histogram is log-linear: values below 128 ns have a bucket each, above that every power of two is cut into 64 buckets, so a
 bucket's middle is within 1/128 (0.8 %) of every value in it. The last bucket ends at 2^37 ns (137 s); longer values count there.
-The count is the sum of the buckets. Histograms of one layout are merged by adding them slot by slot.
+The count is the sum of the buckets. Histograms of one layout are merged by adding them slot by slot, maxima by taking the larger.
 """
 import os
 import zlib
@@ -26,6 +28,8 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 from posix.mman cimport MAP_ANONYMOUS, MAP_FAILED, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
 
+from engine.runtime.ring cimport Ring
+
 from engine.model.codes import Counter, Stage
 
 cdef extern from "sys/mman.h":
@@ -34,23 +38,16 @@ cdef extern from "sys/mman.h":
 cdef enum:
     LAYOUT_VERSION = 1
     SUB_BUCKET_BITS = 6
-    SUB_BUCKETS = 64
     BUCKET_CAPACITY = 2048
     HISTOGRAM_HEAD = 8
-    HISTOGRAM_SLOTS = 2056
+    RINGS_OFFSET = 1024
+    RING_WORDS = 8
+    RING_NAME_BYTES = 24
     COUNTERS_OFFSET = 4096
     HISTOGRAMS_OFFSET = 6144
     FILE_BYTES = 532480       # HISTOGRAMS_OFFSET + 32 * 2056 * 8, rounded up to 4096
 
 OPEN_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-
-cdef int64_t VALUE_MAX = (<int64_t> 1 << 37) - 1
-
-cdef extern from *:
-    """
-    #define TW_HIGHEST_BIT(value) (63 - __builtin_clzll((unsigned long long)(value)))
-    """
-    int TW_HIGHEST_BIT(uint64_t value) noexcept nogil
 
 
 def names_hash() -> int:
@@ -59,12 +56,12 @@ def names_hash() -> int:
     return zlib.crc32(names.encode())
 
 
-cdef inline int bucket_index(int64_t value_ns) noexcept nogil:
-    cdef int shift
-    if value_ns < SUB_BUCKETS:
-        return <int> value_ns
-    shift = TW_HIGHEST_BIT(<uint64_t> value_ns) - SUB_BUCKET_BITS
-    return shift * SUB_BUCKETS + <int> (value_ns >> shift)
+cdef void merge_histogram(uint64_t* into, const uint64_t* other) noexcept nogil:
+    cdef int slot
+    into[0] += other[0]
+    into[1] = max(into[1], other[1])
+    for slot in range(HISTOGRAM_HEAD, HISTOGRAM_SLOTS):
+        into[slot] += other[slot]
 
 
 cdef class Counters:
@@ -132,20 +129,56 @@ cdef class Counters:
         memcpy(header, b"TWCOUNT1", 8)
         return 0
 
-    cdef void record(self, int stage, int64_t value_ns) noexcept nogil:
-        """Add one latency; below 0 counts as 0, above 137 s as 137 s. A stage out of range is not recorded."""
-        cdef uint64_t* histogram
-        if stage < 0 or stage >= STAGE_CAPACITY:
-            return
-        if value_ns < 0:
-            value_ns = 0
-        elif value_ns > VALUE_MAX:
-            value_ns = VALUE_MAX
-        histogram = self._histograms + stage * HISTOGRAM_SLOTS
-        histogram[HISTOGRAM_HEAD + bucket_index(value_ns)] += 1
-        histogram[0] += <uint64_t> value_ns
-        if <uint64_t> value_ns > histogram[1]:
-            histogram[1] = <uint64_t> value_ns
+    def show_rings(self, rings) -> None:
+        """Let these rings' figures stand in the file, renewed at each tick (at most 48; ValueError beyond)."""
+        cdef uint64_t* row
+        cdef Ring ring
+        cdef bytes name
+        cdef int number
+        rings = list(rings)
+        if len(rings) > RING_CAPACITY:
+            raise ValueError(f"{len(rings)} rings: the counters file has room for {RING_CAPACITY}")
+        self._rings, self._ring_count = rings, 0
+        for number in range(len(rings)):
+            ring = rings[number]
+            name = ring.name.encode()[:RING_NAME_BYTES]
+            row = <uint64_t*> (<char*> self._mapping + RINGS_OFFSET) + number * RING_WORDS
+            memset(row, 0, RING_WORDS * 8)
+            memcpy(row, <const char*> name, len(name))
+            row[3] = ring.capacity
+            self._ring_blocks[number] = ring.ring.block
+        self._ring_count = len(rings)
+        (<uint64_t*> self._mapping)[8] = self._ring_count
+        self.publish_rings()
+
+    cdef void publish_rings(self) noexcept nogil:
+        cdef uint64_t* row = <uint64_t*> (<char*> self._mapping + RINGS_OFFSET)
+        cdef const TwRingBlock* block
+        cdef int number
+        for number in range(self._ring_count):
+            block = self._ring_blocks[number]
+            row[4] = block.head - block.tail
+            row[5] = block.high_water
+            row[6] = block.refused
+            row[7] = block.head
+            row += RING_WORDS
+
+    def merge_histograms(self, const unsigned char[::1] image) -> None:
+        """Add every histogram of another counters file (`image`) to ours: several engines, or several runs, in one.
+
+        ValueError where the image is not of this layout and these stages.
+        """
+        cdef const uint64_t* other
+        cdef const uint64_t* mine = <const uint64_t*> self._mapping
+        cdef int stage
+        if image.shape[0] != FILE_BYTES:
+            raise ValueError(f"{image.shape[0]} bytes are no counters file ({FILE_BYTES})")
+        other = <const uint64_t*> &image[0]
+        if memcmp(other, mine, 56) != 0:
+            raise ValueError("the counters file is of another layout or another build")
+        other = <const uint64_t*> &image[HISTOGRAMS_OFFSET]
+        for stage in range(STAGE_CAPACITY):
+            merge_histogram(self._histograms + stage * HISTOGRAM_SLOTS, other + stage * HISTOGRAM_SLOTS)
 
     cdef int _check_counter(self, int counter) except -1:
         if not 0 <= counter < COUNTER_CAPACITY:

@@ -140,7 +140,7 @@ cdef class StrategyRunner(Actor):
         self._watchdog = watchdog
         memset(&self._no_watchdog, 0, sizeof(tw_watchdog))
         self._hang = &watchdog.state if watchdog is not None else &self._no_watchdog
-        self._scanned = market_events.tail
+        self._scanned = market_events.read_index()
         self._by_interval = {}
 
     def attach(self, StrategyBase strategy not None, str name, int strategy_id, symbols, int venue_id=1, subscriptions=()) -> None:
@@ -255,11 +255,11 @@ cdef class StrategyRunner(Actor):
 
     cdef void _scan_market(self) noexcept nogil:
         """Count the book events that came in, so that all but an instrument's last are conflated into it."""
-        cdef uint64_t tail = self._market_events.tail, head = tail + self._market_events.depth()
+        cdef uint64_t tail = self._market_events.read_index(), head = tail + self._market_events.depth()
         cdef Descriptor* event
         self._scanned = max(self._scanned, tail)
         while self._scanned < head:
-            event = &self._market_events.slots[self._scanned & self._market_events.mask]
+            event = self._market_events.at(self._scanned)
             if not is_trade(event.kind) and not is_statistics(event.kind) and event.instrument_id < INSTRUMENT_CAPACITY:
                 self._books_waiting[event.instrument_id] += 1
             self._scanned += 1

@@ -10,181 +10,147 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from engine.model.codes cimport (
-    RECORD_KIND_CONTRACT_INFO, RECORD_KIND_FUNDING_RATE, RECORD_KIND_KLINE, RECORD_KIND_LIQUIDATION, RECORD_KIND_LONG_SHORT_RATIO,
-    RECORD_KIND_MARKET_FRAME_MALFORMED, RECORD_KIND_MARKET_FRAME_OTHER, RECORD_KIND_MARK_PRICE, RECORD_KIND_MINI_TICKER,
+    FRAME_FAULT_MISSING_FIELD, FRAME_FAULT_SYNTAX, FRAME_FAULT_TEXT, FRAME_FAULT_TOO_MANY_ROWS, FRAME_FAULT_TRAILING_BYTES,
+    FRAME_FAULT_WORD, RECORD_KIND_CONTRACT_INFO, RECORD_KIND_FUNDING_RATE, RECORD_KIND_KLINE, RECORD_KIND_LIQUIDATION,
+    RECORD_KIND_LONG_SHORT_RATIO, RECORD_KIND_MARKET_FRAME_OTHER, RECORD_KIND_MARK_PRICE, RECORD_KIND_MINI_TICKER,
     RECORD_KIND_OPEN_INTEREST, RECORD_KIND_TICKER_24H, SIDE_BUY, SIDE_SELL,
 )
 from engine.model.records cimport (
     ContractInfoPayload, FundingRatePayload, FundingRow, KlinePayload, LiquidationPayload, LongShortRatioPayload, MarkPricePayload,
     MiniTickerRow, OpenInterestPayload, Ticker24hRow, TickersPayload,
 )
+from engine.venues.binance.fields cimport *
 from engine.venues.binance.market_codec cimport *
 from engine.venues.binance.scan cimport *
 
-cdef enum FieldType:
-    FIELD_ID = 0           # unsigned integer
-    FIELD_INT = 1          # integer of either sign
-    FIELD_TIME = 2         # milliseconds, also quoted, to ns
-    FIELD_PRICE = 3        # quoted decimal to 10^-8
-    FIELD_SIGNED = 4       # quoted decimal of either sign; "" is 0
-    FIELD_AMOUNT = 5       # whole units at `offset`, 10^-8 at `extra`; "" is 0
-    FIELD_BOOL = 6
-    FIELD_WORD = 7         # text of at most `extra` bytes, zero padded
-    FIELD_SIDE = 8
-    FIELD_SYMBOL = 9       # the instrument, into `Decoded`; the text too where `extra` is not 0
-    FIELD_EVENT = 10       # the event's name as an EventCode
-
-cdef enum:
-    FIELDS_MAX = 24
-    KEY_BYTES_MAX = 16
-    NO_FIELD = 255
-
-cdef struct Field:
-    char key[KEY_BYTES_MAX]
-    uint8_t key_size
-    uint8_t type
-    uint16_t offset
-    uint16_t extra
-
-cdef struct Fields:
-    uint64_t required          # bit = number of the field
-    uint32_t count
-    uint8_t by_letter[128]     # number of the field whose key is this one letter
-    Field rows[FIELDS_MAX]
-
+# what an event says besides its payload: words, and quantities that are not lots yet
 cdef struct TickerScratch:
     Ticker24hRow row
     uint64_t market            # USD-M's `st`: 1 = USD-M, 2 = COIN-M; 0 = not said
-    int64_t event
+    tw_slice event
+    tw_slice symbol
+
+cdef struct MarkPriceScratch:
+    MarkPricePayload payload
+    tw_slice event
+    tw_slice symbol
 
 cdef struct LiquidationScratch:
     LiquidationPayload payload
     int64_t qty_e8
     int64_t last_qty_e8
     int64_t cum_qty_e8
+    tw_slice symbol
+    tw_slice side
 
-cdef Fields KLINE_FIELDS, TICKER_FIELDS, MARK_PRICE_FIELDS, LIQUIDATION_FIELDS, CONTRACT_FIELDS
-cdef Fields OPEN_INTEREST_FIELDS, FUNDING_FIELDS, RATIO_FIELDS, TAKER_FIELDS
+cdef struct ContractScratch:
+    ContractInfoPayload payload
+    tw_slice event
+    tw_slice symbol
+
+cdef tw_fields KLINE_FIELDS, TICKER_FIELDS, MARK_PRICE_FIELDS, LIQUIDATION_FIELDS, CONTRACT_FIELDS
+cdef tw_fields OPEN_INTEREST_FIELDS, FUNDING_FIELDS, RATIO_FIELDS, TAKER_FIELDS
 cdef uint64_t MINI_TICKER_REQUIRED = 0
 cdef uint64_t ONE = 1
 
 
 # --- tables ------------------------------------------------------------------------------------------------------------
 
-cdef int add(Fields* fields, bytes key, int type, size_t offset, size_t extra=0, bint required=True) except -1:
-    """One key more; returns its number."""
-    cdef uint32_t i, number = fields.count
-    cdef Field* row = &fields.rows[number]
-    if number == 0:
-        memset(fields.by_letter, NO_FIELD, 128)
-    if number >= FIELDS_MAX or len(key) > KEY_BYTES_MAX:
-        raise ValueError(f"field {key!r}: too many, or too long")
-    memcpy(row.key, <const char*> key, len(key))
-    row.key_size = len(key)
-    row.type = type
-    row.offset = offset
-    row.extra = extra
-    if len(key) == 1:
-        fields.by_letter[key[0] & 127] = number
-    if required:
-        fields.required |= ONE << number
-    fields.count += 1
-    return number
-
-
-cdef int lay_kline(Fields* table) except -1:
+cdef int lay_kline(tw_fields* table) except -1:
     cdef KlinePayload* k = NULL
-    add(table, b"t", FIELD_TIME, <size_t> &k.open_ns)
-    add(table, b"T", FIELD_TIME, <size_t> &k.close_ns)
-    add(table, b"i", FIELD_WORD, <size_t> &k.interval, 7)
-    add(table, b"f", FIELD_INT, <size_t> &k.first_trade_id)
-    add(table, b"L", FIELD_INT, <size_t> &k.last_trade_id)
-    add(table, b"o", FIELD_PRICE, <size_t> &k.open_e8)
-    add(table, b"c", FIELD_PRICE, <size_t> &k.close_e8)
-    add(table, b"h", FIELD_PRICE, <size_t> &k.high_e8)
-    add(table, b"l", FIELD_PRICE, <size_t> &k.low_e8)
-    add(table, b"v", FIELD_AMOUNT, <size_t> &k.volume_whole, <size_t> &k.volume_part_e8)
-    add(table, b"n", FIELD_ID, <size_t> &k.trade_count)
-    add(table, b"x", FIELD_BOOL, <size_t> &k.is_closed)
-    add(table, b"q", FIELD_AMOUNT, <size_t> &k.quote_volume_whole, <size_t> &k.quote_volume_part_e8)
-    add(table, b"V", FIELD_AMOUNT, <size_t> &k.taker_volume_whole, <size_t> &k.taker_volume_part_e8)
-    add(table, b"Q", FIELD_AMOUNT, <size_t> &k.taker_quote_volume_whole, <size_t> &k.taker_quote_volume_part_e8)
+    add_field(table, b"t", TW_FIELD_TIME, <size_t> &k.open_ns)
+    add_field(table, b"T", TW_FIELD_TIME, <size_t> &k.close_ns)
+    add_field(table, b"i", TW_FIELD_WORD, <size_t> &k.interval, 7)
+    add_field(table, b"f", TW_FIELD_INT, <size_t> &k.first_trade_id)
+    add_field(table, b"L", TW_FIELD_INT, <size_t> &k.last_trade_id)
+    add_field(table, b"o", TW_FIELD_DECIMAL, <size_t> &k.open_e8)
+    add_field(table, b"c", TW_FIELD_DECIMAL, <size_t> &k.close_e8)
+    add_field(table, b"h", TW_FIELD_DECIMAL, <size_t> &k.high_e8)
+    add_field(table, b"l", TW_FIELD_DECIMAL, <size_t> &k.low_e8)
+    add_field(table, b"v", TW_FIELD_AMOUNT, <size_t> &k.volume_whole, <size_t> &k.volume_part_e8)
+    add_field(table, b"n", TW_FIELD_ID, <size_t> &k.trade_count)
+    add_field(table, b"x", TW_FIELD_BOOL, <size_t> &k.is_closed)
+    add_field(table, b"q", TW_FIELD_AMOUNT, <size_t> &k.quote_volume_whole, <size_t> &k.quote_volume_part_e8)
+    add_field(table, b"V", TW_FIELD_AMOUNT, <size_t> &k.taker_volume_whole, <size_t> &k.taker_volume_part_e8)
+    add_field(table, b"Q", TW_FIELD_AMOUNT, <size_t> &k.taker_quote_volume_whole, <size_t> &k.taker_quote_volume_part_e8)
     return 0
 
 
-cdef int lay_tickers(Fields* table) except -1:
+cdef int lay_tickers(tw_fields* table) except -1:
     """Both tickers: what the small one has first."""
     global MINI_TICKER_REQUIRED
     cdef TickerScratch* t = NULL
-    add(table, b"e", FIELD_EVENT, <size_t> &t.event)
-    add(table, b"E", FIELD_TIME, <size_t> &t.row.event_ns)
-    add(table, b"s", FIELD_SYMBOL, <size_t> &t.row.symbol, 31)
-    add(table, b"c", FIELD_PRICE, <size_t> &t.row.last_e8)
-    add(table, b"o", FIELD_PRICE, <size_t> &t.row.open_e8)
-    add(table, b"h", FIELD_PRICE, <size_t> &t.row.high_e8)
-    add(table, b"l", FIELD_PRICE, <size_t> &t.row.low_e8)
-    add(table, b"v", FIELD_AMOUNT, <size_t> &t.row.volume_whole, <size_t> &t.row.volume_part_e8)
-    add(table, b"q", FIELD_AMOUNT, <size_t> &t.row.quote_volume_whole, <size_t> &t.row.quote_volume_part_e8)
+    add_field(table, b"e", TW_FIELD_TEXT, <size_t> &t.event)
+    add_field(table, b"E", TW_FIELD_TIME, <size_t> &t.row.event_ns)
+    add_field(table, b"s", TW_FIELD_TEXT, <size_t> &t.symbol)
+    add_field(table, b"c", TW_FIELD_DECIMAL, <size_t> &t.row.last_e8)
+    add_field(table, b"o", TW_FIELD_DECIMAL, <size_t> &t.row.open_e8)
+    add_field(table, b"h", TW_FIELD_DECIMAL, <size_t> &t.row.high_e8)
+    add_field(table, b"l", TW_FIELD_DECIMAL, <size_t> &t.row.low_e8)
+    add_field(table, b"v", TW_FIELD_AMOUNT, <size_t> &t.row.volume_whole, <size_t> &t.row.volume_part_e8)
+    add_field(table, b"q", TW_FIELD_AMOUNT, <size_t> &t.row.quote_volume_whole, <size_t> &t.row.quote_volume_part_e8)
     MINI_TICKER_REQUIRED = table.required
-    add(table, b"p", FIELD_SIGNED, <size_t> &t.row.change_e8)
-    add(table, b"P", FIELD_SIGNED, <size_t> &t.row.change_percent_e8)
-    add(table, b"w", FIELD_PRICE, <size_t> &t.row.average_e8)
-    add(table, b"Q", FIELD_AMOUNT, <size_t> &t.row.last_qty_whole, <size_t> &t.row.last_qty_part_e8)
-    add(table, b"O", FIELD_TIME, <size_t> &t.row.open_ns)
-    add(table, b"C", FIELD_TIME, <size_t> &t.row.close_ns)
-    add(table, b"F", FIELD_INT, <size_t> &t.row.first_trade_id)
-    add(table, b"L", FIELD_INT, <size_t> &t.row.last_trade_id)
-    add(table, b"n", FIELD_ID, <size_t> &t.row.trade_count)
-    add(table, b"st", FIELD_ID, <size_t> &t.market, 0, False)
+    add_field(table, b"p", TW_FIELD_OPTIONAL, <size_t> &t.row.change_e8)
+    add_field(table, b"P", TW_FIELD_OPTIONAL, <size_t> &t.row.change_percent_e8)
+    add_field(table, b"w", TW_FIELD_DECIMAL, <size_t> &t.row.average_e8)
+    add_field(table, b"Q", TW_FIELD_AMOUNT, <size_t> &t.row.last_qty_whole, <size_t> &t.row.last_qty_part_e8)
+    add_field(table, b"O", TW_FIELD_TIME, <size_t> &t.row.open_ns)
+    add_field(table, b"C", TW_FIELD_TIME, <size_t> &t.row.close_ns)
+    add_field(table, b"F", TW_FIELD_INT, <size_t> &t.row.first_trade_id)
+    add_field(table, b"L", TW_FIELD_INT, <size_t> &t.row.last_trade_id)
+    add_field(table, b"n", TW_FIELD_ID, <size_t> &t.row.trade_count)
+    add_field(table, b"st", TW_FIELD_ID, <size_t> &t.market, 0, False)
     return 0
 
 
-cdef int lay_derivatives(Fields* marks, Fields* liquidations, Fields* contracts) except -1:
-    cdef MarkPricePayload* m = NULL
+cdef int lay_derivatives(tw_fields* marks, tw_fields* liquidations, tw_fields* contracts) except -1:
+    cdef MarkPriceScratch* m = NULL
     cdef LiquidationScratch* o = NULL
-    cdef ContractInfoPayload* i = NULL
-    add(marks, b"E", FIELD_TIME, <size_t> &m.event_ns)
-    add(marks, b"s", FIELD_SYMBOL, 0)
-    add(marks, b"p", FIELD_PRICE, <size_t> &m.mark_e8)
-    add(marks, b"ap", FIELD_SIGNED, <size_t> &m.average_e8, 0, False)
-    add(marks, b"i", FIELD_SIGNED, <size_t> &m.index_e8, 0, False)
-    add(marks, b"P", FIELD_SIGNED, <size_t> &m.settle_e8, 0, False)
-    add(marks, b"r", FIELD_SIGNED, <size_t> &m.funding_rate_e8)
-    add(marks, b"T", FIELD_TIME, <size_t> &m.next_funding_ns)
-    add(liquidations, b"s", FIELD_SYMBOL, 0)
-    add(liquidations, b"S", FIELD_SIDE, <size_t> &o.payload.side)
-    add(liquidations, b"p", FIELD_PRICE, <size_t> &o.payload.price_e8)
-    add(liquidations, b"ap", FIELD_SIGNED, <size_t> &o.payload.average_price_e8)
-    add(liquidations, b"q", FIELD_PRICE, <size_t> &o.qty_e8)
-    add(liquidations, b"l", FIELD_PRICE, <size_t> &o.last_qty_e8)
-    add(liquidations, b"z", FIELD_PRICE, <size_t> &o.cum_qty_e8)
-    add(liquidations, b"T", FIELD_TIME, <size_t> &o.payload.trade_ns)
-    add(contracts, b"E", FIELD_TIME, <size_t> &i.event_ns)
-    add(contracts, b"s", FIELD_SYMBOL, 0)
-    add(contracts, b"ct", FIELD_WORD, <size_t> &i.contract_type, 23)
-    add(contracts, b"dt", FIELD_TIME, <size_t> &i.delivery_ns)
-    add(contracts, b"ot", FIELD_TIME, <size_t> &i.onboard_ns)
-    add(contracts, b"cs", FIELD_WORD, <size_t> &i.status, 23)
+    cdef ContractScratch* i = NULL
+    add_field(marks, b"e", TW_FIELD_TEXT, <size_t> &m.event)
+    add_field(marks, b"E", TW_FIELD_TIME, <size_t> &m.payload.event_ns)
+    add_field(marks, b"s", TW_FIELD_TEXT, <size_t> &m.symbol)
+    add_field(marks, b"p", TW_FIELD_DECIMAL, <size_t> &m.payload.mark_e8)
+    add_field(marks, b"ap", TW_FIELD_OPTIONAL, <size_t> &m.payload.average_e8, 0, False)
+    add_field(marks, b"i", TW_FIELD_OPTIONAL, <size_t> &m.payload.index_e8, 0, False)
+    add_field(marks, b"P", TW_FIELD_OPTIONAL, <size_t> &m.payload.settle_e8, 0, False)
+    add_field(marks, b"r", TW_FIELD_OPTIONAL, <size_t> &m.payload.funding_rate_e8)
+    add_field(marks, b"T", TW_FIELD_TIME, <size_t> &m.payload.next_funding_ns)
+    add_field(liquidations, b"s", TW_FIELD_TEXT, <size_t> &o.symbol)
+    add_field(liquidations, b"S", TW_FIELD_TEXT, <size_t> &o.side)
+    add_field(liquidations, b"p", TW_FIELD_DECIMAL, <size_t> &o.payload.price_e8)
+    add_field(liquidations, b"ap", TW_FIELD_OPTIONAL, <size_t> &o.payload.average_price_e8)
+    add_field(liquidations, b"q", TW_FIELD_DECIMAL, <size_t> &o.qty_e8)
+    add_field(liquidations, b"l", TW_FIELD_DECIMAL, <size_t> &o.last_qty_e8)
+    add_field(liquidations, b"z", TW_FIELD_DECIMAL, <size_t> &o.cum_qty_e8)
+    add_field(liquidations, b"T", TW_FIELD_TIME, <size_t> &o.payload.trade_ns)
+    add_field(contracts, b"e", TW_FIELD_TEXT, <size_t> &i.event)
+    add_field(contracts, b"E", TW_FIELD_TIME, <size_t> &i.payload.event_ns)
+    add_field(contracts, b"s", TW_FIELD_TEXT, <size_t> &i.symbol)
+    add_field(contracts, b"ct", TW_FIELD_WORD, <size_t> &i.payload.contract_type, 23)
+    add_field(contracts, b"dt", TW_FIELD_TIME, <size_t> &i.payload.delivery_ns)
+    add_field(contracts, b"ot", TW_FIELD_TIME, <size_t> &i.payload.onboard_ns)
+    add_field(contracts, b"cs", TW_FIELD_WORD, <size_t> &i.payload.status, 23)
     return 0
 
 
-cdef int lay_polls(Fields* interest, Fields* funding, Fields* ratio, Fields* taker) except -1:
+cdef int lay_polls(tw_fields* interest, tw_fields* funding, tw_fields* ratio, tw_fields* taker) except -1:
     cdef OpenInterestPayload* i = NULL
     cdef FundingRow* f = NULL
     cdef LongShortRatioPayload* r = NULL
-    add(interest, b"openInterest", FIELD_AMOUNT, <size_t> &i.open_interest_whole, <size_t> &i.open_interest_part_e8)
-    add(interest, b"time", FIELD_TIME, <size_t> &i.event_ns)
-    add(funding, b"fundingRate", FIELD_SIGNED, <size_t> &f.rate_e8)
-    add(funding, b"fundingTime", FIELD_TIME, <size_t> &f.funding_ns)
-    add(funding, b"markPrice", FIELD_SIGNED, <size_t> &f.mark_e8, 0, False)
-    add(ratio, b"longShortRatio", FIELD_SIGNED, <size_t> &r.ratio_e8)
-    add(ratio, b"longAccount", FIELD_AMOUNT, <size_t> &r.long_whole, <size_t> &r.long_part_e8)
-    add(ratio, b"shortAccount", FIELD_AMOUNT, <size_t> &r.short_whole, <size_t> &r.short_part_e8)
-    add(ratio, b"timestamp", FIELD_TIME, <size_t> &r.event_ns)
-    add(taker, b"buySellRatio", FIELD_SIGNED, <size_t> &r.ratio_e8)
-    add(taker, b"buyVol", FIELD_AMOUNT, <size_t> &r.long_whole, <size_t> &r.long_part_e8)
-    add(taker, b"sellVol", FIELD_AMOUNT, <size_t> &r.short_whole, <size_t> &r.short_part_e8)
-    add(taker, b"timestamp", FIELD_TIME, <size_t> &r.event_ns)
+    add_field(interest, b"openInterest", TW_FIELD_AMOUNT, <size_t> &i.open_interest_whole, <size_t> &i.open_interest_part_e8)
+    add_field(interest, b"time", TW_FIELD_TIME, <size_t> &i.event_ns)
+    add_field(funding, b"fundingRate", TW_FIELD_OPTIONAL, <size_t> &f.rate_e8)
+    add_field(funding, b"fundingTime", TW_FIELD_TIME, <size_t> &f.funding_ns)
+    add_field(funding, b"markPrice", TW_FIELD_OPTIONAL, <size_t> &f.mark_e8, 0, False)
+    add_field(ratio, b"longShortRatio", TW_FIELD_OPTIONAL, <size_t> &r.ratio_e8)
+    add_field(ratio, b"longAccount", TW_FIELD_AMOUNT, <size_t> &r.long_whole, <size_t> &r.long_part_e8)
+    add_field(ratio, b"shortAccount", TW_FIELD_AMOUNT, <size_t> &r.short_whole, <size_t> &r.short_part_e8)
+    add_field(ratio, b"timestamp", TW_FIELD_TIME, <size_t> &r.event_ns)
+    add_field(taker, b"buySellRatio", TW_FIELD_OPTIONAL, <size_t> &r.ratio_e8)
+    add_field(taker, b"buyVol", TW_FIELD_AMOUNT, <size_t> &r.long_whole, <size_t> &r.long_part_e8)
+    add_field(taker, b"sellVol", TW_FIELD_AMOUNT, <size_t> &r.short_whole, <size_t> &r.short_part_e8)
+    add_field(taker, b"timestamp", TW_FIELD_TIME, <size_t> &r.event_ns)
     return 0
 
 
@@ -196,168 +162,62 @@ lay_polls(&OPEN_INTEREST_FIELDS, &FUNDING_FIELDS, &RATIO_FIELDS, &TAKER_FIELDS)
 
 # --- reading by a table ------------------------------------------------------------------------------------------------
 
-cdef int number_of(const Fields* fields, const char* key, size_t size) noexcept nogil:
-    """Which field a key is; -1 where it is none of ours."""
-    cdef uint32_t i
-    if size == 1:
-        i = fields.by_letter[key[0] & 127]
-        return <int> i if i != NO_FIELD and fields.rows[i].key[0] == key[0] else -1
-    for i in range(fields.count):
-        if fields.rows[i].key_size == size and memcmp(fields.rows[i].key, key, size) == 0:
-            return <int> i
-    return -1
-
-
-cdef bint is_empty_text(tw_cursor* c) noexcept nogil:
-    """Pass over `""`, which the venue writes where a number does not apply."""
-    if tw_peek(c) == b'"' and c.end - c.p >= 2 and c.p[1] == b'"':
-        c.p += 2
-        return True
-    return False
-
-
-cdef int read_time(tw_cursor* c, int64_t* target, Decoded* out) noexcept nogil:
-    cdef uint64_t stamp
-    cdef bint quoted = tw_peek(c) == b'"'
-    if quoted:
-        c.p += 1
-    if not tw_read_uint64(c, &stamp) or (quoted and not tw_take(c, b'"')):
-        return refuse(out, FAULT_NUMBER)
-    target[0] = time_ns(stamp)
-    return 1
-
-
-cdef int read_word(tw_cursor* c, char* target, size_t room, Decoded* out) noexcept nogil:
-    cdef const char* text
-    cdef size_t size
-    if not tw_read_string(c, &text, &size) or size > room:
-        return refuse(out, FAULT_SYNTAX)
-    memcpy(target, text, size)
-    return 1
-
-
-cdef int read_side_word(tw_cursor* c, uint8_t* side, Decoded* out) noexcept nogil:
-    cdef const char* text
-    cdef size_t size
-    if not tw_read_string(c, &text, &size):
-        return refuse(out, FAULT_SYNTAX)
-    if size == 3 and memcmp(text, b"BUY", 3) == 0:
-        side[0] = SIDE_BUY
-    elif size == 4 and memcmp(text, b"SELL", 4) == 0:
-        side[0] = SIDE_SELL
-    else:
-        return refuse(out, FAULT_SYNTAX)
-    return 1
-
-
-cdef int read_symbol_word(MarketCodec codec, tw_cursor* c, char* target, size_t room, Decoded* out) noexcept nogil:
-    """Whose event it is; the text itself too where there is `room` for it."""
-    cdef const char* text
-    cdef size_t size
-    cdef SymbolRow* row
-    if not tw_read_string(c, &text, &size) or (room and size > room):
-        return refuse(out, FAULT_SYNTAX)
-    row = codec.find(text, size)
-    out.instrument_id = row.instrument_id if row != NULL else 0
-    if room:
-        memcpy(target, text, size)
-    return 1
-
-
-cdef int read_event(tw_cursor* c, int64_t* event, Decoded* out) noexcept nogil:
-    cdef const char* text
-    cdef size_t size
-    if not tw_read_string(c, &text, &size):
-        return refuse(out, FAULT_SYNTAX)
-    event[0] = event_of_name(text, size)
-    return 1
-
-
-cdef int read_field(MarketCodec codec, tw_cursor* c, const Field* field, char* base, Decoded* out) noexcept nogil:
-    cdef char* target = base + field.offset
-    cdef int flag, ok
-    if field.type == FIELD_ID:
-        ok = tw_read_uint64(c, <uint64_t*> target)
-    elif field.type == FIELD_INT:
-        ok = tw_read_int64(c, <int64_t*> target)
-    elif field.type == FIELD_PRICE:
-        ok = tw_read_decimal_e8(c, <int64_t*> target)
-    elif field.type == FIELD_SIGNED:
-        ok = is_empty_text(c) or tw_read_signed_decimal_e8(c, <int64_t*> target)
-    elif field.type == FIELD_AMOUNT:
-        ok = tw_read_amount(c, <uint64_t*> target, <uint32_t*> (base + field.extra), True)
-    elif field.type == FIELD_BOOL:
-        ok = tw_read_bool(c, &flag)
-        target[0] = <char> flag
-    elif field.type == FIELD_TIME:
-        return read_time(c, <int64_t*> target, out)
-    elif field.type == FIELD_SYMBOL:
-        return read_symbol_word(codec, c, target, field.extra, out)
-    elif field.type == FIELD_EVENT:
-        return read_event(c, <int64_t*> target, out)
-    elif field.type == FIELD_SIDE:
-        return read_side_word(c, <uint8_t*> target, out)
-    else:
-        return read_word(c, target, field.extra, out)
-    return 1 if ok else refuse(out, FAULT_NUMBER)
-
-
-cdef int read_fields(MarketCodec codec, tw_cursor* c, const Fields* fields, char* base, uint64_t* seen, Decoded* out) noexcept nogil:
-    """One object into the struct at `base`; `seen` says which fields it had."""
-    cdef int first = 1, more, number
-    cdef const char* key
-    cdef size_t size
-    seen[0] = 0
-    if not tw_take(c, b'{'):
-        return refuse(out, FAULT_SYNTAX)
-    while True:
-        more = tw_next_key(c, &first, &key, &size)
-        if more < 0:
-            return refuse(out, FAULT_SYNTAX)
-        if more == 0:
-            return 1
-        number = number_of(fields, key, size)
-        if number < 0:
-            if not skip_or_refuse(c, out):
-                return 0
-        elif not mark(seen, ONE << number, out) or not read_field(codec, c, &fields.rows[number], base, out):
-            return 0
-
-
-cdef int read_whole(MarketCodec codec, tw_cursor* c, const Fields* fields, char* base, Decoded* out) noexcept nogil:
+cdef int read_whole(tw_cursor* c, const tw_fields* fields, char* base, Decoded* out) noexcept nogil:
     """One object that must have everything required."""
-    cdef uint64_t seen
-    if not read_fields(codec, c, fields, base, &seen, out):
-        return 0
-    return 1 if (seen & fields.required) == fields.required else refuse(out, FAULT_MISSING_FIELD)
+    cdef int fault = tw_read_whole(c, fields, base)
+    return refuse(out, fault) if fault else 1
 
 
-cdef int read_nested(MarketCodec codec, tw_cursor* c, char inner_key, const Fields* inner, char* base, int64_t* event_ns,
-                     Decoded* out) noexcept nogil:
-    """{"e":...,"E":time,"s":symbol,inner_key:{...}}: the inner object by its table, the time and symbol from around it."""
+cdef void name_symbol(MarketCodec codec, const tw_slice* symbol, Decoded* out) noexcept nogil:
+    """Whose event it is; 0 where it is not one of ours."""
+    cdef SymbolRow* row = codec.find(symbol.p, symbol.size)
+    out.instrument_id = row.instrument_id if row != NULL else 0
+
+
+cdef int read_symbol_word(MarketCodec codec, tw_cursor* c, Decoded* out) noexcept nogil:
+    cdef tw_slice symbol
+    if not tw_read_string(c, &symbol.p, &symbol.size):
+        return refuse(out, FRAME_FAULT_TEXT)
+    name_symbol(codec, &symbol, out)
+    return 1
+
+
+cdef int side_of_word(const tw_slice* word, uint8_t* side, Decoded* out) noexcept nogil:
+    side[0] = SIDE_SELL if word.size == 4 else SIDE_BUY
+    if (word.size == 3 and memcmp(word.p, b"BUY", 3) == 0) or (word.size == 4 and memcmp(word.p, b"SELL", 4) == 0):
+        return 1
+    return refuse(out, FRAME_FAULT_WORD)
+
+
+cdef int read_nested(MarketCodec codec, tw_cursor* c, char inner_key, const tw_fields* inner, char* base, int64_t* event_ns,
+                     uint64_t needed, Decoded* out) noexcept nogil:
+    """{"e":...,"E":time,"s":symbol,inner_key:{...}}: the inner object by its table, the time and symbol from around it. `needed`:
+    bits of what must stand: 1 the time, 2 the inner object, 4 the symbol."""
     cdef int first = 1, more, ok
     cdef const char* key
     cdef size_t size
     cdef uint64_t seen = 0
     if not tw_take(c, b'{'):
-        return refuse(out, FAULT_SYNTAX)
+        return refuse(out, FRAME_FAULT_SYNTAX)
     while True:
         more = tw_next_key(c, &first, &key, &size)
         if more < 0:
-            return refuse(out, FAULT_SYNTAX)
+            return refuse(out, FRAME_FAULT_SYNTAX)
         if more == 0:
             break
         if size == 1 and key[0] == b'E':
-            ok = mark(&seen, 1, out) and read_time(c, event_ns, out)
+            ok = mark(&seen, 1, out) and read_stamp(c, event_ns, out)
         elif size == 1 and key[0] == b's':
-            ok = mark(&seen, 4, out) and read_symbol_word(codec, c, NULL, 0, out)
+            ok = mark(&seen, 4, out) and read_symbol_word(codec, c, out)
         elif size == 1 and key[0] == inner_key:
-            ok = mark(&seen, 2, out) and read_whole(codec, c, inner, base, out)
+            ok = mark(&seen, 2, out) and read_whole(c, inner, base, out)
+        elif size == 1 and key[0] == b'e':
+            ok = mark(&seen, 8, out) and skip_or_refuse(c, out)
         else:
             ok = skip_or_refuse(c, out)
         if not ok:
             return 0
-    return 1 if (seen & 3) == 3 else refuse(out, FAULT_MISSING_FIELD)
+    return 1 if (seen & needed) == needed else refuse(out, FRAME_FAULT_MISSING_FIELD)
 
 
 cdef int finish(int kind, size_t size, Decoded* out) noexcept nogil:
@@ -370,16 +230,14 @@ cdef int finish(int kind, size_t size, Decoded* out) noexcept nogil:
 cdef int first_event(tw_cursor c) noexcept nogil:
     """The event of an array's first object (`c` is a copy): EVENT_OTHER where it names none."""
     cdef int first = 1
-    cdef int64_t event = EVENT_OTHER
     cdef const char* key
-    cdef size_t size
-    cdef Decoded scratch
+    cdef const char* name
+    cdef size_t size, name_size
     if not tw_take(&c, b'[') or not tw_take(&c, b'{'):
         return EVENT_OTHER
     while tw_next_key(&c, &first, &key, &size) > 0:
         if size == 1 and key[0] == b'e':
-            read_event(&c, &event, &scratch)
-            return <int> event
+            return event_of_name(name, name_size) if tw_read_string(&c, &name, &name_size) else EVENT_OTHER
         if not tw_skip_value(&c):
             return EVENT_OTHER
     return EVENT_OTHER
@@ -414,37 +272,41 @@ cdef class EventCodec(MarketCodec):
         cdef KlinePayload* kline = <KlinePayload*> payload
         cdef int64_t event_ns = 0
         memset(kline, 0, sizeof(KlinePayload))
-        if not read_nested(self, c, b'k', &KLINE_FIELDS, payload, &event_ns, out):
+        if not read_nested(self, c, b'k', &KLINE_FIELDS, payload, &event_ns, 7, out):
             return 0
         kline.event_ns = event_ns
         return finish(RECORD_KIND_KLINE, sizeof(KlinePayload), out)
 
     cdef int decode_mark_price(self, tw_cursor* c, char* payload, Decoded* out) noexcept nogil:
-        memset(payload, 0, sizeof(MarkPricePayload))
-        if not read_whole(self, c, &MARK_PRICE_FIELDS, payload, out):
+        cdef MarkPriceScratch scratch
+        memset(&scratch, 0, sizeof(MarkPriceScratch))
+        if not read_whole(c, &MARK_PRICE_FIELDS, <char*> &scratch, out):
             return 0
+        name_symbol(self, &scratch.symbol, out)
+        memcpy(payload, &scratch.payload, sizeof(MarkPricePayload))
         return finish(RECORD_KIND_MARK_PRICE, sizeof(MarkPricePayload), out)
 
     cdef int decode_contract_info(self, tw_cursor* c, char* payload, Decoded* out) noexcept nogil:
-        memset(payload, 0, sizeof(ContractInfoPayload))
-        if not read_whole(self, c, &CONTRACT_FIELDS, payload, out):
+        cdef ContractScratch scratch
+        memset(&scratch, 0, sizeof(ContractScratch))
+        if not read_whole(c, &CONTRACT_FIELDS, <char*> &scratch, out):
             return 0
+        name_symbol(self, &scratch.symbol, out)
+        memcpy(payload, &scratch.payload, sizeof(ContractInfoPayload))
         return finish(RECORD_KIND_CONTRACT_INFO, sizeof(ContractInfoPayload), out)
 
     cdef int decode_liquidation(self, tw_cursor* c, char* payload, Decoded* out) noexcept nogil:
         cdef LiquidationScratch scratch
-        cdef SymbolRow* row = NULL
-        cdef const char* symbol = NULL
-        cdef size_t size = 0
+        cdef SymbolRow* row
         cdef int64_t event_ns = 0
         memset(&scratch, 0, sizeof(LiquidationScratch))
-        if not read_nested(self, c, b'o', &LIQUIDATION_FIELDS, <char*> &scratch, &event_ns, out):
+        if not read_nested(self, c, b'o', &LIQUIDATION_FIELDS, <char*> &scratch, &event_ns, 3, out):
             return 0
-        if out.instrument_id:
-            symbol = self.tables.instruments[out.instrument_id].symbol
-            while size < 31 and symbol[size]:
-                size += 1
-            row = self.find(symbol, size)
+        if not side_of_word(&scratch.side, &scratch.payload.side, out):
+            return 0
+        row = self.find(scratch.symbol.p, scratch.symbol.size)
+        out.instrument_id = row.instrument_id if row != NULL else 0
+        if row != NULL:
             lots_of(row, scratch.qty_e8, &scratch.payload.qty_lots, out)
             lots_of(row, scratch.last_qty_e8, &scratch.payload.last_qty_lots, out)
             lots_of(row, scratch.cum_qty_e8, &scratch.payload.cum_qty_lots, out)
@@ -471,7 +333,7 @@ cdef class EventCodec(MarketCodec):
         while True:
             more = tw_next_item(c, &first)
             if more < 0:
-                return refuse(out, FAULT_SYNTAX)
+                return refuse(out, FRAME_FAULT_SYNTAX)
             if more == 0:
                 break
             if not append_row(self, event, c, payload, capacity, out):
@@ -497,13 +359,13 @@ cdef class EventCodec(MarketCodec):
         else:
             ok = decode_ratio(self, poll - POLL_RATIO_FIRST, &c, payload, out)
         if ok and not tw_at_end(&c):
-            ok = refuse(out, FAULT_TRAILING_BYTES)
+            ok = refuse(out, FRAME_FAULT_TRAILING_BYTES)
         # the body is the answer about this instrument, whatever it says; a malformed one costs no book an update
         out.instrument_id = instrument_id if ok else 0
         if not ok:
-            keep_raw(data, size, payload, RECORD_KIND_MARKET_FRAME_MALFORMED, out)
+            quarantine(data, size, payload, out)
         elif out.kind == RECORD_KIND_MARKET_FRAME_OTHER:
-            keep_raw(data, size, payload, RECORD_KIND_MARKET_FRAME_OTHER, out)
+            keep_raw(data, size, payload, out)
 
     def decode_poll_bytes(self, int poll, uint32_t instrument_id, bytes data) -> dict:
         """Decode the body of a poll from Python: tests."""
@@ -541,18 +403,22 @@ cdef int append_row(MarketCodec codec, int event, tw_cursor* c, char* payload, u
     cdef size_t size = row_bytes_of(event), at = sizeof(TickersPayload) + tickers.count * size
     cdef uint64_t seen, required = TICKER_FIELDS.required if event == EVENT_TICKER_24H else MINI_TICKER_REQUIRED
     cdef TickerScratch scratch
+    cdef int fault
     memset(&scratch, 0, sizeof(TickerScratch))
-    if not read_fields(codec, c, &TICKER_FIELDS, <char*> &scratch, &seen, out):
-        return 0
+    fault = tw_read_fields(c, &TICKER_FIELDS, <char*> &scratch, &seen)
+    if fault:
+        return refuse(out, fault)
     if (seen & required) != required:
-        return refuse(out, FAULT_MISSING_FIELD)
-    if scratch.event != event:
-        return refuse(out, FAULT_SYNTAX)
+        return refuse(out, FRAME_FAULT_MISSING_FIELD)
+    if event_of_name(scratch.event.p, scratch.event.size) != event or scratch.symbol.size > 31:
+        return refuse(out, FRAME_FAULT_WORD)
+    memcpy(scratch.row.symbol, scratch.symbol.p, scratch.symbol.size)
+    name_symbol(codec, &scratch.symbol, out)
     if scratch.market > 1:
         tickers.left_out += 1
         return 1
     if at + size > capacity:
-        return refuse(out, FAULT_TOO_MANY_LEVELS)
+        return refuse(out, FRAME_FAULT_TOO_MANY_ROWS)
     scratch.row.instrument_id = out.instrument_id
     memcpy(payload + at, &scratch.row, size)
     if event == EVENT_MINI_TICKER:
@@ -563,7 +429,7 @@ cdef int append_row(MarketCodec codec, int event, tw_cursor* c, char* payload, u
 
 cdef int decode_open_interest(MarketCodec codec, tw_cursor* c, char* payload, Decoded* out) noexcept nogil:
     memset(payload, 0, sizeof(OpenInterestPayload))
-    if not read_whole(codec, c, &OPEN_INTEREST_FIELDS, payload, out):
+    if not read_whole(c, &OPEN_INTEREST_FIELDS, payload, out):
         return 0
     out.kind = RECORD_KIND_OPEN_INTEREST
     out.payload_size = sizeof(OpenInterestPayload)
@@ -578,17 +444,17 @@ cdef int decode_funding(MarketCodec codec, tw_cursor* c, char* payload, uint32_t
     cdef int first = 1, more
     memset(funding, 0, sizeof(FundingRatePayload))
     if not tw_take(c, b'['):
-        return refuse(out, FAULT_SYNTAX)
+        return refuse(out, FRAME_FAULT_SYNTAX)
     while True:
         more = tw_next_item(c, &first)
         if more < 0:
-            return refuse(out, FAULT_SYNTAX)
+            return refuse(out, FRAME_FAULT_SYNTAX)
         if more == 0:
             break
         if funding.count >= room:
-            return refuse(out, FAULT_TOO_MANY_LEVELS)
+            return refuse(out, FRAME_FAULT_TOO_MANY_ROWS)
         memset(&rows[funding.count], 0, sizeof(FundingRow))
-        if not read_whole(codec, c, &FUNDING_FIELDS, <char*> &rows[funding.count], out):
+        if not read_whole(c, &FUNDING_FIELDS, <char*> &rows[funding.count], out):
             return 0
         funding.count += 1
     out.kind = RECORD_KIND_FUNDING_RATE if funding.count else RECORD_KIND_MARKET_FRAME_OTHER
@@ -599,20 +465,20 @@ cdef int decode_funding(MarketCodec codec, tw_cursor* c, char* payload, uint32_t
 cdef int decode_ratio(MarketCodec codec, int ratio_kind, tw_cursor* c, char* payload, Decoded* out) noexcept nogil:
     """[{...},...], oldest first: the latest is told."""
     cdef LongShortRatioPayload* ratio = <LongShortRatioPayload*> payload
-    cdef const Fields* fields = &TAKER_FIELDS if ratio_kind == 3 else &RATIO_FIELDS
+    cdef const tw_fields* fields = &TAKER_FIELDS if ratio_kind == 3 else &RATIO_FIELDS
     cdef int first = 1, more
     memset(ratio, 0, sizeof(LongShortRatioPayload))
     out.kind = RECORD_KIND_MARKET_FRAME_OTHER
     if not tw_take(c, b'['):
-        return refuse(out, FAULT_SYNTAX)
+        return refuse(out, FRAME_FAULT_SYNTAX)
     while True:
         more = tw_next_item(c, &first)
         if more < 0:
-            return refuse(out, FAULT_SYNTAX)
+            return refuse(out, FRAME_FAULT_SYNTAX)
         if more == 0:
             break
         memset(ratio, 0, sizeof(LongShortRatioPayload))
-        if not read_whole(codec, c, fields, payload, out):
+        if not read_whole(c, fields, payload, out):
             return 0
         out.kind = RECORD_KIND_LONG_SHORT_RATIO
     ratio.ratio_kind = <uint8_t> ratio_kind

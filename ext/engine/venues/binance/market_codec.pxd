@@ -1,5 +1,6 @@
 """Market-data frames of Binance to payloads of journal records, in one pass, without a Python object."""
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from engine.model.codes cimport FRAME_FAULT_REPEATED_FIELD
 from engine.model.tables cimport Tables
 from engine.venues.binance.scan cimport tw_cursor, tw_exact_divisor
 
@@ -23,16 +24,6 @@ cdef enum EventCode:
     EVENT_CONTRACT_INFO = 11
     EVENT_ARRAY = 12
 
-cdef enum FaultCode:
-    FAULT_NONE = 0
-    FAULT_SYNTAX = 1
-    FAULT_NUMBER = 2
-    FAULT_OFF_TICK = 3
-    FAULT_MISSING_FIELD = 5
-    FAULT_REPEATED_FIELD = 6
-    FAULT_TOO_MANY_LEVELS = 7
-    FAULT_TRAILING_BYTES = 8
-
 cdef struct SymbolRow:
     char symbol[32]
     uint32_t size
@@ -45,7 +36,7 @@ cdef struct SymbolRow:
 
 cdef struct Decoded:
     uint16_t kind              # RecordKind; MALFORMED where fault is not 0
-    uint16_t fault             # FaultCode
+    uint16_t fault             # FrameFault
     uint32_t instrument_id     # 0 = none named or not known
     uint32_t payload_size
     uint32_t rounded           # quantities that were no multiple of the lot
@@ -57,21 +48,18 @@ cdef inline int refuse(Decoded* out, int fault) noexcept nogil:
 cdef inline int mark(uint64_t* seen, uint64_t bit, Decoded* out) noexcept nogil:
     """A key may stand once: twice is not for us to choose between."""
     if seen[0] & bit:
-        return refuse(out, FAULT_REPEATED_FIELD)
+        return refuse(out, FRAME_FAULT_REPEATED_FIELD)
     seen[0] |= bit
     return 1
-
-cdef inline int64_t time_ns(uint64_t stamp) noexcept nogil:
-    """Milliseconds, or microseconds where the connection was opened with timeUnit=MICROSECOND, to nanoseconds."""
-    if stamp >= <uint64_t> 100_000_000_000_000:
-        return <int64_t> (stamp * 1000) if stamp < <uint64_t> 9_000_000_000_000_000 else 0
-    return <int64_t> (stamp * 1_000_000) if stamp < <uint64_t> 9_000_000_000_000 else 0
 
 cdef int skip_or_refuse(tw_cursor* c, Decoded* out) noexcept nogil
 cdef int read_id(tw_cursor* c, uint64_t* value, Decoded* out) noexcept nogil
 cdef int read_qty(tw_cursor* c, const SymbolRow* row, int64_t* lots, Decoded* out) noexcept nogil
 cdef int event_of_name(const char* name, size_t size) noexcept nogil
-cdef void keep_raw(const char* data, Py_ssize_t size, char* payload, int kind, Decoded* out) noexcept nogil
+cdef int read_stamp(tw_cursor* c, int64_t* value_ns, Decoded* out) noexcept nogil
+# The whole frame as the payload: of one that was refused behind its reason.
+cdef void keep_raw(const char* data, Py_ssize_t size, char* payload, Decoded* out) noexcept nogil
+cdef void quarantine(const char* data, Py_ssize_t size, char* payload, Decoded* out) noexcept nogil
 
 cdef class MarketCodec:
     cdef Tables tables

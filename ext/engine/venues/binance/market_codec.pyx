@@ -2,7 +2,7 @@
 
 Read are depthUpdate (spot, and USD-M with `pu`), bookTicker, trade, aggTrade, raw or in the combined wrapper
 {"stream":...,"data":{...}}, and the body of GET depth. Keys may come in any order; the exchange's own is the fastest. What else is
-well formed is MARKET_FRAME_OTHER (`EventCodec` reads more of it), what is not is MARKET_FRAME_MALFORMED with a FaultCode; both keep the raw bytes (at most
+well formed is MARKET_FRAME_OTHER (`EventCodec` reads more of it), what is not is MARKET_FRAME_MALFORMED with a FrameFault; both keep the raw bytes (at most
 RAW_BYTES_MAX). A price that is no multiple of the tick is refused; a quantity that is none of the lot is rounded down and
 counted (`rounded_lots`). Source: Binance
 "WebSocket Streams" and "Market data endpoints" of the spot documentation.
@@ -12,12 +12,15 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
 
 from engine.model.codes cimport (
+    FRAME_FAULT_CONTRADICTION, FRAME_FAULT_MISSING_FIELD, FRAME_FAULT_NUMBER, FRAME_FAULT_OFF_TICK, FRAME_FAULT_REPEATED_FIELD,
+    FRAME_FAULT_SYNTAX, FRAME_FAULT_TEXT, FRAME_FAULT_TOO_MANY_ROWS, FRAME_FAULT_TRAILING_BYTES, FRAME_FAULT_WORD,
     RECORD_KIND_AGG_TRADE, RECORD_KIND_BOOK_TICKER, RECORD_KIND_DEPTH_DIFF, RECORD_KIND_DEPTH_SNAPSHOT,
     RECORD_KIND_MARKET_FRAME_MALFORMED, RECORD_KIND_MARKET_FRAME_OTHER, RECORD_KIND_TRADE, SIDE_BUY, SIDE_SELL,
     TRADE_CLASS_INSURANCE_FUND, TRADE_CLASS_MARKET, TRADE_CLASS_NONE,
 )
-from engine.model.records cimport DepthPayload, Level, TickerPayload, TradePayload
+from engine.model.records cimport DepthPayload, Level, RefusedFramePayload, TickerPayload, TradePayload
 from engine.model.tables cimport Instrument, Tables
+from engine.venues.binance.fields cimport tw_read_time
 from engine.venues.binance.scan cimport *
 
 cdef enum:
@@ -47,10 +50,24 @@ cdef int64_t rounded_lots(const SymbolRow* row, int64_t qty_e8, Decoded* out) no
     return lots if lots > 0 else 1
 
 
+cdef int fault_of_level(tw_cursor c) noexcept nogil:
+    """Why ["price","qty"] was refused (`c` is a copy, from its bracket on)."""
+    cdef int64_t price_e8
+    cdef tw_cursor at
+    if not tw_take(&c, b'['):
+        return FRAME_FAULT_SYNTAX
+    at = c
+    if not tw_read_decimal_e8(&c, &price_e8):
+        return tw_fault_of_number(at, True, False)
+    if not tw_take(&c, b','):
+        return FRAME_FAULT_NUMBER
+    return tw_fault_of_number(c, True, False)
+
+
 cdef int read_levels(tw_cursor* cursor, const SymbolRow* row, Level* levels, uint64_t room, uint32_t* count,
                      Decoded* out) noexcept nogil:
     """[["price","qty"],...] to ticks and lots. The cursor is copied so that it lives in registers."""
-    cdef tw_cursor c = cursor[0]
+    cdef tw_cursor start, c = cursor[0]
     cdef int64_t price_e8, qty_e8
     cdef uint64_t done = 0
     cdef tw_decimal_shape price_shape, qty_shape
@@ -60,25 +77,25 @@ cdef int read_levels(tw_cursor* cursor, const SymbolRow* row, Level* levels, uin
     qty_shape.fraction = 8
     count[0] = 0
     if not tw_take(&c, b'['):
-        return refuse(out, FAULT_SYNTAX)
+        return refuse(out, FRAME_FAULT_SYNTAX)
     if tw_take(&c, b']'):
         cursor[0] = c
         return 1
     while True:
         if done >= room:
-            return refuse(out, FAULT_TOO_MANY_LEVELS)
-        if not (tw_take(&c, b'[') and tw_read_decimal_of_column(&c, &price_e8, &price_shape) and tw_take(&c, b',')
-                and tw_read_decimal_of_column(&c, &qty_e8, &qty_shape) and tw_take(&c, b']')):
-            return refuse(out, FAULT_NUMBER)
+            return refuse(out, FRAME_FAULT_TOO_MANY_ROWS)
+        start = c
+        if not tw_read_pair_of_column(&c, &price_e8, &qty_e8, &price_shape, &qty_shape):
+            return refuse(out, fault_of_level(start))
         if not tw_divide_exact(&row.tick, price_e8, &levels[done].price_ticks):
-            return refuse(out, FAULT_OFF_TICK)
+            return refuse(out, FRAME_FAULT_OFF_TICK)
         if not tw_divide_exact(&row.lot, qty_e8, &levels[done].qty_lots):
             levels[done].qty_lots = rounded_lots(row, qty_e8, out)
         done += 1
         if tw_take(&c, b','):
             continue
         if not tw_take(&c, b']'):
-            return refuse(out, FAULT_SYNTAX)
+            return refuse(out, FRAME_FAULT_SYNTAX)
         count[0] = <uint32_t> done
         cursor[0] = c
         return 1
@@ -96,7 +113,7 @@ cdef int read_side(tw_cursor* at, const SymbolRow* row, char* payload, uint32_t 
 
 cdef int skip_or_refuse(tw_cursor* c, Decoded* out) noexcept nogil:
     if not tw_skip_value(c):
-        return refuse(out, FAULT_SYNTAX)
+        return refuse(out, FRAME_FAULT_SYNTAX)
     return 1
 
 
@@ -108,25 +125,36 @@ cdef int defer_side(tw_cursor* c, tw_cursor* deferred, Decoded* out) noexcept no
 
 cdef int read_price(tw_cursor* c, const SymbolRow* row, int64_t* ticks, Decoded* out) noexcept nogil:
     cdef int64_t value_e8
+    cdef tw_cursor start = c[0]
     if not tw_read_decimal_e8(c, &value_e8):
-        return refuse(out, FAULT_NUMBER)
+        return refuse(out, tw_fault_of_number(start, True, False))
     if not tw_divide_exact(&row.tick, value_e8, ticks):
-        return refuse(out, FAULT_OFF_TICK)
+        return refuse(out, FRAME_FAULT_OFF_TICK)
     return 1
 
 
 cdef int read_qty(tw_cursor* c, const SymbolRow* row, int64_t* lots, Decoded* out) noexcept nogil:
     cdef int64_t value_e8
+    cdef tw_cursor start = c[0]
     if not tw_read_decimal_e8(c, &value_e8):
-        return refuse(out, FAULT_NUMBER)
+        return refuse(out, tw_fault_of_number(start, True, False))
     if not tw_divide_exact(&row.lot, value_e8, lots):
         lots[0] = rounded_lots(row, value_e8, out)
     return 1
 
 
 cdef int read_id(tw_cursor* c, uint64_t* value, Decoded* out) noexcept nogil:
+    cdef tw_cursor start = c[0]
     if not tw_read_uint64(c, value):
-        return refuse(out, FAULT_NUMBER)
+        return refuse(out, tw_fault_of_number(start, False, False))
+    return 1
+
+
+cdef int read_stamp(tw_cursor* c, int64_t* value_ns, Decoded* out) noexcept nogil:
+    """A time in milliseconds or microseconds, perhaps quoted."""
+    cdef tw_cursor start = c[0]
+    if not tw_read_time(c, value_ns):
+        return refuse(out, tw_fault_of_number(start, False, False))
     return 1
 
 
@@ -135,7 +163,7 @@ cdef int read_symbol(MarketCodec codec, tw_cursor* c, SymbolRow** row, Decoded* 
     cdef const char* text
     cdef size_t size
     if not tw_read_string(c, &text, &size):
-        return refuse(out, FAULT_SYNTAX)
+        return refuse(out, FRAME_FAULT_TEXT)
     row[0] = codec.find(text, size)
     if row[0] != NULL:
         out.instrument_id = row[0].instrument_id
@@ -148,13 +176,13 @@ cdef int find_symbol(MarketCodec codec, tw_cursor c, SymbolRow** row, Decoded* o
     cdef const char* key
     cdef size_t size
     if not tw_take(&c, b'{'):
-        return refuse(out, FAULT_SYNTAX)
+        return refuse(out, FRAME_FAULT_SYNTAX)
     while True:
         more = tw_next_key(&c, &first, &key, &size)
         if more < 0:
-            return refuse(out, FAULT_SYNTAX)
+            return refuse(out, FRAME_FAULT_SYNTAX)
         if more == 0:
-            return refuse(out, FAULT_MISSING_FIELD)
+            return refuse(out, FRAME_FAULT_MISSING_FIELD)
         if size == 1 and key[0] == b's':
             return read_symbol(codec, &c, row, out)
         if not skip_or_refuse(&c, out):
@@ -166,17 +194,17 @@ cdef int decode_depth(MarketCodec codec, tw_cursor* c, char* payload, uint32_t c
     cdef DepthPayload* depth = <DepthPayload*> payload
     cdef tw_cursor bids, asks, start = c[0]
     cdef SymbolRow* row = NULL
-    cdef uint64_t seen = 0, stamp = 0
+    cdef uint64_t seen = 0
     cdef int first = 1, more, ok
     cdef const char* key
     cdef size_t size
-    cdef bint has_symbol = False, bids_wait = False, asks_wait = False
+    cdef bint bids_wait = False, asks_wait = False
     memset(depth, 0, sizeof(DepthPayload))
     tw_take(c, b'{')
     while True:
         more = tw_next_key(c, &first, &key, &size)
         if more < 0:
-            return refuse(out, FAULT_SYNTAX)
+            return refuse(out, FRAME_FAULT_SYNTAX)
         if more == 0:
             break
         if size == 2 and key[0] == b'p' and key[1] == b'u':
@@ -188,9 +216,8 @@ cdef int decode_depth(MarketCodec codec, tw_cursor* c, char* payload, uint32_t c
         elif key[0] == b'u':
             ok = mark(&seen, 4, out) and read_id(c, &depth.last_update_id, out)
         elif key[0] == b'E':
-            ok = mark(&seen, 8, out) and read_id(c, &stamp, out)
+            ok = mark(&seen, 8, out) and read_stamp(c, &depth.event_ns, out)
         elif key[0] == b's':
-            has_symbol = True
             ok = mark(&seen, 16, out) and read_symbol(codec, c, &row, out)
         elif key[0] == b'b':
             ok = mark(&seen, 32, out)
@@ -206,6 +233,8 @@ cdef int decode_depth(MarketCodec codec, tw_cursor* c, char* payload, uint32_t c
             elif ok:
                 asks_wait = True
                 ok = defer_side(c, &asks, out)
+        elif key[0] == b'e':
+            ok = mark(&seen, 128, out) and skip_or_refuse(c, out)
         else:
             ok = skip_or_refuse(c, out)
         if not ok:
@@ -213,20 +242,19 @@ cdef int decode_depth(MarketCodec codec, tw_cursor* c, char* payload, uint32_t c
                 name_instrument(codec, start, out)
             return 0
     if (seen & 126) != 126:
-        return refuse(out, FAULT_MISSING_FIELD)
+        return refuse(out, FRAME_FAULT_MISSING_FIELD)
     if row == NULL:
         out.kind = RECORD_KIND_MARKET_FRAME_OTHER
         return 1
     if row.kind != 0 and not seen & 1:
         # a derivative's updates are chained by it: without it the chain is broken
-        return refuse(out, FAULT_MISSING_FIELD)
+        return refuse(out, FRAME_FAULT_MISSING_FIELD)
     if bids_wait and not read_side(&bids, row, payload, capacity, False, out):
         return 0
     if asks_wait and not read_side(&asks, row, payload, capacity, True, out):
         return 0
     if depth.first_update_id > depth.last_update_id:
-        return refuse(out, FAULT_NUMBER)
-    depth.event_ns = time_ns(stamp)
+        return refuse(out, FRAME_FAULT_CONTRADICTION)
     out.kind = RECORD_KIND_DEPTH_DIFF
     out.payload_size = <uint32_t> (sizeof(DepthPayload) + (depth.bid_count + depth.ask_count) * sizeof(Level))
     return 1
@@ -241,48 +269,72 @@ cdef void name_instrument(MarketCodec codec, tw_cursor start, Decoded* out) noex
         out.instrument_id = row.instrument_id
 
 
+cdef int needs_symbol(MarketCodec codec, tw_cursor start, SymbolRow** row, bint* is_stranger, Decoded* out) noexcept nogil:
+    """Before a price: whose it is, from further on in the object where it was not told yet. 0 = refused, or nobody's of ours."""
+    if row[0] != NULL:
+        return 1
+    if not find_symbol(codec, start, row, out):
+        return 0
+    is_stranger[0] = row[0] == NULL
+    return row[0] != NULL
+
+
+cdef int leave_raw(tw_cursor* c, tw_cursor start, Decoded* out) noexcept nogil:
+    """Of a symbol that is not ours: well formed, and no more is asked."""
+    c[0] = start
+    out.fault = 0
+    out.kind = RECORD_KIND_MARKET_FRAME_OTHER
+    return skip_or_refuse(c, out)
+
+
 cdef int decode_ticker(MarketCodec codec, tw_cursor* c, char* payload, Decoded* out) noexcept nogil:
     """bookTicker: u s b B a A, on USD-M with e T E."""
     cdef TickerPayload* ticker = <TickerPayload*> payload
     cdef SymbolRow* row = NULL
-    cdef uint64_t seen = 0, stamp = 0
+    cdef tw_cursor start = c[0]
+    cdef uint64_t seen = 0
     cdef int first = 1, more, ok
+    cdef bint is_stranger = False
     cdef const char* key
     cdef size_t size
     memset(ticker, 0, sizeof(TickerPayload))
-    if not find_symbol(codec, c[0], &row, out):
-        return 0
-    if row == NULL:
-        out.kind = RECORD_KIND_MARKET_FRAME_OTHER
-        return skip_or_refuse(c, out)
     tw_take(c, b'{')
     while True:
         more = tw_next_key(c, &first, &key, &size)
         if more < 0:
-            return refuse(out, FAULT_SYNTAX)
+            return refuse(out, FRAME_FAULT_SYNTAX)
         if more == 0:
             break
         if size != 1:
             ok = skip_or_refuse(c, out)
+        elif key[0] == b's':
+            ok = mark(&seen, 64, out) and read_symbol(codec, c, &row, out)
+            if ok and row == NULL:
+                return leave_raw(c, start, out)
         elif key[0] == b'u':
             ok = mark(&seen, 1, out) and read_id(c, &ticker.update_id, out)
         elif key[0] == b'b':
-            ok = mark(&seen, 2, out) and read_price(c, row, &ticker.bid_price_ticks, out)
+            ok = (mark(&seen, 2, out) and needs_symbol(codec, start, &row, &is_stranger, out)
+                  and read_price(c, row, &ticker.bid_price_ticks, out))
         elif key[0] == b'B':
-            ok = mark(&seen, 4, out) and read_qty(c, row, &ticker.bid_qty_lots, out)
+            ok = (mark(&seen, 4, out) and needs_symbol(codec, start, &row, &is_stranger, out)
+                  and read_qty(c, row, &ticker.bid_qty_lots, out))
         elif key[0] == b'a':
-            ok = mark(&seen, 8, out) and read_price(c, row, &ticker.ask_price_ticks, out)
+            ok = (mark(&seen, 8, out) and needs_symbol(codec, start, &row, &is_stranger, out)
+                  and read_price(c, row, &ticker.ask_price_ticks, out))
         elif key[0] == b'A':
-            ok = mark(&seen, 16, out) and read_qty(c, row, &ticker.ask_qty_lots, out)
+            ok = (mark(&seen, 16, out) and needs_symbol(codec, start, &row, &is_stranger, out)
+                  and read_qty(c, row, &ticker.ask_qty_lots, out))
         elif key[0] == b'E':
-            ok = mark(&seen, 32, out) and read_id(c, &stamp, out)
+            ok = mark(&seen, 32, out) and read_stamp(c, &ticker.event_ns, out)
+        elif key[0] == b'e':
+            ok = mark(&seen, 128, out) and skip_or_refuse(c, out)
         else:
             ok = skip_or_refuse(c, out)
         if not ok:
-            return 0
-    if (seen & 31) != 31:
-        return refuse(out, FAULT_MISSING_FIELD)
-    ticker.event_ns = time_ns(stamp)
+            return leave_raw(c, start, out) if is_stranger else 0
+    if (seen & 95) != 95:
+        return refuse(out, FRAME_FAULT_MISSING_FIELD)
     out.kind = RECORD_KIND_BOOK_TICKER
     out.payload_size = sizeof(TickerPayload)
     return 1
@@ -293,7 +345,7 @@ cdef int read_trade_class(tw_cursor* c, uint8_t* trade_class, Decoded* out) noex
     cdef const char* text
     cdef size_t size
     if not tw_read_string(c, &text, &size):
-        return refuse(out, FAULT_SYNTAX)
+        return refuse(out, FRAME_FAULT_TEXT)
     if size == 6 and memcmp(text, b"MARKET", 6) == 0:
         trade_class[0] = TRADE_CLASS_MARKET
     elif size == 14 and memcmp(text, b"INSURANCE_FUND", 14) == 0:
@@ -307,22 +359,19 @@ cdef int decode_trade(MarketCodec codec, tw_cursor* c, char* payload, bint is_ag
     """trade: e E s t p q T m, on USD-M with X; aggTrade: e E s a p q f l T m. `m`: the buyer was the maker, so the seller took."""
     cdef TradePayload* trade = <TradePayload*> payload
     cdef SymbolRow* row = NULL
-    cdef uint64_t seen = 0, stamp = 0, trade_stamp = 0
+    cdef tw_cursor start = c[0]
+    cdef uint64_t seen = 0
     cdef int first = 1, more, ok, buyer_is_maker = 0
+    cdef bint is_stranger = False
     cdef char id_key = b'a' if is_aggregate else b't'
     cdef const char* key
     cdef size_t size
     memset(trade, 0, sizeof(TradePayload))
-    if not find_symbol(codec, c[0], &row, out):
-        return 0
-    if row == NULL:
-        out.kind = RECORD_KIND_MARKET_FRAME_OTHER
-        return skip_or_refuse(c, out)
     tw_take(c, b'{')
     while True:
         more = tw_next_key(c, &first, &key, &size)
         if more < 0:
-            return refuse(out, FAULT_SYNTAX)
+            return refuse(out, FRAME_FAULT_SYNTAX)
         if more == 0:
             break
         if size != 1:
@@ -330,25 +379,31 @@ cdef int decode_trade(MarketCodec codec, tw_cursor* c, char* payload, bint is_ag
         elif key[0] == id_key:
             ok = mark(&seen, 1, out) and read_id(c, &trade.trade_id, out)
         elif key[0] == b'p':
-            ok = mark(&seen, 2, out) and read_price(c, row, &trade.price_ticks, out)
+            ok = (mark(&seen, 2, out) and needs_symbol(codec, start, &row, &is_stranger, out)
+                  and read_price(c, row, &trade.price_ticks, out))
         elif key[0] == b'q':
-            ok = mark(&seen, 4, out) and read_qty(c, row, &trade.qty_lots, out)
+            ok = (mark(&seen, 4, out) and needs_symbol(codec, start, &row, &is_stranger, out)
+                  and read_qty(c, row, &trade.qty_lots, out))
         elif key[0] == b'T':
-            ok = mark(&seen, 8, out) and read_id(c, &trade_stamp, out)
+            ok = mark(&seen, 8, out) and read_stamp(c, &trade.trade_ns, out)
         elif key[0] == b'm':
-            ok = mark(&seen, 16, out) and (tw_read_bool(c, &buyer_is_maker) or refuse(out, FAULT_SYNTAX))
+            ok = mark(&seen, 16, out) and (tw_read_bool(c, &buyer_is_maker) or refuse(out, FRAME_FAULT_WORD))
         elif key[0] == b'E':
-            ok = mark(&seen, 32, out) and read_id(c, &stamp, out)
+            ok = mark(&seen, 32, out) and read_stamp(c, &trade.event_ns, out)
+        elif key[0] == b's':
+            ok = mark(&seen, 128, out) and read_symbol(codec, c, &row, out)
+            if ok and row == NULL:
+                return leave_raw(c, start, out)
         elif key[0] == b'X':
             ok = mark(&seen, 64, out) and read_trade_class(c, &trade.trade_class, out)
+        elif key[0] == b'e':
+            ok = mark(&seen, 256, out) and skip_or_refuse(c, out)
         else:
             ok = skip_or_refuse(c, out)
         if not ok:
-            return 0
-    if (seen & 63) != 63:
-        return refuse(out, FAULT_MISSING_FIELD)
-    trade.event_ns = time_ns(stamp)
-    trade.trade_ns = time_ns(trade_stamp)
+            return leave_raw(c, start, out) if is_stranger else 0
+    if (seen & 191) != 191:
+        return refuse(out, FRAME_FAULT_MISSING_FIELD)
     trade.aggressor_side = SIDE_SELL if buyer_is_maker else SIDE_BUY
     out.kind = RECORD_KIND_AGG_TRADE if is_aggregate else RECORD_KIND_TRADE
     out.payload_size = sizeof(TradePayload)
@@ -443,16 +498,17 @@ cdef bint names_partial_depth(const char* stream, size_t size) noexcept nogil:
     return False
 
 
-cdef int unwrap(tw_cursor* c, int* wrapped, bint* partial) noexcept nogil:
+cdef int unwrap(tw_cursor* c, int* wrapped, bint* partial, Decoded* out) noexcept nogil:
     """Step into {"stream":...,"data":...}; on return the cursor stands on the value to decode. 0 = refused."""
     cdef tw_cursor k = c[0], data
     cdef int first = 1, more
     cdef const char* key
     cdef const char* stream = NULL
     cdef size_t size, stream_size = 0
-    cdef bint has_data = False
+    cdef bint has_data = False, repeated = False
     wrapped[0] = 0
     partial[0] = False
+    out.fault = FRAME_FAULT_SYNTAX  # of every refusal here but one
     if tw_peek(&k) != b'{':
         return 1
     if k.end - k.p >= 11 and memcmp(k.p, b'{"stream":"', 11) == 0:
@@ -465,8 +521,8 @@ cdef int unwrap(tw_cursor* c, int* wrapped, bint* partial) noexcept nogil:
             wrapped[0] = 1
             partial[0] = names_partial_depth(stream, stream_size)
             return 1
-    elif k.end - k.p >= 8 and k.p[0] == b'{' and k.p[1] == b'"' and k.p[3] == b'"':
-        return 1
+    elif k.end - k.p >= 8 and (memcmp(k.p, b'{"e":', 5) == 0 or memcmp(k.p, b'{"u":', 5) == 0):
+        return 1  # an event itself, whatever else stands in it
     k = c[0]
     tw_take(&k, b'{')
     while True:
@@ -476,16 +532,20 @@ cdef int unwrap(tw_cursor* c, int* wrapped, bint* partial) noexcept nogil:
         if more == 0:
             break
         if size == 6 and memcmp(key, b"stream", 6) == 0 and tw_peek(&k) == b'"':
+            repeated |= stream != NULL
             if not tw_read_string(&k, &stream, &stream_size):
                 return 0
             continue
         if size == 4 and memcmp(key, b"data", 4) == 0:
+            repeated |= has_data
             data = k
             has_data = True
         if not tw_skip_value(&k):
             return 0
     if stream != NULL and has_data:
         # the whole wrapper was read already: what stands behind it was not
+        if repeated:
+            return refuse(out, FRAME_FAULT_REPEATED_FIELD)
         if not tw_at_end(&k):
             return 0
         c[0] = data
@@ -561,7 +621,7 @@ cdef class MarketCodec:
     cdef uint32_t payload_size_max(self, Py_ssize_t size) noexcept nogil:
         cdef uint64_t levels = <uint64_t> size / LEVEL_BYTES_MIN + 2
         cdef uint64_t need = sizeof(DepthPayload) + levels * sizeof(Level)
-        cdef uint64_t raw = <uint64_t> size if size < RAW_BYTES_MAX else RAW_BYTES_MAX
+        cdef uint64_t raw = (<uint64_t> size if size < RAW_BYTES_MAX else RAW_BYTES_MAX) + sizeof(RefusedFramePayload)
         return <uint32_t> max(max(need, raw), <uint64_t> PAYLOAD_BYTES_MIN)
 
     cdef void decode(self, const char* data, Py_ssize_t size, char* payload, uint32_t capacity, Decoded* out) noexcept nogil:
@@ -572,10 +632,10 @@ cdef class MarketCodec:
         memset(out, 0, sizeof(Decoded))
         c.p = data
         c.end = data + size
-        if not unwrap(&c, &wrapped, &partial):
-            refuse(out, FAULT_SYNTAX)
-            keep_raw(data, size, payload, RECORD_KIND_MARKET_FRAME_MALFORMED, out)
+        if not unwrap(&c, &wrapped, &partial, out):
+            quarantine(data, size, payload, out)
             return
+        out.fault = 0
         event = EVENT_OTHER if partial else classify(&c)
         if event == EVENT_DEPTH:
             ok = decode_depth(self, &c, payload, capacity, out)
@@ -584,7 +644,7 @@ cdef class MarketCodec:
         elif event == EVENT_TRADE or event == EVENT_AGG_TRADE:
             ok = decode_trade(self, &c, payload, event == EVENT_AGG_TRADE, out)
         elif event == EVENT_REFUSED:
-            ok = refuse(out, FAULT_SYNTAX)
+            ok = refuse(out, FRAME_FAULT_SYNTAX)
         elif event == EVENT_OTHER:
             out.kind = RECORD_KIND_MARKET_FRAME_OTHER
             ok = skip_or_refuse(&c, out)
@@ -593,13 +653,13 @@ cdef class MarketCodec:
         if ok and wrapped == 1:
             ok = skip_rest_of_wrapper(&c, out)
         if ok and wrapped != 2 and not tw_at_end(&c):
-            ok = refuse(out, FAULT_TRAILING_BYTES)
+            ok = refuse(out, FRAME_FAULT_TRAILING_BYTES)
         if not ok:
             if event >= EVENT_KLINE:
                 out.instrument_id = 0  # no book lost anything by it
-            keep_raw(data, size, payload, RECORD_KIND_MARKET_FRAME_MALFORMED, out)
+            quarantine(data, size, payload, out)
         elif out.kind == RECORD_KIND_MARKET_FRAME_OTHER:
-            keep_raw(data, size, payload, RECORD_KIND_MARKET_FRAME_OTHER, out)
+            keep_raw(data, size, payload, out)
 
     cdef void decode_snapshot(self, uint32_t instrument_id, const char* data, Py_ssize_t size, char* payload, uint32_t capacity,
                               Decoded* out) noexcept nogil:
@@ -616,8 +676,8 @@ cdef class MarketCodec:
         c.end = data + size
         if row == NULL or not decode_depth_body(&c, row, payload, capacity, out):
             if row == NULL:
-                refuse(out, FAULT_MISSING_FIELD)
-            keep_raw(data, size, payload, RECORD_KIND_MARKET_FRAME_MALFORMED, out)
+                refuse(out, FRAME_FAULT_MISSING_FIELD)
+            quarantine(data, size, payload, out)
 
     cdef int decode_event(self, int event, tw_cursor* c, char* payload, uint32_t capacity, Decoded* out) noexcept nogil:
         out.kind = RECORD_KIND_MARKET_FRAME_OTHER
@@ -626,7 +686,7 @@ cdef class MarketCodec:
     cdef void decode_poll(self, int poll, uint32_t instrument_id, const char* data, Py_ssize_t size, char* payload,
                           uint32_t capacity, Decoded* out) noexcept nogil:
         memset(out, 0, sizeof(Decoded))
-        keep_raw(data, size, payload, RECORD_KIND_MARKET_FRAME_OTHER, out)
+        keep_raw(data, size, payload, out)
 
     cdef dict fields_of(self, const char* payload, const Decoded* out):
         """A payload by the names of its struct: tests."""
@@ -657,23 +717,38 @@ cdef int skip_rest_of_wrapper(tw_cursor* c, Decoded* out) noexcept nogil:
     while True:
         more = tw_next_key(c, &first, &key, &size)
         if more < 0:
-            return refuse(out, FAULT_SYNTAX)
+            return refuse(out, FRAME_FAULT_SYNTAX)
         if more == 0:
             return 1
+        if (size == 6 and memcmp(key, b"stream", 6) == 0) or (size == 4 and memcmp(key, b"data", 4) == 0):
+            return refuse(out, FRAME_FAULT_REPEATED_FIELD)
         if not skip_or_refuse(c, out):
             return 0
 
 
-cdef void keep_raw(const char* data, Py_ssize_t size, char* payload, int kind, Decoded* out) noexcept nogil:
-    out.kind = kind
+cdef void keep_raw(const char* data, Py_ssize_t size, char* payload, Decoded* out) noexcept nogil:
+    out.kind = RECORD_KIND_MARKET_FRAME_OTHER
     out.payload_size = <uint32_t> (size if size < RAW_BYTES_MAX else RAW_BYTES_MAX)
     memcpy(payload, data, out.payload_size)
+
+
+cdef void quarantine(const char* data, Py_ssize_t size, char* payload, Decoded* out) noexcept nogil:
+    """A refused frame behind its reason; that it is no JSON at all goes before what else was found."""
+    cdef int fault = tw_fault_of_text(data, <size_t> size)
+    cdef size_t head = sizeof(RefusedFramePayload)
+    if fault:
+        out.fault = fault
+    keep_raw(data, size, payload + head, out)
+    memset(payload, 0, head)
+    (<RefusedFramePayload*> payload).fault = out.fault
+    out.kind = RECORD_KIND_MARKET_FRAME_MALFORMED
+    out.payload_size += <uint32_t> head
 
 
 cdef int decode_depth_body(tw_cursor* c, const SymbolRow* row, char* payload, uint32_t capacity, Decoded* out) noexcept nogil:
     """GET depth: lastUpdateId bids asks, on USD-M with E T."""
     cdef DepthPayload* depth = <DepthPayload*> payload
-    cdef uint64_t seen = 0, stamp = 0
+    cdef uint64_t seen = 0
     cdef tw_cursor asks
     cdef bint asks_wait = False
     cdef int first = 1, more, ok
@@ -681,11 +756,11 @@ cdef int decode_depth_body(tw_cursor* c, const SymbolRow* row, char* payload, ui
     cdef size_t size
     memset(depth, 0, sizeof(DepthPayload))
     if not tw_take(c, b'{'):
-        return refuse(out, FAULT_SYNTAX)
+        return refuse(out, FRAME_FAULT_SYNTAX)
     while True:
         more = tw_next_key(c, &first, &key, &size)
         if more < 0:
-            return refuse(out, FAULT_SYNTAX)
+            return refuse(out, FRAME_FAULT_SYNTAX)
         if more == 0:
             break
         if size == 12 and memcmp(key, b"lastUpdateId", 12) == 0:
@@ -700,19 +775,18 @@ cdef int decode_depth_body(tw_cursor* c, const SymbolRow* row, char* payload, ui
                 asks_wait = True
                 ok = defer_side(c, &asks, out)
         elif size == 1 and key[0] == b'E':
-            ok = mark(&seen, 8, out) and read_id(c, &stamp, out)
+            ok = mark(&seen, 8, out) and read_stamp(c, &depth.event_ns, out)
         else:
             ok = skip_or_refuse(c, out)
         if not ok:
             return 0
     if (seen & 7) != 7:
-        return refuse(out, FAULT_MISSING_FIELD)
+        return refuse(out, FRAME_FAULT_MISSING_FIELD)
     if not tw_at_end(c):
-        return refuse(out, FAULT_TRAILING_BYTES)
+        return refuse(out, FRAME_FAULT_TRAILING_BYTES)
     if asks_wait and not read_side(&asks, row, payload, capacity, True, out):
         return 0
     depth.first_update_id = depth.last_update_id
-    depth.event_ns = time_ns(stamp)
     out.kind = RECORD_KIND_DEPTH_SNAPSHOT
     out.payload_size = <uint32_t> (sizeof(DepthPayload) + (depth.bid_count + depth.ask_count) * sizeof(Level))
     return 1
@@ -735,6 +809,8 @@ cdef dict decoded_fields(const char* payload, const Decoded* out):
     elif out.kind == RECORD_KIND_TRADE or out.kind == RECORD_KIND_AGG_TRADE:
         fields.update((<const TradePayload*> payload)[0])
         fields.pop("pad")
+    elif out.fault:
+        fields["raw"] = (payload + sizeof(RefusedFramePayload))[:out.payload_size - sizeof(RefusedFramePayload)]
     else:
-        fields["raw"] = (<const char*> payload)[:out.payload_size]
+        fields["raw"] = payload[:out.payload_size]
     return fields

@@ -13,7 +13,6 @@ from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport FeedStatePayload, RecordHeader
 from engine.runtime.crc32c cimport crc32c_bytes
-from engine.venues.binance.market_codec cimport FAULT_NONE
 
 STREAMS_PER_REQUEST = 100
 STREAMS_MAX = 1024
@@ -98,7 +97,7 @@ cdef class BinanceMarketSession(Session):
         record.mono_ns = mono_ns
         record.frame_length = <uint32_t> size
         record.frame_crc32c = crc32c_bytes(data, size, 0)
-        if out.fault != FAULT_NONE:
+        if out.fault != FRAME_FAULT_NONE:
             self.counts[<int> COUNTER_MALFORMED_FRAMES] += 1
             self.faults[out.fault & 15] += 1
         self.rounded += out.rounded
@@ -258,5 +257,5 @@ cdef class BinanceMarketSession(Session):
         return self.put(instrument_id, poll, data, len(body), self.clock.mono_ns(), self.clock.wall_ns()) != 0
 
     def fault_counts(self) -> dict:
-        """How many frames were refused, by FaultCode."""
+        """How many frames were refused, by FrameFault."""
         return {i: self.faults[i] for i in range(16) if self.faults[i]}

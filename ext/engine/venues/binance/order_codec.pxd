@@ -4,6 +4,7 @@ from engine.model.approval cimport ApprovedOrder
 from engine.model.records cimport BalanceRow, ExecutionPayload
 from engine.model.tables cimport Tables
 from engine.venues.binance.market_codec cimport MarketCodec
+from engine.venues.binance.fields cimport tw_slice
 from engine.venues.binance.scan cimport tw_cursor
 from engine.venues.binance.signer cimport HmacSigner
 
@@ -65,6 +66,7 @@ cdef struct Limit:
 
 cdef struct OwnFrame:
     int kind
+    uint16_t fault               # FrameFault: why FRAME_MALFORMED, or why a row of a list was refused
     uint64_t request_id
     int32_t status
     int32_t error_code
@@ -91,10 +93,31 @@ cdef struct PositionRow:
     int64_t entry_price_e8
     int64_t update_ns            # of the venue; 0 = not told
 
+cdef struct ReportScratch:
+    # what an order's report says, before its words are understood
+    ExecutionPayload report
+    tw_slice event
+    tw_slice symbol
+    tw_slice client_id
+    tw_slice orig_id
+    tw_slice side
+    tw_slice type
+    tw_slice force
+    tw_slice exec
+    tw_slice state
+    tw_slice asset
+
 cdef struct AssetSlot:
     char name[30]
     uint16_t asset_id
     uint8_t size
+
+cdef inline int own_refusal(OwnFrame* out, int fault) noexcept nogil:
+    out.fault = <uint16_t> fault
+    return 0
+
+# The words of a report into its payload: 1 good, 0 where one is none that may stand there.
+cdef bint take_words(ReportScratch* scratch) noexcept nogil
 
 cdef class OrderCodec:
     cdef Tables tables
@@ -126,17 +149,20 @@ cdef class OrderCodec:
     cdef void _begin(self, tw_text* text, char* out, const char* method, uint64_t request_id) noexcept nogil
     cdef int _finish(self, tw_text* text, char* out) noexcept nogil
     cdef void _fill(self, tw_order_text* order, uint32_t instrument_id, int64_t venue_ns) noexcept nogil
-    # Read one frame; `out.kind` says what it is.
-    cdef void decode(self, const char* data, Py_ssize_t size, OwnFrame* out)
-    cdef int decode_event(self, tw_cursor* c, OwnFrame* out) except -1
-    cdef int decode_execution(self, tw_cursor* c, OwnFrame* out, int first) except -1
-    cdef int decode_balances(self, tw_cursor* c, OwnFrame* out, int first) except -1
-    cdef int decode_delta(self, tw_cursor* c, OwnFrame* out, int first) except -1
-    # An order object of a reply (order.status, openOrders.status), a trade of myTrades, an account: 1 good, 0 refused.
-    cdef int read_order(self, tw_cursor* c, OwnFrame* out) except -1
-    cdef int read_trade(self, tw_cursor* c, uint32_t instrument_id, OwnFrame* out) except -1
-    cdef int read_account(self, tw_cursor c, OwnFrame* out) except -1
-    cdef int read_asset(self, tw_cursor* c, uint16_t* asset_id) except -1
-    cdef int read_balance_rows(self, tw_cursor* c, OwnFrame* out) except -1
+    # Read one frame; `out.kind` says what it is, `out.fault` why it is malformed.
+    cdef void decode(self, const char* data, Py_ssize_t size, OwnFrame* out) noexcept
+    cdef int decode_member(self, tw_cursor* c, const char* key, size_t size, uint64_t* seen, OwnFrame* out) noexcept
+    cdef int decode_event(self, tw_cursor* c, OwnFrame* out) noexcept
+    cdef int decode_execution(self, tw_cursor* c, OwnFrame* out) noexcept
+    cdef int decode_balances(self, tw_cursor* c, OwnFrame* out) noexcept
+    cdef int decode_delta(self, tw_cursor* c, OwnFrame* out) noexcept
+    # An order object of a reply, a trade of myTrades, an account: 1 good, 0 refused with `out.fault`. `is_whole`: with its terms and
+    # state (order.status, openOrders.status), not only an acknowledgement.
+    cdef int read_order(self, tw_cursor* c, OwnFrame* out, bint is_whole) noexcept
+    cdef int read_trade(self, tw_cursor* c, uint32_t instrument_id, OwnFrame* out) noexcept
+    cdef int read_account(self, tw_cursor c, OwnFrame* out) noexcept
+    cdef int read_balance_rows(self, tw_cursor* c, OwnFrame* out) noexcept
     cdef bint scale(self, OwnFrame* out, const char* symbol, size_t symbol_size) noexcept nogil
-    cdef int asset(self, const char* name, size_t size) except -1
+    cdef int name_asset(self, const tw_slice* name, uint16_t* asset_id) noexcept
+    cdef int asset(self, const char* name, size_t size) noexcept
+    cdef int name_new_asset(self, AssetSlot* slot, const char* name, size_t size) noexcept

@@ -11,6 +11,7 @@ from engine.model.clientid cimport CLIENT_ID_LENGTH, encode_client_id
 from engine.model.codes cimport *
 from engine.model.records cimport BalanceRow, ExecutionPayload
 from engine.model.tables cimport Instrument, Tables
+from engine.venues.binance.fields cimport *
 from engine.venues.binance.market_codec cimport MarketCodec, SymbolRow
 from engine.venues.binance.scan cimport *
 from engine.venues.binance.signer cimport SIGNATURE_SIZE, HmacSigner
@@ -22,6 +23,166 @@ cdef enum:
     TRADES_PER_PAGE = 1000
     CODE_RATE_LIMIT = -1003
     ASSET_NAME_MAX = 30
+    INTERVALS_MAX = 10000        # of a rate limit: longer ones do not fit in nanoseconds
+
+cdef enum Member:
+    # keys of a frame's outer object, as bits
+    MEMBER_EVENT = 1
+    MEMBER_ID = 2
+    MEMBER_STATUS = 4
+    MEMBER_RESULT = 8
+    MEMBER_ERROR = 16
+    MEMBER_LIMITS = 32
+
+
+# what stands in a row of rateLimits, of balances, in an error
+cdef struct LimitScratch:
+    tw_slice type
+    tw_slice interval
+    int64_t number
+    int64_t limit
+    int64_t count
+
+cdef struct BalanceScratch:
+    BalanceRow row
+    tw_slice asset
+
+cdef struct DeltaScratch:
+    int64_t event_ns
+    int64_t amount_e8
+    tw_slice event
+    tw_slice asset
+
+cdef struct BalancesScratch:
+    int64_t event_ns
+    int64_t update_ns
+    tw_slice event
+    tw_slice rows
+
+cdef struct ErrorScratch:
+    int32_t code
+    tw_slice text
+    tw_slice data
+    tw_slice response
+    int64_t retry_at_ms
+
+cdef tw_fields REPORT_FIELDS, ORDER_FIELDS, TRADE_FIELDS, LIMIT_FIELDS, BALANCE_FIELDS, DELTA_FIELDS, BALANCES_FIELDS
+cdef tw_fields ERROR_FIELDS, ERROR_DATA_FIELDS, INNER_FIELDS, ACCOUNT_FIELDS
+cdef uint64_t ORDER_WHOLE = 0          # of ORDER_FIELDS: what must stand where the order itself was asked for
+cdef uint64_t REPORT_OF_TRADE = 0      # of REPORT_FIELDS: what must stand in a fill
+cdef uint64_t TRADE_IS_BUYER = 0, TRADE_IS_MAKER = 0
+cdef uint64_t ONE = 1
+
+
+cdef int lay_report(tw_fields* t) except -1:
+    global REPORT_OF_TRADE
+    cdef ReportScratch* o = NULL
+    add_field(t, b"e", TW_FIELD_TEXT, <size_t> &o.event)
+    add_field(t, b"E", TW_FIELD_TIME, <size_t> &o.report.event_ns)
+    add_field(t, b"s", TW_FIELD_TEXT, <size_t> &o.symbol)
+    add_field(t, b"c", TW_FIELD_TEXT, <size_t> &o.client_id)
+    add_field(t, b"S", TW_FIELD_TEXT, <size_t> &o.side)
+    add_field(t, b"o", TW_FIELD_TEXT, <size_t> &o.type)
+    add_field(t, b"f", TW_FIELD_TEXT, <size_t> &o.force)
+    add_field(t, b"q", TW_FIELD_DECIMAL, <size_t> &o.report.qty_lots)
+    add_field(t, b"p", TW_FIELD_DECIMAL, <size_t> &o.report.price_ticks)
+    add_field(t, b"C", TW_FIELD_TEXT, <size_t> &o.orig_id)
+    add_field(t, b"x", TW_FIELD_TEXT, <size_t> &o.exec)
+    add_field(t, b"X", TW_FIELD_TEXT, <size_t> &o.state)
+    add_field(t, b"i", TW_FIELD_INT, <size_t> &o.report.venue_order_id)
+    add_field(t, b"l", TW_FIELD_DECIMAL, <size_t> &o.report.last_qty_lots)
+    add_field(t, b"z", TW_FIELD_DECIMAL, <size_t> &o.report.cum_qty_lots)
+    add_field(t, b"L", TW_FIELD_DECIMAL, <size_t> &o.report.last_price_ticks)
+    REPORT_OF_TRADE |= ONE << add_field(t, b"n", TW_FIELD_SIGNED, <size_t> &o.report.commission_e8, 0, False)
+    REPORT_OF_TRADE |= ONE << add_field(t, b"N", TW_FIELD_NAME, <size_t> &o.asset, 0, False)
+    add_field(t, b"T", TW_FIELD_TIME, <size_t> &o.report.transact_ns)
+    add_field(t, b"t", TW_FIELD_INT, <size_t> &o.report.trade_id)
+    add_field(t, b"I", TW_FIELD_INT, <size_t> &o.report.execution_id, 0, False)
+    REPORT_OF_TRADE |= ONE << add_field(t, b"m", TW_FIELD_BOOL, <size_t> &o.report.is_maker, 0, False)
+    add_field(t, b"Z", TW_FIELD_DECIMAL, <size_t> &o.report.cum_quote_e8, 0, False)
+    return 0
+
+
+cdef int lay_orders(tw_fields* orders, tw_fields* trades) except -1:
+    """An order and a trade as REST and replies show them; USD-M's userTrades say "buyer" and "maker"."""
+    global ORDER_WHOLE, TRADE_IS_BUYER, TRADE_IS_MAKER
+    cdef ReportScratch* o = NULL
+    add_field(orders, b"symbol", TW_FIELD_TEXT, <size_t> &o.symbol)
+    add_field(orders, b"orderId", TW_FIELD_INT, <size_t> &o.report.venue_order_id)
+    ORDER_WHOLE |= ONE << add_field(orders, b"clientOrderId", TW_FIELD_TEXT, <size_t> &o.client_id, 0, False)
+    add_field(orders, b"transactTime", TW_FIELD_TIME, <size_t> &o.report.event_ns, 0, False)
+    ORDER_WHOLE |= ONE << add_field(orders, b"price", TW_FIELD_DECIMAL, <size_t> &o.report.price_ticks, 0, False)
+    ORDER_WHOLE |= ONE << add_field(orders, b"origQty", TW_FIELD_DECIMAL, <size_t> &o.report.qty_lots, 0, False)
+    ORDER_WHOLE |= ONE << add_field(orders, b"executedQty", TW_FIELD_DECIMAL, <size_t> &o.report.cum_qty_lots, 0, False)
+    add_field(orders, b"cummulativeQuoteQty", TW_FIELD_SIGNED, <size_t> &o.report.cum_quote_e8, 0, False)
+    ORDER_WHOLE |= ONE << add_field(orders, b"status", TW_FIELD_TEXT, <size_t> &o.state, 0, False)
+    add_field(orders, b"timeInForce", TW_FIELD_TEXT, <size_t> &o.force, 0, False)
+    add_field(orders, b"type", TW_FIELD_TEXT, <size_t> &o.type, 0, False)
+    ORDER_WHOLE |= ONE << add_field(orders, b"side", TW_FIELD_TEXT, <size_t> &o.side, 0, False)
+    add_field(orders, b"updateTime", TW_FIELD_TIME, <size_t> &o.report.transact_ns, 0, False)
+    add_field(orders, b"origClientOrderId", TW_FIELD_TEXT, <size_t> &o.orig_id, 0, False)
+    add_field(trades, b"symbol", TW_FIELD_TEXT, <size_t> &o.symbol)
+    add_field(trades, b"id", TW_FIELD_INT, <size_t> &o.report.trade_id)
+    add_field(trades, b"orderId", TW_FIELD_INT, <size_t> &o.report.venue_order_id)
+    add_field(trades, b"price", TW_FIELD_DECIMAL, <size_t> &o.report.last_price_ticks)
+    add_field(trades, b"qty", TW_FIELD_DECIMAL, <size_t> &o.report.last_qty_lots)
+    add_field(trades, b"commission", TW_FIELD_SIGNED, <size_t> &o.report.commission_e8)
+    add_field(trades, b"commissionAsset", TW_FIELD_NAME, <size_t> &o.asset)
+    add_field(trades, b"time", TW_FIELD_TIME, <size_t> &o.report.event_ns)
+    TRADE_IS_BUYER |= ONE << add_field(trades, b"isBuyer", TW_FIELD_BOOL, <size_t> &o.report.side, 0, False)
+    TRADE_IS_BUYER |= ONE << add_field(trades, b"buyer", TW_FIELD_BOOL, <size_t> &o.report.side, 0, False)
+    TRADE_IS_MAKER |= ONE << add_field(trades, b"isMaker", TW_FIELD_BOOL, <size_t> &o.report.is_maker, 0, False)
+    TRADE_IS_MAKER |= ONE << add_field(trades, b"maker", TW_FIELD_BOOL, <size_t> &o.report.is_maker, 0, False)
+    return 0
+
+
+cdef int lay_balances(tw_fields* rows, tw_fields* balances, tw_fields* delta, tw_fields* account) except -1:
+    """Of the stream: a, f, l; of account.status: asset, free, locked."""
+    cdef BalanceScratch* b = NULL
+    cdef BalancesScratch* l = NULL
+    cdef DeltaScratch* d = NULL
+    for key, long_key in ((b"a", b"asset"), (b"f", b"free"), (b"l", b"locked")):
+        for name in (key, long_key):
+            if key == b"a":
+                add_field(rows, name, TW_FIELD_TEXT, <size_t> &b.asset, 0, False)
+            elif key == b"f":
+                add_field(rows, name, TW_FIELD_DECIMAL, <size_t> &b.row.free_e8, 0, False)
+            else:
+                add_field(rows, name, TW_FIELD_DECIMAL, <size_t> &b.row.locked_e8, 0, False)
+    add_field(balances, b"e", TW_FIELD_TEXT, <size_t> &l.event)
+    add_field(balances, b"E", TW_FIELD_TIME, <size_t> &l.event_ns)
+    add_field(balances, b"u", TW_FIELD_TIME, <size_t> &l.update_ns)
+    add_field(balances, b"B", TW_FIELD_VALUE, <size_t> &l.rows)
+    add_field(account, b"balances", TW_FIELD_VALUE, <size_t> &l.rows)
+    add_field(account, b"updateTime", TW_FIELD_TIME, <size_t> &l.update_ns, 0, False)
+    add_field(delta, b"e", TW_FIELD_TEXT, <size_t> &d.event)
+    add_field(delta, b"E", TW_FIELD_TIME, <size_t> &d.event_ns)
+    add_field(delta, b"a", TW_FIELD_TEXT, <size_t> &d.asset)
+    add_field(delta, b"d", TW_FIELD_SIGNED, <size_t> &d.amount_e8)
+    return 0
+
+
+cdef int lay_replies(tw_fields* limits, tw_fields* error, tw_fields* data, tw_fields* inner) except -1:
+    cdef LimitScratch* i = NULL
+    cdef ErrorScratch* e = NULL
+    add_field(limits, b"rateLimitType", TW_FIELD_TEXT, <size_t> &i.type)
+    add_field(limits, b"interval", TW_FIELD_TEXT, <size_t> &i.interval)
+    add_field(limits, b"intervalNum", TW_FIELD_INT, <size_t> &i.number)
+    add_field(limits, b"limit", TW_FIELD_INT, <size_t> &i.limit)
+    add_field(limits, b"count", TW_FIELD_INT, <size_t> &i.count)
+    add_field(error, b"code", TW_FIELD_INT32, <size_t> &e.code)
+    add_field(error, b"msg", TW_FIELD_RAW, <size_t> &e.text, 0, False)
+    add_field(error, b"data", TW_FIELD_VALUE, <size_t> &e.data, 0, False)
+    add_field(data, b"retryAfter", TW_FIELD_INT, <size_t> &e.retry_at_ms, 0, False)
+    add_field(data, b"newOrderResponse", TW_FIELD_VALUE, <size_t> &e.response, 0, False)
+    add_field(inner, b"code", TW_FIELD_INT32, <size_t> &e.code, 0, False)
+    return 0
+
+
+lay_report(&REPORT_FIELDS)
+lay_orders(&ORDER_FIELDS, &TRADE_FIELDS)
+lay_balances(&BALANCE_FIELDS, &BALANCES_FIELDS, &DELTA_FIELDS, &ACCOUNT_FIELDS)
+lay_replies(&LIMIT_FIELDS, &ERROR_FIELDS, &ERROR_DATA_FIELDS, &INNER_FIELDS)
 
 
 cdef class OrderCodec:
@@ -208,156 +369,141 @@ cdef class OrderCodec:
 
     # --- frames ---
 
-    cdef void decode(self, const char* data, Py_ssize_t size, OwnFrame* out):
+    cdef void decode(self, const char* data, Py_ssize_t size, OwnFrame* out) noexcept:
         cdef tw_cursor c
-        cdef int first = 1, step, good = 1
+        cdef int first = 1, step, good = 0
         cdef const char* key
         cdef size_t key_size
-        cdef int64_t number
-        cdef bint has_status = False
+        cdef uint64_t seen = 0
         c.p = data
         c.end = data + size
         memset(out, 0, sizeof(OwnFrame) - sizeof(out.balances))
         out.execution.trade_id = -1
-        if not tw_take(&c, c'{'):
+        out.fault = FRAME_FAULT_SYNTAX
+        if tw_take(&c, c'{'):
+            while True:
+                step = tw_next_key(&c, &first, &key, &key_size)
+                if step <= 0:
+                    good = step == 0 and tw_at_end(&c)
+                    break
+                if not self.decode_member(&c, key, key_size, &seen, out):
+                    break
+        if good:
+            out.fault = FRAME_FAULT_NONE
+            if out.kind == FRAME_MALFORMED:
+                out.kind = FRAME_REPLY if seen & MEMBER_STATUS else FRAME_OTHER
             return
-        while True:
-            step = tw_next_key(&c, &first, &key, &key_size)
-            if step <= 0:
-                break
-            if is_word(key, key_size, b"event"):
-                good = self.decode_event(&c, out)
-            elif is_word(key, key_size, b"id"):
-                # ours are numbers; what is none is a reply to nobody
-                if tw_peek(&c) == c'"' or tw_peek(&c) == c'n' or tw_peek(&c) == c'-':
-                    good = tw_skip_value(&c)
-                else:
-                    good = tw_read_uint64(&c, &out.request_id)
-            elif is_word(key, key_size, b"status"):
-                good = tw_read_int64(&c, &number)
-                out.status = <int32_t> number
-                has_status = True
-            elif is_word(key, key_size, b"result"):
-                tw_skip_space(&c)
-                out.result.p = c.p
-                good = tw_skip_value(&c)
-                out.result.end = c.p
-            elif is_word(key, key_size, b"error"):
-                good = _read_error(&c, out)
-            elif is_word(key, key_size, b"rateLimits"):
-                good = _read_limits(&c, out)
-            else:
-                good = tw_skip_value(&c)
-            if not good:
-                break
-        if step != 0 or not good or not tw_at_end(&c):
-            out.kind = FRAME_MALFORMED
-        elif out.kind == FRAME_MALFORMED:
-            out.kind = FRAME_REPLY if has_status else FRAME_OTHER
+        out.kind = FRAME_MALFORMED
+        step = tw_fault_of_text(data, <size_t> size)
+        if step:
+            out.fault = <uint16_t> step
 
-    cdef int decode_event(self, tw_cursor* c, OwnFrame* out) except -1:
-        """An event of the user data stream; its type `e` stands first."""
+    cdef int decode_member(self, tw_cursor* c, const char* key, size_t size, uint64_t* seen, OwnFrame* out) noexcept:
+        """One key's value of the outer object."""
         cdef tw_cursor start
-        cdef int first = 1
-        cdef const char* key
-        cdef const char* text
-        cdef size_t size, text_size
+        cdef int64_t number = 0
+        cdef uint64_t member = 0
+        if is_word(key, size, b"event"):
+            member = MEMBER_EVENT
+        elif is_word(key, size, b"id"):
+            member = MEMBER_ID
+        elif is_word(key, size, b"status"):
+            member = MEMBER_STATUS
+        elif is_word(key, size, b"result"):
+            member = MEMBER_RESULT
+        elif is_word(key, size, b"error"):
+            member = MEMBER_ERROR
+        elif is_word(key, size, b"rateLimits"):
+            member = MEMBER_LIMITS
+        if seen[0] & member:
+            return own_refusal(out, FRAME_FAULT_REPEATED_FIELD)
+        seen[0] |= member
         tw_skip_space(c)
         start = c[0]
-        if not tw_take(c, c'{'):
-            return 0
-        while tw_next_key(c, &first, &key, &size) > 0:
-            if size == 1 and key[0] == c'e':
-                if not tw_read_string(c, &text, &text_size):
-                    return 0
-                if start.p + 1 != key - 1:
-                    c[0] = start  # not first: read the object from its beginning
-                    first = 1
-                    tw_take(c, c'{')
-                if is_word(text, text_size, b"executionReport"):
-                    out.kind = FRAME_EXECUTION
-                    return self.decode_execution(c, out, first)
-                if is_word(text, text_size, b"outboundAccountPosition"):
-                    out.kind = FRAME_BALANCES
-                    return self.decode_balances(c, out, first)
-                if is_word(text, text_size, b"balanceUpdate"):
-                    out.kind = FRAME_BALANCE_DELTA
-                    return self.decode_delta(c, out, first)
-                out.kind = FRAME_OTHER
-                if is_word(text, text_size, b"eventStreamTerminated"):
-                    out.kind = FRAME_TERMINATED
-                elif is_word(text, text_size, b"serverShutdown"):
-                    out.kind = FRAME_SHUTDOWN
-                c[0] = start
-                return tw_skip_value(c)
-            if not tw_skip_value(c):
-                return 0
-        c[0] = start
-        out.kind = FRAME_OTHER
-        return tw_skip_value(c)
+        if member == MEMBER_EVENT:
+            return self.decode_event(c, out)
+        if member == MEMBER_ID and c.p < c.end and c'0' <= c.p[0] <= c'9':
+            # ours are numbers; what is none is a reply to nobody
+            return tw_read_uint64(c, &out.request_id) or own_refusal(out, tw_fault_of_number(start, False, False))
+        if member == MEMBER_STATUS:
+            if not tw_read_int64(c, &number):
+                return own_refusal(out, tw_fault_of_number(start, False, True))
+            out.status = <int32_t> number
+            return 1 if out.status == number else own_refusal(out, FRAME_FAULT_OVERFLOW)
+        if member == MEMBER_ERROR:
+            return _read_error(c, out)
+        if member == MEMBER_LIMITS:
+            return _read_limits(c, out)
+        if not tw_skip_value(c):
+            return own_refusal(out, FRAME_FAULT_SYNTAX)
+        if member == MEMBER_RESULT:
+            out.result.p = start.p
+            out.result.end = c.p
+        return 1
 
-    cdef int decode_execution(self, tw_cursor* c, OwnFrame* out, int first) except -1:
-        """executionReport. `C` names the order where `c` names its cancel."""
-        cdef ExecutionPayload* report = &out.execution
-        cdef int step, flag = 0
-        cdef bint good = True
+    cdef int decode_event(self, tw_cursor* c, OwnFrame* out) noexcept:
+        """An event of the user data stream; its type `e` stands first, or is looked for."""
+        cdef tw_cursor k = c[0]
+        cdef int first = 1, step
         cdef const char* key
-        cdef const char* symbol = NULL
-        cdef size_t size, symbol_size = 0
-        cdef int64_t number = 0
-        cdef uint16_t asset_id = 0
+        cdef tw_slice name
+        cdef size_t size
+        name.size = 0
+        if not tw_take(&k, c'{'):
+            return own_refusal(out, FRAME_FAULT_SYNTAX)
         while True:
-            step = tw_next_key(c, &first, &key, &size)
-            if step <= 0 or not good:
+            step = tw_next_key(&k, &first, &key, &size)
+            if step < 0:
+                return own_refusal(out, FRAME_FAULT_SYNTAX)
+            if step == 0:
                 break
-            if size != 1:
-                good = tw_skip_value(c)
-                continue
-            if key[0] == c's':
-                good = tw_read_string(c, &symbol, &symbol_size)
-            elif _is_word_key(key[0]):
-                good = _read_word(c, key[0], report)
-            elif key[0] == c'q':
-                good = tw_read_decimal_e8(c, &report.qty_lots)
-            elif key[0] == c'p':
-                good = tw_read_decimal_e8(c, &report.price_ticks)
-            elif key[0] == c'l':
-                good = tw_read_decimal_e8(c, &report.last_qty_lots)
-            elif key[0] == c'L':
-                good = tw_read_decimal_e8(c, &report.last_price_ticks)
-            elif key[0] == c'z':
-                good = tw_read_decimal_e8(c, &report.cum_qty_lots)
-            elif key[0] == c'Z':
-                good = tw_read_decimal_e8(c, &report.cum_quote_e8)
-            elif key[0] == c'n':
-                good = tw_read_signed_decimal_e8(c, &report.commission_e8)
-            elif key[0] == c'N':
-                good = self.read_asset(c, &asset_id)
-                report.commission_asset_id = asset_id
-            elif key[0] == c'i':
-                good = tw_read_int64(c, &report.venue_order_id)
-            elif key[0] == c't':
-                good = tw_read_int64(c, &report.trade_id)
-            elif key[0] == c'I':
-                good = tw_read_int64(c, &report.execution_id)
-            elif key[0] == c'E':
-                good = tw_read_int64(c, &number)
-                report.event_ns = number * MS_NS
-            elif key[0] == c'T':
-                good = tw_read_int64(c, &number)
-                report.transact_ns = number * MS_NS
-            elif key[0] == c'm':
-                good = tw_read_bool(c, &flag)
-                report.is_maker = <uint8_t> flag
-            else:
-                good = tw_skip_value(c)
-        if step != 0 or not good or symbol == NULL or not self.scale(out, symbol, symbol_size):
-            return 0
-        if report.last_qty_lots > 0 and report.exec_type == EXEC_TYPE_TRADE and report.last_price_ticks <= 0:
-            return 0
+            if size == 1 and key[0] == c'e':
+                if not tw_read_string(&k, &name.p, &name.size):
+                    return own_refusal(out, FRAME_FAULT_TEXT)
+                break
+            if not tw_skip_value(&k):
+                return own_refusal(out, FRAME_FAULT_SYNTAX)
+        out.kind = FRAME_OTHER
+        if is_word(name.p, name.size, b"executionReport"):
+            out.kind = FRAME_EXECUTION
+            return self.decode_execution(c, out)
+        if is_word(name.p, name.size, b"outboundAccountPosition"):
+            out.kind = FRAME_BALANCES
+            return self.decode_balances(c, out)
+        if is_word(name.p, name.size, b"balanceUpdate"):
+            out.kind = FRAME_BALANCE_DELTA
+            return self.decode_delta(c, out)
+        if is_word(name.p, name.size, b"eventStreamTerminated"):
+            out.kind = FRAME_TERMINATED
+        elif is_word(name.p, name.size, b"serverShutdown"):
+            out.kind = FRAME_SHUTDOWN
+        return tw_skip_value(c) or own_refusal(out, FRAME_FAULT_SYNTAX)
+
+    cdef int decode_execution(self, tw_cursor* c, OwnFrame* out) noexcept:
+        """executionReport. `C` names the order where `c` names its cancel."""
+        cdef ReportScratch scratch
+        cdef ExecutionPayload* report = &scratch.report
+        cdef uint64_t seen = 0
+        cdef int fault
+        memset(&scratch, 0, sizeof(ReportScratch))
+        fault = tw_read_fields(c, &REPORT_FIELDS, <char*> &scratch, &seen)
+        if fault:
+            return own_refusal(out, fault)
+        if (seen & REPORT_FIELDS.required) != REPORT_FIELDS.required:
+            return own_refusal(out, FRAME_FAULT_MISSING_FIELD)
+        if not take_words(&scratch):
+            return own_refusal(out, FRAME_FAULT_WORD)
         if report.exec_type != EXEC_TYPE_TRADE:
             report.trade_id = -1
-        out.order_handle = own_handle(self.engine_id, report)
+        elif (seen & REPORT_OF_TRADE) != REPORT_OF_TRADE:
+            return own_refusal(out, FRAME_FAULT_MISSING_FIELD)
+        elif report.last_qty_lots > 0 and report.last_price_ticks <= 0:
+            return own_refusal(out, FRAME_FAULT_CONTRADICTION)
+        self.name_asset(&scratch.asset, &report.commission_asset_id)
+        out.execution = scratch.report
+        if not self.scale(out, scratch.symbol.p, scratch.symbol.size):
+            return own_refusal(out, FRAME_FAULT_OFF_TICK)
+        out.order_handle = own_handle(self.engine_id, &out.execution)
         return 1
 
     cdef bint scale(self, OwnFrame* out, const char* symbol, size_t symbol_size) noexcept nogil:
@@ -374,233 +520,125 @@ cdef class OrderCodec:
                 and tw_divide_exact(&row.lot, report.last_qty_lots, &report.last_qty_lots)
                 and tw_divide_exact(&row.lot, report.cum_qty_lots, &report.cum_qty_lots))
 
-    cdef int decode_balances(self, tw_cursor* c, OwnFrame* out, int first) except -1:
-        cdef int step
-        cdef bint good = True
-        cdef const char* key
-        cdef size_t size
-        cdef int64_t number = 0
-        while True:
-            step = tw_next_key(c, &first, &key, &size)
-            if step <= 0 or not good:
-                break
-            if size == 1 and key[0] == c'B':
-                good = self.read_balance_rows(c, out)
-            elif size == 1 and (key[0] == c'E' or key[0] == c'u'):
-                good = tw_read_int64(c, &number)
-                if key[0] == c'E':
-                    out.event_ns = number * MS_NS
-                else:
-                    out.update_ns = number * MS_NS
-            else:
-                good = tw_skip_value(c)
-        return step == 0 and good
+    cdef int decode_balances(self, tw_cursor* c, OwnFrame* out) noexcept:
+        cdef BalancesScratch scratch
+        cdef tw_cursor rows
+        cdef int fault = tw_read_whole(c, &BALANCES_FIELDS, <char*> &scratch)
+        if fault:
+            return own_refusal(out, fault)
+        out.event_ns = scratch.event_ns
+        out.update_ns = scratch.update_ns
+        rows.p = scratch.rows.p
+        rows.end = rows.p + scratch.rows.size
+        return self.read_balance_rows(&rows, out)
 
-    cdef int read_balance_rows(self, tw_cursor* c, OwnFrame* out) except -1:
+    cdef int read_balance_rows(self, tw_cursor* c, OwnFrame* out) noexcept:
         """[{"a"|"asset", "f"|"free", "l"|"locked"}]: assets beyond the table's room are left out, none of ours is."""
-        cdef int first = 1, first_key, step, step_key
-        cdef bint good = True
-        cdef const char* key
-        cdef size_t size
-        cdef BalanceRow row
+        cdef int first = 1, step, fault
+        cdef uint64_t seen = 0
+        cdef BalanceScratch scratch
         if not tw_take(c, c'['):
-            return 0
+            return own_refusal(out, FRAME_FAULT_SYNTAX)
         while True:
             step = tw_next_item(c, &first)
             if step <= 0:
-                return step == 0
-            if not tw_take(c, c'{'):
-                return 0
-            memset(&row, 0, sizeof(BalanceRow))
-            first_key = 1
-            while True:
-                step_key = tw_next_key(c, &first_key, &key, &size)
-                if step_key <= 0 or not good:
-                    break
-                if is_word(key, size, b"a") or is_word(key, size, b"asset"):
-                    good = self.read_asset(c, &row.asset_id)
-                elif is_word(key, size, b"f") or is_word(key, size, b"free"):
-                    good = tw_read_decimal_e8(c, &row.free_e8)
-                elif is_word(key, size, b"l") or is_word(key, size, b"locked"):
-                    good = tw_read_decimal_e8(c, &row.locked_e8)
-                else:
-                    good = tw_skip_value(c)
-            if step_key != 0 or not good:
-                return 0
-            if row.asset_id and out.balance_count < BALANCE_ROWS_MAX:
-                out.balances[out.balance_count] = row
+                return 1 if step == 0 else own_refusal(out, FRAME_FAULT_SYNTAX)
+            memset(&scratch, 0, sizeof(BalanceScratch))
+            fault = tw_read_fields(c, &BALANCE_FIELDS, <char*> &scratch, &seen)
+            if fault:
+                return own_refusal(out, fault)
+            if not (seen & 3 and seen & 12 and seen & 48):
+                return own_refusal(out, FRAME_FAULT_MISSING_FIELD)
+            self.name_asset(&scratch.asset, &scratch.row.asset_id)
+            if scratch.row.asset_id and out.balance_count < BALANCE_ROWS_MAX:
+                out.balances[out.balance_count] = scratch.row
                 out.balance_count += 1
 
-    cdef int decode_delta(self, tw_cursor* c, OwnFrame* out, int first) except -1:
+    cdef int decode_delta(self, tw_cursor* c, OwnFrame* out) noexcept:
         """balanceUpdate: the change of one asset stands in `free_e8`."""
-        cdef int step
-        cdef bint good = True
-        cdef const char* key
-        cdef size_t size
-        cdef int64_t number = 0
+        cdef DeltaScratch scratch
+        cdef int fault = tw_read_whole(c, &DELTA_FIELDS, <char*> &scratch)
+        if fault:
+            return own_refusal(out, fault)
         memset(&out.balances[0], 0, sizeof(BalanceRow))
-        while True:
-            step = tw_next_key(c, &first, &key, &size)
-            if step <= 0 or not good:
-                break
-            if size == 1 and key[0] == c'a':
-                good = self.read_asset(c, &out.balances[0].asset_id)
-            elif size == 1 and key[0] == c'd':
-                good = tw_read_signed_decimal_e8(c, &out.balances[0].free_e8)
-            elif size == 1 and key[0] == c'E':
-                good = tw_read_int64(c, &number)
-                out.event_ns = number * MS_NS
-            else:
-                good = tw_skip_value(c)
+        self.name_asset(&scratch.asset, &out.balances[0].asset_id)
+        out.balances[0].free_e8 = scratch.amount_e8
+        out.event_ns = scratch.event_ns
         out.balance_count = 1
-        return step == 0 and good
-
-    cdef int read_order(self, tw_cursor* c, OwnFrame* out) except -1:
-        """An order as REST shows it: {"symbol","orderId","clientOrderId","price","origQty","executedQty",...,"status",...}."""
-        cdef ExecutionPayload* report = &out.execution
-        cdef int first = 1, step
-        cdef bint good = True
-        cdef const char* key
-        cdef const char* text
-        cdef const char* symbol = NULL
-        cdef size_t size, text_size = 0, symbol_size = 0
-        cdef int64_t number = 0
-        memset(report, 0, sizeof(ExecutionPayload))
-        report.trade_id = -1
-        report.exec_type = EXEC_TYPE_UNKNOWN
-        out.instrument_id = 0
-        if not tw_take(c, c'{'):
-            return 0
-        while True:
-            step = tw_next_key(c, &first, &key, &size)
-            if step <= 0 or not good:
-                break
-            if is_word(key, size, b"symbol"):
-                good = tw_read_string(c, &symbol, &symbol_size)
-            elif is_word(key, size, b"orderId"):
-                good = tw_read_int64(c, &report.venue_order_id)
-            elif is_word(key, size, b"clientOrderId"):
-                good = tw_read_string(c, &text, &text_size) and copy_client_id(report.client_order_id, text, text_size)
-            elif is_word(key, size, b"origClientOrderId"):
-                good = tw_read_string(c, &text, &text_size) and copy_client_id(report.orig_client_order_id, text, text_size)
-            elif is_word(key, size, b"price"):
-                good = tw_read_decimal_e8(c, &report.price_ticks)
-            elif is_word(key, size, b"origQty"):
-                good = tw_read_decimal_e8(c, &report.qty_lots)
-            elif is_word(key, size, b"executedQty"):
-                good = tw_read_decimal_e8(c, &report.cum_qty_lots)
-            elif is_word(key, size, b"cummulativeQuoteQty"):
-                good = tw_read_signed_decimal_e8(c, &report.cum_quote_e8)
-            elif is_word(key, size, b"status"):
-                good = tw_read_string(c, &text, &text_size)
-                if good:
-                    report.order_state = state_of(text, text_size)
-            elif is_word(key, size, b"side"):
-                good = tw_read_string(c, &text, &text_size) and side_of(text, text_size, &report.side)
-            elif is_word(key, size, b"type"):
-                good = tw_read_string(c, &text, &text_size)
-                if good:
-                    report.order_type = type_of(text, text_size)
-            elif is_word(key, size, b"timeInForce"):
-                good = tw_read_string(c, &text, &text_size)
-                if good:
-                    report.time_in_force = force_of(text, text_size)
-            elif is_word(key, size, b"updateTime") or is_word(key, size, b"transactTime"):
-                good = tw_read_int64(c, &number)
-                report.transact_ns = report.event_ns = number * MS_NS
-            else:
-                good = tw_skip_value(c)
-        if step != 0 or not good or symbol == NULL or not self.scale(out, symbol, symbol_size):
-            return 0
-        out.order_handle = own_handle(self.engine_id, report)
         return 1
 
-    cdef int read_trade(self, tw_cursor* c, uint32_t instrument_id, OwnFrame* out) except -1:
+    cdef int read_order(self, tw_cursor* c, OwnFrame* out, bint is_whole) noexcept:
+        """An order as REST shows it: {"symbol","orderId","clientOrderId","price","origQty","executedQty",...,"status",...}."""
+        cdef ReportScratch scratch
+        cdef uint64_t seen = 0, required = ORDER_FIELDS.required | (ORDER_WHOLE if is_whole else 0)
+        cdef int fault
+        memset(&scratch, 0, sizeof(ReportScratch))
+        scratch.report.trade_id = -1
+        out.instrument_id = 0
+        fault = tw_read_fields(c, &ORDER_FIELDS, <char*> &scratch, &seen)
+        if fault:
+            return own_refusal(out, fault)
+        if (seen & required) != required:
+            return own_refusal(out, FRAME_FAULT_MISSING_FIELD)
+        if not take_words(&scratch):
+            return own_refusal(out, FRAME_FAULT_WORD)
+        out.execution = scratch.report
+        out.execution.exec_type = EXEC_TYPE_UNKNOWN
+        # transactTime of an answer, updateTime of a row
+        if out.execution.event_ns == 0:
+            out.execution.event_ns = out.execution.transact_ns
+        out.execution.transact_ns = out.execution.event_ns
+        if not self.scale(out, scratch.symbol.p, scratch.symbol.size):
+            return own_refusal(out, FRAME_FAULT_OFF_TICK)
+        out.order_handle = own_handle(self.engine_id, &out.execution)
+        return 1
+
+    cdef int read_trade(self, tw_cursor* c, uint32_t instrument_id, OwnFrame* out) noexcept:
         """A trade of myTrades: {"symbol","id","orderId","price","qty","commission","commissionAsset","time","isBuyer","isMaker"};
         USD-M's userTrades say "buyer" and "maker"."""
-        cdef ExecutionPayload* report = &out.execution
-        cdef int first = 1, step, flag = 0
-        cdef bint good = True
-        cdef const char* key
-        cdef const char* symbol = NULL
-        cdef size_t size, symbol_size = 0
-        cdef int64_t number = 0
-        memset(report, 0, sizeof(ExecutionPayload))
-        report.exec_type = EXEC_TYPE_TRADE
-        report.trade_id = -1
+        cdef ReportScratch scratch
+        cdef ExecutionPayload* report = &scratch.report
+        cdef uint64_t seen = 0
+        cdef int fault
+        memset(&scratch, 0, sizeof(ReportScratch))
         out.order_handle = 0
-        if not tw_take(c, c'{'):
-            return 0
-        while True:
-            step = tw_next_key(c, &first, &key, &size)
-            if step <= 0 or not good:
-                break
-            if is_word(key, size, b"symbol"):
-                good = tw_read_string(c, &symbol, &symbol_size)
-            elif is_word(key, size, b"id"):
-                good = tw_read_int64(c, &report.trade_id)
-            elif is_word(key, size, b"orderId"):
-                good = tw_read_int64(c, &report.venue_order_id)
-            elif is_word(key, size, b"price"):
-                good = tw_read_decimal_e8(c, &report.last_price_ticks)
-            elif is_word(key, size, b"qty"):
-                good = tw_read_decimal_e8(c, &report.last_qty_lots)
-            elif is_word(key, size, b"commission"):
-                good = tw_read_signed_decimal_e8(c, &report.commission_e8)
-            elif is_word(key, size, b"commissionAsset"):
-                good = self.read_asset(c, &report.commission_asset_id)
-            elif is_word(key, size, b"time"):
-                good = tw_read_int64(c, &number)
-                report.transact_ns = report.event_ns = number * MS_NS
-            elif is_word(key, size, b"isBuyer") or is_word(key, size, b"buyer"):
-                good = tw_read_bool(c, &flag)
-                report.side = SIDE_BUY if flag else SIDE_SELL
-            elif is_word(key, size, b"isMaker") or is_word(key, size, b"maker"):
-                good = tw_read_bool(c, &flag)
-                report.is_maker = <uint8_t> flag
-            else:
-                good = tw_skip_value(c)
-        if step != 0 or not good or symbol == NULL or not self.scale(out, symbol, symbol_size):
-            return 0
-        return report.trade_id >= 0 and report.last_qty_lots > 0 and report.last_price_ticks > 0
+        fault = tw_read_fields(c, &TRADE_FIELDS, <char*> &scratch, &seen)
+        if fault:
+            return own_refusal(out, fault)
+        if (seen & TRADE_FIELDS.required) != TRADE_FIELDS.required or not (seen & TRADE_IS_BUYER and seen & TRADE_IS_MAKER):
+            return own_refusal(out, FRAME_FAULT_MISSING_FIELD)
+        if report.trade_id < 0 or report.last_qty_lots <= 0 or report.last_price_ticks <= 0:
+            return own_refusal(out, FRAME_FAULT_CONTRADICTION)
+        report.exec_type = EXEC_TYPE_TRADE
+        report.side = SIDE_BUY if report.side else SIDE_SELL
+        report.transact_ns = report.event_ns
+        self.name_asset(&scratch.asset, &report.commission_asset_id)
+        out.execution = scratch.report
+        return self.scale(out, scratch.symbol.p, scratch.symbol.size) or own_refusal(out, FRAME_FAULT_OFF_TICK)
 
-    cdef int read_account(self, tw_cursor c, OwnFrame* out) except -1:
+    cdef int read_account(self, tw_cursor c, OwnFrame* out) noexcept:
         """account.status: its balances; updateTime may be 0."""
-        cdef int first = 1, step
-        cdef bint good = True, has_balances = False
-        cdef const char* key
-        cdef size_t size
-        cdef int64_t number = 0
+        cdef BalancesScratch scratch
+        cdef tw_cursor rows
+        cdef int fault
+        memset(&scratch, 0, sizeof(BalancesScratch))
         out.balance_count = 0
-        if not tw_take(&c, c'{'):
-            return 0
-        while True:
-            step = tw_next_key(&c, &first, &key, &size)
-            if step <= 0 or not good:
-                break
-            if is_word(key, size, b"balances"):
-                has_balances = True
-                good = self.read_balance_rows(&c, out)
-            elif is_word(key, size, b"updateTime"):
-                good = tw_read_int64(&c, &number)
-                out.update_ns = number * MS_NS
-            else:
-                good = tw_skip_value(&c)
-        return step == 0 and good and has_balances
+        fault = tw_read_whole(&c, &ACCOUNT_FIELDS, <char*> &scratch)
+        if fault:
+            return own_refusal(out, fault)
+        out.update_ns = scratch.update_ns
+        rows.p = scratch.rows.p
+        rows.end = rows.p + scratch.rows.size
+        return self.read_balance_rows(&rows, out)
 
-    cdef int read_asset(self, tw_cursor* c, uint16_t* asset_id) except -1:
-        """An asset's name, or null: 0."""
-        cdef const char* text
-        cdef size_t size
+    cdef int name_asset(self, const tw_slice* name, uint16_t* asset_id) noexcept:
+        """The tables' id of an asset's name; 0 where there is none."""
         asset_id[0] = 0
-        if tw_peek(c) == c'n':
-            return tw_skip_value(c)
-        if not tw_read_string(c, &text, &size):
-            return 0
-        asset_id[0] = <uint16_t> self.asset(text, size)
+        if name.p != NULL:
+            asset_id[0] = <uint16_t> self.asset(name.p, name.size)
         return 1
 
-    cdef int asset(self, const char* name, size_t size) except -1:
+    cdef int asset(self, const char* name, size_t size) noexcept:
         """The tables' id of an asset; a name seen for the first time is looked up there once. 0 where the tables are full."""
         cdef uint64_t mark = 14695981039346656037u
         cdef size_t i
@@ -618,6 +656,10 @@ cdef class OrderCodec:
             if slot.size == size and memcmp(slot.name, name, size) == 0:
                 return slot.asset_id
             place = (place + 1) & (ASSET_SLOTS - 1)
+        return self.name_new_asset(slot, name, size)
+
+    cdef int name_new_asset(self, AssetSlot* slot, const char* name, size_t size) noexcept:
+        """Give a name that was never seen a number, in a free slot."""
         if self.tables.asset_count >= BALANCE_ROWS_MAX:
             return 0
         try:
@@ -674,149 +716,104 @@ cdef class OrderCodec:
     def read(self, bytes frame not None) -> dict:
         """What a frame is, and what stands in it."""
         cdef OwnFrame out
+        cdef tw_cursor result
         self.decode(<const char*> frame, len(frame), &out)
-        fields = {"kind": out.kind, "request_id": out.request_id, "status": out.status, "error_code": out.error_code,
+        fields = {"kind": out.kind, "fault": out.fault, "request_id": out.request_id, "status": out.status, "error_code": out.error_code,
                   "inner_code": out.inner_code, "retry_at_ms": out.retry_at_ms,
                   "error_text": out.error_text[:out.error_size].decode("utf-8", "replace") if out.error_text != NULL else "",
                   "limits": [dict(out.limits[i]) for i in range(out.limit_count)]}
         if out.kind == FRAME_EXECUTION:
             fields |= {"execution": dict(out.execution), "instrument_id": out.instrument_id, "order_handle": out.order_handle}
+        if out.kind == FRAME_REPLY and out.result.p != NULL:
+            result = out.result
+            if self.read_order(&result, &out, False):
+                fields |= {"execution": dict(out.execution), "instrument_id": out.instrument_id, "order_handle": out.order_handle}
+            else:
+                fields["result_fault"] = out.fault
         if out.kind == FRAME_BALANCES or out.kind == FRAME_BALANCE_DELTA:
             fields["balances"] = [(out.balances[i].asset_id, out.balances[i].free_e8, out.balances[i].locked_e8)
                                   for i in range(out.balance_count)]
         return fields
 
 
-cdef inline bint _is_word_key(char key) noexcept nogil:
-    return key == c'c' or key == c'C' or key == c'S' or key == c'o' or key == c'f' or key == c'x' or key == c'X'
-
-
-cdef inline bint _read_word(tw_cursor* c, char key, ExecutionPayload* report) noexcept nogil:
-    """One of executionReport's ids and enumerations."""
-    cdef const char* text
-    cdef size_t size = 0
-    if not tw_read_string(c, &text, &size):
+cdef bint take_words(ReportScratch* scratch) noexcept nogil:
+    """The words of a report into its payload; absent ones leave 0. Of a side there are two, of the others more than we know."""
+    cdef ExecutionPayload* report = &scratch.report
+    if scratch.side.p != NULL and not side_of(scratch.side.p, scratch.side.size, &report.side):
         return False
-    if key == c'c':
-        return copy_client_id(report.client_order_id, text, size)
-    if key == c'C':
-        return copy_client_id(report.orig_client_order_id, text, size)
-    if key == c'S':
-        return side_of(text, size, &report.side)
-    if key == c'o':
-        report.order_type = type_of(text, size)
-    elif key == c'f':
-        report.time_in_force = force_of(text, size)
-    elif key == c'x':
-        report.exec_type = exec_of(text, size)
-    else:
-        report.order_state = state_of(text, size)
+    if scratch.client_id.p != NULL:
+        copy_client_id(report.client_order_id, scratch.client_id.p, scratch.client_id.size)
+    if scratch.orig_id.p != NULL:
+        copy_client_id(report.orig_client_order_id, scratch.orig_id.p, scratch.orig_id.size)
+    if scratch.type.p != NULL:
+        report.order_type = type_of(scratch.type.p, scratch.type.size)
+    if scratch.force.p != NULL:
+        report.time_in_force = force_of(scratch.force.p, scratch.force.size)
+    if scratch.exec.p != NULL:
+        report.exec_type = exec_of(scratch.exec.p, scratch.exec.size)
+    if scratch.state.p != NULL:
+        report.order_state = state_of(scratch.state.p, scratch.state.size)
     return True
 
 
 cdef int _read_error(tw_cursor* c, OwnFrame* out) noexcept nogil:
     """{"code","msg","data":{"serverTime","retryAfter" | "cancelResult",...,"newOrderResponse":{"code",...}}}"""
-    cdef int first = 1, step, first_data, step_data, escaped
-    cdef bint good = True
-    cdef const char* key
-    cdef size_t size
-    cdef int64_t number = 0
-    if not tw_take(c, c'{'):
-        return 0
-    while True:
-        step = tw_next_key(c, &first, &key, &size)
-        if step <= 0 or not good:
-            return step == 0 and good
-        if is_word(key, size, b"code"):
-            good = tw_read_int64(c, &number)
-            out.error_code = <int32_t> number
-        elif is_word(key, size, b"msg"):
-            good = tw_read_string_raw(c, &out.error_text, &out.error_size, &escaped)
-        elif is_word(key, size, b"data") and tw_peek(c) == c'{':
-            tw_take(c, c'{')
-            first_data = 1
-            while True:
-                step_data = tw_next_key(c, &first_data, &key, &size)
-                if step_data <= 0 or not good:
-                    break
-                if is_word(key, size, b"retryAfter"):
-                    good = tw_read_int64(c, &out.retry_at_ms)
-                elif is_word(key, size, b"newOrderResponse"):
-                    good = _read_inner_code(c, out)
-                else:
-                    good = tw_skip_value(c)
-            good = good and step_data == 0
-        else:
-            good = tw_skip_value(c)
-
-
-cdef int _read_inner_code(tw_cursor* c, OwnFrame* out) noexcept nogil:
-    cdef int first = 1, step
-    cdef bint good = True
-    cdef const char* key
-    cdef size_t size
-    cdef int64_t number = 0
-    if tw_peek(c) != c'{':
-        return tw_skip_value(c)
-    tw_take(c, c'{')
-    while True:
-        step = tw_next_key(c, &first, &key, &size)
-        if step <= 0 or not good:
-            return step == 0 and good
-        if is_word(key, size, b"code"):
-            good = tw_read_int64(c, &number)
-            out.inner_code = <int32_t> number
-        else:
-            good = tw_skip_value(c)
+    cdef ErrorScratch scratch
+    cdef tw_cursor inner
+    cdef int32_t outer_code
+    cdef int fault
+    memset(&scratch, 0, sizeof(ErrorScratch))
+    fault = tw_read_whole(c, &ERROR_FIELDS, <char*> &scratch)
+    outer_code = scratch.code
+    if not fault and scratch.data.p != NULL and scratch.data.p[0] == c'{':
+        inner.p = scratch.data.p
+        inner.end = inner.p + scratch.data.size
+        fault = tw_read_whole(&inner, &ERROR_DATA_FIELDS, <char*> &scratch)
+        scratch.code = 0
+        if not fault and scratch.response.p != NULL and scratch.response.p[0] == c'{':
+            inner.p = scratch.response.p
+            inner.end = inner.p + scratch.response.size
+            fault = tw_read_whole(&inner, &INNER_FIELDS, <char*> &scratch)
+        out.inner_code = scratch.code
+    if fault:
+        return own_refusal(out, fault)
+    out.error_code = outer_code
+    out.error_text = scratch.text.p
+    out.error_size = scratch.text.size
+    out.retry_at_ms = scratch.retry_at_ms
+    return 1
 
 
 cdef int _read_limits(tw_cursor* c, OwnFrame* out) noexcept nogil:
     """[{"rateLimitType","interval","intervalNum","limit","count"}]: beyond eight they are passed over."""
-    cdef int first = 1, step, first_key, step_key
-    cdef bint good = True
-    cdef const char* key
-    cdef const char* text
-    cdef size_t size, text_size = 0
-    cdef int64_t number = 1, unit_ns
-    cdef Limit item
+    cdef int first = 1, step, fault
+    cdef int64_t unit_ns
+    cdef LimitScratch scratch
+    cdef Limit* item
     if not tw_take(c, c'['):
-        return 0
+        return own_refusal(out, FRAME_FAULT_SYNTAX)
     while True:
         step = tw_next_item(c, &first)
         if step <= 0:
-            return step == 0
-        if not tw_take(c, c'{'):
-            return 0
-        memset(&item, 0, sizeof(Limit))
-        unit_ns = 0
-        number = 1
-        first_key = 1
-        while True:
-            step_key = tw_next_key(c, &first_key, &key, &size)
-            if step_key <= 0 or not good:
-                break
-            if is_word(key, size, b"rateLimitType"):
-                good = tw_read_string(c, &text, &text_size)
-                if not good:
-                    return 0  # the text's end was not found: nothing of it may be looked at
-                item.is_orders = 1 if is_word(text, text_size, b"ORDERS") else 0 if is_word(text, text_size, b"REQUEST_WEIGHT") else 2
-            elif is_word(key, size, b"interval"):
-                good = tw_read_string(c, &text, &text_size)
-                if not good:
-                    return 0
-                unit_ns = (1000000000 if is_word(text, text_size, b"SECOND") else 60000000000 if is_word(text, text_size, b"MINUTE")
-                           else 86400000000000)
-            elif is_word(key, size, b"intervalNum"):
-                good = tw_read_int64(c, &number)
-            elif is_word(key, size, b"limit"):
-                good = tw_read_int64(c, &item.limit)
-            elif is_word(key, size, b"count"):
-                good = tw_read_int64(c, &item.count)
-            else:
-                good = tw_skip_value(c)
-        if step_key != 0 or not good:
-            return 0
-        item.interval_ns = unit_ns * number
-        if item.is_orders < 2 and out.limit_count < LIMITS_MAX:
-            out.limits[out.limit_count] = item
-            out.limit_count += 1
+            return 1 if step == 0 else own_refusal(out, FRAME_FAULT_SYNTAX)
+        fault = tw_read_whole(c, &LIMIT_FIELDS, <char*> &scratch)
+        if fault:
+            return own_refusal(out, fault)
+        if not 0 < scratch.number <= INTERVALS_MAX:
+            return own_refusal(out, FRAME_FAULT_OVERFLOW)
+        unit_ns = 1000000000 if is_word(scratch.interval.p, scratch.interval.size, b"SECOND") else 86400000000000
+        if is_word(scratch.interval.p, scratch.interval.size, b"MINUTE"):
+            unit_ns = 60000000000
+        if out.limit_count == LIMITS_MAX:
+            continue
+        item = &out.limits[out.limit_count]
+        if is_word(scratch.type.p, scratch.type.size, b"ORDERS"):
+            item.is_orders = 1
+        elif is_word(scratch.type.p, scratch.type.size, b"REQUEST_WEIGHT"):
+            item.is_orders = 0
+        else:
+            continue
+        item.interval_ns = unit_ns * scratch.number
+        item.limit = scratch.limit
+        item.count = scratch.count
+        out.limit_count += 1

@@ -24,6 +24,7 @@ cdef class BinanceOrderSession(OrderSession):
     cdef readonly int step
     cdef readonly int64_t time_error_ns  # half the round trip of the last time request
     cdef readonly uint64_t malformed_frames
+    cdef uint64_t[16] faults             # of them, by FrameFault
     cdef readonly bint shutdown_announced
     cdef readonly uint64_t time_syncs
     cdef int halves                      # of the session, which this connection carries: orders 1, user stream 2
@@ -47,8 +48,8 @@ cdef class BinanceOrderSession(OrderSession):
     cdef uint32_t list_count
 
     cdef int on_reply(self, const char* data, Py_ssize_t size, int64_t mono_ns, int64_t wall_ns) except -1
-    cdef int on_execution(self, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) except -1
-    cdef int on_order_reply(self, const Request* request, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) except -1
+    cdef bint on_execution(self, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) noexcept nogil
+    cdef bint on_order_reply(self, const Request* request, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) noexcept
     cdef int on_status(self, const Request* request, const char* data, Py_ssize_t size, uint32_t crc, int64_t mono_ns,
                        int64_t wall_ns) except -1
     cdef int on_list(self, const Request* request, const char* data, Py_ssize_t size, uint32_t crc, int64_t mono_ns,
@@ -58,6 +59,8 @@ cdef class BinanceOrderSession(OrderSession):
                      int64_t wall_ns) except -1
     cdef int on_step_reply(self, const char* data, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) except -1
     cdef int emit_balances(self, bint is_complete, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns, int kind) except -1
+    # A frame that was refused, behind its reason; counted.
+    cdef int emit_refused(self, int fault, const char* data, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) except -1
     cdef int emit_raw(self, int kind, const char* data, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) except -1
     cdef int emit_state(self, int state, int halves, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) except -1
     cdef int next_row(self) except -1
@@ -71,7 +74,7 @@ cdef class BinanceOrderSession(OrderSession):
     cdef bint request_bare(self, int action, int size, uint64_t request_id) noexcept
     cdef readonly str failure
     cdef readonly bint is_key_refused      # the venue refused the key or its signature at the first steps
-    cdef int read_acknowledgement(self, int action) except -1
+    cdef int read_acknowledgement(self, int action) noexcept
     cdef int ask_time(self) except -1
     cdef int log_on(self) except -1
     cdef int subscribe(self) except -1

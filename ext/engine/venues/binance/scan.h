@@ -1,18 +1,43 @@
-/* Scanning of JSON text and decimal numbers straight from a receive buffer: no allocation, no terminating NUL expected.
+/* Scanning of JSON text and decimal numbers straight from a receive buffer: no allocation, no terminating NUL expected, no room
+ * behind the text: a load of 8 bytes is done only where 8 bytes are left.
  *
  * Every reader takes a cursor [p, end), moves it only over what it accepted and returns 1; on refusal it returns 0 and the
  * cursor is worth nothing. Nothing is read at or beyond `end`. Grammar: RFC 8259; numbers and decimals are narrower on purpose
- * (no exponent, no plus sign, no fraction beyond 10^-8 that is not zero): what an exchange does not send is refused.
+ * (no exponent, no plus sign, no needless zero before, no fraction beyond 10^-8 that is not zero): what an exchange does not send
+ * is refused. Strings are UTF-8 without control characters, escapes are checked and left as they stand.
  */
 #ifndef TRADEWIND_BINANCE_SCAN_H
 #define TRADEWIND_BINANCE_SCAN_H
 
+#include <smmintrin.h>
 #include <stdint.h>
 #include <string.h>
 
 typedef struct { const char *p; const char *end; } tw_cursor;
 
 enum { TW_NESTING_MAX = 32 };
+
+/* Why a frame is refused: the numbers of FrameFault in engine/model/codes.py (a style test compares). */
+enum {
+    TW_FAULT_NONE = 0,
+    TW_FAULT_SYNTAX = 1,
+    TW_FAULT_NUMBER = 2,
+    TW_FAULT_OFF_TICK = 3,
+    TW_FAULT_OVERFLOW = 4,
+    TW_FAULT_MISSING_FIELD = 5,
+    TW_FAULT_REPEATED_FIELD = 6,
+    TW_FAULT_TOO_MANY_ROWS = 7,
+    TW_FAULT_TRAILING_BYTES = 8,
+    TW_FAULT_TRUNCATED = 9,
+    TW_FAULT_NESTING = 10,
+    TW_FAULT_TEXT = 11,
+    TW_FAULT_WORD = 12,
+    TW_FAULT_CONTRADICTION = 13,
+};
+
+#define TW_COLD __attribute__((noinline, cold))
+#define TW_INLINE static inline __attribute__((always_inline))
+#define TW_IS_DIGIT(ch) ((unsigned char)((ch) - '0') < 10)
 
 static inline uint64_t tw_load8(const char *p) { uint64_t v; memcpy(&v, p, 8); return v; }
 
@@ -57,22 +82,36 @@ static inline int tw_append_digits(uint64_t *value, int n, uint64_t part, uint64
     return grown <= limit;
 }
 
-/* A run of at least one digit that fits `limit`. */
-static inline int tw_digits(tw_cursor *c, uint64_t limit, uint64_t *out) {
-    uint64_t value = 0, digits;
+static TW_COLD int tw_digits_slowly(tw_cursor *c, uint64_t limit, uint64_t *out) {
+    uint64_t value = 0;
     const char *start = c->p;
-    int n;
-    while (c->end - c->p >= 8) {
-        n = tw_digit_run(tw_load8(c->p), &digits);
-        if (n == 0) { *out = value; return c->p != start; }
-        if (!tw_append_digits(&value, n, tw_eight_digits(n == 8 ? digits : digits << (8 * (8 - n))), limit)) return 0;
-        c->p += n;
-        if (n < 8) { *out = value; return 1; }
-    }
-    for (; c->p < c->end && (unsigned char)(*c->p - '0') < 10; c->p++)
+    for (; c->p < c->end && TW_IS_DIGIT(*c->p); c->p++)
         if (!tw_append_digits(&value, 1, (uint64_t)(*c->p - '0'), limit)) return 0;
     *out = value;
     return c->p != start;
+}
+
+/* A run of at least one digit that fits `limit`, without a needless zero before it. */
+static inline int tw_digits(tw_cursor *c, uint64_t limit, uint64_t *out) {
+    uint64_t value, low;
+    const char *p = c->p;
+    int n;
+    if (c->end - p >= 2 && p[0] == '0' && TW_IS_DIGIT(p[1])) return 0;
+    if (c->end - p < 16) return tw_digits_slowly(c, limit, out);
+    n = tw_digit_run(tw_load8(p), &value);
+    if (n == 0) return 0;
+    if (n < 8) {
+        value = tw_eight_digits(value << (8 * (8 - n)));
+    } else {
+        value = tw_eight_digits(value);
+        n = tw_digit_run(tw_load8(p + 8), &low);
+        if (n == 8) return tw_digits_slowly(c, limit, out);
+        if (n) value = value * TW_POWER_OF_TEN[n] + tw_eight_digits(low << (8 * (8 - n)));
+        n += 8;
+    }
+    c->p = p + n;
+    *out = value;
+    return value <= limit;
 }
 
 /* A JSON integer >= 0. A fraction or an exponent behind it is refused. */
@@ -111,26 +150,54 @@ static inline long tw_predicted(long n, long *guess) {
     return n;
 }
 
-/* The usual decimal, at most 7 digits, a point, 1 to 8 digits, with 17 readable bytes: two loads. 0 = not usual, nothing is said. */
-static inline int tw_decimal_short(tw_cursor *c, int64_t *out, tw_decimal_shape *shape) {
-    uint64_t whole, fraction;
-    const char *p = c->p;
-    long n, m;
-    if (c->end - p < 17) return 0;
-    n = tw_predicted(tw_digit_run(tw_load8(p), &whole), &shape->whole);
-    if (n == 0 || n == 8 || p[n] != '.') return 0;
-    whole = tw_eight_digits(whole << (8 * (8 - n)));
-    p += n + 1;
-    m = tw_predicted(tw_digit_run(tw_load8(p), &fraction), &shape->fraction);
-    if (m == 0) return 0;
-    if (m < 8) fraction &= ((uint64_t)1 << (8 * m)) - 1;
-    else if ((unsigned char)(p[8] - '0') < 10) return 0;
-    *out = (int64_t)(whole * TW_E8 + tw_eight_digits(fraction));
-    c->p = p + m;
-    return 1;
+/* Where each of 16 digits - 8 before the point, 8 behind it - of a decimal with n and m of them stands in its text; 0x80: nowhere, 0. */
+#define TW_WHOLE(i, n) ((i) + (n) < 8 ? 0x80 : (i) + (n) - 8)
+#define TW_PART(i, n, m) ((i) < (m) ? (n) + 1 + (i) : 0x80)
+#define TW_PLACES(n, m) { TW_WHOLE(0, n), TW_WHOLE(1, n), TW_WHOLE(2, n), TW_WHOLE(3, n), TW_WHOLE(4, n), TW_WHOLE(5, n), \
+    TW_WHOLE(6, n), TW_WHOLE(7, n), TW_PART(0, n, m), TW_PART(1, n, m), TW_PART(2, n, m), TW_PART(3, n, m), TW_PART(4, n, m), \
+    TW_PART(5, n, m), TW_PART(6, n, m), TW_PART(7, n, m) }
+#define TW_PLACES_OF(n) { TW_PLACES(n, 0), TW_PLACES(n, 1), TW_PLACES(n, 2), TW_PLACES(n, 3), TW_PLACES(n, 4), TW_PLACES(n, 5), \
+    TW_PLACES(n, 6), TW_PLACES(n, 7), TW_PLACES(n, 8) }
+static const uint8_t TW_DIGIT_PLACES[8][9][16] __attribute__((aligned(16))) = {
+    TW_PLACES_OF(0), TW_PLACES_OF(1), TW_PLACES_OF(2), TW_PLACES_OF(3), TW_PLACES_OF(4), TW_PLACES_OF(5), TW_PLACES_OF(6), TW_PLACES_OF(7)};
+
+/* Sixteen digit values as two numbers of eight, joined: the first * 10^8 + the second. */
+TW_INLINE int64_t tw_sixteen_digits(__m128i digits) {
+    const __m128i tens = _mm_set1_epi16(0x010A), hundreds = _mm_set1_epi32(0x00010064), myriads = _mm_set1_epi32(0x00012710);
+    __m128i v = _mm_madd_epi16(_mm_maddubs_epi16(digits, tens), hundreds);
+    uint64_t pair = (uint64_t)_mm_cvtsi128_si64(_mm_madd_epi16(_mm_packus_epi32(v, v), myriads));
+    return (int64_t)((pair & 0xFFFFFFFFu) * TW_E8 + (pair >> 32));
 }
 
-static int tw_decimal_long(tw_cursor *c, int64_t *out) {
+/* The usual decimal, 1 to 7 digits and perhaps a point and 1 to 8 more, of which `text` holds the first 16 bytes and `left` bytes may be
+ * read; returns its end, which is within them, NULL where it is not usual, which says nothing. What stands at the end is the
+ * caller's to look at: it may be a digit. */
+TW_INLINE const char *tw_usual_decimal(const char *p, __m128i text, long left, int64_t *out, tw_decimal_shape *shape) {
+    __m128i digits = _mm_sub_epi8(text, _mm_set1_epi8('0'));
+    uint32_t others = ~(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(digits, _mm_set1_epi8(9)), digits));
+    long n = __builtin_ctz(others), m = 0, size;
+    if (shape) n = tw_predicted(n, &shape->whole);
+    if (n == 0 || n > 7 || n >= left || (n > 1 && p[0] == '0')) return NULL;
+    size = n;
+    if (p[n] == '.') {
+        m = __builtin_ctz(others >> (n + 1));
+        if (shape) m = tw_predicted(m, &shape->fraction);
+        if (m == 0 || m > 8) return NULL;
+        size = n + 1 + m;
+    }
+    *out = tw_sixteen_digits(_mm_shuffle_epi8(digits, _mm_load_si128((const __m128i *)TW_DIGIT_PLACES[n][m])));
+    return size < left ? p + size : NULL;
+}
+
+TW_INLINE __m128i tw_load16(const char *p) { return _mm_loadu_si128((const __m128i *)p); }
+
+/* The 8 to 16 bytes that are left, zeros behind them. */
+TW_INLINE __m128i tw_load_last(const char *p, long left) {
+    uint64_t rest = left == 8 ? 0 : tw_load8(p + left - 8) >> (8 * (16 - left));
+    return _mm_set_epi64x((long long)rest, (long long)tw_load8(p));
+}
+
+static TW_COLD int tw_decimal_long(tw_cursor *c, int64_t *out) {
     uint64_t whole, fraction = 0;
     int n = 0;
     if (!tw_digits(c, (uint64_t)INT64_MAX / TW_E8, &whole)) return 0;
@@ -147,20 +214,42 @@ static int tw_decimal_long(tw_cursor *c, int64_t *out) {
     return 1;
 }
 
-/* Unsigned decimal text, not quoted, to an integer of 10^-8: "61737.63000000". */
-static inline int tw_decimal_body(tw_cursor *c, int64_t *out) {
-    tw_decimal_shape shape = {5, 8};
-    return tw_decimal_short(c, out, &shape) || tw_decimal_long(c, out);
+/* What follows the opening quote of a decimal, up to and over the closing one. */
+TW_INLINE int tw_rest_of_decimal(tw_cursor *c, int64_t *out, tw_decimal_shape *shape) {
+    const char *p = NULL;
+    long left = c->end - c->p;
+    if (left >= 17) p = tw_usual_decimal(c->p, tw_load16(c->p), 17, out, shape);
+    else if (left >= 8) p = tw_usual_decimal(c->p, tw_load_last(c->p, left), left, out, shape);
+    if (p && *p == '"') { c->p = p + 1; return 1; }
+    return tw_decimal_long(c, out) && c->p < c->end && *c->p++ == '"';
 }
 
 /* One of a column of quoted decimals, not negative: as tw_read_decimal_e8, and quicker. */
 static inline int tw_read_decimal_of_column(tw_cursor *c, int64_t *out, tw_decimal_shape *shape) {
-    return tw_take(c, '"') && (tw_decimal_short(c, out, shape) || tw_decimal_long(c, out)) && c->p < c->end && *c->p++ == '"';
+    return tw_take(c, '"') && tw_rest_of_decimal(c, out, shape);
+}
+
+static TW_COLD int tw_read_pair_slowly(tw_cursor *c, int64_t *a, int64_t *b) {
+    return tw_take(c, '[') && tw_take(c, '"') && tw_rest_of_decimal(c, a, NULL) && tw_take(c, ',') && tw_take(c, '"')
+        && tw_rest_of_decimal(c, b, NULL) && tw_take(c, ']');
+}
+
+/* ["price","qty"] of a column of such pairs. With 48 bytes left all loads of the usual pair, which has 39 at most, are within them. */
+TW_INLINE int tw_read_pair_of_column(tw_cursor *c, int64_t *a, int64_t *b, tw_decimal_shape *shape_a, tw_decimal_shape *shape_b) {
+    const char *p = c->p;
+    if (__builtin_expect(c->end - p >= 48 && p[0] == '[' && p[1] == '"', 1)) {
+        p = tw_usual_decimal(p + 2, tw_load16(p + 2), 17, a, shape_a);
+        if (p && p[0] == '"' && p[1] == ',' && p[2] == '"') {
+            p = tw_usual_decimal(p + 3, tw_load16(p + 3), 17, b, shape_b);
+            if (p && p[0] == '"' && p[1] == ']') { c->p = p + 2; return 1; }
+        }
+    }
+    return tw_read_pair_slowly(c, a, b);
 }
 
 /* A quoted decimal, not negative, to an integer of 10^-8. */
 static inline int tw_read_decimal_e8(tw_cursor *c, int64_t *out) {
-    return tw_take(c, '"') && tw_decimal_body(c, out) && c->p < c->end && *c->p++ == '"';
+    return tw_take(c, '"') && tw_rest_of_decimal(c, out, NULL);
 }
 
 /* A quoted decimal of either sign (amounts of money), to an integer of 10^-8. */
@@ -169,7 +258,7 @@ static inline int tw_read_signed_decimal_e8(tw_cursor *c, int64_t *out) {
     if (!tw_take(c, '"')) return 0;
     negative = c->p < c->end && *c->p == '-';
     if (negative) c->p++;
-    if (!tw_decimal_body(c, out) || c->p >= c->end || *c->p++ != '"') return 0;
+    if (!tw_rest_of_decimal(c, out, NULL)) return 0;
     if (negative) *out = -*out;
     return 1;
 }
@@ -194,22 +283,79 @@ static inline int tw_read_amount(tw_cursor *c, uint64_t *whole, uint32_t *part_e
     return c->p < c->end && *c->p++ == '"';
 }
 
+/* Bit 7 of each byte that ends the plain part of a string: a quote, a backslash, a control character or the start of what is not
+ * ASCII. The lowest one is right; those above it may be the borrow of one below. */
+static inline uint64_t tw_string_stops(uint64_t v) {
+    const uint64_t ones = 0x0101010101010101ULL, high = 0x8080808080808080ULL;
+    uint64_t quote = v ^ (ones * '"'), backslash = v ^ (ones * '\\');
+    return (((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) | ((v - ones * ' ') & ~v) | v) & high;
+}
+
+/* The end of the plain part of a string from `p` on. */
+static inline const char *tw_plain_end(const char *p, const char *end) {
+    while (end - p >= 8) {
+        uint64_t stops = tw_string_stops(tw_load8(p));
+        if (stops) return p + (__builtin_ctzll(stops) >> 3);
+        p += 8;
+    }
+    while (p < end && (unsigned char)*p >= ' ' && (unsigned char)*p < 0x80 && *p != '"' && *p != '\\') p++;
+    return p;
+}
+
+static inline int tw_is_hex(char ch) { return TW_IS_DIGIT(ch) || (unsigned char)((ch | 0x20) - 'a') < 6; }
+
+/* Over an escape: the cursor stands on its backslash. Cut short, the cursor is left at the end. */
+static int tw_pass_escape(tw_cursor *c) {
+    int i;
+    if (++c->p >= c->end) return 0;
+    if (*c->p != 'u') return *c->p && strchr("\"\\/bfnrt", *c->p) ? (c->p++, 1) : 0;
+    for (i = 0, c->p++; i < 4; i++, c->p++)
+        if (c->p >= c->end || !tw_is_hex(*c->p)) return 0;
+    return 1;
+}
+
+/* Over one character of UTF-8 beyond ASCII: shortest form, no surrogates, at most U+10FFFF (RFC 3629). */
+static int tw_pass_character(tw_cursor *c) {
+    unsigned char lead = (unsigned char)*c->p++, low = 0x80, high = 0xBF;
+    int more = lead >= 0xF0 ? 3 : lead >= 0xE0 ? 2 : 1;
+    if (lead < 0xC2 || lead > 0xF4) { c->p--; return 0; }
+    if (lead == 0xE0) low = 0xA0;
+    if (lead == 0xED) high = 0x9F;
+    if (lead == 0xF0) low = 0x90;
+    if (lead == 0xF4) high = 0x8F;
+    for (; more; more--, c->p++) {
+        if (c->p >= c->end || (unsigned char)*c->p < low || (unsigned char)*c->p > high) return 0;
+        low = 0x80;
+        high = 0xBF;
+    }
+    return 1;
+}
+
+/* The rest of a string that has more in it than plain ASCII: up to and over its closing quote. */
+static TW_COLD int tw_pass_rest_of_string(tw_cursor *c, int *escaped) {
+    for (;;) {
+        c->p = tw_plain_end(c->p, c->end);
+        if (c->p >= c->end) return 0;
+        if (*c->p == '"') { c->p++; return 1; }
+        if (*c->p == '\\') {
+            *escaped = 1;
+            if (!tw_pass_escape(c)) return 0;
+        } else if ((unsigned char)*c->p < ' ' || !tw_pass_character(c)) {
+            return 0;
+        }
+    }
+}
+
 /* A string: [*text, *text + *size) between the quotes as it stands, escapes not undone (`*escaped` says that there are some). */
 static inline int tw_read_string_raw(tw_cursor *c, const char **text, size_t *size, int *escaped) {
     *escaped = 0;
     if (!tw_take(c, '"')) return 0;
     *text = c->p;
-    while (c->p < c->end) {
-        unsigned char ch = (unsigned char)*c->p;
-        if (ch == '"') { *size = (size_t)(c->p - *text); c->p++; return 1; }
-        if (ch < ' ') return 0;
-        if (ch == '\\') {
-            *escaped = 1;
-            if (++c->p >= c->end) return 0;
-        }
-        c->p++;
-    }
-    return 0;
+    c->p = tw_plain_end(c->p, c->end);
+    if (c->p < c->end && *c->p == '"') { *size = (size_t)(c->p++ - *text); return 1; }
+    if (!tw_pass_rest_of_string(c, escaped)) return 0;
+    *size = (size_t)(c->p - *text) - 1;
+    return 1;
 }
 
 /* A string without escapes: symbols, ids, enumerations. */
@@ -218,10 +364,12 @@ static inline int tw_read_string(tw_cursor *c, const char **text, size_t *size) 
     return tw_read_string_raw(c, text, size, &escaped) && !escaped;
 }
 
+/* `word` as it stands. Cut short, the cursor is left at the end. */
 static inline int tw_take_word(tw_cursor *c, const char *word, size_t size) {
-    if ((size_t)(c->end - c->p) < size || memcmp(c->p, word, size)) return 0;
-    c->p += size;
-    return 1;
+    size_t left = (size_t)(c->end - c->p);
+    if (left >= size && memcmp(c->p, word, size) == 0) { c->p += size; return 1; }
+    if (left < size && memcmp(c->p, word, left) == 0) c->p = c->end;
+    return 0;
 }
 
 static inline int tw_read_bool(tw_cursor *c, int *out) {
@@ -231,21 +379,33 @@ static inline int tw_read_bool(tw_cursor *c, int *out) {
     return tw_take_word(c, "false", 5);
 }
 
+/* Over a run of digits; how many there were. */
+static inline long tw_pass_digits(tw_cursor *c) {
+    const char *start = c->p;
+    uint64_t digits;
+    while (c->end - c->p >= 8) {
+        int n = tw_digit_run(tw_load8(c->p), &digits);
+        c->p += n;
+        if (n < 8) return c->p - start;
+    }
+    while (c->p < c->end && TW_IS_DIGIT(*c->p)) c->p++;
+    return c->p - start;
+}
+
 static inline int tw_skip_number(tw_cursor *c) {
-    uint64_t n = 0;
+    long n;
     if (c->p < c->end && *c->p == '-') c->p++;
-    while (c->p < c->end && (unsigned char)(*c->p - '0') < 10) { c->p++; n++; }
+    if (c->p >= c->end) return 0;
+    n = *c->p == '0' ? (c->p++, 1) : tw_pass_digits(c);
     if (!n) return 0;
     if (c->p < c->end && *c->p == '.') {
         c->p++;
-        for (n = 0; c->p < c->end && (unsigned char)(*c->p - '0') < 10; n++) c->p++;
-        if (!n) return 0;
+        if (!tw_pass_digits(c)) return 0;
     }
     if (c->p < c->end && (*c->p == 'e' || *c->p == 'E')) {
         c->p++;
         if (c->p < c->end && (*c->p == '-' || *c->p == '+')) c->p++;
-        for (n = 0; c->p < c->end && (unsigned char)(*c->p - '0') < 10; n++) c->p++;
-        if (!n) return 0;
+        if (!tw_pass_digits(c)) return 0;
     }
     return 1;
 }
@@ -263,20 +423,25 @@ static inline int tw_skip_scalar(tw_cursor *c) {
     }
 }
 
-/* Any JSON value, nested at most TW_NESTING_MAX deep. */
-static int tw_skip_value(tw_cursor *c) {
-    char closing[TW_NESTING_MAX];
+static inline int tw_skip_key(tw_cursor *c) {
     const char *text;
     size_t size;
-    int depth = 0, escaped;
+    int escaped;
+    return tw_read_string_raw(c, &text, &size, &escaped) && tw_take(c, ':');
+}
+
+/* An object or array, nested at most TW_NESTING_MAX deep; `*too_deep` where it is refused for that. */
+static int tw_skip_nested(tw_cursor *c, int *too_deep) {
+    char closing[TW_NESTING_MAX];
+    int depth = 0;
     for (;;) {
         char ch = tw_peek(c);
         if (ch == '{' || ch == '[') {
-            if (depth == TW_NESTING_MAX) return 0;
+            if (depth == TW_NESTING_MAX) { *too_deep = 1; return 0; }
             closing[depth++] = ch == '{' ? '}' : ']';
             c->p++;
             if (tw_peek(c) != closing[depth - 1]) {
-                if (ch == '{' && !(tw_read_string_raw(c, &text, &size, &escaped) && tw_take(c, ':'))) return 0;
+                if (ch == '{' && !tw_skip_key(c)) return 0;
                 continue;
             }
             c->p++;
@@ -292,29 +457,74 @@ static int tw_skip_value(tw_cursor *c) {
             c->p++;
             depth--;
         }
-        if (closing[depth - 1] == '}' && !(tw_read_string_raw(c, &text, &size, &escaped) && tw_take(c, ':'))) return 0;
+        if (closing[depth - 1] == '}' && !tw_skip_key(c)) return 0;
     }
 }
 
+/* Any JSON value. */
+static inline int tw_skip_value(tw_cursor *c) {
+    char ch = tw_peek(c);
+    int too_deep;
+    return ch == '{' || ch == '[' ? tw_skip_nested(c, &too_deep) : tw_skip_scalar(c);
+}
+
+/* What makes a whole text no JSON, TW_FAULT_NONE where it is: for a frame that was refused, so that its reason says whether it came
+ * whole. Where the walk ends at the text's end something was to follow. */
+static TW_COLD int tw_fault_of_text(const char *data, size_t size) {
+    tw_cursor c = {data, data + size};
+    int too_deep = 0, escaped;
+    const char *p, *text;
+    size_t text_size;
+    if (tw_skip_nested(&c, &too_deep)) {
+        tw_skip_space(&c);
+        return c.p == c.end ? TW_FAULT_NONE : TW_FAULT_TRAILING_BYTES;
+    }
+    if (too_deep) return TW_FAULT_NESTING;
+    if (c.p >= c.end) return TW_FAULT_TRUNCATED;
+    for (p = data; p < c.p;) {
+        tw_cursor string = {p, c.end};
+        if (*p++ != '"') continue;
+        if (!tw_read_string_raw(&string, &text, &text_size, &escaped)) return string.p >= c.end ? TW_FAULT_TRUNCATED : TW_FAULT_TEXT;
+        p = string.p;
+    }
+    return TW_FAULT_SYNTAX;
+}
+
+/* Why a number was refused that should stand at the cursor (`quoted`, or `allow_sign`): it is too great, or it is none. */
+static TW_COLD int tw_fault_of_number(tw_cursor c, int quoted, int allow_sign) {
+    long n;
+    tw_skip_space(&c);
+    if (quoted && !(c.p < c.end && *c.p++ == '"')) return TW_FAULT_NUMBER;
+    if (allow_sign && c.p < c.end && *c.p == '-') c.p++;
+    if (c.p >= c.end || *c.p < '1' || *c.p > '9') return TW_FAULT_NUMBER;
+    n = tw_pass_digits(&c);
+    if (quoted && c.p < c.end && *c.p == '.') {
+        c.p++;
+        if (!tw_pass_digits(&c)) return TW_FAULT_NUMBER;
+    }
+    if (c.p < c.end && (quoted ? *c.p != '"' : *c.p == '.' || *c.p == 'e' || *c.p == 'E')) return TW_FAULT_NUMBER;
+    return n > (quoted ? 10 : 18) ? TW_FAULT_OVERFLOW : TW_FAULT_NUMBER;
+}
+
 /* Walk an object: after '{' call tw_next_key until it returns 0 (the object is closed) or -1 (refused); each 1 gives a key, and the
- * caller reads or skips its value. `*first` starts as 1. */
+ * caller reads or skips its value. `*first` starts as 1. A key with an escape in it is refused: it could be another's name. */
 static inline int tw_next_key(tw_cursor *c, int *first, const char **key, size_t *size) {
-    int escaped;
-    if (*first) {
-        *first = 0;
-        if (tw_take(c, '}')) return 0;
-    } else {
-        if (tw_take(c, '}')) return 0;
-        if (!tw_take(c, ',')) return -1;
+    if (c->end - c->p >= 8) {
+        /* ,"k": as an exchange writes it, the comma not before the first */
+        uint64_t v = tw_load8(c->p);
+        if (*first) v = v << 8 | ',';
+        if ((v & 0xFFFF00FFFFULL) == 0x3A2200222CULL && (unsigned char)(((char)(v >> 16) | 0x20) - 'a') < 26) {
+            *key = c->p + 2 - *first;
+            *size = 1;
+            c->p += 5 - *first;
+            *first = 0;
+            return 1;
+        }
     }
-    if (c->end - c->p >= 4 && c->p[0] == '"' && c->p[1] != '\\' && c->p[1] != '"' && c->p[2] == '"' && c->p[3] == ':') {
-        *key = c->p + 1;
-        *size = 1;
-        c->p += 4;
-        return 1;
-    }
-    if (!tw_read_string_raw(c, key, size, &escaped) || !tw_take(c, ':')) return -1;
-    return 1;
+    if (tw_take(c, '}')) { *first = 0; return 0; }
+    if (!*first && !tw_take(c, ',')) return -1;
+    *first = 0;
+    return tw_read_string(c, key, size) && tw_take(c, ':') ? 1 : -1;
 }
 
 /* Walk an array: after '[' call tw_next_item until 0 (closed) or -1 (refused). */

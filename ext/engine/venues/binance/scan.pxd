@@ -21,6 +21,9 @@ cdef extern from "engine/venues/binance/scan.h" nogil:
     bint tw_read_uint64(tw_cursor* c, uint64_t* out) noexcept
     bint tw_read_int64(tw_cursor* c, int64_t* out) noexcept
     bint tw_read_decimal_e8(tw_cursor* c, int64_t* out) noexcept
+    bint tw_read_pair_of_column(tw_cursor* c, int64_t* a, int64_t* b, tw_decimal_shape* shape_a, tw_decimal_shape* shape_b) noexcept
+    int tw_fault_of_text(const char* data, size_t size) noexcept
+    int tw_fault_of_number(tw_cursor c, bint quoted, bint allow_sign) noexcept
     bint tw_read_decimal_of_column(tw_cursor* c, int64_t* out, tw_decimal_shape* shape) noexcept
     bint tw_read_signed_decimal_e8(tw_cursor* c, int64_t* out) noexcept
     bint tw_read_amount(tw_cursor* c, uint64_t* whole, uint32_t* part_e8, bint may_be_empty) noexcept

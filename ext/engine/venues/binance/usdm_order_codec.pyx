@@ -12,6 +12,7 @@ from engine.model.clientid cimport CLIENT_ID_LENGTH, encode_client_id
 from engine.model.codes cimport *
 from engine.model.records cimport BalanceRow, ExecutionPayload
 from engine.model.unnamed cimport NO_TRADE_ID, unnamed_trade_id
+from engine.venues.binance.fields cimport *
 from engine.venues.binance.market_codec cimport SymbolRow
 from engine.venues.binance.order_codec cimport *
 from engine.venues.binance.scan cimport *
@@ -19,38 +20,98 @@ from engine.venues.binance.words cimport *
 
 cdef enum:
     TEXT_ROOM = 4096
-    NS_OF_MS = 1000000
-    DECIMALS = 8
 
-cdef int64_t TENTH_OF_ROOM = 900_000_000_000_000_000
+cdef enum Member:
+    # keys of an event's outer object, as bits
+    MEMBER_NAME = 1
+    MEMBER_TIME = 2
+    MEMBER_ORDER = 4
+    MEMBER_ACCOUNT = 8
+
+# rows of ACCOUNT_UPDATE and of REST lists; balances and positions say the same in short and in long
+cdef struct WalletScratch:
+    int64_t wallet_e8
+    int64_t change_e8
+    int64_t update_ns
+    tw_slice asset
+
+cdef struct PositionScratch:
+    int64_t qty_e8
+    int64_t entry_e8
+    int64_t update_ns
+    tw_slice symbol
+    tw_slice side
+
+cdef struct AccountScratch:
+    tw_slice cause
+    tw_slice balances
+    tw_slice positions
+    tw_slice symbol
+
+cdef tw_fields UPDATE_FIELDS, WALLET_FIELDS, POSITION_FIELDS, ACCOUNT_CHANGE_FIELDS
+cdef uint64_t UPDATE_OF_TRADE = 0
 
 
-cdef bint read_cut_decimal(tw_cursor* c, int64_t* value_e8) noexcept nogil:
-    """Decimal text to 10^-8, what stands behind the eighth place cut off: average prices have as many places as they like."""
-    cdef const char* text
-    cdef size_t size = 0, at = 0
-    cdef int64_t value = 0
-    cdef int places = -1
-    if not tw_read_string(c, &text, &size) or size == 0:
-        return False
-    if text[0] == c'-':
-        at = 1
-    while at < size:
-        if text[at] == c'.' and places < 0:
-            places = 0
-        elif text[at] < c'0' or text[at] > c'9' or value > TENTH_OF_ROOM:
-            return False
-        elif places < DECIMALS:
-            value = value * 10 + (text[at] - c'0')
-            if places >= 0:
-                places += 1
-        at += 1
-    for _ in range(DECIMALS - (places if places > 0 else 0)):
-        if value > TENTH_OF_ROOM:
-            return False
-        value *= 10
-    value_e8[0] = -value if text[0] == c'-' else value
-    return True
+cdef int lay_update(tw_fields* t) except -1:
+    """The order of ORDER_TRADE_UPDATE; `n` and `N` stand only where there is a commission."""
+    global UPDATE_OF_TRADE
+    cdef ReportScratch* o = NULL
+    add_field(t, b"s", TW_FIELD_TEXT, <size_t> &o.symbol)
+    add_field(t, b"c", TW_FIELD_TEXT, <size_t> &o.client_id)
+    add_field(t, b"S", TW_FIELD_TEXT, <size_t> &o.side)
+    add_field(t, b"o", TW_FIELD_TEXT, <size_t> &o.type)
+    add_field(t, b"f", TW_FIELD_TEXT, <size_t> &o.force)
+    add_field(t, b"q", TW_FIELD_DECIMAL, <size_t> &o.report.qty_lots)
+    add_field(t, b"p", TW_FIELD_DECIMAL, <size_t> &o.report.price_ticks)
+    add_field(t, b"x", TW_FIELD_TEXT, <size_t> &o.exec)
+    add_field(t, b"X", TW_FIELD_TEXT, <size_t> &o.state)
+    add_field(t, b"i", TW_FIELD_INT, <size_t> &o.report.venue_order_id)
+    add_field(t, b"l", TW_FIELD_DECIMAL, <size_t> &o.report.last_qty_lots)
+    add_field(t, b"z", TW_FIELD_DECIMAL, <size_t> &o.report.cum_qty_lots)
+    add_field(t, b"L", TW_FIELD_DECIMAL, <size_t> &o.report.last_price_ticks)
+    add_field(t, b"n", TW_FIELD_NULLABLE, <size_t> &o.report.commission_e8, 0, False)
+    add_field(t, b"N", TW_FIELD_NAME, <size_t> &o.asset, 0, False)
+    add_field(t, b"T", TW_FIELD_TIME, <size_t> &o.report.transact_ns)
+    add_field(t, b"t", TW_FIELD_INT, <size_t> &o.report.trade_id)
+    UPDATE_OF_TRADE |= <uint64_t> 1 << add_field(t, b"m", TW_FIELD_BOOL, <size_t> &o.report.is_maker, 0, False)
+    return 0
+
+
+cdef int lay_account(tw_fields* wallets, tw_fields* positions, tw_fields* change) except -1:
+    cdef WalletScratch* w = NULL
+    cdef PositionScratch* p = NULL
+    cdef AccountScratch* a = NULL
+    add_field(wallets, b"a", TW_FIELD_TEXT, <size_t> &w.asset, 0, False)
+    add_field(wallets, b"asset", TW_FIELD_TEXT, <size_t> &w.asset, 0, False)
+    add_field(wallets, b"wb", TW_FIELD_SIGNED, <size_t> &w.wallet_e8, 0, False)
+    add_field(wallets, b"balance", TW_FIELD_SIGNED, <size_t> &w.wallet_e8, 0, False)
+    add_field(wallets, b"bc", TW_FIELD_SIGNED, <size_t> &w.change_e8, 0, False)
+    add_field(wallets, b"updateTime", TW_FIELD_TIME, <size_t> &w.update_ns, 0, False)
+    add_field(positions, b"s", TW_FIELD_TEXT, <size_t> &p.symbol, 0, False)
+    add_field(positions, b"symbol", TW_FIELD_TEXT, <size_t> &p.symbol, 0, False)
+    add_field(positions, b"pa", TW_FIELD_SIGNED, <size_t> &p.qty_e8, 0, False)
+    add_field(positions, b"positionAmt", TW_FIELD_SIGNED, <size_t> &p.qty_e8, 0, False)
+    add_field(positions, b"ep", TW_FIELD_CUT, <size_t> &p.entry_e8, 0, False)
+    add_field(positions, b"entryPrice", TW_FIELD_CUT, <size_t> &p.entry_e8, 0, False)
+    add_field(positions, b"ps", TW_FIELD_TEXT, <size_t> &p.side, 0, False)
+    add_field(positions, b"positionSide", TW_FIELD_TEXT, <size_t> &p.side, 0, False)
+    add_field(positions, b"updateTime", TW_FIELD_TIME, <size_t> &p.update_ns, 0, False)
+    add_field(change, b"m", TW_FIELD_TEXT, <size_t> &a.cause)
+    add_field(change, b"B", TW_FIELD_VALUE, <size_t> &a.balances, 0, False)
+    add_field(change, b"P", TW_FIELD_VALUE, <size_t> &a.positions, 0, False)
+    add_field(change, b"S", TW_FIELD_TEXT, <size_t> &a.symbol, 0, False)
+    return 0
+
+
+lay_update(&UPDATE_FIELDS)
+lay_account(&WALLET_FIELDS, &POSITION_FIELDS, &ACCOUNT_CHANGE_FIELDS)
+
+
+cdef inline tw_cursor cursor_of(const tw_slice* value) noexcept nogil:
+    cdef tw_cursor c
+    c.p = value.p
+    c.end = value.p + value.size
+    return c
 
 
 cdef class UsdmOrderCodec(OrderCodec):
@@ -95,269 +156,239 @@ cdef class UsdmOrderCodec(OrderCodec):
 
     # --- the private stream ---
 
-    cdef int decode_user(self, const char* data, Py_ssize_t size, OwnFrame* out) except -1:
-        """{"e","E","T","o":{} | "a":{}}: the keys may stand in any order, so bodies are read after the walk."""
-        cdef tw_cursor c, order, account
-        cdef int first = 1, step
-        cdef bint good = True
-        cdef const char* key
-        cdef const char* kind = NULL
-        cdef size_t key_size, kind_size = 0
-        cdef int64_t event_ms = 0
-        c.p = data
-        c.end = data + size
+    cdef int decode_user(self, const char* data, Py_ssize_t size, OwnFrame* out) noexcept:
+        """{"e","E","T","o":{} | "a":{}}: a body that stands before its event's name is read after the walk."""
+        cdef int fault
         memset(out, 0, sizeof(OwnFrame) - sizeof(out.balances))
         out.execution.trade_id = -1
-        order.p = account.p = NULL
+        if self._decode_user(data, size, out):
+            out.fault = FRAME_FAULT_NONE
+            return 1
+        out.kind = FRAME_MALFORMED
+        fault = tw_fault_of_text(data, <size_t> size)
+        if fault:
+            out.fault = <uint16_t> fault
+        return 1
+
+    cdef int _decode_user(self, const char* data, Py_ssize_t size, OwnFrame* out) noexcept:
+        cdef tw_cursor c, start
+        cdef tw_slice name, order, account
+        cdef int first = 1, step
+        cdef const char* key
+        cdef size_t key_size
+        cdef uint64_t seen = 0, member
+        cdef int64_t event_ns = 0
+        cdef bint is_update = False
+        c.p = data
+        c.end = data + size
+        name.p = order.p = account.p = NULL
+        name.size = 0
+        out.fault = FRAME_FAULT_SYNTAX
         if not tw_take(&c, c'{'):
             return 0
         while True:
             step = tw_next_key(&c, &first, &key, &key_size)
-            if step <= 0 or not good:
+            if step <= 0:
                 break
-            if key_size == 1 and key[0] == c'e':
-                good = tw_read_string(&c, &kind, &kind_size)
-            elif key_size == 1 and key[0] == c'E':
-                good = tw_read_int64(&c, &event_ms)
-            elif key_size == 1 and (key[0] == c'o' or key[0] == c'a'):
-                tw_skip_space(&c)
-                if key[0] == c'o':
-                    order = c
-                else:
-                    account = c
-                good = tw_skip_value(&c)
-            else:
-                good = tw_skip_value(&c)
-        if step != 0 or not good or not tw_at_end(&c):
+            member = _member_of(key[0]) if key_size == 1 else 0
+            if seen & member:
+                return own_refusal(out, FRAME_FAULT_REPEATED_FIELD)
+            seen |= member
+            tw_skip_space(&c)
+            start = c
+            if member == MEMBER_NAME:
+                if not tw_read_string(&c, &name.p, &name.size):
+                    return own_refusal(out, FRAME_FAULT_TEXT)
+                is_update = is_word(name.p, name.size, b"ORDER_TRADE_UPDATE")
+            elif member == MEMBER_TIME:
+                if not tw_read_time(&c, &event_ns):
+                    return own_refusal(out, tw_fault_of_number(start, False, False))
+            elif member == MEMBER_ORDER and is_update:
+                # the venue's own order of keys: read on the way
+                if not self._decode_trade_update(&c, out):
+                    return 0
+            elif not tw_skip_value(&c):
+                return 0
+            elif member == MEMBER_ORDER:
+                order.p = start.p
+                order.size = <size_t> (c.p - start.p)
+            elif member == MEMBER_ACCOUNT:
+                account.p = start.p
+                account.size = <size_t> (c.p - start.p)
+        if step != 0 or not tw_at_end(&c):
             return 0
-        out.event_ns = out.execution.event_ns = event_ms * NS_OF_MS
-        if kind == NULL:
-            out.kind = FRAME_OTHER
-            return 1
-        if not self._decode_body(out, kind, kind_size, &order, &account):
-            out.kind = FRAME_MALFORMED
-        return 1
-
-    cdef int _decode_body(self, OwnFrame* out, const char* kind, size_t kind_size, tw_cursor* order, tw_cursor* account) except -1:
-        out.kind = FRAME_OTHER
-        if is_word(kind, kind_size, b"ORDER_TRADE_UPDATE"):
+        out.event_ns = event_ns
+        if name.p != NULL and not (seen & MEMBER_TIME):
+            return own_refusal(out, FRAME_FAULT_MISSING_FIELD)
+        if is_update:
+            if not seen & MEMBER_ORDER:
+                return own_refusal(out, FRAME_FAULT_MISSING_FIELD)
+            c = cursor_of(&order)
+            if order.p != NULL and not self._decode_trade_update(&c, out):
+                return 0
+            out.execution.event_ns = event_ns
             out.kind = FRAME_EXECUTION
-            return order.p != NULL and self._decode_trade_update(order, out)
-        if is_word(kind, kind_size, b"ACCOUNT_UPDATE"):
+            return 1
+        return self._decode_other(&name, &account, out)
+
+    cdef int _decode_other(self, const tw_slice* name, const tw_slice* account, OwnFrame* out) noexcept:
+        """Every event but an order's."""
+        cdef tw_cursor c = cursor_of(account)
+        out.kind = FRAME_OTHER
+        if is_word(name.p, name.size, b"ACCOUNT_UPDATE"):
             out.kind = FRAME_ACCOUNT
-            return account.p != NULL and self._decode_account(account, out)
-        if is_word(kind, kind_size, b"listenKeyExpired"):
+            return self._decode_account(&c, out) if account.p != NULL else own_refusal(out, FRAME_FAULT_MISSING_FIELD)
+        if is_word(name.p, name.size, b"listenKeyExpired"):
             out.kind = FRAME_KEY_EXPIRED
-        elif is_word(kind, kind_size, b"MARGIN_CALL"):
+        elif is_word(name.p, name.size, b"MARGIN_CALL"):
             out.kind = FRAME_WARNING
             out.status = ALARM_CODE_MARGIN_CALL
-        elif is_word(kind, kind_size, b"ACCOUNT_CONFIG_UPDATE"):
+        elif is_word(name.p, name.size, b"ACCOUNT_CONFIG_UPDATE"):
             out.kind = FRAME_WARNING
             out.status = ALARM_CODE_ACCOUNT_CHANGED
         return 1
 
-    cdef int _decode_trade_update(self, tw_cursor* c, OwnFrame* out) except -1:
+    cdef int _decode_trade_update(self, tw_cursor* c, OwnFrame* out) noexcept:
         """The order of ORDER_TRADE_UPDATE. `t` is 0 where there was no trade of the book; `c` stays the order's own id in a cancel too."""
-        cdef ExecutionPayload* report = &out.execution
-        cdef int first = 1, step, flag = 0
-        cdef bint good = True
-        cdef const char* key
-        cdef const char* text
-        cdef const char* symbol = NULL
-        cdef size_t size, text_size = 0, symbol_size = 0
-        cdef int64_t number = 0
-        if not tw_take(c, c'{'):
-            return 0
-        while True:
-            step = tw_next_key(c, &first, &key, &size)
-            if step <= 0 or not good:
-                break
-            if size != 1:
-                good = tw_skip_value(c)
-            elif key[0] == c's':
-                good = tw_read_string(c, &symbol, &symbol_size)
-            elif key[0] == c'q':
-                good = tw_read_decimal_e8(c, &report.qty_lots)
-            elif key[0] == c'p':
-                good = tw_read_decimal_e8(c, &report.price_ticks)
-            elif key[0] == c'l':
-                good = tw_read_decimal_e8(c, &report.last_qty_lots)
-            elif key[0] == c'L':
-                good = tw_read_decimal_e8(c, &report.last_price_ticks)
-            elif key[0] == c'z':
-                good = tw_read_decimal_e8(c, &report.cum_qty_lots)
-            elif key[0] == c'n':
-                # null where nothing was traded
-                good = tw_skip_value(c) if tw_peek(c) == c'n' else tw_read_signed_decimal_e8(c, &report.commission_e8)
-            elif key[0] == c'N':
-                good = self.read_asset(c, &report.commission_asset_id)
-            elif key[0] == c'i':
-                good = tw_read_int64(c, &report.venue_order_id)
-            elif key[0] == c't':
-                good = tw_read_int64(c, &report.trade_id)
-            elif key[0] == c'T':
-                good = tw_read_int64(c, &number)
-                report.transact_ns = number * NS_OF_MS
-            elif key[0] == c'm':
-                good = tw_read_bool(c, &flag)
-                report.is_maker = <uint8_t> flag
-            elif key[0] == c'c' or key[0] == c'S' or key[0] == c'o' or key[0] == c'f' or key[0] == c'x' or key[0] == c'X':
-                good = tw_read_string(c, &text, &text_size) and _take_word(key[0], text, text_size, report)
-            else:
-                good = tw_skip_value(c)
-        if step != 0 or not good or symbol == NULL or not self.scale(out, symbol, symbol_size):
-            return 0
+        cdef ReportScratch scratch
+        cdef ExecutionPayload* report = &scratch.report
+        cdef uint64_t seen = 0
+        cdef int fault
+        memset(&scratch, 0, sizeof(ReportScratch))
+        fault = tw_read_fields(c, &UPDATE_FIELDS, <char*> &scratch, &seen)
+        if fault:
+            return own_refusal(out, fault)
+        if (seen & UPDATE_FIELDS.required) != UPDATE_FIELDS.required:
+            return own_refusal(out, FRAME_FAULT_MISSING_FIELD)
+        if not take_words(&scratch):
+            return own_refusal(out, FRAME_FAULT_WORD)
         if report.exec_type != EXEC_TYPE_TRADE or report.last_qty_lots == 0:
             report.trade_id = NO_TRADE_ID
         elif report.last_price_ticks <= 0:
-            return 0
-        elif report.trade_id <= 0:
+            return own_refusal(out, FRAME_FAULT_CONTRADICTION)
+        elif (seen & UPDATE_OF_TRADE) != UPDATE_OF_TRADE:
+            return own_refusal(out, FRAME_FAULT_MISSING_FIELD)
+        self.name_asset(&scratch.asset, &report.commission_asset_id)
+        out.execution = scratch.report
+        if not self.scale(out, scratch.symbol.p, scratch.symbol.size):
+            return own_refusal(out, FRAME_FAULT_OFF_TICK)
+        report = &out.execution
+        if report.trade_id != NO_TRADE_ID and report.trade_id <= 0:
             # closed by the venue: no trade of the book, but a fill as real as any
             report.trade_id = unnamed_trade_id(report.venue_order_id, report.cum_qty_lots)
         out.order_handle = own_handle(self.engine_id, report)
         return 1
 
-    cdef int _decode_account(self, tw_cursor* c, OwnFrame* out) except -1:
+    cdef int _decode_account(self, tw_cursor* c, OwnFrame* out) noexcept:
         """{"m","B":[],"P":[],"S"}: only what changed."""
         cdef AccountChange* change = self.change
-        cdef int first = 1, step, i
-        cdef bint good = True
-        cdef const char* key
-        cdef const char* text
-        cdef size_t size, text_size = 0
+        cdef AccountScratch scratch
+        cdef tw_cursor rows
         cdef SymbolRow* row
+        cdef int fault, i
+        memset(&scratch, 0, sizeof(AccountScratch))
         change.position_count = 0
         change.is_funding = False
         change.funding_instrument_id = 0
-        if not tw_take(c, c'{'):
+        out.balance_count = 0
+        fault = tw_read_whole(c, &ACCOUNT_CHANGE_FIELDS, <char*> &scratch)
+        if fault:
+            return own_refusal(out, fault)
+        change.is_funding = is_word(scratch.cause.p, scratch.cause.size, b"FUNDING_FEE")
+        if scratch.symbol.p != NULL:
+            row = self.symbols.find(scratch.symbol.p, scratch.symbol.size)
+            change.funding_instrument_id = self.symbols.refreshed(row).instrument_id if row != NULL else 0
+        rows = cursor_of(&scratch.balances)
+        if rows.p != NULL and not self.read_wallets(&rows, out):
             return 0
-        while True:
-            step = tw_next_key(c, &first, &key, &size)
-            if step <= 0 or not good:
-                break
-            if size == 1 and key[0] == c'm':
-                good = tw_read_string(c, &text, &text_size)
-                change.is_funding = good and is_word(text, text_size, b"FUNDING_FEE")
-            elif size == 1 and key[0] == c'B':
-                good = self.read_wallets(c, out)
-            elif size == 1 and key[0] == c'P':
-                good = self.read_positions(c)
-            elif size == 1 and key[0] == c'S':
-                good = tw_read_string(c, &text, &text_size)
-                row = self.symbols.find(text, text_size) if good else NULL
-                change.funding_instrument_id = self.symbols.refreshed(row).instrument_id if row != NULL else 0
-            else:
-                good = tw_skip_value(c)
+        rows = cursor_of(&scratch.positions)
+        if rows.p != NULL and not self.read_positions(&rows, out):
+            return 0
         out.update_ns = out.event_ns
         for i in range(out.balance_count):
             change.update_ns[i] = out.event_ns
         for i in range(change.position_count):
             change.positions[i].update_ns = out.event_ns
-        return step == 0 and good
+        return 1
 
     # --- balances and positions, of the stream and of REST ---
 
-    cdef int read_wallets(self, tw_cursor* c, OwnFrame* out) except -1:
+    cdef int read_wallets(self, tw_cursor* c, OwnFrame* out) noexcept:
         """[{"a"|"asset", "wb"|"balance", "bc", "updateTime"}]"""
         cdef int first = 1, step
         out.balance_count = 0
         if not tw_take(c, c'['):
-            return 0
+            return own_refusal(out, FRAME_FAULT_SYNTAX)
         while True:
             step = tw_next_item(c, &first)
             if step <= 0:
-                return step == 0
+                return 1 if step == 0 else own_refusal(out, FRAME_FAULT_SYNTAX)
             if not self._read_wallet(c, out):
                 return 0
 
-    cdef int _read_wallet(self, tw_cursor* c, OwnFrame* out) except -1:
-        cdef int first = 1, step
-        cdef bint good = True
-        cdef const char* key
-        cdef size_t size
+    cdef int _read_wallet(self, tw_cursor* c, OwnFrame* out) noexcept:
+        cdef WalletScratch scratch
         cdef BalanceRow row
-        cdef int64_t change_e8 = 0, update_ms = 0
+        cdef uint64_t seen = 0
+        cdef int fault
+        memset(&scratch, 0, sizeof(WalletScratch))
         memset(&row, 0, sizeof(BalanceRow))
-        if not tw_take(c, c'{'):
-            return 0
-        while True:
-            step = tw_next_key(c, &first, &key, &size)
-            if step <= 0 or not good:
-                break
-            if is_word(key, size, b"a") or is_word(key, size, b"asset"):
-                good = self.read_asset(c, &row.asset_id)
-            elif is_word(key, size, b"wb") or is_word(key, size, b"balance"):
-                good = tw_read_signed_decimal_e8(c, &row.free_e8)
-            elif is_word(key, size, b"bc"):
-                good = tw_read_signed_decimal_e8(c, &change_e8)
-            elif is_word(key, size, b"updateTime"):
-                good = tw_read_int64(c, &update_ms)
-            else:
-                good = tw_skip_value(c)
+        fault = tw_read_fields(c, &WALLET_FIELDS, <char*> &scratch, &seen)
+        if fault:
+            return own_refusal(out, fault)
+        if not (seen & 3 and seen & 12):
+            return own_refusal(out, FRAME_FAULT_MISSING_FIELD)
+        self.name_asset(&scratch.asset, &row.asset_id)
         if row.asset_id and out.balance_count < BALANCE_ROWS_MAX:
+            row.free_e8 = scratch.wallet_e8
             out.balances[out.balance_count] = row
-            self.change.change_e8[out.balance_count] = change_e8
-            self.change.update_ns[out.balance_count] = update_ms * NS_OF_MS
+            self.change.change_e8[out.balance_count] = scratch.change_e8
+            self.change.update_ns[out.balance_count] = scratch.update_ns
             out.balance_count += 1
-        return step == 0 and good
+        return 1
 
-    cdef int read_positions(self, tw_cursor* c) except -1:
+    cdef int read_positions(self, tw_cursor* c, OwnFrame* out) noexcept:
         """[{"s"|"symbol", "pa"|"positionAmt", "ep"|"entryPrice", "ps"|"positionSide", "updateTime"}]: one-way rows of our symbols."""
         cdef int first = 1, step
         self.change.position_count = 0
         if not tw_take(c, c'['):
-            return 0
+            return own_refusal(out, FRAME_FAULT_SYNTAX)
         while True:
             step = tw_next_item(c, &first)
             if step <= 0:
-                return step == 0
-            if not self._read_position(c):
+                return 1 if step == 0 else own_refusal(out, FRAME_FAULT_SYNTAX)
+            if not self._read_position(c, out):
                 return 0
 
-    cdef int _read_position(self, tw_cursor* c) except -1:
-        cdef int first = 1, step
-        cdef bint good = True, is_one_way = True
-        cdef const char* key
-        cdef const char* text
-        cdef const char* symbol = NULL
-        cdef size_t size, text_size = 0, symbol_size = 0
-        cdef int64_t qty_e8 = 0, update_ms = 0
+    cdef int _read_position(self, tw_cursor* c, OwnFrame* out) noexcept:
+        cdef PositionScratch scratch
+        cdef uint64_t seen = 0
+        cdef int fault
         cdef SymbolRow* known
         cdef PositionRow row
+        memset(&scratch, 0, sizeof(PositionScratch))
         memset(&row, 0, sizeof(PositionRow))
-        if not tw_take(c, c'{'):
-            return 0
-        while True:
-            step = tw_next_key(c, &first, &key, &size)
-            if step <= 0 or not good:
-                break
-            if is_word(key, size, b"s") or is_word(key, size, b"symbol"):
-                good = tw_read_string(c, &symbol, &symbol_size)
-            elif is_word(key, size, b"pa") or is_word(key, size, b"positionAmt"):
-                good = tw_read_signed_decimal_e8(c, &qty_e8)
-            elif is_word(key, size, b"ep") or is_word(key, size, b"entryPrice"):
-                good = read_cut_decimal(c, &row.entry_price_e8)
-            elif is_word(key, size, b"ps") or is_word(key, size, b"positionSide"):
-                good = tw_read_string(c, &text, &text_size)
-                is_one_way = good and is_word(text, text_size, b"BOTH")
-            elif is_word(key, size, b"updateTime"):
-                good = tw_read_int64(c, &update_ms)
-            else:
-                good = tw_skip_value(c)
-        if step != 0 or not good or symbol == NULL:
-            return 0
-        known = self.symbols.find(symbol, symbol_size)
-        if known == NULL or not is_one_way or self.change.position_count >= INSTRUMENT_CAPACITY:
+        fault = tw_read_fields(c, &POSITION_FIELDS, <char*> &scratch, &seen)
+        if fault:
+            return own_refusal(out, fault)
+        if not (seen & 3 and seen & 12 and seen & 48):
+            return own_refusal(out, FRAME_FAULT_MISSING_FIELD)
+        known = self.symbols.find(scratch.symbol.p, scratch.symbol.size)
+        if known == NULL or self.change.position_count >= INSTRUMENT_CAPACITY:
             return 1
+        if scratch.side.p != NULL and not is_word(scratch.side.p, scratch.side.size, b"BOTH"):
+            return 1  # of a hedge-mode account
         known = self.symbols.refreshed(known)
-        row.instrument_id = known.instrument_id
-        row.update_ns = update_ms * NS_OF_MS
-        good = tw_divide_exact(&known.lot, -qty_e8 if qty_e8 < 0 else qty_e8, &row.position_lots)
-        if qty_e8 < 0:
+        if not tw_divide_exact(&known.lot, -scratch.qty_e8 if scratch.qty_e8 < 0 else scratch.qty_e8, &row.position_lots):
+            return own_refusal(out, FRAME_FAULT_OFF_TICK)
+        if scratch.qty_e8 < 0:
             row.position_lots = -row.position_lots
+        row.instrument_id = known.instrument_id
+        row.update_ns = scratch.update_ns
+        row.entry_price_e8 = scratch.entry_e8
         self.change.positions[self.change.position_count] = row
         self.change.position_count += 1
-        return good
+        return 1
 
     # --- cold views of the same code ---
 
@@ -365,7 +396,7 @@ cdef class UsdmOrderCodec(OrderCodec):
         """What a frame of the private stream is, and what stands in it."""
         cdef OwnFrame out
         self.decode_user(<const char*> frame, len(frame), &out)
-        fields = {"kind": out.kind, "event_ns": out.event_ns}
+        fields = {"kind": out.kind, "fault": out.fault, "event_ns": out.event_ns}
         if out.kind == FRAME_EXECUTION:
             fields |= {"execution": dict(out.execution), "instrument_id": out.instrument_id, "order_handle": out.order_handle}
         if out.kind == FRAME_ACCOUNT:
@@ -386,7 +417,7 @@ cdef class UsdmOrderCodec(OrderCodec):
             raise ValueError("balances cannot be read")
         c.p = <const char*> positions
         c.end = c.p + len(positions)
-        if not self.read_positions(&c):
+        if not self.read_positions(&c, &out):
             raise ValueError("positions cannot be read")
         return self._changes(&out)
 
@@ -397,17 +428,11 @@ cdef class UsdmOrderCodec(OrderCodec):
         }
 
 
-cdef inline bint _take_word(char key, const char* text, size_t size, ExecutionPayload* report) noexcept nogil:
-    if key == c'c':
-        return copy_client_id(report.client_order_id, text, size)
-    if key == c'S':
-        return side_of(text, size, &report.side)
+cdef inline uint64_t _member_of(char key) noexcept nogil:
+    if key == c'e':
+        return MEMBER_NAME
+    if key == c'E':
+        return MEMBER_TIME
     if key == c'o':
-        report.order_type = type_of(text, size)
-    elif key == c'f':
-        report.time_in_force = force_of(text, size)
-    elif key == c'x':
-        report.exec_type = exec_of(text, size)
-    else:
-        report.order_state = state_of(text, size)
-    return True
+        return MEMBER_ORDER
+    return MEMBER_ACCOUNT if key == c'a' else 0

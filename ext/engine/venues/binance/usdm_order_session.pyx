@@ -177,7 +177,7 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         reply.error_code = error_code
         reply.action = OUTBOUND_REPLACE
         reply.replace_part = <uint8_t> part
-        if status == OK and c.p != NULL and self.codec.read_order(&c, &self.frame):
+        if status == OK and c.p != NULL and self.codec.read_order(&c, &self.frame, False):
             reply.venue_order_id = self.frame.execution.venue_order_id
             reply.transact_ns = self.frame.execution.transact_ns
             reply.order_state = self.frame.execution.order_state
@@ -215,9 +215,7 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         if frame.kind == FRAME_WARNING:
             return self.emit_warning(data, size, crc, mono_ns, wall_ns)
         if frame.kind == FRAME_MALFORMED:
-            self.malformed_frames += 1
-            self.counters.values[<int> COUNTER_MALFORMED_FRAMES] = self.counters.values[<int> COUNTER_MALFORMED_FRAMES] + 1
-            return self.emit_raw(RECORD_KIND_OWN_FRAME_MALFORMED, data, size, crc, mono_ns, wall_ns)
+            return self.emit_refused(frame.fault, data, size, crc, mono_ns, wall_ns)
         return self.emit_raw(RECORD_KIND_OWN_FRAME_OTHER, data, size, crc, mono_ns, wall_ns)
 
     cdef int on_account_update(self, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) except -1:
@@ -386,10 +384,9 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         cdef int64_t lots, entry_e8
         c.p = data
         c.end = data + size
-        if not self.usdm.read_positions(&c):
-            self.malformed_frames += 1
+        if not self.usdm.read_positions(&c, &self.frame):
             self.cold_done(False)
-            return self.emit_raw(RECORD_KIND_OWN_FRAME_MALFORMED, data, size, crc, self.clock.mono_ns(), self.clock.wall_ns())
+            return self.emit_refused(self.frame.fault, data, size, crc, self.clock.mono_ns(), self.clock.wall_ns())
         self.emit_raw(RECORD_KIND_OWN_FRAME_OTHER, data, size, crc, self.clock.mono_ns(), self.clock.wall_ns())
         for instrument_id in range(1, self.tables.instrument_count + 1):
             if self.tables.instruments[instrument_id].venue_id != self.venue_id or not self.tables.instruments[instrument_id].is_trading:
@@ -408,9 +405,8 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         c.p = data
         c.end = data + size
         if not self.usdm.read_wallets(&c, &self.frame):
-            self.malformed_frames += 1
             self.cold_done(False)
-            return self.emit_raw(RECORD_KIND_OWN_FRAME_MALFORMED, data, size, crc, self.clock.mono_ns(), self.clock.wall_ns())
+            return self.emit_refused(self.frame.fault, data, size, crc, self.clock.mono_ns(), self.clock.wall_ns())
         self.drop_stale(&self.frame, as_of_ns)
         self.frame.event_ns = self.frame.update_ns = as_of_ns
         self.cold_done(True)

@@ -1,0 +1,1 @@
+"""AMEND; all of it is C, see ``ext/engine/book/matching_amend.pxd``."""

@@ -1,0 +1,1 @@
+"""Entering, trading and cancelling; all of it is C, see ``ext/engine/book/matching_continuous.pxd``."""

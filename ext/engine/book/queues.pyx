@@ -1,0 +1,91 @@
+# cython: language_level=3
+"""Memory of the queues' substrate: pools are touched when they are opened, so that no page fault waits on the hot path."""
+
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memset
+
+
+cdef void* touched(size_t size) noexcept nogil:
+    """Zeroed memory whose pages are all there."""
+    cdef void* memory = malloc(size)
+    if memory != NULL:
+        memset(memory, 0, size)
+    return memory
+
+
+cdef int pages_open(Pages* pages, uint32_t pages_max) noexcept nogil:
+    cdef uint32_t index
+    pages.levels = <Level*>touched(<size_t>pages_max * 64 * sizeof(Level))
+    pages.free_list = <Level**>touched(<size_t>pages_max * sizeof(Level*))
+    if pages.levels == NULL or pages.free_list == NULL:
+        return -1
+    for index in range(pages_max):
+        pages.free_list[index] = pages.levels + <size_t>(pages_max - 1 - index) * 64
+    pages.free_count = pages_max
+    pages.pages_max = pages_max
+    return 0
+
+
+cdef void pages_close(Pages* pages) noexcept nogil:
+    free(pages.levels)
+    free(pages.free_list)
+    memset(pages, 0, sizeof(Pages))
+
+
+cdef int pool_open(OrderPool* pool, uint32_t orders_max) noexcept nogil:
+    cdef uint32_t index
+    pool.orders = <QueuedOrder*>touched(<size_t>orders_max * sizeof(QueuedOrder))
+    if pool.orders == NULL:
+        return -1
+    for index in range(orders_max):
+        pool.orders[index].after = index + 2 if index + 1 < orders_max else 0
+    pool.first_free = 1
+    pool.live_count = 0
+    pool.orders_max = orders_max
+    return 0
+
+
+cdef void pool_close(OrderPool* pool) noexcept nogil:
+    free(pool.orders)
+    memset(pool, 0, sizeof(OrderPool))
+
+
+cdef int queues_open(Queues* queues, int price_bits) noexcept nogil:
+    """``price_bits`` 18 .. 30. Trees are wide and sparse: their memory is zero pages until prices are used."""
+    cdef size_t words[4]
+    cdef size_t slots = <size_t>1 << (price_bits - 6)
+    cdef size_t total = 0
+    cdef int tier, bits
+    for tier in range(QUEUE_TIERS):
+        bits = price_bits - 6 * (tier + 2)
+        words[tier] = <size_t>1 << bits if bits > 0 else 1
+        total += words[tier]
+    queues.slots = <PageSlot*>calloc(1, slots * sizeof(PageSlot) + total * sizeof(uint64_t))
+    queues.limit = 1 << price_bits
+    if queues.slots == NULL:
+        return -1
+    queues.tier[0] = <uint64_t*>(queues.slots + slots)
+    for tier in range(1, QUEUE_TIERS):
+        queues.tier[tier] = queues.tier[tier - 1] + words[tier - 1]
+    return 0
+
+
+cdef void queues_close(Queues* queues) noexcept nogil:
+    free(queues.slots)
+    memset(queues, 0, sizeof(Queues))
+
+
+cdef int table_open(IdTable* table, uint32_t ids_max) noexcept nogil:
+    """At most half of the slots are ever used."""
+    cdef uint64_t size = 16
+    while size < 2 * <uint64_t>ids_max:
+        size *= 2
+    table.slots = <uint64_t*>touched(size * sizeof(uint64_t))
+    table.mask = size - 1
+    return 0 if table.slots != NULL else -1
+
+
+cdef void table_close(IdTable* table) noexcept nogil:
+    free(table.slots)
+    memset(table, 0, sizeof(IdTable))
