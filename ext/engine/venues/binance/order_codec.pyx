@@ -369,7 +369,7 @@ cdef class OrderCodec:
 
     # --- frames ---
 
-    cdef void decode(self, const char* data, Py_ssize_t size, OwnFrame* out):
+    cdef void decode(self, const char* data, Py_ssize_t size, OwnFrame* out) noexcept:
         cdef tw_cursor c
         cdef int first = 1, step, good = 0
         cdef const char* key
@@ -398,7 +398,7 @@ cdef class OrderCodec:
         if step:
             out.fault = <uint16_t> step
 
-    cdef int decode_member(self, tw_cursor* c, const char* key, size_t size, uint64_t* seen, OwnFrame* out) except -1:
+    cdef int decode_member(self, tw_cursor* c, const char* key, size_t size, uint64_t* seen, OwnFrame* out) noexcept:
         """One key's value of the outer object."""
         cdef tw_cursor start
         cdef int64_t number = 0
@@ -441,7 +441,7 @@ cdef class OrderCodec:
             out.result.end = c.p
         return 1
 
-    cdef int decode_event(self, tw_cursor* c, OwnFrame* out) except -1:
+    cdef int decode_event(self, tw_cursor* c, OwnFrame* out) noexcept:
         """An event of the user data stream; its type `e` stands first, or is looked for."""
         cdef tw_cursor k = c[0]
         cdef int first = 1, step
@@ -479,7 +479,7 @@ cdef class OrderCodec:
             out.kind = FRAME_SHUTDOWN
         return tw_skip_value(c) or own_refusal(out, FRAME_FAULT_SYNTAX)
 
-    cdef int decode_execution(self, tw_cursor* c, OwnFrame* out) except -1:
+    cdef int decode_execution(self, tw_cursor* c, OwnFrame* out) noexcept:
         """executionReport. `C` names the order where `c` names its cancel."""
         cdef ReportScratch scratch
         cdef ExecutionPayload* report = &scratch.report
@@ -520,7 +520,7 @@ cdef class OrderCodec:
                 and tw_divide_exact(&row.lot, report.last_qty_lots, &report.last_qty_lots)
                 and tw_divide_exact(&row.lot, report.cum_qty_lots, &report.cum_qty_lots))
 
-    cdef int decode_balances(self, tw_cursor* c, OwnFrame* out) except -1:
+    cdef int decode_balances(self, tw_cursor* c, OwnFrame* out) noexcept:
         cdef BalancesScratch scratch
         cdef tw_cursor rows
         cdef int fault = tw_read_whole(c, &BALANCES_FIELDS, <char*> &scratch)
@@ -532,7 +532,7 @@ cdef class OrderCodec:
         rows.end = rows.p + scratch.rows.size
         return self.read_balance_rows(&rows, out)
 
-    cdef int read_balance_rows(self, tw_cursor* c, OwnFrame* out) except -1:
+    cdef int read_balance_rows(self, tw_cursor* c, OwnFrame* out) noexcept:
         """[{"a"|"asset", "f"|"free", "l"|"locked"}]: assets beyond the table's room are left out, none of ours is."""
         cdef int first = 1, step, fault
         cdef uint64_t seen = 0
@@ -554,7 +554,7 @@ cdef class OrderCodec:
                 out.balances[out.balance_count] = scratch.row
                 out.balance_count += 1
 
-    cdef int decode_delta(self, tw_cursor* c, OwnFrame* out) except -1:
+    cdef int decode_delta(self, tw_cursor* c, OwnFrame* out) noexcept:
         """balanceUpdate: the change of one asset stands in `free_e8`."""
         cdef DeltaScratch scratch
         cdef int fault = tw_read_whole(c, &DELTA_FIELDS, <char*> &scratch)
@@ -567,7 +567,7 @@ cdef class OrderCodec:
         out.balance_count = 1
         return 1
 
-    cdef int read_order(self, tw_cursor* c, OwnFrame* out, bint is_whole) except -1:
+    cdef int read_order(self, tw_cursor* c, OwnFrame* out, bint is_whole) noexcept:
         """An order as REST shows it: {"symbol","orderId","clientOrderId","price","origQty","executedQty",...,"status",...}."""
         cdef ReportScratch scratch
         cdef uint64_t seen = 0, required = ORDER_FIELDS.required | (ORDER_WHOLE if is_whole else 0)
@@ -593,7 +593,7 @@ cdef class OrderCodec:
         out.order_handle = own_handle(self.engine_id, &out.execution)
         return 1
 
-    cdef int read_trade(self, tw_cursor* c, uint32_t instrument_id, OwnFrame* out) except -1:
+    cdef int read_trade(self, tw_cursor* c, uint32_t instrument_id, OwnFrame* out) noexcept:
         """A trade of myTrades: {"symbol","id","orderId","price","qty","commission","commissionAsset","time","isBuyer","isMaker"};
         USD-M's userTrades say "buyer" and "maker"."""
         cdef ReportScratch scratch
@@ -616,7 +616,7 @@ cdef class OrderCodec:
         out.execution = scratch.report
         return self.scale(out, scratch.symbol.p, scratch.symbol.size) or own_refusal(out, FRAME_FAULT_OFF_TICK)
 
-    cdef int read_account(self, tw_cursor c, OwnFrame* out) except -1:
+    cdef int read_account(self, tw_cursor c, OwnFrame* out) noexcept:
         """account.status: its balances; updateTime may be 0."""
         cdef BalancesScratch scratch
         cdef tw_cursor rows
@@ -631,14 +631,14 @@ cdef class OrderCodec:
         rows.end = rows.p + scratch.rows.size
         return self.read_balance_rows(&rows, out)
 
-    cdef int name_asset(self, const tw_slice* name, uint16_t* asset_id) except -1:
+    cdef int name_asset(self, const tw_slice* name, uint16_t* asset_id) noexcept:
         """The tables' id of an asset's name; 0 where there is none."""
         asset_id[0] = 0
         if name.p != NULL:
             asset_id[0] = <uint16_t> self.asset(name.p, name.size)
         return 1
 
-    cdef int asset(self, const char* name, size_t size) except -1:
+    cdef int asset(self, const char* name, size_t size) noexcept:
         """The tables' id of an asset; a name seen for the first time is looked up there once. 0 where the tables are full."""
         cdef uint64_t mark = 14695981039346656037u
         cdef size_t i
@@ -656,6 +656,10 @@ cdef class OrderCodec:
             if slot.size == size and memcmp(slot.name, name, size) == 0:
                 return slot.asset_id
             place = (place + 1) & (ASSET_SLOTS - 1)
+        return self.name_new_asset(slot, name, size)
+
+    cdef int name_new_asset(self, AssetSlot* slot, const char* name, size_t size) noexcept:
+        """Give a name that was never seen a number, in a free slot."""
         if self.tables.asset_count >= BALANCE_ROWS_MAX:
             return 0
         try:

@@ -156,7 +156,7 @@ cdef class UsdmOrderCodec(OrderCodec):
 
     # --- the private stream ---
 
-    cdef int decode_user(self, const char* data, Py_ssize_t size, OwnFrame* out) except -1:
+    cdef int decode_user(self, const char* data, Py_ssize_t size, OwnFrame* out) noexcept:
         """{"e","E","T","o":{} | "a":{}}: a body that stands before its event's name is read after the walk."""
         cdef int fault
         memset(out, 0, sizeof(OwnFrame) - sizeof(out.balances))
@@ -170,7 +170,7 @@ cdef class UsdmOrderCodec(OrderCodec):
             out.fault = <uint16_t> fault
         return 1
 
-    cdef int _decode_user(self, const char* data, Py_ssize_t size, OwnFrame* out) except -1:
+    cdef int _decode_user(self, const char* data, Py_ssize_t size, OwnFrame* out) noexcept:
         cdef tw_cursor c, start
         cdef tw_slice name, order, account
         cdef int first = 1, step
@@ -231,7 +231,7 @@ cdef class UsdmOrderCodec(OrderCodec):
             return 1
         return self._decode_other(&name, &account, out)
 
-    cdef int _decode_other(self, const tw_slice* name, const tw_slice* account, OwnFrame* out) except -1:
+    cdef int _decode_other(self, const tw_slice* name, const tw_slice* account, OwnFrame* out) noexcept:
         """Every event but an order's."""
         cdef tw_cursor c = cursor_of(account)
         out.kind = FRAME_OTHER
@@ -248,7 +248,7 @@ cdef class UsdmOrderCodec(OrderCodec):
             out.status = ALARM_CODE_ACCOUNT_CHANGED
         return 1
 
-    cdef int _decode_trade_update(self, tw_cursor* c, OwnFrame* out) except -1:
+    cdef int _decode_trade_update(self, tw_cursor* c, OwnFrame* out) noexcept:
         """The order of ORDER_TRADE_UPDATE. `t` is 0 where there was no trade of the book; `c` stays the order's own id in a cancel too."""
         cdef ReportScratch scratch
         cdef ExecutionPayload* report = &scratch.report
@@ -279,7 +279,7 @@ cdef class UsdmOrderCodec(OrderCodec):
         out.order_handle = own_handle(self.engine_id, report)
         return 1
 
-    cdef int _decode_account(self, tw_cursor* c, OwnFrame* out) except -1:
+    cdef int _decode_account(self, tw_cursor* c, OwnFrame* out) noexcept:
         """{"m","B":[],"P":[],"S"}: only what changed."""
         cdef AccountChange* change = self.change
         cdef AccountScratch scratch
@@ -313,7 +313,7 @@ cdef class UsdmOrderCodec(OrderCodec):
 
     # --- balances and positions, of the stream and of REST ---
 
-    cdef int read_wallets(self, tw_cursor* c, OwnFrame* out) except -1:
+    cdef int read_wallets(self, tw_cursor* c, OwnFrame* out) noexcept:
         """[{"a"|"asset", "wb"|"balance", "bc", "updateTime"}]"""
         cdef int first = 1, step
         out.balance_count = 0
@@ -326,7 +326,7 @@ cdef class UsdmOrderCodec(OrderCodec):
             if not self._read_wallet(c, out):
                 return 0
 
-    cdef int _read_wallet(self, tw_cursor* c, OwnFrame* out) except -1:
+    cdef int _read_wallet(self, tw_cursor* c, OwnFrame* out) noexcept:
         cdef WalletScratch scratch
         cdef BalanceRow row
         cdef uint64_t seen = 0
@@ -347,7 +347,7 @@ cdef class UsdmOrderCodec(OrderCodec):
             out.balance_count += 1
         return 1
 
-    cdef int read_positions(self, tw_cursor* c, OwnFrame* out) except -1:
+    cdef int read_positions(self, tw_cursor* c, OwnFrame* out) noexcept:
         """[{"s"|"symbol", "pa"|"positionAmt", "ep"|"entryPrice", "ps"|"positionSide", "updateTime"}]: one-way rows of our symbols."""
         cdef int first = 1, step
         self.change.position_count = 0
@@ -360,7 +360,7 @@ cdef class UsdmOrderCodec(OrderCodec):
             if not self._read_position(c, out):
                 return 0
 
-    cdef int _read_position(self, tw_cursor* c, OwnFrame* out) except -1:
+    cdef int _read_position(self, tw_cursor* c, OwnFrame* out) noexcept:
         cdef PositionScratch scratch
         cdef uint64_t seen = 0
         cdef int fault
