@@ -1,7 +1,7 @@
 """An append on the busy thread while the writer thread writes and syncs every 10 ms, beside the other ways to keep a record.
 
-Records of 64 bytes of payload (144 with our header), and bare headers (80). The mean is that of bursts of 32 with a pause between, so
-that disk and writer keep up; quantiles are those of single appends, one every two microseconds, each with the reading of the
+Records of 64 bytes of payload (144 with our header), and bare headers (80). The mean is that of bursts of 32 with a pause between,
+so that disk and writer keep up; quantiles are those of single appends, one every two microseconds, each with the reading of the
 processor's counter in it (its own cost is told first). Yardsticks write a record of 64 bytes with its CRC-32C at the same pace:
 into a ring of memory that nobody drains (the least a front can be in C), into a mapped file of the disk, and by write(). The front
 lies on a tmpfs, segments and yardsticks' files on the disk of `--dir` (default: the temporary folder).
