@@ -69,10 +69,6 @@ cdef class OrderSession(Session):
         """Bounded work: own replies one at a time behind what the sequencer still has, then requests."""
         cdef int done = 0
         cdef Descriptor* item
-        if self.is_input_lost and 2 * self.inbound.depth() < self.inbound.capacity:
-            self.is_input_lost = False
-            self.recover_inputs()
-            done += 1
         if (self.notice_head != self.notice_tail and self.inbound.depth() == 0
                 and self.notices[self.notice_tail % NOTICE_CAPACITY].due_mono_ns <= self.journal.now_mono_ns):
             done += self.emit_notice()
@@ -363,5 +359,10 @@ cdef class GatewayActor(Actor):
         self.session = session
 
     cdef int do_work(self) except -1:
-        cdef int done = self.session.drain()
-        return done + self.session.work_of_own()
+        cdef OrderSession session = self.session
+        cdef int done = session.drain()
+        if session.is_input_lost and 2 * session.inbound.depth() < session.inbound.capacity:
+            session.is_input_lost = False
+            session.recover_inputs()
+            done += 1
+        return done + session.work_of_own()
