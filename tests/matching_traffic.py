@@ -7,6 +7,7 @@ meet positions, prices stand near the last trade.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -209,6 +210,7 @@ class Traffic:
             return self.band(symbol)
         is_crowded = self.twin.live_orders > 0.8 * self.profile.orders_max
         is_plain = self.chance(self.profile.plain)
+        draws: list[tuple[Callable[[int], Operation], float]]
         draws = [(self.new, 60), (self.cancel, 25 if is_crowded or is_plain else 8)]
         draws += [(self.amend, 0 if is_plain else 25), (self.bust, 0.1 if is_plain else 3)]
         draws += [(self.advance, 1.2), (self.band, 1.2), (self.mass_cancel, 3 if is_crowded else 0.6)]
