@@ -71,6 +71,10 @@ def assert_same_views(fast: MatchingEngine, slow: SlowMatchingEngine) -> None:
             for price, qty in depths[side]:
                 assert fast.level_qty(symbol, side, price) == qty
                 assert fast.level_qty(symbol, side, price - 1) == slow.level_qty(symbol, side, price - 1)
+        for side, owner, qty in ((0, 0, 40), (1, 1, 25), (0, 2, 1)):
+            assert fast.takeable(symbol, side, qty, owner) == slow.takeable(symbol, side, qty, owner)
+            cost = qty * slow.best(symbol, 1 - side)[0] + 1
+            assert fast.lots_for_cost(symbol, side, cost, owner) == slow.lots_for_cost(symbol, side, cost, owner)
         assert fast.snapshot_l1(symbol) == (*slow.best(symbol, 0), *slow.best(symbol, 1))
         shown = [[tuple(row) for row in array.tolist()] for array in fast.snapshot_l2(symbol, DEPTH)]
         assert shown == depths
