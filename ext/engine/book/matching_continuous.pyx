@@ -23,7 +23,6 @@ from engine.book.queues cimport (
     table_add, table_find, table_put, table_remove_at, table_seek, tw_rarely,
 )
 
-
 # --- what a new order must be ----------------------------------------------------------------------------------------
 
 cdef bint is_bad_price(const Core* core, uint8_t type, int64_t price) noexcept nogil:
