@@ -85,6 +85,8 @@ cdef struct IdTable:
     uint64_t* slots        # hash << 32 | link, 0 is empty
     uint64_t mask
 
+# Zeroed memory whose pages are all there, huge ones where it is large; NULL without memory. To be freed.
+cdef void* touched(size_t size) noexcept nogil
 # Each returns 0, or -1 when there is no memory.
 cdef int pages_open(Pages* pages, uint32_t pages_max) noexcept nogil
 cdef void pages_close(Pages* pages) noexcept nogil
