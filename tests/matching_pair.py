@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from engine.book.matching import EVENT_DTYPE, OP_DTYPE, MatchingEngine
 
+from engine.book.matching import EVENT_DTYPE, OP_DTYPE, MatchingEngine
 from tests.matching_traffic import Profile
 from tests.reference.matching_engine import SlowMatchingEngine
 from tests.reference.matching_records import CONTAINERS, Event, Operation
@@ -18,7 +18,7 @@ DEPTH = 1_000
 
 def fast_engine(profile: Profile) -> MatchingEngine:
     """A compiled engine of a profile's size."""
-    return MatchingEngine(profile.symbols, profile.orders_max, profile.pages_max, **profile.options())  # type: ignore[arg-type]
+    return MatchingEngine(profile.symbols, profile.orders_max, profile.pages_max, **profile.options())
 
 
 def submit(engine: MatchingEngine, op: Operation) -> list[Event]:

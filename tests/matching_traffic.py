@@ -136,6 +136,7 @@ def legal_forms() -> list[Form]:
 
 
 FORMS = legal_forms()
+LAST_NS = 2**63 - 1
 PLAIN = Form(LIMIT, GTC, 0, False, True)
 TAKING_FORMS = [Form(MARKET, GTC, 0, False, False), Form(LIMIT, IOC, 0, False, True), Form(LIMIT, FOK, 0, False, True)]
 CALL_FORMS = [
@@ -182,6 +183,8 @@ class Traffic:
         if self.chance(0.06):
             name = self.source.choice(list(NASTY))
             op = replace(op, **{name: self.source.choice(NASTY[name])})
+            if op.op == ADVANCE and op.expire_ns > 2**60 and self.chance(0.98):
+                return self.advance(0)  # for the clock never comes back
         if self.chance(0.005):
             op = replace(op, qty=self.twin.qty_max + self.source.randrange(2))
         return op
@@ -272,7 +275,7 @@ class Traffic:
         if form.is_iceberg:
             op.display = self.source.randint(max(1, qty // 1100 + 1), max(1, qty // 2, qty // 1100 + 1))
         if form.tif == GTD:
-            op.expire_ns = self.twin.now_ns + self.source.randint(1, 40)
+            op.expire_ns = min(LAST_NS, self.twin.now_ns + self.source.randint(1, 40))
         return self.with_trigger(op)
 
     def form(self, phase: int) -> Form:
@@ -370,7 +373,7 @@ class Traffic:
         return Operation(BAND, symbol=symbol, price=max(1, low), trigger=high)
 
     def advance(self, symbol: int) -> Operation:
-        return Operation(ADVANCE, symbol=symbol, expire_ns=self.twin.now_ns + self.source.randint(-1, 12))
+        return Operation(ADVANCE, symbol=symbol, expire_ns=min(LAST_NS, self.twin.now_ns + self.source.randint(-1, 12)))
 
     def bust(self, symbol: int) -> Operation:
         count = self.twin.trade_count

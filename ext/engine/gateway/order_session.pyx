@@ -69,6 +69,10 @@ cdef class OrderSession(Session):
         """Bounded work: own replies one at a time behind what the sequencer still has, then requests."""
         cdef int done = 0
         cdef Descriptor* item
+        if self.is_input_lost and 2 * self.inbound.depth() < self.inbound.capacity:
+            self.is_input_lost = False
+            self.recover_inputs()
+            done += 1
         if (self.notice_head != self.notice_tail and self.inbound.depth() == 0
                 and self.notices[self.notice_tail % NOTICE_CAPACITY].due_mono_ns <= self.journal.now_mono_ns):
             done += self.emit_notice()
@@ -326,6 +330,8 @@ cdef class OrderSession(Session):
             return True
         self.journal.abandon(record)
         self.dropped_inputs += 1
+        # it may have been a fill: it is not lost but read again (`recover_inputs`)
+        self.is_input_lost = True
         return False
 
     # --- for the venue ---
@@ -343,6 +349,9 @@ cdef class OrderSession(Session):
         return 0
 
     cdef int work_of_own(self) except -1:
+        return 0
+
+    cdef int recover_inputs(self) except -1:
         return 0
 
 

@@ -599,6 +599,12 @@ cdef class BinanceOrderSession(OrderSession):
             self.link.close()
         return 0
 
+    cdef int recover_inputs(self) except -1:
+        """An execution, or that the connection is down, found no room: a connection made anew begins with a reconciliation."""
+        if self.step == STEP_DOWN:
+            return self.emit_state(SESSION_STATE_DOWN, self.halves, 0, 0, self.clock.mono_ns(), self.clock.wall_ns())
+        return self.give_up("own-order frames found no room in their ring: the account is read again")
+
     # --- records ---
 
     cdef int emit_balances(self, bint is_complete, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns, int kind) except -1:
