@@ -12,7 +12,7 @@ from tests import lobster
 from tests.recorded import data_root as found_root
 
 LOBSTER = list(lobster.sources(found_root()))
-ROWS = {"commit": 40_000, "long": lobster.ALL_ROWS}
+ROWS = {"commit": 200_000, "long": lobster.ALL_ROWS}
 EXECUTIONS_ENOUGH = 1_000
 TAKER_ID = 1 << 62
 
