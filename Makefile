@@ -68,10 +68,12 @@ sim: $(VENV)/.built
 
 # A copy of the tree, so that the ordinary build stays as it is. The runtimes are preloaded: the interpreter is not instrumented.
 # TRADEWIND_FUZZ=full: a million mutants through each codec; the engine's fuzz takes its ten million operations by TRADEWIND_AMOUNT.
-# Deadlines of tests are longer there; what measures nothing but speed is not run (tests/contract, tests/fault: whole processes).
+# Deadlines of tests are longer there; tests of whole processes (tests/contract, tests/fault) are not run. Reports go to file
+# descriptor 2, which pytest must not catch.
 SANITIZE := build/sanitize
 SANITIZED = PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" TRADEWIND_FUZZ=full
+SANITIZED_PYTEST := -q -p no:cacheprovider -p no:faulthandler --capture=sys
 SANITIZED_FUZZ := tests/property/test_matching_survives_any_bytes.py
 sanitize: $(VENV)/.built
 	mkdir -p $(SANITIZE)
@@ -79,10 +81,10 @@ sanitize: $(VENV)/.built
 	    docs MANIFEST.in 2>/dev/null | tar -xf - -C $(SANITIZE)
 	cd $(SANITIZE) && TRADEWIND_CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize=alignment -fno-omit-frame-pointer" \
 	    $(CURDIR)/$(BIN)/python setup.py -q build_ext --inplace
-	cd $(SANITIZE) && $(SANITIZED) $(CURDIR)/$(BIN)/python -m pytest -q -p no:cacheprovider --timeout 1800 \
+	cd $(SANITIZE) && $(SANITIZED) $(CURDIR)/$(BIN)/python -m pytest $(SANITIZED_PYTEST) --timeout 1800 \
 	    $(wildcard tests/unit tests/reference tests/property) $(ARGS)
-	cd $(SANITIZE) && test ! -f $(SANITIZED_FUZZ) || $(SANITIZED) TRADEWIND_AMOUNT=long $(CURDIR)/$(BIN)/python -m pytest -q \
-	    -p no:cacheprovider --timeout 3000 $(SANITIZED_FUZZ)
+	cd $(SANITIZE) && test ! -f $(SANITIZED_FUZZ) || $(SANITIZED) TRADEWIND_AMOUNT=long $(CURDIR)/$(BIN)/python -m pytest \
+	    $(SANITIZED_PYTEST) --timeout 3000 $(SANITIZED_FUZZ)
 
 coverage: $(VENV)/.built
 	$(BIN)/coverage run -m pytest $(ARGS)
