@@ -6,7 +6,7 @@
 #   make check                   style, types, imports, .pyi files against the compiled modules, the wheel from the sdist
 #   make bench RECORD=0          the benchmarks, one table at the end; appended to bench/history.ndjson unless RECORD=0
 #   make mutants ARGS="name"     guards taken away one by one: the tests must notice     make sim       the long fault simulations
-#   make sanitize                tests on a build with address and undefined-behaviour checks
+#   make sanitize                tests and the full fuzz on a build with address and undefined-behaviour checks (under an hour)
 #   make coverage                which Python lines the tests reach
 #   make install PREFIX=/opt/tradewind [DESTDIR=...]    the build into a prefix, with units and examples     make uninstall PREFIX=...
 #   make dist                    sdist, then a wheel from it, proved in an environment of its own
@@ -73,16 +73,24 @@ sim: $(VENV)/.built
 	TRADEWIND_AMOUNT=long $(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 0 tests/property tests/sim tests/fault $(ARGS)
 
 # A copy of the tree, so that the ordinary build stays as it is. The runtimes are preloaded: the interpreter is not instrumented.
+# TRADEWIND_FUZZ=full: a million mutants through each codec; the engine's fuzz takes its ten million operations by TRADEWIND_AMOUNT.
+# Deadlines of tests are longer there; tests of whole processes (tests/contract, tests/fault) are not run. Reports go to file
+# descriptor 2, which pytest must not catch.
 SANITIZE := build/sanitize
+SANITIZED = PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" TRADEWIND_FUZZ=full
+SANITIZED_PYTEST := -q -p no:cacheprovider -p no:faulthandler --capture=sys
+SANITIZED_FUZZ := tests/property/test_matching_survives_any_bytes.py
 sanitize: $(VENV)/.built
 	mkdir -p $(SANITIZE)
 	tar -cf - --exclude='*.so' --exclude=__pycache__ engine ext tests config setup.py pyproject.toml README.md LICENSE \
 	    docs MANIFEST.in 2>/dev/null | tar -xf - -C $(SANITIZE)
 	cd $(SANITIZE) && TRADEWIND_CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize=alignment -fno-omit-frame-pointer" \
 	    $(CURDIR)/$(BIN)/python setup.py -q build_ext --inplace
-	cd $(SANITIZE) && PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-	    LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
-	    $(CURDIR)/$(BIN)/python -m pytest -q -p no:cacheprovider $(wildcard tests/unit tests/reference tests/property) $(ARGS)
+	cd $(SANITIZE) && $(SANITIZED) $(CURDIR)/$(BIN)/python -m pytest $(SANITIZED_PYTEST) --timeout 1800 \
+	    $(wildcard tests/unit tests/reference tests/property) $(ARGS)
+	cd $(SANITIZE) && test ! -f $(SANITIZED_FUZZ) || $(SANITIZED) TRADEWIND_AMOUNT=long $(CURDIR)/$(BIN)/python -m pytest \
+	    $(SANITIZED_PYTEST) --timeout 3000 $(SANITIZED_FUZZ)
 
 coverage: $(VENV)/.built
 	$(BIN)/coverage run -m pytest $(ARGS)

@@ -40,3 +40,9 @@ def test_a_changed_number_is_seen() -> None:
 def test_numbers_of_a_code_are_given_once() -> None:
     repeated = {name for name, members in python_codes().items() if len(set(members.values())) != len(members)}
     assert repeated == set()
+
+
+def test_the_scanners_reasons_are_those_of_frame_fault() -> None:
+    text = (ROOT / "ext/engine/venues/binance/scan.h").read_text()
+    found = {name: int(value) for name, value in re.findall(r"TW_FAULT_(\w+) = (\d+)", text)}
+    assert found == {member.name: int(member) for member in codes.FrameFault}

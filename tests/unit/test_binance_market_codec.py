@@ -199,6 +199,16 @@ def test_a_refused_diff_names_the_book_that_lost_it_wherever_its_symbol_stands()
         assert codec.decode_bytes(frame)["instrument_id"] == 1
 
 
+@pytest.mark.parametrize("frame", [TICKER, TRADE, AGG_TRADE])
+def test_a_refused_best_price_or_trade_names_its_book_too(frame: bytes) -> None:
+    for number in (b"-1", b"x", b"99999999999999999999"):
+        found = make_codec().decode_bytes(
+            frame.replace(b'"25.35000000"', number).replace(b"0.01000000", number).replace(b"7.0", number)
+        )
+        assert found["kind"] == RecordKind.MARKET_FRAME_MALFORMED
+        assert found["instrument_id"] == (0 if number == b"x" and frame == TICKER else 1)
+
+
 def test_a_quantity_between_lots_is_rounded_down_but_never_to_nothing() -> None:
     codec = make_codec()
     dust = DEPTH.replace(b"1.50000000", b"1.50000900").replace(b"0.00001000", b"0.00000300")

@@ -132,7 +132,7 @@ cdef size_t mutate(char* data, size_t size, size_t room, const char* other, size
         elif next_random(state) % 3 == 0:
             data[at] = data[at] ^ <char> (1 << (next_random(state) & 7))
         elif next_random(state) % 2 == 0:
-            data[at] = likely[next_random(state) % 33]
+            data[at] = likely[next_random(state) % 30]
         else:
             data[at] = <char> (next_random(state) & 0xFF)
     return size

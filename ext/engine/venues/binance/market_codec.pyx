@@ -327,10 +327,12 @@ cdef int decode_ticker(MarketCodec codec, tw_cursor* c, char* payload, Decoded* 
     cdef TickerPayload* ticker = <TickerPayload*> payload
     cdef QuoteScratch scratch
     cdef SymbolRow* row
+    cdef tw_cursor start = c[0]
     cdef int fault
     scratch.event_ns = 0
     fault = tw_read_whole(c, &QUOTE_FIELDS, <char*> &scratch)
     if fault:
+        name_instrument(codec, start, out)
         return refuse(out, fault)
     row = take_symbol(codec, &scratch.symbol, out)
     if row == NULL:
@@ -362,10 +364,12 @@ cdef int decode_trade(MarketCodec codec, tw_cursor* c, char* payload, bint is_ag
     cdef TradePayload* trade = <TradePayload*> payload
     cdef TradeScratch scratch
     cdef SymbolRow* row
+    cdef tw_cursor start = c[0]
     cdef int fault
     scratch.trade_class.p = NULL
     fault = tw_read_whole(c, &AGG_TRADE_FIELDS if is_aggregate else &TRADE_FIELDS, <char*> &scratch)
     if fault:
+        name_instrument(codec, start, out)
         return refuse(out, fault)
     row = take_symbol(codec, &scratch.symbol, out)
     if row == NULL:

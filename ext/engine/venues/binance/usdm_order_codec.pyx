@@ -182,7 +182,7 @@ cdef class UsdmOrderCodec(OrderCodec):
         c.p = data
         c.end = data + size
         name.p = order.p = account.p = NULL
-        name.size = 0
+        name.size = order.size = account.size = 0
         out.fault = FRAME_FAULT_SYNTAX
         if not tw_take(&c, c'{'):
             return 0
