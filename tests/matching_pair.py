@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from engine.book.matching import EVENT_DTYPE, OP_DTYPE, MatchingEngine
 
+from engine.book.matching import EVENT_DTYPE, OP_DTYPE, MatchingEngine
 from tests.matching_traffic import Profile
 from tests.reference.matching_engine import SlowMatchingEngine
 from tests.reference.matching_records import CONTAINERS, Event, Operation
