@@ -8,7 +8,6 @@ Run: ``python bench/matching.py [--json] [--record]``.
 
 from __future__ import annotations
 
-import ctypes
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,6 +16,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 from parts import mixed_workload, workloads
+from parts.c_loop import SLICE, CLoop, Ops, by_slices, orders_max
 from parts.compiled import library
 from parts.history import arguments
 from parts.python_matcher import PriceTimeBook
@@ -26,76 +26,12 @@ from parts.workloads import Expected, Workload
 
 from engine.book.matching import EVENT_DTYPE, MatchingEngine
 
-SLICE = 8192
 BATCH_TARGET_NS = 25.0
 CALL_TARGET_NS = 75.0
 GAPPED_TIMES_W1 = 2.0
 CALL_OPS = 262_144  # of one Python call each, a round
 CHUNK = 1024
 TRADE = 1
-Ops = npt.NDArray[np.void]
-
-
-class CResult(ctypes.Structure):
-    """What the loop counted."""
-
-    _fields_ = [
-        ("hash", ctypes.c_uint64),
-        *((name, ctypes.c_int64) for name in ("trades", "qty", "value", "live", "live_qty", "best_bid", "best_ask")),
-    ]
-
-
-class CLoop:
-    """bench/parts/matching_loop.c on one workload."""
-
-    def __init__(self, loaded: ctypes.CDLL) -> None:
-        pointer, number = ctypes.c_void_p, ctypes.c_long
-        loaded.book_open.restype = pointer
-        loaded.book_open.argtypes = [ctypes.c_int, ctypes.c_uint32, ctypes.c_int]
-        loaded.book_run.argtypes = [pointer, pointer, number]
-        loaded.book_translate.argtypes = [pointer, pointer, number, pointer, pointer]
-        loaded.book_result.argtypes = [pointer, pointer]
-        loaded.book_close.argtypes = loaded.book_count_anew.argtypes = [pointer]
-        self._loaded = loaded
-
-    def run(self, work: Workload, *, by_handle: bool = False) -> tuple[float, Expected]:
-        """Nanoseconds an operation of the timed part, and what was traded."""
-        loaded = self._loaded
-        book = loaded.book_open(tiers(work), orders_max(work), int(by_handle))
-        begin = work.least.ctypes.data
-        loaded.book_run(book, begin, work.prefill)
-        loaded.book_count_anew(book)
-        timed_ops, count = begin + work.prefill * work.least.itemsize, work.timed
-        began_ns = time.perf_counter_ns()
-        loaded.book_run(book, timed_ops, count)
-        took_ns = (time.perf_counter_ns() - began_ns) / count
-        result = CResult()
-        loaded.book_result(book, ctypes.byref(result))
-        loaded.book_close(book)
-        return took_ns, Expected(result.trades, result.qty, result.value, result.hash)
-
-    def ns(self, work: Workload, *, by_handle: bool) -> float:
-        """The time alone."""
-        return self.run(work, by_handle=by_handle)[0]
-
-    def with_handles(self, work: Workload) -> tuple[Workload, npt.NDArray[np.uint64]]:
-        """The workload with cancels by handle, and the handle of each order id."""
-        least = np.zeros_like(work.least)
-        handles = np.zeros(int(work.least["oid"].max()) + 1, np.uint64)
-        book = self._loaded.book_open(tiers(work), orders_max(work), 1)
-        self._loaded.book_translate(book, work.least.ctypes.data, len(least), least.ctypes.data, handles.ctypes.data)
-        self._loaded.book_close(book)
-        return replace(work, least=least), handles
-
-
-def tiers(work: Workload) -> int:
-    """How many times 64 the loop's array of levels needs."""
-    return 3 if int(work.least["price"].max()) < 1 << 18 else 4
-
-
-def orders_max(work: Workload) -> int:
-    """The pool of either side."""
-    return 65_536 if work.prefill < 50_000 else 262_144
 
 
 def filled(work: Workload, ops: Ops, *, own_handles: bool = False) -> MatchingEngine:
@@ -105,20 +41,13 @@ def filled(work: Workload, ops: Ops, *, own_handles: bool = False) -> MatchingEn
     return engine
 
 
-def by_slices(engine: MatchingEngine, ops: Ops, out: Ops, size: int = SLICE) -> None:
-    """The recommended use: slices in, one array of events used again."""
-    submit = engine.submit_batch
-    for start in range(0, len(ops), size):
-        submit(ops[start : start + size], out)
-
-
 def batch_ns(work: Workload, ops: Ops, size: int = SLICE, *, own_handles: bool = False) -> float:
     """Nanoseconds an operation in slices of `size`. Raises SystemExit where the trades' number is wrong."""
     engine, timed_ops = filled(work, ops, own_handles=own_handles), ops[work.prefill :]
     out = np.zeros(4 * size if size < work.timed else 1, EVENT_DTYPE)
-    began_ns = time.perf_counter_ns()
+    began_ns = time.thread_time_ns()
     by_slices(engine, timed_ops, out, size)
-    took_ns = time.perf_counter_ns() - began_ns
+    took_ns = time.thread_time_ns() - began_ns
     same(f"{work.name}, trades of a timed run", engine.trade_count, work.expected.trades)
     return took_ns / work.timed
 
@@ -172,9 +101,9 @@ class SingleCalls:
     def _measured(self, apply: Callable[[list[list[int]]], None]) -> float:
         took_ns = 0
         for columns in self._chunks():
-            began_ns = time.perf_counter_ns()
+            began_ns = time.thread_time_ns()
             apply(columns)
-            took_ns += time.perf_counter_ns() - began_ns
+            took_ns += time.thread_time_ns() - began_ns
         return took_ns / CALL_OPS
 
     def engine_ns(self) -> float:
@@ -226,9 +155,9 @@ class SingleCalls:
 def mixed_ns(mixed: mixed_workload.Mixed) -> float:
     """Nanoseconds an operation over all of the mixed workload. Raises SystemExit where the state's hash is another."""
     engine, out = mixed_workload.engine(), np.zeros(4 * SLICE, EVENT_DTYPE)
-    began_ns = time.perf_counter_ns()
+    began_ns = time.thread_time_ns()
     by_slices(engine, mixed.ops, out)
-    took_ns = time.perf_counter_ns() - began_ns
+    took_ns = time.thread_time_ns() - began_ns
     same("mixed, state hash of a timed run", engine.state_hash(), mixed.state_hash)
     return took_ns / len(mixed.ops)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
+from engine.book.matching import MatchingEngine
+from tests.matching_pair import submit
 from tests.reference.matching_engine import SlowMatchingEngine
 from tests.reference.matching_records import (
     ADVANCE,
@@ -37,23 +37,17 @@ def short(row: Event) -> str:
     return " ".join(parts)
 
 
-def compiled(symbols: int, orders: int, pages: int, options: dict[str, Any]) -> Any:
-    return pytest.importorskip("engine.book.matching").MatchingEngine(symbols, orders, pages, **options)
-
-
 class Stage:
     """One engine; each method is one operation and gives its rows in short form."""
 
     def __init__(self, kind: str, symbols: int = 2, orders: int = 100, pages: int = 100, **options: Any) -> None:
         self.slow = SlowMatchingEngine(symbols, orders, pages, **options) if kind == "twin" else None
-        self.engine: Any = self.slow or compiled(symbols, orders, pages, options)
+        self.engine: Any = self.slow or MatchingEngine(symbols, orders, pages, **options)
 
     def apply(self, op: Operation) -> list[Event]:
         """The rows as they are."""
         if self.slow is not None:
             return self.slow.apply(op)
-        from tests.matching_pair import submit
-
         return submit(self.engine, op)
 
     def do(self, op: int, **fields: int) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from engine.book.matching import OP_DTYPE, MatchingEngine
 
 ADD, CANCEL, IMMEDIATE = 0, 1, 2
@@ -42,7 +44,9 @@ def generator(data_root: Path) -> ModuleType | None:
 def generated(module: ModuleType, folder: Path, **choices: Any) -> Workload:
     """Run the generator into a folder; ``choices`` are its own (n, prefill, width, ...)."""
     name = str(folder / "workload")
-    module.gen(name=name, **choices)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # the generator leaves closing its files to the interpreter
+        module.gen(name=name, **choices)
     records = np.load(f"{name}.npy")
     expected = json.loads(Path(f"{name}.json").read_text())
     return Workload(as_operations(records), expected["prefill"], expected)

@@ -32,23 +32,28 @@ class AllPython:
     def __init__(self) -> None:
         self._decode = msgspec.json.Decoder(Stream).decode
         self._key, self._secret = "k" * 64, b"s" * 64
-        self._number = 0
+        self.number = 0
         self._position = 0.0
+
+    def read(self, frame: bytes) -> Ticker:
+        """The ticker in a frame."""
+        found: Ticker = self._decode(frame).data
+        return found
 
     def answer(self, frame: bytes) -> bytes:
         """The order's bytes."""
-        ticker = self._decode(frame).data
+        ticker = self.read(frame)
         price = float(ticker.b)
         if price <= 0 or abs(self._position) + 0.001 > 50:
             return b""
-        self._number += 1
+        self.number += 1
         query = (
-            f"apiKey={self._key}&newClientOrderId=bench{self._number}&newOrderRespType=ACK&price={ticker.b}&quantity=0.001"
+            f"apiKey={self._key}&newClientOrderId=bench{self.number}&newOrderRespType=ACK&price={ticker.b}&quantity=0.001"
             f"&recvWindow=5000&side=BUY&symbol=BTCUSDT&timeInForce=IOC&timestamp={time.time_ns() // 1_000_000}&type=LIMIT"
         )
         signature = hmac.digest(self._secret, query.encode(), "sha256").hex()
         params = query.replace("&", '","').replace("=", '":"')
-        text = f'{{"id":{self._number},"method":"order.place","params":{{"{params}","signature":"{signature}"}}}}'
+        text = f'{{"id":{self.number},"method":"order.place","params":{{"{params}","signature":"{signature}"}}}}'
         return text.encode()
 
     def latencies_ns(self, frames: list[bytes]) -> list[int]:

@@ -93,6 +93,9 @@ max_position = "50"
 price_collar_bps = 1000
 max_open_orders = 100000
 
+[runaway]
+executions_per_10s_max = 1000000
+
 [strategy.reply]
 class = "{strategy}"
 symbols = ["{SYMBOL}"]

@@ -120,7 +120,8 @@ class InProcess:
         """One frame of the market connection, run to completion."""
         deliver(self.market, self.engine.pipeline, self.world.clock, frame)
 
-    def _own_frame(self, frame: bytes) -> None:
+    def own_frame(self, frame: bytes) -> None:
+        """One frame of the order connection, run to completion."""
         deliver(self.engine.session, self.engine.pipeline, self.world.clock, frame)
 
     def answer_requests(self) -> int:
@@ -130,7 +131,7 @@ class InProcess:
             if b'"order.place"' in text:
                 self._answer_order(text)
             else:
-                self._own_frame(json.dumps(answer(json.loads(text))).encode())
+                self.own_frame(json.dumps(answer(json.loads(text))).encode())
         return len(sent)
 
     def _answer_order(self, text: bytes) -> None:
@@ -139,8 +140,8 @@ class InProcess:
         start = text.index(CLIENT_ID_KEY) + len(CLIENT_ID_KEY)
         client_id = text[start : text.index(b'"', start)]
         self._order_id += 1
-        self._own_frame(ACKNOWLEDGED % (request_id, self._order_id, client_id))
-        self._own_frame(EXPIRED % (client_id, self._order_id, self._order_id))
+        self.own_frame(ACKNOWLEDGED % (request_id, self._order_id, client_id))
+        self.own_frame(EXPIRED % (client_id, self._order_id, self._order_id))
 
     def histogram(self, stage: Stage) -> Histogram:
         """A stage's latencies so far."""

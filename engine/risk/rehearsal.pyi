@@ -4,6 +4,7 @@ from engine.journal.journal import Journal
 from engine.model.approval import ApprovalRegister
 from engine.model.bookreader import BookReader
 from engine.model.tables import Tables
+from engine.risk.gate import RiskGate
 from engine.runtime.ring import Ring
 
 class FixedBook(BookReader):
@@ -51,3 +52,17 @@ def offer_intent(
     venue_id: int = ...,
 ) -> int: ...
 def spend(register: ApprovalRegister, slot: int, nonce: int, order_handle: int) -> bool: ...
+def time_gate(
+    gate: RiskGate,
+    *,
+    order_handle: int,
+    instrument_id: int,
+    side: int,
+    price_ticks: int,
+    qty_lots: int,
+    order_type: int = ...,
+    time_in_force: int = ...,
+    strategy_id: int = ...,
+    rounds: int = ...,
+    intents: int = ...,
+) -> list[float]: ...

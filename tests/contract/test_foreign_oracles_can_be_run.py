@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("engine.book.matching")
 PROJECT = Path(__file__).resolve().parents[2]
 # The records as docs/matching.md tells them, spelt here as a stranger would.
 OPERATION = np.dtype(

@@ -147,33 +147,33 @@ def first_failure(told: str) -> str:
 
 
 def compiled_from(path: str) -> list[str]:
-    """The .pyx files that a changed file is compiled into: itself, or those that name a header, or declarations that do."""
+    """The .pyx files that a changed file is compiled into: itself, or those that name a header or declarations."""
     if path.endswith(".pyx"):
         return [path]
-    if path.endswith(".pxd"):
-        raise CannotTell(f"{path}: a patch of declarations rebuilds half the tree; patch the .pyx")
-    if not path.endswith(".h"):
+    if not path.endswith((".h", ".pxd")):
         return []
-    names = names_of(Path(path).name)
+    names = names_of(path)
+    own = {Path(path).with_suffix(".pyx")} if path.endswith(".pxd") else set()
     return sorted(
         source.relative_to(ROOT).as_posix()
         for source in (ROOT / "ext").rglob("*.pyx")
-        if any(name in text for text in texts_of(source) for name in names)
+        if source.relative_to(ROOT) in own or any(name in text for text in texts_of(source) for name in names)
     )
 
 
-def names_of(header: str) -> set[str]:
-    """By what texts a module is known that a header is compiled into: other headers, and declarations, lead there too."""
-    names = {f'/{header}"', f'"{header}"'}
+def name_of(path: Path) -> str:
+    """How other sources name a header, or declarations."""
+    if path.suffix == ".h":
+        return f'{path.name}"'
+    return f"from {'.'.join(path.relative_to(ROOT / 'ext').with_suffix('').parts)} cimport"
+
+
+def names_of(path: str) -> set[str]:
+    """By what texts a module is known that a header or declarations are compiled into, by way of others too."""
+    names = {name_of(ROOT / path)}
     between = [*(ROOT / "ext").rglob("*.h"), *(ROOT / "ext").rglob("*.pxd")]
     while True:
-        found = {
-            f'/{path.name}"'
-            if path.suffix == ".h"
-            else f"from {'.'.join(path.relative_to(ROOT / 'ext').with_suffix('').parts)} cimport"
-            for path in between
-            if any(name in path.read_text(encoding="utf-8") for name in names if not name.startswith("from "))
-        }
+        found = {name_of(file) for file in between if any(name in file.read_text(encoding="utf-8") for name in names)}
         if found <= names:
             return names
         names |= found

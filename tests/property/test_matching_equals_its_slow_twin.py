@@ -5,17 +5,13 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("engine.book.matching")
 from engine.book.matching import MatchingEngine
-
 from tests.matching_pair import assert_same, assert_same_state, fast_engine, restored, submit, submit_array, told
 from tests.matching_sometimes import Sometimes
 from tests.matching_traffic import PROFILES, Profile, Traffic
-from tests.reference.matching_engine import SlowMatchingEngine
 from tests.reference.matching_records import ANY, Event, Operation
 
 TINY = next(profile for profile in PROFILES if profile.name == "tiny")
@@ -86,7 +82,7 @@ def history_in_arrays(profile: Profile, seed: int, count: int, sometimes: Someti
 
 
 def test_long_histories_are_equal_and_reach_every_rare_state(amount: str) -> None:
-    seeds, count = (4, 300) if amount == "commit" else (60, 2_500)
+    seeds, count = (4, 250) if amount == "commit" else (20, 2_500)
     sometimes = Sometimes()
     for seed in range(seeds):
         for profile in PROFILES:
@@ -124,7 +120,7 @@ def test_any_operations_give_the_rows_and_books_of_the_slow_twin(ops: list[Opera
 def test_own_handles_and_foreign_ids_tell_the_same_story() -> None:
     """The same operations under either kind of name: rows differ in nothing but the names of orders."""
     profile = replace(TINY, orders_max=40, pages_max=40, positions_max=40)
-    foreign, own = SlowMatchingEngine(1, 40, 40), fast_engine(replace(profile, own_handles=True))
+    foreign, own = profile.twin(), fast_engine(replace(profile, own_handles=True))
     traffic = Traffic(profile, 5, foreign)
     names: dict[int, int] = {}
     for _ in range(600):

@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("engine.book.matching")
 from engine.book.matching import MatchingEngine
-
 from tests.matching_workload import Workload, generated, generator, result_of, standing
 
 PUBLISHED = {"trades": 142_632, "tqty": 1_657_713, "tval": 165_740_146_385, "h": 13026117529278899069}

@@ -134,7 +134,7 @@ def test_books_of_raw_bytes_have_no_gap_and_equal_the_ticker_at_the_same_update(
     spec = instrument_of(recording)
     feed, book, found = replay(book_lines(recording), spec, tickers_of(recording, spec))
     assert_sound(feed, book)
-    record_property("found", found)
+    record_property("found", repr(found))
     assert found.diffs == feed.applied > 0
     assert found.same_id > 0
     assert found.within > 0

@@ -113,12 +113,14 @@ cdef inline void mark_page(LadderSide* side, int64_t page) noexcept nogil:
 
 
 cdef inline void unmark_page(LadderSide* side, int64_t page) noexcept nogil:
-    side.branches[page >> 6] &= ~(TW_BIT(page & 63))
-    if side.branches[page >> 6]:
-        return
-    side.twigs[page >> 12] &= ~(TW_BIT((page >> 6) & 63))
-    if side.twigs[page >> 12] == 0:
-        side.root &= ~(TW_BIT(page >> 12))
+    """Without a branch: in a gapped book nobody can predict which word runs empty."""
+    cdef uint64_t word = side.branches[page >> 6] & ~TW_BIT(page & 63)
+    cdef uint64_t empty = word == 0
+    side.branches[page >> 6] = word
+    word = side.twigs[page >> 12] & ~(empty << ((page >> 6) & 63))
+    side.twigs[page >> 12] = word
+    empty = word == 0
+    side.root &= ~(empty << (page >> 12))
 
 
 cdef inline uint64_t bits_above(uint64_t word, int64_t position) noexcept nogil:

@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 from engine.gateway.budget cimport RateBudget
-from engine.journal.journal cimport Journal
+from engine.journal.journal cimport CLEARED_BYTES, Journal
 from engine.model.approval cimport *
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
@@ -187,8 +187,8 @@ cdef class OrderSession(Session):
             not is_order)
         if record == NULL:
             return not is_order
+        # the claim is zeroed so far
         out = <OrderBytesPayload*> (record + 1)
-        memset(out, 0, sizeof(OrderBytesPayload))
         out.request_id = request.request_id
         out.action = <uint8_t> request.action
         out.byte_count = self.text_size
@@ -299,7 +299,8 @@ cdef class OrderSession(Session):
         if record == NULL:
             self.dropped_inputs += 1
             return NULL
-        memset(record + 1, 0, payload_size)
+        if payload_size > CLEARED_BYTES - sizeof(RecordHeader):
+            memset(record + 1, 0, payload_size)
         record.venue_id = self.venue_id
         record.account_id = self.account_id
         record.session_id = self.session_id
@@ -325,6 +326,8 @@ cdef class OrderSession(Session):
             return True
         self.journal.abandon(record)
         self.dropped_inputs += 1
+        # it may have been a fill: it is not lost but read again (`recover_inputs`)
+        self.is_input_lost = True
         return False
 
     # --- for the venue ---
@@ -344,6 +347,9 @@ cdef class OrderSession(Session):
     cdef int work_of_own(self) except -1:
         return 0
 
+    cdef int recover_inputs(self) except -1:
+        return 0
+
 
 cdef class GatewayActor(Actor):
     """Polls one order session; last in the pipeline."""
@@ -353,5 +359,10 @@ cdef class GatewayActor(Actor):
         self.session = session
 
     cdef int do_work(self) except -1:
-        cdef int done = self.session.drain()
-        return done + self.session.work_of_own()
+        cdef OrderSession session = self.session
+        cdef int done = session.drain()
+        if session.is_input_lost and 2 * session.inbound.depth() < session.inbound.capacity:
+            session.is_input_lost = False
+            session.recover_inputs()
+            done += 1
+        return done + session.work_of_own()

@@ -3,6 +3,9 @@ cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.model.records cimport RecordHeader
 
+cdef enum:
+    CLEARED_BYTES = 256          # front.h has the same number
+
 cdef class Lane:
     """One lane: a front (mapped, fixed size) and its segments on disk, written by a C thread. Fields are the journal's own."""
     cdef void* state
@@ -27,8 +30,8 @@ cdef class Journal:
     cdef object _recovery
     cdef bint _open
 
-    # Claim `size_max` bytes (header included; rounded up to 8) in `lane` (Lane code). The header is zeroed, its kind, lane, engine
-    # and epoch are set; the payload is NOT zeroed. NULL = no room (or a claim larger than an eighth of the front). Several claims of a lane
+    # Claim `size_max` bytes (header included; rounded up to 8) in `lane` (Lane code). The first CLEARED_BYTES and the last word are
+    # zeroed, kind, lane, engine and epoch are set; a longer payload is NOT zeroed in between. NULL = no room (or a claim larger than an eighth of the front). Several claims of a lane
     # may be open; they are committed in the order in which they were claimed. `reserve`: may use the reserve (cancels, kill, stop record).
     cdef RecordHeader* claim(self, int lane, int kind, uint32_t size_max, bint reserve) noexcept nogil
     # Give back the unused end of the LATEST claim of its lane: `length` bytes stay (header + payload; rounded up, padding zeroed).

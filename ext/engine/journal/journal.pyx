@@ -31,6 +31,7 @@ cdef extern from "engine/journal/writer.h":
         TW_FRONT_HEADER_BYTES
         TW_FORMAT_VERSION
         TW_RECORD_HEADER_BYTES
+        TW_CLEARED_BYTES
     ctypedef struct TwRecord:
         uint32_t length
         uint64_t seq
@@ -132,6 +133,9 @@ cdef extern from "engine/journal/writer.h":
     void tw_writer_stop(TwWriter*) noexcept nogil
     void tw_writer_abandon(TwWriter*) noexcept nogil
     void tw_flush(TwWriter*) noexcept nogil
+
+if <int> TW_CLEARED_BYTES != <int> CLEARED_BYTES:
+    raise ImportError("journal.pxd and front.h disagree about what a claim clears")
 
 FAULT_MODES = {"none": 0, "once": 1, "sticky": 2, "short": 3}
 OPERATIONS = ("", "open", "write", "sync", "sync directory", "watermark", "sync watermark")

@@ -66,7 +66,8 @@ cdef class Oms(OrderLifecycle):
     cdef int do_work(self) except -1:
         cdef int done = 0
         cdef Descriptor* item
-        while done < INPUTS_PER_POLL and self._has_room():
+        # most polls find nothing: room is looked at only for something
+        while done < INPUTS_PER_POLL and (self.approvals.peek() != NULL or self.to_oms.peek() != NULL) and self._has_room():
             item = self.approvals.peek()
             if item != NULL:
                 if item.data:
@@ -432,7 +433,8 @@ cdef class Oms(OrderLifecycle):
         out.instrument_id = record.instrument_id
         out.record = record
         out.seq = out.cause_seq = record.seq
-        self.manual_intents.push(&out)
+        if not self.manual_intents.push(&out):
+            self.scribe.refusal(record, REASON_RING_FULL)
 
     cdef void _flatten(self, const Scope* scope, uint64_t cause_seq) noexcept nogil:
         """Cancel what is open in the scope, then close its positions by market orders through the gate."""

@@ -37,6 +37,7 @@ cdef struct Order:
     uint8_t is_seen               # in the running reconciliation: 0 not named yet, 1 named, 2 began after it
     uint8_t query_wanted
     uint8_t is_restored
+    char client_order_id[14]      # written when it is first told
 
 @cython.final
 cdef class OrderPool:

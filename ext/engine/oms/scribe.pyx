@@ -1,13 +1,13 @@
 """OMS's pen: every decision becomes a ledger record at once, from the reserve if need be, and what strategies must know is pushed."""
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset, strlen
-from engine.journal.journal cimport Journal
+from engine.journal.journal cimport CLEARED_BYTES, Journal
 from engine.model.approval cimport ApprovedOrder
-from engine.model.clientid cimport encode_client_id
+from engine.model.clientid cimport CLIENT_ID_LENGTH, encode_client_id
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport (BalancesPayload, FillPayload, IntentPayload, OrderStatePayload, PositionPayload, RecordHeader,
-                                   StatePayload)
+                                   StatePayload, VerdictPayload)
 from engine.model.tables cimport Instrument, Tables
 from engine.oms.orders cimport Order, OrderPool
 from engine.oms.positions cimport PositionBook, tw_divide_half_even, tw_wide
@@ -34,7 +34,9 @@ cdef class Scribe:
             self.lost_records += 1
             self.tables.control.journal_reserve = 1
             return NULL
-        memset(record + 1, 0, payload_size)
+        # a claim is zeroed in its first bytes and its last word: larger ones are copied or written over in full
+        if payload_size > CLEARED_BYTES - sizeof(RecordHeader):
+            memset(record + 1, 0, payload_size)
         return record
 
     cdef void _push(self, RecordHeader* record, uint64_t order_handle) noexcept nogil:
@@ -61,7 +63,9 @@ cdef class Scribe:
         if record == NULL:
             return NULL
         out = <OrderStatePayload*> (record + 1)
-        encode_client_id(self.journal.engine_id, order.order_handle, out.client_order_id)
+        if order.client_order_id[0] == 0:
+            encode_client_id(self.journal.engine_id, order.order_handle, order.client_order_id)
+        memcpy(out.client_order_id, order.client_order_id, CLIENT_ID_LENGTH)
         out.venue_order_id = order.venue_order_id
         out.price_ticks = terms.price_ticks
         out.qty_lots = terms.qty_lots
@@ -191,3 +195,17 @@ cdef class Scribe:
         record.order_handle = order_handle
         self.journal.commit(record)
         return record
+
+    cdef void refusal(self, const RecordHeader* intent, uint16_t reason) noexcept nogil:
+        """The verdict on an operator's intent that never reached the gate."""
+        cdef RecordHeader* record = self._claim(RECORD_KIND_VERDICT, sizeof(VerdictPayload))
+        self.counters.values[<int> COUNTER_REFUSED] = self.counters.values[<int> COUNTER_REFUSED] + 1
+        if record == NULL:
+            return
+        (<VerdictPayload*> (record + 1)).reason = reason
+        record.cause_seq = intent.seq
+        record.account_id = intent.account_id
+        record.venue_id = intent.venue_id
+        record.instrument_id = intent.instrument_id
+        record.order_handle = intent.order_handle
+        self.journal.commit(record)

@@ -40,6 +40,7 @@ cdef extern from *:
         tw_wide twice = (tw_wide)bid + ask, gap = 2 * (tw_wide)price - twice, bps;
         if (twice <= 0) return INT64_MAX;
         if (gap < 0) gap = -gap;
+        if (twice < (int64_t)1 << 62 && gap < (int64_t)1 << 48) return ((int64_t)gap * 10000 + (int64_t)twice - 1) / (int64_t)twice;
         bps = (gap * 10000 + twice - 1) / twice;
         return bps > INT64_MAX ? INT64_MAX : (int64_t)bps;
     }
@@ -479,8 +480,8 @@ cdef class RiskGate(Actor):
         self.counters.values[<int> COUNTER_REFUSED] = self.counters.values[<int> COUNTER_REFUSED] + 1
 
     cdef uint64_t _write_verdict(self, RecordHeader* record, const Descriptor* item, uint64_t nonce) noexcept nogil:
+        # the claim is zeroed so far
         cdef VerdictPayload* verdict = <VerdictPayload*> (record + 1)
-        memset(verdict, 0, sizeof(VerdictPayload))
         verdict.reason = self.reason
         verdict.approved = 1 if nonce else 0
         verdict.nonce = nonce

@@ -57,10 +57,10 @@ cdef class StrategyRunner(Actor):
     cdef readonly uint64_t calls
     cdef readonly uint64_t conflated
     cdef int _start_all(self) except -1
-    cdef Ring _next_ring(self)
-    cdef int _handle(self, Ring ring) except -1
-    cdef void _set_turn(self, const Descriptor* event) noexcept
-    cdef void _scan_market(self) noexcept
+    cdef void* _next_ring(self) noexcept nogil
+    cdef int _handle(self, void* ring) except -1
+    cdef void _set_turn(self, const Descriptor* event) noexcept nogil
+    cdef void _scan_market(self) noexcept nogil
     cdef int _handle_market(self, const Descriptor* event) except -1
     cdef int _deliver_book(self, const Descriptor* event) except -1
     cdef int _deliver_trade(self, const Descriptor* event) except -1

@@ -59,20 +59,23 @@ cdef tuple EVENT_VIEWS = (None,) * <int> CALLBACK_AGG_TRADE + (
 )
 
 
-cdef inline uint64_t seq_of(const Descriptor* event) noexcept:
+cdef inline uint64_t seq_of(const Descriptor* event) noexcept nogil:
     return event.seq if event.seq else event.cause_seq
 
 
-cdef inline uint64_t head_seq(Ring ring) noexcept:
-    cdef Descriptor* event = ring.peek()
-    return seq_of(event) if event != NULL else LAST_SEQ
+cdef inline void offer(void* ring, void** best, uint64_t* lowest) noexcept nogil:
+    """Make the ring the best where its oldest event is older."""
+    cdef const Descriptor* event = (<Ring> ring).peek()
+    if event != NULL and seq_of(event) < lowest[0]:
+        lowest[0] = seq_of(event)
+        best[0] = ring
 
 
-cdef inline bint is_trade(uint16_t kind) noexcept:
+cdef inline bint is_trade(uint16_t kind) noexcept nogil:
     return kind == RECORD_KIND_TRADE or kind == RECORD_KIND_AGG_TRADE
 
 
-cdef inline bint is_statistics(uint16_t kind) noexcept:
+cdef inline bint is_statistics(uint16_t kind) noexcept nogil:
     return RECORD_KIND_KLINE <= kind <= RECORD_KIND_CONTRACT_INFO
 
 
@@ -198,7 +201,7 @@ cdef class StrategyRunner(Actor):
 
     cdef int do_work(self) except -1:
         cdef int done = 0
-        cdef Ring ring
+        cdef void* ring
         if self._desk.waiting_cancels:
             done += self._desk.flush()
         if self._desk.notices:
@@ -206,63 +209,58 @@ cdef class StrategyRunner(Actor):
         self._scan_market()
         while done < EVENTS_PER_POLL:
             ring = self._next_ring()
-            if ring is None:
+            if ring == NULL:
                 break
             done += self._handle(ring)
         return done
 
     # -- events, in sequence order ------------------------------------------------------------------------------------
 
-    cdef Ring _next_ring(self):
-        """The ring whose oldest event has the lowest sequence; order events first where sequences are equal."""
-        cdef Ring best = self._order_events
-        cdef uint64_t lowest = head_seq(best), seq
-        seq = head_seq(self._refusals)
-        if seq < lowest:
-            best, lowest = self._refusals, seq
-        seq = head_seq(self._to_strategy)
-        if seq < lowest:
-            best, lowest = self._to_strategy, seq
-        seq = head_seq(self._market_events)
-        if seq < lowest:
-            best, lowest = self._market_events, seq
-        return best if lowest != LAST_SEQ else None
+    cdef void* _next_ring(self) noexcept nogil:
+        """The ring whose oldest event has the lowest sequence; order events first where sequences are equal. NULL: all are empty."""
+        cdef void* best = NULL
+        cdef uint64_t lowest = LAST_SEQ
+        offer(<void*> self._order_events, &best, &lowest)
+        offer(<void*> self._refusals, &best, &lowest)
+        offer(<void*> self._to_strategy, &best, &lowest)
+        offer(<void*> self._market_events, &best, &lowest)
+        return best
 
-    cdef int _handle(self, Ring ring) except -1:
-        cdef Descriptor event = ring.peek()[0]
+    cdef int _handle(self, void* ring) except -1:
+        cdef Descriptor event = (<Ring> ring).peek()[0]
         # released first: a callback's own intents may come round through another ring, and an exception must not repeat it
-        ring.release()
+        (<Ring> ring).release()
         if event.instrument_id >= INSTRUMENT_CAPACITY or event.strategy_id >= STRATEGY_CAPACITY:
             return 1
         self._set_turn(&event)
         if self._unstarted:
             self._start_all()
             self._set_turn(&event)
-        if ring is self._market_events:
+        if ring == <void*> self._market_events:
             self._handle_market(&event)
-        elif ring is self._order_events:
+        elif ring == <void*> self._order_events:
             self._handle_order_event(&event)
-        elif ring is self._refusals:
+        elif ring == <void*> self._refusals:
             self._handle_refusal(&event)
         else:
             self._handle_input(&event)
         return 1
 
-    cdef void _set_turn(self, const Descriptor* event) noexcept:
+    cdef void _set_turn(self, const Descriptor* event) noexcept nogil:
         self._turn.seq = seq_of(event)
         self._turn.wall_ns = self._journal.now_wall_ns if self._journal.now_wall_ns else event.wall_ns
         self._turn.mono_ns = self._journal.now_mono_ns if self._journal.now_mono_ns else event.mono_ns
 
     # -- market -------------------------------------------------------------------------------------------------------
 
-    cdef void _scan_market(self) noexcept:
+    cdef void _scan_market(self) noexcept nogil:
         """Count the book events that came in, so that all but an instrument's last are conflated into it."""
-        cdef Ring ring = self._market_events
-        cdef uint64_t head = ring.read_index() + ring.depth()
+        cdef uint64_t tail = self._market_events.read_index()
+        cdef uint64_t head = tail + self._market_events.depth()
         cdef Descriptor* event
-        self._scanned = max(self._scanned, ring.read_index())
+        self._scanned = max(self._scanned, tail)
         while self._scanned < head:
-            event = ring.at(self._scanned)
+            event = self._market_events.at(self._scanned)
             if not is_trade(event.kind) and not is_statistics(event.kind) and event.instrument_id < INSTRUMENT_CAPACITY:
                 self._books_waiting[event.instrument_id] += 1
             self._scanned += 1

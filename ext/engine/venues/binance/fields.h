@@ -46,6 +46,9 @@ typedef struct {
     tw_field rows[TW_FIELDS_MAX];
 } tw_fields;
 
+/* Where a struct stands whose members' addresses tell their offsets: an object that is one, unlike NULL. */
+static char TW_LAYOUT[1024] __attribute__((aligned(16)));
+
 /* One key more; its number, or -1 where there is no room. At start only. */
 static inline int tw_add_field(tw_fields *t, const char *key, int type, size_t offset, size_t extra, int is_required) {
     uint32_t number = t->count;
@@ -65,7 +68,7 @@ static inline int tw_add_field(tw_fields *t, const char *key, int type, size_t o
 }
 
 /* Milliseconds, or microseconds where the connection was opened with timeUnit=MICROSECOND, to nanoseconds; 0 = out of range. */
-static inline int tw_time_ns(uint64_t stamp, int64_t *out) {
+TW_INLINE int tw_time_ns(uint64_t stamp, int64_t *out) {
     if (stamp >= 100000000000000ULL) {
         *out = (int64_t)(stamp * 1000);
         return stamp < 9000000000000000ULL;
@@ -74,7 +77,7 @@ static inline int tw_time_ns(uint64_t stamp, int64_t *out) {
     return stamp < 9000000000000ULL;
 }
 
-static inline int tw_read_time(tw_cursor *c, int64_t *out) {
+TW_INLINE int tw_read_time(tw_cursor *c, int64_t *out) {
     uint64_t stamp;
     int quoted = tw_peek(c) == '"';
     if (quoted && (++c->p >= c->end || !TW_IS_DIGIT(*c->p))) return 0;
@@ -83,7 +86,7 @@ static inline int tw_read_time(tw_cursor *c, int64_t *out) {
 }
 
 /* A quoted decimal of either sign; what stands behind the eighth place is cut off: average prices have as many places as they like. */
-static inline int tw_read_cut_decimal(tw_cursor *c, int64_t *out) {
+static int tw_read_cut_decimal(tw_cursor *c, int64_t *out) {
     uint64_t whole, fraction = 0;
     int negative, n = 0;
     if (!tw_take(c, '"')) return 0;
@@ -102,13 +105,13 @@ static inline int tw_read_cut_decimal(tw_cursor *c, int64_t *out) {
     return c->p < c->end && *c->p++ == '"';
 }
 
-static inline int tw_is_empty_text(tw_cursor *c) {
+TW_INLINE int tw_is_empty_text(tw_cursor *c) {
     if (tw_peek(c) != '"' || c->end - c->p < 2 || c->p[1] != '"') return 0;
     c->p += 2;
     return 1;
 }
 
-static inline int tw_key_is(const tw_field *row, const char *key, size_t size) {
+TW_INLINE int tw_key_is(const tw_field *row, const char *key, size_t size) {
     if (row->key_size != size) return 0;
     if (size < 8) return memcmp(row->key, key, size) == 0;
     if (tw_load8(row->key) != tw_load8(key) || tw_load8(row->key + size - 8) != tw_load8(key + size - 8)) return 0;
@@ -116,7 +119,7 @@ static inline int tw_key_is(const tw_field *row, const char *key, size_t size) {
 }
 
 /* Which field a key is, -1 for none. `expected`: the one behind the last that was found. */
-static inline int tw_field_number(const tw_fields *t, const char *key, size_t size, uint32_t expected) {
+TW_INLINE int tw_field_number(const tw_fields *t, const char *key, size_t size, uint32_t expected) {
     uint32_t i;
     if (size == 1) {
         i = t->by_letter[key[0] & 127];
@@ -128,7 +131,7 @@ static inline int tw_field_number(const tw_fields *t, const char *key, size_t si
     return -1;
 }
 
-static inline int tw_read_text(tw_cursor *c, int type, tw_slice *out) {
+TW_INLINE int tw_read_text(tw_cursor *c, int type, tw_slice *out) {
     int escaped;
     if (type == TW_FIELD_NAME && tw_peek(c) == 'n') {
         out->p = NULL;
@@ -139,7 +142,7 @@ static inline int tw_read_text(tw_cursor *c, int type, tw_slice *out) {
 }
 
 /* One value into its place: TW_FAULT_NONE, or why it is refused. */
-static inline int tw_read_field(tw_cursor *c, const tw_field *field, char *base) {
+TW_INLINE int tw_read_field(tw_cursor *c, const tw_field *field, char *base) {
     char *target = base + field->offset;
     tw_cursor start = *c;
     tw_slice text;
@@ -164,8 +167,12 @@ static inline int tw_read_field(tw_cursor *c, const tw_field *field, char *base)
         /* fall through */
     case TW_FIELD_SIGNED: return tw_read_signed_decimal_e8(c, (int64_t *)target) ? TW_FAULT_NONE : tw_fault_of_number(start, 1, 1);
     case TW_FIELD_AMOUNT:
-        return tw_read_amount(c, (uint64_t *)target, (uint32_t *)(base + field->extra), 1) ? TW_FAULT_NONE
-                                                                                         : tw_fault_of_number(start, 1, 0);
+    {
+        tw_cursor copy = *c;
+        if (!tw_read_amount(&copy, (uint64_t *)target, (uint32_t *)(base + field->extra), 1)) return tw_fault_of_number(*c, 1, 0);
+        c->p = copy.p;
+        return TW_FAULT_NONE;
+    }
     case TW_FIELD_BOOL:
         if (!tw_read_bool(c, &flag)) return TW_FAULT_WORD;
         *target = (char)flag;
@@ -182,13 +189,18 @@ static inline int tw_read_field(tw_cursor *c, const tw_field *field, char *base)
         ((tw_slice *)target)->p = start.p;
         ((tw_slice *)target)->size = (size_t)(c->p - start.p);
         return TW_FAULT_NONE;
-    case TW_FIELD_CUT: return tw_read_cut_decimal(c, (int64_t *)target) ? TW_FAULT_NONE : tw_fault_of_number(start, 1, 1);
+    case TW_FIELD_CUT: {
+        tw_cursor copy = *c;
+        if (!tw_read_cut_decimal(&copy, (int64_t *)target)) return tw_fault_of_number(*c, 1, 1);
+        c->p = copy.p;
+        return TW_FAULT_NONE;
+    }
     default: return tw_read_text(c, field->type, (tw_slice *)target) ? TW_FAULT_NONE : TW_FAULT_TEXT;
     }
 }
 
 /* One object into the struct at `base`; `*seen` says which fields it had. TW_FAULT_NONE, or why it is refused. */
-static inline int tw_read_fields(tw_cursor *cursor, const tw_fields *t, char *base, uint64_t *seen_out) {
+static __attribute__((noinline)) int tw_read_fields(tw_cursor *cursor, const tw_fields *t, char *base, uint64_t *seen_out) {
     tw_cursor c = *cursor;
     uint64_t seen = 0;
     int first = 1, more, number = -1, fault;
@@ -216,7 +228,7 @@ static inline int tw_read_fields(tw_cursor *cursor, const tw_fields *t, char *ba
 }
 
 /* The same for an object that must have everything required. */
-static inline int tw_read_whole(tw_cursor *c, const tw_fields *t, char *base) {
+TW_INLINE int tw_read_whole(tw_cursor *c, const tw_fields *t, char *base) {
     uint64_t seen;
     int fault = tw_read_fields(c, t, base, &seen);
     return fault ? fault : (seen & t->required) == t->required ? TW_FAULT_NONE : TW_FAULT_MISSING_FIELD;

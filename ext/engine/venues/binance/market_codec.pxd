@@ -54,7 +54,6 @@ cdef inline int mark(uint64_t* seen, uint64_t bit, Decoded* out) noexcept nogil:
 
 cdef int skip_or_refuse(tw_cursor* c, Decoded* out) noexcept nogil
 cdef int read_id(tw_cursor* c, uint64_t* value, Decoded* out) noexcept nogil
-cdef int read_qty(tw_cursor* c, const SymbolRow* row, int64_t* lots, Decoded* out) noexcept nogil
 cdef int event_of_name(const char* name, size_t size) noexcept nogil
 cdef int read_stamp(tw_cursor* c, int64_t* value_ns, Decoded* out) noexcept nogil
 # The whole frame as the payload: of one that was refused behind its reason.

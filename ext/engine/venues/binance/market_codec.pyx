@@ -13,14 +13,14 @@ from libc.string cimport memcmp, memcpy, memset
 
 from engine.model.codes cimport (
     FRAME_FAULT_CONTRADICTION, FRAME_FAULT_MISSING_FIELD, FRAME_FAULT_NUMBER, FRAME_FAULT_OFF_TICK, FRAME_FAULT_REPEATED_FIELD,
-    FRAME_FAULT_SYNTAX, FRAME_FAULT_TEXT, FRAME_FAULT_TOO_MANY_ROWS, FRAME_FAULT_TRAILING_BYTES, FRAME_FAULT_WORD,
+    FRAME_FAULT_SYNTAX, FRAME_FAULT_TEXT, FRAME_FAULT_TOO_MANY_ROWS, FRAME_FAULT_TRAILING_BYTES,
     RECORD_KIND_AGG_TRADE, RECORD_KIND_BOOK_TICKER, RECORD_KIND_DEPTH_DIFF, RECORD_KIND_DEPTH_SNAPSHOT,
     RECORD_KIND_MARKET_FRAME_MALFORMED, RECORD_KIND_MARKET_FRAME_OTHER, RECORD_KIND_TRADE, SIDE_BUY, SIDE_SELL,
     TRADE_CLASS_INSURANCE_FUND, TRADE_CLASS_MARKET, TRADE_CLASS_NONE,
 )
 from engine.model.records cimport DepthPayload, Level, RefusedFramePayload, TickerPayload, TradePayload
 from engine.model.tables cimport Instrument, Tables
-from engine.venues.binance.fields cimport tw_read_time
+from engine.venues.binance.fields cimport *
 from engine.venues.binance.scan cimport *
 
 cdef enum:
@@ -121,26 +121,6 @@ cdef int defer_side(tw_cursor* c, tw_cursor* deferred, Decoded* out) noexcept no
     """Remember where a side stands that cannot be read yet (symbol or bids still to come)."""
     deferred[0] = c[0]
     return skip_or_refuse(c, out)
-
-
-cdef int read_price(tw_cursor* c, const SymbolRow* row, int64_t* ticks, Decoded* out) noexcept nogil:
-    cdef int64_t value_e8
-    cdef tw_cursor start = c[0]
-    if not tw_read_decimal_e8(c, &value_e8):
-        return refuse(out, tw_fault_of_number(start, True, False))
-    if not tw_divide_exact(&row.tick, value_e8, ticks):
-        return refuse(out, FRAME_FAULT_OFF_TICK)
-    return 1
-
-
-cdef int read_qty(tw_cursor* c, const SymbolRow* row, int64_t* lots, Decoded* out) noexcept nogil:
-    cdef int64_t value_e8
-    cdef tw_cursor start = c[0]
-    if not tw_read_decimal_e8(c, &value_e8):
-        return refuse(out, tw_fault_of_number(start, True, False))
-    if not tw_divide_exact(&row.lot, value_e8, lots):
-        lots[0] = rounded_lots(row, value_e8, out)
-    return 1
 
 
 cdef int read_id(tw_cursor* c, uint64_t* value, Decoded* out) noexcept nogil:
@@ -269,142 +249,137 @@ cdef void name_instrument(MarketCodec codec, tw_cursor start, Decoded* out) noex
         out.instrument_id = row.instrument_id
 
 
-cdef int needs_symbol(MarketCodec codec, tw_cursor start, SymbolRow** row, bint* is_stranger, Decoded* out) noexcept nogil:
-    """Before a price: whose it is, from further on in the object where it was not told yet. 0 = refused, or nobody's of ours."""
-    if row[0] != NULL:
-        return 1
-    if not find_symbol(codec, start, row, out):
-        return 0
-    is_stranger[0] = row[0] == NULL
-    return row[0] != NULL
+# what a best price and a trade say, before it is in ticks and lots
+cdef struct QuoteScratch:
+    uint64_t update_id
+    int64_t event_ns
+    int64_t bid_price_e8
+    int64_t bid_qty_e8
+    int64_t ask_price_e8
+    int64_t ask_qty_e8
+    tw_slice symbol
+    tw_slice event
+
+cdef struct TradeScratch:
+    uint64_t trade_id
+    int64_t event_ns
+    int64_t trade_ns
+    int64_t price_e8
+    int64_t qty_e8
+    tw_slice symbol
+    tw_slice event
+    tw_slice trade_class
+    uint8_t buyer_is_maker
+
+cdef tw_fields QUOTE_FIELDS, TRADE_FIELDS, AGG_TRADE_FIELDS
 
 
-cdef int leave_raw(tw_cursor* c, tw_cursor start, Decoded* out) noexcept nogil:
-    """Of a symbol that is not ours: well formed, and no more is asked."""
-    c[0] = start
-    out.fault = 0
-    out.kind = RECORD_KIND_MARKET_FRAME_OTHER
-    return skip_or_refuse(c, out)
+cdef int lay_quotes(tw_fields* t) except -1:
+    """bookTicker: u s b B a A, on USD-M with e T E."""
+    cdef QuoteScratch* q = <QuoteScratch*> TW_LAYOUT
+    add_field(t, b"u", TW_FIELD_ID, &q.update_id)
+    add_field(t, b"s", TW_FIELD_TEXT, &q.symbol)
+    add_field(t, b"b", TW_FIELD_DECIMAL, &q.bid_price_e8)
+    add_field(t, b"B", TW_FIELD_DECIMAL, &q.bid_qty_e8)
+    add_field(t, b"a", TW_FIELD_DECIMAL, &q.ask_price_e8)
+    add_field(t, b"A", TW_FIELD_DECIMAL, &q.ask_qty_e8)
+    add_field(t, b"e", TW_FIELD_VALUE, &q.event, 0, False)
+    add_field(t, b"E", TW_FIELD_TIME, &q.event_ns, 0, False)
+    return 0
+
+
+cdef int lay_trades(tw_fields* t, bytes id_key) except -1:
+    """trade: e E s t p q T m, on USD-M with X; aggTrade: e E s a p q f l T m."""
+    cdef TradeScratch* d = <TradeScratch*> TW_LAYOUT
+    add_field(t, b"e", TW_FIELD_TEXT, &d.event)
+    add_field(t, b"E", TW_FIELD_TIME, &d.event_ns)
+    add_field(t, b"s", TW_FIELD_TEXT, &d.symbol)
+    add_field(t, id_key, TW_FIELD_ID, &d.trade_id)
+    add_field(t, b"p", TW_FIELD_DECIMAL, &d.price_e8)
+    add_field(t, b"q", TW_FIELD_DECIMAL, &d.qty_e8)
+    add_field(t, b"T", TW_FIELD_TIME, &d.trade_ns)
+    add_field(t, b"m", TW_FIELD_BOOL, &d.buyer_is_maker)
+    add_field(t, b"X", TW_FIELD_TEXT, &d.trade_class, 0, False)
+    return 0
+
+
+lay_quotes(&QUOTE_FIELDS)
+lay_trades(&TRADE_FIELDS, b"t")
+lay_trades(&AGG_TRADE_FIELDS, b"a")
+
+
+cdef SymbolRow* take_symbol(MarketCodec codec, const tw_slice* symbol, Decoded* out) noexcept nogil:
+    """Whose event it is; NULL for a symbol that is not ours: then it stays raw."""
+    cdef SymbolRow* row = codec.find(symbol.p, symbol.size)
+    if row == NULL:
+        out.kind = RECORD_KIND_MARKET_FRAME_OTHER
+    else:
+        out.instrument_id = row.instrument_id
+    return row
+
+
+cdef inline int64_t lots_of(const SymbolRow* row, int64_t qty_e8, Decoded* out) noexcept nogil:
+    cdef int64_t lots
+    return lots if tw_divide_exact(&row.lot, qty_e8, &lots) else rounded_lots(row, qty_e8, out)
 
 
 cdef int decode_ticker(MarketCodec codec, tw_cursor* c, char* payload, Decoded* out) noexcept nogil:
-    """bookTicker: u s b B a A, on USD-M with e T E."""
     cdef TickerPayload* ticker = <TickerPayload*> payload
-    cdef SymbolRow* row = NULL
-    cdef tw_cursor start = c[0]
-    cdef uint64_t seen = 0
-    cdef int first = 1, more, ok
-    cdef bint is_stranger = False
-    cdef const char* key
-    cdef size_t size
+    cdef QuoteScratch scratch
+    cdef SymbolRow* row
+    cdef int fault
+    scratch.event_ns = 0
+    fault = tw_read_whole(c, &QUOTE_FIELDS, <char*> &scratch)
+    if fault:
+        return refuse(out, fault)
+    row = take_symbol(codec, &scratch.symbol, out)
+    if row == NULL:
+        return 1
     memset(ticker, 0, sizeof(TickerPayload))
-    tw_take(c, b'{')
-    while True:
-        more = tw_next_key(c, &first, &key, &size)
-        if more < 0:
-            return refuse(out, FRAME_FAULT_SYNTAX)
-        if more == 0:
-            break
-        if size != 1:
-            ok = skip_or_refuse(c, out)
-        elif key[0] == b's':
-            ok = mark(&seen, 64, out) and read_symbol(codec, c, &row, out)
-            if ok and row == NULL:
-                return leave_raw(c, start, out)
-        elif key[0] == b'u':
-            ok = mark(&seen, 1, out) and read_id(c, &ticker.update_id, out)
-        elif key[0] == b'b':
-            ok = (mark(&seen, 2, out) and needs_symbol(codec, start, &row, &is_stranger, out)
-                  and read_price(c, row, &ticker.bid_price_ticks, out))
-        elif key[0] == b'B':
-            ok = (mark(&seen, 4, out) and needs_symbol(codec, start, &row, &is_stranger, out)
-                  and read_qty(c, row, &ticker.bid_qty_lots, out))
-        elif key[0] == b'a':
-            ok = (mark(&seen, 8, out) and needs_symbol(codec, start, &row, &is_stranger, out)
-                  and read_price(c, row, &ticker.ask_price_ticks, out))
-        elif key[0] == b'A':
-            ok = (mark(&seen, 16, out) and needs_symbol(codec, start, &row, &is_stranger, out)
-                  and read_qty(c, row, &ticker.ask_qty_lots, out))
-        elif key[0] == b'E':
-            ok = mark(&seen, 32, out) and read_stamp(c, &ticker.event_ns, out)
-        elif key[0] == b'e':
-            ok = mark(&seen, 128, out) and skip_or_refuse(c, out)
-        else:
-            ok = skip_or_refuse(c, out)
-        if not ok:
-            return leave_raw(c, start, out) if is_stranger else 0
-    if (seen & 95) != 95:
-        return refuse(out, FRAME_FAULT_MISSING_FIELD)
+    ticker.update_id = scratch.update_id
+    ticker.event_ns = scratch.event_ns
+    ticker.bid_qty_lots = lots_of(row, scratch.bid_qty_e8, out)
+    ticker.ask_qty_lots = lots_of(row, scratch.ask_qty_e8, out)
+    if not (tw_divide_exact(&row.tick, scratch.bid_price_e8, &ticker.bid_price_ticks)
+            and tw_divide_exact(&row.tick, scratch.ask_price_e8, &ticker.ask_price_ticks)):
+        return refuse(out, FRAME_FAULT_OFF_TICK)
     out.kind = RECORD_KIND_BOOK_TICKER
     out.payload_size = sizeof(TickerPayload)
     return 1
 
 
-cdef int read_trade_class(tw_cursor* c, uint8_t* trade_class, Decoded* out) noexcept nogil:
+cdef inline uint8_t class_of(const tw_slice* word) noexcept nogil:
     """USD-M's `X`: MARKET is a trade of the book, INSURANCE_FUND and NA are none."""
-    cdef const char* text
-    cdef size_t size
-    if not tw_read_string(c, &text, &size):
-        return refuse(out, FRAME_FAULT_TEXT)
-    if size == 6 and memcmp(text, b"MARKET", 6) == 0:
-        trade_class[0] = TRADE_CLASS_MARKET
-    elif size == 14 and memcmp(text, b"INSURANCE_FUND", 14) == 0:
-        trade_class[0] = TRADE_CLASS_INSURANCE_FUND
-    else:
-        trade_class[0] = TRADE_CLASS_NONE
-    return 1
+    if word.size == 6 and memcmp(word.p, b"MARKET", 6) == 0:
+        return TRADE_CLASS_MARKET
+    if word.size == 14 and memcmp(word.p, b"INSURANCE_FUND", 14) == 0:
+        return TRADE_CLASS_INSURANCE_FUND
+    return TRADE_CLASS_NONE
 
 
 cdef int decode_trade(MarketCodec codec, tw_cursor* c, char* payload, bint is_aggregate, Decoded* out) noexcept nogil:
-    """trade: e E s t p q T m, on USD-M with X; aggTrade: e E s a p q f l T m. `m`: the buyer was the maker, so the seller took."""
+    """`m`: the buyer was the maker, so the seller took."""
     cdef TradePayload* trade = <TradePayload*> payload
-    cdef SymbolRow* row = NULL
-    cdef tw_cursor start = c[0]
-    cdef uint64_t seen = 0
-    cdef int first = 1, more, ok, buyer_is_maker = 0
-    cdef bint is_stranger = False
-    cdef char id_key = b'a' if is_aggregate else b't'
-    cdef const char* key
-    cdef size_t size
+    cdef TradeScratch scratch
+    cdef SymbolRow* row
+    cdef int fault
+    scratch.trade_class.p = NULL
+    fault = tw_read_whole(c, &AGG_TRADE_FIELDS if is_aggregate else &TRADE_FIELDS, <char*> &scratch)
+    if fault:
+        return refuse(out, fault)
+    row = take_symbol(codec, &scratch.symbol, out)
+    if row == NULL:
+        return 1
     memset(trade, 0, sizeof(TradePayload))
-    tw_take(c, b'{')
-    while True:
-        more = tw_next_key(c, &first, &key, &size)
-        if more < 0:
-            return refuse(out, FRAME_FAULT_SYNTAX)
-        if more == 0:
-            break
-        if size != 1:
-            ok = skip_or_refuse(c, out)
-        elif key[0] == id_key:
-            ok = mark(&seen, 1, out) and read_id(c, &trade.trade_id, out)
-        elif key[0] == b'p':
-            ok = (mark(&seen, 2, out) and needs_symbol(codec, start, &row, &is_stranger, out)
-                  and read_price(c, row, &trade.price_ticks, out))
-        elif key[0] == b'q':
-            ok = (mark(&seen, 4, out) and needs_symbol(codec, start, &row, &is_stranger, out)
-                  and read_qty(c, row, &trade.qty_lots, out))
-        elif key[0] == b'T':
-            ok = mark(&seen, 8, out) and read_stamp(c, &trade.trade_ns, out)
-        elif key[0] == b'm':
-            ok = mark(&seen, 16, out) and (tw_read_bool(c, &buyer_is_maker) or refuse(out, FRAME_FAULT_WORD))
-        elif key[0] == b'E':
-            ok = mark(&seen, 32, out) and read_stamp(c, &trade.event_ns, out)
-        elif key[0] == b's':
-            ok = mark(&seen, 128, out) and read_symbol(codec, c, &row, out)
-            if ok and row == NULL:
-                return leave_raw(c, start, out)
-        elif key[0] == b'X':
-            ok = mark(&seen, 64, out) and read_trade_class(c, &trade.trade_class, out)
-        elif key[0] == b'e':
-            ok = mark(&seen, 256, out) and skip_or_refuse(c, out)
-        else:
-            ok = skip_or_refuse(c, out)
-        if not ok:
-            return leave_raw(c, start, out) if is_stranger else 0
-    if (seen & 191) != 191:
-        return refuse(out, FRAME_FAULT_MISSING_FIELD)
-    trade.aggressor_side = SIDE_SELL if buyer_is_maker else SIDE_BUY
+    trade.trade_id = scratch.trade_id
+    trade.event_ns = scratch.event_ns
+    trade.trade_ns = scratch.trade_ns
+    trade.qty_lots = lots_of(row, scratch.qty_e8, out)
+    if not tw_divide_exact(&row.tick, scratch.price_e8, &trade.price_ticks):
+        return refuse(out, FRAME_FAULT_OFF_TICK)
+    trade.aggressor_side = SIDE_SELL if scratch.buyer_is_maker else SIDE_BUY
+    if scratch.trade_class.p != NULL:
+        trade.trade_class = class_of(&scratch.trade_class)
     out.kind = RECORD_KIND_AGG_TRADE if is_aggregate else RECORD_KIND_TRADE
     out.payload_size = sizeof(TradePayload)
     return 1
@@ -524,6 +499,7 @@ cdef int unwrap(tw_cursor* c, int* wrapped, bint* partial, Decoded* out) noexcep
     elif k.end - k.p >= 8 and (memcmp(k.p, b'{"e":', 5) == 0 or memcmp(k.p, b'{"u":', 5) == 0):
         return 1  # an event itself, whatever else stands in it
     k = c[0]
+    stream = NULL
     tw_take(&k, b'{')
     while True:
         more = tw_next_key(&k, &first, &key, &size)

@@ -11,13 +11,37 @@ static const char TW_TWO_DIGITS[] =
     "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
     "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
 
+/* A short text by two overlapping words: a call of memcpy for a size that is not known costs more than the copy. */
+static inline __attribute__((always_inline)) char *tw_put_short(char *out, const char *text, size_t size) {
+    if (size > 16) memcpy(out, text, size);
+    else if (size >= 8) { memcpy(out, text, 8); memcpy(out + size - 8, text + size - 8, 8); }
+    else if (size >= 4) { memcpy(out, text, 4); memcpy(out + size - 4, text + size - 4, 4); }
+    else for (size_t i = 0; i < size; i++) out[i] = text[i];
+    return out + size;
+}
+
+/* eight digits, zeros in front */
+static inline void tw_put_eight(char *out, uint32_t value) {
+    uint32_t high = value / 10000, low = value % 10000;
+    memcpy(out, TW_TWO_DIGITS + 2 * (high / 100), 2);
+    memcpy(out + 2, TW_TWO_DIGITS + 2 * (high % 100), 2);
+    memcpy(out + 4, TW_TWO_DIGITS + 2 * (low / 100), 2);
+    memcpy(out + 6, TW_TWO_DIGITS + 2 * (low % 100), 2);
+}
+
 static inline char *tw_put_u64(char *out, uint64_t value) {
-    char digits[20];
-    int at = 20;
-    while (value >= 100) { at -= 2; memcpy(digits + at, TW_TWO_DIGITS + 2 * (value % 100), 2); value /= 100; }
-    if (value >= 10) { at -= 2; memcpy(digits + at, TW_TWO_DIGITS + 2 * value, 2); } else digits[--at] = (char)('0' + value);
-    memcpy(out, digits + at, (size_t)(20 - at));
-    return out + 20 - at;
+    char digits[24];
+    int at = 0;
+    if (value < 10) { *out = (char)('0' + value); return out + 1; }
+    if (value < 100) { memcpy(out, TW_TWO_DIGITS + 2 * value, 2); return out + 2; }
+    if (value < 100000000u) {
+        tw_put_eight(digits, (uint32_t)value);
+        while (digits[at] == '0') at++;
+        return tw_put_short(out, digits + at, (size_t)(8 - at));
+    }
+    out = tw_put_u64(out, value / 100000000u);
+    tw_put_eight(out, (uint32_t)(value % 100000000u));
+    return out + 8;
 }
 
 /* count * size_e8 as a decimal without needless zeros: "61737.63"; NULL where it does not fit or is negative. */
@@ -45,14 +69,14 @@ static inline __attribute__((always_inline)) void tw_param(
     if (t->sign) {
         memcpy(t->sign, name, name_size); t->sign += name_size;
         *t->sign++ = '=';
-        memcpy(t->sign, value, size); t->sign += size;
+        t->sign = tw_put_short(t->sign, value, size);
         *t->sign++ = '&';
     }
     *t->json++ = '"';
     memcpy(t->json, name, name_size); t->json += name_size;
     *t->json++ = '"'; *t->json++ = ':';
     if (quoted) *t->json++ = '"';
-    memcpy(t->json, value, size); t->json += size;
+    t->json = tw_put_short(t->json, value, size);
     if (quoted) *t->json++ = '"';
     *t->json++ = ',';
 }

@@ -9,13 +9,11 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
 from engine.book.l2 cimport L2Book, l2_apply, l2_base_around, l2_clear
-from engine.model.codes cimport RECORD_KIND_DEPTH_DIFF, RECORD_KIND_DEPTH_SNAPSHOT
+from engine.model.codes import FrameFault
+from engine.model.codes cimport FRAME_FAULT_NUMBER, RECORD_KIND_DEPTH_DIFF, RECORD_KIND_DEPTH_SNAPSHOT
 from engine.model.records cimport DepthPayload, Level
 from engine.model.tables cimport INSTRUMENT_CAPACITY
-from engine.venues.binance.market_codec cimport (
-    FAULT_MISSING_FIELD, FAULT_NONE, FAULT_NUMBER, FAULT_OFF_TICK, FAULT_REPEATED_FIELD, FAULT_SYNTAX, FAULT_TOO_MANY_LEVELS,
-    FAULT_TRAILING_BYTES, MarketCodec,
-)
+from engine.venues.binance.market_codec cimport MarketCodec
 
 APPLIED = RAW_APPLIED
 OTHER = RAW_OTHER
@@ -29,11 +27,8 @@ cdef enum:
     FAULT_NO_MEMORY = 100
     CAPACITY_FIRST = 65536
 
-REASONS = {
-    FAULT_NONE: "", FAULT_SYNTAX: "syntax", FAULT_NUMBER: "a number out of range, or none", FAULT_OFF_TICK: "a price off the tick",
-    FAULT_MISSING_FIELD: "a field is missing", FAULT_REPEATED_FIELD: "a field stands twice",
-    FAULT_TOO_MANY_LEVELS: "too many levels", FAULT_TRAILING_BYTES: "bytes behind the end", FAULT_NO_MEMORY: "no memory",
-}
+# why a frame was refused: FrameFault by name, and what no frame is to blame for
+REASONS = {int(fault): fault.name for fault in FrameFault} | {int(FrameFault.NONE): "", FAULT_NO_MEMORY: "NO_MEMORY"}
 
 
 cdef inline const Level* levels_of(const DepthPayload* depth) noexcept nogil:
@@ -141,7 +136,7 @@ cdef class RawDepth:
         if self.decoded.kind != RECORD_KIND_DEPTH_DIFF or raw.book == NULL:
             return RAW_OTHER
         if not prices_are_positive(<const DepthPayload*> self.payload):
-            self.decoded.fault = FAULT_NUMBER
+            self.decoded.fault = FRAME_FAULT_NUMBER
             return self.refuse_frame()
         return self.apply_diff(raw)
 
@@ -176,7 +171,7 @@ cdef class RawDepth:
         if self.decoded.kind != RECORD_KIND_DEPTH_SNAPSHOT:
             return self.refuse_frame()
         if not prices_are_positive(depth):
-            self.decoded.fault = FAULT_NUMBER
+            self.decoded.fault = FRAME_FAULT_NUMBER
             return self.refuse_frame()
         if raw.phase != RAW_WAITING and depth.last_update_id <= raw.book.update_id:
             return RAW_OLD

@@ -9,9 +9,15 @@
 #ifndef TRADEWIND_BINANCE_SCAN_H
 #define TRADEWIND_BINANCE_SCAN_H
 
+#include <smmintrin.h>
 #include <stdint.h>
 #include <string.h>
 
+#define TW_COLD __attribute__((noinline, cold))
+#define TW_INLINE static inline __attribute__((always_inline))
+
+/* A reader gets the cursor's address and is inlined, so that the caller's cursor lives in registers; what is called seldom is not,
+ * and works on a copy. */
 typedef struct { const char *p; const char *end; } tw_cursor;
 
 enum { TW_NESTING_MAX = 32 };
@@ -34,22 +40,21 @@ enum {
     TW_FAULT_CONTRADICTION = 13,
 };
 
-#define TW_COLD __attribute__((noinline, cold))
 #define TW_IS_DIGIT(ch) ((unsigned char)((ch) - '0') < 10)
 
-static inline uint64_t tw_load8(const char *p) { uint64_t v; memcpy(&v, p, 8); return v; }
+TW_INLINE uint64_t tw_load8(const char *p) { uint64_t v; memcpy(&v, p, 8); return v; }
 
-static inline void tw_skip_space(tw_cursor *c) {
+TW_INLINE void tw_skip_space(tw_cursor *c) {
     while (c->p < c->end && (unsigned char)*c->p <= ' ' && (*c->p == ' ' || *c->p == '\n' || *c->p == '\r' || *c->p == '\t')) c->p++;
 }
 
 /* The next byte that is no space, or 0 at the end. */
-static inline char tw_peek(tw_cursor *c) {
+TW_INLINE char tw_peek(tw_cursor *c) {
     tw_skip_space(c);
     return c->p < c->end ? *c->p : 0;
 }
 
-static inline int tw_take(tw_cursor *c, char wanted) {
+TW_INLINE int tw_take(tw_cursor *c, char wanted) {
     if (c->p < c->end && *c->p == wanted) { c->p++; return 1; }
     tw_skip_space(c);
     if (c->p < c->end && *c->p == wanted) { c->p++; return 1; }
@@ -57,7 +62,7 @@ static inline int tw_take(tw_cursor *c, char wanted) {
 }
 
 /* How many of the 8 bytes of `v`, lowest address first, are decimal digits; `*digits` gets their values. */
-static inline int tw_digit_run(uint64_t v, uint64_t *digits) {
+TW_INLINE int tw_digit_run(uint64_t v, uint64_t *digits) {
     uint64_t t = v ^ 0x3030303030303030ULL;
     uint64_t bad = ((t + 0x7676767676767676ULL) | t) & 0x8080808080808080ULL;
     *digits = t;
@@ -65,7 +70,7 @@ static inline int tw_digit_run(uint64_t v, uint64_t *digits) {
 }
 
 /* Eight digit values, most significant at the lowest address, as a number. */
-static inline uint64_t tw_eight_digits(uint64_t t) {
+TW_INLINE uint64_t tw_eight_digits(uint64_t t) {
     t = (t * 10) + (t >> 8);
     return (((t & 0x000000FF000000FFULL) * 0x000F424000000064ULL) + (((t >> 16) & 0x000000FF000000FFULL) * 0x0000271000000001ULL)) >> 32;
 }
@@ -73,7 +78,7 @@ static inline uint64_t tw_eight_digits(uint64_t t) {
 static const uint64_t TW_POWER_OF_TEN[9] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
 
 /* value * 10^n + part; 0 where it would exceed `limit`. */
-static inline int tw_append_digits(uint64_t *value, int n, uint64_t part, uint64_t limit) {
+TW_INLINE int tw_append_digits(uint64_t *value, int n, uint64_t part, uint64_t limit) {
     uint64_t grown;
     if (__builtin_mul_overflow(*value, TW_POWER_OF_TEN[n], &grown) || __builtin_add_overflow(grown, part, &grown)) return 0;
     *value = grown;
@@ -90,12 +95,12 @@ static TW_COLD int tw_digits_slowly(tw_cursor *c, uint64_t limit, uint64_t *out)
 }
 
 /* A run of at least one digit that fits `limit`, without a needless zero before it. */
-static inline int tw_digits(tw_cursor *c, uint64_t limit, uint64_t *out) {
+TW_INLINE int tw_digits(tw_cursor *c, uint64_t limit, uint64_t *out) {
     uint64_t value, low;
     const char *p = c->p;
     int n;
     if (c->end - p >= 2 && p[0] == '0' && TW_IS_DIGIT(p[1])) return 0;
-    if (c->end - p < 16) return tw_digits_slowly(c, limit, out);
+    if (c->end - p < 16) goto slowly;
     n = tw_digit_run(tw_load8(p), &value);
     if (n == 0) return 0;
     if (n < 8) {
@@ -103,24 +108,31 @@ static inline int tw_digits(tw_cursor *c, uint64_t limit, uint64_t *out) {
     } else {
         value = tw_eight_digits(value);
         n = tw_digit_run(tw_load8(p + 8), &low);
-        if (n == 8) return tw_digits_slowly(c, limit, out);
+        if (n == 8) goto slowly;
         if (n) value = value * TW_POWER_OF_TEN[n] + tw_eight_digits(low << (8 * (8 - n)));
         n += 8;
     }
     c->p = p + n;
     *out = value;
     return value <= limit;
+slowly: {
+        tw_cursor copy = *c;
+        n = tw_digits_slowly(&copy, limit, &low);
+        c->p = copy.p;
+        *out = low;
+        return n;
+    }
 }
 
 /* A JSON integer >= 0. A fraction or an exponent behind it is refused. */
-static inline int tw_read_uint64(tw_cursor *c, uint64_t *out) {
+TW_INLINE int tw_read_uint64(tw_cursor *c, uint64_t *out) {
     tw_skip_space(c);
     if (!tw_digits(c, UINT64_MAX, out)) return 0;
     return c->p >= c->end || (*c->p != '.' && *c->p != 'e' && *c->p != 'E');
 }
 
 /* A JSON integer of either sign. */
-static inline int tw_read_int64(tw_cursor *c, int64_t *out) {
+TW_INLINE int tw_read_int64(tw_cursor *c, int64_t *out) {
     uint64_t value;
     int negative;
     tw_skip_space(c);
@@ -138,7 +150,7 @@ enum { TW_E8 = 100000000 };
 typedef struct { long whole; long fraction; } tw_decimal_shape;
 
 /* `n`, as a value that is predicted to be `*guess`. */
-static inline long tw_predicted(long n, long *guess) {
+TW_INLINE long tw_predicted(long n, long *guess) {
     long g = *guess;
     if (__builtin_expect(n == g, 1)) {
         __asm__("" : "+r"(g));
@@ -148,26 +160,54 @@ static inline long tw_predicted(long n, long *guess) {
     return n;
 }
 
-/* The usual decimal, at most 7 digits, a point, 1 to 8 digits, with 17 readable bytes: two loads. 0 = not usual, nothing is said. */
-static inline int tw_decimal_short(tw_cursor *c, int64_t *out, tw_decimal_shape *shape) {
-    uint64_t whole, fraction;
-    const char *p = c->p;
-    long n, m;
-    if (c->end - p < 17) return 0;
-    n = tw_predicted(tw_digit_run(tw_load8(p), &whole), &shape->whole);
-    if (n == 0 || n == 8 || p[n] != '.' || (n > 1 && p[0] == '0')) return 0;
-    whole = tw_eight_digits(whole << (8 * (8 - n)));
-    p += n + 1;
-    m = tw_predicted(tw_digit_run(tw_load8(p), &fraction), &shape->fraction);
-    if (m == 0) return 0;
-    if (m < 8) fraction &= ((uint64_t)1 << (8 * m)) - 1;
-    else if ((unsigned char)(p[8] - '0') < 10) return 0;
-    *out = (int64_t)(whole * TW_E8 + tw_eight_digits(fraction));
-    c->p = p + m;
-    return 1;
+/* Where each of 16 digits - 8 before the point, 8 behind it - of a decimal with n and m of them stands in its text; 0x80: nowhere, 0. */
+#define TW_WHOLE(i, n) ((i) + (n) < 8 ? 0x80 : (i) + (n) - 8)
+#define TW_PART(i, n, m) ((i) < (m) ? (n) + 1 + (i) : 0x80)
+#define TW_PLACES(n, m) { TW_WHOLE(0, n), TW_WHOLE(1, n), TW_WHOLE(2, n), TW_WHOLE(3, n), TW_WHOLE(4, n), TW_WHOLE(5, n), \
+    TW_WHOLE(6, n), TW_WHOLE(7, n), TW_PART(0, n, m), TW_PART(1, n, m), TW_PART(2, n, m), TW_PART(3, n, m), TW_PART(4, n, m), \
+    TW_PART(5, n, m), TW_PART(6, n, m), TW_PART(7, n, m) }
+#define TW_PLACES_OF(n) { TW_PLACES(n, 0), TW_PLACES(n, 1), TW_PLACES(n, 2), TW_PLACES(n, 3), TW_PLACES(n, 4), TW_PLACES(n, 5), \
+    TW_PLACES(n, 6), TW_PLACES(n, 7), TW_PLACES(n, 8) }
+static const uint8_t TW_DIGIT_PLACES[8][9][16] __attribute__((aligned(16))) = {
+    TW_PLACES_OF(0), TW_PLACES_OF(1), TW_PLACES_OF(2), TW_PLACES_OF(3), TW_PLACES_OF(4), TW_PLACES_OF(5), TW_PLACES_OF(6), TW_PLACES_OF(7)};
+
+/* Sixteen digit values as two numbers of eight, joined: the first * 10^8 + the second. */
+TW_INLINE int64_t tw_sixteen_digits(__m128i digits) {
+    const __m128i tens = _mm_set1_epi16(0x010A), hundreds = _mm_set1_epi32(0x00010064), myriads = _mm_set1_epi32(0x00012710);
+    __m128i v = _mm_madd_epi16(_mm_maddubs_epi16(digits, tens), hundreds);
+    uint64_t pair = (uint64_t)_mm_cvtsi128_si64(_mm_madd_epi16(_mm_packus_epi32(v, v), myriads));
+    return (int64_t)((pair & 0xFFFFFFFFu) * TW_E8 + (pair >> 32));
 }
 
-static int tw_decimal_long(tw_cursor *c, int64_t *out) {
+/* The usual decimal, 1 to 7 digits and perhaps a point and 1 to 8 more, of which `text` holds the first 16 bytes and `left` bytes may be
+ * read; returns its end, which is within them, NULL where it is not usual, which says nothing. What stands at the end is the
+ * caller's to look at: it may be a digit. */
+TW_INLINE const char *tw_usual_decimal(const char *p, __m128i text, long left, int64_t *out, tw_decimal_shape *shape) {
+    __m128i digits = _mm_sub_epi8(text, _mm_set1_epi8('0'));
+    uint32_t others = ~(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(digits, _mm_set1_epi8(9)), digits));
+    long n = __builtin_ctz(others), m = 0, size;
+    if (shape) n = tw_predicted(n, &shape->whole);
+    if (n == 0 || n > 7 || n >= left || (n > 1 && p[0] == '0')) return NULL;
+    size = n;
+    if (p[n] == '.') {
+        m = __builtin_ctz(others >> (n + 1));
+        if (shape) m = tw_predicted(m, &shape->fraction);
+        if (m == 0 || m > 8) return NULL;
+        size = n + 1 + m;
+    }
+    *out = tw_sixteen_digits(_mm_shuffle_epi8(digits, _mm_load_si128((const __m128i *)TW_DIGIT_PLACES[n][m])));
+    return size < left ? p + size : NULL;
+}
+
+TW_INLINE __m128i tw_load16(const char *p) { return _mm_loadu_si128((const __m128i *)p); }
+
+/* The 8 to 16 bytes that are left, zeros behind them. */
+TW_INLINE __m128i tw_load_last(const char *p, long left) {
+    uint64_t rest = left == 8 ? 0 : tw_load8(p + left - 8) >> (8 * (16 - left));
+    return _mm_set_epi64x((long long)rest, (long long)tw_load8(p));
+}
+
+static TW_COLD int tw_decimal_long(tw_cursor *c, int64_t *out) {
     uint64_t whole, fraction = 0;
     int n = 0;
     if (!tw_digits(c, (uint64_t)INT64_MAX / TW_E8, &whole)) return 0;
@@ -184,54 +224,72 @@ static int tw_decimal_long(tw_cursor *c, int64_t *out) {
     return 1;
 }
 
-/* Unsigned decimal text, not quoted, to an integer of 10^-8: "61737.63000000". */
-static inline int tw_decimal_body(tw_cursor *c, int64_t *out) {
-    tw_decimal_shape shape = {5, 8};
-    return tw_decimal_short(c, out, &shape) || tw_decimal_long(c, out);
+/* What follows the opening quote of a decimal, up to and over the closing one. */
+TW_INLINE int tw_rest_of_decimal(tw_cursor *c, int64_t *out, tw_decimal_shape *shape) {
+    const char *p = NULL;
+    long left = c->end - c->p;
+    if (left >= 17) p = tw_usual_decimal(c->p, tw_load16(c->p), 17, out, shape);
+    else if (left >= 8) p = tw_usual_decimal(c->p, tw_load_last(c->p, left), left, out, shape);
+    if (p && *p == '"') { c->p = p + 1; return 1; }
+    {
+        tw_cursor copy = *c;
+        int64_t value = 0;
+        int ok = tw_decimal_long(&copy, &value) && copy.p < copy.end && *copy.p++ == '"';
+        c->p = copy.p;
+        *out = value;
+        return ok;
+    }
 }
 
 /* One of a column of quoted decimals, not negative: as tw_read_decimal_e8, and quicker. */
-static inline int tw_read_decimal_of_column(tw_cursor *c, int64_t *out, tw_decimal_shape *shape) {
-    return tw_take(c, '"') && (tw_decimal_short(c, out, shape) || tw_decimal_long(c, out)) && c->p < c->end && *c->p++ == '"';
+TW_INLINE int tw_read_decimal_of_column(tw_cursor *c, int64_t *out, tw_decimal_shape *shape) {
+    return tw_take(c, '"') && tw_rest_of_decimal(c, out, shape);
 }
 
-/* ["price","qty"] of a column of such pairs. */
-static inline int tw_read_pair_of_column(tw_cursor *c, int64_t *a, int64_t *b, tw_decimal_shape *shape_a, tw_decimal_shape *shape_b) {
-    const char *start = c->p;
-    if (c->end - start >= 48 && start[0] == '[' && start[1] == '"') {
-        c->p += 2;
-        if (tw_decimal_short(c, a, shape_a) && c->p[0] == '"' && c->p[1] == ',' && c->p[2] == '"') {
-            c->p += 3;
-            /* 40 of the 48 bytes at most are behind: what follows looks for itself how many are left */
-            if (tw_decimal_short(c, b, shape_b) && c->end - c->p >= 2 && c->p[0] == '"' && c->p[1] == ']') {
-                c->p += 2;
-                return 1;
-            }
+static TW_COLD int tw_read_pair_slowly(tw_cursor *c, int64_t *a, int64_t *b) {
+    return tw_take(c, '[') && tw_take(c, '"') && tw_rest_of_decimal(c, a, NULL) && tw_take(c, ',') && tw_take(c, '"')
+        && tw_rest_of_decimal(c, b, NULL) && tw_take(c, ']');
+}
+
+/* ["price","qty"] of a column of such pairs. With 48 bytes left all loads of the usual pair, which has 39 at most, are within them. */
+TW_INLINE int tw_read_pair_of_column(tw_cursor *c, int64_t *a, int64_t *b, tw_decimal_shape *shape_a, tw_decimal_shape *shape_b) {
+    const char *p = c->p;
+    if (__builtin_expect(c->end - p >= 48 && p[0] == '[' && p[1] == '"', 1)) {
+        p = tw_usual_decimal(p + 2, tw_load16(p + 2), 17, a, shape_a);
+        if (p && p[0] == '"' && p[1] == ',' && p[2] == '"') {
+            p = tw_usual_decimal(p + 3, tw_load16(p + 3), 17, b, shape_b);
+            if (p && p[0] == '"' && p[1] == ']') { c->p = p + 2; return 1; }
         }
-        c->p = start;
     }
-    return tw_take(c, '[') && tw_read_decimal_of_column(c, a, shape_a) && tw_take(c, ',')
-        && tw_read_decimal_of_column(c, b, shape_b) && tw_take(c, ']');
+    {
+        tw_cursor copy = *c;
+        int64_t first = 0, second = 0;
+        int ok = tw_read_pair_slowly(&copy, &first, &second);
+        c->p = copy.p;
+        *a = first;
+        *b = second;
+        return ok;
+    }
 }
 
 /* A quoted decimal, not negative, to an integer of 10^-8. */
-static inline int tw_read_decimal_e8(tw_cursor *c, int64_t *out) {
-    return tw_take(c, '"') && tw_decimal_body(c, out) && c->p < c->end && *c->p++ == '"';
+TW_INLINE int tw_read_decimal_e8(tw_cursor *c, int64_t *out) {
+    return tw_take(c, '"') && tw_rest_of_decimal(c, out, NULL);
 }
 
 /* A quoted decimal of either sign (amounts of money), to an integer of 10^-8. */
-static inline int tw_read_signed_decimal_e8(tw_cursor *c, int64_t *out) {
+TW_INLINE int tw_read_signed_decimal_e8(tw_cursor *c, int64_t *out) {
     int negative;
     if (!tw_take(c, '"')) return 0;
     negative = c->p < c->end && *c->p == '-';
     if (negative) c->p++;
-    if (!tw_decimal_body(c, out) || c->p >= c->end || *c->p++ != '"') return 0;
+    if (!tw_rest_of_decimal(c, out, NULL)) return 0;
     if (negative) *out = -*out;
     return 1;
 }
 
 /* A quoted decimal, not negative, of any size: whole units up to 2^63 - 1 and the 10^-8 beside them. `""` is 0 where `may_be_empty`. */
-static inline int tw_read_amount(tw_cursor *c, uint64_t *whole, uint32_t *part_e8, int may_be_empty) {
+static int tw_read_amount(tw_cursor *c, uint64_t *whole, uint32_t *part_e8, int may_be_empty) {
     uint32_t part = 0;
     int n = 0;
     *whole = 0;
@@ -252,14 +310,14 @@ static inline int tw_read_amount(tw_cursor *c, uint64_t *whole, uint32_t *part_e
 
 /* Bit 7 of each byte that ends the plain part of a string: a quote, a backslash, a control character or the start of what is not
  * ASCII. The lowest one is right; those above it may be the borrow of one below. */
-static inline uint64_t tw_string_stops(uint64_t v) {
+TW_INLINE uint64_t tw_string_stops(uint64_t v) {
     const uint64_t ones = 0x0101010101010101ULL, high = 0x8080808080808080ULL;
     uint64_t quote = v ^ (ones * '"'), backslash = v ^ (ones * '\\');
     return (((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) | ((v - ones * ' ') & ~v) | v) & high;
 }
 
 /* The end of the plain part of a string from `p` on. */
-static inline const char *tw_plain_end(const char *p, const char *end) {
+TW_INLINE const char *tw_plain_end(const char *p, const char *end) {
     while (end - p >= 8) {
         uint64_t stops = tw_string_stops(tw_load8(p));
         if (stops) return p + (__builtin_ctzll(stops) >> 3);
@@ -314,32 +372,37 @@ static TW_COLD int tw_pass_rest_of_string(tw_cursor *c, int *escaped) {
 }
 
 /* A string: [*text, *text + *size) between the quotes as it stands, escapes not undone (`*escaped` says that there are some). */
-static inline int tw_read_string_raw(tw_cursor *c, const char **text, size_t *size, int *escaped) {
+TW_INLINE int tw_read_string_raw(tw_cursor *c, const char **text, size_t *size, int *escaped) {
     *escaped = 0;
     if (!tw_take(c, '"')) return 0;
     *text = c->p;
     c->p = tw_plain_end(c->p, c->end);
     if (c->p < c->end && *c->p == '"') { *size = (size_t)(c->p++ - *text); return 1; }
-    if (!tw_pass_rest_of_string(c, escaped)) return 0;
-    *size = (size_t)(c->p - *text) - 1;
-    return 1;
+    {
+        tw_cursor copy = *c;
+        int has_escapes = 0, ok = tw_pass_rest_of_string(&copy, &has_escapes);
+        c->p = copy.p;
+        *escaped = has_escapes;
+        *size = (size_t)(c->p - *text) - 1;
+        return ok;
+    }
 }
 
 /* A string without escapes: symbols, ids, enumerations. */
-static inline int tw_read_string(tw_cursor *c, const char **text, size_t *size) {
+TW_INLINE int tw_read_string(tw_cursor *c, const char **text, size_t *size) {
     int escaped;
     return tw_read_string_raw(c, text, size, &escaped) && !escaped;
 }
 
 /* `word` as it stands. Cut short, the cursor is left at the end. */
-static inline int tw_take_word(tw_cursor *c, const char *word, size_t size) {
+TW_INLINE int tw_take_word(tw_cursor *c, const char *word, size_t size) {
     size_t left = (size_t)(c->end - c->p);
     if (left >= size && memcmp(c->p, word, size) == 0) { c->p += size; return 1; }
     if (left < size && memcmp(c->p, word, left) == 0) c->p = c->end;
     return 0;
 }
 
-static inline int tw_read_bool(tw_cursor *c, int *out) {
+TW_INLINE int tw_read_bool(tw_cursor *c, int *out) {
     tw_skip_space(c);
     if (tw_take_word(c, "true", 4)) { *out = 1; return 1; }
     *out = 0;
@@ -347,7 +410,7 @@ static inline int tw_read_bool(tw_cursor *c, int *out) {
 }
 
 /* Over a run of digits; how many there were. */
-static inline long tw_pass_digits(tw_cursor *c) {
+TW_INLINE long tw_pass_digits(tw_cursor *c) {
     const char *start = c->p;
     uint64_t digits;
     while (c->end - c->p >= 8) {
@@ -359,7 +422,7 @@ static inline long tw_pass_digits(tw_cursor *c) {
     return c->p - start;
 }
 
-static inline int tw_skip_number(tw_cursor *c) {
+TW_INLINE int tw_skip_number(tw_cursor *c) {
     long n;
     if (c->p < c->end && *c->p == '-') c->p++;
     if (c->p >= c->end) return 0;
@@ -377,7 +440,7 @@ static inline int tw_skip_number(tw_cursor *c) {
     return 1;
 }
 
-static inline int tw_skip_scalar(tw_cursor *c) {
+TW_INLINE int tw_skip_scalar(tw_cursor *c) {
     const char *text;
     size_t size;
     int escaped;
@@ -398,7 +461,7 @@ static inline int tw_skip_key(tw_cursor *c) {
 }
 
 /* An object or array, nested at most TW_NESTING_MAX deep; `*too_deep` where it is refused for that. */
-static int tw_skip_nested(tw_cursor *c, int *too_deep) {
+static __attribute__((noinline)) int tw_skip_nested(tw_cursor *c, int *too_deep) {
     char closing[TW_NESTING_MAX];
     int depth = 0;
     for (;;) {
@@ -429,10 +492,15 @@ static int tw_skip_nested(tw_cursor *c, int *too_deep) {
 }
 
 /* Any JSON value. */
-static inline int tw_skip_value(tw_cursor *c) {
+TW_INLINE int tw_skip_value(tw_cursor *c) {
     char ch = tw_peek(c);
-    int too_deep;
-    return ch == '{' || ch == '[' ? tw_skip_nested(c, &too_deep) : tw_skip_scalar(c);
+    if (ch == '{' || ch == '[') {
+        tw_cursor copy = *c;
+        int too_deep, ok = tw_skip_nested(&copy, &too_deep);
+        c->p = copy.p;
+        return ok;
+    }
+    return tw_skip_scalar(c);
 }
 
 /* What makes a whole text no JSON, TW_FAULT_NONE where it is: for a frame that was refused, so that its reason says whether it came
@@ -475,7 +543,7 @@ static TW_COLD int tw_fault_of_number(tw_cursor c, int quoted, int allow_sign) {
 
 /* Walk an object: after '{' call tw_next_key until it returns 0 (the object is closed) or -1 (refused); each 1 gives a key, and the
  * caller reads or skips its value. `*first` starts as 1. A key with an escape in it is refused: it could be another's name. */
-static inline int tw_next_key(tw_cursor *c, int *first, const char **key, size_t *size) {
+TW_INLINE int tw_next_key(tw_cursor *c, int *first, const char **key, size_t *size) {
     if (c->end - c->p >= 8) {
         /* ,"k": as an exchange writes it, the comma not before the first */
         uint64_t v = tw_load8(c->p);
@@ -495,13 +563,13 @@ static inline int tw_next_key(tw_cursor *c, int *first, const char **key, size_t
 }
 
 /* Walk an array: after '[' call tw_next_item until 0 (closed) or -1 (refused). */
-static inline int tw_next_item(tw_cursor *c, int *first) {
+TW_INLINE int tw_next_item(tw_cursor *c, int *first) {
     if (tw_take(c, ']')) return 0;
     if (*first) { *first = 0; return 1; }
     return tw_take(c, ',') ? 1 : -1;
 }
 
-static inline int tw_at_end(tw_cursor *c) { tw_skip_space(c); return c->p == c->end; }
+TW_INLINE int tw_at_end(tw_cursor *c) { tw_skip_space(c); return c->p == c->end; }
 
 /* Division of 10^-8 integers by a tick or lot that must go in exactly: multiply by the inverse of the odd part modulo 2^64 and
  * rotate; the quotient is right, and the division exact, where it does not exceed the greatest possible one. */
@@ -520,7 +588,7 @@ static inline tw_exact_divisor tw_make_divisor(uint64_t divisor) {
     return d;
 }
 
-static inline int tw_divide_exact(const tw_exact_divisor *d, int64_t value, int64_t *quotient) {
+TW_INLINE int tw_divide_exact(const tw_exact_divisor *d, int64_t value, int64_t *quotient) {
     uint64_t q = (uint64_t)value * d->inverse;
     if (d->shift) q = (q >> d->shift) | (q << (64 - d->shift));
     *quotient = (int64_t)q;
