@@ -6,18 +6,8 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 from engine.book.queues cimport (
     SideBook, has_room, pages_close, pages_open, pool_close, pool_open, queues_close, queues_open, side_append, side_unlink,
-    table_close, table_open,
+    table_close, table_open, touched,
 )
-
-cdef extern from *:
-    """
-    /* Zeroed memory that nobody wrote to is not there yet; and of malloc and memset compilers make calloc. */
-    static void tw_touch(void *memory, unsigned long size) {
-        unsigned long at;
-        for (at = 0; at < size; at += 4096) ((volatile char *)memory)[at] = 0;
-    }
-    """
-    void tw_touch(void* memory, size_t size) noexcept nogil
 
 cdef enum:
     OWN_ROWS = 1024
@@ -25,14 +15,6 @@ cdef enum:
 
 
 # --- memory ----------------------------------------------------------------------------------------------------------
-
-cdef void* touched(size_t size) noexcept nogil:
-    """Zeroed memory whose pages are all there."""
-    cdef void* memory = calloc(1, size)
-    if memory != NULL:
-        tw_touch(memory, size)
-    return memory
-
 
 cdef int core_open(Core* core) noexcept nogil:
     """Make everything for the sizes that stand in the core: 0, or -1 without memory."""

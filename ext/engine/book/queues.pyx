@@ -2,26 +2,32 @@
 """Memory of the queues' substrate: pools are touched when they are opened, so that no page fault waits on the hot path."""
 
 from libc.stdint cimport uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
+cdef extern from "<stdlib.h>" nogil:
+    int posix_memalign(void** memory, size_t alignment, size_t size)
 
-cdef extern from *:
-    """
-    /* Zeroed memory that nobody wrote to is not there yet; and of malloc and memset compilers make calloc. */
-    static void tw_touch(void *memory, unsigned long size) {
-        unsigned long at;
-        for (at = 0; at < size; at += 4096) ((volatile char *)memory)[at] = 0;
-    }
-    """
-    void tw_touch(void* memory, size_t size) noexcept nogil
+cdef extern from "<sys/mman.h>" nogil:
+    int madvise(void* memory, size_t size, int advice)
+    int MADV_HUGEPAGE
+
+cdef enum:
+    HUGE_PAGE = 2097152
+    HUGE_FROM = 524288        # smaller pools stay on small pages
 
 
 cdef void* touched(size_t size) noexcept nogil:
-    """Zeroed memory whose pages are all there."""
-    cdef void* memory = calloc(1, size)
+    cdef void* memory = NULL
+    cdef size_t rounded = (size + HUGE_PAGE - 1) // HUGE_PAGE * HUGE_PAGE
+    if size < HUGE_FROM:
+        memory = malloc(size)
+    elif posix_memalign(&memory, HUGE_PAGE, rounded) == 0:
+        madvise(memory, rounded, MADV_HUGEPAGE)  # where there are none, small ones do
+    else:
+        memory = NULL
     if memory != NULL:
-        tw_touch(memory, size)
+        memset(memory, 0, size)
     return memory
 
 
