@@ -1,7 +1,7 @@
 """Memory: 10^8 operations leave a matching engine's as it is; a million live orders; the daemon with ten symbols of a recorded day.
 
 Anonymous and shared memory of a process of its own each time; mapped files (code) apart. The day is a recorded one of a symbol,
-told ten times under ten names at ten prices, played at full speed by the simulated venue to the daemon of ``tradewind demo``, with a
+told ten times under ten names at ten prices, played at full speed by the simulated venue to the daemon of ``tradewind demo`` with a
 market maker on each symbol. Run: ``python bench/memory.py [--operations N] [--json] [--record]``.
 """
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+
 from engine.book.matching import EVENT_DTYPE, OP_DTYPE, MatchingEngine
 
 TRADE, REJECTED = 1, 3

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from parts.workloads import Expected, Workload
 
 from engine.book.matching import MatchingEngine
+from parts.workloads import Expected, Workload
 
 SLICE = 8192
 Ops = npt.NDArray[np.void]

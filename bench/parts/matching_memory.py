@@ -11,16 +11,17 @@ import numpy as np
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
-from parts import workloads  # noqa: E402
-from parts.c_loop import CLoop, by_slices  # noqa: E402
-from parts.compiled import library  # noqa: E402
-
 from engine.book.matching import ANY, EVENT_DTYPE, OP_DTYPE, MatchingEngine  # noqa: E402
+from parts import mixed_workload, workloads  # noqa: E402
+from parts.c_loop import CLoop, Ops, by_slices  # noqa: E402
+from parts.compiled import library  # noqa: E402
 
 MILLION = 1_000_000
 LEVELS = 10_000
+PAGES = 8192  # of 64 prices
 SLICE = 8192
 MASS_CANCEL = 3
+WARM_ROUNDS = 3
 
 
 def resident_mb() -> float:
@@ -29,7 +30,7 @@ def resident_mb() -> float:
     return sum(int(fields[name].split()[0]) for name in ("RssAnon", "RssShmem")) / 1024
 
 
-def resting(count: int) -> np.ndarray[tuple[int], np.dtype[np.void]]:
+def resting(count: int) -> Ops:
     """Limit orders that rest, on `LEVELS` prices of both sides of a middle."""
     ops = np.zeros(count, OP_DTYPE)
     number = np.arange(count)
@@ -47,7 +48,7 @@ def million() -> dict[str, float]:
     warm = MatchingEngine(1, 16)
     by_slices(warm, ops[:1], out)
     before = resident_mb()
-    engine = MatchingEngine(1, MILLION)
+    engine = MatchingEngine(1, MILLION, PAGES)
     made = resident_mb()
     by_slices(engine, ops, out)
     after = resident_mb()
@@ -72,29 +73,36 @@ def c_million() -> dict[str, float]:
 
 def flat(operations: int) -> dict[str, float]:
     """w1 again and again on one engine, all cancelled behind each: memory after three rounds, and after all."""
-    work = workloads.load("w1")
+    return rounds_of(MatchingEngine(1), workloads.load("w1").ops(), np.zeros(16 * SLICE, EVENT_DTYPE), operations)
+
+
+def rounds_of(engine: MatchingEngine, ops: Ops, out: Ops, operations: int) -> dict[str, float]:
+    """Rounds of the same operations. Raises SystemExit where a mass cancel leaves an order."""
     sweep = np.zeros(1, OP_DTYPE)
     sweep["op"], sweep["symbol"], sweep["owner"] = MASS_CANCEL, ANY, ANY
-    ops, out = np.concatenate([work.ops(), sweep]), np.zeros(16 * SLICE, EVENT_DTYPE)
-    engine = MatchingEngine(1)
-    rounds = -(-operations // len(ops))
-    begin = 0.0
-    began = time.monotonic()
+    every = np.concatenate([ops, sweep])
+    rounds = max(4, -(-operations // len(every)))
+    warm_mb, began = 0.0, time.monotonic()
     for number in range(rounds):
-        by_slices(engine, ops, out)
+        by_slices(engine, every, out)
         if engine.live_orders:
             raise SystemExit(f"{engine.live_orders} orders live behind a sweep")
-        if number == 2:
-            begin = resident_mb()
-    return {
-        "operations": rounds * len(ops),
-        "seconds": time.monotonic() - began,
-        "warm_mb": begin,
-        "end_mb": resident_mb(),
-    }
+        if number == WARM_ROUNDS - 1:
+            warm_mb = resident_mb()
+    seconds = time.monotonic() - began
+    return {"operations": rounds * len(every), "seconds": seconds, "warm_mb": warm_mb, "end_mb": resident_mb()}
+
+
+def soak(operations: int) -> dict[str, float]:
+    """Every order type again and again on one engine, all cancelled behind each round: as `flat`."""
+    ops, out = mixed_workload.drawn(60_000).ops, np.zeros(16 * SLICE, EVENT_DTYPE)
+    return rounds_of(mixed_workload.engine(), ops, out, operations)
+
+
+PARTS = {"million": million, "c-million": c_million}
 
 
 if __name__ == "__main__":
     part = sys.argv[1]
-    found = flat(int(sys.argv[2])) if part == "flat" else {"million": million, "c-million": c_million}[part]()
+    found = {"flat": flat, "soak": soak}[part](int(sys.argv[2])) if len(sys.argv) > 2 else PARTS[part]()
     print(json.dumps(found))

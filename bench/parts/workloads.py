@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from parts.python_matcher import PriceTimeBook
 
 from engine.book.matching import OP_DTYPE
+from parts.python_matcher import PriceTimeBook
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / "build" / "bench"
