@@ -108,6 +108,7 @@ class Engine:
         self.venue_id = registry.venue_id(self.venue_name)
         self.fill_tables(registry, specs, strategies)
         self.counters = Counters(str(loaded.counters_path))
+        self.counters.show_rings(vars(self.rings).values())
         clock, rings = world.clock, self.rings
         if stays_down:
             self.tables.set_control(halt_reason=HaltReason.CRASH_LOOP)
@@ -155,8 +156,7 @@ class Engine:
             self.strategies.attach(
                 strategy, name, self.strategy_ids[name], section.symbols, self.venue_id, subscriptions
             )
-        self.wanted = wanted_statistics(config, self.kind, strategies)
-        self.specs = specs
+        self.wanted, self.specs = wanted_statistics(config, self.kind, strategies), specs
 
     def names(self) -> Names:
         """What the numbers in this run's records are called."""

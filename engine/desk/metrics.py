@@ -2,7 +2,7 @@
 
 Counters are `tradewind_NAME_total`, gauges `tradewind_NAME`, latencies the histogram `tradewind_stage_latency_seconds`
 with bounds at powers of two (where the engine's own buckets end: nothing is interpolated) and, for those without a
-server that computes them, `tradewind_stage_latency_quantile_seconds`. Every sample carries the label `engine`.
+server that computes them, `tradewind_stage_latency_quantile_seconds`; rings by `ring`. Every sample carries the label `engine`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from engine.model.codes import Counter
 from engine.runtime.counters_reader import (
     QUANTILES,
     Histogram,
+    RingFigures,
     bucket_bounds_ns,
 )
 
@@ -81,6 +82,7 @@ class EngineCollector(Collector):
             if counter not in HIDDEN:
                 yield self._sample(counter, reader.value(counter))
         yield from self._latencies(reader.histograms())
+        yield from self._rings(reader.rings())
 
     def _sample(self, counter: Counter, value: int) -> Metric:
         name, scale = SCALED.get(counter, (counter.name.lower(), 1))
@@ -110,6 +112,17 @@ class EngineCollector(Collector):
                     quantiles.add_metric(labels, histogram.quantile_ns(fraction) / 1e9)
         yield buckets
         yield quantiles
+
+    def _rings(self, rings: list[RingFigures]) -> Iterator[Metric]:
+        labels = ["engine", "ring"]
+        depth = GaugeMetricFamily("tradewind_ring_depth", "descriptors waiting at the last tick", labels=labels)
+        high_water = GaugeMetricFamily("tradewind_ring_high_water", "the deepest it ever was", labels=labels)
+        refused = CounterMetricFamily("tradewind_ring_refused", "descriptors that found no room", labels=labels)
+        for ring in rings:
+            depth.add_metric([self._engine, ring.name], ring.depth)
+            high_water.add_metric([self._engine, ring.name], ring.high_water)
+            refused.add_metric([self._engine, ring.name], ring.refused)
+        yield from (depth, high_water, refused)
 
 
 def gauge(name: str, meaning: str, engine: str, value: float) -> Metric:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import mmap
 import os
 import zlib
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from engine.model.codes import Counter, Stage
 
 MAGIC = b"TWCOUNT1"
 LAYOUT_VERSION = 1
+RINGS_OFFSET = 1024
+RING_WORDS = 8
+RINGS_MAX = 48
 COUNTERS_OFFSET = 4096
 HISTOGRAMS_OFFSET = 6144
 HISTOGRAM_HEAD = 8
@@ -89,6 +93,18 @@ class Histogram:
         """count, sum, max and the usual quantiles."""
         quantiles = {name: self.quantile_ns(fraction) for name, fraction in QUANTILES.items()}
         return {"count": self.count, "sum": self.sum_ns, "max": self.max_ns, **quantiles}
+
+
+@dataclass(frozen=True)
+class RingFigures:
+    """A ring between two stages: ``depth`` at the last tick; the rest since the engine's start."""
+
+    name: str
+    capacity: int
+    depth: int
+    high_water: int
+    refused: int
+    published: int
 
 
 class CountersReader:
@@ -164,6 +180,15 @@ class CountersReader:
         """Every counter and gauge by its name in lower case."""
         return {counter.name.lower(): self.value(counter) for counter in Counter}
 
+    def rings(self) -> list[RingFigures]:
+        """The rings that the engine shows, in its order."""
+        found = []
+        for number in range(min(self._words[8], RINGS_MAX)):
+            row = self._words[RINGS_OFFSET // 8 + number * RING_WORDS :][:RING_WORDS]
+            name = row[:3].tobytes().rstrip(b"\0").decode("utf-8", "replace")
+            found.append(RingFigures(name, *row[3:].tolist()))
+        return found
+
     def histogram(self, stage: int) -> Histogram:
         """One stage's histogram."""
         start = HISTOGRAMS_OFFSET // 8 + stage * HISTOGRAM_SLOTS
@@ -177,6 +202,16 @@ class CountersReader:
         return {stage.name.lower(): self.histogram(stage) for stage in Stage}
 
     def snapshot(self) -> dict[str, Any]:
-        """``{"generation", "counters": {name: value}, "stages": {name: summary}}``; latencies in nanoseconds."""
+        """``{"generation", "counters": {name: value}, "stages": {name: summary}, "rings": {name: figures}}``; latencies in ns."""
         stages = {name: histogram.summary() for name, histogram in self.histograms().items()}
-        return {"generation": self.generation, "counters": self.values(), "stages": stages}
+        rings = {ring.name: asdict(ring) for ring in self.rings()}
+        return {"generation": self.generation, "counters": self.values(), "stages": stages, "rings": rings}
+
+
+def merged_histograms(readers: Iterable[CountersReader]) -> dict[str, Histogram]:
+    """Every stage's values of several engines (or of copies of one engine's file over its runs) in one."""
+    merged = {stage.name.lower(): Histogram(0, 0, {}) for stage in Stage}
+    for reader in readers:
+        for name, histogram in reader.histograms().items():
+            merged[name] = merged[name].merged(histogram)
+    return merged

@@ -23,6 +23,7 @@ from engine.desk.server import DeskPlaces, DeskPortError, DeskServer
 from engine.model.codes import AlarmCode, Counter, HaltReason, RecordKind, Stage, TradingState
 from engine.runtime.clock import Clock
 from engine.runtime.counters import Counters
+from engine.runtime.ring import Ring
 from tests.ledger_harness import Ledger, body
 from tests.unit.test_config import GOOD
 
@@ -108,6 +109,19 @@ def test_counters_gauges_and_latencies_are_scraped_from_the_mapped_file(beside: 
     assert samples[f"{latency}_bucket", "1.28e-07", "bytes_ready"] == 1
     assert samples[f"{latency}_bucket", "2.56e-07", "bytes_ready"] == 2
     assert samples[f"{latency}_bucket", "+Inf", "bytes_ready"] == 3
+
+
+def test_the_engines_rings_are_scraped_too(beside: Beside) -> None:
+    counters, ring = beside.counters(), Ring("intents", 4)
+    for kind in range(6):
+        ring.offer(kind)
+    ring.poll()
+    counters.show_rings([Ring("to_oms", 8), ring])
+    samples = beside.samples()
+    assert samples["tradewind_ring_depth", "intents"] == 3
+    assert samples["tradewind_ring_high_water", "intents"] == 4
+    assert samples["tradewind_ring_refused_total", "intents"] == 2
+    assert samples["tradewind_ring_high_water", "to_oms"] == 0
     assert samples["tradewind_stage_latency_quantile_seconds", "0.5", "bytes_ready"] == pytest.approx(200e-9, rel=0.01)
 
 

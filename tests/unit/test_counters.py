@@ -13,9 +13,11 @@ from engine.runtime.counters_reader import (
     BUCKETS,
     CountersError,
     CountersReader,
+    RingFigures,
     bucket_bounds_ns,
     names_hash,
 )
+from engine.runtime.ring import Ring
 
 
 def exact_quantile(values: list[int], fraction: float) -> int:
@@ -150,6 +152,22 @@ def test_numbers_outside_the_file_are_refused() -> None:
 
 def test_writer_and_reader_agree_on_the_names() -> None:
     assert compiled.names_hash() == names_hash()
+
+
+def test_rings_are_told_by_name_and_renewed(tmp_path: Path) -> None:
+    counters = Counters(str(tmp_path / "counters"))
+    rings = [Ring("inbound_market", 8), Ring("a name of more than twenty-four letters", 2)]
+    counters.show_rings(rings)
+    with CountersReader(tmp_path / "counters") as reader:
+        assert [ring.name for ring in reader.rings()] == ["inbound_market", "a name of more than twen"]
+        for kind in range(3):
+            rings[1].offer(kind)
+        assert reader.rings()[1] == RingFigures("a name of more than twen", 2, 0, 0, 0, 0)
+        counters.show_rings(rings)
+        assert reader.rings()[1] == RingFigures("a name of more than twen", 2, 2, 2, 1, 2)
+        assert reader.snapshot()["rings"]["inbound_market"]["capacity"] == 8
+    with pytest.raises(ValueError, match="49 rings"):
+        counters.show_rings([Ring(f"ring {number}", 2) for number in range(49)])
 
 
 def test_compiled_loops_count_what_they_say() -> None:

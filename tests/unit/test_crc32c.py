@@ -42,6 +42,13 @@ def test_the_instruction_does_what_the_definition_says(data: bytes) -> None:
     assert crc32c(data) == bitwise(data)
 
 
+@pytest.mark.parametrize("size", [191, 192, 193, 215, 216, 3071, 3072, 3073, 6151, 10_007])
+def test_long_ranges_which_are_taken_as_three_at_once_give_the_same(size: int) -> None:
+    data = bytes(number * 167 + (number >> 8) & 0xFF for number in range(size))
+    assert crc32c(data) == bitwise(data)
+    assert crc32c(memoryview(data)[3:], crc32c(data[:3])) == bitwise(data)
+
+
 @given(st.binary(max_size=100), st.binary(max_size=100))
 def test_a_checksum_can_be_continued(front: bytes, back: bytes) -> None:
     assert crc32c(back, crc32c(front)) == crc32c(front + back)

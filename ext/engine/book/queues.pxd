@@ -85,6 +85,8 @@ cdef struct IdTable:
     uint64_t* slots        # hash << 32 | link, 0 is empty
     uint64_t mask
 
+# Zeroed memory whose pages are all there, huge ones where it is large; NULL without memory. To be freed.
+cdef void* touched(size_t size) noexcept nogil
 # Each returns 0, or -1 when there is no memory.
 cdef int pages_open(Pages* pages, uint32_t pages_max) noexcept nogil
 cdef void pages_close(Pages* pages) noexcept nogil
@@ -294,9 +296,10 @@ cdef inline void pool_give(OrderPool* pool, uint32_t link) noexcept nogil:
 
 
 cdef inline uint64_t id_hash(uint64_t order_id) noexcept nogil:
-    """32 mixed bits of an id, for ids may be dense or strided."""
-    order_id ^= order_id >> 32
-    return (order_id * <uint64_t>0x9E3779B97F4A7C15) >> 32
+    """32 bits of an id: eight ids that follow one another stand side by side, in one cache line, and such groups are spread."""
+    cdef uint64_t group = order_id >> 3
+    group ^= group >> 32
+    return ((group * <uint64_t>0x9E3779B97F4A7C15) >> 35) << 3 | (order_id & 7)
 
 
 cdef inline uint32_t table_find(const IdTable* table, const uint64_t* ids, uint64_t order_id) noexcept nogil:

@@ -57,6 +57,7 @@ cdef class OrderSession(Session):
     cdef readonly bint is_ready
     cdef readonly uint64_t refused_approvals
     cdef readonly uint64_t dropped_inputs
+    cdef bint is_input_lost
     cdef uint64_t next_request_id
     cdef readonly uint32_t in_flight
     cdef uint32_t orders_in_flight
@@ -97,6 +98,8 @@ cdef class OrderSession(Session):
     cdef int encode_query(self, uint64_t order_handle, uint32_t instrument_id, uint64_t request_id) noexcept nogil
     cdef int encode_cancel_all(self, uint32_t instrument_id, uint64_t request_id) noexcept nogil
     cdef int work_of_own(self) except -1
+    # An own-order input found no room: let everything that it may have told be read again. Called once there is room.
+    cdef int recover_inputs(self) except -1
 
 cdef class GatewayActor(Actor):
     cdef OrderSession session

@@ -326,6 +326,8 @@ cdef class OrderSession(Session):
             return True
         self.journal.abandon(record)
         self.dropped_inputs += 1
+        # it may have been a fill: it is not lost but read again (`recover_inputs`)
+        self.is_input_lost = True
         return False
 
     # --- for the venue ---
@@ -345,6 +347,9 @@ cdef class OrderSession(Session):
     cdef int work_of_own(self) except -1:
         return 0
 
+    cdef int recover_inputs(self) except -1:
+        return 0
+
 
 cdef class GatewayActor(Actor):
     """Polls one order session; last in the pipeline."""
@@ -354,5 +359,10 @@ cdef class GatewayActor(Actor):
         self.session = session
 
     cdef int do_work(self) except -1:
-        cdef int done = self.session.drain()
-        return done + self.session.work_of_own()
+        cdef OrderSession session = self.session
+        cdef int done = session.drain()
+        if session.is_input_lost and 2 * session.inbound.depth() < session.inbound.capacity:
+            session.is_input_lost = False
+            session.recover_inputs()
+            done += 1
+        return done + session.work_of_own()

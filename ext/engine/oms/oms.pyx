@@ -433,7 +433,8 @@ cdef class Oms(OrderLifecycle):
         out.instrument_id = record.instrument_id
         out.record = record
         out.seq = out.cause_seq = record.seq
-        self.manual_intents.push(&out)
+        if not self.manual_intents.push(&out):
+            self.scribe.refusal(record, REASON_RING_FULL)
 
     cdef void _flatten(self, const Scope* scope, uint64_t cause_seq) noexcept nogil:
         """Cancel what is open in the scope, then close its positions by market orders through the gate."""

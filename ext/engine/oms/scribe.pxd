@@ -41,5 +41,6 @@ cdef class Scribe:
                     const char* text, uint64_t cause_seq) noexcept nogil
     cdef RecordHeader* intent(self, const IntentPayload* wanted, uint16_t account_id, uint16_t venue_id, uint32_t instrument_id,
                               uint64_t order_handle, uint64_t cause_seq) noexcept nogil
+    cdef void refusal(self, const RecordHeader* intent, uint16_t reason) noexcept nogil
     cdef RecordHeader* _claim(self, int kind, uint32_t payload_size) noexcept nogil
     cdef void _push(self, RecordHeader* record, uint64_t order_handle) noexcept nogil

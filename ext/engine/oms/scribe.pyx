@@ -7,7 +7,7 @@ from engine.model.clientid cimport CLIENT_ID_LENGTH, encode_client_id
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport (BalancesPayload, FillPayload, IntentPayload, OrderStatePayload, PositionPayload, RecordHeader,
-                                   StatePayload)
+                                   StatePayload, VerdictPayload)
 from engine.model.tables cimport Instrument, Tables
 from engine.oms.orders cimport Order, OrderPool
 from engine.oms.positions cimport PositionBook, tw_divide_half_even, tw_wide
@@ -195,3 +195,17 @@ cdef class Scribe:
         record.order_handle = order_handle
         self.journal.commit(record)
         return record
+
+    cdef void refusal(self, const RecordHeader* intent, uint16_t reason) noexcept nogil:
+        """The verdict on an operator's intent that never reached the gate."""
+        cdef RecordHeader* record = self._claim(RECORD_KIND_VERDICT, sizeof(VerdictPayload))
+        self.counters.values[<int> COUNTER_REFUSED] = self.counters.values[<int> COUNTER_REFUSED] + 1
+        if record == NULL:
+            return
+        (<VerdictPayload*> (record + 1)).reason = reason
+        record.cause_seq = intent.seq
+        record.account_id = intent.account_id
+        record.venue_id = intent.venue_id
+        record.instrument_id = intent.instrument_id
+        record.order_handle = intent.order_handle
+        self.journal.commit(record)

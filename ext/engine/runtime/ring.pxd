@@ -27,6 +27,7 @@ cdef extern from "engine/runtime/ring.h" nogil:
     TwSlot* tw_ring_claim(const TwRing*) noexcept
     uint64_t tw_ring_claim_many(const TwRing*, uint64_t, TwSlot**) noexcept
     void tw_ring_publish_many(const TwRing*, uint64_t) noexcept
+    void tw_ring_copy(TwSlot*, const void*) noexcept
     bint tw_ring_push(const TwRing*, const void*) noexcept
     TwSlot* tw_ring_peek(const TwRing*) noexcept
     uint64_t tw_ring_peek_many(const TwRing*, TwSlot**) noexcept

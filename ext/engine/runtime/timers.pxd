@@ -18,6 +18,11 @@ cdef struct TimerNode:
     uint32_t wheel
     uint32_t pad
 
+# Where an id is found: its low half, and the node + 1 (0: nothing).
+cdef struct Place:
+    uint32_t timer_id
+    uint32_t node
+
 # 64 slots of 2^shift ns each, from `begin` on. A slot holds 0 (nothing), the oldest timer of a ring + 1, or a finer wheel | WHEEL.
 cdef struct Wheel:
     uint64_t occupied
@@ -30,7 +35,7 @@ cdef struct Wheel:
 cdef class TimerQueue:
     cdef TimerNode* _nodes
     cdef Wheel* _wheels
-    cdef uint32_t* _places        # by the hash of the id: node + 1
+    cdef Place* _places           # by the hash of the id
     cdef uint32_t _root
     cdef uint32_t _first          # node of the earliest timer, or NONE where it has to be looked for
     cdef uint32_t _count
@@ -60,8 +65,11 @@ cdef class TimerQueue:
     cdef void _unhang(self, uint32_t node) noexcept nogil
     cdef void _empty_slot(self, uint32_t wheel, uint64_t key) noexcept nogil
     cdef uint32_t _earliest(self) noexcept nogil
-    cdef uint32_t _earliest_of(self, uint32_t head, uint32_t* crowd) noexcept nogil
+    cdef uint32_t _earliest_of(self, uint32_t head) noexcept nogil
+    cdef uint32_t _earliest_of_many(self, uint32_t head) noexcept nogil
     cdef bint _cascade(self, uint32_t wheel, uint32_t head) noexcept nogil
+    cdef void _spread(self, uint32_t wheel, uint32_t head) noexcept nogil
+    cdef uint64_t _difference(self, uint32_t head) noexcept nogil
     # -- their memory
     cdef uint32_t _make_wheel(self, uint64_t key, uint32_t shift, uint32_t parent) noexcept nogil
     cdef bint _grow_wheels(self) noexcept nogil

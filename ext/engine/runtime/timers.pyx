@@ -39,7 +39,7 @@ cdef enum:
     NONE = 0xFFFFFFFF
     BITS = 6                   # of a deadline, told apart by one wheel
     CROWD = 8                  # timers of a slot that are looked through one by one
-    CAPACITY_MAX = 1 << 30
+    CAPACITY_MAX = 1 << 28
 
 cdef int64_t NEVER = 0x7FFFFFFFFFFFFFFF
 
@@ -56,6 +56,17 @@ cdef inline uint32_t slot_number(const Wheel* wheel, uint64_t key) noexcept nogi
 cdef inline bint covers(const Wheel* wheel, uint64_t key) noexcept nogil:
     """The wheel spans 2^(shift + 6) ns; in two steps, since the coarsest spans more than a word's bits can be shifted by."""
     return ((key ^ wheel.begin) >> wheel.shift) >> BITS == 0
+
+
+cdef inline void set_span(Wheel* wheel, uint64_t key, uint32_t shift) noexcept nogil:
+    """Let the wheel's slots be of 2^shift ns and one of them hold `key`."""
+    wheel.shift = shift
+    wheel.begin = key >> shift >> BITS << BITS << shift
+
+
+cdef inline uint32_t home_of(uint32_t timer_id, int shift) noexcept nogil:
+    """Ids stand one behind the other, so they are spread (by the golden ratio)."""
+    return (timer_id * <uint32_t> 0x9E3779B9) >> shift
 
 
 cdef inline uint32_t shift_that_parts(uint64_t difference) noexcept nogil:
@@ -162,7 +173,7 @@ cdef class TimerQueue:
         cdef uint32_t place = self._place_of(timer_id)
         if place == NONE:
             return False
-        self._remove(self._places[place] - 1, place)
+        self._remove(self._places[place].node - 1, place)
         return True
 
     cdef bint pop(self, int64_t now_mono_ns, TimerEntry* out) noexcept nogil:
@@ -270,7 +281,7 @@ cdef class TimerQueue:
 
     cdef uint32_t _earliest(self) noexcept nogil:
         """Node of the earliest timer, NONE where none waits. Slots that come first are cascaded until few timers stand in them."""
-        cdef uint32_t slot = self._root, wheel = NONE, crowd = 0, node
+        cdef uint32_t slot = self._root, wheel = NONE, node
         if self._first != NONE or self._count == 0:
             return self._first
         while True:
@@ -280,42 +291,77 @@ cdef class TimerQueue:
             if wheel != NONE and self._wheels[wheel].shift == 0:
                 node = slot - 1
                 break
-            node = self._earliest_of(slot - 1, &crowd)
-            if crowd <= CROWD or not self._cascade(wheel, slot - 1):
+            node = self._earliest_of(slot - 1)
+            if node != NONE:
                 break
-            slot = self._slot_of(wheel, key_of(self._nodes[node].entry.deadline_mono_ns))[0]
+            if not self._cascade(wheel, slot - 1):
+                node = self._earliest_of_many(slot - 1)
+                break
+            slot = self._slot_of(wheel, key_of(self._nodes[slot - 1].entry.deadline_mono_ns))[0]
         self._first = node
         return node
 
-    cdef uint32_t _earliest_of(self, uint32_t head, uint32_t* crowd) noexcept nogil:
-        """The first in the ring from `head` on with the earliest deadline; `crowd`: how many stand in it."""
+    cdef uint32_t _earliest_of(self, uint32_t head) noexcept nogil:
+        """The first in the ring from `head` on with the earliest deadline; NONE where a crowd stands in it."""
         cdef uint32_t best = head, node = self._nodes[head].next, count = 1
         cdef int64_t deadline_ns = self._nodes[head].entry.deadline_mono_ns
         while node != head:
+            if count == CROWD:
+                return NONE
             if self._nodes[node].entry.deadline_mono_ns < deadline_ns:
                 best, deadline_ns = node, self._nodes[node].entry.deadline_mono_ns
             count += 1
             node = self._nodes[node].next
-        crowd[0] = count
+        return best
+
+    cdef uint32_t _earliest_of_many(self, uint32_t head) noexcept nogil:
+        """The same, however many they are."""
+        cdef uint32_t best = head, node = self._nodes[head].next
+        while node != head:
+            if self._nodes[node].entry.deadline_mono_ns < self._nodes[best].entry.deadline_mono_ns:
+                best = node
+            node = self._nodes[node].next
         return best
 
     cdef bint _cascade(self, uint32_t wheel, uint32_t head) noexcept nogil:
         """Give the slot whose ring begins at `head` a wheel that tells its deadlines apart. False: no memory, it stays a ring."""
-        cdef uint64_t key = key_of(self._nodes[head].entry.deadline_mono_ns), difference = 0
-        cdef uint32_t node = self._nodes[head].next, last = self._nodes[head].previous, following, finer
-        while node != head:
-            difference |= key ^ key_of(self._nodes[node].entry.deadline_mono_ns)
-            node = self._nodes[node].next
-        finer = self._make_wheel(key, shift_that_parts(difference), wheel)
+        cdef uint64_t key = key_of(self._nodes[head].entry.deadline_mono_ns)
+        cdef uint32_t shift, finer
+        cdef Wheel* made
+        # one level down, and looked through once; only above all wheels is it not known how far apart the deadlines are
+        shift = self._wheels[wheel].shift - BITS if wheel != NONE else shift_that_parts(self._difference(head))
+        finer = self._make_wheel(key, shift, wheel)
         if finer == NONE:
             return False
         self._slot_of(wheel, key)[0] = finer | WHEEL
+        self._spread(finer, head)
+        made = &self._wheels[finer]
+        if made.occupied & (made.occupied - 1) == 0 and made.shift:
+            # they stand in one slot again: down to where they part
+            made.slots[slot_number(made, key)] = 0
+            made.occupied = 0
+            set_span(made, key, shift_that_parts(self._difference(head)))
+            self._spread(finer, head)
+        return True
+
+    cdef void _spread(self, uint32_t wheel, uint32_t head) noexcept nogil:
+        """Hang every timer of the ring from `head` on into the wheel, in their order."""
+        cdef uint32_t node = head, last = self._nodes[head].previous, following
         while True:
             following = self._nodes[node].next
-            self._append(finer, node)
+            self._append(wheel, node)
             if node == last:
-                return True
+                return
             node = following
+
+    cdef uint64_t _difference(self, uint32_t head) noexcept nogil:
+        """The bits in which the deadlines of a ring differ."""
+        cdef uint64_t key = key_of(self._nodes[head].entry.deadline_mono_ns), difference = 0
+        cdef uint32_t node = self._nodes[head].next
+        while node != head:
+            difference |= key ^ key_of(self._nodes[node].entry.deadline_mono_ns)
+            node = self._nodes[node].next
+        return difference
 
     # -- their memory -------------------------------------------------------------------------------------------------
 
@@ -329,9 +375,8 @@ cdef class TimerQueue:
         made = &self._wheels[index]
         self._free_wheel = made.slots[0]
         memset(made, 0, sizeof(Wheel))
-        made.shift = shift
         made.parent = parent
-        made.begin = key >> shift >> BITS << BITS << shift
+        set_span(made, key, shift)
         return index
 
     cdef bint _grow_wheels(self) noexcept nogil:
@@ -351,12 +396,12 @@ cdef class TimerQueue:
         cdef uint32_t room = min(max(self._room * 2, 64), self._capacity), index, before = self._room
         cdef int bits = 7
         cdef void* nodes
-        cdef uint32_t* places
+        cdef Place* places
         if room <= before:
             return False
         while (<uint64_t> 1 << bits) < <uint64_t> 2 * room:
             bits += 1
-        places = <uint32_t*> calloc(<size_t> 1 << bits, sizeof(uint32_t))
+        places = <Place*> calloc(<size_t> 1 << bits, sizeof(Place))
         nodes = realloc(self._nodes, room * sizeof(TimerNode))
         if nodes != NULL:
             self._nodes = <TimerNode*> nodes
@@ -365,7 +410,7 @@ cdef class TimerQueue:
             return False
         free(self._places)
         self._places = places
-        self._place_shift = 64 - bits
+        self._place_shift = 32 - bits
         # it is called when no room is left: all of them wait
         for index in range(before):
             self._note_place(index)
@@ -378,34 +423,38 @@ cdef class TimerQueue:
     # -- ids ----------------------------------------------------------------------------------------------------------
 
     cdef uint32_t _place_of(self, uint64_t timer_id) noexcept nogil:
-        """Where the table names the timer, or NONE. Ids stand one behind the other, so they are spread (by the golden ratio)."""
-        cdef uint32_t mask, place
+        """Where the table names the timer, or NONE."""
+        cdef uint32_t mask, place, node
         if self._count == 0:
             return NONE
-        mask = <uint32_t> ((<uint64_t> 1 << (64 - self._place_shift)) - 1)
-        place = <uint32_t> ((timer_id * <uint64_t> 0x9E3779B97F4A7C15) >> self._place_shift)
-        while self._places[place]:
-            if self._nodes[self._places[place] - 1].entry.timer_id == timer_id:
+        mask = (<uint32_t> 1 << (32 - self._place_shift)) - 1
+        place = home_of(<uint32_t> timer_id, self._place_shift)
+        while True:
+            node = self._places[place].node
+            if node == 0:
+                return NONE
+            # two ids 2^32 apart look alike in the table
+            if self._places[place].timer_id == <uint32_t> timer_id and self._nodes[node - 1].entry.timer_id == timer_id:
                 return place
             place = (place + 1) & mask
-        return NONE
 
     cdef void _note_place(self, uint32_t node) noexcept nogil:
-        cdef uint32_t mask = <uint32_t> ((<uint64_t> 1 << (64 - self._place_shift)) - 1)
-        cdef uint32_t place = <uint32_t> ((self._nodes[node].entry.timer_id * <uint64_t> 0x9E3779B97F4A7C15) >> self._place_shift)
-        while self._places[place]:
+        cdef uint32_t mask = (<uint32_t> 1 << (32 - self._place_shift)) - 1
+        cdef uint32_t timer_id = <uint32_t> self._nodes[node].entry.timer_id
+        cdef uint32_t place = home_of(timer_id, self._place_shift)
+        while self._places[place].node:
             place = (place + 1) & mask
-        self._places[place] = node + 1
+        self._places[place] = Place(timer_id, node + 1)
 
     cdef void _forget_place(self, uint32_t place) noexcept nogil:
         """Empty it and move up what stands behind it only because it was taken."""
-        cdef uint32_t mask = <uint32_t> ((<uint64_t> 1 << (64 - self._place_shift)) - 1), behind = place, home
+        cdef uint32_t mask = (<uint32_t> 1 << (32 - self._place_shift)) - 1, behind = place, home
         while True:
             behind = (behind + 1) & mask
-            if self._places[behind] == 0:
+            if self._places[behind].node == 0:
                 break
-            home = <uint32_t> ((self._nodes[self._places[behind] - 1].entry.timer_id * <uint64_t> 0x9E3779B97F4A7C15) >> self._place_shift)
+            home = home_of(self._places[behind].timer_id, self._place_shift)
             if ((behind - home) & mask) >= ((behind - place) & mask):
                 self._places[place] = self._places[behind]
                 place = behind
-        self._places[place] = 0
+        self._places[place].node = 0

@@ -255,12 +255,12 @@ cdef class StrategyRunner(Actor):
 
     cdef void _scan_market(self) noexcept nogil:
         """Count the book events that came in, so that all but an instrument's last are conflated into it."""
-        cdef Ring ring = self._market_events
-        cdef uint64_t head = ring.read_index() + ring.depth()
+        cdef uint64_t tail = self._market_events.read_index()
+        cdef uint64_t head = tail + self._market_events.depth()
         cdef Descriptor* event
-        self._scanned = max(self._scanned, ring.read_index())
+        self._scanned = max(self._scanned, tail)
         while self._scanned < head:
-            event = ring.at(self._scanned)
+            event = self._market_events.at(self._scanned)
             if not is_trade(event.kind) and not is_statistics(event.kind) and event.instrument_id < INSTRUMENT_CAPACITY:
                 self._books_waiting[event.instrument_id] += 1
             self._scanned += 1

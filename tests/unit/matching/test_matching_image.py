@@ -143,7 +143,7 @@ def test_rows_are_not_written_where_they_must_not_be() -> None:
     with pytest.raises(TypeError, match="EVENT_DTYPE"):
         engine.submit_batch(ops, np.zeros(10, OP_DTYPE))
     with pytest.raises(TypeError, match="OP_DTYPE"):
-        engine.submit_batch([1, 2])
+        engine.submit_batch([1, 2])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="one piece"):
         engine.submit_batch(ops, np.zeros(20, EVENT_DTYPE)[::2])
     fixed = np.zeros(10, EVENT_DTYPE)
@@ -206,4 +206,4 @@ def test_every_width_of_prices_reaches_its_edges(price_bits: int) -> None:
 )
 def test_sizes_that_cannot_be_are_refused(fields: dict[str, int], said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        MatchingEngine(1, **fields)
+        MatchingEngine(1, **fields)  # type: ignore[arg-type]

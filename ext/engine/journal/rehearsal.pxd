@@ -1,0 +1,1 @@
+"""Loops for benchmarks: nothing for other modules."""

@@ -1,0 +1,1 @@
+"""Loops for benchmarks and tests: nothing for other modules."""
