@@ -97,6 +97,8 @@ PROFILES = (
     Profile("auctions", symbols=6, orders_max=40, pages_max=9, centre=64, width=2, lots=2, huge=0, restless=0.2),
     Profile("plain", symbols=2, orders_max=50, pages_max=20, centre=4096, restless=0.001, plain=0.9),
     Profile("plain handles", symbols=1, orders_max=20, width=3, lots=5, restless=0.001, plain=0.9, own_handles=True),
+    Profile("huge lots", symbols=1, orders_max=3, pages_max=8, positions_max=4, width=2, huge=0.7),
+    Profile("far apart", symbols=2, pages_max=50, price_bits=30, centre=2**29, width=2**28),
     Profile("wide", symbols=2, orders_max=120, pages_max=200, width=400, centre=5_000_000, price_bits=30),
 )
 

@@ -218,3 +218,17 @@ def test_a_position_that_is_back_at_nothing_still_has_its_record(kind: str) -> N
     assert stage.engine.position(1, 0) == 0
     assert stage.buy(5, 90, 1, owner=2) == ["REJECTED POSITIONS_FULL 5 90 x 1"]
     assert stage.buy(6, 90, 1, owner=1, flags=REDUCE_ONLY) == ["REJECTED REDUCE_ONLY 6 90 x 1"]
+
+
+def test_a_position_beyond_64_bits_goes_round(kind: str) -> None:
+    stage, most = Stage(kind, orders=1), 2**63 - 1
+    for number in (1, 3):
+        stage.sell(number, 90, most, owner=1)
+        stage.buy(number + 1, 90, most, owner=2, tif=IOC)
+    assert (stage.engine.position(1, 0), stage.engine.position(2, 0)) == (2, -2)
+    stage.sell(5, 90, most - 1, owner=1)
+    stage.market(0, 6, most - 1, owner=3)
+    stage.sell(7, 90, 4, owner=1)
+    stage.market(0, 8, 4, owner=3)
+    assert stage.engine.position(1, 0) == 2 - (most - 1) - 4 == -(2**63)
+    assert stage.market(0, 9, 5, owner=1, flags=REDUCE_ONLY)[0] == "ACCEPTED 9 0 x 5 left 5"
