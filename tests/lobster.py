@@ -20,6 +20,8 @@ import numpy.typing as npt
 
 NO_LEVEL = 9_999_999_999
 NEW, PART_CANCELLED, DELETED, EXECUTED = 1, 2, 3, 4
+ALL_ROWS = 1 << 62
+PIECE_BYTES = 1 << 22
 
 Rows = npt.NDArray[np.int64]
 
@@ -45,18 +47,25 @@ class Day:
         return max(18, (greatest // self.tick).bit_length())
 
 
-def numbers(text: bytes) -> npt.NDArray[np.float64]:
-    """Rows of comma-separated numbers; those of the files are exact in a double, but for times, which nobody needs."""
-    columns = text[: text.index(b"\n")].count(b",") + 1
-    flat = np.fromstring(text.replace(b"\r", b"").strip().replace(b"\n", b",").decode("ascii"), sep=",")
-    return flat.reshape(-1, columns)
+def numbers(text: bytes, columns: list[int], rows_max: int) -> Rows:
+    """Columns of rows of comma-separated numbers, which are whole and exact in a double; the text is read a piece at a time."""
+    pieces = []
+    start, rows = 0, 0
+    while start < len(text) and rows < rows_max:
+        end = text.find(b"\n", start + PIECE_BYTES) + 1 or len(text)
+        piece = text[start:end].replace(b"\r", b"").strip()
+        flat = np.fromstring(piece.replace(b"\n", b",").decode("ascii"), sep=",")
+        pieces.append(flat.reshape(piece.count(b"\n") + 1, -1)[:, columns].astype(np.int64))
+        start, rows = end, rows + len(pieces[-1])
+    return np.concatenate(pieces)[:rows_max]
 
 
-def make_day(name: str, message_text: bytes, book_text: bytes) -> Day:
-    """Read a pair of files; prices become ticks of the greatest unit that holds all of them."""
-    found = numbers(message_text)
-    messages = np.column_stack((found[:, 1:5], found[:, 5] < 0)).astype(np.int64)
-    books = numbers(book_text).astype(np.int64)
+def make_day(name: str, message_text: bytes, book_text: bytes, rows_max: int) -> Day:
+    """Read a pair of files; the tick is the greatest unit that all prices are multiples of."""
+    width = book_text[: book_text.index(b"\n")].count(b",") + 1
+    messages = numbers(message_text, [1, 2, 3, 4, 5], rows_max)
+    books = numbers(book_text, list(range(width)), rows_max)
+    messages[:, 4] = messages[:, 4] < 0
     rows = min(len(messages), len(books))
     messages, books = messages[:rows], books[:rows]
     prices = books[:, ::2]
@@ -76,12 +85,12 @@ class Source:
     def __str__(self) -> str:
         return self.name
 
-    def read(self) -> Day:
+    def read(self, rows_max: int = ALL_ROWS) -> Day:
         book_path = self.message_path.replace("_message_", "_orderbook_")
         if self.archive is None:
-            return make_day(self.name, Path(self.message_path).read_bytes(), Path(book_path).read_bytes())
+            return make_day(self.name, Path(self.message_path).read_bytes(), Path(book_path).read_bytes(), rows_max)
         with zipfile.ZipFile(self.archive) as archive:
-            return make_day(self.name, archive.read(self.message_path), archive.read(book_path))
+            return make_day(self.name, archive.read(self.message_path), archive.read(book_path), rows_max)
 
 
 def sources(root: Path | None) -> Iterator[Source]:
@@ -174,16 +183,16 @@ class Walker:
         if not self.book.level_qty(self.symbol, side, price):
             self.adopt(side, price, qty)
 
-    def walk(self, day: Day, rows_max: int = 1 << 62) -> Walk:
+    def walk(self, day: Day) -> Walk:
         """Every row: the message, the view, then the book as it stands now."""
-        theirs = in_ticks(day.books[:rows_max], day.tick)
+        theirs = in_ticks(day.books, day.tick)
         ours = np.zeros((len(theirs), day.levels, 4), np.int64)
         for ask, ask_qty, bid, bid_qty in theirs[0].reshape(-1, 4).tolist():
             for side, price, qty in ((0, bid, bid_qty), (1, ask, ask_qty)):
                 if qty:
                     self.adopt(side, price, qty)
         self.book.read_l2(self.symbol, ours[0])
-        messages = day.messages[: len(theirs)].copy()
+        messages = day.messages.copy()
         messages[:, 3] //= day.tick
         rows = zip(messages[1:].tolist(), theirs[1:, -4:].tolist(), ours[1:], strict=True)
         for (kind, *fields), (ask, ask_qty, bid, bid_qty), out in rows:

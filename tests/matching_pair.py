@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from engine.book.matching import EVENT_DTYPE, OP_DTYPE, MatchingEngine
 
+from engine.book.matching import EVENT_DTYPE, OP_DTYPE, MatchingEngine
 from tests.matching_traffic import Profile
 from tests.reference.matching_engine import SlowMatchingEngine
 from tests.reference.matching_records import CONTAINERS, Event, Operation
@@ -18,7 +18,7 @@ DEPTH = 1_000
 
 def fast_engine(profile: Profile) -> MatchingEngine:
     """A compiled engine of a profile's size."""
-    return MatchingEngine(profile.symbols, profile.orders_max, profile.pages_max, **profile.options())  # type: ignore[arg-type]
+    return MatchingEngine(profile.symbols, profile.orders_max, profile.pages_max, **profile.options())
 
 
 def submit(engine: MatchingEngine, op: Operation) -> list[Event]:
@@ -71,6 +71,10 @@ def assert_same_views(fast: MatchingEngine, slow: SlowMatchingEngine) -> None:
             for price, qty in depths[side]:
                 assert fast.level_qty(symbol, side, price) == qty
                 assert fast.level_qty(symbol, side, price - 1) == slow.level_qty(symbol, side, price - 1)
+        for side, owner, qty in ((0, 0, 40), (1, 1, 25), (0, 2, 1)):
+            assert fast.takeable(symbol, side, qty, owner) == slow.takeable(symbol, side, qty, owner)
+            cost = qty * slow.best(symbol, 1 - side)[0] + 1
+            assert fast.lots_for_cost(symbol, side, cost, owner) == slow.lots_for_cost(symbol, side, cost, owner)
         assert fast.snapshot_l1(symbol) == (*slow.best(symbol, 0), *slow.best(symbol, 1))
         shown = [[tuple(row) for row in array.tolist()] for array in fast.snapshot_l2(symbol, DEPTH)]
         assert shown == depths

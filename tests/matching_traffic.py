@@ -7,6 +7,7 @@ meet positions, prices stand near the last trade.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -54,7 +55,7 @@ from tests.reference.matching_records import (
 class Profile:
     """The size of an engine and the manner of its traffic; ``width`` is how far prices stray, in ticks.
 
-    ``restless`` is the chance of each operation to end a phase of continuous trading.
+    ``restless`` is the chance of each operation to end a phase of continuous trading, ``plain`` the share of plain limit orders.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Profile:
     lots: int = 30
     huge: float = 0.002
     restless: float = 0.006
+    plain: float = 0.3
 
     def twin(self) -> SlowMatchingEngine:
         """A slow engine of this size."""
@@ -93,6 +95,8 @@ PROFILES = (
     Profile("at the lower edge", symbols=1, centre=6, width=7, pages_max=8, positions_max=5),
     Profile("at the upper edge", symbols=1, centre=2**18 - 6, width=7, price_bits=18, pages_max=8),
     Profile("auctions", symbols=6, orders_max=40, pages_max=9, centre=64, width=2, lots=2, huge=0, restless=0.2),
+    Profile("plain", symbols=2, orders_max=50, pages_max=20, centre=4096, restless=0.001, plain=0.9),
+    Profile("plain handles", symbols=1, orders_max=20, width=3, lots=5, restless=0.001, plain=0.9, own_handles=True),
     Profile("wide", symbols=2, orders_max=120, pages_max=200, width=400, centre=5_000_000, price_bits=30),
 )
 
@@ -136,6 +140,7 @@ def legal_forms() -> list[Form]:
 
 
 FORMS = legal_forms()
+LAST_NS = 2**63 - 1
 PLAIN = Form(LIMIT, GTC, 0, False, True)
 TAKING_FORMS = [Form(MARKET, GTC, 0, False, False), Form(LIMIT, IOC, 0, False, True), Form(LIMIT, FOK, 0, False, True)]
 CALL_FORMS = [
@@ -182,6 +187,8 @@ class Traffic:
         if self.chance(0.06):
             name = self.source.choice(list(NASTY))
             op = replace(op, **{name: self.source.choice(NASTY[name])})
+            if op.op == ADVANCE and op.expire_ns > 2**60 and self.chance(0.98):
+                return self.advance(0)  # for the clock never comes back
         if self.chance(0.005):
             op = replace(op, qty=self.twin.qty_max + self.source.randrange(2))
         return op
@@ -202,7 +209,10 @@ class Traffic:
         if phase == AUCTION and self.chance(0.03):
             return self.band(symbol)
         is_crowded = self.twin.live_orders > 0.8 * self.profile.orders_max
-        draws = [(self.new, 60), (self.cancel, 25 if is_crowded else 8), (self.amend, 18), (self.bust, 2.5)]
+        is_plain = self.chance(self.profile.plain)
+        draws: list[tuple[Callable[[int], Operation], float]]
+        draws = [(self.new, 60), (self.cancel, 25 if is_crowded or is_plain else 8)]
+        draws += [(self.amend, 0 if is_plain else 25), (self.bust, 0.1 if is_plain else 3)]
         draws += [(self.advance, 1.2), (self.band, 1.2), (self.mass_cancel, 3 if is_crowded else 0.6)]
         return self.source.choices([make for make, _ in draws], [weight for _, weight in draws])[0](symbol)
 
@@ -272,12 +282,12 @@ class Traffic:
         if form.is_iceberg:
             op.display = self.source.randint(max(1, qty // 1100 + 1), max(1, qty // 2, qty // 1100 + 1))
         if form.tif == GTD:
-            op.expire_ns = self.twin.now_ns + self.source.randint(1, 40)
+            op.expire_ns = min(LAST_NS, self.twin.now_ns + self.source.randint(1, 40))
         return self.with_trigger(op)
 
     def form(self, phase: int) -> Form:
         """Plain orders make the market that the others need."""
-        if self.chance(0.3):
+        if self.chance(self.profile.plain):
             return PLAIN
         if phase == AUCTION and self.chance(0.6):
             return self.source.choice(CALL_FORMS)
@@ -370,7 +380,7 @@ class Traffic:
         return Operation(BAND, symbol=symbol, price=max(1, low), trigger=high)
 
     def advance(self, symbol: int) -> Operation:
-        return Operation(ADVANCE, symbol=symbol, expire_ns=self.twin.now_ns + self.source.randint(-1, 12))
+        return Operation(ADVANCE, symbol=symbol, expire_ns=min(LAST_NS, self.twin.now_ns + self.source.randint(-1, 12)))
 
     def bust(self, symbol: int) -> Operation:
         count = self.twin.trade_count

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from engine.book.matching import OP_DTYPE, MatchingEngine
 
 ADD, CANCEL, IMMEDIATE = 0, 1, 2

@@ -136,7 +136,10 @@ Limit = msgspec.defstruct(
     "Limit", [("rateLimitType", str), ("interval", str), ("intervalNum", int), ("limit", int), ("count", int)]
 )
 Result = msgspec.defstruct("Result", [("symbol", str), ("orderId", int), ("clientOrderId", str), ("transactTime", int)])
-Ack = msgspec.defstruct("Ack", [("id", int), ("status", int), ("result", Result), ("rateLimits", list[Limit])])
+Ack = msgspec.defstruct(
+    "Ack",
+    [("id", int), ("status", int), ("result", Result), ("rateLimits", list[Limit])],  # type: ignore[valid-type]
+)
 Order = msgspec.defstruct(
     "Order",
     [(key, str) for key in ("s", "c", "S", "o", "f", "q", "p", "x", "X", "l", "z", "L", "n", "N")]

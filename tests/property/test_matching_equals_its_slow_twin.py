@@ -82,7 +82,7 @@ def history_in_arrays(profile: Profile, seed: int, count: int, sometimes: Someti
 
 
 def test_long_histories_are_equal_and_reach_every_rare_state(amount: str) -> None:
-    seeds, count = (4, 300) if amount == "commit" else (20, 2_500)
+    seeds, count = (4, 250) if amount == "commit" else (20, 2_500)
     sometimes = Sometimes()
     for seed in range(seeds):
         for profile in PROFILES:

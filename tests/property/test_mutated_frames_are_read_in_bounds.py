@@ -1,7 +1,7 @@
 """Mutated frames through every codec: cut at each byte, with flipped bits, other numbers, deep nesting, spliced with others.
 
-A hundred thousand a codec in the ordinary run; `TRADEWIND_FUZZ=full` (what `make sanitize` sets) gives a million a codec. Each mutant
-ends where readable memory ends: a read too far ends the process, with a report in a build with address checks.
+A hundred thousand a codec in the ordinary run; `TRADEWIND_FUZZ=full` (what `make sanitize` sets) gives a million a codec. Each
+mutant ends where readable memory ends: a read too far ends the process, with a report in a build with address checks.
 """
 
 from __future__ import annotations

@@ -52,6 +52,7 @@ class Pairs(list[tuple[str, Any]]):
 
 
 Read = Callable[[Any], Any]
+Rules = dict[str, tuple[str, Read]]
 
 
 def refuse_constant(text: str) -> None:
@@ -169,7 +170,7 @@ def lots(value: Any, lot_e8: int) -> int:
     return max(count, 1) if rest else count
 
 
-def fields(found: Pairs, rules: dict[str, tuple[str, Read]], optional: str = "") -> dict[str, Any]:
+def fields(found: Pairs, rules: Rules, optional: str = "") -> dict[str, Any]:
     """Every key of `rules` by its payload's name; those of `optional` (split at spaces) may be absent."""
     read: dict[str, Any] = {}
     for key, (name, rule) in rules.items():
@@ -201,7 +202,7 @@ def unwrapped(frame: Pairs) -> tuple[Any, bool]:
     stream = frame.one("stream")
     if not isinstance(stream, str) or isinstance(stream, Number):
         raise Unsure("a stream without a name")
-    head, at, kind = stream.partition("@")
+    _head, at, kind = stream.partition("@")
     return frame.one("data"), bool(at and re.match(r"depth[0-9]", kind))
 
 
@@ -272,14 +273,18 @@ class Market:
     def snapshot(self, body: bytes) -> dict[str, Any]:
         """GET depth."""
         found = object_of(strict(body))
-        rules = {"lastUpdateId": ("last_update_id", uint), "bids": ("bids", self.side), "asks": ("asks", self.side)}
+        rules: Rules = {
+            "lastUpdateId": ("last_update_id", uint),
+            "bids": ("bids", self.side),
+            "asks": ("asks", self.side),
+        }
         rules |= {"E": ("event_ns", stamp)}
         read = {"event_ns": 0} | fields(found, rules, "E")
         return read | {"kind": RecordKind.DEPTH_SNAPSHOT, "first_update_id": read["last_update_id"]}
 
 
 def depth(market: Market, event: Pairs) -> dict[str, Any]:
-    rules = {"U": ("first_update_id", uint), "u": ("last_update_id", uint), "pu": ("previous_update_id", uint)}
+    rules: Rules = {"U": ("first_update_id", uint), "u": ("last_update_id", uint), "pu": ("previous_update_id", uint)}
     rules |= {"E": ("event_ns", stamp), "b": ("bids", market.side), "a": ("asks", market.side)}
     found = {"previous_update_id": 0} | fields(event, rules, "" if market.is_derivative else "pu")
     if found["first_update_id"] > found["last_update_id"]:
@@ -288,14 +293,14 @@ def depth(market: Market, event: Pairs) -> dict[str, Any]:
 
 
 def ticker(market: Market, event: Pairs) -> dict[str, Any]:
-    rules = {"u": ("update_id", uint), "E": ("event_ns", stamp)}
+    rules: Rules = {"u": ("update_id", uint), "E": ("event_ns", stamp)}
     rules |= {"b": ("bid_price_ticks", market.price), "B": ("bid_qty_lots", market.qty)}
     rules |= {"a": ("ask_price_ticks", market.price), "A": ("ask_qty_lots", market.qty)}
     return {"kind": RecordKind.BOOK_TICKER, "event_ns": 0} | fields(event, rules, "E")
 
 
 def trade(market: Market, event: Pairs, id_key: str = "t") -> dict[str, Any]:
-    rules: dict[str, tuple[str, Read]] = {id_key: ("trade_id", uint), "p": ("price_ticks", market.price)}
+    rules: Rules = {id_key: ("trade_id", uint), "p": ("price_ticks", market.price)}
     rules |= {"q": ("qty_lots", market.qty), "T": ("trade_ns", stamp), "E": ("event_ns", stamp), "m": ("m", truth)}
     found = fields(event, rules | {"X": ("X", text)}, "X")
     found.pop("X", None)
@@ -305,7 +310,7 @@ def trade(market: Market, event: Pairs, id_key: str = "t") -> dict[str, Any]:
 
 def kline(market: Market, event: Pairs) -> dict[str, Any]:
     outer = fields(event, {"E": ("event_ns", stamp), "k": ("k", object_of)})
-    rules: dict[str, tuple[str, Read]] = {"t": ("open_ns", stamp), "T": ("close_ns", stamp), "i": ("interval", text)}
+    rules: Rules = {"t": ("open_ns", stamp), "T": ("close_ns", stamp), "i": ("interval", text)}
     rules |= {"f": ("first_trade_id", whole), "L": ("last_trade_id", whole), "n": ("trade_count", uint)}
     rules |= {"o": ("open_e8", e8), "h": ("high_e8", e8), "l": ("low_e8", e8), "c": ("close_e8", e8)}
     rules |= {"v": ("volume", amount), "q": ("quote_volume", amount), "x": ("is_closed", truth)}
@@ -321,7 +326,7 @@ def kline(market: Market, event: Pairs) -> dict[str, Any]:
 
 def mark_price(market: Market, event: Pairs) -> dict[str, Any]:
     optional = or_empty(signed_e8)
-    rules: dict[str, tuple[str, Read]] = {"E": ("event_ns", stamp), "p": ("mark_e8", e8), "i": ("index_e8", optional)}
+    rules: Rules = {"E": ("event_ns", stamp), "p": ("mark_e8", e8), "i": ("index_e8", optional)}
     rules |= {"P": ("settle_e8", optional), "ap": ("average_e8", optional), "r": ("funding_rate_e8", optional)}
     rules |= {"T": ("next_funding_ns", stamp), "e": ("e", text)}
     blank = {"index_e8": 0, "settle_e8": 0, "average_e8": 0}
@@ -356,7 +361,7 @@ def side(value: Any) -> int:
 
 def report(found: Pairs, is_futures: bool) -> dict[str, Any]:
     """executionReport, or the order of ORDER_TRADE_UPDATE, numbers still in 10^-8."""
-    rules: dict[str, tuple[str, Read]] = {"s": ("symbol", text), "c": ("client", text), "S": ("side", side)}
+    rules: Rules = {"s": ("symbol", text), "c": ("client", text), "S": ("side", side)}
     rules |= {"o": ("o", text), "f": ("f", text), "x": ("exec", text), "X": ("X", text), "q": ("qty", e8)}
     rules |= {"p": ("price", e8), "i": ("venue_order_id", whole), "l": ("last_qty", e8), "z": ("cum_qty", e8)}
     rules |= {"L": ("last_price", e8), "T": ("transact_ns", stamp), "t": ("trade_id", whole), "m": ("is_maker", truth)}
@@ -414,7 +419,7 @@ def futures_report(frame: bytes, market: Market) -> dict[str, Any]:
     outer = object_of(strict(frame))
     if event_name(outer) != "ORDER_TRADE_UPDATE":
         raise Unsure("another event")
-    rules: dict[str, tuple[str, Read]] = {"e": ("e", text), "E": ("event_ns", stamp), "o": ("o", object_of)}
+    rules: Rules = {"e": ("e", text), "E": ("event_ns", stamp), "o": ("o", object_of)}
     found = fields(outer, rules)
     if outer.has("a"):
         raise Unsure("two bodies")
@@ -434,7 +439,7 @@ def acknowledgement(frame: bytes, market: Market) -> dict[str, Any]:
         found["request_id"] = uint(ids[0])
     for row in outer.one("rateLimits") if outer.has("rateLimits") else ():
         limit(object_of(row))
-    rules: dict[str, tuple[str, Read]] = {"symbol": ("symbol", text), "orderId": ("venue_order_id", whole)}
+    rules: Rules = {"symbol": ("symbol", text), "orderId": ("venue_order_id", whole)}
     rules |= {key: (key, text) for key in ("clientOrderId", "origClientOrderId", "status", "timeInForce", "type")}
     rules |= {key: (key, e8) for key in ("price", "origQty", "executedQty")} | {"side": ("side", side)}
     rules |= {key: (key, stamp) for key in ("transactTime", "updateTime")}
@@ -451,7 +456,7 @@ def acknowledgement(frame: bytes, market: Market) -> dict[str, Any]:
 
 
 def limit(row: Pairs) -> None:
-    rules: dict[str, tuple[str, Read]] = {"rateLimitType": ("type", text), "interval": ("interval", text)}
+    rules: Rules = {"rateLimitType": ("type", text), "interval": ("interval", text)}
     found = fields(row, rules | {key: (key, whole) for key in ("intervalNum", "limit", "count")})
     if not 0 < found["intervalNum"] <= 10_000:
         raise Refused("an interval out of range")

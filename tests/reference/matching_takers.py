@@ -81,6 +81,26 @@ class Takers(Books):
         sign = 1 if side == BUY else -1
         return sorted(orders[LIT_BIDS + 1 - side] + orders[DARK_BIDS + 1 - side], key=lambda order: sign * order.price)
 
+    def strangers(self, symbol: int, side: int, owner: int) -> list[Order]:
+        """Who stands against ``side``, without an owner's own orders."""
+        return [maker for maker in self.other_side(symbol, side) if owner == 0 or maker.owner != owner]
+
+    def takeable(self, symbol: int, side: int, qty: int, owner: int) -> tuple[int, int]:
+        """Lots that a market order would take past its owner's orders, and what they cost in ticks times lots."""
+        prices = [maker.price for maker in self.strangers(symbol, side, owner) for _ in range(min(maker.open, qty))]
+        return len(prices[:qty]), sum(prices[:qty])
+
+    def lots_for_cost(self, symbol: int, side: int, cost: int, owner: int) -> int:
+        """How many lots, bought one by one from the best, cost no more than that."""
+        lots = 0
+        for maker in self.strangers(symbol, side, owner):
+            taken = min(maker.open, cost // maker.price)
+            lots += taken
+            cost -= taken * maker.price
+            if taken < maker.open:
+                break
+        return lots
+
     def takes_price(self, taker: Order, price: int) -> bool:
         """Does the taker's limit, or for an order without one the band, allow a trade at this price."""
         state = self.symbols[taker.symbol]

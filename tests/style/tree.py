@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,10 +29,16 @@ class Source:
         """Lines without their ends."""
         return self.text.splitlines()
 
-    @cached_property
+    @property
     def syntax(self) -> ast.Module:
         """The parsed file; only for Python."""
-        return ast.parse(self.text, self.path)
+        return parsed(self.path, self.text)
+
+
+@cache
+def parsed(path: str, text: str) -> ast.Module:
+    """The syntax of a text, which a dozen rules look at; `conftest.py` lets go of it when they are done."""
+    return ast.parse(text, path)
 
 
 def walk(root: Path = ROOT) -> Iterator[Path]:

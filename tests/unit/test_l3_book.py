@@ -71,6 +71,15 @@ def test_less_keeps_the_place_and_more_loses_it() -> None:
     assert book.ahead(0, 2) is None
 
 
+def test_a_replacement_takes_no_other_live_orders_number() -> None:
+    book = small()
+    for number in (1, 2):
+        book.add(0, BUY, number, 50, 10)
+    assert book.replace(0, 1, 2, 51, 5) == L3Reason.L3_DUPLICATE_ORDER_ID
+    assert book.replace(0, 1, 1, 51, 5) == L3Reason.L3_NONE
+    assert [book.order(0, number) for number in (1, 2)] == [(BUY, 51, 5, 0), (BUY, 50, 10, 0)]
+
+
 def test_every_limit_of_capacity_is_refused_with_its_reason_and_changes_nothing() -> None:
     book = small()
     assert [book.add(0, BUY, number, 64 * number + 1, 1) for number in range(5)] == [
@@ -188,6 +197,7 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="address checks keep freed memory")
 @pytest.mark.parametrize("own_handles", [False, True])
 def test_a_million_live_orders_fit_in_120_megabytes(own_handles: bool) -> None:
     before = resident_bytes()

@@ -12,7 +12,7 @@ from tests import lobster
 from tests.recorded import data_root as found_root
 
 LOBSTER = list(lobster.sources(found_root()))
-ROWS = {"commit": 40_000, "long": 1 << 62}
+ROWS = {"commit": 200_000, "long": lobster.ALL_ROWS}
 EXECUTIONS_ENOUGH = 1_000
 TAKER_ID = 1 << 62
 
@@ -107,17 +107,16 @@ def test_an_ioc_of_an_executions_size_trades_with_the_order_that_the_file_names(
 ) -> None:
     if source is None:
         pytest.skip("no LOBSTER files: set TRADEWIND_DATA to the folder that holds lobster/")
-    day = source.read()
+    day = source.read(ROWS[amount])
     book = MatchedBook(day.price_bits)
-    walk = lobster.Walker(book, 0).walk(day, ROWS[amount])
+    walk = lobster.Walker(book, 0).walk(day)
     assert walk.rows_equal == len(walk.ours)
     assert book.matched + book.differed == walk.executions
     assert book.matched == walk.oldest_first
     record_property("executions", walk.executions)
     record_property("executions matched", book.matched)
-    share = (
-        0.99 if len(walk.ours) == len(day.messages) else 0.98
-    )  # the first minutes of a day have most of the exceptions
+    # unnamed orders of before the day stand ahead of others in its first minutes: that is where the exceptions are
+    share = 0.99 if len(walk.ours) < ROWS[amount] else 0.95
     assert walk.executions < EXECUTIONS_ENOUGH or book.matched >= share * walk.executions
     for side in (0, 1):
         ours = [(order_id, price, qty) for order_id, price, qty, *_ in book.book.orders(0, side).tolist()]

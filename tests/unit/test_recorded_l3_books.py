@@ -23,10 +23,10 @@ EXECUTIONS_ENOUGH = 1_000
 TWIN_ROWS = 15_000
 
 
-def recorded_day(source: lobster.Source | None) -> lobster.Day:
+def recorded_day(source: lobster.Source | None, rows_max: int = lobster.ALL_ROWS) -> lobster.Day:
     if source is None:
         pytest.skip("no LOBSTER files: set TRADEWIND_DATA to the folder that holds lobster/")
-    return source.read()
+    return source.read(rows_max)
 
 
 @pytest.mark.parametrize("source", LOBSTER or [None], ids=str)
@@ -47,9 +47,9 @@ def test_every_row_of_a_lobster_file_is_the_book_that_its_messages_make(
 
 @pytest.mark.parametrize("source", LOBSTER or [None], ids=str)
 def test_the_slow_twin_makes_the_same_books_of_a_lobster_file(source: lobster.Source | None) -> None:
-    day = recorded_day(source)
+    day = recorded_day(source, TWIN_ROWS)
     book, twin = L3Book(1, 65536, 16384, price_bits=day.price_bits), CalledTwin(1, 65536, 16384, price_bits=30)
-    fast, slow = (lobster.Walker(one, 0).walk(day, TWIN_ROWS) for one in (book, twin))
+    fast, slow = (lobster.Walker(one, 0).walk(day) for one in (book, twin))
     assert slow.rows_equal == fast.rows_equal == len(slow.ours)
     assert (slow.oldest_first, slow.counts) == (fast.oldest_first, fast.counts)
     assert book.state_hash() == twin.state_hash()
@@ -63,9 +63,9 @@ def test_all_lobster_files_stand_in_one_book_of_many_symbols(data_root: Path) ->
         pytest.skip(f"no LOBSTER files below {data_root}")
     together = L3Book(len(found), 65536, 16384, price_bits=26)
     for symbol, source in enumerate(found):
-        day, alone = source.read(), L3Book(1, 65536, 16384, price_bits=26)
+        day, alone = source.read(TWIN_ROWS), L3Book(1, 65536, 16384, price_bits=26)
         for book, place in ((together, symbol), (alone, 0)):
-            assert lobster.Walker(book, place).walk(day, TWIN_ROWS).rows_equal == min(TWIN_ROWS, len(day.messages))
+            assert lobster.Walker(book, place).walk(day).rows_equal == len(day.messages)
         for field in ("order_id", "price", "qty"):
             assert np.array_equal(together.snapshot_l3(symbol)[field], alone.snapshot_l3(0)[field])
     assert together.check() == []

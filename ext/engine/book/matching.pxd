@@ -12,10 +12,11 @@ cdef class MatchingEngine:
     cdef Event* out
     cdef uint64_t out_count
 
-    # apply() applies one operation and appends its rows to the core's; begin() before a batch of them empties the rows, and
+    # apply() applies one operation (apply_all: many) and appends its rows to the core's; begin() before a batch of them empties the rows, and
     # end() shows them in `out` (-1: there was no memory for all of them; the state is right all the same).
     cdef void begin(self) noexcept nogil
     cdef void apply(self, const Op* op) noexcept nogil
+    cdef void apply_all(self, const Op* ops, Py_ssize_t count) noexcept nogil
     cdef int end(self) noexcept nogil
     # One operation, whose rows alone stand in `out` then.
     cdef int apply_one(self, const Op* op) except -1

@@ -9,7 +9,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 from engine.book.matching_amend cimport apply_amend
-from engine.book.matching_continuous cimport apply_cancel, apply_new
+from engine.book.matching_continuous cimport apply_cancel, apply_new, apply_run
 from engine.book.matching_control cimport apply_control
 from engine.book.matching_image cimport (
     first_order, first_price, hash_of, image_of, orders_of, price_behind, restore_into, sizes_of,
@@ -114,6 +114,15 @@ cdef class MatchingEngine:
             apply_control(&self.core, op)
         self.core.op_index += 1
 
+    cdef void apply_all(self, const Op* ops, Py_ssize_t count) noexcept nogil:
+        cdef Py_ssize_t index = 0
+        while True:
+            index += apply_run(&self.core, ops + index, count - index)
+            if index == count:
+                return
+            self.apply(&ops[index])
+            index += 1
+
     cdef inline int end(self) noexcept nogil:
         self.out = self.core.rows
         self.out_count = self.core.row_count
@@ -200,7 +209,6 @@ cdef class MatchingEngine:
             raise TypeError(f"operations must be an array of OP_DTYPE, not {getattr(ops, 'dtype', type(ops))}")
         ops = np.ascontiguousarray(ops).reshape(-1)
         cdef Py_ssize_t count = ops.shape[0]
-        cdef Py_ssize_t index
         cdef const uint8_t[::1] raw
         cdef uint8_t[::1] room
         cdef const Op* records
@@ -215,8 +223,7 @@ cdef class MatchingEngine:
                 self.core.rows = <Event*>&room[0]
             else:
                 self.begin()
-            for index in range(count):
-                self.apply(&records[index])
+            self.apply_all(records, count)
         return self.rows_made(events)
 
     cdef object rows_made(self, object events):

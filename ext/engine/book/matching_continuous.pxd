@@ -4,6 +4,8 @@ from engine.book.matching_state cimport Core, Market, Op, Taker
 
 cdef void apply_new(Core* core, const Op* op) noexcept nogil
 cdef void apply_cancel(Core* core, const Op* op) noexcept nogil
+# Both, for the operations from the first on up to one of another kind, which is not applied; returns its index, or count.
+cdef Py_ssize_t apply_run(Core* core, const Op* ops, Py_ssize_t count) noexcept nogil
 # The order that CANCEL or AMEND names; 0 after refusing it.
 cdef uint32_t named_order(Core* core, const Op* op) noexcept nogil
 # One taker's own step: FOK, trades, then rest or expiry. `finish` then does all that follows from the rows since `first_row`.

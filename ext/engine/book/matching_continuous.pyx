@@ -3,8 +3,8 @@
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.book.matching_state cimport (
-    BPS_MAX, EVENT_ACCEPTED, EVENT_EXPIRED, EVENT_PREVENTED, EVENT_TRADE, EVENT_TRIGGERED, FLAG_HIDDEN, FLAG_POST_ONLY,
-    FLAG_POST_ONLY_REPRICE, FLAG_REDUCE_ONLY, FLAG_TRAIL_BPS, FLAGS_KEPT, ICEBERG_PARTS_MAX, PHASE_AUCTION, PHASE_CONTINUOUS,
+    BPS_MAX, EVENT_ACCEPTED, EVENT_CANCELED, EVENT_EXPIRED, EVENT_PREVENTED, EVENT_TRADE, EVENT_TRIGGERED, FLAG_HIDDEN, FLAG_POST_ONLY,
+    FLAG_POST_ONLY_REPRICE, FLAG_REDUCE_ONLY, FLAG_TRAIL_BPS, FLAGS_KEPT, ICEBERG_PARTS_MAX, OP_CANCEL, OP_NEW, PHASE_AUCTION, PHASE_CONTINUOUS,
     PHASE_HALTED, PLACE_CALL, PLACE_CALL_DARK, PLACE_DARK, PLACE_FREE, PLACE_LIT, PLACE_QUEUE, REASON_AUCTION,
     REASON_BAD_DISPLAY, REASON_BAD_EXPIRY, REASON_BAD_OWNER, REASON_BAD_PRICE, REASON_BAD_QTY, REASON_BAD_SIDE,
     REASON_BAD_TRIGGER, REASON_CLOSED, REASON_DUPLICATE_ORDER_ID, REASON_FOK_UNFILLED, REASON_HALTED, REASON_IOC_REMAINDER,
@@ -14,14 +14,24 @@ from engine.book.matching_state cimport (
     TIF_DAY, TIF_FOK, TIF_GTC, TIF_GTD, TIF_IOC, TRAIT_ICEBERG, TRAIT_MARKET_IN_CALL, TW_ANY, TYPE_LIMIT,
     TYPE_LIMIT_IF_TOUCHED, TYPE_MARKET, TYPE_MARKET_IF_TOUCHED, TYPE_STOP, TYPE_STOP_LIMIT, TYPE_TRAILING_STOP, ColdOrder,
     Core, Event, Market, Op, Taker, cancel_order, emit, expire_order, expire_reducing, expiry_add, expiry_room, find_order,
-    give_slot, hide_parts, lit_append, open_qty, position_find, position_make, reducible, refresh, refuse, remove_order, room_at, settle,
+    give_slot, hide_parts, lit_append, lit_unlink, open_qty, position_find, position_make, reducible, refresh, refuse, remove_order, room_at, settle,
     stand_in,
 )
 from engine.book.matching_triggers cimport begin_to_wait, has_waiting, look_at_trades, queue_pop, waiting_place
 from engine.book.queues cimport (
-    Level, QueuedOrder, Queues, SideBook, has_room, level_at, next_above, next_below, pool_give, pool_take, side_worse,
-    table_add, table_find, tw_rarely,
+    Level, QueuedOrder, Queues, SideBook, has_room, id_hash, level_at, next_above, next_below, pool_give, pool_take, side_worse,
+    table_add, table_find, table_put, table_remove_at, table_seek, tw_rarely,
 )
+
+cdef extern from *:
+    """
+    #define tw_prefetch(address) __builtin_prefetch(address)
+    """
+    void tw_prefetch(const void* address) noexcept nogil
+
+cdef enum:
+    FETCH_ID = 16             # how many operations of a batch ahead of its turn an id's place is asked for, and an order
+    FETCH_ORDER = 8
 
 
 # --- what a new order must be ----------------------------------------------------------------------------------------
@@ -158,6 +168,10 @@ cdef inline uint8_t book_place(uint8_t flags, uint8_t side) noexcept nogil:
 # --- NEW -------------------------------------------------------------------------------------------------------------
 
 cdef void apply_new(Core* core, const Op* op) noexcept nogil:
+    enter(core, op)
+
+
+cdef inline void enter(Core* core, const Op* op) noexcept nogil:
     cdef Market* market
     if op.symbol >= core.symbol_count:
         refuse(core, op, REASON_UNKNOWN_SYMBOL)
@@ -170,15 +184,15 @@ cdef void apply_new(Core* core, const Op* op) noexcept nogil:
         enter_any(core, market, op)
 
 
-cdef inline uint16_t refusal_of_plain(Core* core, Market* market, const Op* op) noexcept nogil:
-    """NEW 4 to 16 of a limit order, GTC or IOC, without anything else, in continuous trading without a band."""
+cdef inline uint16_t refusal_of_plain(Core* core, Market* market, const Op* op, uint64_t* at) noexcept nogil:
+    """NEW 4 to 16 of a limit order, GTC or IOC, without anything else, in continuous trading without a band; ``at``: where its id goes."""
     if tw_rarely(op.owner == TW_ANY):
         return REASON_BAD_OWNER
     if tw_rarely(<uint64_t>(op.qty - 1) >= <uint64_t>core.qty_max):
         return REASON_BAD_QTY
     if tw_rarely(<uint64_t>(op.price - 1) >= <uint64_t>(core.price_limit - 1)):
         return REASON_BAD_PRICE
-    if not core.own_handles and tw_rarely(table_find(&core.table, core.ids, op.order_id) != 0):
+    if not core.own_handles and tw_rarely(table_seek(&core.table, core.ids, op.order_id, at) != 0):
         return REASON_DUPLICATE_ORDER_ID
     if op.tif == TIF_GTC:
         if tw_rarely(core.pool.first_free == 0):
@@ -188,8 +202,9 @@ cdef inline uint16_t refusal_of_plain(Core* core, Market* market, const Op* op) 
     return REASON_NONE
 
 
-cdef void enter_plain(Core* core, Market* market, const Op* op) noexcept nogil:
-    cdef uint16_t reason = refusal_of_plain(core, market, op)
+cdef inline void enter_plain(Core* core, Market* market, const Op* op) noexcept nogil:
+    cdef uint64_t at = 0
+    cdef uint16_t reason = refusal_of_plain(core, market, op, &at)
     cdef uint32_t position = 0
     cdef uint32_t link = 0
     cdef uint64_t order_id = op.order_id
@@ -210,7 +225,9 @@ cdef void enter_plain(Core* core, Market* market, const Op* op) noexcept nogil:
         order_id = handle_of(core, link)
     emit(core, EVENT_ACCEPTED, REASON_NONE, op.symbol, op.side, order_id, op.price, op.qty, op.qty)
     if link and not crosses(market, op.side, op.price):
-        enter_id(core, link, order_id)
+        if not core.own_handles:
+            core.ids[link - 1] = order_id
+            table_put(&core.table, at, order_id, link)
         lit_append(core, market, link)
         return
     taker.order_id = order_id
@@ -672,26 +689,77 @@ cdef void taker_of_order(Core* core, Market* market, uint32_t link, uint8_t type
 
 # --- CANCEL ----------------------------------------------------------------------------------------------------------
 
-cdef inline uint32_t named_order_now(Core* core, const Op* op) noexcept nogil:
+cdef uint32_t named_order(Core* core, const Op* op) noexcept nogil:
     cdef uint32_t link
-    if tw_rarely(op.symbol >= core.symbol_count):
+    if op.symbol >= core.symbol_count:
         refuse(core, op, REASON_UNKNOWN_SYMBOL)
         return 0
     link = find_order(core, op.order_id)
-    if tw_rarely(link == 0 or core.pool.orders[link - 1].symbol != op.symbol):
+    if link == 0 or core.pool.orders[link - 1].symbol != op.symbol:
         refuse(core, op, REASON_UNKNOWN_ORDER)
         return 0
-    if tw_rarely(core.pool.orders[link - 1].owner != op.owner):
+    if core.pool.orders[link - 1].owner != op.owner:
         refuse(core, op, REASON_NOT_OWNER)
         return 0
     return link
 
 
-cdef uint32_t named_order(Core* core, const Op* op) noexcept nogil:
-    return named_order_now(core, op)
-
-
 cdef void apply_cancel(Core* core, const Op* op) noexcept nogil:
-    cdef uint32_t link = named_order_now(core, op)
+    withdraw(core, op)
+
+
+cdef inline void withdraw(Core* core, const Op* op) noexcept nogil:
+    """A cancel: quick for what stands in lit and has nothing that others must know of."""
+    cdef uint64_t at = 0
+    cdef uint32_t link
+    cdef QueuedOrder* order
+    if core.own_handles:
+        link = find_order(core, op.order_id)
+    else:
+        link = table_seek(&core.table, core.ids, op.order_id, &at)
+    order = &core.pool.orders[link - 1]
+    if tw_rarely(link == 0 or order.symbol != op.symbol or order.owner != op.owner or order.place > 1 or order.tif == TIF_GTD
+                 or order.flags & (FLAG_REDUCE_ONLY | TRAIT_ICEBERG)):
+        withdraw_any(core, op)
+        return
+    emit(core, EVENT_CANCELED, REASON_NONE, op.symbol, order.side, op.order_id, order.price, order.leaves, 0)
+    lit_unlink(core, &core.markets[op.symbol], link)
+    if core.own_handles:
+        give_slot(core, link)
+        return
+    table_remove_at(&core.table, at)
+    order.place = PLACE_FREE
+    pool_give(&core.pool, link)
+
+
+cdef void withdraw_any(Core* core, const Op* op) noexcept nogil:
+    cdef uint32_t link = named_order(core, op)
     if link:
         cancel_order(core, link)
+
+
+cdef inline void fetch(const Core* core, const Op* later, const Op* sooner) noexcept nogil:
+    """Ask for what coming operations will look at first: where their ids stand, then the order to be cancelled."""
+    cdef uint32_t link
+    tw_prefetch(&core.table.slots[id_hash(later.order_id) & core.table.mask])
+    if sooner.op == OP_CANCEL:
+        link = <uint32_t>core.table.slots[id_hash(sooner.order_id) & core.table.mask]
+        if link:
+            tw_prefetch(&core.pool.orders[link - 1])
+            tw_prefetch(&core.ids[link - 1])
+
+
+cdef Py_ssize_t apply_run(Core* core, const Op* ops, Py_ssize_t count) noexcept nogil:
+    cdef Py_ssize_t index
+    cdef Py_ssize_t fetched = 0 if core.own_handles else count - FETCH_ID
+    for index in range(count):
+        if index < fetched:
+            fetch(core, &ops[index + FETCH_ID], &ops[index + FETCH_ORDER])
+        if ops[index].op == OP_NEW:
+            enter(core, &ops[index])
+        elif ops[index].op == OP_CANCEL:
+            withdraw(core, &ops[index])
+        else:
+            return index
+        core.op_index += 1
+    return count

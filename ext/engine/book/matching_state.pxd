@@ -329,10 +329,7 @@ cdef inline Event* emit(Core* core, uint8_t kind, uint16_t reason, uint32_t symb
         more_rows(core)
     event = &core.rows[core.row_count]
     core.row_count += 1
-    event.kind = kind
-    event.side = side
-    event.reason = reason
-    event.symbol = symbol
+    (<uint64_t*>event)[0] = kind | <uint64_t>side << 8 | <uint64_t>reason << 16 | <uint64_t>symbol << 32  # one store for four fields
     event.op_index = core.op_index
     event.order_id = order_id
     event.maker_id = 0

@@ -2,11 +2,11 @@
 """The matching engine's memory, and what happens rarely to an order: other places than lit, icebergs, expiry, positions."""
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 from engine.book.queues cimport (
     SideBook, has_room, pages_close, pages_open, pool_close, pool_open, queues_close, queues_open, side_append, side_unlink,
-    table_close, table_open,
+    table_close, table_open, touched,
 )
 
 cdef enum:
@@ -15,14 +15,6 @@ cdef enum:
 
 
 # --- memory ----------------------------------------------------------------------------------------------------------
-
-cdef void* touched(size_t size) noexcept nogil:
-    """Zeroed memory whose pages are all there."""
-    cdef void* memory = malloc(size)
-    if memory != NULL:
-        memset(memory, 0, size)
-    return memory
-
 
 cdef int core_open(Core* core) noexcept nogil:
     """Make everything for the sizes that stand in the core: 0, or -1 without memory."""

@@ -5,10 +5,27 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
+cdef extern from "<stdlib.h>" nogil:
+    int posix_memalign(void** memory, size_t alignment, size_t size)
+
+cdef extern from "<sys/mman.h>" nogil:
+    int madvise(void* memory, size_t size, int advice)
+    int MADV_HUGEPAGE
+
+cdef enum:
+    HUGE_PAGE = 2097152
+    HUGE_FROM = 524288        # smaller pools stay on small pages
+
 
 cdef void* touched(size_t size) noexcept nogil:
-    """Zeroed memory whose pages are all there."""
-    cdef void* memory = malloc(size)
+    cdef void* memory = NULL
+    cdef size_t rounded = (size + HUGE_PAGE - 1) // HUGE_PAGE * HUGE_PAGE
+    if size < HUGE_FROM:
+        memory = malloc(size)
+    elif posix_memalign(&memory, HUGE_PAGE, rounded) == 0:
+        madvise(memory, rounded, MADV_HUGEPAGE)  # where there are none, small ones do
+    else:
+        memory = NULL
     if memory != NULL:
         memset(memory, 0, size)
     return memory

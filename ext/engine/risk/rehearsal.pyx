@@ -116,6 +116,8 @@ cdef uint64_t offer(Journal journal, Ring ring, const IntentPayload* wish, uint6
 def spend(ApprovalRegister register not None, uint32_t slot, uint64_t nonce, uint64_t order_handle) -> bool:
     """Try to spend an approval as an order session would, without sending anything; was it the one that was issued, and unspent."""
     return register.consume(slot, nonce, order_handle) == 1
+
+
 def time_gate(RiskGate gate not None, *, uint64_t order_handle, uint32_t instrument_id, int side, int64_t price_ticks, int64_t qty_lots,
               int order_type=0, int time_in_force=0, int strategy_id=1, int rounds=1, int intents=32) -> list:
     """Nanoseconds an intent, one number a round: `intents` of the same terms wait, the gate answers them all (benchmarks).

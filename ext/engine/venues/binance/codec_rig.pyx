@@ -1,12 +1,10 @@
 """Decoders and encoders in loops at C speed, for benchmarks: what a frame costs without a Python call around it.
 
-Shipped for `bench/codecs.py`; the engine does not call it. Time is the thread's own processor time: a machine that is shared
-takes the thread off its core more often than a run is long.
+Shipped for `bench/codecs.py`, which looks at the clock; the engine does not call it.
 """
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
-from posix.time cimport CLOCK_THREAD_CPUTIME_ID, clock_gettime, timespec
 
 from engine.model.approval cimport ApprovedOrder
 from engine.model.codes cimport INTENT_ACTION_SUBMIT
@@ -20,12 +18,6 @@ cdef enum:
     TEXT_ROOM = 4096
 
 cdef int64_t FIRST_NS = 1_763_640_000_000_000_000
-
-
-cdef int64_t now_ns() noexcept nogil:
-    cdef timespec now
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now)
-    return now.tv_sec * 1_000_000_000 + now.tv_nsec
 
 
 cdef class _Frames:
@@ -55,41 +47,35 @@ cdef class _Frames:
         free(self.sizes)
 
 
-def decode_market(MarketCodec codec not None, list frames not None, uint64_t rounds) -> int:
-    """Nanoseconds of the processor for decoding all `frames` `rounds` times. ValueError where one of them is refused."""
+def decode_market(MarketCodec codec not None, list frames not None, uint64_t rounds) -> None:
+    """Decode all `frames` `rounds` times. ValueError where one of them is refused."""
     cdef _Frames given = _Frames(frames)
     cdef uint32_t capacity = codec.payload_size_max(given.size_max)
     cdef char* payload = <char*> calloc(1, capacity)
     cdef Decoded out
     cdef uint64_t number, turn, refused = 0, count = len(frames)
-    cdef int64_t began_ns
     if payload == NULL:
         raise MemoryError("payload")
     with nogil:
-        began_ns = now_ns()
         for turn in range(rounds):
             for number in range(count):
                 codec.decode(given.data[number], given.sizes[number], payload, capacity, &out)
                 refused += out.fault != 0
-        began_ns = now_ns() - began_ns
     free(payload)
     if refused:
         raise ValueError(f"{refused} frames were refused")
-    return began_ns
 
 
-def decode_own(OrderCodec codec not None, list frames not None, uint64_t rounds) -> int:
+def decode_own(OrderCodec codec not None, list frames not None, uint64_t rounds) -> None:
     """The same for frames of the order connection; of a reply the order in its result is read too. `codec` of USD-M: of the
     private stream, where a frame has no `result`."""
     cdef _Frames given = _Frames(frames)
     cdef OwnFrame* out = <OwnFrame*> calloc(1, sizeof(OwnFrame))
     cdef uint64_t number, turn, refused = 0, count = len(frames)
-    cdef int64_t began_ns
     cdef tw_cursor c
     cdef UsdmOrderCodec futures = <UsdmOrderCodec> codec if isinstance(codec, UsdmOrderCodec) and b'"result"' not in frames[0] else None
     if out == NULL:
         raise MemoryError("frame")
-    began_ns = now_ns()
     for turn in range(rounds):
         for number in range(count):
             if futures is not None:
@@ -100,30 +86,24 @@ def decode_own(OrderCodec codec not None, list frames not None, uint64_t rounds)
                     c = out.result
                     refused += codec.read_order(&c, out, False) == 0
             refused += out.kind == 0
-    began_ns = now_ns() - began_ns
     free(out)
     if refused:
         raise ValueError(f"{refused} frames were refused")
-    return began_ns
 
 
-def encode_orders(OrderCodec codec not None, uint32_t instrument_id, uint64_t rounds) -> int:
-    """Nanoseconds of the processor for encoding - and, where the codec signs, signing - `rounds` limit orders, each of another price and id."""
+def encode_orders(OrderCodec codec not None, uint32_t instrument_id, uint64_t rounds) -> None:
+    """Encode - and, where the codec signs, sign - `rounds` limit orders, each of another price and id."""
     cdef char[TEXT_ROOM] text
     cdef ApprovedOrder terms
     cdef uint64_t turn, refused = 0
-    cdef int64_t began_ns
     memset(&terms, 0, sizeof(ApprovedOrder))
     terms.action = INTENT_ACTION_SUBMIT
     terms.instrument_id = instrument_id
     terms.qty_lots = 1234
     with nogil:
-        began_ns = now_ns()
         for turn in range(rounds):
             terms.order_handle = 1 + turn
             terms.price_ticks = 6_000_000 + <int64_t> (turn & 0xFFFF)
             refused += codec.place(text, turn + 1, &terms, FIRST_NS + <int64_t> turn * 1_000_000) == 0
-        began_ns = now_ns() - began_ns
     if refused:
         raise ValueError(f"{refused} orders could not be written")
-    return began_ns

@@ -57,100 +57,100 @@ cdef uint64_t ONE = 1
 # --- tables ------------------------------------------------------------------------------------------------------------
 
 cdef int lay_kline(tw_fields* table) except -1:
-    cdef KlinePayload* k = NULL
-    add_field(table, b"t", TW_FIELD_TIME, <size_t> &k.open_ns)
-    add_field(table, b"T", TW_FIELD_TIME, <size_t> &k.close_ns)
-    add_field(table, b"i", TW_FIELD_WORD, <size_t> &k.interval, 7)
-    add_field(table, b"f", TW_FIELD_INT, <size_t> &k.first_trade_id)
-    add_field(table, b"L", TW_FIELD_INT, <size_t> &k.last_trade_id)
-    add_field(table, b"o", TW_FIELD_DECIMAL, <size_t> &k.open_e8)
-    add_field(table, b"c", TW_FIELD_DECIMAL, <size_t> &k.close_e8)
-    add_field(table, b"h", TW_FIELD_DECIMAL, <size_t> &k.high_e8)
-    add_field(table, b"l", TW_FIELD_DECIMAL, <size_t> &k.low_e8)
-    add_field(table, b"v", TW_FIELD_AMOUNT, <size_t> &k.volume_whole, <size_t> &k.volume_part_e8)
-    add_field(table, b"n", TW_FIELD_ID, <size_t> &k.trade_count)
-    add_field(table, b"x", TW_FIELD_BOOL, <size_t> &k.is_closed)
-    add_field(table, b"q", TW_FIELD_AMOUNT, <size_t> &k.quote_volume_whole, <size_t> &k.quote_volume_part_e8)
-    add_field(table, b"V", TW_FIELD_AMOUNT, <size_t> &k.taker_volume_whole, <size_t> &k.taker_volume_part_e8)
-    add_field(table, b"Q", TW_FIELD_AMOUNT, <size_t> &k.taker_quote_volume_whole, <size_t> &k.taker_quote_volume_part_e8)
+    cdef KlinePayload* k = <KlinePayload*> TW_LAYOUT
+    add_field(table, b"t", TW_FIELD_TIME, &k.open_ns)
+    add_field(table, b"T", TW_FIELD_TIME, &k.close_ns)
+    add_field(table, b"i", TW_FIELD_WORD, &k.interval, 7)
+    add_field(table, b"f", TW_FIELD_INT, &k.first_trade_id)
+    add_field(table, b"L", TW_FIELD_INT, &k.last_trade_id)
+    add_field(table, b"o", TW_FIELD_DECIMAL, &k.open_e8)
+    add_field(table, b"c", TW_FIELD_DECIMAL, &k.close_e8)
+    add_field(table, b"h", TW_FIELD_DECIMAL, &k.high_e8)
+    add_field(table, b"l", TW_FIELD_DECIMAL, &k.low_e8)
+    add_field(table, b"v", TW_FIELD_AMOUNT, &k.volume_whole, <size_t> &k.volume_part_e8)
+    add_field(table, b"n", TW_FIELD_ID, &k.trade_count)
+    add_field(table, b"x", TW_FIELD_BOOL, &k.is_closed)
+    add_field(table, b"q", TW_FIELD_AMOUNT, &k.quote_volume_whole, <size_t> &k.quote_volume_part_e8)
+    add_field(table, b"V", TW_FIELD_AMOUNT, &k.taker_volume_whole, <size_t> &k.taker_volume_part_e8)
+    add_field(table, b"Q", TW_FIELD_AMOUNT, &k.taker_quote_volume_whole, <size_t> &k.taker_quote_volume_part_e8)
     return 0
 
 
 cdef int lay_tickers(tw_fields* table) except -1:
     """Both tickers: what the small one has first."""
     global MINI_TICKER_REQUIRED
-    cdef TickerScratch* t = NULL
-    add_field(table, b"e", TW_FIELD_TEXT, <size_t> &t.event)
-    add_field(table, b"E", TW_FIELD_TIME, <size_t> &t.row.event_ns)
-    add_field(table, b"s", TW_FIELD_TEXT, <size_t> &t.symbol)
-    add_field(table, b"c", TW_FIELD_DECIMAL, <size_t> &t.row.last_e8)
-    add_field(table, b"o", TW_FIELD_DECIMAL, <size_t> &t.row.open_e8)
-    add_field(table, b"h", TW_FIELD_DECIMAL, <size_t> &t.row.high_e8)
-    add_field(table, b"l", TW_FIELD_DECIMAL, <size_t> &t.row.low_e8)
-    add_field(table, b"v", TW_FIELD_AMOUNT, <size_t> &t.row.volume_whole, <size_t> &t.row.volume_part_e8)
-    add_field(table, b"q", TW_FIELD_AMOUNT, <size_t> &t.row.quote_volume_whole, <size_t> &t.row.quote_volume_part_e8)
+    cdef TickerScratch* t = <TickerScratch*> TW_LAYOUT
+    add_field(table, b"e", TW_FIELD_TEXT, &t.event)
+    add_field(table, b"E", TW_FIELD_TIME, &t.row.event_ns)
+    add_field(table, b"s", TW_FIELD_TEXT, &t.symbol)
+    add_field(table, b"c", TW_FIELD_DECIMAL, &t.row.last_e8)
+    add_field(table, b"o", TW_FIELD_DECIMAL, &t.row.open_e8)
+    add_field(table, b"h", TW_FIELD_DECIMAL, &t.row.high_e8)
+    add_field(table, b"l", TW_FIELD_DECIMAL, &t.row.low_e8)
+    add_field(table, b"v", TW_FIELD_AMOUNT, &t.row.volume_whole, <size_t> &t.row.volume_part_e8)
+    add_field(table, b"q", TW_FIELD_AMOUNT, &t.row.quote_volume_whole, <size_t> &t.row.quote_volume_part_e8)
     MINI_TICKER_REQUIRED = table.required
-    add_field(table, b"p", TW_FIELD_OPTIONAL, <size_t> &t.row.change_e8)
-    add_field(table, b"P", TW_FIELD_OPTIONAL, <size_t> &t.row.change_percent_e8)
-    add_field(table, b"w", TW_FIELD_DECIMAL, <size_t> &t.row.average_e8)
-    add_field(table, b"Q", TW_FIELD_AMOUNT, <size_t> &t.row.last_qty_whole, <size_t> &t.row.last_qty_part_e8)
-    add_field(table, b"O", TW_FIELD_TIME, <size_t> &t.row.open_ns)
-    add_field(table, b"C", TW_FIELD_TIME, <size_t> &t.row.close_ns)
-    add_field(table, b"F", TW_FIELD_INT, <size_t> &t.row.first_trade_id)
-    add_field(table, b"L", TW_FIELD_INT, <size_t> &t.row.last_trade_id)
-    add_field(table, b"n", TW_FIELD_ID, <size_t> &t.row.trade_count)
-    add_field(table, b"st", TW_FIELD_ID, <size_t> &t.market, 0, False)
+    add_field(table, b"p", TW_FIELD_OPTIONAL, &t.row.change_e8)
+    add_field(table, b"P", TW_FIELD_OPTIONAL, &t.row.change_percent_e8)
+    add_field(table, b"w", TW_FIELD_DECIMAL, &t.row.average_e8)
+    add_field(table, b"Q", TW_FIELD_AMOUNT, &t.row.last_qty_whole, <size_t> &t.row.last_qty_part_e8)
+    add_field(table, b"O", TW_FIELD_TIME, &t.row.open_ns)
+    add_field(table, b"C", TW_FIELD_TIME, &t.row.close_ns)
+    add_field(table, b"F", TW_FIELD_INT, &t.row.first_trade_id)
+    add_field(table, b"L", TW_FIELD_INT, &t.row.last_trade_id)
+    add_field(table, b"n", TW_FIELD_ID, &t.row.trade_count)
+    add_field(table, b"st", TW_FIELD_ID, &t.market, 0, False)
     return 0
 
 
 cdef int lay_derivatives(tw_fields* marks, tw_fields* liquidations, tw_fields* contracts) except -1:
-    cdef MarkPriceScratch* m = NULL
-    cdef LiquidationScratch* o = NULL
-    cdef ContractScratch* i = NULL
-    add_field(marks, b"e", TW_FIELD_TEXT, <size_t> &m.event)
-    add_field(marks, b"E", TW_FIELD_TIME, <size_t> &m.payload.event_ns)
-    add_field(marks, b"s", TW_FIELD_TEXT, <size_t> &m.symbol)
-    add_field(marks, b"p", TW_FIELD_DECIMAL, <size_t> &m.payload.mark_e8)
-    add_field(marks, b"ap", TW_FIELD_OPTIONAL, <size_t> &m.payload.average_e8, 0, False)
-    add_field(marks, b"i", TW_FIELD_OPTIONAL, <size_t> &m.payload.index_e8, 0, False)
-    add_field(marks, b"P", TW_FIELD_OPTIONAL, <size_t> &m.payload.settle_e8, 0, False)
-    add_field(marks, b"r", TW_FIELD_OPTIONAL, <size_t> &m.payload.funding_rate_e8)
-    add_field(marks, b"T", TW_FIELD_TIME, <size_t> &m.payload.next_funding_ns)
-    add_field(liquidations, b"s", TW_FIELD_TEXT, <size_t> &o.symbol)
-    add_field(liquidations, b"S", TW_FIELD_TEXT, <size_t> &o.side)
-    add_field(liquidations, b"p", TW_FIELD_DECIMAL, <size_t> &o.payload.price_e8)
-    add_field(liquidations, b"ap", TW_FIELD_OPTIONAL, <size_t> &o.payload.average_price_e8)
-    add_field(liquidations, b"q", TW_FIELD_DECIMAL, <size_t> &o.qty_e8)
-    add_field(liquidations, b"l", TW_FIELD_DECIMAL, <size_t> &o.last_qty_e8)
-    add_field(liquidations, b"z", TW_FIELD_DECIMAL, <size_t> &o.cum_qty_e8)
-    add_field(liquidations, b"T", TW_FIELD_TIME, <size_t> &o.payload.trade_ns)
-    add_field(contracts, b"e", TW_FIELD_TEXT, <size_t> &i.event)
-    add_field(contracts, b"E", TW_FIELD_TIME, <size_t> &i.payload.event_ns)
-    add_field(contracts, b"s", TW_FIELD_TEXT, <size_t> &i.symbol)
-    add_field(contracts, b"ct", TW_FIELD_WORD, <size_t> &i.payload.contract_type, 23)
-    add_field(contracts, b"dt", TW_FIELD_TIME, <size_t> &i.payload.delivery_ns)
-    add_field(contracts, b"ot", TW_FIELD_TIME, <size_t> &i.payload.onboard_ns)
-    add_field(contracts, b"cs", TW_FIELD_WORD, <size_t> &i.payload.status, 23)
+    cdef MarkPriceScratch* m = <MarkPriceScratch*> TW_LAYOUT
+    cdef LiquidationScratch* o = <LiquidationScratch*> TW_LAYOUT
+    cdef ContractScratch* i = <ContractScratch*> TW_LAYOUT
+    add_field(marks, b"e", TW_FIELD_TEXT, &m.event)
+    add_field(marks, b"E", TW_FIELD_TIME, &m.payload.event_ns)
+    add_field(marks, b"s", TW_FIELD_TEXT, &m.symbol)
+    add_field(marks, b"p", TW_FIELD_DECIMAL, &m.payload.mark_e8)
+    add_field(marks, b"ap", TW_FIELD_OPTIONAL, &m.payload.average_e8, 0, False)
+    add_field(marks, b"i", TW_FIELD_OPTIONAL, &m.payload.index_e8, 0, False)
+    add_field(marks, b"P", TW_FIELD_OPTIONAL, &m.payload.settle_e8, 0, False)
+    add_field(marks, b"r", TW_FIELD_OPTIONAL, &m.payload.funding_rate_e8)
+    add_field(marks, b"T", TW_FIELD_TIME, &m.payload.next_funding_ns)
+    add_field(liquidations, b"s", TW_FIELD_TEXT, &o.symbol)
+    add_field(liquidations, b"S", TW_FIELD_TEXT, &o.side)
+    add_field(liquidations, b"p", TW_FIELD_DECIMAL, &o.payload.price_e8)
+    add_field(liquidations, b"ap", TW_FIELD_OPTIONAL, &o.payload.average_price_e8)
+    add_field(liquidations, b"q", TW_FIELD_DECIMAL, &o.qty_e8)
+    add_field(liquidations, b"l", TW_FIELD_DECIMAL, &o.last_qty_e8)
+    add_field(liquidations, b"z", TW_FIELD_DECIMAL, &o.cum_qty_e8)
+    add_field(liquidations, b"T", TW_FIELD_TIME, &o.payload.trade_ns)
+    add_field(contracts, b"e", TW_FIELD_TEXT, &i.event)
+    add_field(contracts, b"E", TW_FIELD_TIME, &i.payload.event_ns)
+    add_field(contracts, b"s", TW_FIELD_TEXT, &i.symbol)
+    add_field(contracts, b"ct", TW_FIELD_WORD, &i.payload.contract_type, 23)
+    add_field(contracts, b"dt", TW_FIELD_TIME, &i.payload.delivery_ns)
+    add_field(contracts, b"ot", TW_FIELD_TIME, &i.payload.onboard_ns)
+    add_field(contracts, b"cs", TW_FIELD_WORD, &i.payload.status, 23)
     return 0
 
 
 cdef int lay_polls(tw_fields* interest, tw_fields* funding, tw_fields* ratio, tw_fields* taker) except -1:
-    cdef OpenInterestPayload* i = NULL
-    cdef FundingRow* f = NULL
-    cdef LongShortRatioPayload* r = NULL
-    add_field(interest, b"openInterest", TW_FIELD_AMOUNT, <size_t> &i.open_interest_whole, <size_t> &i.open_interest_part_e8)
-    add_field(interest, b"time", TW_FIELD_TIME, <size_t> &i.event_ns)
-    add_field(funding, b"fundingRate", TW_FIELD_OPTIONAL, <size_t> &f.rate_e8)
-    add_field(funding, b"fundingTime", TW_FIELD_TIME, <size_t> &f.funding_ns)
-    add_field(funding, b"markPrice", TW_FIELD_OPTIONAL, <size_t> &f.mark_e8, 0, False)
-    add_field(ratio, b"longShortRatio", TW_FIELD_OPTIONAL, <size_t> &r.ratio_e8)
-    add_field(ratio, b"longAccount", TW_FIELD_AMOUNT, <size_t> &r.long_whole, <size_t> &r.long_part_e8)
-    add_field(ratio, b"shortAccount", TW_FIELD_AMOUNT, <size_t> &r.short_whole, <size_t> &r.short_part_e8)
-    add_field(ratio, b"timestamp", TW_FIELD_TIME, <size_t> &r.event_ns)
-    add_field(taker, b"buySellRatio", TW_FIELD_OPTIONAL, <size_t> &r.ratio_e8)
-    add_field(taker, b"buyVol", TW_FIELD_AMOUNT, <size_t> &r.long_whole, <size_t> &r.long_part_e8)
-    add_field(taker, b"sellVol", TW_FIELD_AMOUNT, <size_t> &r.short_whole, <size_t> &r.short_part_e8)
-    add_field(taker, b"timestamp", TW_FIELD_TIME, <size_t> &r.event_ns)
+    cdef OpenInterestPayload* i = <OpenInterestPayload*> TW_LAYOUT
+    cdef FundingRow* f = <FundingRow*> TW_LAYOUT
+    cdef LongShortRatioPayload* r = <LongShortRatioPayload*> TW_LAYOUT
+    add_field(interest, b"openInterest", TW_FIELD_AMOUNT, &i.open_interest_whole, <size_t> &i.open_interest_part_e8)
+    add_field(interest, b"time", TW_FIELD_TIME, &i.event_ns)
+    add_field(funding, b"fundingRate", TW_FIELD_OPTIONAL, &f.rate_e8)
+    add_field(funding, b"fundingTime", TW_FIELD_TIME, &f.funding_ns)
+    add_field(funding, b"markPrice", TW_FIELD_OPTIONAL, &f.mark_e8, 0, False)
+    add_field(ratio, b"longShortRatio", TW_FIELD_OPTIONAL, &r.ratio_e8)
+    add_field(ratio, b"longAccount", TW_FIELD_AMOUNT, &r.long_whole, <size_t> &r.long_part_e8)
+    add_field(ratio, b"shortAccount", TW_FIELD_AMOUNT, &r.short_whole, <size_t> &r.short_part_e8)
+    add_field(ratio, b"timestamp", TW_FIELD_TIME, &r.event_ns)
+    add_field(taker, b"buySellRatio", TW_FIELD_OPTIONAL, &r.ratio_e8)
+    add_field(taker, b"buyVol", TW_FIELD_AMOUNT, &r.long_whole, <size_t> &r.long_part_e8)
+    add_field(taker, b"sellVol", TW_FIELD_AMOUNT, &r.short_whole, <size_t> &r.short_part_e8)
+    add_field(taker, b"timestamp", TW_FIELD_TIME, &r.event_ns)
     return 0
 
 

@@ -46,6 +46,9 @@ typedef struct {
     tw_field rows[TW_FIELDS_MAX];
 } tw_fields;
 
+/* Where a struct stands whose members' addresses tell their offsets: an object that is one, unlike NULL. */
+static char TW_LAYOUT[1024] __attribute__((aligned(16)));
+
 /* One key more; its number, or -1 where there is no room. At start only. */
 static inline int tw_add_field(tw_fields *t, const char *key, int type, size_t offset, size_t extra, int is_required) {
     uint32_t number = t->count;

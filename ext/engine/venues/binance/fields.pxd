@@ -26,6 +26,7 @@ cdef extern from "engine/venues/binance/fields.h" nogil:
     ctypedef struct tw_fields:
         uint64_t required
         uint32_t count
+    char* TW_LAYOUT
     int tw_add_field(tw_fields* table, const char* key, int type, size_t offset, size_t extra, int is_required) noexcept
     bint tw_time_ns(uint64_t stamp, int64_t* out) noexcept
     bint tw_read_time(tw_cursor* c, int64_t* out) noexcept
@@ -33,9 +34,10 @@ cdef extern from "engine/venues/binance/fields.h" nogil:
     int tw_read_whole(tw_cursor* c, const tw_fields* table, char* base) noexcept
 
 
-cdef inline int add_field(tw_fields* table, bytes key, int type, size_t offset, size_t extra=0, bint required=True) except -1:
-    """One key more, at import; returns its number."""
-    cdef int number = tw_add_field(table, key, type, offset, extra, required)
+cdef inline int add_field(tw_fields* table, bytes key, int type, void* member, size_t extra=0, bint required=True) except -1:
+    """One key more, at import; returns its number. `member` stands in a struct at TW_LAYOUT, that of 10^-8 of an amount too."""
+    cdef size_t base = <size_t> TW_LAYOUT
+    cdef int number = tw_add_field(table, key, type, <size_t> member - base, extra - base if type == TW_FIELD_AMOUNT else extra, required)
     if number < 0:
         raise ImportError(f"field {key!r}: too many, or too long")
     return number

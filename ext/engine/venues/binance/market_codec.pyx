@@ -276,30 +276,30 @@ cdef tw_fields QUOTE_FIELDS, TRADE_FIELDS, AGG_TRADE_FIELDS
 
 cdef int lay_quotes(tw_fields* t) except -1:
     """bookTicker: u s b B a A, on USD-M with e T E."""
-    cdef QuoteScratch* q = NULL
-    add_field(t, b"u", TW_FIELD_ID, <size_t> &q.update_id)
-    add_field(t, b"s", TW_FIELD_TEXT, <size_t> &q.symbol)
-    add_field(t, b"b", TW_FIELD_DECIMAL, <size_t> &q.bid_price_e8)
-    add_field(t, b"B", TW_FIELD_DECIMAL, <size_t> &q.bid_qty_e8)
-    add_field(t, b"a", TW_FIELD_DECIMAL, <size_t> &q.ask_price_e8)
-    add_field(t, b"A", TW_FIELD_DECIMAL, <size_t> &q.ask_qty_e8)
-    add_field(t, b"e", TW_FIELD_VALUE, <size_t> &q.event, 0, False)
-    add_field(t, b"E", TW_FIELD_TIME, <size_t> &q.event_ns, 0, False)
+    cdef QuoteScratch* q = <QuoteScratch*> TW_LAYOUT
+    add_field(t, b"u", TW_FIELD_ID, &q.update_id)
+    add_field(t, b"s", TW_FIELD_TEXT, &q.symbol)
+    add_field(t, b"b", TW_FIELD_DECIMAL, &q.bid_price_e8)
+    add_field(t, b"B", TW_FIELD_DECIMAL, &q.bid_qty_e8)
+    add_field(t, b"a", TW_FIELD_DECIMAL, &q.ask_price_e8)
+    add_field(t, b"A", TW_FIELD_DECIMAL, &q.ask_qty_e8)
+    add_field(t, b"e", TW_FIELD_VALUE, &q.event, 0, False)
+    add_field(t, b"E", TW_FIELD_TIME, &q.event_ns, 0, False)
     return 0
 
 
 cdef int lay_trades(tw_fields* t, bytes id_key) except -1:
     """trade: e E s t p q T m, on USD-M with X; aggTrade: e E s a p q f l T m."""
-    cdef TradeScratch* d = NULL
-    add_field(t, b"e", TW_FIELD_TEXT, <size_t> &d.event)
-    add_field(t, b"E", TW_FIELD_TIME, <size_t> &d.event_ns)
-    add_field(t, b"s", TW_FIELD_TEXT, <size_t> &d.symbol)
-    add_field(t, id_key, TW_FIELD_ID, <size_t> &d.trade_id)
-    add_field(t, b"p", TW_FIELD_DECIMAL, <size_t> &d.price_e8)
-    add_field(t, b"q", TW_FIELD_DECIMAL, <size_t> &d.qty_e8)
-    add_field(t, b"T", TW_FIELD_TIME, <size_t> &d.trade_ns)
-    add_field(t, b"m", TW_FIELD_BOOL, <size_t> &d.buyer_is_maker)
-    add_field(t, b"X", TW_FIELD_TEXT, <size_t> &d.trade_class, 0, False)
+    cdef TradeScratch* d = <TradeScratch*> TW_LAYOUT
+    add_field(t, b"e", TW_FIELD_TEXT, &d.event)
+    add_field(t, b"E", TW_FIELD_TIME, &d.event_ns)
+    add_field(t, b"s", TW_FIELD_TEXT, &d.symbol)
+    add_field(t, id_key, TW_FIELD_ID, &d.trade_id)
+    add_field(t, b"p", TW_FIELD_DECIMAL, &d.price_e8)
+    add_field(t, b"q", TW_FIELD_DECIMAL, &d.qty_e8)
+    add_field(t, b"T", TW_FIELD_TIME, &d.trade_ns)
+    add_field(t, b"m", TW_FIELD_BOOL, &d.buyer_is_maker)
+    add_field(t, b"X", TW_FIELD_TEXT, &d.trade_class, 0, False)
     return 0
 
 

@@ -150,18 +150,19 @@ cdef class OrderCodec:
     cdef int _finish(self, tw_text* text, char* out) noexcept nogil
     cdef void _fill(self, tw_order_text* order, uint32_t instrument_id, int64_t venue_ns) noexcept nogil
     # Read one frame; `out.kind` says what it is, `out.fault` why it is malformed.
-    cdef void decode(self, const char* data, Py_ssize_t size, OwnFrame* out)
-    cdef int decode_member(self, tw_cursor* c, const char* key, size_t size, uint64_t* seen, OwnFrame* out) except -1
-    cdef int decode_event(self, tw_cursor* c, OwnFrame* out) except -1
-    cdef int decode_execution(self, tw_cursor* c, OwnFrame* out) except -1
-    cdef int decode_balances(self, tw_cursor* c, OwnFrame* out) except -1
-    cdef int decode_delta(self, tw_cursor* c, OwnFrame* out) except -1
+    cdef void decode(self, const char* data, Py_ssize_t size, OwnFrame* out) noexcept
+    cdef int decode_member(self, tw_cursor* c, const char* key, size_t size, uint64_t* seen, OwnFrame* out) noexcept
+    cdef int decode_event(self, tw_cursor* c, OwnFrame* out) noexcept
+    cdef int decode_execution(self, tw_cursor* c, OwnFrame* out) noexcept
+    cdef int decode_balances(self, tw_cursor* c, OwnFrame* out) noexcept
+    cdef int decode_delta(self, tw_cursor* c, OwnFrame* out) noexcept
     # An order object of a reply, a trade of myTrades, an account: 1 good, 0 refused with `out.fault`. `is_whole`: with its terms and
     # state (order.status, openOrders.status), not only an acknowledgement.
-    cdef int read_order(self, tw_cursor* c, OwnFrame* out, bint is_whole) except -1
-    cdef int read_trade(self, tw_cursor* c, uint32_t instrument_id, OwnFrame* out) except -1
-    cdef int read_account(self, tw_cursor c, OwnFrame* out) except -1
-    cdef int read_balance_rows(self, tw_cursor* c, OwnFrame* out) except -1
+    cdef int read_order(self, tw_cursor* c, OwnFrame* out, bint is_whole) noexcept
+    cdef int read_trade(self, tw_cursor* c, uint32_t instrument_id, OwnFrame* out) noexcept
+    cdef int read_account(self, tw_cursor c, OwnFrame* out) noexcept
+    cdef int read_balance_rows(self, tw_cursor* c, OwnFrame* out) noexcept
     cdef bint scale(self, OwnFrame* out, const char* symbol, size_t symbol_size) noexcept nogil
-    cdef int name_asset(self, const tw_slice* name, uint16_t* asset_id) except -1
-    cdef int asset(self, const char* name, size_t size) except -1
+    cdef int name_asset(self, const tw_slice* name, uint16_t* asset_id) noexcept
+    cdef int asset(self, const char* name, size_t size) noexcept
+    cdef int name_new_asset(self, AssetSlot* slot, const char* name, size_t size) noexcept

@@ -76,106 +76,106 @@ cdef uint64_t ONE = 1
 
 cdef int lay_report(tw_fields* t) except -1:
     global REPORT_OF_TRADE
-    cdef ReportScratch* o = NULL
-    add_field(t, b"e", TW_FIELD_TEXT, <size_t> &o.event)
-    add_field(t, b"E", TW_FIELD_TIME, <size_t> &o.report.event_ns)
-    add_field(t, b"s", TW_FIELD_TEXT, <size_t> &o.symbol)
-    add_field(t, b"c", TW_FIELD_TEXT, <size_t> &o.client_id)
-    add_field(t, b"S", TW_FIELD_TEXT, <size_t> &o.side)
-    add_field(t, b"o", TW_FIELD_TEXT, <size_t> &o.type)
-    add_field(t, b"f", TW_FIELD_TEXT, <size_t> &o.force)
-    add_field(t, b"q", TW_FIELD_DECIMAL, <size_t> &o.report.qty_lots)
-    add_field(t, b"p", TW_FIELD_DECIMAL, <size_t> &o.report.price_ticks)
-    add_field(t, b"C", TW_FIELD_TEXT, <size_t> &o.orig_id)
-    add_field(t, b"x", TW_FIELD_TEXT, <size_t> &o.exec)
-    add_field(t, b"X", TW_FIELD_TEXT, <size_t> &o.state)
-    add_field(t, b"i", TW_FIELD_INT, <size_t> &o.report.venue_order_id)
-    add_field(t, b"l", TW_FIELD_DECIMAL, <size_t> &o.report.last_qty_lots)
-    add_field(t, b"z", TW_FIELD_DECIMAL, <size_t> &o.report.cum_qty_lots)
-    add_field(t, b"L", TW_FIELD_DECIMAL, <size_t> &o.report.last_price_ticks)
-    REPORT_OF_TRADE |= ONE << add_field(t, b"n", TW_FIELD_SIGNED, <size_t> &o.report.commission_e8, 0, False)
-    REPORT_OF_TRADE |= ONE << add_field(t, b"N", TW_FIELD_NAME, <size_t> &o.asset, 0, False)
-    add_field(t, b"T", TW_FIELD_TIME, <size_t> &o.report.transact_ns)
-    add_field(t, b"t", TW_FIELD_INT, <size_t> &o.report.trade_id)
-    add_field(t, b"I", TW_FIELD_INT, <size_t> &o.report.execution_id, 0, False)
-    REPORT_OF_TRADE |= ONE << add_field(t, b"m", TW_FIELD_BOOL, <size_t> &o.report.is_maker, 0, False)
-    add_field(t, b"Z", TW_FIELD_DECIMAL, <size_t> &o.report.cum_quote_e8, 0, False)
+    cdef ReportScratch* o = <ReportScratch*> TW_LAYOUT
+    add_field(t, b"e", TW_FIELD_TEXT, &o.event)
+    add_field(t, b"E", TW_FIELD_TIME, &o.report.event_ns)
+    add_field(t, b"s", TW_FIELD_TEXT, &o.symbol)
+    add_field(t, b"c", TW_FIELD_TEXT, &o.client_id)
+    add_field(t, b"S", TW_FIELD_TEXT, &o.side)
+    add_field(t, b"o", TW_FIELD_TEXT, &o.type)
+    add_field(t, b"f", TW_FIELD_TEXT, &o.force)
+    add_field(t, b"q", TW_FIELD_DECIMAL, &o.report.qty_lots)
+    add_field(t, b"p", TW_FIELD_DECIMAL, &o.report.price_ticks)
+    add_field(t, b"C", TW_FIELD_TEXT, &o.orig_id)
+    add_field(t, b"x", TW_FIELD_TEXT, &o.exec)
+    add_field(t, b"X", TW_FIELD_TEXT, &o.state)
+    add_field(t, b"i", TW_FIELD_INT, &o.report.venue_order_id)
+    add_field(t, b"l", TW_FIELD_DECIMAL, &o.report.last_qty_lots)
+    add_field(t, b"z", TW_FIELD_DECIMAL, &o.report.cum_qty_lots)
+    add_field(t, b"L", TW_FIELD_DECIMAL, &o.report.last_price_ticks)
+    REPORT_OF_TRADE |= ONE << add_field(t, b"n", TW_FIELD_SIGNED, &o.report.commission_e8, 0, False)
+    REPORT_OF_TRADE |= ONE << add_field(t, b"N", TW_FIELD_NAME, &o.asset, 0, False)
+    add_field(t, b"T", TW_FIELD_TIME, &o.report.transact_ns)
+    add_field(t, b"t", TW_FIELD_INT, &o.report.trade_id)
+    add_field(t, b"I", TW_FIELD_INT, &o.report.execution_id, 0, False)
+    REPORT_OF_TRADE |= ONE << add_field(t, b"m", TW_FIELD_BOOL, &o.report.is_maker, 0, False)
+    add_field(t, b"Z", TW_FIELD_DECIMAL, &o.report.cum_quote_e8, 0, False)
     return 0
 
 
 cdef int lay_orders(tw_fields* orders, tw_fields* trades) except -1:
     """An order and a trade as REST and replies show them; USD-M's userTrades say "buyer" and "maker"."""
     global ORDER_WHOLE, TRADE_IS_BUYER, TRADE_IS_MAKER
-    cdef ReportScratch* o = NULL
-    add_field(orders, b"symbol", TW_FIELD_TEXT, <size_t> &o.symbol)
-    add_field(orders, b"orderId", TW_FIELD_INT, <size_t> &o.report.venue_order_id)
-    ORDER_WHOLE |= ONE << add_field(orders, b"clientOrderId", TW_FIELD_TEXT, <size_t> &o.client_id, 0, False)
-    add_field(orders, b"transactTime", TW_FIELD_TIME, <size_t> &o.report.event_ns, 0, False)
-    ORDER_WHOLE |= ONE << add_field(orders, b"price", TW_FIELD_DECIMAL, <size_t> &o.report.price_ticks, 0, False)
-    ORDER_WHOLE |= ONE << add_field(orders, b"origQty", TW_FIELD_DECIMAL, <size_t> &o.report.qty_lots, 0, False)
-    ORDER_WHOLE |= ONE << add_field(orders, b"executedQty", TW_FIELD_DECIMAL, <size_t> &o.report.cum_qty_lots, 0, False)
-    add_field(orders, b"cummulativeQuoteQty", TW_FIELD_SIGNED, <size_t> &o.report.cum_quote_e8, 0, False)
-    ORDER_WHOLE |= ONE << add_field(orders, b"status", TW_FIELD_TEXT, <size_t> &o.state, 0, False)
-    add_field(orders, b"timeInForce", TW_FIELD_TEXT, <size_t> &o.force, 0, False)
-    add_field(orders, b"type", TW_FIELD_TEXT, <size_t> &o.type, 0, False)
-    ORDER_WHOLE |= ONE << add_field(orders, b"side", TW_FIELD_TEXT, <size_t> &o.side, 0, False)
-    add_field(orders, b"updateTime", TW_FIELD_TIME, <size_t> &o.report.transact_ns, 0, False)
-    add_field(orders, b"origClientOrderId", TW_FIELD_TEXT, <size_t> &o.orig_id, 0, False)
-    add_field(trades, b"symbol", TW_FIELD_TEXT, <size_t> &o.symbol)
-    add_field(trades, b"id", TW_FIELD_INT, <size_t> &o.report.trade_id)
-    add_field(trades, b"orderId", TW_FIELD_INT, <size_t> &o.report.venue_order_id)
-    add_field(trades, b"price", TW_FIELD_DECIMAL, <size_t> &o.report.last_price_ticks)
-    add_field(trades, b"qty", TW_FIELD_DECIMAL, <size_t> &o.report.last_qty_lots)
-    add_field(trades, b"commission", TW_FIELD_SIGNED, <size_t> &o.report.commission_e8)
-    add_field(trades, b"commissionAsset", TW_FIELD_NAME, <size_t> &o.asset)
-    add_field(trades, b"time", TW_FIELD_TIME, <size_t> &o.report.event_ns)
-    TRADE_IS_BUYER |= ONE << add_field(trades, b"isBuyer", TW_FIELD_BOOL, <size_t> &o.report.side, 0, False)
-    TRADE_IS_BUYER |= ONE << add_field(trades, b"buyer", TW_FIELD_BOOL, <size_t> &o.report.side, 0, False)
-    TRADE_IS_MAKER |= ONE << add_field(trades, b"isMaker", TW_FIELD_BOOL, <size_t> &o.report.is_maker, 0, False)
-    TRADE_IS_MAKER |= ONE << add_field(trades, b"maker", TW_FIELD_BOOL, <size_t> &o.report.is_maker, 0, False)
+    cdef ReportScratch* o = <ReportScratch*> TW_LAYOUT
+    add_field(orders, b"symbol", TW_FIELD_TEXT, &o.symbol)
+    add_field(orders, b"orderId", TW_FIELD_INT, &o.report.venue_order_id)
+    ORDER_WHOLE |= ONE << add_field(orders, b"clientOrderId", TW_FIELD_TEXT, &o.client_id, 0, False)
+    add_field(orders, b"transactTime", TW_FIELD_TIME, &o.report.event_ns, 0, False)
+    ORDER_WHOLE |= ONE << add_field(orders, b"price", TW_FIELD_DECIMAL, &o.report.price_ticks, 0, False)
+    ORDER_WHOLE |= ONE << add_field(orders, b"origQty", TW_FIELD_DECIMAL, &o.report.qty_lots, 0, False)
+    ORDER_WHOLE |= ONE << add_field(orders, b"executedQty", TW_FIELD_DECIMAL, &o.report.cum_qty_lots, 0, False)
+    add_field(orders, b"cummulativeQuoteQty", TW_FIELD_SIGNED, &o.report.cum_quote_e8, 0, False)
+    ORDER_WHOLE |= ONE << add_field(orders, b"status", TW_FIELD_TEXT, &o.state, 0, False)
+    add_field(orders, b"timeInForce", TW_FIELD_TEXT, &o.force, 0, False)
+    add_field(orders, b"type", TW_FIELD_TEXT, &o.type, 0, False)
+    ORDER_WHOLE |= ONE << add_field(orders, b"side", TW_FIELD_TEXT, &o.side, 0, False)
+    add_field(orders, b"updateTime", TW_FIELD_TIME, &o.report.transact_ns, 0, False)
+    add_field(orders, b"origClientOrderId", TW_FIELD_TEXT, &o.orig_id, 0, False)
+    add_field(trades, b"symbol", TW_FIELD_TEXT, &o.symbol)
+    add_field(trades, b"id", TW_FIELD_INT, &o.report.trade_id)
+    add_field(trades, b"orderId", TW_FIELD_INT, &o.report.venue_order_id)
+    add_field(trades, b"price", TW_FIELD_DECIMAL, &o.report.last_price_ticks)
+    add_field(trades, b"qty", TW_FIELD_DECIMAL, &o.report.last_qty_lots)
+    add_field(trades, b"commission", TW_FIELD_SIGNED, &o.report.commission_e8)
+    add_field(trades, b"commissionAsset", TW_FIELD_NAME, &o.asset)
+    add_field(trades, b"time", TW_FIELD_TIME, &o.report.event_ns)
+    TRADE_IS_BUYER |= ONE << add_field(trades, b"isBuyer", TW_FIELD_BOOL, &o.report.side, 0, False)
+    TRADE_IS_BUYER |= ONE << add_field(trades, b"buyer", TW_FIELD_BOOL, &o.report.side, 0, False)
+    TRADE_IS_MAKER |= ONE << add_field(trades, b"isMaker", TW_FIELD_BOOL, &o.report.is_maker, 0, False)
+    TRADE_IS_MAKER |= ONE << add_field(trades, b"maker", TW_FIELD_BOOL, &o.report.is_maker, 0, False)
     return 0
 
 
 cdef int lay_balances(tw_fields* rows, tw_fields* balances, tw_fields* delta, tw_fields* account) except -1:
     """Of the stream: a, f, l; of account.status: asset, free, locked."""
-    cdef BalanceScratch* b = NULL
-    cdef BalancesScratch* l = NULL
-    cdef DeltaScratch* d = NULL
+    cdef BalanceScratch* b = <BalanceScratch*> TW_LAYOUT
+    cdef BalancesScratch* l = <BalancesScratch*> TW_LAYOUT
+    cdef DeltaScratch* d = <DeltaScratch*> TW_LAYOUT
     for key, long_key in ((b"a", b"asset"), (b"f", b"free"), (b"l", b"locked")):
         for name in (key, long_key):
             if key == b"a":
-                add_field(rows, name, TW_FIELD_TEXT, <size_t> &b.asset, 0, False)
+                add_field(rows, name, TW_FIELD_TEXT, &b.asset, 0, False)
             elif key == b"f":
-                add_field(rows, name, TW_FIELD_DECIMAL, <size_t> &b.row.free_e8, 0, False)
+                add_field(rows, name, TW_FIELD_DECIMAL, &b.row.free_e8, 0, False)
             else:
-                add_field(rows, name, TW_FIELD_DECIMAL, <size_t> &b.row.locked_e8, 0, False)
-    add_field(balances, b"e", TW_FIELD_TEXT, <size_t> &l.event)
-    add_field(balances, b"E", TW_FIELD_TIME, <size_t> &l.event_ns)
-    add_field(balances, b"u", TW_FIELD_TIME, <size_t> &l.update_ns)
-    add_field(balances, b"B", TW_FIELD_VALUE, <size_t> &l.rows)
-    add_field(account, b"balances", TW_FIELD_VALUE, <size_t> &l.rows)
-    add_field(account, b"updateTime", TW_FIELD_TIME, <size_t> &l.update_ns, 0, False)
-    add_field(delta, b"e", TW_FIELD_TEXT, <size_t> &d.event)
-    add_field(delta, b"E", TW_FIELD_TIME, <size_t> &d.event_ns)
-    add_field(delta, b"a", TW_FIELD_TEXT, <size_t> &d.asset)
-    add_field(delta, b"d", TW_FIELD_SIGNED, <size_t> &d.amount_e8)
+                add_field(rows, name, TW_FIELD_DECIMAL, &b.row.locked_e8, 0, False)
+    add_field(balances, b"e", TW_FIELD_TEXT, &l.event)
+    add_field(balances, b"E", TW_FIELD_TIME, &l.event_ns)
+    add_field(balances, b"u", TW_FIELD_TIME, &l.update_ns)
+    add_field(balances, b"B", TW_FIELD_VALUE, &l.rows)
+    add_field(account, b"balances", TW_FIELD_VALUE, &l.rows)
+    add_field(account, b"updateTime", TW_FIELD_TIME, &l.update_ns, 0, False)
+    add_field(delta, b"e", TW_FIELD_TEXT, &d.event)
+    add_field(delta, b"E", TW_FIELD_TIME, &d.event_ns)
+    add_field(delta, b"a", TW_FIELD_TEXT, &d.asset)
+    add_field(delta, b"d", TW_FIELD_SIGNED, &d.amount_e8)
     return 0
 
 
 cdef int lay_replies(tw_fields* limits, tw_fields* error, tw_fields* data, tw_fields* inner) except -1:
-    cdef LimitScratch* i = NULL
-    cdef ErrorScratch* e = NULL
-    add_field(limits, b"rateLimitType", TW_FIELD_TEXT, <size_t> &i.type)
-    add_field(limits, b"interval", TW_FIELD_TEXT, <size_t> &i.interval)
-    add_field(limits, b"intervalNum", TW_FIELD_INT, <size_t> &i.number)
-    add_field(limits, b"limit", TW_FIELD_INT, <size_t> &i.limit)
-    add_field(limits, b"count", TW_FIELD_INT, <size_t> &i.count)
-    add_field(error, b"code", TW_FIELD_INT32, <size_t> &e.code)
-    add_field(error, b"msg", TW_FIELD_RAW, <size_t> &e.text, 0, False)
-    add_field(error, b"data", TW_FIELD_VALUE, <size_t> &e.data, 0, False)
-    add_field(data, b"retryAfter", TW_FIELD_INT, <size_t> &e.retry_at_ms, 0, False)
-    add_field(data, b"newOrderResponse", TW_FIELD_VALUE, <size_t> &e.response, 0, False)
-    add_field(inner, b"code", TW_FIELD_INT32, <size_t> &e.code, 0, False)
+    cdef LimitScratch* i = <LimitScratch*> TW_LAYOUT
+    cdef ErrorScratch* e = <ErrorScratch*> TW_LAYOUT
+    add_field(limits, b"rateLimitType", TW_FIELD_TEXT, &i.type)
+    add_field(limits, b"interval", TW_FIELD_TEXT, &i.interval)
+    add_field(limits, b"intervalNum", TW_FIELD_INT, &i.number)
+    add_field(limits, b"limit", TW_FIELD_INT, &i.limit)
+    add_field(limits, b"count", TW_FIELD_INT, &i.count)
+    add_field(error, b"code", TW_FIELD_INT32, &e.code)
+    add_field(error, b"msg", TW_FIELD_RAW, &e.text, 0, False)
+    add_field(error, b"data", TW_FIELD_VALUE, &e.data, 0, False)
+    add_field(data, b"retryAfter", TW_FIELD_INT, &e.retry_at_ms, 0, False)
+    add_field(data, b"newOrderResponse", TW_FIELD_VALUE, &e.response, 0, False)
+    add_field(inner, b"code", TW_FIELD_INT32, &e.code, 0, False)
     return 0
 
 
@@ -369,7 +369,7 @@ cdef class OrderCodec:
 
     # --- frames ---
 
-    cdef void decode(self, const char* data, Py_ssize_t size, OwnFrame* out):
+    cdef void decode(self, const char* data, Py_ssize_t size, OwnFrame* out) noexcept:
         cdef tw_cursor c
         cdef int first = 1, step, good = 0
         cdef const char* key
@@ -398,7 +398,7 @@ cdef class OrderCodec:
         if step:
             out.fault = <uint16_t> step
 
-    cdef int decode_member(self, tw_cursor* c, const char* key, size_t size, uint64_t* seen, OwnFrame* out) except -1:
+    cdef int decode_member(self, tw_cursor* c, const char* key, size_t size, uint64_t* seen, OwnFrame* out) noexcept:
         """One key's value of the outer object."""
         cdef tw_cursor start
         cdef int64_t number = 0
@@ -441,7 +441,7 @@ cdef class OrderCodec:
             out.result.end = c.p
         return 1
 
-    cdef int decode_event(self, tw_cursor* c, OwnFrame* out) except -1:
+    cdef int decode_event(self, tw_cursor* c, OwnFrame* out) noexcept:
         """An event of the user data stream; its type `e` stands first, or is looked for."""
         cdef tw_cursor k = c[0]
         cdef int first = 1, step
@@ -479,7 +479,7 @@ cdef class OrderCodec:
             out.kind = FRAME_SHUTDOWN
         return tw_skip_value(c) or own_refusal(out, FRAME_FAULT_SYNTAX)
 
-    cdef int decode_execution(self, tw_cursor* c, OwnFrame* out) except -1:
+    cdef int decode_execution(self, tw_cursor* c, OwnFrame* out) noexcept:
         """executionReport. `C` names the order where `c` names its cancel."""
         cdef ReportScratch scratch
         cdef ExecutionPayload* report = &scratch.report
@@ -520,7 +520,7 @@ cdef class OrderCodec:
                 and tw_divide_exact(&row.lot, report.last_qty_lots, &report.last_qty_lots)
                 and tw_divide_exact(&row.lot, report.cum_qty_lots, &report.cum_qty_lots))
 
-    cdef int decode_balances(self, tw_cursor* c, OwnFrame* out) except -1:
+    cdef int decode_balances(self, tw_cursor* c, OwnFrame* out) noexcept:
         cdef BalancesScratch scratch
         cdef tw_cursor rows
         cdef int fault = tw_read_whole(c, &BALANCES_FIELDS, <char*> &scratch)
@@ -532,7 +532,7 @@ cdef class OrderCodec:
         rows.end = rows.p + scratch.rows.size
         return self.read_balance_rows(&rows, out)
 
-    cdef int read_balance_rows(self, tw_cursor* c, OwnFrame* out) except -1:
+    cdef int read_balance_rows(self, tw_cursor* c, OwnFrame* out) noexcept:
         """[{"a"|"asset", "f"|"free", "l"|"locked"}]: assets beyond the table's room are left out, none of ours is."""
         cdef int first = 1, step, fault
         cdef uint64_t seen = 0
@@ -554,7 +554,7 @@ cdef class OrderCodec:
                 out.balances[out.balance_count] = scratch.row
                 out.balance_count += 1
 
-    cdef int decode_delta(self, tw_cursor* c, OwnFrame* out) except -1:
+    cdef int decode_delta(self, tw_cursor* c, OwnFrame* out) noexcept:
         """balanceUpdate: the change of one asset stands in `free_e8`."""
         cdef DeltaScratch scratch
         cdef int fault = tw_read_whole(c, &DELTA_FIELDS, <char*> &scratch)
@@ -567,7 +567,7 @@ cdef class OrderCodec:
         out.balance_count = 1
         return 1
 
-    cdef int read_order(self, tw_cursor* c, OwnFrame* out, bint is_whole) except -1:
+    cdef int read_order(self, tw_cursor* c, OwnFrame* out, bint is_whole) noexcept:
         """An order as REST shows it: {"symbol","orderId","clientOrderId","price","origQty","executedQty",...,"status",...}."""
         cdef ReportScratch scratch
         cdef uint64_t seen = 0, required = ORDER_FIELDS.required | (ORDER_WHOLE if is_whole else 0)
@@ -593,7 +593,7 @@ cdef class OrderCodec:
         out.order_handle = own_handle(self.engine_id, &out.execution)
         return 1
 
-    cdef int read_trade(self, tw_cursor* c, uint32_t instrument_id, OwnFrame* out) except -1:
+    cdef int read_trade(self, tw_cursor* c, uint32_t instrument_id, OwnFrame* out) noexcept:
         """A trade of myTrades: {"symbol","id","orderId","price","qty","commission","commissionAsset","time","isBuyer","isMaker"};
         USD-M's userTrades say "buyer" and "maker"."""
         cdef ReportScratch scratch
@@ -616,7 +616,7 @@ cdef class OrderCodec:
         out.execution = scratch.report
         return self.scale(out, scratch.symbol.p, scratch.symbol.size) or own_refusal(out, FRAME_FAULT_OFF_TICK)
 
-    cdef int read_account(self, tw_cursor c, OwnFrame* out) except -1:
+    cdef int read_account(self, tw_cursor c, OwnFrame* out) noexcept:
         """account.status: its balances; updateTime may be 0."""
         cdef BalancesScratch scratch
         cdef tw_cursor rows
@@ -631,14 +631,14 @@ cdef class OrderCodec:
         rows.end = rows.p + scratch.rows.size
         return self.read_balance_rows(&rows, out)
 
-    cdef int name_asset(self, const tw_slice* name, uint16_t* asset_id) except -1:
+    cdef int name_asset(self, const tw_slice* name, uint16_t* asset_id) noexcept:
         """The tables' id of an asset's name; 0 where there is none."""
         asset_id[0] = 0
         if name.p != NULL:
             asset_id[0] = <uint16_t> self.asset(name.p, name.size)
         return 1
 
-    cdef int asset(self, const char* name, size_t size) except -1:
+    cdef int asset(self, const char* name, size_t size) noexcept:
         """The tables' id of an asset; a name seen for the first time is looked up there once. 0 where the tables are full."""
         cdef uint64_t mark = 14695981039346656037u
         cdef size_t i
@@ -656,6 +656,10 @@ cdef class OrderCodec:
             if slot.size == size and memcmp(slot.name, name, size) == 0:
                 return slot.asset_id
             place = (place + 1) & (ASSET_SLOTS - 1)
+        return self.name_new_asset(slot, name, size)
+
+    cdef int name_new_asset(self, AssetSlot* slot, const char* name, size_t size) noexcept:
+        """Give a name that was never seen a number, in a free slot."""
         if self.tables.asset_count >= BALANCE_ROWS_MAX:
             return 0
         try:

@@ -48,8 +48,8 @@ cdef class BinanceOrderSession(OrderSession):
     cdef uint32_t list_count
 
     cdef int on_reply(self, const char* data, Py_ssize_t size, int64_t mono_ns, int64_t wall_ns) except -1
-    cdef int on_execution(self, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) except -1
-    cdef int on_order_reply(self, const Request* request, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) except -1
+    cdef bint on_execution(self, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) noexcept nogil
+    cdef bint on_order_reply(self, const Request* request, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) noexcept
     cdef int on_status(self, const Request* request, const char* data, Py_ssize_t size, uint32_t crc, int64_t mono_ns,
                        int64_t wall_ns) except -1
     cdef int on_list(self, const Request* request, const char* data, Py_ssize_t size, uint32_t crc, int64_t mono_ns,
@@ -74,7 +74,7 @@ cdef class BinanceOrderSession(OrderSession):
     cdef bint request_bare(self, int action, int size, uint64_t request_id) noexcept
     cdef readonly str failure
     cdef readonly bint is_key_refused      # the venue refused the key or its signature at the first steps
-    cdef int read_acknowledgement(self, int action) except -1
+    cdef int read_acknowledgement(self, int action) noexcept
     cdef int ask_time(self) except -1
     cdef int log_on(self) except -1
     cdef int subscribe(self) except -1

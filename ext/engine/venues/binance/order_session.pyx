@@ -9,7 +9,7 @@ follows a request with no frame at all, not even the clock's answer, is dead: it
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy, memset, strlen
+from libc.string cimport memcmp, memcpy, memset, strlen
 from engine.gateway.budget cimport RateBudget
 from engine.gateway.order_session cimport COLD_CAPACITY, ColdRequest, OrderSession, Request
 from engine.journal.journal cimport Journal
@@ -53,6 +53,7 @@ cdef inline bint is_key_refusal(int code) noexcept nogil:
     return code == -1002 or code == -1022 or code == -2008 or code == -2014 or code == -2015
 
 
+cdef str NO_ROOM = "the journal takes no more own-order frames"
 cdef int64_t COLD_PATIENCE_NS = 12_000_000_000  # the venue gives up after 10 s (-1007)
 cdef int64_t PROBE_AFTER_NS = 1_000_000_000     # a request that nothing followed: the clock, which is never slow, is asked
 cdef int64_t SILENCE_NS = 4_000_000_000         # nor did anything follow that: the connection is dead
@@ -287,7 +288,7 @@ cdef class BinanceOrderSession(OrderSession):
             return self.lose("the venue refuses the key") if self.is_key_refused and self.step == STEP_READY else 0
         if kind == FRAME_EXECUTION:
             if self.frame.instrument_id:
-                return self.on_execution(size, crc, mono_ns, wall_ns)
+                return 0 if self.on_execution(size, crc, mono_ns, wall_ns) else self.give_up(NO_ROOM)
             kind = FRAME_OTHER  # of a symbol that is not configured
         if kind == FRAME_BALANCES:
             return self.emit_balances(False, size, crc, mono_ns, wall_ns, RECORD_KIND_ACCOUNT_POSITION)
@@ -318,7 +319,7 @@ cdef class BinanceOrderSession(OrderSession):
         if request.action <= OUTBOUND_REPLACE or request.action == OUTBOUND_CANCEL_ALL:
             self.counters.record(STAGE_CANCEL_ROUND_TRIP if request.action == OUTBOUND_CANCEL or request.action == OUTBOUND_CANCEL_ALL
                                  else STAGE_ORDER_ROUND_TRIP, mono_ns - request.sent_mono_ns)
-            return self.on_order_reply(&request, size, crc, mono_ns, wall_ns)
+            return 0 if self.on_order_reply(&request, size, crc, mono_ns, wall_ns) else self.give_up(NO_ROOM)
         if request.action == OUTBOUND_QUERY:
             return self.on_status(&request, data, size, crc, mono_ns, wall_ns)
         if request.action == OUTBOUND_OPEN_ORDERS or request.action == OUTBOUND_TRADES:
@@ -379,24 +380,25 @@ cdef class BinanceOrderSession(OrderSession):
         if status == HTTP_BANNED:
             self.begin_ban()
 
-    cdef int on_execution(self, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) except -1:
+    cdef bint on_execution(self, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) noexcept nogil:
+        """False: the journal has no room for it."""
         cdef RecordHeader* record = self.claim_input(RECORD_KIND_EXECUTION_REPORT, sizeof(ExecutionPayload))
         if record == NULL:
-            return self.give_up("the journal takes no more own-order frames")
+            return False
         memcpy(record + 1, &self.frame.execution, sizeof(ExecutionPayload))
         record.frame_length = <uint32_t> size
         record.frame_crc32c = crc
         self.push_input(record, self.frame.instrument_id, self.frame.order_handle, wall_ns, mono_ns)
-        return 0
+        return True
 
-    cdef int on_order_reply(self, const Request* request, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) except -1:
-        """Answer to place, cancel, cancelReplace or cancelAll; error text follows the payload."""
+    cdef bint on_order_reply(self, const Request* request, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) noexcept:
+        """Answer to place, cancel, cancelReplace or cancelAll; error text follows the payload. False: the journal has no room for it."""
         cdef uint32_t text_size = <uint32_t> min(self.frame.error_size, <size_t> 512)
         cdef RecordHeader* record = self.claim_input(RECORD_KIND_ORDER_REPLY, sizeof(OrderReplyPayload) + ((text_size + 7) & ~<uint32_t> 7))
         cdef OrderReplyPayload* reply
         cdef int i
         if record == NULL:
-            return self.give_up("the journal takes no more own-order frames")
+            return False
         reply = <OrderReplyPayload*> (record + 1)
         reply.request_id = request.request_id
         reply.status = self.frame.status
@@ -419,9 +421,9 @@ cdef class BinanceOrderSession(OrderSession):
         record.frame_length = <uint32_t> size
         record.frame_crc32c = crc
         self.push_input(record, request.instrument_id, request.order_handle, wall_ns, mono_ns)
-        return 0
+        return True
 
-    cdef int read_acknowledgement(self, int action) except -1:
+    cdef int read_acknowledgement(self, int action) noexcept:
         """orderId and transactTime of a result; of cancelReplace those of its newOrderResponse."""
         cdef tw_cursor c = self.frame.result
         cdef int first = 1, step
@@ -434,7 +436,7 @@ cdef class BinanceOrderSession(OrderSession):
                 step = tw_next_key(&c, &first, &key, &size)
                 if step <= 0:
                     return 0
-                if size == 16 and key[:size] == b"newOrderResponse":
+                if size == 16 and memcmp(key, b"newOrderResponse", 16) == 0:
                     break
                 if not tw_skip_value(&c):
                     return 0
@@ -450,13 +452,13 @@ cdef class BinanceOrderSession(OrderSession):
         cdef RecordHeader* record
         cdef tw_cursor c = self.frame.result
         if self.frame.status != HTTP_OK:
-            return self.on_order_reply(request, size, crc, mono_ns, wall_ns)
+            return 0 if self.on_order_reply(request, size, crc, mono_ns, wall_ns) else self.give_up(NO_ROOM)
         self.frame.fault = FRAME_FAULT_MISSING_FIELD
         if c.p == NULL or not self.codec.read_order(&c, &self.frame, True) or self.frame.instrument_id == 0:
             return self.emit_refused(self.frame.fault, data, size, crc, mono_ns, wall_ns)
         record = self.claim_input(RECORD_KIND_ORDER_STATUS, sizeof(ExecutionPayload))
         if record == NULL:
-            return self.give_up("the journal takes no more own-order frames")
+            return self.give_up(NO_ROOM)
         memcpy(record + 1, &self.frame.execution, sizeof(ExecutionPayload))
         record.frame_length = <uint32_t> size
         record.frame_crc32c = crc
@@ -559,7 +561,7 @@ cdef class BinanceOrderSession(OrderSession):
         self.time_syncs += 1
         record = self.claim_input(RECORD_KIND_TIME_SYNC, sizeof(StatePayload))
         if record == NULL:
-            return self.give_up("the journal takes no more own-order frames")
+            return self.give_up(NO_ROOM)
         state = <StatePayload*> (record + 1)
         state.state = <uint16_t> min(self.time_error_ns // 1000, <int64_t> 65535)
         state.detail = self.venue_offset_ns
@@ -612,7 +614,7 @@ cdef class BinanceOrderSession(OrderSession):
         cdef RecordHeader* record = self.claim_input(kind, sizeof(BalancesPayload) + rows_size)
         cdef BalancesPayload* balances
         if record == NULL:
-            return self.give_up("the journal takes no more own-order frames")
+            return self.give_up(NO_ROOM)
         balances = <BalancesPayload*> (record + 1)
         balances.event_ns = self.frame.event_ns
         balances.update_ns = self.frame.update_ns
@@ -628,7 +630,7 @@ cdef class BinanceOrderSession(OrderSession):
         cdef uint32_t kept = <uint32_t> min(size, <Py_ssize_t> RAW_KEPT)
         cdef RecordHeader* record = self.claim_input(kind, (kept + 7) & ~<uint32_t> 7)
         if record == NULL:
-            return self.give_up("the journal takes no more own-order frames")
+            return self.give_up(NO_ROOM)
         memcpy(record + 1, data, kept)
         record.frame_length = <uint32_t> size
         record.frame_crc32c = crc
@@ -644,7 +646,7 @@ cdef class BinanceOrderSession(OrderSession):
         self.counters.values[<int> COUNTER_MALFORMED_FRAMES] = self.counters.values[<int> COUNTER_MALFORMED_FRAMES] + 1
         record = self.claim_input(RECORD_KIND_OWN_FRAME_MALFORMED, sizeof(RefusedFramePayload) + ((kept + 7) & ~<uint32_t> 7))
         if record == NULL:
-            return self.give_up("the journal takes no more own-order frames")
+            return self.give_up(NO_ROOM)
         payload = <RefusedFramePayload*> (record + 1)
         memset(payload, 0, sizeof(RefusedFramePayload))
         payload.fault = <uint16_t> fault

@@ -19,15 +19,15 @@ cdef struct AccountChange:
 cdef class UsdmOrderCodec(OrderCodec):
     cdef AccountChange* change
     # One frame of the private stream; `out.kind` says what it is, `change` holds what ACCOUNT_UPDATE said.
-    cdef int decode_user(self, const char* data, Py_ssize_t size, OwnFrame* out) except -1
+    cdef int decode_user(self, const char* data, Py_ssize_t size, OwnFrame* out) noexcept
     # Rows of GET balance and GET positionRisk: 1 good, 0 refused with `out.fault`.
-    cdef int read_wallets(self, tw_cursor* c, OwnFrame* out) except -1
-    cdef int read_positions(self, tw_cursor* c, OwnFrame* out) except -1
+    cdef int read_wallets(self, tw_cursor* c, OwnFrame* out) noexcept
+    cdef int read_positions(self, tw_cursor* c, OwnFrame* out) noexcept
     cdef int cancel_target(self, char* out, uint64_t request_id, const ApprovedOrder* terms, int64_t venue_ns) noexcept nogil
-    cdef int _decode_user(self, const char* data, Py_ssize_t size, OwnFrame* out) except -1
-    cdef int _decode_other(self, const tw_slice* name, const tw_slice* account, OwnFrame* out) except -1
-    cdef int _decode_trade_update(self, tw_cursor* c, OwnFrame* out) except -1
-    cdef int _decode_account(self, tw_cursor* c, OwnFrame* out) except -1
-    cdef int _read_wallet(self, tw_cursor* c, OwnFrame* out) except -1
-    cdef int _read_position(self, tw_cursor* c, OwnFrame* out) except -1
+    cdef int _decode_user(self, const char* data, Py_ssize_t size, OwnFrame* out) noexcept
+    cdef int _decode_other(self, const tw_slice* name, const tw_slice* account, OwnFrame* out) noexcept
+    cdef int _decode_trade_update(self, tw_cursor* c, OwnFrame* out) noexcept
+    cdef int _decode_account(self, tw_cursor* c, OwnFrame* out) noexcept
+    cdef int _read_wallet(self, tw_cursor* c, OwnFrame* out) noexcept
+    cdef int _read_position(self, tw_cursor* c, OwnFrame* out) noexcept
     cdef dict _changes(self, const OwnFrame* out)

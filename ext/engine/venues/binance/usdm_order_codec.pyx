@@ -55,51 +55,51 @@ cdef uint64_t UPDATE_OF_TRADE = 0
 cdef int lay_update(tw_fields* t) except -1:
     """The order of ORDER_TRADE_UPDATE; `n` and `N` stand only where there is a commission."""
     global UPDATE_OF_TRADE
-    cdef ReportScratch* o = NULL
-    add_field(t, b"s", TW_FIELD_TEXT, <size_t> &o.symbol)
-    add_field(t, b"c", TW_FIELD_TEXT, <size_t> &o.client_id)
-    add_field(t, b"S", TW_FIELD_TEXT, <size_t> &o.side)
-    add_field(t, b"o", TW_FIELD_TEXT, <size_t> &o.type)
-    add_field(t, b"f", TW_FIELD_TEXT, <size_t> &o.force)
-    add_field(t, b"q", TW_FIELD_DECIMAL, <size_t> &o.report.qty_lots)
-    add_field(t, b"p", TW_FIELD_DECIMAL, <size_t> &o.report.price_ticks)
-    add_field(t, b"x", TW_FIELD_TEXT, <size_t> &o.exec)
-    add_field(t, b"X", TW_FIELD_TEXT, <size_t> &o.state)
-    add_field(t, b"i", TW_FIELD_INT, <size_t> &o.report.venue_order_id)
-    add_field(t, b"l", TW_FIELD_DECIMAL, <size_t> &o.report.last_qty_lots)
-    add_field(t, b"z", TW_FIELD_DECIMAL, <size_t> &o.report.cum_qty_lots)
-    add_field(t, b"L", TW_FIELD_DECIMAL, <size_t> &o.report.last_price_ticks)
-    add_field(t, b"n", TW_FIELD_NULLABLE, <size_t> &o.report.commission_e8, 0, False)
-    add_field(t, b"N", TW_FIELD_NAME, <size_t> &o.asset, 0, False)
-    add_field(t, b"T", TW_FIELD_TIME, <size_t> &o.report.transact_ns)
-    add_field(t, b"t", TW_FIELD_INT, <size_t> &o.report.trade_id)
-    UPDATE_OF_TRADE |= <uint64_t> 1 << add_field(t, b"m", TW_FIELD_BOOL, <size_t> &o.report.is_maker, 0, False)
+    cdef ReportScratch* o = <ReportScratch*> TW_LAYOUT
+    add_field(t, b"s", TW_FIELD_TEXT, &o.symbol)
+    add_field(t, b"c", TW_FIELD_TEXT, &o.client_id)
+    add_field(t, b"S", TW_FIELD_TEXT, &o.side)
+    add_field(t, b"o", TW_FIELD_TEXT, &o.type)
+    add_field(t, b"f", TW_FIELD_TEXT, &o.force)
+    add_field(t, b"q", TW_FIELD_DECIMAL, &o.report.qty_lots)
+    add_field(t, b"p", TW_FIELD_DECIMAL, &o.report.price_ticks)
+    add_field(t, b"x", TW_FIELD_TEXT, &o.exec)
+    add_field(t, b"X", TW_FIELD_TEXT, &o.state)
+    add_field(t, b"i", TW_FIELD_INT, &o.report.venue_order_id)
+    add_field(t, b"l", TW_FIELD_DECIMAL, &o.report.last_qty_lots)
+    add_field(t, b"z", TW_FIELD_DECIMAL, &o.report.cum_qty_lots)
+    add_field(t, b"L", TW_FIELD_DECIMAL, &o.report.last_price_ticks)
+    add_field(t, b"n", TW_FIELD_NULLABLE, &o.report.commission_e8, 0, False)
+    add_field(t, b"N", TW_FIELD_NAME, &o.asset, 0, False)
+    add_field(t, b"T", TW_FIELD_TIME, &o.report.transact_ns)
+    add_field(t, b"t", TW_FIELD_INT, &o.report.trade_id)
+    UPDATE_OF_TRADE |= <uint64_t> 1 << add_field(t, b"m", TW_FIELD_BOOL, &o.report.is_maker, 0, False)
     return 0
 
 
 cdef int lay_account(tw_fields* wallets, tw_fields* positions, tw_fields* change) except -1:
-    cdef WalletScratch* w = NULL
-    cdef PositionScratch* p = NULL
-    cdef AccountScratch* a = NULL
-    add_field(wallets, b"a", TW_FIELD_TEXT, <size_t> &w.asset, 0, False)
-    add_field(wallets, b"asset", TW_FIELD_TEXT, <size_t> &w.asset, 0, False)
-    add_field(wallets, b"wb", TW_FIELD_SIGNED, <size_t> &w.wallet_e8, 0, False)
-    add_field(wallets, b"balance", TW_FIELD_SIGNED, <size_t> &w.wallet_e8, 0, False)
-    add_field(wallets, b"bc", TW_FIELD_SIGNED, <size_t> &w.change_e8, 0, False)
-    add_field(wallets, b"updateTime", TW_FIELD_TIME, <size_t> &w.update_ns, 0, False)
-    add_field(positions, b"s", TW_FIELD_TEXT, <size_t> &p.symbol, 0, False)
-    add_field(positions, b"symbol", TW_FIELD_TEXT, <size_t> &p.symbol, 0, False)
-    add_field(positions, b"pa", TW_FIELD_SIGNED, <size_t> &p.qty_e8, 0, False)
-    add_field(positions, b"positionAmt", TW_FIELD_SIGNED, <size_t> &p.qty_e8, 0, False)
-    add_field(positions, b"ep", TW_FIELD_CUT, <size_t> &p.entry_e8, 0, False)
-    add_field(positions, b"entryPrice", TW_FIELD_CUT, <size_t> &p.entry_e8, 0, False)
-    add_field(positions, b"ps", TW_FIELD_TEXT, <size_t> &p.side, 0, False)
-    add_field(positions, b"positionSide", TW_FIELD_TEXT, <size_t> &p.side, 0, False)
-    add_field(positions, b"updateTime", TW_FIELD_TIME, <size_t> &p.update_ns, 0, False)
-    add_field(change, b"m", TW_FIELD_TEXT, <size_t> &a.cause)
-    add_field(change, b"B", TW_FIELD_VALUE, <size_t> &a.balances, 0, False)
-    add_field(change, b"P", TW_FIELD_VALUE, <size_t> &a.positions, 0, False)
-    add_field(change, b"S", TW_FIELD_TEXT, <size_t> &a.symbol, 0, False)
+    cdef WalletScratch* w = <WalletScratch*> TW_LAYOUT
+    cdef PositionScratch* p = <PositionScratch*> TW_LAYOUT
+    cdef AccountScratch* a = <AccountScratch*> TW_LAYOUT
+    add_field(wallets, b"a", TW_FIELD_TEXT, &w.asset, 0, False)
+    add_field(wallets, b"asset", TW_FIELD_TEXT, &w.asset, 0, False)
+    add_field(wallets, b"wb", TW_FIELD_SIGNED, &w.wallet_e8, 0, False)
+    add_field(wallets, b"balance", TW_FIELD_SIGNED, &w.wallet_e8, 0, False)
+    add_field(wallets, b"bc", TW_FIELD_SIGNED, &w.change_e8, 0, False)
+    add_field(wallets, b"updateTime", TW_FIELD_TIME, &w.update_ns, 0, False)
+    add_field(positions, b"s", TW_FIELD_TEXT, &p.symbol, 0, False)
+    add_field(positions, b"symbol", TW_FIELD_TEXT, &p.symbol, 0, False)
+    add_field(positions, b"pa", TW_FIELD_SIGNED, &p.qty_e8, 0, False)
+    add_field(positions, b"positionAmt", TW_FIELD_SIGNED, &p.qty_e8, 0, False)
+    add_field(positions, b"ep", TW_FIELD_CUT, &p.entry_e8, 0, False)
+    add_field(positions, b"entryPrice", TW_FIELD_CUT, &p.entry_e8, 0, False)
+    add_field(positions, b"ps", TW_FIELD_TEXT, &p.side, 0, False)
+    add_field(positions, b"positionSide", TW_FIELD_TEXT, &p.side, 0, False)
+    add_field(positions, b"updateTime", TW_FIELD_TIME, &p.update_ns, 0, False)
+    add_field(change, b"m", TW_FIELD_TEXT, &a.cause)
+    add_field(change, b"B", TW_FIELD_VALUE, &a.balances, 0, False)
+    add_field(change, b"P", TW_FIELD_VALUE, &a.positions, 0, False)
+    add_field(change, b"S", TW_FIELD_TEXT, &a.symbol, 0, False)
     return 0
 
 
@@ -156,7 +156,7 @@ cdef class UsdmOrderCodec(OrderCodec):
 
     # --- the private stream ---
 
-    cdef int decode_user(self, const char* data, Py_ssize_t size, OwnFrame* out) except -1:
+    cdef int decode_user(self, const char* data, Py_ssize_t size, OwnFrame* out) noexcept:
         """{"e","E","T","o":{} | "a":{}}: a body that stands before its event's name is read after the walk."""
         cdef int fault
         memset(out, 0, sizeof(OwnFrame) - sizeof(out.balances))
@@ -170,7 +170,7 @@ cdef class UsdmOrderCodec(OrderCodec):
             out.fault = <uint16_t> fault
         return 1
 
-    cdef int _decode_user(self, const char* data, Py_ssize_t size, OwnFrame* out) except -1:
+    cdef int _decode_user(self, const char* data, Py_ssize_t size, OwnFrame* out) noexcept:
         cdef tw_cursor c, start
         cdef tw_slice name, order, account
         cdef int first = 1, step
@@ -231,7 +231,7 @@ cdef class UsdmOrderCodec(OrderCodec):
             return 1
         return self._decode_other(&name, &account, out)
 
-    cdef int _decode_other(self, const tw_slice* name, const tw_slice* account, OwnFrame* out) except -1:
+    cdef int _decode_other(self, const tw_slice* name, const tw_slice* account, OwnFrame* out) noexcept:
         """Every event but an order's."""
         cdef tw_cursor c = cursor_of(account)
         out.kind = FRAME_OTHER
@@ -248,7 +248,7 @@ cdef class UsdmOrderCodec(OrderCodec):
             out.status = ALARM_CODE_ACCOUNT_CHANGED
         return 1
 
-    cdef int _decode_trade_update(self, tw_cursor* c, OwnFrame* out) except -1:
+    cdef int _decode_trade_update(self, tw_cursor* c, OwnFrame* out) noexcept:
         """The order of ORDER_TRADE_UPDATE. `t` is 0 where there was no trade of the book; `c` stays the order's own id in a cancel too."""
         cdef ReportScratch scratch
         cdef ExecutionPayload* report = &scratch.report
@@ -279,7 +279,7 @@ cdef class UsdmOrderCodec(OrderCodec):
         out.order_handle = own_handle(self.engine_id, report)
         return 1
 
-    cdef int _decode_account(self, tw_cursor* c, OwnFrame* out) except -1:
+    cdef int _decode_account(self, tw_cursor* c, OwnFrame* out) noexcept:
         """{"m","B":[],"P":[],"S"}: only what changed."""
         cdef AccountChange* change = self.change
         cdef AccountScratch scratch
@@ -313,7 +313,7 @@ cdef class UsdmOrderCodec(OrderCodec):
 
     # --- balances and positions, of the stream and of REST ---
 
-    cdef int read_wallets(self, tw_cursor* c, OwnFrame* out) except -1:
+    cdef int read_wallets(self, tw_cursor* c, OwnFrame* out) noexcept:
         """[{"a"|"asset", "wb"|"balance", "bc", "updateTime"}]"""
         cdef int first = 1, step
         out.balance_count = 0
@@ -326,7 +326,7 @@ cdef class UsdmOrderCodec(OrderCodec):
             if not self._read_wallet(c, out):
                 return 0
 
-    cdef int _read_wallet(self, tw_cursor* c, OwnFrame* out) except -1:
+    cdef int _read_wallet(self, tw_cursor* c, OwnFrame* out) noexcept:
         cdef WalletScratch scratch
         cdef BalanceRow row
         cdef uint64_t seen = 0
@@ -347,7 +347,7 @@ cdef class UsdmOrderCodec(OrderCodec):
             out.balance_count += 1
         return 1
 
-    cdef int read_positions(self, tw_cursor* c, OwnFrame* out) except -1:
+    cdef int read_positions(self, tw_cursor* c, OwnFrame* out) noexcept:
         """[{"s"|"symbol", "pa"|"positionAmt", "ep"|"entryPrice", "ps"|"positionSide", "updateTime"}]: one-way rows of our symbols."""
         cdef int first = 1, step
         self.change.position_count = 0
@@ -360,7 +360,7 @@ cdef class UsdmOrderCodec(OrderCodec):
             if not self._read_position(c, out):
                 return 0
 
-    cdef int _read_position(self, tw_cursor* c, OwnFrame* out) except -1:
+    cdef int _read_position(self, tw_cursor* c, OwnFrame* out) noexcept:
         cdef PositionScratch scratch
         cdef uint64_t seen = 0
         cdef int fault
