@@ -417,7 +417,8 @@ cdef class BinanceOrderSession(OrderSession):
             memcpy(reply.client_order_id, self.frame.execution.client_order_id, 24)
         if self.frame.retry_at_ms > 0:
             reply.retry_after_ms = self.frame.retry_at_ms
-        memcpy(reply + 1, self.frame.error_text, text_size)
+        if text_size:
+            memcpy(reply + 1, self.frame.error_text, text_size)
         record.frame_length = <uint32_t> size
         record.frame_crc32c = crc
         self.push_input(record, request.instrument_id, request.order_handle, wall_ns, mono_ns)

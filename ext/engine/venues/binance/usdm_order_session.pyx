@@ -182,7 +182,8 @@ cdef class UsdmOrderSession(BinanceOrderSession):
             reply.transact_ns = self.frame.execution.transact_ns
             reply.order_state = self.frame.execution.order_state
             memcpy(reply.client_order_id, self.frame.execution.client_order_id, 24)
-        memcpy(reply + 1, self.frame.error_text, text_size)
+        if text_size:
+            memcpy(reply + 1, self.frame.error_text, text_size)
         record.frame_length = <uint32_t> size
         record.frame_crc32c = crc
         self.push_input(record, request.instrument_id, request.order_handle, wall_ns, mono_ns)
