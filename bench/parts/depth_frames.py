@@ -82,7 +82,7 @@ def recorded_streams(market: str) -> list[DepthStream]:
 def synthetic_stream(messages: int = 3_000) -> DepthStream:
     """A walk in USD-M frames of 34 + 34 levels, numbers as long as BTCUSDT's."""
     source = random.Random(9)
-    middle, sides = 600_000, ([], [])
+    middle = 600_000
 
     def level(sign: int, keep: float) -> str:
         price = middle + sign * (1 + int(source.expovariate(0.02)))
