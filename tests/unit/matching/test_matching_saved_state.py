@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from engine.book.matching import OP_DTYPE, MatchingEngine
 
 LIMIT, STOP, TRAILING_STOP = 0, 2, 6
