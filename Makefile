@@ -78,7 +78,8 @@ sim: $(VENV)/.built
 # descriptor 2, which pytest must not catch.
 SANITIZE := build/sanitize
 SANITIZED = PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" TRADEWIND_FUZZ=full
+	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" TRADEWIND_FUZZ=full \
+	TRADEWIND_DATA="$${TRADEWIND_DATA:-$(abspath $(CURDIR)/../shared/data)}"
 SANITIZED_PYTEST := -q -p no:cacheprovider -p no:faulthandler --capture=sys
 SANITIZED_FUZZ := tests/property/test_matching_survives_any_bytes.py
 sanitize: $(VENV)/.built
