@@ -61,7 +61,7 @@ async def main(url: str, connections: int, warm_s: float, seconds: float, stream
     """Connect, warm up, measure, print."""
     listeners: list[Counting] = []
     for _ in range(connections):
-        _, listener = await ws_connect(lambda: Counting(streams), url, enable_auto_pong=False)
+        _, listener = await ws_connect(lambda: Counting(streams), url, enable_auto_pong=False, use_aiofastnet=False)
         listeners.append(listener)
     await asyncio.sleep(warm_s)
     loop = asyncio.get_running_loop()
