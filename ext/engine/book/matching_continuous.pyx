@@ -43,6 +43,7 @@ cdef extern from *:
 
 cdef enum:
     FETCH_ID = 16             # how many operations of a batch ahead of its turn an id's place in the table is asked for
+    IDS_BESIDE = 8            # as many ids that follow one another have one cache line of the table
 
 
 
@@ -181,6 +182,8 @@ cdef inline uint8_t book_place(uint8_t flags, uint8_t side) noexcept nogil:
 
 cdef void apply_new(Core* core, const Op* op) noexcept nogil:
     enter(core, op)
+    if not core.own_handles:
+        tw_prefetch(&core.table.slots[id_hash(op.order_id + IDS_BESIDE) & core.table.mask])  # ids often follow one another
 
 
 cdef inline bint is_plain(const Op* op) noexcept nogil:
