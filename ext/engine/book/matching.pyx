@@ -163,10 +163,8 @@ cdef class MatchingEngine:
                                 int64_t price, int64_t qty) except -1:
         cdef Op record
         memset(&record, 0, sizeof(Op))
-        record.op = OP_NEW
-        record.side = side
-        record.tif = tif
-        record.stp = STP_EXPIRE_MAKER
+        # op, side, type, tif, flags and stp at once: they are soon read as one word, which waits for stores of its bytes
+        (<uint64_t*>&record)[0] = OP_NEW | <uint64_t>side << 8 | <uint64_t>tif << 24 | <uint64_t>STP_EXPIRE_MAKER << 48
         record.symbol = symbol
         record.owner = owner
         record.order_id = order_id

@@ -25,6 +25,9 @@ from engine.book.queues cimport (
 
 cdef extern from *:
     """
+    /* What is written inline here is meant: gcc goes by size, and calls what every operation of a run passes through. */
+    #undef CYTHON_INLINE
+    #define CYTHON_INLINE inline __attribute__((always_inline))
     /* An operation's first word: bits that no plain new order has (its own pad and the lowest bits of side, tif and stp left out). */
     #define NOT_PLAIN 0x00F8FFFFFEFFFEFFull
     #define STP_BEYOND (3ull << 48)
@@ -205,7 +208,7 @@ cdef inline void enter(Core* core, const Op* op) noexcept nogil:
         enter_any(core, market, op)
 
 
-cdef inline uint16_t refusal_of_plain(Core* core, Market* market, const Op* op, uint64_t* at) noexcept nogil:
+cdef inline uint16_t refusal_of_plain(Core* core, Market* market, const Op* op, uint64_t tag, uint64_t* at) noexcept nogil:
     """NEW 4 to 16 of a limit order, GTC or IOC, without anything else, in continuous trading without a band; ``at``: where its id goes."""
     if tw_rarely(op.owner == TW_ANY):
         return REASON_BAD_OWNER
@@ -213,7 +216,7 @@ cdef inline uint16_t refusal_of_plain(Core* core, Market* market, const Op* op, 
         return REASON_BAD_QTY
     if tw_rarely(<uint64_t>(op.price - 1) >= <uint64_t>(core.price_limit - 1)):
         return REASON_BAD_PRICE
-    if not core.own_handles and tw_rarely(table_seek(&core.table, core.ids, op.order_id, at) != 0):
+    if not core.own_handles and tw_rarely(table_seek(&core.table, core.ids, op.order_id, tag, at) != 0):
         return REASON_DUPLICATE_ORDER_ID
     if op.tif == TIF_GTC:
         if tw_rarely(core.pool.first_free == 0):
@@ -225,7 +228,8 @@ cdef inline uint16_t refusal_of_plain(Core* core, Market* market, const Op* op, 
 
 cdef inline void enter_plain(Core* core, Market* market, const Op* op) noexcept nogil:
     cdef uint64_t at = 0
-    cdef uint16_t reason = refusal_of_plain(core, market, op, &at)
+    cdef uint64_t tag = id_hash(op.order_id)
+    cdef uint16_t reason = refusal_of_plain(core, market, op, tag, &at)
     cdef uint32_t position = 0
     cdef uint32_t link = 0
     cdef uint64_t order_id = op.order_id
@@ -248,7 +252,7 @@ cdef inline void enter_plain(Core* core, Market* market, const Op* op) noexcept 
     if link and not crosses(market, op.side, op.price):
         if not core.own_handles:
             core.ids[link - 1] = order_id
-            table_put(&core.table, at, order_id, link)
+            table_put(&core.table, at, tag, link)
         lit_append(core, market, link)
         return
     taker.order_id = order_id
@@ -738,7 +742,7 @@ cdef inline void withdraw(Core* core, const Op* op) noexcept nogil:
     if core.own_handles:
         link = find_order(core, op.order_id)
     else:
-        link = table_seek(&core.table, core.ids, op.order_id, &at)
+        link = table_seek(&core.table, core.ids, op.order_id, id_hash(op.order_id), &at)
     order = &core.pool.orders[link - 1]
     if tw_rarely(link == 0) or tw_rarely(not is_quick(order, op)):
         withdraw_any(core, op)

@@ -10,7 +10,7 @@ What there is
   no sides: ``queues_append`` tells when a level is new, ``queues_unlink`` when one went, and the user keeps his best prices by
   ``next_above`` and ``next_below``. One Queues holds both sides of a book that never crosses.
 - ``SideBook``: a Queues of one side that keeps ``best``; books whose sides may cross use two of them over one pool.
-- ``IdTable``: from foreign 64-bit ids to links; open addressing, no tombstones. Entries of one cluster stand in the order of
+- ``IdTable``: from foreign 64-bit ids to links; open addressing, no tombstones; a tag is ``id_hash`` of an id. Entries of one cluster stand in the order of
   their homes, so that a search ends where an entry is nearer to its home than the one looked for would be, and a removal at
   the first that is at home.
 
@@ -308,9 +308,9 @@ cdef inline uint64_t way_from_home(const IdTable* table, uint64_t at, uint64_t e
     return (at - (entry >> 32)) & table.mask
 
 
-cdef inline uint32_t table_seek(const IdTable* table, const uint64_t* ids, uint64_t order_id, uint64_t* at) noexcept nogil:
+cdef inline uint32_t table_seek(const IdTable* table, const uint64_t* ids, uint64_t order_id, uint64_t tag,
+                                uint64_t* at) noexcept nogil:
     """The link whose ``ids[link - 1]`` is the id, 0: none; ``at`` is where it stands, or belongs until the table changes."""
-    cdef uint64_t tag = id_hash(order_id)
     cdef uint64_t slot = tag & table.mask
     cdef uint64_t entry = table.slots[slot]
     cdef uint64_t way = 0
@@ -328,12 +328,12 @@ cdef inline uint32_t table_seek(const IdTable* table, const uint64_t* ids, uint6
 cdef inline uint32_t table_find(const IdTable* table, const uint64_t* ids, uint64_t order_id) noexcept nogil:
     """The link whose ``ids[link - 1]`` is the id, 0 when there is none."""
     cdef uint64_t at = 0
-    return table_seek(table, ids, order_id, &at)
+    return table_seek(table, ids, order_id, id_hash(order_id), &at)
 
 
-cdef inline void table_put(IdTable* table, uint64_t at, uint64_t order_id, uint32_t link) noexcept nogil:
+cdef inline void table_put(IdTable* table, uint64_t at, uint64_t tag, uint32_t link) noexcept nogil:
     """Enter an id where ``table_seek`` said; what stands there and behind it moves on."""
-    cdef uint64_t entry = id_hash(order_id) << 32 | link
+    cdef uint64_t entry = tag << 32 | link
     cdef uint64_t moved = table.slots[at]
     table.slots[at] = entry
     while tw_rarely(moved != 0):
@@ -345,12 +345,13 @@ cdef inline void table_put(IdTable* table, uint64_t at, uint64_t order_id, uint3
 
 cdef inline void table_add(IdTable* table, uint64_t order_id, uint32_t link) noexcept nogil:
     """Enter an id that is not there; the user sets ``ids[link - 1]``."""
-    cdef uint64_t at = id_hash(order_id) & table.mask
+    cdef uint64_t tag = id_hash(order_id)
+    cdef uint64_t at = tag & table.mask
     cdef uint64_t way = 0
     while table.slots[at] and way_from_home(table, at, table.slots[at]) >= way:
         way += 1
         at = (at + 1) & table.mask
-    table_put(table, at, order_id, link)
+    table_put(table, at, tag, link)
 
 
 cdef inline void table_remove_at(IdTable* table, uint64_t hole) noexcept nogil:
