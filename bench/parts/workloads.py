@@ -89,12 +89,13 @@ def load(name: str) -> Workload:
     published = generator()
     CACHE.mkdir(parents=True, exist_ok=True)
     kept = CACHE / f"{name}.{'published' if published else 'own'}"
-    if not kept.with_suffix(".done").exists():
+    done = CACHE / f"{kept.name}.done"
+    if not done.exists():
         _generate(name, published)
         for path in CACHE.glob(f"{name}.*"):
             if path.suffix in (".bin", ".json"):
                 path.replace(kept.with_name(f"{kept.name}{path.suffix}"))
-        kept.with_suffix(".done").touch()
+        done.touch()
     found = json.loads(kept.with_name(f"{kept.name}.json").read_text())
     least = np.fromfile(kept.with_name(f"{kept.name}.bin"), LEAST_DTYPE)
     expected = Expected(found["trades"], found["tqty"], found["tval"], found["h"])

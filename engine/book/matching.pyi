@@ -1,6 +1,6 @@
 """Types of the matching engine; the meaning stands in ``docs/matching.md``."""
 
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ ORDER_DTYPE: np.dtype[Any]
 
 EventRow = tuple[int, int, int, int, int, int, int, int, int, int, int]
 
+@final
 class MatchingEngine:
     @property
     def symbol_count(self) -> int: ...

@@ -2,10 +2,12 @@
 
 What they mean stands in docs/matching.md; ``Op``, ``Event`` and the enums in ``engine.book.matching_state``.
 """
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from engine.book.matching_state cimport Core, Event, Op
 
 
+@cython.final
 cdef class MatchingEngine:
     cdef Core core
     # The rows of the last call; valid until the next one.
@@ -27,5 +29,6 @@ cdef class MatchingEngine:
     # private
     cdef int open(self) except -1
     cdef int check_symbol(self, uint32_t symbol) except -1
-    cdef int apply_plain(self, uint8_t op, uint8_t tif, uint8_t side, uint32_t symbol, uint32_t owner, uint64_t order_id, int64_t price, int64_t qty) except -1
+    cdef int apply_limit(self, uint8_t tif, uint8_t side, uint32_t symbol, uint32_t owner, uint64_t order_id, int64_t price, int64_t qty) except -1
+    cdef int tell_lost(self) except -1
     cdef object rows_made(self, object events)

@@ -5,6 +5,7 @@ The parts: ``queues`` (orders in queues under a tree of ticks), ``matching_state
 (new orders, trades, cancels), ``matching_triggers``, ``matching_amend``, ``matching_auction``, ``matching_control`` (whole books),
 ``matching_image`` (hash, save, restore). This one is what Python and other C parts call.
 """
+cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
@@ -64,6 +65,7 @@ cdef packed struct ShownOrder:
     uint8_t pad[3]
 
 
+@cython.final
 cdef class MatchingEngine:
     """The books of ``symbol_count`` symbols over one pool of orders and one of level pages (64 prices each)."""
 
@@ -131,10 +133,9 @@ cdef class MatchingEngine:
     cdef int apply_one(self, const Op* op) except -1:
         self.begin()
         self.apply(op)
-        if self.end() < 0:
-            raise MemoryError("no memory for all rows of an operation; it was applied")
-        return 0
+        return self.tell_lost() if self.end() < 0 else 0
 
+    @cython.binding(False)
     def submit(self, uint8_t op, uint8_t side, uint8_t order_type, uint8_t tif, uint32_t symbol, uint32_t owner,
                uint64_t order_id, int64_t price, int64_t qty, uint16_t flags=0, uint8_t stp=STP_EXPIRE_MAKER,
                int64_t display=0, int64_t trigger=0, int64_t expire_ns=0):
@@ -158,34 +159,51 @@ cdef class MatchingEngine:
         self.apply_one(&record)
         return self.out_count
 
-    cdef int apply_plain(self, uint8_t op, uint8_t tif, uint8_t side, uint32_t symbol, uint32_t owner, uint64_t order_id,
-                         int64_t price, int64_t qty) except -1:
+    cdef inline int apply_limit(self, uint8_t tif, uint8_t side, uint32_t symbol, uint32_t owner, uint64_t order_id,
+                                int64_t price, int64_t qty) except -1:
         cdef Op record
         memset(&record, 0, sizeof(Op))
-        record.op = op
-        record.side = side
-        record.tif = tif
-        record.stp = STP_EXPIRE_MAKER
+        # op, side, type, tif, flags and stp at once: they are soon read as one word, which waits for stores of its bytes
+        (<uint64_t*>&record)[0] = OP_NEW | <uint64_t>side << 8 | <uint64_t>tif << 24 | <uint64_t>STP_EXPIRE_MAKER << 48
         record.symbol = symbol
         record.owner = owner
         record.order_id = order_id
         record.price = price
         record.qty = qty
-        return self.apply_one(&record)
+        self.begin()
+        apply_new(&self.core, &record)
+        self.core.op_index += 1
+        return self.tell_lost() if self.end() < 0 else 0
 
+    cdef int tell_lost(self) except -1:
+        raise MemoryError("no memory for all rows of an operation; it was applied")
+
+    @cython.binding(False)
     def limit(self, uint32_t symbol, uint8_t side, uint64_t order_id, int64_t price, int64_t qty, uint32_t owner=0):
         """A limit order, good till cancelled; returns how many rows it gave."""
-        self.apply_plain(OP_NEW, TIF_GTC, side, symbol, owner, order_id, price, qty)
+        self.apply_limit(TIF_GTC, side, symbol, owner, order_id, price, qty)
         return self.out_count
 
+    @cython.binding(False)
     def ioc(self, uint32_t symbol, uint8_t side, uint64_t order_id, int64_t price, int64_t qty, uint32_t owner=0):
         """A limit order that trades at once or not; returns how many rows it gave."""
-        self.apply_plain(OP_NEW, TIF_IOC, side, symbol, owner, order_id, price, qty)
+        self.apply_limit(TIF_IOC, side, symbol, owner, order_id, price, qty)
         return self.out_count
 
+    @cython.binding(False)
     def cancel(self, uint32_t symbol, uint64_t order_id, uint32_t owner=0):
         """Cancel an order; returns how many rows it gave."""
-        self.apply_plain(OP_CANCEL, 0, 0, symbol, owner, order_id, 0, 0)
+        cdef Op record
+        memset(&record, 0, sizeof(Op))
+        record.op = OP_CANCEL
+        record.symbol = symbol
+        record.owner = owner
+        record.order_id = order_id
+        self.begin()
+        apply_cancel(&self.core, &record)
+        self.core.op_index += 1
+        if self.end() < 0:
+            self.tell_lost()
         return self.out_count
 
     def events(self):

@@ -10,7 +10,9 @@ What there is
   no sides: ``queues_append`` tells when a level is new, ``queues_unlink`` when one went, and the user keeps his best prices by
   ``next_above`` and ``next_below``. One Queues holds both sides of a book that never crosses.
 - ``SideBook``: a Queues of one side that keeps ``best``; books whose sides may cross use two of them over one pool.
-- ``IdTable``: from foreign 64-bit ids to links; open addressing, no tombstones.
+- ``IdTable``: from foreign 64-bit ids to links; open addressing, no tombstones; a tag is ``id_hash`` of an id. Entries of one cluster stand in the order of
+  their homes, so that a search ends where an entry is nearer to its home than the one looked for would be, and a removal at
+  the first that is at home.
 
 Rules
 - Before ``queues_append`` ask ``has_room`` for the price: append itself takes a page without asking.
@@ -302,57 +304,65 @@ cdef inline uint64_t id_hash(uint64_t order_id) noexcept nogil:
     return ((group * <uint64_t>0x9E3779B97F4A7C15) >> 35) << 3 | (order_id & 7)
 
 
-cdef inline uint32_t table_find(const IdTable* table, const uint64_t* ids, uint64_t order_id) noexcept nogil:
-    """The link whose ``ids[link - 1]`` is the id, 0 when there is none."""
-    cdef uint64_t tag = id_hash(order_id)
-    cdef uint64_t at = tag & table.mask
-    cdef uint64_t entry = table.slots[at]
-    while entry:
-        if entry >> 32 == tag and ids[<uint32_t>entry - 1] == order_id:
-            return <uint32_t>entry
-        at = (at + 1) & table.mask
-        entry = table.slots[at]
-    return 0
+cdef inline uint64_t way_from_home(const IdTable* table, uint64_t at, uint64_t entry) noexcept nogil:
+    return (at - (entry >> 32)) & table.mask
 
 
-cdef inline uint32_t table_seek(const IdTable* table, const uint64_t* ids, uint64_t order_id, uint64_t* at) noexcept nogil:
-    """As table_find; ``at`` is where the id stands, or where it can be put until the table changes."""
-    cdef uint64_t tag = id_hash(order_id)
+cdef inline uint32_t table_seek(const IdTable* table, const uint64_t* ids, uint64_t order_id, uint64_t tag,
+                                uint64_t* at) noexcept nogil:
+    """The link whose ``ids[link - 1]`` is the id, 0: none; ``at`` is where it stands, or belongs until the table changes."""
     cdef uint64_t slot = tag & table.mask
     cdef uint64_t entry = table.slots[slot]
+    cdef uint64_t way = 0
     while entry and (entry >> 32 != tag or ids[<uint32_t>entry - 1] != order_id):
+        if way_from_home(table, slot, entry) < way:
+            at[0] = slot
+            return 0
+        way += 1
         slot = (slot + 1) & table.mask
         entry = table.slots[slot]
     at[0] = slot
     return <uint32_t>entry
 
 
-cdef inline void table_put(IdTable* table, uint64_t at, uint64_t order_id, uint32_t link) noexcept nogil:
-    """Enter an id where ``table_seek`` said."""
-    table.slots[at] = id_hash(order_id) << 32 | link
+cdef inline uint32_t table_find(const IdTable* table, const uint64_t* ids, uint64_t order_id) noexcept nogil:
+    """The link whose ``ids[link - 1]`` is the id, 0 when there is none."""
+    cdef uint64_t at = 0
+    return table_seek(table, ids, order_id, id_hash(order_id), &at)
+
+
+cdef inline void table_put(IdTable* table, uint64_t at, uint64_t tag, uint32_t link) noexcept nogil:
+    """Enter an id where ``table_seek`` said; what stands there and behind it moves on."""
+    cdef uint64_t entry = tag << 32 | link
+    cdef uint64_t moved = table.slots[at]
+    table.slots[at] = entry
+    while tw_rarely(moved != 0):
+        at = (at + 1) & table.mask
+        entry = moved
+        moved = table.slots[at]
+        table.slots[at] = entry
 
 
 cdef inline void table_add(IdTable* table, uint64_t order_id, uint32_t link) noexcept nogil:
     """Enter an id that is not there; the user sets ``ids[link - 1]``."""
     cdef uint64_t tag = id_hash(order_id)
     cdef uint64_t at = tag & table.mask
-    while table.slots[at]:
+    cdef uint64_t way = 0
+    while table.slots[at] and way_from_home(table, at, table.slots[at]) >= way:
+        way += 1
         at = (at + 1) & table.mask
-    table.slots[at] = tag << 32 | link
+    table_put(table, at, tag, link)
 
 
 cdef inline void table_remove_at(IdTable* table, uint64_t hole) noexcept nogil:
-    """Take the id at a place of the table out and shift the cluster behind it back."""
-    cdef uint64_t at = hole
-    cdef uint64_t entry
-    while True:
+    """Take the id at a place of the table out; those behind it that are not at home move back."""
+    cdef uint64_t at = (hole + 1) & table.mask
+    cdef uint64_t entry = table.slots[at]
+    while tw_rarely((entry != 0) & (way_from_home(table, at, entry) != 0)):  # one branch, which can be foreseen
+        table.slots[hole] = entry
+        hole = at
         at = (at + 1) & table.mask
         entry = table.slots[at]
-        if not entry:
-            break
-        if ((at - (entry >> 32)) & table.mask) >= ((at - hole) & table.mask):
-            table.slots[hole] = entry
-            hole = at
     table.slots[hole] = 0
 
 
