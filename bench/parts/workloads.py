@@ -127,7 +127,7 @@ def drawn(
     """The recipe of w1 with own dice: 45 % adds near the middle, 45 % cancels of a live order, 10 % marketable."""
     dice = random.Random(7)
     book, out = PriceTimeBook(), np.zeros(prefill + count, LEAST_DTYPE)
-    candidates: list[tuple[int, int]] = []
+    candidates: list[tuple[int, int, int]] = []
     mid = MID
     for number in range(prefill + count):
         if number == prefill:
@@ -136,8 +136,8 @@ def drawn(
             mid += dice.choice((-1, 1))
         share = dice.random() if number >= prefill else 0.0
         if 0.45 <= share < 0.9 and len(book.orders) > floor:
-            order_id, side = _live(candidates, book, dice)
-            out[number] = (CANCEL, side, 0, 0, 0, order_id, number)
+            order_id, side, price = _live(candidates, book, dice)
+            out[number] = (CANCEL, side, 0, 0, price, order_id, number)
             book.cancel(order_id)
             continue
         side, order_id = dice.randrange(2), number + 1
@@ -146,7 +146,7 @@ def drawn(
             price, qty = (mid + away if side else mid - away), 1 + dice.randrange(100)
             out[number] = (ADD, side, 0, qty, price, order_id, number)
             book.add(side, order_id, price, qty)
-            candidates.append((order_id, side))
+            candidates.append((order_id, side, price))
         else:
             price, qty = (mid - 200 if side else mid + 200), 1 + dice.randrange(20)
             out[number] = (TAKE, side, 0, qty, price, order_id, number)
@@ -154,7 +154,7 @@ def drawn(
     return out, {"trades": book.trades, "tqty": book.qty, "tval": book.value, "h": book.hash}
 
 
-def _live(candidates: list[tuple[int, int]], book: PriceTimeBook, dice: random.Random) -> tuple[int, int]:
+def _live(candidates: list[tuple[int, int, int]], book: PriceTimeBook, dice: random.Random) -> tuple[int, int, int]:
     """A live order at random; those that are gone are dropped as they are met."""
     while True:
         at = dice.randrange(len(candidates))
