@@ -92,9 +92,8 @@ def load(name: str) -> Workload:
     done = CACHE / f"{kept.name}.done"
     if not done.exists():
         _generate(name, published)
-        for path in CACHE.glob(f"{name}.*"):
-            if path.suffix in (".bin", ".json"):
-                path.replace(kept.with_name(f"{kept.name}{path.suffix}"))
+        for suffix in (".bin", ".json"):
+            (CACHE / f"{name}{suffix}").replace(CACHE / f"{kept.name}{suffix}")
         done.touch()
     found = json.loads(kept.with_name(f"{kept.name}.json").read_text())
     least = np.fromfile(kept.with_name(f"{kept.name}.bin"), LEAST_DTYPE)
