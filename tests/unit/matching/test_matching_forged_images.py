@@ -24,7 +24,7 @@ def traffic(seed: int, count: int) -> np.ndarray:
     """Operations of every kind on two symbols around one price."""
     dice = np.random.default_rng(seed)
     ops = np.zeros(count, OP_DTYPE)
-    ops["op"] = dice.choice([0] * 12 + [1, 1, 2, 3, 4, 5, 6, 7], count)
+    ops["op"] = dice.choice([0] * 26 + [1, 1, 2, 2, 3, 4, 5, 6, 7], count)
     new = ops["op"] == 0
     ops["symbol"], ops["owner"] = dice.integers(0, 2, count), dice.integers(0, 4, count)
     ops["order_id"], ops["side"] = dice.integers(0, 90, count), dice.integers(0, 2, count)
@@ -70,7 +70,7 @@ def mutated(image: bytes, dice: random.Random) -> bytes:
 @pytest.mark.parametrize("seed", range(6))
 def test_a_forged_state_is_refused_or_goes_on_without_harm(seed: int, amount: str) -> None:
     engine = filled(seed, own_handles=bool(seed & 1))
-    assert engine.live_orders > 10
+    assert engine.live_orders > 5
     image, dice = engine.save(), random.Random(seed)
     further = [traffic(1_000 + number, 120) for number in range(8)]
     restored = refused = 0
