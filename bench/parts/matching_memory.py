@@ -18,7 +18,6 @@ from parts.compiled import library  # noqa: E402
 
 MILLION = 1_000_000
 LEVELS = 10_000
-PAGES = 8192  # of 64 prices
 SLICE = 8192
 MASS_CANCEL = 3
 WARM_ROUNDS = 3
@@ -48,7 +47,7 @@ def million() -> dict[str, float]:
     warm = MatchingEngine(1, 16)
     by_slices(warm, ops[:1], out)
     before = resident_mb()
-    engine = MatchingEngine(1, MILLION, PAGES)
+    engine = MatchingEngine(1, MILLION)
     made = resident_mb()
     by_slices(engine, ops, out)
     after = resident_mb()

@@ -47,7 +47,7 @@ class MatchingEngine:
         self,
         symbol_count: int,
         orders_max: int = 65536,
-        pages_max: int = 16384,
+        pages_max: int = 8192,
         *,
         price_bits: int = 24,
         positions_max: int = 65536,
@@ -100,5 +100,3 @@ class MatchingEngine:
     def save(self) -> bytes: ...
     @staticmethod
     def restore(data: bytes) -> MatchingEngine: ...
-
-def price_of_maker(row: tuple[int, int, int]) -> int: ...

@@ -78,7 +78,7 @@ class Floor:
         self.by_symbol = {listing.symbol: listing for listing in self.listings}
         if len(self.by_symbol) != len(self.listings):
             raise ValueError("a symbol is configured twice")
-        self.engine = MatchingEngine(max(1, len(self.listings)), config.orders_resting_max, trades_kept=1)
+        self.engine = MatchingEngine(max(1, len(self.listings)), config.orders_resting_max, 16384, trades_kept=1)
         self.events: list[VenueEvent] = []
         self.listener: Listener | None = None
         self.watched: dict[int, object] = {}  # the listener is told of the events of these orders; its own table

@@ -38,6 +38,7 @@ from engine.book.queues cimport (
     table_remove,
 )
 
+plain_view = np.ndarray.view  # the same memory without what a subclass says of it; TypeError for what is no array
 L3_OP_DTYPE = np.dtype(
     [("op", "u1"), ("side", "u1"), ("pad", "<u2"), ("symbol", "<u4"), ("owner", "<u4"), ("pad2", "<u4"), ("order_id", "<u8"),
      ("new_id", "<u8"), ("price", "<i8"), ("qty", "<i8")]
@@ -439,8 +440,10 @@ cdef class L3Book:
 
     def apply_batch(self, ops, out=None):
         """Apply an array of L3_OP_DTYPE; returns an L3_OUTCOME_DTYPE row for each, in `out` where it is given and long enough."""
+        ops = np.asarray(ops)  # of its true type: what an object says of itself is not believed
         if ops.dtype != L3_OP_DTYPE:
             raise TypeError(f"operations must have dtype L3_OP_DTYPE, not {ops.dtype}")
+        out = None if out is None else plain_view(out, np.ndarray)
         if out is not None and (out.dtype != L3_OUTCOME_DTYPE or out.ndim != 1 or not out.flags.c_contiguous):
             raise TypeError("out must be a contiguous array of L3_OUTCOME_DTYPE")
         ops = np.ascontiguousarray(ops).reshape(-1)

@@ -14,9 +14,10 @@ cdef class MatchingEngine:
     cdef Event* out
     cdef uint64_t out_count
 
-    # apply() applies one operation (apply_all: many) and appends its rows to the core's; begin() before a batch of them empties the rows, and
-    # end() shows them in `out` (-1: there was no memory for all of them; the state is right all the same).
-    cdef void begin(self) noexcept nogil
+    # apply() applies one operation (apply_all: many) and appends its rows to the core's; begin() before a batch of them empties the rows
+    # (-1: the engine is spoilt, nothing may be applied), and end() shows them in `out` (-1: there was no memory for all of them, and the
+    # engine is spoilt: triggers are found from rows).
+    cdef int begin(self) noexcept nogil
     cdef void apply(self, const Op* op) noexcept nogil
     cdef void apply_all(self, const Op* ops, Py_ssize_t count) noexcept nogil
     cdef int end(self) noexcept nogil
@@ -30,5 +31,8 @@ cdef class MatchingEngine:
     cdef int open(self) except -1
     cdef int check_symbol(self, uint32_t symbol) except -1
     cdef int apply_limit(self, uint8_t tif, uint8_t side, uint32_t symbol, uint32_t owner, uint64_t order_id, int64_t price, int64_t qty) except -1
-    cdef int tell_lost(self) except -1
+    cdef int tell_spoilt(self) except -1
+    cdef int check_whole(self) except -1
+    cdef void forget_rows(self) noexcept nogil
+    cdef int check_side(self, uint32_t symbol, uint8_t side) except -1
     cdef object rows_made(self, object events)

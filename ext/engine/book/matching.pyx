@@ -19,7 +19,9 @@ from engine.book.matching_state cimport (
     OP_AMEND, OP_CANCEL, OP_NEW, PLACE_CALL, PLACE_DARK, PLACE_RISING, PLACES, SIDE_BUY, STP_EXPIRE_MAKER, TIF_GTC, TIF_IOC,
     TRAIT_ICEBERG, TW_ANY, Market, core_close, core_open, find_order, open_qty, position_find,
 )
-from engine.book.queues cimport QueuedOrder, has_level, level_at
+from engine.book.queues cimport QueuedOrder, has_level, level_at, tw_rarely
+
+from operator import index as index_of
 
 import numpy as np
 
@@ -56,6 +58,21 @@ ORDER_DTYPE = np.dtype(
     [("order_id", "<u8"), ("price", "<i8"), ("qty", "<i8"), ("owner", "<u4"), ("side", "u1"), ("pad", "u1", (3,))]
 )
 
+plain_view = np.ndarray.view  # of whatever class an array is
+
+cdef extern from *:
+    """
+    typedef unsigned __int128 tw_wide;
+    """
+    ctypedef unsigned long long wide "tw_wide"  # 128 bits: ticks times lots
+
+cdef uint64_t LOTS_BEYOND = <uint64_t>1 << 63  # no book holds as much
+COST_BEYOND = 1 << 94  # nor costs as much
+
+cdef struct Taking:
+    wide cost_left
+    uint64_t lots_left
+
 cdef packed struct ShownOrder:
     uint64_t order_id
     int64_t price
@@ -69,7 +86,7 @@ cdef packed struct ShownOrder:
 cdef class MatchingEngine:
     """The books of ``symbol_count`` symbols over one pool of orders and one of level pages (64 prices each)."""
 
-    def __cinit__(self, uint32_t symbol_count, uint32_t orders_max=65536, uint32_t pages_max=16384, *, uint32_t price_bits=24,
+    def __cinit__(self, uint32_t symbol_count, uint32_t orders_max=65536, uint32_t pages_max=8192, *, uint32_t price_bits=24,
                   uint32_t positions_max=65536, uint32_t trades_kept=65536, bint own_handles=False):
         if symbol_count < 1 or symbol_count > 65536:
             raise ValueError("symbol_count must be 1..65536")
@@ -99,11 +116,11 @@ cdef class MatchingEngine:
 
     # --- operations ----------------------------------------------------------------------------------------------
 
-    cdef inline void begin(self) noexcept nogil:
+    cdef inline int begin(self) noexcept nogil:
         self.core.rows = self.core.own_rows
         self.core.row_max = self.core.own_max
         self.core.row_count = 0
-        self.core.rows_lost = 0
+        return -1 if tw_rarely(self.core.is_spoilt) else 0
 
     cdef inline void apply(self, const Op* op) noexcept nogil:
         if op.op == OP_NEW:
@@ -128,12 +145,12 @@ cdef class MatchingEngine:
     cdef inline int end(self) noexcept nogil:
         self.out = self.core.rows
         self.out_count = self.core.row_count
-        return -1 if self.core.rows_lost else 0
+        return -1 if tw_rarely(self.core.is_spoilt) else 0
 
     cdef int apply_one(self, const Op* op) except -1:
-        self.begin()
-        self.apply(op)
-        return self.tell_lost() if self.end() < 0 else 0
+        if self.begin() == 0:
+            self.apply(op)
+        return self.tell_spoilt() if self.end() < 0 else 0
 
     @cython.binding(False)
     def submit(self, uint8_t op, uint8_t side, uint8_t order_type, uint8_t tif, uint32_t symbol, uint32_t owner,
@@ -170,13 +187,16 @@ cdef class MatchingEngine:
         record.order_id = order_id
         record.price = price
         record.qty = qty
-        self.begin()
-        apply_new(&self.core, &record)
-        self.core.op_index += 1
-        return self.tell_lost() if self.end() < 0 else 0
+        if self.begin() == 0:
+            apply_new(&self.core, &record)
+            self.core.op_index += 1
+        return self.tell_spoilt() if self.end() < 0 else 0
 
-    cdef int tell_lost(self) except -1:
-        raise MemoryError("no memory for all rows of an operation; it was applied")
+    cdef int tell_spoilt(self) except -1:
+        raise MemoryError("the engine is spoilt: there was no memory for the rows that what follows is found from; restore a saved state")
+
+    cdef int check_whole(self) except -1:
+        return self.tell_spoilt() if self.core.is_spoilt else 0
 
     @cython.binding(False)
     def limit(self, uint32_t symbol, uint8_t side, uint64_t order_id, int64_t price, int64_t qty, uint32_t owner=0):
@@ -199,11 +219,11 @@ cdef class MatchingEngine:
         record.symbol = symbol
         record.owner = owner
         record.order_id = order_id
-        self.begin()
-        apply_cancel(&self.core, &record)
-        self.core.op_index += 1
+        if self.begin() == 0:
+            apply_cancel(&self.core, &record)
+            self.core.op_index += 1
         if self.end() < 0:
-            self.tell_lost()
+            self.tell_spoilt()
         return self.out_count
 
     def events(self):
@@ -211,6 +231,7 @@ cdef class MatchingEngine:
         cdef uint64_t index
         cdef Event* e
         cdef list rows = []
+        self.check_whole()
         for index in range(self.out_count):
             e = &self.out[index]
             rows.append((e.kind, e.side, e.reason, e.symbol, e.op_index, e.order_id, e.maker_id, e.price, e.qty,
@@ -221,17 +242,20 @@ cdef class MatchingEngine:
         """Apply an array of OP_DTYPE in order; returns all rows as an array of EVENT_DTYPE.
 
         With ``out``, an array of EVENT_DTYPE that the caller uses again and again, the result is a slice of it, or of a new
-        array where it is too small. TypeError: another dtype; ValueError: ``out`` cannot be written in one piece.
+        array where it is too small. TypeError: another dtype; ValueError: ``out`` cannot be written in one piece; MemoryError:
+        no room for rows, ``op_count`` tells whether the operations were applied.
         """
-        if getattr(ops, "dtype", None) != OP_DTYPE:
-            raise TypeError(f"operations must be an array of OP_DTYPE, not {getattr(ops, 'dtype', type(ops))}")
+        ops = np.asarray(ops)  # of its true type: what an object says of itself is not believed
+        if ops.dtype != OP_DTYPE:
+            raise TypeError(f"operations must be an array of OP_DTYPE, not {ops.dtype}")
         ops = np.ascontiguousarray(ops).reshape(-1)
         cdef Py_ssize_t count = ops.shape[0]
         cdef const uint8_t[::1] raw
         cdef uint8_t[::1] room
         cdef const Op* records
+        self.check_whole()
         events = rows_wanted(ops, out)
-        self.begin()
+        self.forget_rows()
         if count:
             raw = ops.view(np.uint8)
             records = <const Op*>&raw[0]
@@ -242,34 +266,43 @@ cdef class MatchingEngine:
             else:
                 self.begin()
             self.apply_all(records, count)
-        return self.rows_made(events)
+        try:
+            return self.rows_made(events)
+        finally:
+            self.forget_rows()
 
     cdef object rows_made(self, object events):
         """The rows of a batch as a slice of where they were meant to go, or as a new array where that was too small."""
         cdef uint64_t count = self.core.row_count
         cdef Event* rows = self.core.rows
-        cdef bint lost = self.core.rows_lost
         cdef bint is_elsewhere = rows == self.core.own_rows or rows == self.core.spilt_rows
         cdef uint8_t[::1] room
+        self.check_whole()
         if is_elsewhere:
             events = np.empty(count, EVENT_DTYPE)
             if count:
                 room = events.view(np.uint8)
                 memcpy(&room[0], rows, count * sizeof(Event))
+        return events[:count]
+
+    cdef void forget_rows(self) noexcept nogil:
+        """No rows, and none of a batch before, whether or not it could show them."""
         free(self.core.spilt_rows)
         self.core.spilt_rows = NULL
         self.begin()
         self.end()
-        if lost:
-            raise MemoryError("no memory for all rows of a batch; its operations were applied")
-        return events[:count]
 
     # --- views ---------------------------------------------------------------------------------------------------
 
     cdef int check_symbol(self, uint32_t symbol) except -1:
         if symbol >= self.core.symbol_count:
             raise IndexError(f"symbol {symbol} is not one of {self.core.symbol_count}")
-        return 0
+        return self.check_whole()
+
+    cdef int check_side(self, uint32_t symbol, uint8_t side) except -1:
+        if side > 1:
+            raise ValueError(f"side {side} is neither 0 (buy) nor 1 (sell)")
+        return self.check_symbol(symbol)
 
     cdef inline uint32_t find(self, uint64_t order_id) noexcept nogil:
         return find_order(&self.core, order_id)
@@ -287,40 +320,40 @@ cdef class MatchingEngine:
 
     def best(self, uint32_t symbol, uint8_t side):
         """(price, quantity) of the best level that is shown; (0, 0) for an empty side."""
-        self.check_symbol(symbol)
-        cdef int32_t price = shown_price(&self.core, symbol, side & 1, 0)
-        return price, self.level_total(symbol, side & 1, price)
+        self.check_side(symbol, side)
+        cdef int32_t price = shown_price(&self.core, symbol, side, 0)
+        return price, self.level_total(symbol, side, price)
 
     def level_qty(self, uint32_t symbol, uint8_t side, int64_t price):
         """What one level shows, 0 when there is none on that side."""
-        self.check_symbol(symbol)
+        self.check_side(symbol, side)
         return self.level_total(symbol, side, price)
 
     def depth(self, uint32_t symbol, uint8_t side, uint32_t limit):
         """The best ``limit`` levels as (price, quantity), best first."""
-        self.check_symbol(symbol)
-        cdef int32_t price = shown_price(&self.core, symbol, side & 1, 0)
+        self.check_side(symbol, side)
+        cdef int32_t price = shown_price(&self.core, symbol, side, 0)
         cdef list rows = []
         while price and limit:
-            rows.append((price, self.level_total(symbol, side & 1, price)))
-            price = shown_price(&self.core, symbol, side & 1, price)
+            rows.append((price, self.level_total(symbol, side, price)))
+            price = shown_price(&self.core, symbol, side, price)
             limit -= 1
         return rows
 
     def queue(self, uint32_t symbol, uint8_t side):
         """Every order of a side that is shown, as (price, order_id, shown lots, owner), in priority."""
-        return [(row[1], row[0], row[2], row[3]) for row in self.shown(symbol, side & 1).tolist()]
+        return [(row[1], row[0], row[2], row[3]) for row in self.shown(symbol, side).tolist()]
 
     def shown(self, uint32_t symbol, uint8_t side):
         """The orders of a side that are shown, in priority, as an array of ORDER_DTYPE."""
-        self.check_symbol(symbol)
-        rows = np.zeros(self.core.pool.live_count, ORDER_DTYPE)
+        self.check_side(symbol, side)
         cdef uint8_t[::1] room
-        cdef uint64_t count = 0
-        if self.core.pool.live_count:
+        cdef uint64_t count = fill_shown(&self.core, symbol, side, NULL)
+        rows = np.zeros(count, ORDER_DTYPE)
+        if count:
             room = rows.view(np.uint8)
-            count = fill_shown(&self.core, symbol, side, <ShownOrder*>&room[0])
-        return rows[:count].copy()
+            fill_shown(&self.core, symbol, side, <ShownOrder*>&room[0])
+        return rows
 
     def orders_in(self, uint32_t symbol, uint8_t container):
         """Every order of a container in priority: its words of the state hash, the packed one taken apart."""
@@ -331,6 +364,7 @@ cdef class MatchingEngine:
 
     def order(self, uint64_t order_id):
         """(symbol, side, price, shown lots, owner) of a live order, or None."""
+        self.check_whole()
         cdef uint32_t link = find_order(&self.core, order_id)
         if not link:
             return None
@@ -340,6 +374,7 @@ cdef class MatchingEngine:
 
     def hidden(self, uint64_t order_id):
         """What an iceberg has beyond what it shows; 0 for any other order and for none."""
+        self.check_whole()
         cdef uint32_t link = find_order(&self.core, order_id)
         if not link or self.core.pool.orders[link - 1].place >= PLACE_RISING:
             return 0
@@ -348,31 +383,32 @@ cdef class MatchingEngine:
     def takeable(self, uint32_t symbol, uint8_t side, int64_t qty, uint32_t owner):
         """What a market order of ``qty`` lots on ``side`` would take past ``owner``'s own orders: (lots, cost).
 
-        The cost is in ticks times lots, without bound.
+        The cost is in ticks times lots, without bound. All that is open counts, REDUCE_ONLY orders whole; a band is not looked at.
+        ValueError: a side that is none, a negative quantity.
         """
-        self.check_symbol(symbol)
-        lots, cost = 0, 0
-        for price, leaves, maker in makers(&self.core, symbol, 1 - (side & 1)):
-            if lots == qty:
-                break
-            if owner == 0 or maker != owner:
-                taken = min(leaves, qty - lots)
-                lots += taken
-                cost += price * taken
-        return lots, cost
+        self.check_side(symbol, side)
+        if qty < 0:
+            raise ValueError(f"quantity {qty} is negative")
+        cdef Taking taking
+        taking.cost_left = ~<wide>0
+        taking.lots_left = qty
+        take_from(&self.core, symbol, 1 - side, owner, &taking)
+        return qty - taking.lots_left, int_of(~<wide>0 - taking.cost_left)
 
     def lots_for_cost(self, uint32_t symbol, uint8_t side, cost, uint32_t owner):
-        """How many lots a market order on ``side`` takes until it has moved ``cost`` (ticks times lots)."""
-        self.check_symbol(symbol)
-        lots = 0
-        for price, leaves, maker in makers(&self.core, symbol, 1 - (side & 1)):
-            if owner == 0 or maker != owner:
-                taken = min(leaves, cost // price)
-                lots += taken
-                cost -= price * taken
-                if taken < leaves:
-                    break
-        return lots
+        """How many lots a market order on ``side`` takes until it has moved ``cost`` (ticks times lots); counts as ``takeable``.
+
+        ValueError: a side that is none, a negative cost.
+        """
+        self.check_side(symbol, side)
+        cost = min(index_of(cost), COST_BEYOND)
+        if cost < 0:
+            raise ValueError(f"cost {cost} is negative")
+        cdef Taking taking
+        taking.cost_left = <wide><uint64_t>(cost >> 64) << 64 | <uint64_t>(cost & 0xFFFFFFFFFFFFFFFF)
+        taking.lots_left = LOTS_BEYOND
+        take_from(&self.core, symbol, 1 - side, owner, &taking)
+        return LOTS_BEYOND - taking.lots_left
 
     def free_pages_left(self):
         """How many more pages of 64 prices the books may touch."""
@@ -460,11 +496,17 @@ cdef class MatchingEngine:
     # --- the whole -----------------------------------------------------------------------------------------------
 
     def state_hash(self):
-        """64 bits of everything that decides what happens next."""
+        """64 bits of what stands in the books, the positions, the phases and the counts.
+
+        Not in it: capacities, kept trades, the age of REDUCE_ONLY orders, acceptance order of GTD orders, generations and the
+        order of free slots, the count of orders without a slot. ``save`` has all of it.
+        """
+        self.check_whole()
         return hash_of(&self.core)
 
     def save(self):
         """The whole state; ``restore`` makes an engine of it that goes on alike."""
+        self.check_whole()
         return image_of(&self.core)
 
     @staticmethod
@@ -484,8 +526,9 @@ cdef object rows_wanted(object ops, object out):
     """Where the rows of a batch go: ``out``, or a new array that is nearly always large enough."""
     if out is None:
         return np.empty(2 * ops.shape[0] + 64, EVENT_DTYPE)
-    if getattr(out, "dtype", None) != EVENT_DTYPE:
-        raise TypeError(f"out must be an array of EVENT_DTYPE, not {getattr(out, 'dtype', type(out))}")
+    out = plain_view(out, np.ndarray)  # TypeError for what is no array; the same memory without what a subclass says of it
+    if out.dtype != EVENT_DTYPE:
+        raise TypeError(f"out must be an array of EVENT_DTYPE, not {out.dtype}")
     if out.ndim != 1 or not out.flags.c_contiguous or not out.flags.writeable:
         raise ValueError("out must be one writable row of events in one piece")
     if np.may_share_memory(ops, out):
@@ -511,7 +554,7 @@ cdef int32_t price_beyond(const Core* core, uint32_t symbol, uint8_t place, int3
 
 
 cdef uint64_t fill_shown(const Core* core, uint32_t symbol, uint8_t side, ShownOrder* rows) noexcept nogil:
-    """Every order of a side that is shown; returns how many there are."""
+    """Every order of a side that is shown; returns how many there are (``rows`` NULL: only that)."""
     cdef const Market* market = &core.markets[symbol]
     cdef int32_t price = shown_price(core, symbol, side, 0)
     cdef uint64_t count = 0
@@ -526,34 +569,65 @@ cdef uint64_t fill_shown(const Core* core, uint32_t symbol, uint8_t side, ShownO
 
 cdef uint64_t fill_queue(const Core* core, uint32_t link, ShownOrder* rows, uint64_t count) noexcept nogil:
     while link:
-        rows[count].order_id = core.ids[link - 1]
-        rows[count].price = core.pool.orders[link - 1].price
-        rows[count].qty = core.pool.orders[link - 1].leaves
-        rows[count].owner = core.pool.orders[link - 1].owner
-        rows[count].side = core.pool.orders[link - 1].side
+        if rows != NULL:
+            rows[count].order_id = core.ids[link - 1]
+            rows[count].price = core.pool.orders[link - 1].price
+            rows[count].qty = core.pool.orders[link - 1].leaves
+            rows[count].owner = core.pool.orders[link - 1].owner
+            rows[count].side = core.pool.orders[link - 1].side
         count += 1
         link = core.pool.orders[link - 1].after
     return count
 
 
-cdef list makers(const Core* core, uint32_t symbol, uint8_t side):
-    """The lit and dark orders of a side in the order in which they would trade: (price, open lots, owner)."""
-    cdef list rows = []
-    cdef uint32_t link
-    cdef uint8_t place
-    cdef int32_t price
-    for place in range(side, PLACE_CALL, PLACE_DARK):
-        price = first_price(core, symbol, place)
-        while price:
-            link = first_order(core, symbol, place, price)
-            while link:
-                rows.append((price, open_qty(core, link), core.pool.orders[link - 1].owner))
-                link = core.pool.orders[link - 1].after
-            price = price_behind(core, symbol, place, price)
-    rows.sort(key=price_of_maker, reverse=side == SIDE_BUY)  # stable: lit before dark, older before newer
-    return rows
+cdef object int_of(wide value):
+    return <object><uint64_t>(value >> 64) << 64 | <uint64_t>value
 
 
-def price_of_maker(tuple row not None):
-    """The price of a row of makers."""
-    return row[0]
+cdef void take_from(const Core* core, uint32_t symbol, uint8_t side, uint32_t without, Taking* taking) noexcept nogil:
+    """Take a side's lit and dark orders as they would trade, but for one owner's, until lots or cost are used up."""
+    cdef int32_t price = makers_behind(core, symbol, side, 0)
+    cdef bint more = taking.lots_left != 0
+    while price and more:
+        if stands_at(core, symbol, side, price):
+            more = take_queue(core, first_order(core, symbol, side, price), without, taking)
+        if more and stands_at(core, symbol, PLACE_DARK + side, price):
+            more = take_queue(core, first_order(core, symbol, PLACE_DARK + side, price), without, taking)
+        price = makers_behind(core, symbol, side, price)
+
+
+@cython.cdivision(True)
+cdef bint take_queue(const Core* core, uint32_t link, uint32_t without, Taking* taking) noexcept nogil:
+    """The same for the orders of one queue; False when the taking ends."""
+    cdef const QueuedOrder* order
+    cdef uint64_t leaves, taken
+    while link:
+        order = &core.pool.orders[link - 1]
+        if without == 0 or order.owner != without:
+            leaves = <uint64_t>open_qty(core, link)
+            taken = leaves if leaves < taking.lots_left else taking.lots_left
+            if <wide>taken * <uint64_t>order.price > taking.cost_left:
+                taken = <uint64_t>(taking.cost_left // <uint64_t>order.price)
+            taking.lots_left -= taken
+            taking.cost_left -= <wide>taken * <uint64_t>order.price
+            if taken < leaves or taking.lots_left == 0:
+                return False
+        link = order.after
+    return True
+
+
+cdef int32_t makers_behind(const Core* core, uint32_t symbol, uint8_t side, int32_t price) noexcept nogil:
+    """The price behind ``price`` (0: the best) at which lit or dark orders of a side stand; 0 at the end."""
+    cdef int32_t lit = price_beyond(core, symbol, side, price)
+    cdef int32_t dark = price_beyond(core, symbol, PLACE_DARK + side, price)
+    if lit == 0 or dark == 0:
+        return lit + dark
+    return (lit if lit > dark else dark) if side == SIDE_BUY else (lit if lit < dark else dark)
+
+
+cdef bint stands_at(const Core* core, uint32_t symbol, uint8_t place, int32_t price) noexcept nogil:
+    """Whether lit or dark orders of a side stand at a price."""
+    cdef const Market* market = &core.markets[symbol]
+    if place >= PLACE_DARK:
+        return has_level(&market.sides[place - PLACE_DARK].queues, price)
+    return has_level(&market.lit, price) and (price <= market.best_bid) == (place == SIDE_BUY)

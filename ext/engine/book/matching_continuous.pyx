@@ -743,8 +743,11 @@ cdef inline void withdraw(Core* core, const Op* op) noexcept nogil:
         link = find_order(core, op.order_id)
     else:
         link = table_seek(&core.table, core.ids, op.order_id, id_hash(op.order_id), &at)
+    if tw_rarely(link == 0):
+        withdraw_any(core, op)
+        return
     order = &core.pool.orders[link - 1]
-    if tw_rarely(link == 0) or tw_rarely(not is_quick(order, op)):
+    if tw_rarely(not is_quick(order, op)):
         withdraw_any(core, op)
         return
     emit(core, EVENT_CANCELED, REASON_NONE, op.symbol, order.side, op.order_id, order.price, order.leaves, 0)

@@ -9,17 +9,21 @@ from libc.stdlib cimport free, malloc, qsort
 from libc.string cimport memcpy, memset
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from engine.book.matching_state cimport (
-    FLAG_REDUCE_ONLY, FLAGS_KEPT, PHASE_CLOSED, PHASE_CONTINUOUS, PLACE_DARK, PLACE_FALLING, PLACE_FREE, PLACE_QUEUE,
-    PLACE_RISING, PLACE_TRAILING, PLACES, SIDE_BUY, SIDE_SELL, STP_DECREMENT, TIF_DAY, TIF_GTD, TRAIT_ICEBERG,
-    TRAIT_MARKET_IN_CALL, TYPE_TRAILING_STOP, ColdOrder, Core, KeptTrade, Market, Position, expiry_add, expiry_room,
-    find_order, open_qty, position_find, position_make, reduce_append, room_at, stand_in,
+    BPS_MAX, EXTREME_INACTIVE, FLAG_HIDDEN, FLAG_POST_ONLY, FLAG_POST_ONLY_REPRICE, FLAG_REDUCE_ONLY, FLAG_TRAIL_BPS, FLAGS_KEPT,
+    PHASE_AUCTION, PHASE_CLOSED, PHASE_CONTINUOUS, PHASE_HALTED, PLACE_CALL, PLACE_CALL_DARK, PLACE_DARK, PLACE_FALLING, PLACE_FREE, PLACE_QUEUE,
+    PLACE_RISING, PLACE_TRAILING, PLACES, SIDE_BUY, SIDE_SELL, STP_DECREMENT, TIF_DAY, TIF_FOK, TIF_GTC, TIF_GTD, TIF_IOC, TRAIT_ICEBERG,
+    TRAIT_MARKET_IN_CALL, TW_ANY, TYPE_LIMIT, TYPE_MARKET, TYPE_MARKET_IF_TOUCHED, TYPE_STOP, TYPE_STOP_LIMIT, TYPE_TRAILING_STOP, ColdOrder, Core, KeptTrade, Market, Position, expiry_add, expiry_room,
+    find_order, open_qty, position_find, position_make, reduce_append, reducible,
+    room_at, stand_in,
 )
+from engine.book.matching_triggers cimport waiting_place
 from engine.book.queues cimport QueuedOrder, Queues, level_at, next_above, next_below, table_add
 
 from zlib import crc32
 
 cdef enum:
     ORDER_WORDS = 11
+    AMEND_ONLY = 16           # a flag that no order keeps
 
 cdef uint64_t IMAGE_MAGIC = 0x4748435441575400
 cdef uint32_t IMAGE_VERSION = 1
@@ -409,8 +413,10 @@ cdef int restore_into(Core* core, bytes image) except -1:
     at = restore_markets(core, at + sizeof(Header))
     if at == NULL:
         raise ValueError("a market's phase, band or price cannot be")
-    if header.positions > core.positions_max or header.trades > core.trades_kept:
-        raise ValueError("more positions or trades than there is room for")
+    if header.positions > core.positions_max or header.reducing > header.live or header.own_handles > 1 or header.now_ns < 0:
+        raise ValueError("more positions or REDUCE_ONLY orders than there can be, or a time that cannot be")
+    if header.trades != (header.trade_count if header.trade_count < core.trades_kept else core.trades_kept):
+        raise ValueError(f"{header.trades} trades are kept of {header.trade_count}")
     core.position_count = 0
     at = restore_orders(core, &header, at)
     if at == NULL:
@@ -429,7 +435,7 @@ cdef const char* restore_markets(Core* core, const char* at) noexcept nogil:
         memcpy(&saved, at, sizeof(SavedMarket))
         at += sizeof(SavedMarket)
         if not (0 <= saved.phase <= PHASE_CLOSED and 0 <= saved.last_price < core.price_limit
-                and 0 <= saved.band_low <= saved.band_high < core.price_limit):
+                and 0 <= saved.band_low <= saved.band_high < core.price_limit and (saved.band_low == 0) == (saved.band_high == 0)):
             return NULL
         market = &core.markets[symbol]
         market.phase = <uint8_t>saved.phase
@@ -446,9 +452,12 @@ cdef const char* restore_orders(Core* core, const Header* header, const char* at
     cdef SavedOrder saved
     cdef Position position
     cdef uint32_t index, link
+    cdef uint32_t reducing = 0
     for index in range(header.positions):
         memcpy(&position, positions + index * sizeof(Position), sizeof(Position))
-        if position.symbol >= core.symbol_count or position_make(core, position.owner, position.symbol) != index + 1:
+        if position.owner == 0 or position.owner == TW_ANY or position.symbol >= core.symbol_count:
+            return NULL
+        if position_make(core, position.owner, position.symbol) != index + 1:
             return NULL
         core.positions[index].lots = position.lots
     for index in range(header.live):
@@ -456,47 +465,130 @@ cdef const char* restore_orders(Core* core, const Header* header, const char* at
         at += sizeof(SavedOrder)
         if not is_sound(core, &saved) or not restore_order(core, &saved):
             return NULL
+        if rests_reducing(&core.pool.orders[saved.link - 1]):
+            core.cold[saved.link - 1].reduce_before = TW_ANY  # until it is named below
+            reducing += 1
+    if reducing != header.reducing:
+        return NULL
     for index in range(header.positions):
         core.positions[index].reduce_head = core.positions[index].reduce_tail = 0
     at += header.positions * sizeof(Position)
     for index in range(header.reducing):
         memcpy(&link, at, sizeof(uint32_t))
         at += sizeof(uint32_t)
-        if link < 1 or link > core.pool.orders_max or core.pool.orders[link - 1].place >= PLACE_DARK + 2:
+        if link < 1 or link > core.pool.orders_max or not rests_reducing(&core.pool.orders[link - 1]):
             return NULL
-        if not core.pool.orders[link - 1].flags & FLAG_REDUCE_ONLY or core.cold[link - 1].position == 0:
+        if core.cold[link - 1].reduce_before != TW_ANY:
             return NULL
         reduce_append(core, link)
     return at
 
 
+cdef bint rests_reducing(const QueuedOrder* order) noexcept nogil:
+    return order.place < PLACE_CALL and order.flags & FLAG_REDUCE_ONLY
+
+
 cdef bint is_sound(Core* core, const SavedOrder* saved) noexcept nogil:
-    """Whether an order can be put where it says without harm."""
+    """Whether an order can be, and can stand where it says beside those that stand already."""
     cdef const QueuedOrder* order = &saved.queued
-    cdef bint is_trailing = order.place == PLACE_TRAILING
     if saved.link < 1 or saved.link > core.pool.orders_max or core.pool.orders[saved.link - 1].place != PLACE_FREE:
         return False
-    if order.symbol >= core.symbol_count or order.place >= PLACES or order.side > SIDE_SELL or order.leaves < 1:
+    if order.symbol >= core.symbol_count or order.place >= PLACES or order.side > SIDE_SELL or order.owner == TW_ANY:
         return False
-    if order.place < PLACE_RISING and order.place % 2 != order.side:
+    if order.type > TYPE_TRAILING_STOP or order.tif > TIF_DAY or order.stp > STP_DECREMENT:
         return False
-    if order.price < (0 if is_trailing else 1) or order.price >= core.price_limit or order.tif > TIF_DAY:
+    if order.leaves < 1 or order.leaves > core.qty_max or saved.hidden < 0 or saved.hidden > core.qty_max - order.leaves:
         return False
-    if order.type > TYPE_TRAILING_STOP or order.stp > STP_DECREMENT or saved.hidden < 0:
+    if not flags_agree(saved) or not position_agrees(core, saved) or not expiry_agrees(core, saved):
         return False
-    if order.flags & TRAIT_ICEBERG and saved.cold.display < 1:
-        return False
-    if not 0 <= saved.cold.limit_price < core.price_limit and order.place >= PLACE_RISING:
-        return False
-    if (order.owner and (saved.cold.position < 1 or saved.cold.position > core.position_count
-                         or core.positions[saved.cold.position - 1].owner != order.owner
-                         or core.positions[saved.cold.position - 1].symbol != order.symbol)):
-        return False
-    if order.flags & FLAG_REDUCE_ONLY and order.place < PLACE_DARK + 2 and not order.owner:
+    if not (can_wait(core, saved) if order.place >= PLACE_RISING else can_rest(core, saved)):
         return False
     if core.own_handles:
-        return <uint32_t>saved.order_id == saved.link - 1
+        return <uint32_t>saved.order_id == saved.link - 1 and is_generation(<uint32_t>(saved.order_id >> 32))
     return find_order(core, saved.order_id) == 0
+
+
+cdef bint is_generation(uint32_t generation) noexcept nogil:
+    return generation != 0 and generation != TW_ANY
+
+
+cdef bint flags_agree(const SavedOrder* saved) noexcept nogil:
+    """Flags that go together, and an iceberg's parts."""
+    cdef const QueuedOrder* order = &saved.queued
+    if order.flags & FLAG_POST_ONLY and order.flags & FLAG_POST_ONLY_REPRICE:
+        return False
+    if order.flags & FLAG_TRAIL_BPS and order.type != TYPE_TRAILING_STOP:
+        return False
+    if ((order.flags & TRAIT_MARKET_IN_CALL) != 0) != (order.type == TYPE_MARKET) or order.flags & AMEND_ONLY:
+        return False
+    if not order.flags & TRAIT_ICEBERG:
+        return saved.hidden == 0
+    return saved.cold.display >= 1 and not order.flags & FLAG_HIDDEN and order.type != TYPE_TRAILING_STOP and order.type != TYPE_MARKET
+
+
+cdef bint position_agrees(const Core* core, const SavedOrder* saved) noexcept nogil:
+    """Whether an order's position is its owner's, which a REDUCE_ONLY order in the book can reduce."""
+    cdef const QueuedOrder* order = &saved.queued
+    cdef uint32_t index = saved.cold.position
+    if order.owner == 0:
+        return index == 0 and (order.place >= PLACE_RISING or not order.flags & FLAG_REDUCE_ONLY)
+    if index < 1 or index > core.position_count:
+        return False
+    if core.positions[index - 1].owner != order.owner or core.positions[index - 1].symbol != order.symbol:
+        return False
+    return not rests_reducing(order) or reducible(core, index, order.side) != 0
+
+
+cdef bint expiry_agrees(const Core* core, const SavedOrder* saved) noexcept nogil:
+    if saved.queued.tif == TIF_GTD:
+        return saved.expire_ns > core.now_ns and saved.accepted < core.op_index
+    return saved.expire_ns == 0 and saved.accepted == 0
+
+
+cdef bint can_rest(const Core* core, const SavedOrder* saved) noexcept nogil:
+    """Of an order in lit, dark or a call: its price, and that lit never crosses."""
+    cdef const QueuedOrder* order = &saved.queued
+    cdef const Market* market = &core.markets[order.symbol]
+    if order.place % 2 != order.side or order.price < 1 or order.price >= core.price_limit:
+        return False
+    if market.band_high and not market.band_low <= order.price <= market.band_high:
+        return False
+    if ((order.flags & FLAG_HIDDEN) != 0) != (order.place // 2 % 2 == 1) or order.tif == TIF_IOC or order.tif == TIF_FOK:
+        return False
+    if order.place >= PLACE_CALL and market.phase != PHASE_AUCTION and market.phase != PHASE_HALTED:
+        return False
+    if order.type == TYPE_MARKET:
+        return order.tif == TIF_GTC and order.place >= PLACE_CALL and order.price == call_edge(core, market, order.side)
+    if order.type == TYPE_STOP or order.type == TYPE_MARKET_IF_TOUCHED:
+        return False
+    if order.place > SIDE_SELL:
+        return True
+    return order.price > market.best_bid if order.side == SIDE_SELL else order.price < market.best_ask
+
+
+cdef int32_t call_edge(const Core* core, const Market* market, uint8_t side) noexcept nogil:
+    """Where market orders stand in a call."""
+    if side == SIDE_BUY:
+        return market.band_high if market.band_high else core.price_limit - 1
+    return market.band_low if market.band_low else 1
+
+
+cdef bint can_wait(const Core* core, const SavedOrder* saved) noexcept nogil:
+    """Of an order that waits: its container, its trigger, its limit and what trails."""
+    cdef const QueuedOrder* order = &saved.queued
+    cdef const ColdOrder* cold = &saved.cold
+    cdef bint trails = order.place == PLACE_TRAILING
+    if order.type < TYPE_STOP or order.place != waiting_place(order.type, order.side) or saved.hidden:
+        return False
+    if order.price < (0 if trails else 1) or order.price >= core.price_limit:
+        return False
+    if cold.limit_price < 0 or cold.limit_price >= core.price_limit:
+        return False
+    if not trails:
+        return (cold.limit_price == 0) == (order.type == TYPE_STOP or order.type == TYPE_MARKET_IF_TOUCHED)
+    if cold.display < 1 or cold.display > (BPS_MAX if order.flags & FLAG_TRAIL_BPS else core.price_limit - 1):
+        return False
+    return EXTREME_INACTIVE <= cold.extreme < core.price_limit
 
 
 cdef bint restore_order(Core* core, const SavedOrder* saved) noexcept nogil:
@@ -533,6 +625,8 @@ cdef const char* restore_free(Core* core, const Header* header, const char* at) 
             return NULL
         core.pool.orders[saved.link - 1].place = PLACE_QUEUE  # so that none is free twice
         if core.own_handles:
+            if not is_generation(saved.generation):
+                return NULL
             core.ids[saved.link - 1] = <uint64_t>saved.generation << 32 | (saved.link - 1)
         if before:
             core.pool.orders[before - 1].after = saved.link
@@ -552,6 +646,19 @@ cdef int restore_trades(Core* core, const Header* header, const char* at) except
     memcpy(core.trades, at, header.trades * sizeof(KeptTrade))
     core.trade_at = header.trades % core.trades_kept
     for index in range(header.trades):
-        if core.trades[index].order_position > core.position_count or core.trades[index].maker_position > core.position_count:
-            raise ValueError("a kept trade belongs to no position")
+        if not is_sound_trade(core, &core.trades[index]):
+            raise ValueError("a kept trade cannot have been, or belongs to no position")
     return 0
+
+
+cdef bint is_sound_trade(const Core* core, const KeptTrade* trade) noexcept nogil:
+    if trade.symbol >= core.symbol_count or trade.side > SIDE_SELL or trade.is_busted > 1:
+        return False
+    if trade.price < 1 or trade.price >= core.price_limit or trade.qty < 1 or trade.qty > core.qty_max:
+        return False
+    return is_position_in(core, trade.order_position, trade.symbol) and is_position_in(core, trade.maker_position, trade.symbol)
+
+
+cdef bint is_position_in(const Core* core, uint32_t index, uint32_t symbol) noexcept nogil:
+    """Whether an index + 1 is a position's of a symbol, or 0: nobody's."""
+    return index == 0 or (index <= core.position_count and core.positions[index - 1].symbol == symbol)

@@ -296,7 +296,7 @@ cdef struct Core:
     Event* own_rows           # the engine's own room for rows
     uint64_t own_max
     Event* spilt_rows         # made when a borrowed array was too small
-    uint32_t rows_lost
+    uint32_t is_spoilt        # rows were lost that later steps read: nothing is done any more
 
 
 cdef int core_open(Core* core) noexcept nogil

@@ -98,7 +98,7 @@ cdef bint side_open(Core* core, SideBook* side) noexcept nogil:
 
 
 cdef void more_rows(Core* core) noexcept nogil:
-    """Room for more rows: the own array grows, a borrowed one is left for a spilt copy. Without memory rows are lost, and told."""
+    """Room for more rows: the own array grows, a borrowed one is left for a spilt copy. Without memory the engine is spoilt."""
     cdef uint64_t wanted = 2 * core.row_max if core.row_max > 32 else 64
     cdef Event* grown
     if core.rows == core.own_rows:
@@ -113,7 +113,7 @@ cdef void more_rows(Core* core) noexcept nogil:
                 memcpy(grown, core.rows, core.row_count * sizeof(Event))
             core.spilt_rows = grown
     if grown == NULL:
-        core.rows_lost = 1
+        core.is_spoilt = 1
         core.row_count = 0
         grown = core.own_rows
         wanted = core.own_max

@@ -2,8 +2,9 @@
 """Memory of the queues' substrate: pools are touched when they are opened, so that no page fault waits on the hot path."""
 
 from libc.stdint cimport uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport free, malloc
 from libc.string cimport memset
+from posix.mman cimport MAP_ANONYMOUS, MAP_FAILED, MAP_PRIVATE, PROT_READ, PROT_WRITE, mmap, munmap
 
 cdef extern from "<stdlib.h>" nogil:
     int posix_memalign(void** memory, size_t alignment, size_t size)
@@ -68,28 +69,38 @@ cdef void pool_close(OrderPool* pool) noexcept nogil:
     memset(pool, 0, sizeof(OrderPool))
 
 
-cdef int queues_open(Queues* queues, int price_bits) noexcept nogil:
-    """``price_bits`` 18 .. 30. Trees are wide and sparse: their memory is zero pages until prices are used."""
-    cdef size_t words[4]
-    cdef size_t slots = <size_t>1 << (price_bits - 6)
-    cdef size_t total = 0
-    cdef int tier, bits
+cdef size_t tier_words(size_t slots, int tier) noexcept nogil:
+    """How many words of bits stand for so many pages on a tier."""
+    cdef size_t words = slots >> (6 * (tier + 1))
+    return words if words else 1
+
+
+cdef size_t tree_size(size_t slots) noexcept nogil:
+    cdef size_t size = slots * sizeof(PageSlot)
+    cdef int tier
     for tier in range(QUEUE_TIERS):
-        bits = price_bits - 6 * (tier + 2)
-        words[tier] = <size_t>1 << bits if bits > 0 else 1
-        total += words[tier]
-    queues.slots = <PageSlot*>calloc(1, slots * sizeof(PageSlot) + total * sizeof(uint64_t))
+        size += tier_words(slots, tier) * sizeof(uint64_t)
+    return size
+
+
+cdef int queues_open(Queues* queues, int price_bits) noexcept nogil:
+    """``price_bits`` 18 .. 30. Trees are wide and sparse: mapped, so that they are zero pages until prices are used."""
+    cdef size_t slots = <size_t>1 << (price_bits - 6)
+    cdef void* memory = mmap(NULL, tree_size(slots), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    cdef int tier
     queues.limit = 1 << price_bits
-    if queues.slots == NULL:
+    if memory == MAP_FAILED:
         return -1
+    queues.slots = <PageSlot*>memory
     queues.tier[0] = <uint64_t*>(queues.slots + slots)
     for tier in range(1, QUEUE_TIERS):
-        queues.tier[tier] = queues.tier[tier - 1] + words[tier - 1]
+        queues.tier[tier] = queues.tier[tier - 1] + tier_words(slots, tier - 1)
     return 0
 
 
 cdef void queues_close(Queues* queues) noexcept nogil:
-    free(queues.slots)
+    if queues.slots != NULL:
+        munmap(queues.slots, tree_size(<size_t>queues.limit >> 6))
     memset(queues, 0, sizeof(Queues))
 
 

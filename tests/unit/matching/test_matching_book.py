@@ -222,3 +222,41 @@ def test_decrement_takes_the_smaller_quantity_from_both_orders() -> None:
     )
     assert [row[1:3] for row in engine.queue(0, SELL)] == [(1, 4)]
     assert engine.queue(0, BUY) == []
+
+
+@pytest.mark.parametrize("side", [2, 3, 255])
+def test_a_side_that_is_none_is_refused_by_every_view(side: int) -> None:
+    engine = MatchingEngine(1)
+    views = [
+        lambda: engine.best(0, side),
+        lambda: engine.level_qty(0, side, 5),
+        lambda: engine.depth(0, side, 5),
+        lambda: engine.queue(0, side),
+        lambda: engine.shown(0, side),
+        lambda: engine.takeable(0, side, 1, 0),
+        lambda: engine.lots_for_cost(0, side, 1, 0),
+    ]
+    for view in views:
+        with pytest.raises(ValueError, match="side"):
+            view()
+
+
+def test_less_than_nothing_cannot_be_taken() -> None:
+    engine = MatchingEngine(1)
+    engine.limit(0, SELL, 1, 100, 5)
+    with pytest.raises(ValueError, match="negative"):
+        engine.takeable(0, BUY, -1, 0)
+    with pytest.raises(ValueError, match="negative"):
+        engine.lots_for_cost(0, BUY, -1, 0)
+    assert engine.takeable(0, BUY, 0, 0) == (0, 0)
+    assert engine.lots_for_cost(0, BUY, 0, 0) == 0
+
+
+def test_what_could_be_taken_counts_beyond_64_bits() -> None:
+    engine = MatchingEngine(1, 2, price_bits=30)
+    price = engine.price_limit - 1
+    engine.limit(0, SELL, 1, price, engine.qty_max)
+    engine.limit(0, SELL, 2, price, engine.qty_max)
+    assert engine.takeable(0, BUY, 2**63 - 1, 0) == (2 * engine.qty_max, 2 * engine.qty_max * price)
+    assert engine.lots_for_cost(0, BUY, engine.qty_max * price + price - 1, 0) == engine.qty_max
+    assert engine.lots_for_cost(0, BUY, 2**200, 0) == 2 * engine.qty_max
