@@ -2,7 +2,9 @@
 
 A line is `<receive time ms> <event> <json>`; ``order_type`` 0 buys, 1 sells. ``order_deleted`` with amount 0 is an order that was
 filled, else the amount is what it had open; an order may change its price (a market order eats its way); what takes stands in the
-book until it is filled, so the book is crossed for moments. Books and orders come over two channels, milliseconds apart.
+book until it is filled, so the book is crossed for moments. Books and orders come over two channels, and a book carries no time of
+its own: one may be logged behind an order that it does not hold yet. A sample is therefore the book of one moment, both sides of
+it: that of its line, or that before the last of the events that were logged up to RACE_MS ahead of it.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import Any, Protocol
 
 from engine.model.instruments import to_e8
 
-RACE_MS = 100
+RACE_MS = 20
 SIDES = ("bids", "asks")
 
 Line = tuple[int, str, dict[str, Any]]
@@ -61,7 +63,7 @@ def grid_of(lines: list[Line]) -> tuple[int, int]:
 
 @dataclass
 class Found:
-    """What a walk found: sides of samples compared, equal at once, and equal to the book some milliseconds before."""
+    """What a walk found: samples compared, equal at their line, and equal before events of the same RACE_MS."""
 
     samples: int = 0
     at_once: int = 0
@@ -153,19 +155,18 @@ class Walker:
         while self.before and self.before[0][0] < time_ms - RACE_MS:
             self.before.popleft()
         if self.edges:
-            for side in (0, 1):
-                self.compare(time_ms, side, sides[side][0] if sides[side] else (0, 0))
+            self.compare(time_ms, [side[0] if side else (0, 0) for side in sides])
         self.edges = [self.adopt(side, sides[side]) for side in (0, 1)]
 
-    def compare(self, time_ms: int, side: int, theirs: tuple[int, int]) -> None:
+    def compare(self, time_ms: int, theirs: list[tuple[int, int]]) -> None:
         self.found.samples += 1
-        ours = self.book.best(0, side)
+        ours = self.best()
         if ours == theirs:
             self.found.at_once += 1
-        elif any(state[side] == theirs for _, state in self.before):
+        elif any(state == theirs for _, state in self.before):
             self.found.raced += 1
         else:
-            self.found.unequal.append(f"{time_ms} {SIDES[side]}: ours {ours}, theirs {theirs}")
+            self.found.unequal.append(f"{time_ms}: ours {ours}, theirs {theirs}")
 
     def adopt(self, side: int, levels: list[tuple[int, int]]) -> int:
         """Make orders of what stands at prices that no book showed before; returns the side's new edge."""

@@ -60,14 +60,27 @@ def numbers(text: bytes, columns: list[int], rows_max: int) -> Rows:
     return np.concatenate(pieces)[:rows_max]
 
 
+def row_count(text: bytes) -> int:
+    """Lines of a file, the last one with or without its end."""
+    return text.count(b"\n") + (not text.endswith(b"\n"))
+
+
 def make_day(name: str, message_text: bytes, book_text: bytes, rows_max: int) -> Day:
-    """Read a pair of files; the tick is the greatest unit that all prices are multiples of."""
+    """Read a pair of files; the tick is the greatest unit that all prices are multiples of.
+
+    AssertionError where the files are not of one length, in their first `rows_max` rows or behind them.
+    """
+    told = row_count(message_text), row_count(book_text)
+    if told[0] != told[1]:
+        raise AssertionError(
+            f"{name}: {told[0]} messages, but {told[1]} books: the files are no pair, or one of them is cut"
+        )
     width = book_text[: book_text.index(b"\n")].count(b",") + 1
     messages = numbers(message_text, [1, 2, 3, 4, 5], rows_max)
     books = numbers(book_text, list(range(width)), rows_max)
     messages[:, 4] = messages[:, 4] < 0
-    rows = min(len(messages), len(books))
-    messages, books = messages[:rows], books[:rows]
+    if not len(messages) == len(books) == min(told[0], rows_max):
+        raise AssertionError(f"{name}: of {told[0]} rows {len(messages)} messages and {len(books)} books were read")
     prices = books[:, ::2]
     tick = math.gcd(*(int(price) for price in np.unique(prices[np.abs(prices) != NO_LEVEL])))
     moving = messages[np.isin(messages[:, 0], (NEW, PART_CANCELLED, DELETED, EXECUTED)), 3]
@@ -85,12 +98,24 @@ class Source:
     def __str__(self) -> str:
         return self.name
 
-    def read(self, rows_max: int = ALL_ROWS) -> Day:
-        book_path = self.message_path.replace("_message_", "_orderbook_")
+    @property
+    def book_path(self) -> str:
+        return self.message_path.replace("_message_", "_orderbook_")
+
+    def book_rows(self) -> int:
+        """Rows of the book file."""
         if self.archive is None:
-            return make_day(self.name, Path(self.message_path).read_bytes(), Path(book_path).read_bytes(), rows_max)
+            return row_count(Path(self.book_path).read_bytes())
         with zipfile.ZipFile(self.archive) as archive:
-            return make_day(self.name, archive.read(self.message_path), archive.read(book_path), rows_max)
+            return row_count(archive.read(self.book_path))
+
+    def read(self, rows_max: int = ALL_ROWS) -> Day:
+        if self.archive is None:
+            return make_day(
+                self.name, Path(self.message_path).read_bytes(), Path(self.book_path).read_bytes(), rows_max
+            )
+        with zipfile.ZipFile(self.archive) as archive:
+            return make_day(self.name, archive.read(self.message_path), archive.read(self.book_path), rows_max)
 
 
 def sources(root: Path | None) -> Iterator[Source]:
@@ -135,8 +160,14 @@ class Walk:
     counts: Counter[str]
 
     @property
+    def rows_compared(self) -> int:
+        """All but the first, which the walk was given."""
+        return len(self.theirs) - 1
+
+    @property
     def rows_equal(self) -> int:
-        return int((self.ours == self.theirs).all(axis=1).sum())
+        """How many of the compared rows are equal, all levels of them."""
+        return int((self.ours[1:] == self.theirs[1:]).all(axis=1).sum())
 
 
 class Walker:

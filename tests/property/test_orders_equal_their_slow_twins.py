@@ -134,7 +134,7 @@ def test_gate_arithmetic_equals_python_integers() -> None:
                 qty_lots=qty, flags=OrderFlag.REDUCE_ONLY * reduce_only,
             )  # fmt: skip
             rig.gate.step()
-            expected = decide(w, side, price, qty, reduce_only=reduce_only)
+            expected = Reason[decide(w, side, price, qty, reduce_only=reduce_only)]
             seen[expected] += 1
             if expected is Reason.NONE:
                 assert rig.rings["refusals"].poll() is None, (w, side, price, qty)

@@ -9,7 +9,9 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from engine.model.codes import RecordKind, Side
+# What a frame is, and the sides, as the journal numbers them: written down here again, not taken from the engine.
+MARKET_FRAME_OTHER, KLINE, TICKER_24H, MINI_TICKER, MARK_PRICE, LIQUIDATION = 6, 9, 10, 11, 12, 16
+SIDES = {"BUY": 0, "SELL": 1}
 
 Fields = dict[str, Any]
 
@@ -77,13 +79,13 @@ def liquidation(frame: Fields, lot_size_e8: int) -> Fields:
         "qty_lots": e8(o["q"]) // lot_size_e8,
         "last_qty_lots": e8(o["l"]) // lot_size_e8,
         "cum_qty_lots": e8(o["z"]) // lot_size_e8,
-        "side": int(Side[o["S"]]),
+        "side": SIDES[o["S"]],
     }
 
 
 def tickers(rows: list[Fields], ids: dict[str, int]) -> Fields:
-    kind = RecordKind.TICKER_24H if rows[0]["e"] == "24hrTicker" else RecordKind.MINI_TICKER
-    read = full_row if kind == RecordKind.TICKER_24H else mini_row
+    kind = TICKER_24H if rows[0]["e"] == "24hrTicker" else MINI_TICKER
+    read = full_row if kind == TICKER_24H else mini_row
     ours = [row for row in rows if row.get("st", 1) == 1]
     return {
         "kind": kind,
@@ -100,12 +102,12 @@ def decode(text: bytes, ids: dict[str, int], lot_size_e8: int) -> Fields:
         return {"instrument_id": 0} | tickers(frame, ids)
     symbol = frame.get("s") or frame.get("o", {}).get("s")
     if symbol not in ids:
-        return {"kind": RecordKind.MARKET_FRAME_OTHER}
+        return {"kind": MARKET_FRAME_OTHER}
     named = {"instrument_id": ids[symbol]}
     if frame["e"] in ("24hrTicker", "24hrMiniTicker"):
         return named | tickers([frame], ids)
     if frame["e"] == "kline":
-        return named | {"kind": RecordKind.KLINE} | kline(frame)
+        return named | {"kind": KLINE} | kline(frame)
     if frame["e"] == "markPriceUpdate":
-        return named | {"kind": RecordKind.MARK_PRICE} | mark_price(frame)
-    return named | {"kind": RecordKind.LIQUIDATION} | liquidation(frame, lot_size_e8)
+        return named | {"kind": MARK_PRICE} | mark_price(frame)
+    return named | {"kind": LIQUIDATION} | liquidation(frame, lot_size_e8)

@@ -3,11 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-
-from engine.sim.api import AggTrade, BookTicker, TopOfBook, Trade
+from typing import Protocol
 
 E8 = 100_000_000
 TRUTH = ("false", "true")
+
+
+class Top(Protocol):
+    """The best of both sides."""
+
+    @property
+    def symbol(self) -> str: ...
+    @property
+    def update_id(self) -> int: ...
+    @property
+    def bid_price_e8(self) -> int: ...
+    @property
+    def bid_qty_e8(self) -> int: ...
+    @property
+    def ask_price_e8(self) -> int: ...
+    @property
+    def ask_qty_e8(self) -> int: ...
+
+
+class Print(Protocol):
+    """What trades and aggregates have in common."""
+
+    @property
+    def symbol(self) -> str: ...
+    @property
+    def price_e8(self) -> int: ...
+    @property
+    def qty_e8(self) -> int: ...
+    @property
+    def time_ns(self) -> int: ...
+    @property
+    def is_buyer_maker(self) -> bool: ...
+
+
+class Trade(Print, Protocol):
+    """One trade."""
+
+    @property
+    def trade_id(self) -> int: ...
+
+
+class AggTrade(Print, Protocol):
+    """Trades of one taker at one price."""
+
+    @property
+    def agg_id(self) -> int: ...
+    @property
+    def first_trade_id(self) -> int: ...
+    @property
+    def last_trade_id(self) -> int: ...
 
 
 def e8(value: int) -> str:
@@ -30,7 +79,7 @@ def depth_update(
     ).encode()
 
 
-def book_ticker_event(top: TopOfBook | BookTicker) -> bytes:
+def book_ticker_event(top: Top) -> bytes:
     """The bookTicker stream's payload (it has neither ``e`` nor ``E``)."""
     return (
         f'{{"u":{top.update_id},"s":"{top.symbol}","b":"{e8(top.bid_price_e8)}","B":"{e8(top.bid_qty_e8)}",'

@@ -13,7 +13,11 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from engine.model.codes import RecordKind, Side
+# What a frame is, and the sides, as the journal numbers them: written down here again, not taken from the engine.
+DEPTH_DIFF, DEPTH_SNAPSHOT, BOOK_TICKER, TRADE, AGG_TRADE, MARKET_FRAME_OTHER = 1, 2, 3, 4, 5, 6
+KLINE, MARK_PRICE = 9, 12
+BUY, SELL = 0, 1
+SIDES = {"BUY": BUY, "SELL": SELL}
 
 INT64 = 2**63 - 1
 UINT64 = 2**64 - 1
@@ -247,7 +251,7 @@ class Market:
     def read(self, frame: bytes) -> dict[str, Any]:
         """What a frame is; {"kind": MARKET_FRAME_OTHER} for what is of nobody's interest."""
         value = strict(frame)
-        other = {"kind": RecordKind.MARKET_FRAME_OTHER}
+        other = {"kind": MARKET_FRAME_OTHER}
         if not isinstance(value, Pairs):
             return other
         event, is_partial = unwrapped(value)
@@ -280,7 +284,7 @@ class Market:
         }
         rules |= {"E": ("event_ns", stamp)}
         read = {"event_ns": 0} | fields(found, rules, "E")
-        return read | {"kind": RecordKind.DEPTH_SNAPSHOT, "first_update_id": read["last_update_id"]}
+        return read | {"kind": DEPTH_SNAPSHOT, "first_update_id": read["last_update_id"]}
 
 
 def depth(market: Market, event: Pairs) -> dict[str, Any]:
@@ -289,14 +293,14 @@ def depth(market: Market, event: Pairs) -> dict[str, Any]:
     found = {"previous_update_id": 0} | fields(event, rules, "" if market.is_derivative else "pu")
     if found["first_update_id"] > found["last_update_id"]:
         raise Refused("ids run backwards")
-    return found | {"kind": RecordKind.DEPTH_DIFF}
+    return found | {"kind": DEPTH_DIFF}
 
 
 def ticker(market: Market, event: Pairs) -> dict[str, Any]:
     rules: Rules = {"u": ("update_id", uint), "E": ("event_ns", stamp)}
     rules |= {"b": ("bid_price_ticks", market.price), "B": ("bid_qty_lots", market.qty)}
     rules |= {"a": ("ask_price_ticks", market.price), "A": ("ask_qty_lots", market.qty)}
-    return {"kind": RecordKind.BOOK_TICKER, "event_ns": 0} | fields(event, rules, "E")
+    return {"kind": BOOK_TICKER, "event_ns": 0} | fields(event, rules, "E")
 
 
 def trade(market: Market, event: Pairs, id_key: str = "t") -> dict[str, Any]:
@@ -304,8 +308,8 @@ def trade(market: Market, event: Pairs, id_key: str = "t") -> dict[str, Any]:
     rules |= {"q": ("qty_lots", market.qty), "T": ("trade_ns", stamp), "E": ("event_ns", stamp), "m": ("m", truth)}
     found = fields(event, rules | {"X": ("X", text)}, "X")
     found.pop("X", None)
-    found["aggressor_side"] = Side.SELL if found.pop("m") else Side.BUY
-    return found | {"kind": RecordKind.TRADE if id_key == "t" else RecordKind.AGG_TRADE}
+    found["aggressor_side"] = SELL if found.pop("m") else BUY
+    return found | {"kind": TRADE if id_key == "t" else AGG_TRADE}
 
 
 def kline(market: Market, event: Pairs) -> dict[str, Any]:
@@ -321,7 +325,7 @@ def kline(market: Market, event: Pairs) -> dict[str, Any]:
         raise Refused("an interval too long")
     for name in ("volume", "quote_volume", "taker_volume", "taker_quote_volume"):
         found[f"{name}_whole"], found[f"{name}_part_e8"] = found.pop(name)
-    return found | outer | {"kind": RecordKind.KLINE}
+    return found | outer | {"kind": KLINE}
 
 
 def mark_price(market: Market, event: Pairs) -> dict[str, Any]:
@@ -330,7 +334,7 @@ def mark_price(market: Market, event: Pairs) -> dict[str, Any]:
     rules |= {"P": ("settle_e8", optional), "ap": ("average_e8", optional), "r": ("funding_rate_e8", optional)}
     rules |= {"T": ("next_funding_ns", stamp), "e": ("e", text)}
     blank = {"index_e8": 0, "settle_e8": 0, "average_e8": 0}
-    found = blank | fields(event, rules, "i P ap") | {"kind": RecordKind.MARK_PRICE}
+    found = blank | fields(event, rules, "i P ap") | {"kind": MARK_PRICE}
     found.pop("e")
     return found
 
@@ -354,7 +358,7 @@ def name_or_null(value: Any) -> str:
 
 def side(value: Any) -> int:
     try:
-        return int(Side[text(value)])
+        return SIDES[text(value)]
     except KeyError:
         raise Refused(f"{value!r} is no side") from None
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from engine.model.codes import Reason
-
 INT64_MAX = (1 << 63) - 1
 
 
@@ -41,22 +39,22 @@ class World:
     is_futures: bool = False
 
 
-def decide(w: World, side: int, price_ticks: int, qty_lots: int, *, reduce_only: bool = False) -> Reason:
-    """The verdict on a limit order that passes every check which is no arithmetic."""
+def decide(w: World, side: int, price_ticks: int, qty_lots: int, *, reduce_only: bool = False) -> str:
+    """The name of the refusal, "NONE" where there is none, of a limit order that passes every check which is no arithmetic."""
     for refuses, reason in (
-        (qty_lots <= 0, Reason.QTY_NOT_POSITIVE),
-        (qty_lots < w.min_qty_lots, Reason.QTY_BELOW_MIN),
-        (qty_lots > min(w.max_qty_lots, w.max_order_qty_lots), Reason.QTY_ABOVE_MAX),
-        (price_ticks <= 0, Reason.PRICE_NOT_POSITIVE),
-        (not w.min_price_ticks <= price_ticks <= w.max_price_ticks, Reason.PRICE_COLLAR),
-        (outside_collar(w, price_ticks), Reason.PRICE_COLLAR),
+        (qty_lots <= 0, "QTY_NOT_POSITIVE"),
+        (qty_lots < w.min_qty_lots, "QTY_BELOW_MIN"),
+        (qty_lots > min(w.max_qty_lots, w.max_order_qty_lots), "QTY_ABOVE_MAX"),
+        (price_ticks <= 0, "PRICE_NOT_POSITIVE"),
+        (not w.min_price_ticks <= price_ticks <= w.max_price_ticks, "PRICE_COLLAR"),
+        (outside_collar(w, price_ticks), "PRICE_COLLAR"),
     ):
         if refuses:
             return reason
     return decide_on_money(w, side, price_ticks, qty_lots, reduce_only)
 
 
-def decide_on_money(w: World, side: int, price_ticks: int, qty_lots: int, reduce_only: bool) -> Reason:
+def decide_on_money(w: World, side: int, price_ticks: int, qty_lots: int, reduce_only: bool) -> str:
     """Notional, reduce-only, position, open orders, balance (futures have none to look at)."""
     notional = Fraction(price_ticks * w.tick_size_e8 * qty_lots * w.lot_size_e8, 10**8)
     whole = int(notional)
@@ -67,17 +65,17 @@ def decide_on_money(w: World, side: int, price_ticks: int, qty_lots: int, reduce
         else (qty_lots * w.lot_size_e8, w.promised_base_e8, w.base_e8)
     )
     for refuses, reason in (
-        (whole < w.min_notional_e8 and not (w.is_futures and reduce_only), Reason.NOTIONAL_BELOW_MIN),
-        (whole >= INT64_MAX or whole > w.max_notional_e8, Reason.NOTIONAL_ABOVE_MAX),
-        (whole > w.max_order_notional_e8, Reason.NOTIONAL_ABOVE_MAX),
-        (reduce_only and (position >= 0 or working + qty_lots > -position), Reason.REDUCING_ONLY),
-        (position + working + qty_lots > w.max_position_lots, Reason.POSITION_LIMIT),
-        (w.open_orders + 1 > w.max_open_orders, Reason.OPEN_ORDERS_LIMIT),
-        (not w.is_futures and promised + cost > owned, Reason.INSUFFICIENT_BALANCE),
+        (whole < w.min_notional_e8 and not (w.is_futures and reduce_only), "NOTIONAL_BELOW_MIN"),
+        (whole >= INT64_MAX or whole > w.max_notional_e8, "NOTIONAL_ABOVE_MAX"),
+        (whole > w.max_order_notional_e8, "NOTIONAL_ABOVE_MAX"),
+        (reduce_only and (position >= 0 or working + qty_lots > -position), "REDUCING_ONLY"),
+        (position + working + qty_lots > w.max_position_lots, "POSITION_LIMIT"),
+        (w.open_orders + 1 > w.max_open_orders, "OPEN_ORDERS_LIMIT"),
+        (not w.is_futures and promised + cost > owned, "INSUFFICIENT_BALANCE"),
     ):
         if refuses:
             return reason
-    return Reason.NONE
+    return "NONE"
 
 
 def replace_within(limit_lots: int, position_lots: int, old_leaves_lots: int, new_lots: int) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -10,6 +12,9 @@ from tests.style.rules import breach
 from tests.style.tree import ROOT, Source
 
 IMPORT = re.compile(r"^\s*(?:from\s+(engine(?:\.\w+)*)\s+c?import\s+(.+)|c?import\s+(engine(?:\.\w+)+))")
+
+# What a slow twin may be made of, besides other twins.
+TWINS_KNOW = sys.stdlib_module_names | {"numpy"}
 
 Rows = list[tuple[set[str], bool]]
 
@@ -41,6 +46,21 @@ def upward_imports(source: Source, layers: Rows) -> list[str]:
             breach(source, number, f"{own} must not import {other}")
             for other in sorted(imported_packages(line))
             if not may_import(own, other, layers)
+        ]
+    return found
+
+
+def dependent_twin(source: Source) -> list[str]:
+    """A slow twin that shares a constant with the engine shares its mistakes: it imports libraries and other twins only."""
+    found: list[str] = []
+    for node in ast.walk(source.syntax):
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+        found += [
+            breach(source, node.lineno, f"a twin imports {module}")
+            for module in modules
+            if not module.startswith("tests.reference.") and module.split(".")[0] not in TWINS_KNOW
         ]
     return found
 

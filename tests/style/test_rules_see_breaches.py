@@ -40,6 +40,9 @@ BAD: list[tuple[Rule, str, str]] = [
     (rules.prints, "engine/feed/a.py", 'print("x")'),
     (rules.prints, "ext/engine/feed/a.pyx", '    printf("x")'),
     (rules.asserts_nothing, "tests/unit/test_a.py", "def test_a() -> None:\n    f()"),
+    (layers.dependent_twin, "tests/reference/a.py", "from engine.model.codes import Side"),
+    (layers.dependent_twin, "tests/reference/a.py", "def f():\n    import engine.model.codes as codes"),
+    (layers.dependent_twin, "tests/reference/a.py", "from tests.recorded import data_root"),
 ]
 GOOD: list[tuple[Rule, str, str]] = [
     (rules.long_file, "ext/engine/a.pyx", "x = 1\n" * 900),
@@ -54,6 +57,7 @@ GOOD: list[tuple[Rule, str, str]] = [
     (rules.clock_or_chance, "engine/feed/a.py", "import random\nrng: random.Random = random.Random(seed)"),
     (rules.clock_or_chance, "ext/engine/feed/a.pyx", "x = y  # never rand() here"),
     (rules.prints, "engine/feed/a.py", "console.print(1)"),
+    (layers.dependent_twin, "tests/reference/a.py", "import json\nfrom tests.reference.book import SlowBook"),
     (rules.prints, "ext/engine/feed/a.pyx", "    snprintf(out, 4, x)"),
     (
         rules.asserts_nothing,

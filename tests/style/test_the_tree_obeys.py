@@ -109,6 +109,12 @@ def test_every_test_can_fail() -> None:
     assert breaches(rules.asserts_nothing, found) == []
 
 
+def test_slow_twins_know_nothing_of_the_engine() -> None:
+    found = sources(".py", below="tests/reference")
+    assert len(found) > 10
+    assert breaches(layers.dependent_twin, found) == []
+
+
 def test_links_lead_somewhere() -> None:
     assert breaches(documents.broken_links, sources(".md")) == []
 

@@ -56,6 +56,8 @@ def read_kraken(connection: str, frame: Any) -> Iterator[BookUpdate]:
 def test_every_kraken_checksum_verifies(record_property: Record) -> None:
     _, paths = capture_paths("kraken", "ws")
     updates = updates_of(paths, read_kraken)
+    if not updates:
+        pytest.skip(f"no book-N frames in {', '.join(path.name for path in paths)}")
     books, verified = books_of(updates), 0
     for update in updates:
         held = books[update.key]
@@ -67,6 +69,17 @@ def test_every_kraken_checksum_verifies(record_property: Record) -> None:
     record_property("checksums", verified)
     assert verified > 0
     assert all(held.book.check() == () for held in books.values())
+
+
+def test_kraken_captures_without_books_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "captures").mkdir()
+    (tmp_path / "captures" / "KRAKEN.ws.1").write_text(
+        '1.5: {"event": "heartbeat"}\n2.5: [1, [], "trade", "XBT/USD"]\n'
+    )
+    monkeypatch.setenv("TRADEWIND_DATA", str(tmp_path))
+    told: dict[str, object] = {}
+    with pytest.raises(pytest.skip.Exception, match=r"no book-N frames in KRAKEN\.ws\.1"):
+        test_every_kraken_checksum_verifies(told.__setitem__)
 
 
 def read_okx(connection: str, frame: Any) -> Iterator[BookUpdate]:

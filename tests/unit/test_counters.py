@@ -26,6 +26,14 @@ def exact_quantile(values: list[int], fraction: float) -> int:
     return ordered[rank - 1]
 
 
+def test_counters_that_were_refused_close_no_descriptor_of_another() -> None:
+    before = os.fstat(0)
+    for arguments in ((5,), (b"path",), ("one", "two")):
+        with pytest.raises(TypeError):
+            Counters.__new__(Counters, *arguments)
+    assert os.fstat(0) == before
+
+
 def test_every_value_from_1_ns_to_100_s_is_told_within_one_percent() -> None:
     for exponent in range(1101):
         value = int(10 ** (exponent / 100))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from engine.journal.cursor import Cursor
 from engine.journal.errors import JournalCorrupt, JournalError
 from engine.journal.journal import Journal
 from engine.journal.places import SegmentHeader, segment_path, segments
@@ -27,6 +29,13 @@ def filled(folder: Path, count: int = 200) -> Path:
             journal.flush()
     journal.close()
     return folder / "data"
+
+
+def test_a_cursor_of_a_missing_file_closes_no_descriptor_of_another(tmp_path: Path) -> None:
+    before = os.fstat(0)
+    with pytest.raises(FileNotFoundError):
+        Cursor(str(tmp_path / "none"), 0)
+    assert os.fstat(0) == before
 
 
 def test_both_lanes_are_merged_by_sequence() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ import pytest
 from engine.book.checksums import crc32, kraken_crc32, kraken_text, okx_crc32, okx_text
 from engine.book.damage import KINDS, Damage
 from engine.book.l2 import ASK, BID, LEVEL_ROW, L2Book, LevelPool
+from engine.book.ladder import Ladder
 
 RANGE_TICKS = 1 << 24
+BASE_MAX = (1 << 63) - RANGE_TICKS
 
 
 def make_book(pool: LevelPool | None = None) -> L2Book:
@@ -21,6 +24,33 @@ def make_book(pool: LevelPool | None = None) -> L2Book:
         book.set(BID, 10_000 - 2 * step, step)
         book.set(ASK, 10_000 + 2 * step, step)
     return book
+
+
+@pytest.mark.parametrize("base_ticks", [-1, -(1 << 63), BASE_MAX + 1, (1 << 63) - 1])
+def test_a_base_below_nothing_or_without_room_above_it_is_refused(base_ticks: int) -> None:
+    book, ladder = L2Book(), Ladder(is_bid=True)
+    lays: list[Callable[[int], object]] = [book.clear, ladder.clear]
+    lays += [lambda base: L2Book(base_ticks=base), lambda base: Ladder(True, base)]
+    for lay in lays:
+        with pytest.raises(ValueError, match="base_ticks"):
+            lay(base_ticks)
+    assert (book.base_ticks, ladder.base_ticks) == (0, 0)
+
+
+def test_the_highest_prices_of_an_int64_can_be_held_and_none_beyond_wraps() -> None:
+    book, ladder = L2Book(base_ticks=BASE_MAX), Ladder(is_bid=False, base_ticks=BASE_MAX)
+    around = L2Book()
+    around.clear_around((1 << 63) - 1)
+    assert book.base_ticks == around.base_ticks == ladder.base_ticks == BASE_MAX
+    sets: list[Callable[[int], None]] = [lambda price: book.set(BID, price, 1), lambda price: around.set(ASK, price, 1)]
+    sets.append(lambda price: ladder.set(price, 1))
+    for held in sets:
+        held((1 << 63) - 1)
+        for outside in (-(1 << 63), -1, 0, BASE_MAX - 1):
+            with pytest.raises(OverflowError, match=f"{BASE_MAX}..{(1 << 63) - 1}"):
+                held(outside)
+    assert book.best(BID) == around.best(ASK) == ladder.best == ((1 << 63) - 1, 1)
+    assert book.check() == around.check() == ()
 
 
 def test_a_batch_of_either_kind_equals_single_calls() -> None:

@@ -110,7 +110,7 @@ def test_an_ioc_of_an_executions_size_trades_with_the_order_that_the_file_names(
     day = source.read(ROWS[amount])
     book = MatchedBook(day.price_bits)
     walk = lobster.Walker(book, 0).walk(day)
-    assert walk.rows_equal == len(walk.ours)
+    assert walk.rows_equal == walk.rows_compared > 0
     assert book.matched + book.differed == walk.executions
     assert book.matched == walk.oldest_first
     record_property("executions", walk.executions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 
 import pytest
@@ -34,6 +35,42 @@ def test_descriptors_come_out_as_they_went_in() -> None:
         65535,
     )
     assert {taken[name] for name in ("seq", "cause_seq", "wall_ns", "mono_ns", "venue_id", "flags")} == {0}
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"kind": -1}, "kind -1"),
+        ({"kind": 1 << 16}, "kind 65536"),
+        ({"kind": 1 << 70}, "kind 1180591620717411303424"),
+        ({"kind": 1, "instrument_id": -1}, "instrument_id -1"),
+        ({"kind": 1, "instrument_id": 1 << 32}, "instrument_id 4294967296"),
+        ({"kind": 1, "data": 1 << 16}, "data 65536"),
+    ],
+)
+def test_a_number_that_its_field_does_not_hold_is_refused_by_name(fields: dict[str, int], named: str) -> None:
+    ring = Ring("test", 4)
+    with pytest.raises(OverflowError, match=named):
+        ring.offer(**fields)
+    assert ring.published == 0
+    assert ring.offer(65535, instrument_id=(1 << 32) - 1, data=65535)
+    taken = ring.poll()
+    assert taken is not None
+    assert (taken["kind"], taken["instrument_id"], taken["data"]) == (65535, (1 << 32) - 1, 65535)
+
+
+@pytest.mark.parametrize("arguments", [(), (None, 0), ("test",), (b"test", 4), (object(), 4)])
+def test_nobody_gets_a_ring_without_memory(arguments: tuple[object, ...]) -> None:
+    with pytest.raises(TypeError):
+        Ring.__new__(Ring, *arguments)
+
+
+def test_a_ring_that_was_refused_closes_no_descriptor_of_another() -> None:
+    before = os.fstat(0)
+    for capacity in (-1, 0, 3, 1 << 70):
+        with pytest.raises((ValueError, OverflowError)):
+            Ring("test", capacity)
+    assert os.fstat(0) == before
 
 
 def test_a_full_ring_refuses_counts_and_keeps_what_it_has() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from engine.model.codes import TimerKind
@@ -40,6 +42,25 @@ def test_a_cancelled_timer_never_fires_and_is_cancelled_once() -> None:
     assert [queue.cancel(i) for i in (ids[0], ids[50], ids[99], ids[50], 1000)] == [True, True, True, False, False]
     assert len(queue) == 97
     assert [deadline for _, deadline in drain(queue, 1000)] == [d for d in range(100) if d not in (0, 50, 99)]
+
+
+@pytest.mark.parametrize("value", [-1, 1 << 16, 70_000, 1 << 20, 1 << 70])
+@pytest.mark.parametrize("name", ["kind", "strategy_id"])
+def test_a_number_that_its_field_does_not_hold_is_refused_by_name(name: str, value: int) -> None:
+    queue = TimerQueue()
+    with pytest.raises(OverflowError, match=f"{name} {value} does not fit"):
+        queue.schedule(5, **({"kind": 1, "strategy_id": 1} | {name: value}))
+    assert len(queue) == 0
+    assert queue.schedule(5, 65535, 65535) == 1
+    assert queue.pop_due(5) == (1, 5, 65535, 65535, 0)
+
+
+@pytest.mark.parametrize("capacity", [-1, 0, (1 << 28) + 1, 1 << 70])
+def test_a_queue_that_was_refused_closes_no_descriptor_of_another(capacity: int) -> None:
+    before = os.fstat(0)
+    with pytest.raises((ValueError, OverflowError)):
+        TimerQueue(capacity)
+    assert os.fstat(0) == before
 
 
 def test_a_full_queue_says_so() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from engine.book.ladder cimport (
     LADDER_FAULT_BEST, LADDER_FAULT_BITMAP, LADDER_FAULT_COUNT, LADDER_FAULT_PAGE, LADDER_FAULT_QUANTITY, LADDER_OK,
     LADDER_OUT_OF_RANGE, LADDER_PAGES, LADDER_TICKS, LadderSide, PagePool, SidedLevel, pool_free, pool_init, pool_prepare,
-    side_apply, side_best, side_check, side_clear, side_free, side_init, side_qty, side_set, side_truncate, sides_apply,
+    check_base, side_apply, side_best, side_check, side_clear, side_free, side_init, side_qty, side_set, side_truncate, sides_apply,
 )
 from engine.model.records cimport Level
 
@@ -314,8 +314,7 @@ cdef class L2Book:
     """
 
     def __cinit__(self, LevelPool pool=None, int64_t base_ticks=0):
-        if base_ticks < 0:
-            raise ValueError("base_ticks is negative")
+        check_base(base_ticks)
         self.pool = LevelPool() if pool is None else pool
         l2_init(&self.book, &self.pool.pool)
         l2_clear(&self.book, base_ticks)
@@ -388,9 +387,9 @@ cdef class L2Book:
         return far
 
     def clear(self, int64_t base_ticks=0) -> None:
-        """Remove every level, not the own quantities; lay the ladders from `base_ticks` on."""
-        if base_ticks < 0:
-            raise ValueError("base_ticks is negative")
+        """Remove every level, not the own quantities; lay the ladders from `base_ticks` on. ValueError where it is negative or
+        above 2^63 - 2^24, where the highest price would not be an int64."""
+        check_base(base_ticks)
         l2_clear(&self.book, base_ticks)
 
     def clear_around(self, int64_t price_ticks) -> None:

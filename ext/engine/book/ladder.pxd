@@ -25,6 +25,9 @@ cdef enum LadderVerdict:
     LADDER_OUT_OF_RANGE = 1
     LADDER_POOL_EMPTY = 2
 
+cdef enum:
+    LADDER_BASE_MAX = 0x7FFFFFFFFF000000    # 2^63 - 2^24: above it the highest price would not be an int64
+
 # What side_check finds, one bit each.
 cdef enum LadderFault:
     LADDER_FAULT_BITMAP = 1      # branches, twigs or root do not tell which pages hold levels
@@ -77,7 +80,8 @@ cdef void pool_free(PagePool* pool) noexcept
 cdef uint32_t pool_prepare(PagePool* pool, uint32_t pages) noexcept nogil
 cdef int side_init(LadderSide* side, PagePool* pool, bint is_bid) except -1
 cdef void side_free(LadderSide* side) noexcept
-# Remove every level; `base_ticks` (rounded down to a page, at least 0) becomes the lowest price that can be held.
+# Remove every level; `base_ticks` (rounded down to a page, at least 0, at most LADDER_BASE_MAX) becomes the lowest price that
+# can be held.
 cdef void side_clear(LadderSide* side, int64_t base_ticks) noexcept nogil
 # Set the quantity of a price; 0 removes the level (removing none is no error). Returns a LadderVerdict.
 cdef int side_set(LadderSide* side, int64_t price_ticks, int64_t qty_lots) noexcept nogil
@@ -119,6 +123,8 @@ cdef inline bint cursor_next(LadderCursor* cursor, Level* out) noexcept nogil:
     out.qty_lots = cursor.slot.page.qty_lots[tick]
     return True
 
+# ValueError where no ladder can lie from `base_ticks` on.
+cdef int check_base(int64_t base_ticks) except -1
 # Up to `depth` levels from the best on; returns how many.
 cdef int side_read(const LadderSide* side, int depth, Level* out) noexcept nogil
 

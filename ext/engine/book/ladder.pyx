@@ -396,7 +396,15 @@ cdef void side_clear(LadderSide* side, int64_t base_ticks) noexcept nogil:
         clear_page(side, (branch << 6) | TW_LOWEST(side.branches[branch]))
     side.best_index = -1
     side.level_count = 0
-    side.base_ticks = base_ticks & ~(<int64_t> 63) if base_ticks > 0 else 0
+    side.base_ticks = min(base_ticks, <int64_t> LADDER_BASE_MAX) & ~(<int64_t> 63) if base_ticks > 0 else 0
+
+
+cdef int check_base(int64_t base_ticks) except -1:
+    if base_ticks < 0:
+        raise ValueError("base_ticks is negative")
+    if base_ticks > <int64_t> LADDER_BASE_MAX:
+        raise ValueError(f"base_ticks {base_ticks} is above {<int64_t> LADDER_BASE_MAX}: the highest price would not be an int64")
+    return 0
 
 
 cdef class Ladder:
@@ -407,8 +415,7 @@ cdef class Ladder:
     """
 
     def __cinit__(self, bint is_bid, int64_t base_ticks=0, uint32_t pages_max=LADDER_PAGES):
-        if base_ticks < 0:
-            raise ValueError("base_ticks is negative")
+        check_base(base_ticks)
         pool_init(&self.pool, pages_max)
         side_init(&self.side, &self.pool, is_bid)
         side_clear(&self.side, base_ticks)
@@ -451,6 +458,8 @@ cdef class Ladder:
         return refused
 
     def clear(self, int64_t base_ticks=0) -> None:
+        """Remove every level; `base_ticks` as for a new one. ValueError where it is negative or above 2^63 - 2^24."""
+        check_base(base_ticks)
         side_clear(&self.side, base_ticks)
 
     @property

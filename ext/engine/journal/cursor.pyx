@@ -138,6 +138,10 @@ cdef class Cursor:
     `next_record` gives None where no whole record follows (yet): `damage` says why ("" = the file ends here), `offset` where.
     Calling it again looks at the file again, so that a live segment can be followed.
     """
+    def __cinit__(self, *_, **__):
+        # a file that cannot be opened leaves nothing to be closed, descriptor 0 least of all
+        self._fd = -1
+
     def __init__(self, str path, uint64_t offset):
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._chunk = b""

@@ -86,7 +86,8 @@ cdef class Counters:
     def __dealloc__(self):
         if self._mapping != NULL:
             munmap(self._mapping, self._size)
-        if self._fd >= 0:
+        # a path that is none ends before _fd is set: then it is 0, and not ours
+        if self._size and self._fd >= 0:
             os.close(self._fd)
 
     cdef int _open(self, str path) except -2:

@@ -17,6 +17,7 @@ from posix.mman cimport MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, mun
 
 from engine.model.descriptor cimport Descriptor
 from engine.runtime.crc32c cimport crc32c_bytes
+from engine.runtime.fields cimport checked_field
 
 cdef extern from "sys/mman.h":
     int MAP_POPULATE
@@ -82,13 +83,19 @@ def reserved_file(path: str | None, name: str, size: int) -> int:
     return fd
 
 
+# In place of a name: no memory of its own. Nobody else has it, so nobody else gets a ring without a block.
+cdef object SHARED = object()
+
+
 cdef class Ring:
     """A ring of `capacity` descriptors (a power of two)."""
 
-    def __cinit__(self, str name=None, uint64_t capacity=0):
+    def __cinit__(self, object name, uint64_t capacity):
         self._fd = -1
-        if name is None:
+        if name is SHARED:
             return  # create and attach fill it
+        if not isinstance(name, str):
+            raise TypeError(f"a ring's name is a str, not {type(name).__name__}")
         check_capacity(name, capacity)
         # pages of the slots are touched now, not when the first frame comes
         self._memory = calloc(1, TW_RING_BLOCK_BYTES + (capacity + 2) * TW_RING_SLOT_BYTES)
@@ -103,12 +110,12 @@ cdef class Ring:
         pass
 
     def __dealloc__(self):
+        # arguments that are none end before __cinit__ begins: then _fd is 0, and not ours
         if self._mapping_bytes:
             munmap(self._memory, self._mapping_bytes)
+            os.close(self._fd)
         else:
             free(self._memory)
-        if self._fd >= 0:
-            os.close(self._fd)
 
     cdef int _lay_out(self, str name, uint64_t capacity) except -1:
         cdef bytes text = name.encode()[:TW_RING_NAME_BYTES - 1]
@@ -137,7 +144,7 @@ cdef class Ring:
 
         FileExistsError where the path is taken, OSError where there is no room for it, ValueError for a capacity that is none.
         """
-        cdef Ring made = Ring.__new__(Ring)
+        cdef Ring made = Ring.__new__(Ring, SHARED, 0)
         check_capacity(name, capacity)
         made.path = path
         made._fd = reserved_file(path, name, file_bytes(capacity))
@@ -152,13 +159,14 @@ cdef class Ring:
 
         RingError where it is no whole ring of this layout, or where another holds the role; OSError where it cannot be opened.
         """
-        cdef Ring made = Ring.__new__(Ring)
+        cdef Ring made = Ring.__new__(Ring, SHARED, 0)
         # a descriptor is opened again: locks belong to the open file, which an inherited descriptor would share
         path = f"/proc/self/fd/{place}" if isinstance(place, int) else os.fspath(place)
         made.path = None if isinstance(place, int) else path
         made._fd = os.open(path, OPEN_FLAGS & ~(os.O_NOFOLLOW if isinstance(place, int) else 0))
         size = os.fstat(made._fd).st_size
         if size < TW_RING_BLOCK_BYTES:
+            os.close(made._fd)
             raise RingError(f"{path} is {size} bytes long: no ring")
         made._map(size)
         made._validate(path)
@@ -168,6 +176,7 @@ cdef class Ring:
     cdef int _map(self, uint64_t size) except -1:
         cdef void* mapping = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, self._fd, 0)
         if mapping == MAP_FAILED:
+            os.close(self._fd)
             raise OSError(f"cannot map a ring of {size} bytes")
         self._memory = mapping
         self._mapping_bytes = size
@@ -247,11 +256,13 @@ cdef class Ring:
             raise RuntimeError(f"ring {self.name} was opened as {self.role}, not as {role}")
         return 0
 
-    def offer(self, int kind, uint64_t order_handle=0, int instrument_id=0, int data=0) -> bool:
-        """Push a descriptor made of these fields (tests and cold callers)."""
+    def offer(self, object kind, uint64_t order_handle=0, object instrument_id=0, object data=0) -> bool:
+        """Push a descriptor made of these fields (tests and cold callers). OverflowError for one that its field does not hold."""
         cdef Descriptor item
         self._require("producer")
-        item = Descriptor(kind, 0, 0, 0, instrument_id, 0, data, 0, 0, 0, 0, order_handle, NULL)
+        item = Descriptor(
+            checked_field("kind", kind, 16), 0, 0, 0, checked_field("instrument_id", instrument_id, 32), 0,
+            checked_field("data", data, 16), 0, 0, 0, 0, order_handle, NULL)
         return self.push(&item)
 
     def poll(self) -> dict | None:

@@ -16,6 +16,8 @@ from libc.string cimport memset
 from posix.time cimport itimerspec
 from posix.unistd cimport close, read
 
+from engine.runtime.fields cimport checked_field
+
 cdef extern from "<sys/timerfd.h>":
     int TFD_NONBLOCK
     int TFD_CLOEXEC
@@ -89,7 +91,8 @@ cdef class TimerQueue:
         free(self._nodes)
         free(self._wheels)
         free(self._places)
-        if self._alarm_fd >= 0:
+        # a capacity that is none ends before _alarm_fd is set: then it is 0, and not ours
+        if self._capacity and self._alarm_fd >= 0:
             close(self._alarm_fd)
 
     def open_alarm(self) -> int:
@@ -115,9 +118,11 @@ cdef class TimerQueue:
     def __len__(self) -> int:
         return self._count
 
-    def schedule(self, int64_t deadline_mono_ns, int kind, int strategy_id=0, int64_t data=0) -> int:
-        """Wait until `deadline_mono_ns`; returns the timer's id. Raises OverflowError when the queue is full."""
-        cdef uint64_t timer_id = self.add(deadline_mono_ns, kind, strategy_id, data)
+    def schedule(self, int64_t deadline_mono_ns, object kind, object strategy_id=0, int64_t data=0) -> int:
+        """Wait until `deadline_mono_ns`; returns the timer's id. Raises OverflowError when the queue is full, or kind
+        or strategy_id are no 16 bits."""
+        cdef uint16_t kind_bits = checked_field("kind", kind, 16), strategy_bits = checked_field("strategy_id", strategy_id, 16)
+        cdef uint64_t timer_id = self.add(deadline_mono_ns, kind_bits, strategy_bits, data)
         if timer_id == 0:
             raise OverflowError(f"{self._capacity} timers are waiting: cancel timers that are no longer needed")
         return timer_id
