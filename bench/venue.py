@@ -35,6 +35,7 @@ FRAMES_A_SECOND_MIN = 100_000
 TAKER_WEIGHT = 10.0
 WARM_S = 1.0
 START_S_MAX = 30.0
+CONNECTIONS_MAX = 1_000_000
 CPUS = sorted(os.sched_getaffinity(0))
 
 
@@ -70,8 +71,8 @@ def running_venue(activity: float) -> Iterator[dict[str, Any]]:
 
 
 def write_config(folder: Path) -> Path:
-    """The usual symbols in a burst that does not end."""
-    lines: list[str] = []
+    """The usual symbols in a burst that does not end; rounds of a hundred clients are more than the exchange's 300 connections."""
+    lines = ["[limits]", f"connections_5m = {CONNECTIONS_MAX}"]
     for symbol in default_symbols():
         row = msgspec.structs.asdict(msgspec.structs.replace(symbol, activity=1.0, taker_weight=TAKER_WEIGHT))
         lines += ["[[venue.symbols]]", *(f"{name} = {json.dumps(value)}" for name, value in row.items())]

@@ -11,7 +11,7 @@ import asyncio
 import json
 import re
 import sys
-from typing import Any
+from typing import Any, cast
 
 import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
@@ -57,12 +57,15 @@ class Counting(WSListener):
         self._last_ids[symbol[1]] = int(found[2])
 
 
+async def connect(url: str, streams: list[str]) -> Counting:
+    """One connection."""
+    _, listener = await ws_connect(lambda: Counting(streams), url, enable_auto_pong=False)
+    return cast("Counting", listener)
+
+
 async def main(url: str, connections: int, warm_s: float, seconds: float, streams: list[str]) -> None:
     """Connect, warm up, measure, print."""
-    listeners: list[Counting] = []
-    for _ in range(connections):
-        _, listener = await ws_connect(lambda: Counting(streams), url, enable_auto_pong=False, use_aiofastnet=False)
-        listeners.append(listener)
+    listeners = [await connect(url, streams) for _ in range(connections)]
     await asyncio.sleep(warm_s)
     loop = asyncio.get_running_loop()
     before = [(listener.frames, listener.bytes) for listener in listeners]
