@@ -46,7 +46,8 @@ def refused(call):
 
 
 def run(text: str) -> str:
-    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    # a fixed threshold: otherwise what arrays of before left in the heap decides how much memory there is
+    environment = os.environ | {"PYTHONPATH": str(PROJECT), "MALLOC_MMAP_THRESHOLD_": "131072"}
     done = subprocess.run(
         [sys.executable, "-c", SCENE + textwrap.dedent(text)],
         env=environment,
