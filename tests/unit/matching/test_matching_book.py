@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -227,7 +229,7 @@ def test_decrement_takes_the_smaller_quantity_from_both_orders() -> None:
 @pytest.mark.parametrize("side", [2, 3, 255])
 def test_a_side_that_is_none_is_refused_by_every_view(side: int) -> None:
     engine = MatchingEngine(1)
-    views = [
+    views: list[Callable[[], object]] = [
         lambda: engine.best(0, side),
         lambda: engine.level_qty(0, side, 5),
         lambda: engine.depth(0, side, 5),

@@ -33,6 +33,20 @@ def test_a_million_live_orders_fit_and_their_memory_is_there_before_the_first() 
     assert found["made_mb"] >= 0.95 * found["growth_mb"]
 
 
+def test_books_of_many_symbols_take_memory_only_where_prices_are_used() -> None:
+    text = """
+import resource
+from engine.book.matching import MatchingEngine
+MatchingEngine(1, 16, 16, price_bits=18)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+MatchingEngine(8192, 16, 16, price_bits=18)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    done = subprocess.run([sys.executable, "-c", text], env=environment, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 40_000  # kilobytes; all trees together are 528 MB
+
+
 @pytest.mark.invariant("R31")
 def test_operations_of_every_kind_leave_memory_as_it_was(amount: str) -> None:
     found = measured("soak", "600000" if amount == "commit" else "100000000")
