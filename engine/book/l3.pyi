@@ -1,7 +1,7 @@
 """Types of the compiled order-by-order book; the meaning stands in ``ext/engine/book/l3.pyx`` and docs/book.md."""
 
 from enum import IntEnum
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,7 @@ class L3Place(IntEnum):
     L3_OLDEST = 1
     L3_BEST = 2
 
+@final
 class L3Book:
     symbol_count: int
     price_bits: int

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, final
 
 from typing_extensions import Buffer, disjoint_base
 
@@ -26,6 +26,7 @@ class Claim:
     def push(self, ring: Ring) -> bool: ...
 
 @disjoint_base
+@final
 class Journal:
     ledger: Lane
     tape: Lane

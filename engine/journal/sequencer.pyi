@@ -1,3 +1,5 @@
+from typing import final
+
 from typing_extensions import Buffer, disjoint_base
 
 from engine.journal.journal import Journal
@@ -7,6 +9,7 @@ from engine.runtime.counters import Counters
 from engine.runtime.ring import Ring
 
 @disjoint_base
+@final
 class Sequencer(Actor):
     inputs: int
     lost: int

@@ -1,7 +1,8 @@
-from typing import Any
+from typing import Any, final
 
 from engine.model.instruments import InstrumentSpec
 
+@final
 class Tables:
     """The shared tables: see ``tables.pxd`` for who writes what. An id that was never given out is an IndexError."""
 

@@ -1,5 +1,5 @@
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, final
 
 from engine.journal.journal import Journal
 from engine.model.approval import ApprovalRegister
@@ -8,6 +8,7 @@ from engine.oms.lifecycle import OrderLifecycle
 from engine.oms.positions import PositionBook
 from engine.runtime.counters import Counters
 
+@final
 class Oms(OrderLifecycle):
     @property
     def phase(self) -> int: ...

@@ -1,3 +1,5 @@
+from typing import final
+
 from engine.model.approval import ApprovalRegister
 from engine.model.tables import Tables
 
@@ -5,6 +7,7 @@ TRANSITIONS: dict[str, list[tuple[int, int]]]
 
 def legal(old_state: int, new_state: int) -> bool: ...
 
+@final
 class OrderPool:
     @property
     def open_count(self) -> int: ...

@@ -1,3 +1,5 @@
+from typing import final
+
 from engine.journal.journal import Journal
 from engine.model.tables import Tables
 from engine.oms.orders import OrderPool
@@ -5,6 +7,7 @@ from engine.oms.positions import PositionBook
 from engine.runtime.counters import Counters
 from engine.runtime.ring import Ring
 
+@final
 class Scribe:
     @property
     def lost_records(self) -> int: ...

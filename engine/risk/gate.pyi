@@ -1,3 +1,5 @@
+from typing import final
+
 from engine.journal.journal import Journal
 from engine.model.approval import ApprovalRegister
 from engine.model.bookreader import BookReader
@@ -7,6 +9,7 @@ from engine.runtime.clock import Clock
 from engine.runtime.counters import Counters
 from engine.runtime.ring import Ring
 
+@final
 class RiskGate(Actor):
     @property
     def approved_count(self) -> int: ...

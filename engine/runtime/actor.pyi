@@ -1,4 +1,5 @@
 from collections.abc import Iterable
+from typing import final
 
 class Actor:
     """A stage: does a bounded piece of work when it is polled, never blocks, never calls another actor."""
@@ -12,6 +13,7 @@ class Actor:
     def __init__(self, name: str, *args: object, **kwargs: object) -> None: ...
     def step(self) -> int: ...
 
+@final
 class Pipeline:
     """The actors in flow order, run until a whole round does nothing. TypeError for anything that is not an Actor."""
 

@@ -1,3 +1,6 @@
+from typing import final
+
+@final
 class Clock:
     """The system's clock, or one that stands until it is moved. Nanoseconds."""
 

@@ -1,4 +1,5 @@
 from collections.abc import Iterable
+from typing import final
 
 from typing_extensions import Buffer
 
@@ -6,6 +7,7 @@ from engine.runtime.ring import Ring
 
 def names_hash() -> int: ...
 
+@final
 class Counters:
     path: str | None
     def __init__(self, path: str | None = ...) -> None: ...

@@ -1,5 +1,5 @@
 from os import PathLike
-from typing import Literal
+from typing import Literal, final
 
 from typing_extensions import Buffer
 
@@ -9,6 +9,7 @@ def check_capacity(name: str, capacity: int) -> None: ...
 def file_bytes(capacity: int) -> int: ...
 def reserved_file(path: str | None, name: str, size: int) -> int: ...
 
+@final
 class Ring:
     """A ring of ``capacity`` descriptors (a power of two above 1, else ValueError): one producer, one consumer."""
 

@@ -1,3 +1,6 @@
+from typing import final
+
+@final
 class TimerQueue:
     def __init__(self, capacity: int = 65_536) -> None: ...
     def __len__(self) -> int: ...

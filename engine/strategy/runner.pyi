@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterable
+from typing import final
 
 from engine.journal.journal import Journal
 from engine.model.bookreader import BookReader
@@ -12,6 +13,7 @@ from engine.runtime.timers import TimerQueue
 from engine.runtime.watchdog import Watchdog
 from engine.strategy.base import StrategyBase
 
+@final
 class StrategyRunner(Actor):
     def __init__(
         self,

@@ -1,5 +1,6 @@
-from typing import NoReturn
+from typing import NoReturn, final
 
+@final
 class HmacSigner:
     def __init__(self, secret: bytes, *, plain: bool = ...) -> None: ...
     def __reduce__(self) -> NoReturn: ...
