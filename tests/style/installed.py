@@ -16,8 +16,12 @@ from pathlib import Path
 import engine
 
 USER_SOURCE = """
-from engine.runtime.ring cimport Ring
+from engine.book.l2 cimport L2Book, l2_best
+from engine.book.l3 cimport L3Book
+from engine.book.matching cimport MatchingEngine
 from engine.model.descriptor cimport Descriptor
+from engine.runtime.counters cimport Counters
+from engine.runtime.ring cimport Ring
 
 def first_kind(Ring ring):
     cdef Descriptor* slot = ring.peek()

@@ -9,7 +9,7 @@
 #ifndef TRADEWIND_FRONT_H
 #define TRADEWIND_FRONT_H
 
-#include "engine/runtime/crc32c.h"
+#include "../runtime/crc32c.h"
 
 #include <stddef.h>
 #include <stdint.h>

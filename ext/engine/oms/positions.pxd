@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from engine.model.records cimport PositionPayload
 from engine.model.tables cimport Instrument, Tables
 
-cdef extern from "engine/oms/money.h":
+cdef extern from "money.h":
     ctypedef long long tw_wide
     tw_wide tw_value_e16(int64_t, int64_t, int64_t, int64_t) noexcept nogil
     tw_wide tw_share_half_even(tw_wide, int64_t, int64_t) noexcept nogil

@@ -3,7 +3,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint64_t
 from engine.runtime.ring cimport TwRingBlock
 
-cdef extern from "engine/runtime/counters.h" nogil:
+cdef extern from "counters.h" nogil:
     void tw_histogram_record(uint64_t*, int64_t) noexcept
 
 cdef enum:

@@ -3,7 +3,7 @@ cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 from engine.model.descriptor cimport Descriptor
 
-cdef extern from "engine/runtime/ring.h" nogil:
+cdef extern from "ring.h" nogil:
     ctypedef struct TwSlot:
         uint64_t word[8]
     ctypedef struct TwRingBlock:

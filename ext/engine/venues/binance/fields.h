@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-#include "engine/venues/binance/scan.h"
+#include "scan.h"
 
 typedef struct { const char *p; size_t size; } tw_slice;
 

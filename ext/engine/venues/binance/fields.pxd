@@ -2,7 +2,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from engine.venues.binance.scan cimport tw_cursor
 
-cdef extern from "engine/venues/binance/fields.h" nogil:
+cdef extern from "fields.h" nogil:
     ctypedef struct tw_slice:
         const char* p
         size_t size

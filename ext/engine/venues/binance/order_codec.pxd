@@ -8,7 +8,7 @@ from engine.venues.binance.fields cimport tw_slice
 from engine.venues.binance.scan cimport tw_cursor
 from engine.venues.binance.signer cimport HmacSigner
 
-cdef extern from "engine/venues/binance/order_text.h" nogil:
+cdef extern from "order_text.h" nogil:
     ctypedef struct tw_text:
         char* sign
         char* json

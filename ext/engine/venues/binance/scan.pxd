@@ -1,7 +1,7 @@
 """JSON and decimal scanning in C for the venue's codecs: see scan.h for what each reader accepts and refuses."""
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-cdef extern from "engine/venues/binance/scan.h" nogil:
+cdef extern from "scan.h" nogil:
     ctypedef struct tw_cursor:
         const char* p
         const char* end
