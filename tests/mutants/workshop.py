@@ -85,7 +85,9 @@ class Workshop:
         options = [part for key, value in directives.items() for part in ("-X", f"{key}={value}")]
         self._call(sys.executable, "-m", "cython", "-3", *options, "-I", "ext", "-o", str(made), source)
         compiler = os.environ.get("CC") or shutil.which("cc") or "gcc"
-        include = ["-I", "ext", "-I", sysconfig.get_path("include")]
+        # declarations name the headers beside them: each folder that has some is looked into, as cythonize does
+        folders = ["ext", *sorted({str(header.parent) for header in (self.folder / "ext").rglob("*.h")})]
+        include = [part for place in (*folders, sysconfig.get_path("include")) for part in ("-I", place)]
         target = self.folder / product(source)
         fresh = target.with_name(f"{target.name}.new")
         self._call(
