@@ -54,9 +54,14 @@ _ENUMS: dict[str, type[IntEnum]] = {
     "trade_class": codes.TradeClass,
     "ratio_kind": codes.RatioKind,
     "fault": codes.FrameFault,
+    "trail_kind": codes.TrailKind,
+    "trigger_source": codes.TriggerSource,
+    "contingency": codes.Contingency,
 }
 _STATES: dict[RecordKind, type[IntEnum]] = {
     RecordKind.ORDER_STATE: codes.OrderState,
+    RecordKind.HELD_ORDER: codes.OrderState,
+    RecordKind.PARENT_STATE: codes.ParentState,
     RecordKind.TRADING_STATE: codes.TradingState,
     RecordKind.BOOK_STATE: codes.BookState,
     RecordKind.SESSION_STATE: codes.SessionState,
@@ -77,6 +82,7 @@ _FORMATS: dict[RecordKind, tuple[struct.Struct, list[str]]] = {
     kind: layout.payload_format(kind) for kind in layout.PAYLOADS
 }
 _ROW_FORMATS = {kind: layout.row_format(kind) for kind in layout.ROWS}
+_CONDITIONS = layout.conditions_format()
 _SECRET = re.compile(r'("?(?:apiKey|secret|signature)"?\s*[:=]\s*"?)([^"&,}\s]{4})[^"&,}\s]*')
 
 
@@ -166,8 +172,20 @@ def _rest(kind: RecordKind, fields: dict[str, Any], data: bytes) -> dict[str, An
         return {"rows": _rows(kind, fields["count"], data)}
     if kind is RecordKind.ORDER_BYTES:
         return {"bytes": masked(_text(data[: fields["byte_count"]]))}
-    text = _text(data.rstrip(b"\0"))
-    return {"text": text} if text else {}
+    if kind is RecordKind.INTENT:
+        return _conditions(data) if fields["has_conditions"] else {}
+    detail_size = fields.get("detail_size", 0)
+    detail = {"detail": _text(data[:detail_size])} if detail_size else {}
+    text = _text(data[detail_size:].rstrip(b"\0"))
+    return detail | ({"text": text} if text else {})
+
+
+def _conditions(data: bytes) -> dict[str, Any]:
+    form, names = _CONDITIONS
+    if len(data) < form.size:
+        return {}
+    values = zip(names, form.unpack_from(data), strict=True)
+    return {name: _named(RecordKind.INTENT, name, value) for name, value in values}
 
 
 def _rows(kind: RecordKind, count: int, data: bytes) -> list[dict[str, Any]]:

@@ -56,7 +56,7 @@ _REPLY = (
 _BALANCES = "event_ns:q update_ns:q count:I is_complete:I"
 _COMMAND = (
     "command_id:Q uid:I command_kind:H scope_kind:B side:B price_ticks:q qty_lots:q order_type:B time_in_force:B "
-    "flags:H pad:4x"
+    "flags:H detail_size:I"
 )
 _ORDER_STATE = (
     "client_order_id:24s venue_order_id:q price_ticks:q qty_lots:q cum_qty_lots:q leaves_qty_lots:q average_price_e8:q "
@@ -68,8 +68,13 @@ _FILL = (
 )
 _POSITION = "position_lots:q position_cost_e8:q realised_pnl_e8:q fees_quote_e8:q buy_lots:Q sell_lots:Q fills:Q"
 _INTENT = (
-    "action:B side:B order_type:B time_in_force:B flags:H pad:2x price_ticks:q qty_lots:q trigger_ticks:q expire_ns:q "
+    "action:B side:B order_type:B time_in_force:B flags:H position_side:B has_conditions:B price_ticks:q "
+    "qty_lots:q trigger_ticks:q expire_ns:q "
     "target_handle:Q"
+)
+_PARENT = (
+    "qty_lots:q filled_lots:q working_lots:q average_price_e8:q children:I reason:H kind:B state:B previous_state:B "
+    "side:B pad:6x"
 )
 _KLINE = (
     "event_ns:q open_ns:q close_ns:q open_e8:q high_e8:q low_e8:q close_e8:q first_trade_id:q last_trade_id:q "
@@ -89,6 +94,11 @@ _LIQUIDATION = (
 _INSTRUMENT_UPDATE = (
     "tick_size_e8:q lot_size_e8:q min_qty_lots:q max_qty_lots:q min_price_ticks:q max_price_ticks:q "
     "min_notional_e8:q max_notional_e8:q is_trading:B is_grid_changed:B pad:6x"
+)
+# behind an INTENT whose `has_conditions` is set
+CONDITIONS = (
+    "parent_handle:Q list_handle:Q display_lots:q activation_ticks:q trail_amount:q limit_offset_ticks:q trail_kind:B "
+    "trigger_source:B contingency:B list_size:B list_index:B pad:3x"
 )
 LEVEL = struct.Struct("<qq")
 BALANCE_ROW = struct.Struct("<H6xqq")
@@ -131,6 +141,8 @@ PAYLOADS: dict[RecordKind, str] = {
     RecordKind.VERDICT: "reason:H approved:B pad:5x nonce:Q value:q limit_value:q",
     RecordKind.ORDER_BYTES: "request_id:Q action:B pad:3x byte_count:I",
     RecordKind.ORDER_STATE: _ORDER_STATE,
+    RecordKind.HELD_ORDER: _ORDER_STATE,
+    RecordKind.PARENT_STATE: _PARENT,
     RecordKind.FILL: _FILL,
     RecordKind.POSITION: _POSITION,
     RecordKind.TRADING_STATE: _STATE,
@@ -162,6 +174,11 @@ def row_format(kind: RecordKind) -> tuple[struct.Struct, list[str]]:
     return _format(ROWS[kind])
 
 
+def conditions_format() -> tuple[struct.Struct, list[str]]:
+    """The same of what stands behind an INTENT whose `has_conditions` is set."""
+    return _format(CONDITIONS)
+
+
 def _format(text: str) -> tuple[struct.Struct, list[str]]:
     fields = [part.split(":") for part in text.split()]
     codes = "".join(code for _, code in fields)
@@ -171,6 +188,7 @@ def _format(text: str) -> tuple[struct.Struct, list[str]]:
 def _schema_hash() -> int:
     lines = [HEADER.format, *(f"{kind.name}={kind.value}" for kind in RecordKind)]
     lines += [f"{kind.name}:{text}" for kind, text in sorted(PAYLOADS.items())]
+    lines.append(f"conditions:{CONDITIONS}")
     lines += [f"{kind.name} row:{text}" for kind, text in sorted(ROWS.items())]
     return int.from_bytes(hashlib.sha256("\n".join(lines).encode()).digest()[:8], "little")
 

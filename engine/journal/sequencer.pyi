@@ -47,8 +47,9 @@ class Sequencer(Actor):
         order_type: int = 0,
         time_in_force: int = 0,
         flags: int = 0,
+        detail: bytes = b"",
     ) -> int: ...
-    def execute_command(self, command_kind: int, **fields: int | str) -> int: ...
+    def execute_command(self, command_kind: int, **fields: int | str | bytes) -> int: ...
     def submit_timer(
         self,
         timer_kind: int,

@@ -34,6 +34,7 @@ class OrderType(IntEnum):
     MARKET_IF_TOUCHED = 4
     LIMIT_IF_TOUCHED = 5
     TRAILING_STOP = 6
+    TRAILING_STOP_LIMIT = 7
 
 
 class TimeInForce(IntEnum):
@@ -52,6 +53,7 @@ class OrderFlag(IntEnum):
     POST_ONLY = 1
     REDUCE_ONLY = 2
     CLOSE_POSITION = 4
+    EMULATED = 8
 
 
 class OrderState(IntEnum):
@@ -74,6 +76,7 @@ class OrderState(IntEnum):
     EXPIRED = 11
     ABSENT = 12
     REFUSED = 13
+    HELD = 14
 
 
 class ExecType(IntEnum):
@@ -128,6 +131,7 @@ class HaltReason(IntEnum):
     STOPPING = 6
     JOURNAL = 7
     CLOCK = 8
+    RISK = 9
 
 
 class Reason(IntEnum):
@@ -170,6 +174,36 @@ class Reason(IntEnum):
     INTERNAL = 34
     NOT_ARMED = 35
     KEY_REFUSED = 36
+    RESTRICTED = 37
+    SHORT_BANNED = 38
+    COLLAR_PERIOD = 39
+    SLIPPAGE = 40
+    GROSS_EXPOSURE = 41
+    NET_EXPOSURE = 42
+    LEVERAGE = 43
+    POSITIONS_LIMIT = 44
+    POSITION_NOTIONAL = 45
+    MARGIN = 46
+    SELF_TRADE = 47
+    REPEATED_EXECUTION = 48
+    DAILY_LOSS = 49
+    DRAWDOWN = 50
+    LOSS_STREAK = 51
+    PRICE_MOVE = 52
+    CAPITAL_BUDGET = 53
+    RISK_MODE = 54
+    NOT_VALUED = 55
+    VENUE_UNHEALTHY = 56
+    TRIGGER_PRICE = 57
+    TRIGGERED_AT_ONCE = 58
+    DISPLAY_QTY = 59
+    EXPIRE_TIME = 60
+    POSITION_SIDE = 61
+    PARENT_QTY = 62
+    LIST_INCOMPLETE = 63
+    HELD_FULL = 64
+    EXPIRED = 65
+    CANCELED_BY_CONTINGENCY = 66
 
 
 class FrameFault(IntEnum):
@@ -246,6 +280,13 @@ class RecordKind(IntEnum):
     STOP = 97
     RECOVERED = 98
     CUT = 99
+    MARGIN_TIERS = 61
+    INSTRUCTION = 75
+    HELD_ORDER = 76
+    PARENT_STATE = 77
+    LIMITS = 78
+    RISK_STATE = 79
+    ACCOUNT = 80
 
 
 class Lane(IntEnum):
@@ -276,6 +317,10 @@ class CommandKind(IntEnum):
     STOP = 7
     ORDER = 8
     RECONCILE = 9
+    LIMITS = 10
+    INSTRUCT = 11
+    HEDGE = 12
+    AMEND = 13
 
 
 class TimerKind(IntEnum):
@@ -286,6 +331,7 @@ class TimerKind(IntEnum):
     BAR = 2
     RECONCILE = 3
     SESSION = 4
+    EXECUTION = 5
 
 
 class AlarmCode(IntEnum):
@@ -312,6 +358,14 @@ class AlarmCode(IntEnum):
     ACCOUNT_CHANGED = 18
     POSITION_ADOPTED = 19
     INSTRUMENT_CHANGED = 20
+    RISK_MODE = 21
+    PROTECTION_FAILED = 22
+    BREAKER_OPEN = 23
+    DELEVERAGE_RISK = 24
+    LIQUIDATION_NEAR = 25
+    LIMIT_BREACHED = 26
+    FLATTEN_FAILED = 27
+    PARENT_FAILED = 28
 
 
 class Counter(IntEnum):
@@ -407,3 +461,73 @@ class RatioKind(IntEnum):
     TOP_ACCOUNTS = 1
     TOP_POSITIONS = 2
     TAKER_VOLUME = 3
+
+
+class TriggerSource(IntEnum):
+    """The price that a conditional order watches. BID_ASK: the side that it would trade against."""
+
+    LAST = 0
+    BID_ASK = 1
+    MARK = 2
+    INDEX = 3
+
+
+class TrailKind(IntEnum):
+    """In what a trailing distance is given."""
+
+    NONE = 0
+    TICKS = 1
+    BPS = 2
+
+
+class Contingency(IntEnum):
+    """FIX tag 1385 by name, and the venue's OTOCO: what the orders of a list do to one another."""
+
+    NONE = 0
+    OCO = 1
+    OTO = 2
+    OUO = 3
+    OTOCO = 4
+
+
+class InstructionKind(IntEnum):
+    """What the engine carries out over several orders, or holds back until a price is seen."""
+
+    NONE = 0
+    HELD = 1
+    LIST = 2
+    BRACKET = 3
+    PROTECTION = 4
+    ALGO = 5
+
+
+class ParentState(IntEnum):
+    """Life of an instruction."""
+
+    NONE = 0
+    WORKING = 1
+    PAUSED = 2
+    CANCELING = 3
+    DONE = 4
+    CANCELED = 5
+    REJECTED = 6
+    EXPIRED = 7
+
+
+class RiskMode(IntEnum):
+    """How careful the gate is: each mode scales limits or forces REDUCING or HALTED, by the configuration's table."""
+
+    NORMAL = 0
+    ELEVATED = 1
+    HIGH = 2
+    CRITICAL = 3
+
+
+class LimitScope(IntEnum):
+    """Whom a row of limits binds."""
+
+    ENGINE = 0
+    ACCOUNT = 1
+    VENUE = 2
+    STRATEGY = 3
+    INSTRUMENT = 4

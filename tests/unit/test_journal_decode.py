@@ -117,6 +117,11 @@ def test_every_kind_has_a_layout_or_is_text_or_raw() -> None:
         RecordKind.MARKET_FRAME_OTHER,
         RecordKind.OWN_FRAME_OTHER,
         RecordKind.INSTRUMENT,
+        RecordKind.MARGIN_TIERS,
+        RecordKind.INSTRUCTION,
+        RecordKind.LIMITS,
+        RecordKind.RISK_STATE,
+        RecordKind.ACCOUNT,
         RecordKind.TIME_SYNC,
         RecordKind.START,
         RecordKind.STOP,
@@ -150,7 +155,9 @@ def test_each_field_of_each_kind_comes_back_under_its_name(kind: RecordKind) -> 
 
 def test_codes_come_by_name() -> None:
     form, _ = layout.payload_format(RecordKind.INTENT)
-    found = as_dict(record_of(RecordKind.INTENT, form.pack(0, Side.SELL, 1, 1, 0, 5, 6, 0, 0, 0), order_handle=77))
+    found = as_dict(
+        record_of(RecordKind.INTENT, form.pack(0, Side.SELL, 1, 1, 0, 0, 0, 5, 6, 0, 0, 0), order_handle=77)
+    )
     assert found["kind"] == "INTENT"
     assert found["lane"] == "LEDGER"
     assert found["order_handle"] == 77

@@ -23,6 +23,7 @@ cdef enum:
     TO_OMS = 2
     TO_STRATEGY = 4
     REASON_BYTES_MAX = 512
+    DETAIL_BYTES_MAX = 32768
 
 
 cdef class Sequencer(Actor):
@@ -178,17 +179,20 @@ cdef class Sequencer(Actor):
 
     def submit_command(self, int command_kind, *, uint32_t uid=0, str reason="", int scope_kind=0, int venue_id=0, int account_id=0,
                        int strategy_id=0, uint32_t instrument_id=0, uint64_t order_handle=0, int side=0, int64_t price_ticks=0,
-                       int64_t qty_lots=0, int order_type=0, int time_in_force=0, int flags=0) -> int:
+                       int64_t qty_lots=0, int order_type=0, int time_in_force=0, int flags=0, bytes detail=b"") -> int:
         """Put a COMMAND into the control ring; returns its command id. JournalFull where there is no room.
 
-        Scope ids (0 = all) stand in the record's header; `reason` (at most 512 bytes of UTF-8) behind the payload.
+        Scope ids (0 = all) stand in the record's header; `detail` (JSON, at most 32 KiB) and `reason` (at most 512 bytes of UTF-8) behind
+        the payload.
         """
         cdef bytes text = reason.encode()[:REASON_BYTES_MAX]
-        cdef uint32_t size = sizeof(RecordHeader) + sizeof(CommandPayload) + len(text)
+        cdef uint32_t size = sizeof(RecordHeader) + sizeof(CommandPayload) + len(detail) + len(text)
         cdef RecordHeader* record
         cdef CommandPayload* command
         if not COMMAND_KIND_PAUSE <= command_kind <= 0xFFFF:
             raise ValueError(f"{command_kind} is no command kind")
+        if len(detail) > DETAIL_BYTES_MAX:
+            raise ValueError(f"{len(detail)} bytes of detail: at most {DETAIL_BYTES_MAX}")
         record = self._claim_control(RECORD_KIND_COMMAND, size)
         command = <CommandPayload*> (<uint8_t*> record + sizeof(RecordHeader))
         self._submitted += 1
@@ -202,7 +206,9 @@ cdef class Sequencer(Actor):
         command.order_type = order_type
         command.time_in_force = time_in_force
         command.flags = flags
-        memcpy(<uint8_t*> command + sizeof(CommandPayload), <const char*> text, len(text))
+        command.detail_size = <uint32_t> len(detail)
+        memcpy(<uint8_t*> command + sizeof(CommandPayload), <const char*> detail, len(detail))
+        memcpy(<uint8_t*> command + sizeof(CommandPayload) + len(detail), <const char*> text, len(text))
         record.venue_id = venue_id
         record.account_id = account_id
         record.strategy_id = strategy_id

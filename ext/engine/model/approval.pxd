@@ -6,6 +6,8 @@ name of this module lets Python issue, fill, copy or change one.
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from engine.model.records cimport Conditions
+
 cdef enum:
     SLOT_NONE = 0xFFFFFFFF
     SLOT_CAPACITY_MAX = 65534
@@ -28,6 +30,8 @@ cdef enum OutboundAction:
     OUTBOUND_TRADES = 7            # instrument_id; from trade id `cause_seq`, or - flags = 1 - of venue order `cause_seq`
     OUTBOUND_ACCOUNT = 8
     OUTBOUND_RECONCILE_END = 9
+    OUTBOUND_LIST_LEG = 10         # one order of a list, its approval spent; the request leaves with the last one (SUBMIT's fields)
+    OUTBOUND_CANCEL_LIST = 11      # order_handle = any order of the list
 
 cdef struct ApprovedOrder:
     uint64_t nonce            # generation << 32 | mixed counter; 0 = never approved in this run
@@ -55,9 +59,12 @@ cdef struct ApprovedOrder:
     uint8_t time_in_force
     uint8_t state
     uint8_t is_busy           # a replace of it is under way
+    uint8_t position_side
+    uint8_t has_conditions    # conditions[slot] holds
 
 cdef class ApprovalRegister:
     cdef ApprovedOrder* slots
+    cdef Conditions* conditions              # beside the slots; of those whose has_conditions is set
     cdef readonly uint32_t capacity
     cdef readonly int32_t open_orders        # engine wide: gate adds, OMS takes off
     cdef readonly uint64_t issued

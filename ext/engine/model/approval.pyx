@@ -30,9 +30,10 @@ cdef class ApprovalRegister:
             map_size *= 2
         self.capacity = capacity
         self.slots = <ApprovedOrder*> calloc(capacity, sizeof(ApprovedOrder))
+        self.conditions = <Conditions*> calloc(capacity, sizeof(Conditions))
         self._free = <uint32_t*> calloc(capacity, sizeof(uint32_t))
         self._map = <uint64_t*> calloc(map_size, sizeof(uint64_t))
-        if not (self.slots and self._free and self._map):
+        if not (self.slots and self.conditions and self._free and self._map):
             raise MemoryError("approval register")
         self._map_mask = map_size - 1
         self._seed = nonce_seed
@@ -44,6 +45,7 @@ cdef class ApprovalRegister:
 
     def __dealloc__(self):
         free(self.slots)
+        free(self.conditions)
         free(self._free)
         free(self._map)
 

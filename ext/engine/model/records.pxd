@@ -303,9 +303,9 @@ cdef struct CommandPayload:
     uint8_t order_type
     uint8_t time_in_force
     uint16_t flags
-    uint32_t pad
+    uint32_t detail_size
     # scope ids stand in the header (venue, account, strategy, instrument, order_handle; 0 = all);
-    # reason text (UTF-8) follows up to the record's end, zero padded
+    # `detail_size` bytes of JSON (LIMITS, INSTRUCT, HEDGE, AMEND), then the reason text (UTF-8) follows up to the record's end, zero padded
 
 cdef struct IntentPayload:
     uint8_t action
@@ -313,12 +313,42 @@ cdef struct IntentPayload:
     uint8_t order_type
     uint8_t time_in_force
     uint16_t flags
-    uint16_t pad
+    uint8_t position_side      # PositionSide; 0 in a netting account
+    uint8_t has_conditions     # Conditions follow
     int64_t price_ticks
     int64_t qty_lots
     int64_t trigger_ticks
     int64_t expire_ns
     uint64_t target_handle
+
+cdef struct Conditions:
+    # what only conditional, displayed, listed and child orders have; stands behind IntentPayload, and beside the approved slot
+    uint64_t parent_handle     # the instruction that this order belongs to; 0 = none
+    uint64_t list_handle       # handle of the first order of a list that the venue takes in one request; 0 = none
+    int64_t display_lots       # iceberg; 0 = all is shown
+    int64_t activation_ticks   # trailing: counts from this price on; 0 = at once
+    int64_t trail_amount       # ticks or basis points, by trail_kind
+    int64_t limit_offset_ticks # TRAILING_STOP_LIMIT: limit price less trigger price
+    uint8_t trail_kind         # TrailKind
+    uint8_t trigger_source     # TriggerSource
+    uint8_t contingency        # Contingency of the list
+    uint8_t list_size
+    uint8_t list_index         # 0 = the working order of OTO and OTOCO
+    uint8_t pad[3]
+
+cdef struct ParentStatePayload:
+    int64_t qty_lots           # hard bound of what the children may fill
+    int64_t filled_lots
+    int64_t working_lots       # what open children may still fill, UNKNOWN ones in full
+    int64_t average_price_e8
+    uint32_t children
+    uint16_t reason
+    uint8_t kind               # InstructionKind
+    uint8_t state              # ParentState
+    uint8_t previous_state
+    uint8_t side
+    uint8_t pad[6]
+    # the whole state as JSON follows up to the record's end, zero padded: what a restart begins with
 
 cdef struct VerdictPayload:
     uint16_t reason

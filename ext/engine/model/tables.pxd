@@ -11,6 +11,9 @@ cdef enum:
     INSTRUMENT_CAPACITY = 512
     STRATEGY_CAPACITY = 64
     ASSET_CAPACITY = 512
+    ACCOUNT_LIMIT_ROWS = 16
+    VENUE_LIMIT_ROWS = 16
+    POSITION_SIDES = 3
 
 cdef struct Instrument:
     uint32_t instrument_id
@@ -55,6 +58,12 @@ cdef struct MarketState:
     int64_t last_trade_ticks
     int64_t last_trade_lots
     uint64_t generation       # counts changes; views compare it
+    int64_t mark_e8           # futures; 0 = never told
+    int64_t index_e8
+    int64_t funding_rate_e8
+    int64_t next_funding_ns
+    uint8_t is_watched        # the execution stage holds something here: it gets every trade, ticker and mark price, in order
+    uint8_t watched_pad[7]
 
 cdef struct Exposure:
     int64_t position_lots     # signed
@@ -63,6 +72,65 @@ cdef struct Exposure:
     int32_t open_orders
     int32_t unknown_orders
     int64_t reference_ticks
+
+cdef struct LimitRow:
+    # one a scope (engine, account, venue, strategy, instrument); INT64_MAX where the scope is not limited in it. Money in 10^-8: of
+    # the instrument's quote asset in instrument rows, of the reporting currency in all others.
+    int64_t max_order_qty_lots            # instrument rows only
+    int64_t max_order_notional_e8
+    int64_t max_position_lots             # instrument rows only
+    int64_t max_position_notional_e8
+    int64_t max_gross_exposure_e8
+    int64_t max_net_exposure_e8
+    int64_t max_leverage_e4               # gross exposure / equity
+    int64_t max_positions                 # positions that are not flat, working ones included
+    int64_t max_open_orders
+    int64_t message_rate_per_s
+    int64_t message_burst
+    int64_t price_collar_bps
+    int64_t price_collar_period_bps       # against the reference of one period ago
+    int64_t price_collar_period_ns
+    int64_t max_slippage_bps              # market orders: average of the levels walked against the mid
+    int64_t max_daily_loss_e8
+    int64_t max_drawdown_e8
+    int64_t max_drawdown_bps
+    int64_t max_loss_streak
+    int64_t loss_cooldown_ns
+    int64_t max_executions                # within the window, then disabled until armed
+    int64_t executions_window_ns
+    int64_t max_price_move_bps            # within the window; refused until the pause is over
+    int64_t price_move_window_ns
+    int64_t price_move_pause_ns
+    int64_t capital_budget_e8             # strategy rows: gross exposure of its own positions and orders
+    uint32_t permissions                  # LimitPermission bits that are taken away
+    uint32_t is_set
+
+cdef enum LimitPermission:
+    PERMISSION_NO_BUY = 1
+    PERMISSION_NO_SELL = 2
+    PERMISSION_NO_SHORT = 4
+    PERMISSION_RESTRICTED = 8             # nothing but what reduces
+
+cdef struct ScopeState:
+    # what is measured, one a scope: exposure by the gate and OMS at once, profit and moves by the risk monitor
+    int64_t gross_e8
+    int64_t net_e8
+    int64_t positions
+    int64_t open_orders
+    int64_t equity_e8
+    int64_t day_pnl_e8
+    int64_t drawdown_e8
+    int64_t drawdown_bps
+    int64_t loss_streak
+    int64_t cooldown_until_mono_ns
+    int64_t price_move_bps
+    int64_t pause_until_mono_ns
+    int64_t tokens_e9
+    int64_t refilled_mono_ns
+    uint8_t trading_state                 # TradingState that the monitor wants at most; ACTIVE = free
+    uint8_t risk_mode                     # RiskMode
+    uint8_t reason                        # Reason of trading_state
+    uint8_t pad[5]
 
 cdef struct InstrumentLimits:
     # every field must be set by config: there are no defaults
@@ -104,14 +172,26 @@ cdef struct StrategyState:
     uint64_t fills
     uint64_t refusals
 
+cdef enum:
+    # first rows of the scopes in limit_rows and scopes
+    ENGINE_ROW = 0
+    ACCOUNT_ROWS = 1
+    VENUE_ROWS = 17
+    STRATEGY_ROWS = 33
+    INSTRUMENT_ROWS = 97
+    LIMIT_ROW_COUNT = 609
+
 @cython.final
 cdef class Tables:
     cdef Instrument* instruments
     cdef MarketState* markets
-    cdef Exposure* exposures
+    cdef Exposure* exposures             # [position_side * INSTRUMENT_CAPACITY + instrument_id]; side 0 is the netted position
     cdef InstrumentLimits* limits
     cdef StrategyState* strategies
     cdef EngineLimits engine_limits
+    cdef LimitRow* limit_rows            # by `limit_row`
+    cdef ScopeState* scopes              # parallel to limit_rows
+    cdef int64_t[512] rates_e8           # by asset: value of one unit in the reporting currency, 10^-8; 0 = not known
     cdef TradingControl control
     cdef readonly uint32_t instrument_count
     cdef readonly uint16_t asset_count
@@ -121,5 +201,6 @@ cdef class Tables:
         self.control.next_handle += 1
         return self.control.next_handle
     cdef int64_t notional_e8(self, uint32_t instrument_id, int64_t price_ticks, int64_t qty_lots) noexcept nogil
+    cdef void _lift_all_limits(self) noexcept
     cdef int _check(self, uint32_t instrument_id) except -1
     cdef int _read_spec(self, Instrument* row, object spec) except -1

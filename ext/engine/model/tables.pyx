@@ -24,11 +24,14 @@ cdef class Tables:
     def __cinit__(self):
         self.instruments = <Instrument*> calloc(INSTRUMENT_CAPACITY, sizeof(Instrument))
         self.markets = <MarketState*> calloc(INSTRUMENT_CAPACITY, sizeof(MarketState))
-        self.exposures = <Exposure*> calloc(INSTRUMENT_CAPACITY, sizeof(Exposure))
+        self.exposures = <Exposure*> calloc(POSITION_SIDES * INSTRUMENT_CAPACITY, sizeof(Exposure))
         self.limits = <InstrumentLimits*> calloc(INSTRUMENT_CAPACITY, sizeof(InstrumentLimits))
+        self.limit_rows = <LimitRow*> calloc(LIMIT_ROW_COUNT, sizeof(LimitRow))
+        self.scopes = <ScopeState*> calloc(LIMIT_ROW_COUNT, sizeof(ScopeState))
         self.strategies = <StrategyState*> calloc(STRATEGY_CAPACITY, sizeof(StrategyState))
-        if not (self.instruments and self.markets and self.exposures and self.limits and self.strategies):
+        if not (self.instruments and self.markets and self.exposures and self.limits and self.strategies and self.limit_rows and self.scopes):
             raise MemoryError("tables")
+        self._lift_all_limits()
         self._ids_by_symbol = {}
         self._assets = [""]
 
@@ -37,7 +40,24 @@ cdef class Tables:
         free(self.markets)
         free(self.exposures)
         free(self.limits)
+        free(self.limit_rows)
+        free(self.scopes)
         free(self.strategies)
+
+    cdef void _lift_all_limits(self) noexcept:
+        """Every scope unlimited and free; permissions and windows are 0."""
+        cdef int row
+        cdef LimitRow* limits
+        for row in range(LIMIT_ROW_COUNT):
+            limits = &self.limit_rows[row]
+            limits.max_order_qty_lots = limits.max_order_notional_e8 = limits.max_position_lots = INT64_MAX_VALUE
+            limits.max_position_notional_e8 = limits.max_gross_exposure_e8 = limits.max_net_exposure_e8 = INT64_MAX_VALUE
+            limits.max_leverage_e4 = limits.max_positions = limits.max_open_orders = INT64_MAX_VALUE
+            limits.message_rate_per_s = limits.message_burst = limits.price_collar_bps = INT64_MAX_VALUE
+            limits.price_collar_period_bps = limits.max_slippage_bps = limits.max_daily_loss_e8 = INT64_MAX_VALUE
+            limits.max_drawdown_e8 = limits.max_drawdown_bps = limits.max_loss_streak = INT64_MAX_VALUE
+            limits.max_executions = limits.max_price_move_bps = limits.capital_budget_e8 = INT64_MAX_VALUE
+            self.scopes[row].trading_state = 2  # ACTIVE
 
     cdef int64_t notional_e8(self, uint32_t instrument_id, int64_t price_ticks, int64_t qty_lots) noexcept nogil:
         """Quote value in 10^-8, computed in 128 bits; INT64_MAX when it does not fit, so that a limit refuses."""

@@ -79,7 +79,7 @@ def offer_intent(Journal journal not None, Ring ring not None, *, uint64_t order
                  int side=0, int64_t price_ticks=0, int64_t qty_lots=0, int order_type=0, int time_in_force=0, int flags=0,
                  uint64_t target_handle=0, int strategy_id=1, int account_id=1, int venue_id=1) -> int:
     """Journal an intent and push it, as a strategy's runner does; returns its sequence. RuntimeError where there is no room."""
-    cdef IntentPayload wish = IntentPayload(action, side, order_type, time_in_force, flags, 0, price_ticks, qty_lots, 0, 0, target_handle)
+    cdef IntentPayload wish = IntentPayload(action, side, order_type, time_in_force, flags, 0, 0, price_ticks, qty_lots, 0, 0, target_handle)
     return offer(journal, ring, &wish, order_handle, instrument_id, strategy_id, account_id, venue_id)
 
 
@@ -124,7 +124,7 @@ def time_gate(RiskGate gate not None, *, uint64_t order_handle, uint32_t instrum
 
     Between rounds every approved order ends, as if it had never left. RuntimeError where one is refused: the path was another one.
     """
-    cdef IntentPayload wish = IntentPayload(0, side, order_type, time_in_force, 0, 0, price_ticks, qty_lots, 0, 0, 0)
+    cdef IntentPayload wish = IntentPayload(0, side, order_type, time_in_force, 0, 0, 0, price_ticks, qty_lots, 0, 0, 0)
     cdef int64_t began_ns, ended_ns
     cdef int i
     found = []

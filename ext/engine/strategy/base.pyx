@@ -97,7 +97,7 @@ cdef class StrategyBase:
         self._check_turn()
         if not 0 < instrument_id <= self._tables.instrument_count:
             raise ValueError(f"no instrument has the id {instrument_id}")
-        wish = IntentPayload(INTENT_ACTION_SUBMIT, side, order_type, time_in_force, flags, 0, price_ticks, qty_lots,
+        wish = IntentPayload(INTENT_ACTION_SUBMIT, side, order_type, time_in_force, flags, 0, 0, price_ticks, qty_lots,
                              trigger_ticks, expire_ns, 0)
         return self._desk.submit(self.strategy_id, &wish, instrument_id)
 
@@ -105,7 +105,7 @@ cdef class StrategyBase:
                       uint8_t time_in_force, uint16_t flags) except 0:
         """`submit_ticks` for compiled strategies: inside a callback, for an instrument that exists."""
         cdef IntentPayload wish = IntentPayload(
-            INTENT_ACTION_SUBMIT, side, order_type, time_in_force, flags, 0, price_ticks, qty_lots, 0, 0, 0)
+            INTENT_ACTION_SUBMIT, side, order_type, time_in_force, flags, 0, 0, price_ticks, qty_lots, 0, 0, 0)
         return self._desk.submit(self.strategy_id, &wish, instrument_id)
 
     def replace_ticks(self, uint64_t handle, int64_t price_ticks, int64_t qty_lots) -> int:
@@ -117,7 +117,7 @@ cdef class StrategyBase:
         order = self._desk.find(self.strategy_id, handle)
         if order is None or order.is_ended:
             return 0
-        wish = IntentPayload(INTENT_ACTION_REPLACE, order.side, order.order_type, order.time_in_force, order.flags, 0,
+        wish = IntentPayload(INTENT_ACTION_REPLACE, order.side, order.order_type, order.time_in_force, order.flags, 0, 0,
                              price_ticks, qty_lots, 0, 0, handle)
         return self._desk.submit(self.strategy_id, &wish, order.instrument_id)
 
