@@ -221,6 +221,7 @@ cdef class Tables:
     cdef EngineLimits engine_limits
     cdef LimitRow* limit_rows            # by `limit_row`
     cdef ScopeState* scopes              # parallel to limit_rows
+    cdef uint64_t[8] changed_markets     # a bit for each instrument whose prices moved since the risk monitor looked; set by the book
     cdef int64_t[512] rates_e8           # by asset: value of one unit in the reporting currency, 10^-8; 0 = not known
     cdef ExecutionTimes* executions      # by row of limit_rows
     cdef uint8_t[16] hedges              # by account: positions are kept by side
@@ -229,6 +230,20 @@ cdef class Tables:
     cdef readonly uint16_t asset_count
     cdef dict _ids_by_symbol
     cdef list _assets
+    cdef inline int limit_row_of(self, int scope, uint32_t scope_id) noexcept nogil:
+        """The row of a scope (LimitScope) in `limit_rows` and `scopes`; an id that has none is the engine's row."""
+        if scope == 1:
+            return ACCOUNT_ROWS + <int> scope_id if scope_id < ACCOUNT_LIMIT_ROWS else ENGINE_ROW
+        if scope == 2:
+            return VENUE_ROWS + <int> scope_id if scope_id < VENUE_LIMIT_ROWS else ENGINE_ROW
+        if scope == 3:
+            return STRATEGY_ROWS + <int> scope_id if scope_id < STRATEGY_CAPACITY else ENGINE_ROW
+        if scope == 4:
+            return INSTRUMENT_ROWS + <int> scope_id if scope_id < INSTRUMENT_CAPACITY else ENGINE_ROW
+        return ENGINE_ROW
+    cdef inline void note_market(self, uint32_t instrument_id) noexcept nogil:
+        self.changed_markets[(instrument_id >> 6) & 7] |= <uint64_t> 1 << (instrument_id & 63)
+    cdef int _row_of(self, int scope, int scope_id) except -1
     cdef inline uint64_t next_handle(self) noexcept:
         self.control.next_handle += 1
         return self.control.next_handle

@@ -303,18 +303,6 @@ cdef class Tables:
         self.move_strategy_position(instrument_id, position_side, strategy_id, position_lots)
         self.move_open_orders(instrument_id, position_side, strategy_id, open_orders)
 
-    def set_rate(self, int asset_id, int64_t rate_e8) -> None:
-        """The value of one unit of an asset in the reporting currency, in 10^-8; 0 = not known."""
-        if not 0 < asset_id < ASSET_CAPACITY or rate_e8 < 0:
-            raise ValueError(f"asset {asset_id}: rate {rate_e8}")
-        self.rates_e8[asset_id] = rate_e8
-
-    def rate(self, int asset_id) -> int:
-        """See `set_rate`."""
-        if not 0 < asset_id < ASSET_CAPACITY:
-            raise IndexError(asset_id)
-        return self.rates_e8[asset_id]
-
     def set_hedge(self, int account_id, bint hedge) -> None:
         """Positions of an account are kept by side (LONG and SHORT) or netted."""
         if not 0 <= account_id < 16:
@@ -515,6 +503,51 @@ cdef class Tables:
         if not 0 < asset_id < ASSET_CAPACITY:
             raise IndexError(asset_id)
         return self.control.balance_free_e8[asset_id], self.control.balance_locked_e8[asset_id]
+
+    # --- limits and measures by scope
+
+    cdef int _row_of(self, int scope, int scope_id) except -1:
+        cdef int last = (0, ACCOUNT_LIMIT_ROWS - 1, VENUE_LIMIT_ROWS - 1, STRATEGY_CAPACITY - 1, INSTRUMENT_CAPACITY - 1)[scope] if 0 <= scope <= 4 else -1
+        if not 0 <= scope_id <= last:
+            raise IndexError(f"scope {scope} has no {scope_id}")
+        return self.limit_row_of(scope, <uint32_t> scope_id)
+
+    def set_limit_row(self, int scope, int scope_id, **fields) -> None:
+        """Set limits of one scope (LimitScope) by name, in the row's units; None lifts a limit. What is not named stays."""
+        cdef LimitRow* row = &self.limit_rows[self._row_of(scope, scope_id)]
+        values = dict(row[0])
+        if unknown := set(fields) - set(values):
+            raise KeyError(f"no limits {', '.join(sorted(unknown))}")
+        values.update({name: INT64_MAX_VALUE if value is None else value for name, value in fields.items()})
+        values["is_set"] = 1
+        row[0] = values
+
+    def limit_row(self, int scope, int scope_id) -> dict:
+        """The limits of one scope as they apply now; INT64_MAX: not limited."""
+        return dict(self.limit_rows[self._row_of(scope, scope_id)])
+
+    def set_scope(self, int scope, int scope_id, **fields) -> None:
+        """Set measures of one scope by name (tests; stages write the struct)."""
+        cdef ScopeState* row = &self.scopes[self._row_of(scope, scope_id)]
+        values = dict(row[0])
+        if unknown := set(fields) - set(values):
+            raise KeyError(f"no measures {', '.join(sorted(unknown))}")
+        row[0] = values | fields
+
+    def scope(self, int scope, int scope_id) -> dict:
+        """What is measured of one scope."""
+        return dict(self.scopes[self._row_of(scope, scope_id)])
+
+    def set_rate(self, int asset_id, int64_t rate_e8) -> None:
+        """The value of one unit of an asset in the reporting currency; 0 = not known."""
+        if not 0 < asset_id < ASSET_CAPACITY:
+            raise IndexError(asset_id)
+        self.rates_e8[asset_id] = rate_e8
+
+    def rate(self, int asset_id) -> int:
+        if not 0 < asset_id < ASSET_CAPACITY:
+            raise IndexError(asset_id)
+        return self.rates_e8[asset_id]
 
     cdef int _check(self, uint32_t instrument_id) except -1:
         if not 0 < instrument_id <= self.instrument_count:

@@ -12,7 +12,7 @@ from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport (BalanceRow, BalancesPayload, CommandPayload, FillPayload, FundingPaymentPayload, IntentPayload,
                                    OrderStatePayload, RecordHeader, StatePayload, TimerPayload, VenuePositionPayload)
-from engine.model.tables cimport INSTRUMENT_ROWS, STRATEGY_ROWS, Instrument, InstrumentLimits, Tables
+from engine.model.tables cimport ENGINE_ROW, INSTRUMENT_ROWS, STRATEGY_ROWS, Instrument, InstrumentLimits, Tables
 from engine.model.unnamed cimport NO_TRADE_ID
 from engine.oms.lifecycle cimport ExternalOrder, OrderLifecycle
 from engine.oms.orders cimport Order
@@ -88,7 +88,8 @@ cdef class Oms(OrderLifecycle):
 
     cdef bint _has_room(self) noexcept nogil:
         return (self.order_events.depth() + ROOM_NEEDED <= self.order_events.capacity
-                and self.outbound.depth() + ROOM_NEEDED <= self.outbound.capacity)
+                and self.outbound.depth() + ROOM_NEEDED <= self.outbound.capacity
+                and not (self.has_risk and self.risk_events.depth() + ROOM_NEEDED > self.risk_events.capacity))
 
     cdef void _handle(self, const Descriptor* item) noexcept nogil:
         cdef int kind = item.kind
@@ -583,6 +584,8 @@ cdef class Oms(OrderLifecycle):
             return HALT_REASON_STARTING
         if drift_ns > self.tables.engine_limits.clock_drift_ns_max or drift_ns < -self.tables.engine_limits.clock_drift_ns_max:
             return HALT_REASON_CLOCK
+        if self.tables.scopes[ENGINE_ROW].trading_state == TRADING_STATE_HALTED:
+            return HALT_REASON_RISK
         return HALT_REASON_NONE
 
     cdef void _evaluate(self, uint64_t cause_seq) noexcept nogil:
@@ -590,8 +593,13 @@ cdef class Oms(OrderLifecycle):
         cdef uint8_t previous = self.tables.control.trading_state
         cdef uint8_t state = TRADING_STATE_ACTIVE if reason == HALT_REASON_NONE else TRADING_STATE_HALTED
         self.counters.values[<int> COUNTER_RECONCILED] = self.tables.control.reconciled
-        if state == TRADING_STATE_ACTIVE and previous == TRADING_STATE_REDUCING:
+        if state == TRADING_STATE_ACTIVE and self.tables.scopes[ENGINE_ROW].trading_state == TRADING_STATE_REDUCING:
+            state = TRADING_STATE_REDUCING
+            self.is_reduced_by_risk = True
+        elif state == TRADING_STATE_ACTIVE and previous == TRADING_STATE_REDUCING and not self.is_reduced_by_risk:
             return
+        else:
+            self.is_reduced_by_risk = False
         if state == previous and reason == self.tables.control.halt_reason and self.is_state_told:
             return
         # the first state of a run is always written: a crash loop must be found by the next one
@@ -603,13 +611,19 @@ cdef class Oms(OrderLifecycle):
         self.scribe.trading_state(previous, cause_seq)
 
     cdef void _tell_halt(self, uint8_t reason, uint64_t cause_seq) noexcept nogil:
-        """Halts that no other alarm tells of."""
+        """Halts that no other alarm tells of, and what one of the risk monitor's asks for."""
+        cdef Scope everything
         if reason == HALT_REASON_CLOCK:
             self.scribe.alarm(ALARM_CODE_CLOCK_DRIFT, 0, 0, self.tables.control.clock_drift_ns,
                               b"the venue's clock and ours are too far apart: no new orders", cause_seq)
         elif reason == HALT_REASON_JOURNAL:
             self.scribe.alarm(ALARM_CODE_JOURNAL_NEARLY_FULL, 0, 0, 0,
                               b"the journal's disk failed or cannot keep up: no new orders", cause_seq)
+        elif reason == HALT_REASON_RISK:
+            # the monitor has told why; what rests could still add to what the halt is about
+            memset(&everything, 0, sizeof(Scope))
+            self._cancel_scope(&everything)
+            self._start_sweep(cause_seq)
 
     # --- restoration from the ledger of earlier runs ---
 
