@@ -6,7 +6,7 @@ basis points; decimals and names were resolved at the edge. `check` says what is
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -127,6 +127,14 @@ class Peg(_Terms, frozen=True, kw_only=True):
 
 AlgoTerms = Twap | Vwap | Shortfall | Pov | Iceberg | Sniper | Peg
 Scheduled = Twap | Vwap | Shortfall
+
+
+def fault_of_terms(terms: Any) -> str:
+    """What is wrong with the terms as plain JSON values, in words; empty where nothing is."""
+    try:
+        return check(msgspec.convert(terms, AlgoTerms))
+    except msgspec.ValidationError as error:
+        return str(error)
 
 
 def check(terms: AlgoTerms) -> str:

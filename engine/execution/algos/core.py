@@ -6,6 +6,7 @@ An algorithm keeps at most one child working that it wants; others may still be 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
@@ -39,7 +40,8 @@ class Order:
 class Facts:
     """Now. `room_lots` is what neither has filled nor could still fill; levels are (ticks, lots), best first.
 
-    `ours_lots` is what the working child has left at `ours_ticks`; both 0 where none works. `traded_lots`: all public trades since the start.
+    `ours_lots` is what the working child has left at `ours_ticks`; both 0 where none works. `traded_lots`: all public trades since
+    the start.
     """
 
     elapsed_ns: int
@@ -69,24 +71,31 @@ class Facts:
 
 @dataclass(frozen=True)
 class Wish:
-    """The child that should work: so many lots left at this price. No lots: none should. `may_move`: is another price worth a new child."""
+    """The child that should work: so many lots left at this price. No lots: none should.
+
+    `may_move`: another price or a larger size is worth a new child. `may_grow`: rather a larger child than a rest too small to be
+    sent.
+    """
 
     lots: int = 0
     price_ticks: int = 0
     time_in_force: TimeInForce = TimeInForce.GTC
     is_post_only: bool = False
     may_move: bool = False
-    is_last: bool = False
+    may_grow: bool = True
 
 
 NOTHING = Wish()
 
 
-class Algo(Generic[TermsT]):
-    """Base of the algorithms. `over` once no further child will ever be wished for; `wake_ns` is when to ask again without any event."""
+class Algo(ABC, Generic[TermsT]):
+    """Base of the algorithms. `over`: no further child will ever be wished for; `wake_ns`: when to ask again without any event."""
 
     duration_ns: int = 0
     at_end: AtEnd = "cancel"
+    # hears every price, or looks when a timer is due
+    listens: ClassVar[bool] = False
+    # counts the public trades
     wants_trades: ClassVar[bool] = False
 
     def __init__(self, terms: TermsT, order: Order) -> None:
@@ -103,9 +112,9 @@ class Algo(Generic[TermsT]):
             return self.wish(facts)
         return self.last_wish(facts)
 
+    @abstractmethod
     def wish(self, facts: Facts) -> Wish:
         """The wish while there is time."""
-        raise NotImplementedError  # pragma: no cover
 
     def last_wish(self, facts: Facts) -> Wish:
         """Time is over: nothing more, or the rest at the opposite price in some tries."""
@@ -114,30 +123,30 @@ class Algo(Generic[TermsT]):
             self.over = True
             return NOTHING
         self.wake_ns = until_ns
-        return self.take(facts, facts.unfilled_lots, is_last=True)
+        return self.take(facts, facts.unfilled_lots)
 
     @property
     def retry_ns(self) -> int:
         """How long what did not succeed waits."""
         return int(getattr(self.terms, "retry_ns", 0))
 
-    def take(self, facts: Facts, lots: int, *, is_last: bool = False) -> Wish:
+    def take(self, facts: Facts, lots: int, *, may_grow: bool = True) -> Wish:
         """Up to `lots` at the other side's best price, within the limit; what is not there is not waited for."""
         if lots <= 0 or not facts.opposite_ticks or not self.is_within(facts.opposite_ticks):
             return NOTHING
         if facts.elapsed_ns < self.next_try_ns:
             self.wake_ns = min(self.wake_ns, self.next_try_ns)
             return Wish(facts.ours_lots, facts.ours_ticks, TimeInForce.IOC) if facts.ours_lots else NOTHING
-        return Wish(lots, facts.opposite_ticks, TimeInForce.IOC, is_last=is_last)
+        return Wish(lots, facts.opposite_ticks, TimeInForce.IOC, may_grow=may_grow)
 
-    def join(self, facts: Facts, lots: int) -> Wish:
+    def join(self, facts: Facts, lots: int, *, may_grow: bool = True) -> Wish:
         """`lots` at the best price of our side, within the limit; moved no sooner than `retry_ns` after it was placed."""
         if lots <= 0 or not facts.own_ticks:
             return NOTHING
         may_move = facts.elapsed_ns >= self.next_try_ns
         if not may_move:
             self.wake_ns = min(self.wake_ns, self.next_try_ns)
-        return Wish(lots, self.bounded(self.joined_ticks(facts)), may_move=may_move)
+        return Wish(lots, self.bounded(self.joined_ticks(facts)), may_move=may_move, may_grow=may_grow)
 
     def joined_ticks(self, facts: Facts) -> int:
         """Best price of our side but for our own child: an order that stands alone at the best follows the others."""
@@ -162,7 +171,7 @@ class Algo(Generic[TermsT]):
     def ended(self, facts: Facts) -> None:
         """The working child has ended, whatever way."""
 
-    def planned_lots(self, elapsed_ns: int) -> int | None:
+    def planned_lots(self, elapsed_ns: int) -> int | None:  # noqa: ARG002 - of those that have a plan
         """What should be filled by now; None where there is no plan."""
         return None
 

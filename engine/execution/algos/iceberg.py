@@ -34,7 +34,7 @@ class IcebergAlgo(Algo[Iceberg]):
         lots = shown + spread(self.order.seed, part, shown * self.terms.size_jitter_bps // WHOLE_BPS)
         return max(lots, self.order.least_lots, 1)
 
-    def submitted(self, facts: Facts) -> None:
+    def submitted(self, facts: Facts) -> None:  # noqa: ARG002 - the delay begins with the part's end
         """The next part will be another."""
         self.part += 1
 

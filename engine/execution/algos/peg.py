@@ -9,6 +9,8 @@ from engine.model.algo_terms import Peg
 class PegAlgo(Algo[Peg]):
     """Its own order is left out of the price that it follows: alone at the best it would stand there for ever."""
 
+    listens = True
+
     def __init__(self, terms: Peg, order: Order) -> None:
         super().__init__(terms, order)
         self.duration_ns, self.at_end = terms.duration_ns, terms.at_end

@@ -12,6 +12,8 @@ SAME_QUOTE_NS = 1_000_000_000
 class SniperAlgo(Algo[Sniper]):
     """One shot a quote: a quote that a shot did not get (it was gone already) is not shot at again for a second."""
 
+    listens = True
+
     def __init__(self, terms: Sniper, order: Order) -> None:
         super().__init__(terms, order)
         self.duration_ns = terms.duration_ns
