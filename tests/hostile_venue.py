@@ -353,7 +353,9 @@ class HostileVenue:
 
 def assert_lawful(terms: ChildTerms, rules: InstrumentFacts, limit_ticks: int, side: Side) -> None:
     """A child that a venue takes, no worse than the limit."""
-    assert terms.order_type == OrderType.LIMIT and terms.side == side and terms.price_ticks > 0
+    assert terms.order_type == OrderType.LIMIT
+    assert terms.side == side
+    assert terms.price_ticks > 0
     assert rules.is_sendable(terms.price_ticks, terms.qty_lots)
     if limit_ticks:
         assert (terms.price_ticks - limit_ticks) * (1 if side == Side.BUY else -1) <= 0

@@ -6,6 +6,7 @@ looked at), `bins_e8` (mean volume of each bin, in 10^-8 of the base asset; the 
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Annotated
@@ -43,7 +44,7 @@ class VolumeProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         Where nothing is expected in the whole time, all weights are equal.
         """
         edges = [start_wall_ns + duration_ns * number // slices for number in range(slices + 1)]
-        found = [self.expected(begin, end) for begin, end in zip(edges, edges[1:], strict=False)]
+        found = [self.expected(begin, end) for begin, end in itertools.pairwise(edges)]
         whole = sum(found)
         return tuple(WEIGHT_WHOLE * value // whole for value in found) if whole else (1,) * slices
 

@@ -64,8 +64,8 @@ class Vwap(_Timed, frozen=True, kw_only=True):
 class Shortfall(_Timed, frozen=True, kw_only=True):
     """Implementation shortfall (Almgren and Chriss, 2000): sooner, the more the risk costs beside the impact.
 
-    In units of the base asset (B), the quote asset (Q) and seconds: `risk_aversion_e18` 10^-18/Q, `volatility_e8` 10^-8 Q/B per root
-    of a second, `temporary_impact_e18` 10^-18 Q s/B^2, `permanent_impact_e18` 10^-18 Q/B^2.
+    In units of the base asset (B), the quote asset (Q) and seconds: `risk_aversion_e18` 10^-18/Q, `volatility_e8` 10^-8 Q/B per
+    root of a second, `temporary_impact_e18` 10^-18 Q s/B^2, `permanent_impact_e18` 10^-18 Q/B^2.
     """
 
     risk_aversion_e18: Annotated[int, Meta(ge=0)]
@@ -93,7 +93,7 @@ class Pov(_Terms, frozen=True, kw_only=True):
 
 
 class Iceberg(_Terms, frozen=True, kw_only=True):
-    """Only a part is shown, at the limit price; each new part differs by up to `size_jitter_bps`, and comes after up to `refresh_ns`."""
+    """Only a part is shown, at the limit price; each part differs by up to `size_jitter_bps`, the next comes after up to `refresh_ns`."""
 
     display_lots: Annotated[int, Meta(ge=1, le=(1 << 62))]
     size_jitter_bps: Bps = 2_000

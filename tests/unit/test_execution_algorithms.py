@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from engine.execution.algos.progress import nearest
@@ -50,7 +52,9 @@ def test_a_vwap_follows_its_profile_and_a_shortfall_begins_with_the_most() -> No
     venue.obliging()
     done = [venue.parent.filled_lots, *filled_by(venue, 3, MINUTE_NS)]
     trades = [after - before for before, after in zip([0, *done], done, strict=False)]
-    assert trades == sorted(trades, reverse=True) and trades[0] > 300 and sum(trades) == 1000
+    assert trades == sorted(trades, reverse=True)
+    assert trades[0] > 300
+    assert sum(trades) == 1000
 
 
 def test_jitter_hides_the_rhythm_but_the_same_handle_has_the_same_and_the_whole_is_done() -> None:
@@ -83,7 +87,8 @@ def test_at_the_end_the_rest_is_left_or_crossed(at_end: str, filled: int, status
     venue.start(Twap(duration_ns=10 * SECOND_NS, slices=2, style="join", at_end=at_end), 100)  # type: ignore[arg-type]
     run(venue, 15 * SECOND_NS)
     assert (venue.parent.filled_lots, venue.parent.status) == (filled, status)
-    assert not venue.live_lots() and not venue.timers
+    assert not venue.live_lots()
+    assert not venue.timers
 
 
 def test_a_limit_price_holds_back_and_the_slices_missed_are_made_up() -> None:
@@ -142,7 +147,8 @@ def test_an_iceberg_shows_uneven_parts_one_at_a_time_also_over_a_restart() -> No
         return [child.qty_lots for child in venue.sent]
 
     assert parts(7) == parts(-1)
-    assert len(set(parts(-1))) > 3 and all(29 < lots < 71 for lots in parts(-1)[:-2])
+    assert len(set(parts(-1))) > 3
+    assert all(29 < lots < 71 for lots in parts(-1)[:-2])
 
 
 def test_a_sniper_shoots_when_its_price_is_there_and_not_twice_at_what_is_gone() -> None:
@@ -159,7 +165,8 @@ def test_a_sniper_shoots_when_its_price_is_there_and_not_twice_at_what_is_gone()
     venue.parent.on_market(venue.view())
     assert len(venue.sent) == 1
     run(venue, 2 * SECOND_NS)
-    assert len(venue.sent) == 2 and venue.parent.status == ParentState.DONE
+    assert len(venue.sent) == 2
+    assert venue.parent.status == ParentState.DONE
 
 
 @pytest.mark.parametrize(
@@ -208,7 +215,9 @@ def test_paused_it_takes_back_what_works_and_resumed_it_catches_up() -> None:
     venue.obliging()
     venue.parent.pause()
     run(venue, 2 * MINUTE_NS)
-    assert not venue.live_lots() and len(venue.sent) == 1 and venue.parent.status == ParentState.PAUSED
+    assert not venue.live_lots()
+    assert len(venue.sent) == 1
+    assert venue.parent.status == ParentState.PAUSED
     venue.parent.resume()
     venue.obliging()
     assert venue.live_lots() == 300
@@ -219,9 +228,12 @@ def test_cancelled_it_ends_only_when_its_children_have() -> None:
     venue.start(Peg(), 100)
     [order] = venue.orders.values()
     venue.parent.cancel()
-    assert venue.parent.status == ParentState.CANCELING and order.is_cancel_asked
+    assert venue.parent.status == ParentState.CANCELING
+    assert order.is_cancel_asked
     venue.obliging()
-    assert venue.parent.status == ParentState.CANCELED and not venue.timers and not venue.is_listening
+    assert venue.parent.status == ParentState.CANCELED
+    assert not venue.timers
+    assert not venue.is_listening
 
 
 def test_refused_children_are_tried_again_later_and_later_and_a_hopeless_one_is_told() -> None:
@@ -235,7 +247,7 @@ def test_refused_children_are_tried_again_later_and_later_and_a_hopeless_one_is_
         for _ in range(100):
             if not venue.parent.open_children:
                 venue.advance(SECOND_NS // 4)
-    assert [after - before for before, after in zip(times, times[1:], strict=False)] == [
+    assert [after - before for before, after in itertools.pairwise(times)] == [
         SECOND_NS, SECOND_NS, 2 * SECOND_NS,
     ]  # fmt: skip
     [child] = venue.parent.open_children

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from fractions import Fraction
 
@@ -48,7 +49,8 @@ def test_a_plan_ends_with_the_whole_quantity_and_never_goes_back(
     assert plan.targets_lots[-1] == qty_lots
     assert list(plan.targets_lots) == sorted(plan.targets_lots)
     assert list(plan.begins_ns) == sorted(plan.begins_ns)
-    assert 0 <= plan.begins_ns[0] and plan.begins_ns[-1] < duration_ns
+    assert plan.begins_ns[0] >= 0
+    assert plan.begins_ns[-1] < duration_ns
     assert plan == make_plan(weights, qty_lots, duration_ns, seed, jitter)
 
 
@@ -92,7 +94,7 @@ def test_the_papers_example_has_the_papers_kappa() -> None:
 def test_the_recurrence_is_the_closed_form_of_hyperbolic_sines(bend: Fraction, slices: int) -> None:
     kappa = math.acosh(float(bend) / 2 + 1)
     left = [math.sinh(kappa * (slices - number)) / math.sinh(kappa * slices) for number in range(slices + 1)]
-    expected = [before - after for before, after in zip(left, left[1:], strict=False)]
+    expected = [before - after for before, after in itertools.pairwise(left)]
     assert [share / E18 for share in shares_of(bend, slices)] == pytest.approx(expected, rel=1e-6, abs=1e-12)
 
 

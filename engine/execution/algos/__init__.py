@@ -2,30 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from engine.execution.algos.core import Algo, Order
-from engine.execution.algos.iceberg import IcebergAlgo
-from engine.execution.algos.peg import PegAlgo
-from engine.execution.algos.pov import PovAlgo
-from engine.execution.algos.shortfall import ShortfallAlgo
-from engine.execution.algos.sniper import SniperAlgo
-from engine.execution.algos.twap import TwapAlgo
-from engine.execution.algos.vwap import VwapAlgo
-from engine.model.algo_terms import AlgoTerms, Iceberg, Peg, Pov, Shortfall, Sniper, Twap, Vwap
-
-ALGOS: dict[type, Callable[[Any, Order], Algo[Any]]] = {
-    Twap: TwapAlgo,
-    Vwap: VwapAlgo,
-    Pov: PovAlgo,
-    Iceberg: IcebergAlgo,
-    Shortfall: ShortfallAlgo,
-    Sniper: SniperAlgo,
-    Peg: PegAlgo,
-}
+from engine.execution.algos.parent import AlgoParent
+from engine.execution.parent import Parent
+from engine.model.instructions import Algo
 
 
-def make(terms: AlgoTerms, order: Order) -> Algo[Any]:
-    """The algorithm that the terms are of."""
-    return ALGOS[type(terms)](terms, order)
+def make(instruction: Algo, handle: int, strategy_id: int) -> Parent:
+    """The parent of an ALGO instruction. msgspec.ValidationError where its terms are none."""
+    return AlgoParent(instruction, handle, strategy_id)

@@ -1,8 +1,8 @@
 """An algorithm as a parent: its wishes become children, and whatever these do, the parent's quantity is not exceeded.
 
 After everything that happens one turn is taken: what works now is compared with what the algorithm wishes for, and one thing is
-asked for: a child, or the cancel of one. A child that shall stand elsewhere is cancelled first and its end awaited, since what it may still
-fill counts until then. What the venue or the gate refuses is tried again, later each time.
+asked for: a child, or the cancel of one. A child that shall stand elsewhere is cancelled first and its end awaited, since what it may
+still fill counts until then. What the venue or the gate refuses is tried again, later each time.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from engine.execution.algos import make
 from engine.execution.algos.core import NEVER_NS, NOTHING, Algo, Facts, Order, Wish
+from engine.execution.algos.kinds import make
 from engine.execution.algos.progress import progress_of
 from engine.execution.parent import Child, ChildTerms, FillFact, MarketView, Parent, is_reducing
 from engine.model.algo_terms import AlgoTerms
@@ -109,7 +109,7 @@ class AlgoParent(Parent):
         self.is_changed = True
         self._turn()
 
-    def on_fill(self, child: Child, fill: FillFact) -> None:
+    def on_fill(self, child: Child, fill: FillFact) -> None:  # noqa: ARG002 - the sums were kept
         """A child was filled."""
         self.failures = 0
         self.is_changed = True
@@ -120,7 +120,7 @@ class AlgoParent(Parent):
         self.traded_lots += view.trade_lots
         self._turn()
 
-    def on_timer(self, timer_id: int, data: int) -> None:
+    def on_timer(self, timer_id: int, data: int) -> None:  # noqa: ARG002 - there is one timer
         """Look again."""
         if timer_id == self._timer_id:
             self._timer_id, self._timer_ns = 0, NEVER_NS
@@ -166,8 +166,8 @@ class AlgoParent(Parent):
         elif self.status == ParentState.WORKING and not self._is_finished(facts):
             wish = self.algo.decide(facts)
             self._fulfil(NOTHING if self.algo.over else wish, facts)
-            self._expire(facts)
-        self._look_again(facts)
+            self._expire()
+        self._look_again()
 
     def _is_finished(self, facts: Facts) -> bool:
         """All is filled, or what is left is too little for the venue, or can never be sent."""
@@ -183,7 +183,7 @@ class AlgoParent(Parent):
             self.end(ParentState.DONE if self.filled_lots else ParentState.REJECTED, Reason.QTY_BELOW_MIN)
         return self.is_over
 
-    def _expire(self, facts: Facts) -> None:
+    def _expire(self) -> None:
         """The algorithm will wish for nothing more: over once its children are."""
         if self.algo.over and not self.open_children:
             self.end(ParentState.EXPIRED, Reason.EXPIRED)
@@ -303,7 +303,7 @@ class AlgoParent(Parent):
 
     # --- time ---
 
-    def _look_again(self, facts: Facts) -> None:
+    def _look_again(self) -> None:
         """One timer, for the earliest moment at which something may be due without any event."""
         if self.is_over:
             self._leave()

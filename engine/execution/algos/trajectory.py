@@ -8,8 +8,8 @@ sigma sqrt(tau) a slice, a permanent impact gamma n_k, and a temporary impact ep
 
 and E + lambda V is least where  (x_(k-1) - 2 x_k + x_(k+1)) / tau^2 = kappa~^2 x_k  with  kappa~^2 = lambda sigma^2 /
 (eta - gamma tau / 2)  (their equations 14 to 16), that is x_k = X sinh(kappa (T - t_k)) / sinh(kappa T). Here the recurrence itself
-is solved, in whole numbers: u_0 = 0, u_1 = 1, u_(m+1) = (2 + kappa~^2 tau^2) u_m - u_(m-1), x_k = X u_(N-k) / u_N. No sinh, so that every
-machine finds the same lots. lambda = 0 is a TWAP.
+is solved, in whole numbers: u_0 = 0, u_1 = 1, u_(m+1) = (2 + kappa~^2 tau^2) u_m - u_(m-1), x_k = X u_(N-k) / u_N. No sinh, so that
+every machine finds the same lots. lambda = 0 is a TWAP.
 """
 
 from __future__ import annotations
