@@ -143,7 +143,7 @@ PAYLOADS: dict[RecordKind, str] = {
     RecordKind.TIMER: "timer_id:Q deadline_mono_ns:q timer_kind:H pad:6x data:q",
     RecordKind.COMMAND: _COMMAND,
     RecordKind.INTENT: _INTENT,
-    RecordKind.VERDICT: "reason:H approved:B pad:5x nonce:Q value:q limit_value:q",
+    RecordKind.VERDICT: "reason:H approved:B scope:B pad:4x nonce:Q value:q limit_value:q",
     RecordKind.ORDER_BYTES: "request_id:Q action:B pad:3x byte_count:I",
     RecordKind.ORDER_STATE: _ORDER_STATE,
     RecordKind.HELD_ORDER: _ORDER_STATE,

@@ -204,6 +204,8 @@ class Reason(IntEnum):
     HELD_FULL = 64
     EXPIRED = 65
     CANCELED_BY_CONTINGENCY = 66
+    PRICE_STEP = 67
+    QTY_STEP = 68
 
 
 class FrameFault(IntEnum):

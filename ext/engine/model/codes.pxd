@@ -157,6 +157,8 @@ cdef enum ReasonCode:
     REASON_HELD_FULL = 64
     REASON_EXPIRED = 65
     REASON_CANCELED_BY_CONTINGENCY = 66
+    REASON_PRICE_STEP = 67
+    REASON_QTY_STEP = 68
 
 cdef enum FrameFaultCode:
     FRAME_FAULT_NONE = 0

@@ -353,7 +353,8 @@ cdef struct ParentStatePayload:
 cdef struct VerdictPayload:
     uint16_t reason
     uint8_t approved
-    uint8_t pad[5]
+    uint8_t scope              # 1 + LimitScope of the limit that refused; 0 = none
+    uint8_t pad[4]
     uint64_t nonce
     int64_t value
     int64_t limit_value

@@ -312,6 +312,9 @@ cdef class OrderLifecycle(Actor):
             self._book_external(order, &external, ALARM_CODE_OVERFILL, cause_seq)
             return True
         self._move_position(facts)
+        self.tables.move_strategy_position(terms.instrument_id, terms.position_side, terms.strategy_id,
+                                           facts.qty_lots if terms.side == SIDE_BUY else -facts.qty_lots)
+        self.tables.note_execution(terms.instrument_id, terms.strategy_id, self.journal.now_mono_ns)
         order.booked_lots += facts.qty_lots
         order.filled_value_e16 = order.filled_value_e16 + tw_value_e16(
             facts.price_ticks, instrument.tick_size_e8, facts.qty_lots, instrument.lot_size_e8)

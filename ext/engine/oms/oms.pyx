@@ -12,7 +12,7 @@ from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport (BalanceRow, BalancesPayload, CommandPayload, FillPayload, FundingPaymentPayload, IntentPayload,
                                    OrderStatePayload, RecordHeader, StatePayload, TimerPayload, VenuePositionPayload)
-from engine.model.tables cimport ENGINE_ROW, Instrument, InstrumentLimits, Tables
+from engine.model.tables cimport ENGINE_ROW, INSTRUMENT_ROWS, STRATEGY_ROWS, Instrument, InstrumentLimits, Tables
 from engine.model.unnamed cimport NO_TRADE_ID
 from engine.oms.lifecycle cimport ExternalOrder, OrderLifecycle
 from engine.oms.orders cimport Order
@@ -366,11 +366,14 @@ cdef class Oms(OrderLifecycle):
     cdef void _arm(self, const Scope* scope, uint64_t cause_seq) noexcept nogil:
         if scope.strategy_id:
             self.register.strategy_halts[scope.strategy_id % 64] = 0
+            self.tables.rearm(STRATEGY_ROWS + scope.strategy_id % 64)
             return
         self._adopt_positions(scope.instrument_id, cause_seq)
         if scope.instrument_id:
             self.register.instrument_halts[scope.instrument_id % 512] = 0
+            self.tables.rearm(INSTRUMENT_ROWS + scope.instrument_id % 512)
             return
+        self.tables.rearm_all()
         memset(self.register.strategy_halts, 0, 64)
         memset(self.register.instrument_halts, 0, 512)
         self.tables.control.kill = 0
@@ -681,7 +684,8 @@ cdef class Oms(OrderLifecycle):
         if self.tables.instruments[terms.instrument_id].kind == 0:
             terms.promised_asset_id = (self.tables.instruments[terms.instrument_id].quote_asset_id if state.side == SIDE_BUY
                                        else self.tables.instruments[terms.instrument_id].base_asset_id)
-        self.tables.exposures[terms.instrument_id].open_orders = self.tables.exposures[terms.instrument_id].open_orders + 1
+        self.tables.move_open_orders(terms.instrument_id, terms.position_side, terms.strategy_id, 1)
+        self.register.rest(self.register.index_of(terms))
         self.pool.begin(self.register.index_of(terms))
         return terms
 
@@ -728,6 +732,8 @@ cdef class Oms(OrderLifecycle):
         self.book_of_positions.book(record.account_id, instrument_id, fill.side, fill.price_ticks, fill.qty_lots,
                                     fill.commission_asset_id, fill.commission_e8)
         if order != NULL and not fill.is_external:
+            self.tables.move_strategy_position(instrument_id, self.pool.terms(order).position_side, self.pool.terms(order).strategy_id,
+                                               fill.qty_lots if fill.side == SIDE_BUY else -fill.qty_lots)
             order.booked_lots += fill.qty_lots
             order.filled_value_e16 = order.filled_value_e16 + tw_value_e16(
                 fill.price_ticks, instrument.tick_size_e8, fill.qty_lots, instrument.lot_size_e8)
