@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from engine.cli import ctl_commands, ctl_listings, ctl_orders
+from engine.cli import ctl_commands, ctl_limits, ctl_listings, ctl_orders
 from engine.cli.render import clear_screen
 from engine.cli.target import add_target_options
 from engine.exit_codes import ExitCode
@@ -55,6 +55,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     guard = _action(actions, "guard", "ask the engine's guard: what it sees and what it did last")
     guard.add_argument("what", choices=["status"], help="what it sees and what it did last")
     guard.add_argument("--timeout", type=float, default=2.0, metavar="SECONDS", help="wait so long for the answer (2)")
+    ctl_limits.add_options(_action(actions, "limits", "limits with their use: get, set, reset"))
     ctl_orders.add_options(_action(actions, "order", "send an order of your own; the gate judges it like any other"))
 
 
@@ -83,6 +84,8 @@ def run(args: argparse.Namespace) -> int:
         from engine.cli.ctl_guard import run as show_guard
 
         return show_guard(args)
+    if args.action == "limits":
+        return ctl_limits.run(args)
     if args.action == "order":
         return ctl_orders.run(args)
     if args.action == "events":

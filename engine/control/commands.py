@@ -16,6 +16,7 @@ from itertools import islice
 import msgspec
 
 from engine.control.handles import next_handle
+from engine.control.limits import LimitDesk
 from engine.control.messages import (
     Accepted,
     AnyReply,
@@ -28,6 +29,8 @@ from engine.control.messages import (
     EngineStatus,
     Flatten,
     Kill,
+    Limits,
+    LimitTable,
     Order,
     Pause,
     Ping,
@@ -35,9 +38,11 @@ from engine.control.messages import (
     Reconcile,
     RefusalCode,
     Refused,
+    ResetLimits,
     Resume,
     Scope,
     ScopeKind,
+    SetLimits,
     Status,
     Stop,
     Strategies,
@@ -47,15 +52,16 @@ from engine.control.messages import (
 from engine.control.server import Caller
 from engine.journal.errors import JournalFull
 from engine.journal.sequencer import Sequencer
-from engine.model.codes import CommandKind, Counter, OrderFlag, OrderType, Side, TimeInForce, TradingState
+from engine.model.codes import CommandKind, Counter, LimitScope, OrderFlag, OrderType, Side, TimeInForce, TradingState
 from engine.model.instruments import E8, INT64_MAX, format_e8
 from engine.model.tables import Tables
+from engine.risk.limits import LimitRefusedError
 from engine.runtime.clock import Clock
 from engine.runtime.counters import Counters
 
 HALTED_SHOWN_MAX = 100
 TROUBLES_MAX = 1000
-AnyCommand = Pause | Resume | Kill | Arm | Flatten | Cancel | Stop | Reconcile | Order
+AnyCommand = Pause | Resume | Kill | Arm | Flatten | Cancel | Stop | Reconcile | Order | SetLimits | ResetLimits
 KINDS: dict[type[Command], CommandKind] = {
     Pause: CommandKind.PAUSE,
     Resume: CommandKind.RESUME,
@@ -66,6 +72,8 @@ KINDS: dict[type[Command], CommandKind] = {
     Stop: CommandKind.STOP,
     Order: CommandKind.ORDER,
     Reconcile: CommandKind.RECONCILE,
+    SetLimits: CommandKind.LIMITS,
+    ResetLimits: CommandKind.LIMITS,
 }
 
 
@@ -87,6 +95,7 @@ class OperatorCommand(msgspec.Struct, kw_only=True):
     flags: int = 0
     price_ticks: int = 0
     qty_lots: int = 0
+    detail: bytes = b""
 
 
 class RefusedCommandError(Exception):
@@ -127,6 +136,7 @@ class EngineControl:
         submit_command: Callable[[OperatorCommand], int],
         halts: Callable[[], Mapping[str, Mapping[int, int]]] = lambda: {"instruments": {}},
         troubles: Callable[[], str] = str,
+        limits: LimitDesk | None = None,
     ) -> None:
         self._names = names
         self._tables = tables
@@ -135,6 +145,7 @@ class EngineControl:
         self._submit = submit_command
         self._halts = halts
         self._troubles = troubles
+        self._limits = limits
 
     def __call__(self, request: AnyRequest, caller: Caller) -> AnyReply:
         if isinstance(request, Ping):
@@ -146,6 +157,8 @@ class EngineControl:
                 return self.book(request)
             if isinstance(request, Strategies):
                 return self.strategies()
+            if isinstance(request, Limits):
+                return self.limits(request)
             return self.command(request, caller)
         except RefusedCommandError as refusal:
             return Refused(code=refusal.code, text=str(refusal))
@@ -157,6 +170,8 @@ class EngineControl:
         self.check_scope(request, command)
         if isinstance(request, Order):
             self.resolve_order(command, request)
+        if isinstance(request, (SetLimits, ResetLimits)):
+            self.resolve_limits(command, request)
         sequence = self._submit(command)
         if sequence == 0:
             raise RefusedCommandError(RefusalCode.JOURNAL_FULL, "the journal has no room for the command; see `doctor`")
@@ -250,6 +265,29 @@ class EngineControl:
         command.flags = OrderFlag.POST_ONLY * order.post_only + OrderFlag.REDUCE_ONLY * order.reduce_only
         command.order_handle = next_handle(self._tables)
 
+    def resolve_limits(self, command: OperatorCommand, request: SetLimits | ResetLimits) -> None:
+        """Text to whole numbers; what loosens without being said to, or cannot be, is refused and not journaled."""
+        scope, scope_id = limit_scope(command)
+        values = request.values if isinstance(request, SetLimits) else {}
+        reset = request.names if isinstance(request, ResetLimits) else None
+        try:
+            command.detail = self.limit_desk().change(scope, scope_id, values, loosen=request.loosen, reset=reset)
+        except LimitRefusedError as refusal:
+            raise RefusedCommandError(RefusalCode.BAD_VALUE, str(refusal)) from None
+
+    def limits(self, request: Limits) -> LimitTable:
+        """The limits in force with their use."""
+        where = OperatorCommand(kind=CommandKind.LIMITS, uid=0)
+        self.resolve_scope(where, request.scope)
+        only = limit_scope(where) if where.scope_kind != ScopeKind.ALL else None
+        return self.limit_desk().table(self._counters.get(Counter.JOURNAL_LAST_SEQ), only)
+
+    def limit_desk(self) -> LimitDesk:
+        """Who knows the limits."""
+        if self._limits is None:
+            raise RefusedCommandError(RefusalCode.STATE, "this process keeps no limits")
+        return self._limits
+
     def book(self, request: Book) -> BookStatus:
         """The top of a book and what we hold and have working there."""
         venue_id = known(self._names.venues, request.venue, "venue") if request.venue else 0
@@ -337,6 +375,22 @@ class EngineControl:
         """Symbols that stand still by themselves (kill, mismatch) until `arm`, by `HaltReason`."""
         rows = islice(self._halts()["instruments"].items(), HALTED_SHOWN_MAX)
         return {self._tables.symbol(row): reason for row, reason in rows if 0 < row <= self._tables.instrument_count}
+
+
+def limit_scope(command: OperatorCommand) -> tuple[LimitScope, int]:
+    """Whose limits a scope means; one order has none."""
+    scopes = {
+        ScopeKind.ALL: (LimitScope.ENGINE, 0),
+        ScopeKind.VENUE: (LimitScope.VENUE, command.venue_id),
+        ScopeKind.ACCOUNT: (LimitScope.ACCOUNT, command.account_id),
+        ScopeKind.INSTRUMENT: (LimitScope.INSTRUMENT, command.instrument_id),
+        ScopeKind.STRATEGY: (LimitScope.STRATEGY, command.strategy_id),
+    }
+    if command.scope_kind not in scopes:
+        raise RefusedCommandError(
+            RefusalCode.BAD_VALUE, "one order has no limits: name a symbol, strategy, account or venue"
+        )
+    return scopes[ScopeKind(command.scope_kind)]
 
 
 def decimal_text(steps: int, step_e8: int, zero: str = "") -> str:
