@@ -17,6 +17,7 @@ from engine.config_schema import (
     GuardSection,
     InstrumentRisk,
     JournalSection,
+    PaperSection,
     ReconcileSection,
     RiskSection,
     RunawaySection,
@@ -37,6 +38,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "guard": GuardSection,
     "reconcile": ReconcileSection,
     "runaway": RunawaySection,
+    "paper": PaperSection,
 }
 
 

@@ -30,6 +30,7 @@ from engine.journal.reader import JournalReader
 from engine.journal.settings import JournalConfig
 from engine.model.codes import CommandKind, Counter, Lane, RecordKind, TimerKind, TradingState
 from engine.orderly_stop import OrderlyStop
+from engine.paper import MarketOnlyNet, Paper, is_paper, open_paper, paper_credentials
 from engine.runtime.clock import Clock
 from engine.runtime.registry import Registry
 from engine.runtime.service import Supervisor
@@ -54,7 +55,9 @@ STOP_LIMIT_S = 60.0
 class EngineTimers:
     """The engine's timers as a source of events: each due one becomes an input, as `engine.runtime.turns` does it."""
 
-    def __init__(self, timers: TimerQueue, submit: Callable[[tuple[int, int, int, int, int]], None], clock: Clock) -> None:
+    def __init__(
+        self, timers: TimerQueue, submit: Callable[[tuple[int, int, int, int, int]], None], clock: Clock
+    ) -> None:
         self._timers = timers
         self._submit = submit
         self._clock = clock
@@ -96,15 +99,17 @@ class Simulation:
         self.loop = VirtualLoop(self.clock)
         self.host = VenueHost(shell, self.clock, turn_ns_min=1)
         self.net = MemoryNet(self.host, self.clock, latency, seed)
-        self.world = World.virtual(seed, self.net, self.clock)
+        (self._venue,) = loaded.config.venue.values()
+        net = MarketOnlyNet(self.net, self._venue) if is_paper(loaded.config) else self.net
+        self.world = World.virtual(seed, net, self.clock)
+        self.paper: Paper | None = None
         self.strategies = dict(strategies) if strategies is not None else load_strategies(loaded)
         self.ticks = 0
         self._supervisor = Supervisor("", self.clock)
         self._tasks: list[asyncio.Task[None]] = []
         self._next_reconcile_ns = 0
         self._is_closed = False
-        (self._venue,) = loaded.config.venue.values()
-        self.credentials = credentials or load_credentials(self._venue.credential, self._venue.key_type)
+        self.credentials = credentials or self._credentials()
         self.journal = journal or open_journal(loaded, self.world)
         try:
             self.engine: Engine = self.loop.run_until_complete(self._wire())
@@ -113,6 +118,11 @@ class Simulation:
             raise
         self.loop.add_source(EngineTimers(self.engine.timers, self._on_timer, self.clock))
         self.stopping = OrderlyStop(self.engine, self._supervisor, lambda: self._gateway.last_error)
+
+    def _credentials(self) -> Credentials:
+        if is_paper(self.loaded.config):
+            return paper_credentials(self.loaded, self.world)
+        return load_credentials(self._venue.credential, self._venue.key_type)
 
     @property
     def venue(self) -> VenueShell:
@@ -128,13 +138,23 @@ class Simulation:
         ((name, venue),) = self.loaded.config.venue.items()
         self._access = VenueAccess(self.world, venue)
         specs = await self._access.reference_data(registry.venue_id(name))
-        await self._access.settle_account(self.credentials)
+        if is_paper(self.loaded.config):
+            self.paper = await open_paper(self.loaded, self.world, self._access, specs, self.credentials)
+        await self._access.orders.settle_account(self.credentials)
         limits = self._access.rest.rate_limits
         engine = Engine(
-            self.loaded, self.world, self.journal, registry, specs, self.strategies, self.credentials, limits, stays_down=False
+            self.loaded,
+            self.world,
+            self.journal,
+            registry,
+            specs,
+            self.strategies,
+            self.credentials,
+            limits,
+            stays_down=False,
         )
-        self._access.rest.share(engine.session)
-        self._gateway = engine.order_keeper(self._access, self._on_fatal)
+        self._access.orders.rest.share(engine.session)
+        self._gateway = engine.order_keeper(self._access.orders, self._on_fatal)
         self._keepers = [
             *engine.market_keepers(self._access, self._on_fatal),
             self._gateway,
@@ -191,6 +211,8 @@ class Simulation:
         gone = self.clock.monotonic_ns()
         self.loop.run_until_ns(gone)
         self.host.stop()
+        if self.paper is not None:
+            self.paper.close()
         self.loop.run_until_ns(gone + NS_PER_S)
         self.loop.close()
 

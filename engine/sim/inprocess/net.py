@@ -284,6 +284,7 @@ class MemoryNet:
         headers: Mapping[str, str] | None = None,  # noqa: ARG002 - the venue's handshake reads none
         timeout_s: float = 0.0,  # noqa: ARG002 - the venue is here
         ping_after_s: float | None = None,
+        tap: Callable[[bytes], Any] | None = None,
     ) -> Connection:
         """Connect `session` to the interface that the URL's path names. Raises NetError, as a refused handshake does."""
         target, unit_ns = read_target(url, self.host.shell.usdm is not None)
@@ -296,7 +297,7 @@ class MemoryNet:
 
         receiver = MemoryReceiver(
             session, pipeline, clock, pair.deliver, pair.hang_up,
-            run_each_frame=run_each_frame, on_ping=pair.ping, on_fatal=on_fatal, on_closed=on_closed,
+            run_each_frame=run_each_frame, on_ping=pair.ping, on_fatal=on_fatal, on_closed=on_closed, tap=tap,
         )  # fmt: skip
         self.connections += 1
         latency_s = (self.latency.to_venue_us + self.latency.from_venue_us) / 1e6
@@ -322,7 +323,9 @@ def read_target(url: str, has_usdm: bool) -> tuple[Target, int]:
         return target, time_unit(target.time_unit_text())
     except VenueReject as reject:
         status = as_api_error(reject).status
-        raise NetError(f"{url}: the server refused the WebSocket (HTTP {status}): check the path of the address") from None
+        raise NetError(
+            f"{url}: the server refused the WebSocket (HTTP {status}): check the path of the address"
+        ) from None
 
 
 def _watch(receiver: MemoryReceiver, clock: Clock, patience_ns: int) -> None:

@@ -20,6 +20,7 @@ cdef class MemoryReceiver:
     cdef object on_ping
     cdef object on_fatal
     cdef object on_closed
+    cdef object tap
     cdef readonly int64_t last_frame_mono_ns
     cdef readonly uint64_t data_frames
     cdef readonly object failure

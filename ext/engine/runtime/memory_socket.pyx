@@ -42,11 +42,12 @@ cdef class MemoryReceiver:
     """One end of a connection of `session`.
 
     `deliver(bytes)` takes what it sends, `hang_up()` ends the connection from this end, `on_ping()` asks the peer for a sign of life;
-    `on_fatal(exception)` and `on_closed(reason)` are those of `WsReceiver`.
+    `on_fatal(exception)`, `on_closed(reason)` and `tap(bytes)` are those of `WsReceiver`.
     """
 
     def __init__(self, Session session not None, Pipeline pipeline not None, Clock clock not None, object deliver, object hang_up, *,
-                 bint run_each_frame=False, object on_ping=None, object on_fatal=None, object on_closed=None):
+                 bint run_each_frame=False, object on_ping=None, object on_fatal=None, object on_closed=None,
+                 object tap=None):
         self.session = session
         self.pipeline = pipeline
         self.clock = clock
@@ -54,6 +55,7 @@ cdef class MemoryReceiver:
         self.on_ping = on_ping
         self.on_fatal = on_fatal
         self.on_closed = on_closed
+        self.tap = tap
         self.link = CallLink(deliver, hang_up)
         self._hang_up = hang_up
         self._reason = "connection lost"
@@ -81,6 +83,8 @@ cdef class MemoryReceiver:
                 self.last_frame_mono_ns = self.clock.begin_ns()
                 self.data_frames += 1
                 self.session.on_frame(frame, len(frame), self.last_frame_mono_ns, self.clock.wall_ns())
+                if self.tap is not None:
+                    self.tap(frame)
                 if self.run_each_frame or left == 0:
                     self.pipeline.run()
                 if not self.link.is_open:
