@@ -19,9 +19,13 @@ from engine.config_schema import (
     HealthSection,
     InstrumentRisk,
     JournalSection,
+<<<<<<< HEAD
     MeasureSection,
     ModeRule,
     PortfolioSection,
+=======
+    PaperSection,
+>>>>>>> w-paper
     ReconcileSection,
     RiskModes,
     RiskSection,
@@ -52,6 +56,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "guard": GuardSection,
     "reconcile": ReconcileSection,
     "runaway": RunawaySection,
+    "paper": PaperSection,
 }
 
 
