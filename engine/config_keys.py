@@ -19,13 +19,10 @@ from engine.config_schema import (
     HealthSection,
     InstrumentRisk,
     JournalSection,
-<<<<<<< HEAD
     MeasureSection,
     ModeRule,
-    PortfolioSection,
-=======
     PaperSection,
->>>>>>> w-paper
+    PortfolioSection,
     ReconcileSection,
     RiskModes,
     RiskSection,
