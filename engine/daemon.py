@@ -266,7 +266,12 @@ class Daemon:
         for task in tasks:
             task.add_done_callback(self.on_task_end)
         self.supervisor.ready(self.state_text())
-        say(f"started {self.loaded.config.engine.name}, epoch {self.engine.journal.epoch}, at {self.engine.venue_name}")
+        where = (
+            f"on paper, with the market of {self.engine.venue_name}"
+            if is_paper(self.loaded.config)
+            else f"at {self.engine.venue_name}"
+        )
+        say(f"started {self.loaded.config.engine.name}, epoch {self.engine.journal.epoch}, {where}")
         loop.create_task(self.settle()).add_done_callback(self.on_task_end)
         try:
             await self.stopped.wait()
@@ -366,6 +371,7 @@ class Daemon:
         name = TradingState(state["trading_state"]).name
         reason = HaltReason(state["halt_reason"]).name
         text = name if state["trading_state"] == TradingState.ACTIVE else f"{name} ({reason})"
+        text = f"PAPER {text}" if is_paper(self.loaded.config) else text
         return f"{text}; {self.troubles.text}" if self.troubles.text else text
 
     def watched_connections(self) -> list[Watched]:

@@ -1,9 +1,9 @@
 """Paper trading: the venue's live market, and an order half that never leaves this process.
 
 The market half of the engine keeps its connections to the venue, through a network that can do nothing else: it opens the market
-streams and sends public GETs, and refuses everything that could carry an order, a key or a signature. The order half - sessions, REST,
-signatures and all - talks over `engine.sim.inprocess.net` to a venue in this process (`engine.sim.paper`), whose books are those that
-the market half receives and whose fills follow the model of the replay venue.
+streams and sends public GETs, and refuses everything that could carry an order, a key or a signature. The order half - sessions,
+REST, signatures and all - talks over `engine.sim.inprocess.net` to a venue in this process (`engine.sim.paper`), whose books are
+those that the market half receives and whose fills follow the model of the replay venue.
 """
 
 from __future__ import annotations

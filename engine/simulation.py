@@ -1,8 +1,8 @@
 """The whole engine and a simulated venue in one process under virtual time: as fast as the machine, and a function of its seed.
 
 The engine is the daemon's (`engine.app`): sequencer, book, order management, strategies, gate, codecs, sessions, keepers, with a
-journal. The venue is the simulated one with its wire shell; between them is `engine.sim.inprocess.net`. Time stands until something is
-due and then jumps there. The same configuration, seed, strategies and calls give the same journal, byte for byte.
+journal. The venue is the simulated one with its wire shell; between them is `engine.sim.inprocess.net`. Time stands until
+something is due and then jumps there. The same configuration, seed, strategies and calls give the same journal, byte for byte.
 
     with Simulation(loaded, build_shell(venue_file, 7, 1.0, START_NS), seed=7) as simulation:
         simulation.start()
@@ -38,7 +38,7 @@ from engine.runtime.timers import TimerQueue
 from engine.runtime.turns import TICK_NS
 from engine.runtime.world import World
 from engine.sim.inprocess.host import VenueHost
-from engine.sim.inprocess.loop import NEVER_NS, VirtualLoop
+from engine.sim.inprocess.loop import NEVER_NS, virtual_loop
 from engine.sim.inprocess.net import MemoryNet
 from engine.sim.inprocess.ways import Latency
 from engine.sim.wire.shell import VenueShell
@@ -96,7 +96,7 @@ class Simulation:
     ) -> None:
         self.loaded = loaded
         self.clock = clock or Clock.virtual(wall_ns=shell.now_ns)
-        self.loop = VirtualLoop(self.clock)
+        self.loop = virtual_loop(self.clock)
         self.host = VenueHost(shell, self.clock, turn_ns_min=1)
         self.net = MemoryNet(self.host, self.clock, latency, seed)
         (self._venue,) = loaded.config.venue.values()

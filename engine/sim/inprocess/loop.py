@@ -1,8 +1,8 @@
 """An event loop under virtual time: when nothing is left to do at this instant, the clock jumps to the next event.
 
 It runs ordinary coroutines (`asyncio.sleep`, `timeout`, `wait`, futures, events), so that the code that keeps connections runs
-unchanged. There are no files and no threads in it. Times are whole nanoseconds of the World's clock; what is due at the same instant
-runs in the order in which it was asked for. Nothing depends on the machine: the same calls give the same run.
+unchanged. There are no files and no threads in it. Times are whole nanoseconds of the World's clock; what is due at the same
+instant runs in the order in which it was asked for. Nothing depends on the machine: the same calls give the same run.
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
                 if not self._step(NEVER_NS):
                     task.cancel()
                     raise StandstillError(f"nothing is left that could wake {future!r}")
-            return task.result()
+            result: Result = task.result()
+            return result
 
     @contextmanager
     def _running(self) -> Iterator[None]:
@@ -143,21 +144,23 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         """Monotonic seconds."""
         return self.clock.monotonic_ns() / NS_PER_S
 
-    def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> asyncio.Handle:
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
         """Run at this instant, after what waits already."""
         handle = asyncio.Handle(callback, args, self, context)
         self._ready.append(handle)
         return handle
 
-    call_soon_threadsafe = call_soon
+    call_soon_threadsafe = call_soon  # type: ignore[assignment]
 
-    def call_later(
+    def call_later(  # type: ignore[override]
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Run `delay` seconds from now."""
         return self._at(self.clock.monotonic_ns() + max(0, round(delay * NS_PER_S)), callback, args, context)
 
-    def call_at(
+    def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Run at `when` (seconds of `time`)."""
@@ -215,3 +218,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """There is none."""
+
+
+def virtual_loop(clock: Clock) -> VirtualLoop:
+    """A loop on this clock. What asyncio's loops have beside these calls (files, sockets, processes) raises NotImplementedError."""
+    return VirtualLoop(clock)  # type: ignore[abstract]

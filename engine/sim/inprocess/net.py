@@ -138,7 +138,7 @@ class Pair:
         """Send one binary frame (only a fault does)."""
         self._to_engine.send(payload)
 
-    def send_ping(self, payload: bytes) -> None:
+    def send_ping(self, payload: bytes) -> None:  # noqa: ARG002 - a FrameLink's signature
         """Send a ping, which the engine's end answers by itself."""
         self._to_engine.call(self._pinged)
 
@@ -147,7 +147,7 @@ class Pair:
             self.receiver.touch()
             self._to_venue.call(lambda: self._hand(lambda session: session.on_pong))
 
-    def send_pong(self, payload: bytes) -> None:
+    def send_pong(self, payload: bytes) -> None:  # noqa: ARG002 - a FrameLink's signature
         """Send a pong."""
         self._to_engine.call(lambda: self.receiver.touch() if self.receiver is not None else None)
 

@@ -1,8 +1,8 @@
 """The live feed, as the paper venue hears it: frames and depth snapshots become its books, its trades and its mark prices.
 
-The same frames go to the engine's own books. A book begins with a snapshot and the diffs that were held back for it; one with a hole
-in its sequence is doubtful until the next snapshot, which the engine's book asks for too, having the same hole. A trade or a diff that
-two overlapping connections both bring counts once.
+The same frames go to the engine's own books. A book begins with a snapshot and the diffs that were held back for it; one with a
+hole in its sequence is doubtful until the next snapshot, which the engine's book asks for too, having the same hole. A trade or a
+diff that two overlapping connections both bring counts once.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The paper account's file: what the account went through, written before anybody hears of it, read again at the next start.
 
-Rows are appended in the turn of the venue in which something happened, before its reports leave: what the engine has heard is always in
-the file, so that a killed engine finds an account that knows at least as much as its own journal. At a start the file is written anew
-with what is still of use. A power cut may take the last rows; the start's reconciliation says so.
+Rows are appended in the turn of the venue in which something happened, before its reports leave: what the engine has heard is
+always in the file, so that a killed engine finds an account that knows at least as much as its own journal. At a start the file is
+written anew with what is still of use. A power cut may take the last rows; the start's reconciliation says so.
 """
 
 from __future__ import annotations
