@@ -27,6 +27,7 @@ from engine.config_schema import (
     EngineSection,
     GuardSection,
     JournalSection,
+    PaperSection,
     ReconcileSection,
     RunawaySection,
     StrategySection,
@@ -54,6 +55,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "guard": GuardSection,
     "reconcile": ReconcileSection,
     "runaway": RunawaySection,
+    "paper": PaperSection,
 }
 
 
