@@ -35,7 +35,8 @@ ORDERS = {
 }
 LISTINGS = {
     "status": "the engine's state",
-    "orders": "open orders (or --all that the ledger holds)",
+    "orders": "open orders as a tree under their parents (or --all that the ledger holds; --flat)",
+    "algos": "execution algorithms: progress, average price, against arrival and schedule",
     "positions": "positions, cost, realised profit, fees",
     "balances": "balances as the venue told them",
     "book": "the top of a symbol's book and what we have there",
