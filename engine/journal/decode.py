@@ -57,6 +57,7 @@ _ENUMS: dict[str, type[IntEnum]] = {
     "trail_kind": codes.TrailKind,
     "trigger_source": codes.TriggerSource,
     "contingency": codes.Contingency,
+    "expiry_cause": codes.ExpiryCause,
 }
 _STATES: dict[RecordKind, type[IntEnum]] = {
     RecordKind.ORDER_STATE: codes.OrderState,

@@ -1,3 +1,4 @@
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.strategy.market_views import (
@@ -55,8 +56,20 @@ class StrategyBase:
         flags: int = 0,
         trigger_ticks: int = 0,
         expire_ns: int = 0,
+        *,
+        position_side: int = 0,
+        trigger_source: int = 0,
+        trail_kind: int = 0,
+        trail_amount: int = 0,
+        limit_offset_ticks: int = 0,
+        activation_ticks: int = 0,
+        display_lots: int = 0,
     ) -> int: ...
-    def replace_ticks(self, handle: int, price_ticks: int, qty_lots: int) -> int: ...
+    def submit_list_ticks(
+        self, instrument_id: int, contingency: int, legs: Sequence[Mapping[str, int]]
+    ) -> int: ...
+    def amend_ticks(self, handle: int, qty_lots: int) -> bool: ...
+    def replace_ticks(self, handle: int, price_ticks: int, qty_lots: int, trigger_ticks: int = 0) -> int: ...
     def cancel(self, handle: int) -> bool: ...
     def cancel_all(self) -> int: ...
     def orders(self, symbol: str | None = None) -> list[WorkingOrder]: ...
