@@ -216,7 +216,6 @@ cdef class OrderPool:
 
     cdef void _reserve_one(self, Order* order) noexcept nogil:
         cdef ApprovedOrder* terms = self.terms(order)
-        cdef Exposure* exposure = self.exposure(terms)
         cdef const Instrument* instrument = &self.tables.instruments[terms.instrument_id]
         cdef int64_t lots = self.leaves_lots(order), promised_e8
         cdef Order* replaced = self.find(terms.target_handle) if terms.target_handle else NULL
@@ -236,10 +235,8 @@ cdef class OrderPool:
         if rival != NULL and rival.is_listed and self._is_second(order):
             lots = max(lots - self.leaves_lots(rival), <int64_t> 0)
             promised_e8 = max(promised_e8 - self.terms(rival).promised_e8, <int64_t> 0)
-        if terms.side == SIDE_BUY:
-            exposure.working_buy_lots += lots - terms.reserved_lots
-        else:
-            exposure.working_sell_lots += lots - terms.reserved_lots
+        if lots != terms.reserved_lots:
+            self.tables.move_working(terms.instrument_id, terms.position_side, terms.strategy_id, terms.side, lots - terms.reserved_lots)
         terms.reserved_lots = lots
         if terms.promised_asset_id:
             self.register.promised_e8[terms.promised_asset_id] = self.register.promised_e8[terms.promised_asset_id] + (promised_e8 - terms.promised_e8)
@@ -261,5 +258,5 @@ cdef class OrderPool:
         else:
             self.orders[order.next_open].previous_open = order.previous_open
         self.open_count -= 1
-        self.exposure(terms).open_orders -= 1
+        self.tables.move_open_orders(terms.instrument_id, terms.position_side, terms.strategy_id, -1)
         self.register.close(slot)
