@@ -35,7 +35,8 @@ ORDERS = {
 }
 LISTINGS = {
     "status": "the engine's state",
-    "orders": "open orders (or --all that the ledger holds)",
+    "orders": "open orders as a tree under their parents (or --all that the ledger holds; --flat)",
+    "algos": "execution algorithms: progress, average price, against arrival and schedule",
     "positions": "positions, cost, realised profit, fees",
     "balances": "balances as the venue told them",
     "book": "the top of a symbol's book and what we have there",
@@ -71,9 +72,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     guard = _action(actions, "guard", "ask the engine's guard: what it sees and what it did last")
     guard.add_argument("what", choices=["status"], help="what it sees and what it did last")
     guard.add_argument("--timeout", type=float, default=2.0, metavar="SECONDS", help="wait so long for the answer (2)")
-    ctl_limits.add_options(_action(actions, "limits", "limits with their use: get, set, reset"))
     for name, add in ORDER_OPTIONS.items():
         add(_action(actions, name, ORDERS[name]))
+    ctl_limits.add_options(_action(actions, "limits", "limits with their use: get, set, reset"))
 
 
 def _action(
@@ -101,10 +102,10 @@ def run(args: argparse.Namespace) -> int:
         from engine.cli.ctl_guard import run as show_guard
 
         return show_guard(args)
-    if args.action == "limits":
-        return ctl_limits.run(args)
     if args.action in ORDERS:
         return ORDER_RUNS[args.action](args)
+    if args.action == "limits":
+        return ctl_limits.run(args)
     if args.action == "events":
         return ctl_listings.events(args)
     show: Callable[[argparse.Namespace], Any] = ctl_listings.opened(args)

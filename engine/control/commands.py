@@ -90,10 +90,10 @@ KINDS: dict[type[Command], CommandKind] = {
     Stop: CommandKind.STOP,
     Order: CommandKind.ORDER,
     Reconcile: CommandKind.RECONCILE,
-    SetLimits: CommandKind.LIMITS,
-    ResetLimits: CommandKind.LIMITS,
     Protect: CommandKind.INSTRUCT,
     Amend: CommandKind.AMEND,
+    SetLimits: CommandKind.LIMITS,
+    ResetLimits: CommandKind.LIMITS,
 }
 
 
@@ -273,6 +273,8 @@ class EngineControl:
         elif isinstance(request, (Pause, Resume)) and command.scope_kind == ScopeKind.ORDER:
             action: Literal["pause", "resume"] = "pause" if isinstance(request, Pause) else "resume"
             instruct(command, Change(handle=command.order_handle, action=action))
+        elif isinstance(request, (SetLimits, ResetLimits)):
+            self.resolve_limits(command, request)
 
     def resolve_order(self, command: OperatorCommand, order: Order) -> None:
         """Decimals to ticks and lots, exactly: off the grid is refused, never rounded."""

@@ -1,7 +1,7 @@
 """How much to trade: fixed, a share of the capital at risk, a volatility target, a fraction of Kelly's bet.
 
-Pure: numbers in, a `Size` out. Money and prices are decimals at the edge, exact fractions inside; the answer is whole lots, always
-rounded down, and never more than the limits in force would let pass. Less than the venue's smallest order is 0, with the reason. The
+Pure: numbers in, a `Size` out. Money and prices are decimals at the edge, exact fractions inside; the answer is whole lots,
+rounded down, never more than the limits in force would let pass. Less than the venue's smallest order is 0, with the reason. The
 gate judges the order all the same: a size is a wish.
 """
 
@@ -104,7 +104,7 @@ def kelly(
 ) -> Size:
     """`share` of Kelly's fraction p - (1 - p) / b of the capital, p how often a trade wins, b what it wins by what it loses.
 
-    0 with NO_EDGE where the fraction is not above 0; never more than the capital. Raises ValueError where p or `share` is outside 0..1.
+    0 with NO_EDGE where the fraction is not above 0; never more than the capital. ValueError where p or `share` is outside 0..1.
     """
     wins, ratio, part = fraction(win_rate, "win rate"), positive(win_loss_ratio, "ratio"), fraction(share, "share")
     if not 0 <= wins <= 1 or not 0 < part <= 1:
