@@ -34,7 +34,6 @@ from engine.model.codes import CommandKind, Counter, HaltReason, Lane, RecordKin
 from engine.orderly_stop import OrderlyStop
 from engine.paper import MarketOnlyNet, Paper, is_paper, open_paper, paper_credentials
 from engine.quiet_time import QuietTime
-from engine.risk_wiring import limit_desk
 from engine.runtime.account_lock import lock_account
 from engine.runtime.crash_loop import CrashLoopGuard
 from engine.runtime.idle_gc import IdleCollector
@@ -46,6 +45,7 @@ from engine.runtime.world import World
 from engine.strategy.api import Strategy
 from engine.strategy.loader import StrategyLoadError, load_strategy, subscriptions_of
 from engine.venue_access import VenueAccess
+from engine.venue_health import VenueHealth, limit_desk
 from engine.venue_kinds import Keeper, VenueKind, kind_of
 
 # how much longer a supervisor is asked to wait while the journal is recovered
@@ -160,7 +160,7 @@ async def serve(
     """Fetch reference data, wire, trade, stop."""
     ((venue_name, venue),) = loaded.config.venue.items()
     registry = Registry(Path(loaded.config.engine.data_dir) / "names.json", world.disk)
-    access = VenueAccess(world, venue)
+    access = VenueAccess(world, venue, loaded.config.health)
     paper: Paper | None = None
     try:
         specs = await access.reference_data(registry.venue_id(venue_name))
@@ -204,11 +204,14 @@ class Daemon:
         access.orders.rest.share(engine.session)
         self.gateway = engine.order_keeper(access.orders, self.on_fatal)
         self.markets = engine.market_keepers(access, self.on_fatal)
+        self.limits = limit_desk(engine)
+        self.health = VenueHealth(engine, access, self.limits)
         self.keepers: list[Keeper] = [
             *self.markets,
             self.gateway,
             engine.poll_keeper(access),
             engine.instrument_keeper(access),
+            *self.health.keepers(),
         ]
         clock = engine.world.clock
         self.supervisor = Supervisor.of_environment(clock)
@@ -231,13 +234,6 @@ class Daemon:
             each_tick=self.each_tick,
             on_progress=self.on_progress,
             may_spin=lambda: not engine.world.net.is_connecting,
-        )
-        self.limits = limit_desk(
-            engine.monitor,
-            engine.tables,
-            self.loaded.config,
-            {engine.venue_name: engine.venue_id},
-            engine.strategy_ids,
         )
         self.control = ControlServer(
             self.loaded.control_socket,
@@ -369,6 +365,7 @@ class Daemon:
         if self.engine.tables.asset_count != self.assets_named:
             self.name_assets()
         self.fall_alarm.look()
+        self.health.look()
         if self.stop.has_begun:
             self.stop.advance()
             if self.stop.is_done:

@@ -22,6 +22,17 @@ def set_market(
     last_ticks: int = ...,
     last_mono_ns: int = ...,
 ) -> None: ...
+def offer_record(
+    journal: Journal,
+    ring: Ring,
+    kind: int,
+    payload: bytes,
+    *,
+    venue_id: int = ...,
+    account_id: int = ...,
+    strategy_id: int = ...,
+    instrument_id: int = ...,
+) -> bool: ...
 def set_exposure(
     tables: Tables,
     instrument_id: int,
