@@ -9,7 +9,7 @@ from engine.model.approval cimport ApprovalRegister, ApprovedOrder
 from engine.model.bookreader cimport BookReader
 from engine.model.codes cimport LANE_LEDGER, RECORD_KIND_INTENT
 from engine.model.descriptor cimport Descriptor
-from engine.model.records cimport IntentPayload, Level, RecordHeader
+from engine.model.records cimport Conditions, IntentPayload, Level, RecordHeader
 from engine.model.tables cimport Exposure, MarketState, Tables
 from engine.risk.gate cimport RiskGate
 from engine.runtime.ring cimport Ring
@@ -37,7 +37,8 @@ cdef class FixedBook(BookReader):
 
 
 def set_market(Tables tables not None, uint32_t instrument_id, *, int book_state, int64_t bid_ticks, int64_t ask_ticks,
-               int64_t bid_lots=1, int64_t ask_lots=1, int64_t last_ticks=0, int64_t last_mono_ns=0) -> None:
+               int64_t bid_lots=1, int64_t ask_lots=1, int64_t last_ticks=0, int64_t last_mono_ns=0, int64_t mark_e8=0,
+               int64_t index_e8=0) -> None:
     """Write one row of market state, as the book stage would."""
     tables._check(instrument_id)
     cdef MarketState* row = &tables.markets[instrument_id]
@@ -48,6 +49,8 @@ def set_market(Tables tables not None, uint32_t instrument_id, *, int book_state
     row.best_ask_lots = ask_lots
     row.last_trade_ticks = last_ticks
     row.last_mono_ns = last_mono_ns
+    row.mark_e8 = mark_e8
+    row.index_e8 = index_e8
     row.generation += 1
 
 
@@ -79,19 +82,31 @@ def set_trading(Tables tables not None, uint32_t instrument_id, bint is_trading)
 
 def offer_intent(Journal journal not None, Ring ring not None, *, uint64_t order_handle, uint32_t instrument_id, int action=0,
                  int side=0, int64_t price_ticks=0, int64_t qty_lots=0, int order_type=0, int time_in_force=0, int flags=0,
-                 uint64_t target_handle=0, int strategy_id=1, int account_id=1, int venue_id=1) -> int:
-    """Journal an intent and push it, as a strategy's runner does; returns its sequence. RuntimeError where there is no room."""
-    cdef IntentPayload wish = IntentPayload(action, side, order_type, time_in_force, flags, 0, 0, price_ticks, qty_lots, 0, 0, target_handle)
-    return offer(journal, ring, &wish, order_handle, instrument_id, strategy_id, account_id, venue_id)
+                 uint64_t target_handle=0, int strategy_id=1, int account_id=1, int venue_id=1, int position_side=0,
+                 int64_t trigger_ticks=0, int64_t expire_ns=0, **conditions) -> int:
+    """Journal an intent and push it, as a strategy's runner does; returns its sequence. RuntimeError where there is no room.
+
+    Any further fields are those of `Conditions`, which then stand behind the intent.
+    """
+    cdef IntentPayload wish = IntentPayload(action, side, order_type, time_in_force, flags, position_side, 1 if conditions else 0, price_ticks,
+                                            qty_lots, trigger_ticks, expire_ns, target_handle)
+    cdef Conditions more
+    memset(&more, 0, sizeof(Conditions))
+    if conditions:
+        more = dict(more) | conditions
+    return offer(journal, ring, &wish, &more, order_handle, instrument_id, strategy_id, account_id, venue_id)
 
 
-cdef uint64_t offer(Journal journal, Ring ring, const IntentPayload* wish, uint64_t order_handle, uint32_t instrument_id,
-                    uint16_t strategy_id, uint16_t account_id, uint16_t venue_id) except 0:
+cdef uint64_t offer(Journal journal, Ring ring, const IntentPayload* wish, const Conditions* conditions, uint64_t order_handle,
+                    uint32_t instrument_id, uint16_t strategy_id, uint16_t account_id, uint16_t venue_id) except 0:
     cdef Descriptor item
-    cdef RecordHeader* record = journal.claim(LANE_LEDGER, RECORD_KIND_INTENT, sizeof(RecordHeader) + sizeof(IntentPayload), True)
+    cdef uint32_t size = sizeof(RecordHeader) + sizeof(IntentPayload) + (sizeof(Conditions) if wish.has_conditions else 0)
+    cdef RecordHeader* record = journal.claim(LANE_LEDGER, RECORD_KIND_INTENT, size, True)
     if record == NULL:
         raise RuntimeError("the ledger's front has no room")
     (<IntentPayload*> (record + 1))[0] = wish[0]
+    if wish.has_conditions:
+        (<Conditions*> (<IntentPayload*> (record + 1) + 1))[0] = conditions[0]
     record.cause_seq = journal.input_seq
     record.venue_id = venue_id
     record.account_id = account_id
@@ -134,7 +149,7 @@ def time_gate(RiskGate gate not None, *, uint64_t order_handle, uint32_t instrum
         gate.journal.now_mono_ns = gate.clock.begin_ns()
         gate.tables.markets[instrument_id].last_mono_ns = gate.journal.now_mono_ns
         for i in range(intents):
-            offer(gate.journal, gate.intents, &wish, order_handle, instrument_id, strategy_id, 1, 1)
+            offer(gate.journal, gate.intents, &wish, NULL, order_handle, instrument_id, strategy_id, 1, 1)
             order_handle += 1
         began_ns = gate.clock.mono_ns()
         gate.do_work()
@@ -159,3 +174,33 @@ cdef int end_approved(RiskGate gate) noexcept:
         gate.approvals.release()
         done += 1
     return done
+
+
+def decide(RiskGate gate not None, *, uint64_t order_handle, uint32_t instrument_id, int side, int64_t price_ticks, int64_t qty_lots,
+           int order_type=0, int flags=0, int strategy_id=1) -> int:
+    """The gate's answer to one intent, as a Reason; what it approved stays reserved and the rings are left empty (differential tests)."""
+    cdef IntentPayload wish = IntentPayload(0, side, order_type, 0, flags, 0, 0, price_ticks, qty_lots, 0, 0, 0)
+    offer(gate.journal, gate.intents, &wish, NULL, order_handle, instrument_id, strategy_id, 1, 1)
+    gate.do_work()
+    while gate.approvals.peek() != NULL:
+        gate.approvals.release()
+    while gate.refusals.peek() != NULL:
+        gate.refusals.release()
+    return gate.reason
+
+
+def end_order(RiskGate gate not None, uint64_t order_handle, int64_t filled_lots=0) -> None:
+    """An approved order ends after so many lots, as OMS would have it: what it reserved is free again, what filled is a position."""
+    cdef ApprovedOrder* order = gate.register.find(order_handle)
+    cdef int64_t signed_lots
+    if order == NULL:
+        raise KeyError(order_handle)
+    signed_lots = filled_lots if order.side == 0 else -filled_lots
+    gate.tables.move_working(order.instrument_id, order.position_side, order.strategy_id, order.side, -order.reserved_lots)
+    gate.tables.move_open_orders(order.instrument_id, order.position_side, order.strategy_id, -1)
+    gate.register.promised_e8[order.promised_asset_id] = gate.register.promised_e8[order.promised_asset_id] - order.promised_e8
+    if filled_lots:
+        gate.tables.move_position(order.instrument_id, order.position_side, signed_lots)
+        gate.tables.move_strategy_position(order.instrument_id, order.position_side, order.strategy_id, signed_lots)
+        gate.tables.note_execution(order.instrument_id, order.strategy_id, gate.journal.now_mono_ns)
+    gate.register.close(gate.register.index_of(order))
