@@ -27,6 +27,7 @@ from engine.journal.sequencer import Sequencer
 from engine.model.approval import ApprovalRegister
 from engine.model.codes import HaltReason
 from engine.model.instruments import InstrumentSpec, format_e8
+from engine.model.subscriptions import parse_subscription
 from engine.model.tables import Tables
 from engine.oms.oms import Oms
 from engine.risk.gate import RiskGate
@@ -194,11 +195,11 @@ class Engine:
         )  # fmt: skip
 
     def order_keeper(self, access: VenueAccess, on_fatal: Callable[[BaseException], None]) -> OrderKeeping:
-        """Who keeps the order connections."""
+        """Who keeps the order connections; `access` is the order half's."""
         return self.kind.order_keeper(
             OrderLine(
-                world=self.world, pipeline=self.pipeline, session=self.session, access=access, on_fatal=on_fatal,
-                order_url=self.kind.order_url(self.venue.ws_api_url), stream_url=self.venue.stream_url,
+                world=access.world, pipeline=self.pipeline, session=self.session, access=access, on_fatal=on_fatal,
+                order_url=self.kind.order_url(access.venue.ws_api_url), stream_url=access.venue.stream_url,
             )
         )  # fmt: skip
 
@@ -261,13 +262,18 @@ class Engine:
 
 
 def wanted_statistics(config: Config, kind: VenueKind, strategies: Mapping[str, Strategy]) -> Wanted:
-    """What the strategies together ask for beside books and trades; what the venue has not was refused before anything opened."""
-    return wanted_of(
-        (source, row, config.strategy[name].symbols)
+    """What the strategies together ask for beside books and trades; what the venue has not was refused before anything opened.
+
+    A paper account is margined by the venue's mark prices: they are subscribed for every symbol, where the kind has them.
+    """
+    asked = [
+        (row, config.strategy[name].symbols)
         for name, strategy in strategies.items()
         for row in subscriptions_of(strategy, config.strategy[name].subscriptions)
-        if (source := kind.source_of(row)) is not None
-    )
+    ]
+    if config.engine.mode == "paper":
+        asked += [(parse_subscription("mark_price"), venue.symbols) for venue in config.venue.values()]
+    return wanted_of((source, row, symbols) for row, symbols in asked if (source := kind.source_of(row)) is not None)
 
 
 def abort_after_ms(strategy_turn_ms_max: int) -> int:

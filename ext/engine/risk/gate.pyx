@@ -600,7 +600,7 @@ cdef class RiskGate(TermsCheck):
         slot.price_ticks = check.intent.price_ticks if is_priced(check.intent.order_type) else 0
         slot.trigger_ticks = check.intent.trigger_ticks if is_conditional(check.intent.order_type) else 0
         slot.expire_ns = check.intent.expire_ns
-        slot.qty_lots = check.qty_lots
+        slot.qty_lots = check.intent.qty_lots
         slot.target_handle = check.intent.target_handle if check.target != NULL else 0
         slot.instrument_id = item.instrument_id
         slot.venue_id = check.instrument.venue_id

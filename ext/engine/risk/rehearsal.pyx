@@ -82,31 +82,43 @@ def set_trading(Tables tables not None, uint32_t instrument_id, bint is_trading)
 
 def offer_intent(Journal journal not None, Ring ring not None, *, uint64_t order_handle, uint32_t instrument_id, int action=0,
                  int side=0, int64_t price_ticks=0, int64_t qty_lots=0, int order_type=0, int time_in_force=0, int flags=0,
-                 uint64_t target_handle=0, int strategy_id=1, int account_id=1, int venue_id=1, int position_side=0,
-                 int64_t trigger_ticks=0, int64_t expire_ns=0, **conditions) -> int:
+                 uint64_t target_handle=0, int strategy_id=1, int account_id=1, int venue_id=1, int64_t trigger_ticks=0,
+                 int64_t expire_ns=0, int position_side=0, **conditions) -> int:
     """Journal an intent and push it, as a strategy's runner does; returns its sequence. RuntimeError where there is no room.
 
-    Any further fields are those of `Conditions`, which then stand behind the intent.
+    `conditions`: fields of Conditions; with any of them they stand behind the intent.
     """
-    cdef IntentPayload wish = IntentPayload(action, side, order_type, time_in_force, flags, position_side, 1 if conditions else 0, price_ticks,
-                                            qty_lots, trigger_ticks, expire_ns, target_handle)
+    cdef IntentPayload wish = IntentPayload(action, side, order_type, time_in_force, flags, position_side, len(conditions) != 0,
+                                            price_ticks, qty_lots, trigger_ticks, expire_ns, target_handle)
     cdef Conditions more
     memset(&more, 0, sizeof(Conditions))
     if conditions:
-        more = dict(more) | conditions
-    return offer(journal, ring, &wish, &more, order_handle, instrument_id, strategy_id, account_id, venue_id)
+        more.parent_handle = conditions.pop("parent_handle", 0)
+        more.list_handle = conditions.pop("list_handle", 0)
+        more.display_lots = conditions.pop("display_lots", 0)
+        more.activation_ticks = conditions.pop("activation_ticks", 0)
+        more.trail_amount = conditions.pop("trail_amount", 0)
+        more.limit_offset_ticks = conditions.pop("limit_offset_ticks", 0)
+        more.trail_kind = conditions.pop("trail_kind", 0)
+        more.trigger_source = conditions.pop("trigger_source", 0)
+        more.contingency = conditions.pop("contingency", 0)
+        more.list_size = conditions.pop("list_size", 0)
+        more.list_index = conditions.pop("list_index", 0)
+    if conditions:
+        raise TypeError(f"an intent has no {', '.join(conditions)}")
+    return offer(journal, ring, &wish, &more if wish.has_conditions else NULL, order_handle, instrument_id, strategy_id, account_id, venue_id)
 
 
-cdef uint64_t offer(Journal journal, Ring ring, const IntentPayload* wish, const Conditions* conditions, uint64_t order_handle,
-                    uint32_t instrument_id, uint16_t strategy_id, uint16_t account_id, uint16_t venue_id) except 0:
+cdef uint64_t offer(Journal journal, Ring ring, const IntentPayload* wish, const Conditions* more, uint64_t order_handle, uint32_t instrument_id,
+                    uint16_t strategy_id, uint16_t account_id, uint16_t venue_id) except 0:
     cdef Descriptor item
-    cdef uint32_t size = sizeof(RecordHeader) + sizeof(IntentPayload) + (sizeof(Conditions) if wish.has_conditions else 0)
-    cdef RecordHeader* record = journal.claim(LANE_LEDGER, RECORD_KIND_INTENT, size, True)
+    cdef RecordHeader* record = journal.claim(LANE_LEDGER, RECORD_KIND_INTENT, sizeof(RecordHeader) + sizeof(IntentPayload) + (
+        sizeof(Conditions) if more != NULL else 0), True)
     if record == NULL:
         raise RuntimeError("the ledger's front has no room")
     (<IntentPayload*> (record + 1))[0] = wish[0]
-    if wish.has_conditions:
-        (<Conditions*> (<IntentPayload*> (record + 1) + 1))[0] = conditions[0]
+    if more != NULL:
+        (<Conditions*> (<IntentPayload*> (record + 1) + 1))[0] = more[0]
     record.cause_seq = journal.input_seq
     record.venue_id = venue_id
     record.account_id = account_id

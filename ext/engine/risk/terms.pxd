@@ -26,7 +26,7 @@ cdef struct Check:
     void* refusals               # the ring that a refusal goes to
     uint64_t handle
     int64_t qty_lots             # as asked, or the position that is closed
-    int64_t added_lots           # what `working` grows by: the quantity, less what a sibling holds already
+    int64_t added_lots           # what `working` grows by: the quantity, less what a sibling holds already; 0 of what closes a position
     int64_t price_ticks          # dearest price: the limit, the trigger, or the last level a market order reaches
     int64_t cheap_ticks          # the lower of limit and trigger
     int64_t notional_e8

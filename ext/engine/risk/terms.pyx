@@ -91,7 +91,8 @@ cdef class TermsCheck(Actor):
         reason = native_reason(check.instrument, intent, check.conditions, self.journal.now_wall_ns)
         if reason:
             return self._refuse(reason, intent.order_type, check.instrument.native_order_types)
-        if intent.flags & ORDER_FLAG_POST_ONLY and (intent.order_type != ORDER_TYPE_LIMIT or intent.time_in_force != TIME_IN_FORCE_GTC):
+        if intent.flags & ORDER_FLAG_POST_ONLY and (intent.order_type != ORDER_TYPE_LIMIT or (
+                intent.time_in_force != TIME_IN_FORCE_GTC and intent.time_in_force != TIME_IN_FORCE_GTD)):
             return self._refuse(REASON_UNSUPPORTED, intent.flags, 0)
         if check.target != NULL and intent.order_type == ORDER_TYPE_MARKET:
             return self._refuse(REASON_UNSUPPORTED, intent.order_type, 0)
@@ -136,7 +137,10 @@ cdef class TermsCheck(Actor):
     cdef int _check_size(self, Check* check) noexcept nogil:
         cdef int64_t qty_lots = check.intent.qty_lots
         if check.intent.flags & ORDER_FLAG_CLOSE_POSITION:
-            # whatever the position is when its price comes; what it is now counts. The venue takes no quantity
+            # whatever the position is when its price comes: the venue takes no quantity. What it is now is valued; beside the
+            # position nothing is added, for it can never turn it
+            if qty_lots != 0:
+                return self._refuse(REASON_QTY_ABOVE_MAX, qty_lots, 0)
             qty_lots = -check.exposure.position_lots if check.intent.side == SIDE_BUY else check.exposure.position_lots
             if qty_lots <= 0:
                 return self._refuse(REASON_REDUCING_ONLY, 0, check.exposure.position_lots)
@@ -149,7 +153,9 @@ cdef class TermsCheck(Actor):
         elif check.instrument.qty_step_lots > 1 and qty_lots % check.instrument.qty_step_lots:
             return self._refuse(REASON_QTY_STEP, qty_lots, check.instrument.qty_step_lots)
         check.qty_lots = check.added_lots = qty_lots
-        if check.intent.flags & ORDER_FLAG_CLOSE_POSITION == 0:
+        if check.intent.flags & ORDER_FLAG_CLOSE_POSITION:
+            check.added_lots = 0
+        else:
             if not self._check_market_size(check):
                 return 0
             if qty_lots > check.order_qty_lots:
