@@ -23,7 +23,7 @@ def test_the_venues_candles_make_a_profile(tmp_path: Path) -> None:
     [section] = load(tmp_path / "engine.toml").config.venue.values()
 
     async def scenario(venue: RunningVenue) -> None:
-        there = msgspec.structs.replace(section, rest_url=venue.rest_url.removesuffix("/api/v3"))
+        there = msgspec.structs.replace(section, kind="binance-spot", rest_url=venue.rest_url.removesuffix("/api/v3"))
         rows = await _fetch(argparse.Namespace(symbol="BTCUSDT", bin="1m", days=1), there)
         assert [at for at, _ in rows] == sorted({at for at, _ in rows})
         assert any(profile_of("BTCUSDT", rows, HOUR_NS).bins_e8)
