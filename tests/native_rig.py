@@ -1,6 +1,6 @@
-"""Gate, OMS and the real order session against the simulated venue in the same process, in virtual time: for orders the venue carries out.
+"""Gate, OMS and the real order session against the simulated venue in one process and virtual time: what the venue carries out.
 
-The market stands still at 100.00 with a wide spread; `trade_at` makes two other accounts trade at a price, which is what stops wait for.
+The market stands still at 100.00 with a wide spread; `trade_at` makes two other accounts trade at a price: what stops wait for.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from engine.gateway.budget import RateBudget
 from engine.gateway.keeper import OrderKeeper
 from engine.gateway.order_session import GatewayActor
+from engine.journal.cursor import parse
 from engine.model.clientid import encode
 from engine.model.codes import CommandKind
 from engine.model.instruments import InstrumentSpec, to_e8
@@ -27,10 +28,13 @@ from engine.sim.decimals import config_e8
 from engine.sim.inprocess.host import VenueHost
 from engine.sim.inprocess.loop import virtual_loop
 from engine.sim.inprocess.net import MemoryNet
+from engine.sim.inprocess.ways import Latency
 from engine.sim.usdm.api import UsdmOrderRequest
 from engine.sim.usdm.config import UsdmConfig, UsdmSymbolConfig
 from engine.sim.usdm.core import UsdmCore
+from engine.sim.wire import fault_commands
 from engine.sim.wire.config import WireConfig
+from engine.sim.wire.fault_desk import obey
 from engine.sim.wire.limits import LimitsConfig
 from engine.sim.wire.shell import VenueShell
 from engine.sim.wire.usdm.config import UsdmLimitsConfig, UsdmWireConfig
@@ -88,18 +92,30 @@ def make_venue(clock: Clock, dial: Dial) -> VenueShell:
     return shell
 
 
+def limit_order(is_futures: bool, side: str, price: str, qty: str, tif: str) -> UsdmOrderRequest | OrderRequest:
+    """A limit order of another account."""
+    fields: dict[str, Any] = {
+        "symbol": "BTCUSDT", "side": side, "type": "LIMIT", "time_in_force": tif, "price_e8": config_e8(price),
+        "quantity_e8": config_e8(qty),
+    }  # fmt: skip
+    return UsdmOrderRequest(**fields) if is_futures else OrderRequest(**fields)
+
+
 class NativeRig(Rig):
     """Connected and ACTIVE. `run` lets virtual time pass, `until` waits for something in it."""
 
     is_futures = False
 
-    def __init__(self, *, venue: VenueShell | None = None, clock: Clock | None = None, **options: Any) -> None:
-        clock = clock or Clock.virtual()
+    def __init__(self, *, before: NativeRig | None = None, **options: Any) -> None:
+        """`before`: the engine's earlier run at the same venue, whose ledger this one begins with."""
+        clock = before.clock if before is not None else Clock.virtual()
         super().__init__(active=False, clock=clock, has_cancel_all=not self.is_futures, **options)
-        self.dial = Dial()
-        self.host = VenueHost(venue or make_venue(clock, self.dial), clock)
-        self.net = MemoryNet(self.host, clock)
+        self.dial = Dial() if before is None else before.dial
+        self.host = VenueHost(make_venue(clock, self.dial) if before is None else before.host.shell, clock)
+        self.net = MemoryNet(self.host, clock, Latency(to_venue_us=1_000, from_venue_us=1_000))
         self.loop = virtual_loop(clock)
+        if before is not None:
+            self.oms.restore(parse(before.journal.front_bytes(0)))
         self.symbols = MarketCodec(self.tables, 1, ["BTCUSDT"])
         self.session = self._session()
         self.pipeline = Pipeline([self.sequencer, self.oms, self.gate, GatewayActor("gateway", self.session)])
@@ -199,9 +215,13 @@ class NativeRig(Rig):
         return handles
 
     def cancel(self, handle: int, strategy_id: int = 1) -> None:
+        self.cancel_now(handle, strategy_id)
+        self.run()
+
+    def cancel_now(self, handle: int, strategy_id: int = 1) -> None:
+        """Ask for it, and let no time pass."""
         cancel = super().cancel
         self.inside(lambda: cancel(handle, strategy_id))
-        self.run()
 
     def command(self, kind: CommandKind, **fields: Any) -> None:
         command = super().command
@@ -222,6 +242,10 @@ class NativeRig(Rig):
         """The order connection breaks; the keeper makes another."""
         self.inside(lambda: self.session.give_up("broken by the test"))
 
+    def fault(self, line: str) -> None:
+        """A command of the venue's test port, as its JSON."""
+        self.at_venue(lambda now_ns: obey(self.host.shell, fault_commands.decode(line.encode()), now_ns))
+
     # --- the rest of the market ---
 
     @property
@@ -230,11 +254,7 @@ class NativeRig(Rig):
 
     def others(self, account: int, side: str, price: str, qty: str = "0.100", tif: str = "GTC") -> None:
         """A limit order of another account."""
-        fields: dict[str, Any] = {
-            "symbol": "BTCUSDT", "side": side, "type": "LIMIT", "time_in_force": tif, "price_e8": config_e8(price),
-            "quantity_e8": config_e8(qty),
-        }  # fmt: skip
-        request = UsdmOrderRequest(**fields) if self.is_futures else OrderRequest(**fields)
+        request = limit_order(self.is_futures, side, price, qty, tif)
         self.at_venue(lambda now_ns: self.core.place(account, request, now_ns))
 
     def at_venue(self, action: Callable[[int], Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from engine.model.clientid import encode
 from engine.model.codes import (
     CommandKind,
     IntentAction,
@@ -18,7 +19,6 @@ from engine.model.codes import (
     TrailKind,
     TriggerSource,
 )
-from engine.model.clientid import encode
 from tests.native_rig import MAKER, TAKER, FuturesRig
 from tests.orders_harness import SECOND_NS
 

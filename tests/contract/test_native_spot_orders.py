@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from engine.model.codes import Contingency, IntentAction, OrderType, Reason, RecordKind, Side, TimeInForce, TrailKind
 from engine.model.clientid import encode
+from engine.model.codes import Contingency, IntentAction, OrderType, Reason, RecordKind, Side, TimeInForce, TrailKind
 from tests.native_rig import MAKER, TAKER, NativeRig
 from tests.orders_harness import decoded
 
