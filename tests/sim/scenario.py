@@ -8,7 +8,7 @@ order's state, by its name), or after `wait_ms`.
     name = "what the scenario shows"
     kinds = ["binance-spot"]              # absent: spot and USD-M
     steps = [
-      { do = "place", order = "a", side = "BUY", qty = "0.001", price = "bid", options = { post_only = true }, then = { a = "NEW" } },
+      { do = "place", order = "a", side = "BUY", qty = "0.01", price = "bid", options = { post_only = true } },
       { do = "market", side = "SELL", qty = "0.5", price = "bid-200", then = { a = "FILLED" } },
     ]
     orders = { a = "FILLED" }

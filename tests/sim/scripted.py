@@ -39,7 +39,7 @@ class Scripted(Strategy):
         """Look for work now and again."""
         self.set_timer(LOOK_NS)
 
-    def on_timer(self, timer: TimerView) -> None:  # noqa: ARG002
+    def on_timer(self, timer: TimerView) -> None:
         """Do what was asked."""
         while self.asked:
             self.asked.popleft()()

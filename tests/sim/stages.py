@@ -22,8 +22,8 @@ from engine.runtime.net import LiveNet
 from engine.runtime.world import World
 from engine.sim.core import VenueCore
 from engine.sim.records import OrderRequest
-from engine.sim.usdm.records import UsdmOrderRequest
 from engine.sim.usdm.core import UsdmCore
+from engine.sim.usdm.records import UsdmOrderRequest
 from engine.sim.wire.config import load as load_venue
 from engine.sim.wire.server import Ports, VenueServer
 from engine.sim.wire.shell import VenueShell
