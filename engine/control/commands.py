@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from engine.control.exact import RefusedCommandError, bad, decimal_text, known, on_grid
+from engine.control.exact import RefusedCommandError, decimal_text, known
 from engine.control.handles import next_handle
 from engine.control.limits import LimitDesk, limit_scope
 from engine.control.messages import (
@@ -56,6 +56,7 @@ from engine.control.server import Caller
 from engine.journal.errors import JournalFull
 from engine.journal.sequencer import Sequencer
 from engine.model.codes import CommandKind, Counter, TradingState
+from engine.model.exact import WordError, on_grid
 from engine.model.instructions import Change, OrderTerms, Wish
 from engine.model.instructions import encode as encode_wish
 from engine.model.tables import Tables
@@ -174,6 +175,8 @@ class EngineControl:
             return self.command(request, caller)
         except RefusedCommandError as refusal:
             return Refused(code=refusal.code, text=str(refusal))
+        except WordError as fault:
+            return Refused(code=RefusalCode.BAD_VALUE, text=str(fault))
 
     def command(self, request: AnyCommand, caller: Caller) -> AnyReply:
         """Resolve, submit, and tell what the state is now."""
@@ -307,7 +310,7 @@ class EngineControl:
         command.qty_lots = on_grid(request.qty, place.lot_e8, "quantity") if request.qty else 0
         trigger_ticks = on_grid(request.trigger, place.tick_e8, "trigger price") if request.trigger else 0
         if not (command.price_ticks or command.qty_lots or trigger_ticks):
-            raise bad("nothing is to be amended: give a price, a quantity or a trigger price")
+            raise WordError("nothing is to be amended: give a price, a quantity or a trigger price")
         command.detail = encode_wish(
             Change(
                 handle=command.order_handle,
