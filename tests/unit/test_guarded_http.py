@@ -111,10 +111,10 @@ def test_it_closes_after_its_cooldown_and_probes_and_a_forgotten_endpoint_too() 
         rig.fail()
     rig.clock.advance(10 * S)
     rig.http.look()
-    assert rig.changes[-1].state == BreakerState.HALF_OPEN
+    assert rig.changes[-1].state.name == "HALF_OPEN"
     rig.venue.answers = [200]
     assert [rig.ask(), rig.ask()] == [200, 200]
-    assert rig.changes[-1].state == BreakerState.CLOSED
+    assert rig.changes[-1].state.name == "CLOSED"
     rig.venue.answers = [None]
     for _ in range(3):
         rig.fail()
