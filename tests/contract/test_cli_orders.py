@@ -11,7 +11,7 @@ import pytest
 
 from engine.cli.ctl_orders import EXAMPLES
 from engine.control.server import ControlServer
-from engine.execution.profile import VolumeProfile
+from engine.model.volume_profile import VolumeProfile
 from engine.exit_codes import ExitCode
 from engine.model.algo_terms import AlgoTerms, Pov, Twap, Vwap
 from engine.model.codes import (
