@@ -11,7 +11,7 @@ control, timers =[inbound_control]=>     |     =[to_strategy]===================
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from engine.book.stage import BookStage
 from engine.config import Config, LoadedConfig
@@ -23,6 +23,7 @@ from engine.feed.instruments import InstrumentKeeper
 from engine.feed.keeper import MarketKeeper
 from engine.feed.polls import PollKeeper
 from engine.gateway.order_session import GatewayActor
+from engine.journal.cursor import Record
 from engine.journal.journal import Journal
 from engine.journal.sequencer import Sequencer
 from engine.model.approval import ApprovalRegister
@@ -158,13 +159,22 @@ class Engine:
         self.pipeline = Pipeline(stages)  # OMS twice: what the gate approves leaves in the round that asked for it
         self.sequencer.attach(self.pipeline)
         self.watchdog.watch(stages)
+        self.attach_strategies(strategies)
+        self.wanted, self.specs = wanted_statistics(config, self.kind, strategies), specs
+
+    def attach_strategies(self, strategies: Mapping[str, Strategy]) -> None:
+        """Each with its symbols and what it subscribes to."""
         for name, strategy in strategies.items():
-            section = config.strategy[name]
+            section = self.loaded.config.strategy[name]
             subscriptions = subscriptions_of(strategy, section.subscriptions)
             self.strategies.attach(
                 strategy, name, self.strategy_ids[name], section.symbols, self.venue_id, subscriptions
             )
-        self.wanted, self.specs = wanted_statistics(config, self.kind, strategies), specs
+
+    def restore(self, records: Iterable[Record]) -> None:
+        """Orders, positions and what the risk monitor measured, from the ledger of earlier runs."""
+        clock = self.world.clock
+        self.oms.restore(self.monitor.restoring(records, wall_ns=clock.time_ns(), mono_ns=clock.monotonic_ns()))
 
     def names(self) -> Names:
         """What the numbers in this run's records are called."""
