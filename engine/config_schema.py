@@ -103,11 +103,12 @@ class JournalSection(Section, frozen=True, kw_only=True):
 
 
 Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9_-]{2,31}$")]
+LineSymbol = Annotated[str, Meta(pattern=r"^([A-Za-z0-9_-]{1,13}:)?[A-Z0-9_-]{2,31}$")]
 SYMBOLS = {"wanted": 'a list of symbols in the venue\'s spelling, in capitals, as ["BTCUSDT"]'}
 
 
 class VenueSection(Section, frozen=True, kw_only=True):
-    """One venue and one account at it."""
+    """One venue and one account at it; several sections are several venues or accounts in one engine."""
 
     kind: Annotated[Literal["binance-spot", "binance-usdm"], Meta(description="the venue's protocol")]
     rest_url: Annotated[str, url_meta("https http", "REST base, without path; `http` only on this host")]
@@ -197,7 +198,10 @@ class RiskSection(Section, frozen=True, kw_only=True):
     clock_drift_ms_max: Annotated[
         int, Meta(ge=1, le=1000, description="drift from the venue's clock above which no new order leaves")
     ]
-    instrument: Annotated[dict[str, InstrumentRisk], Meta(description="limits by symbol")]
+    instrument: Annotated[
+        dict[str, InstrumentRisk],
+        Meta(description="limits by symbol; `VENUE:SYMBOL`: of that line alone"),
+    ]
 
 
 class RunawaySection(Section, frozen=True, kw_only=True):
@@ -225,7 +229,14 @@ class StrategySection(Section, frozen=True, kw_only=True):
             "the class to run, as `module:Class`",
         ),
     ] = msgspec.field(name="class")
-    symbols: Annotated[tuple[Symbol, ...], Meta(min_length=1, description="what it sees and may trade", extra=SYMBOLS)]
+    symbols: Annotated[
+        tuple[LineSymbol, ...],
+        Meta(
+            min_length=1,
+            description="what it sees and may trade; `VENUE:SYMBOL` where several venues or accounts trade the symbol",
+            extra=SYMBOLS,
+        ),
+    ]
     subscriptions: Annotated[
         tuple[str, ...],
         Meta(

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from typing import final
 
 from engine.journal.journal import Journal
@@ -27,6 +28,6 @@ class RiskGate(Actor):
         *,
         intents: Ring,
         manual_intents: Ring,
-        approvals: Ring,
+        approvals: Ring | Mapping[int, Ring],
         refusals: Ring,
     ) -> None: ...

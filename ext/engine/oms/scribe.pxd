@@ -29,6 +29,7 @@ cdef class Scribe:
     cdef Tables tables
     cdef Counters counters
     cdef OrderPool pool
+    cdef uint16_t venue_id
     cdef PositionBook positions
     cdef Ring order_events
     cdef readonly uint64_t lost_records    # the journal took not even the reserve

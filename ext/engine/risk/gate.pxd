@@ -6,7 +6,7 @@ from engine.model.approval cimport ApprovalRegister, ApprovedOrder
 from engine.model.bookreader cimport BookReader
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport IntentPayload, RecordHeader
-from engine.model.tables cimport Exposure, Instrument, InstrumentLimits, MarketState, Tables
+from engine.model.tables cimport Exposure, Instrument, InstrumentLimits, LineState, MarketState, Tables
 from engine.runtime.actor cimport Actor
 from engine.runtime.clock cimport Clock
 from engine.runtime.counters cimport Counters
@@ -19,6 +19,8 @@ cdef struct Check:
     const MarketState* market
     const InstrumentLimits* limits
     Exposure* exposure
+    const LineState* line        # of the instrument's venue and account; of all together where there is no such instrument
+    void* approvals              # the line's ring
     ApprovedOrder* target        # REPLACE: the order that goes, else NULL
     uint64_t handle
     int64_t added_lots           # what `working` grows by: the quantity
@@ -38,7 +40,9 @@ cdef class RiskGate(Actor):
     cdef Clock clock
     cdef Ring intents
     cdef Ring manual_intents
-    cdef Ring approvals
+    cdef Ring approvals                  # of the first line
+    cdef object _approvals_by_line
+    cdef void* _approval_rings[16]       # by venue id, borrowed from _approvals_by_line
     cdef Ring refusals
     cdef int64_t tokens_e9
     cdef int64_t refilled_mono_ns
@@ -53,7 +57,8 @@ cdef class RiskGate(Actor):
     cdef int _forward_cancel(self, const Descriptor* item) noexcept nogil
     cdef int _check(self, const Descriptor* item, Check* check) noexcept nogil
     cdef int _refuse(self, uint16_t reason, int64_t value, int64_t limit_value) noexcept nogil
-    cdef int _check_engine(self) noexcept nogil
+    cdef int _check_engine(self, const Descriptor* item, Check* check) noexcept nogil
+    cdef void* _approvals_of(self, int venue_id) noexcept nogil
     cdef int _check_strategy(self, Check* check) noexcept nogil
     cdef int _check_instrument(self, const Descriptor* item, Check* check) noexcept nogil
     cdef int _check_target(self, const Descriptor* item, Check* check) noexcept nogil

@@ -17,7 +17,7 @@ from engine.model.bookreader cimport BookReader
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport IntentPayload, Level, RecordHeader, VerdictPayload
-from engine.model.tables cimport Exposure, Instrument, InstrumentLimits, MarketState, Tables
+from engine.model.tables cimport LINE_CAPACITY, Exposure, Instrument, InstrumentLimits, LineState, MarketState, Tables
 from engine.runtime.clock cimport Clock
 from engine.runtime.counters cimport Counters
 from engine.runtime.ring cimport Ring
@@ -70,12 +70,13 @@ cdef enum:
 cdef class RiskGate(Actor):
     """Intents in; approvals (to OMS) and refusals (to strategies) out.
 
-    `books` gives depth for market orders. One gate per register: a second one raises RuntimeError.
+    `books` gives depth for market orders. `approvals`: one ring, or one for each line by its venue id: what is approved goes to the OMS
+    of its instrument's line and to no other. One gate per register: a second one raises RuntimeError.
     """
 
     def __init__(self, str name, Journal journal not None, Tables tables not None, Counters counters not None,
                  ApprovalRegister register not None, BookReader books not None, Clock clock not None, *,
-                 Ring intents not None, Ring manual_intents not None, Ring approvals not None, Ring refusals not None):
+                 Ring intents not None, Ring manual_intents not None, approvals not None, Ring refusals not None):
         super().__init__(name)
         register.take_issuer()
         self.journal = journal
@@ -86,8 +87,23 @@ cdef class RiskGate(Actor):
         self.clock = clock
         self.intents = intents
         self.manual_intents = manual_intents
-        self.approvals = approvals
+        self._approvals_by_line = {line: approvals for line in range(LINE_CAPACITY)} if isinstance(approvals, Ring) else dict(approvals)
+        self._bind_lines()
         self.refusals = refusals
+
+    def _bind_lines(self) -> None:
+        """The approvals rings as the hot path reads them."""
+        cdef Ring ring
+        for line, ring in self._approvals_by_line.items():
+            if not 0 <= line < LINE_CAPACITY:
+                raise ValueError(f"line {line} is outside 1..{LINE_CAPACITY - 1}")
+            self._approval_rings[<int> line] = <void*> ring
+        self.approvals = next(iter(self._approvals_by_line.values()))
+
+    cdef void* _approvals_of(self, int venue_id) noexcept nogil:
+        """The ring to the line's OMS; an instrument of a line that is not traded here gets the first's, and no approval."""
+        cdef void* ring = self._approval_rings[venue_id & (LINE_CAPACITY - 1)]
+        return ring if ring != NULL else <void*> self.approvals
 
     cdef int do_work(self) except -1:
         # operators first: a flatten is not to wait behind a runaway strategy
@@ -138,10 +154,12 @@ cdef class RiskGate(Actor):
         """Cancels need neither approval nor rate token: they pass with data = 0."""
         cdef Descriptor forward = item[0]
         cdef const IntentPayload* intent = <const IntentPayload*> (item.record + 1)
+        cdef const ApprovedOrder* target
         forward.data = 0
         if intent.target_handle:
             forward.order_handle = intent.target_handle
-        return 1 if self.approvals.push(&forward) else 0
+        target = self.register.find(forward.order_handle)
+        return 1 if (<Ring> self._approvals_of(target.venue_id if target != NULL else item.venue_id)).push(&forward) else 0
 
     cdef int _refuse(self, uint16_t reason, int64_t value, int64_t limit_value) noexcept nogil:
         self.reason = reason
@@ -151,7 +169,7 @@ cdef class RiskGate(Actor):
 
     cdef int _check(self, const Descriptor* item, Check* check) noexcept nogil:
         """Every check in its order; the first that refuses names the reason."""
-        if not self._check_engine():
+        if not self._check_engine(item, check):
             return 0
         if not self._check_strategy(check):
             return 0
@@ -179,17 +197,21 @@ cdef class RiskGate(Actor):
             return 0
         return self._check_rate()
 
-    cdef int _check_engine(self) noexcept nogil:
-        if self.tables.control.kill:
+    cdef int _check_engine(self, const Descriptor* item, Check* check) noexcept nogil:
+        cdef uint32_t row = item.instrument_id if item.instrument_id <= self.tables.instrument_count else 0
+        cdef int venue_id = self.tables.instruments[row].venue_id & (LINE_CAPACITY - 1)
+        check.line = &self.tables.lines[venue_id]
+        check.approvals = self._approvals_of(venue_id)
+        if self.tables.control.kill or check.line.is_killed:
             return self._refuse(REASON_HALTED, HALT_REASON_KILL, 0)
         if self.tables.control.stopping:
             return self._refuse(REASON_HALTED, HALT_REASON_STOPPING, 0)
-        if self.tables.control.trading_state != TRADING_STATE_ACTIVE and self.tables.control.trading_state != TRADING_STATE_REDUCING:
-            return self._refuse(REASON_HALTED, self.tables.control.halt_reason, 0)
+        if check.line.trading_state != TRADING_STATE_ACTIVE and check.line.trading_state != TRADING_STATE_REDUCING:
+            return self._refuse(REASON_HALTED, check.line.halt_reason, 0)
         if self.tables.control.journal_reserve or self.journal.nearly_full():
             return self._refuse(REASON_JOURNAL_FULL, 0, 0)
-        if self.approvals.depth() >= self.approvals.capacity:
-            return self._refuse(REASON_RING_FULL, <int64_t> self.approvals.depth(), <int64_t> self.approvals.capacity)
+        if (<Ring> check.approvals).depth() >= (<Ring> check.approvals).capacity:
+            return self._refuse(REASON_RING_FULL, <int64_t> (<Ring> check.approvals).depth(), <int64_t> (<Ring> check.approvals).capacity)
         if not self.register.has_room():
             return self._refuse(REASON_ORDER_POOL_FULL, self.register.open_orders, self.register.capacity)
         return 1
@@ -351,7 +373,7 @@ cdef class RiskGate(Actor):
         cdef int64_t open_lots = check.exposure.position_lots
         cdef int64_t working_lots = check.exposure.working_sell_lots
         cdef int64_t replaced_lots = 0
-        if self.tables.control.trading_state == TRADING_STATE_ACTIVE and not check.intent.flags & ORDER_FLAG_REDUCE_ONLY:
+        if check.line.trading_state == TRADING_STATE_ACTIVE and not check.intent.flags & ORDER_FLAG_REDUCE_ONLY:
             return 1
         if check.intent.side == SIDE_BUY:
             open_lots = -open_lots
@@ -437,7 +459,7 @@ cdef class RiskGate(Actor):
         slot.target_handle = check.intent.target_handle if check.target != NULL else 0
         slot.instrument_id = item.instrument_id
         slot.venue_id = check.instrument.venue_id
-        slot.account_id = item.account_id
+        slot.account_id = check.instrument.venue_id  # a line has one account, which has its number
         slot.strategy_id = item.strategy_id
         slot.reserved_lots = check.added_lots
         slot.promised_e8 = check.promise_e8
@@ -458,7 +480,7 @@ cdef class RiskGate(Actor):
         approval.data = <uint16_t> (self.register.index_of(slot) + 1)
         approval.seq = approval.cause_seq = slot.verdict_seq
         approval.record = record
-        self.approvals.push(&approval)
+        (<Ring> check.approvals).push(&approval)
         self.approved_count += 1
         self.counters.values[<int> COUNTER_APPROVED] = self.counters.values[<int> COUNTER_APPROVED] + 1
         self.counters.record(STAGE_GATE_DONE, self.clock.lap_ns() - self.journal.now_mono_ns)

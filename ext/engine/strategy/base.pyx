@@ -167,9 +167,16 @@ cdef class StrategyBase:
         """The account's position in the symbol, signed, with every fill that was reported so far."""
         return self._tables.exposures[self._instrument_id(symbol)].position_lots
 
-    def free_balance_e8(self, str asset) -> int:
-        """What the account has of an asset and has not promised to open orders, in 10^-8; 0 for one never heard of."""
-        cdef int asset_id = self._tables.asset_id(asset)
+    def free_balance_e8(self, str asset, object symbol=None) -> int:
+        """What the account has of an asset and has not promised to open orders, in 10^-8; 0 for one never heard of.
+
+        `symbol` says whose account is meant: a strategy that trades at several venues or accounts must give one (ValueError).
+        """
+        rows = self._instrument_ids.values() if symbol is None else (self._instrument_id(symbol),)
+        lines = {self._tables.instruments[<uint32_t> row].venue_id for row in rows}
+        if len(lines) > 1:
+            raise ValueError(f"{asset}: this strategy trades at several venues or accounts; give a symbol of the one that is meant")
+        cdef int asset_id = self._tables.asset_id(asset, lines.pop() if lines else 1)
         return self._tables.control.balance_free_e8[asset_id] if 0 < asset_id < ASSET_CAPACITY else 0
 
     def book(self, object symbol) -> BookView:
@@ -223,7 +230,7 @@ cdef class StrategyBase:
     @property
     def trading_state(self) -> int:
         """`TradingState`: while it is not ACTIVE the gate refuses what adds risk."""
-        return self._tables.control.trading_state if self._tables is not None else 0
+        return self._tables.lines[0].trading_state if self._tables is not None else 0
 
     # -- what a compiled strategy overrides; a Python one is reached through its cached methods ------------------------
 
