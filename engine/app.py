@@ -16,7 +16,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from engine.book.stage import BookStage
-from engine.config import Config, LoadedConfig, limits_e8
+from engine.config import Config, LoadedConfig
+from engine.config_limits import limit_values
 from engine.control.catalog import Names, names_of, write_catalog
 from engine.exit_codes import CommandError, ExitCode
 from engine.gateway.order_session import GatewayActor
@@ -214,7 +215,7 @@ def set_limits(tables: Tables, venue_ids: Mapping[str, int], config: Config) -> 
         limits = risk.instrument[key]
         row_id = tables.instrument_id(venue_ids[line], symbol)
         lot_e8 = tables.instrument(row_id)["lot_size_e8"]
-        amounts = limits_e8(limits)
+        amounts = limit_values(limits)
         for name in ("max_order_qty", "max_position"):
             if amounts[name] % lot_e8:
                 text = f"risk.instrument.{key}.{name}: {getattr(limits, name)} is no multiple of the lot {format_e8(lot_e8)}"

@@ -24,6 +24,8 @@ cdef class Sequencer(Actor):
     cdef int _line_count
     cdef object _lines
     cdef Ring to_strategy
+    cdef Ring to_risk            # None where there is no risk monitor
+    cdef bint has_risk
     cdef Pipeline _pipeline
     cdef uint64_t _submitted
     cdef uint64_t _command_seq

@@ -79,7 +79,7 @@ cdef class PositionBook:
             row.fees_quote_e16 = row.fees_quote_e16 + tw_value_e16(fee_e8, 1, 100000000, 1)
         elif fee_asset_id and fee_asset_id == instrument.base_asset_id:
             row.fees_quote_e16 = row.fees_quote_e16 + tw_value_e16(price_ticks, tick_e8, fee_e8, 1)
-        self.tables.exposures[instrument_id].position_lots = self.tables.exposures[instrument_id].position_lots + (sign * qty_lots)
+        self.tables.move_position(instrument_id, 0, sign * qty_lots)
 
     cdef void describe(self, uint16_t account_id, uint32_t instrument_id, PositionPayload* out) noexcept nogil:
         """The row in wire units; cost is signed like the position."""
@@ -95,7 +95,7 @@ cdef class PositionBook:
     cdef void set_row(self, uint16_t account_id, uint32_t instrument_id, const PositionPayload* state) noexcept nogil:
         """Start from a POSITION record (10^-8: what an older snapshot kept); replayed fills give the exact row instead."""
         cdef Position* row = self.row(account_id, instrument_id)
-        self.tables.exposures[instrument_id].position_lots = self.tables.exposures[instrument_id].position_lots + (state.position_lots - row.position_lots)
+        self.tables.move_position(instrument_id, 0, state.position_lots - row.position_lots)
         memset(row, 0, sizeof(Position))
         row.position_lots = state.position_lots
         row.basis_lots = state.position_lots if state.position_lots >= 0 else -state.position_lots
