@@ -28,6 +28,7 @@ from engine.line_names import risk_rows, shown_name, strategy_symbols
 from engine.model.approval import ApprovalRegister
 from engine.model.codes import HaltReason
 from engine.model.instruments import format_e8
+from engine.model.subscriptions import parse_subscription
 from engine.model.tables import Tables
 from engine.risk.gate import RiskGate
 from engine.runtime.actor import Actor, Pipeline
@@ -187,13 +188,19 @@ class Engine:
 
 
 def wanted_statistics(config: Config, line: Line, strategies: Mapping[str, Strategy]) -> Wanted:
-    """What the strategies together ask of a line beside books and trades; what no line of theirs has was refused before."""
-    return wanted_of(
-        (source, row, [symbol for name, symbol in strategy_symbols(config, strategy_name) if name == line.name])
+    """What the strategies together ask of a line beside books and trades; what no line of theirs has was refused before.
+
+    A paper account is margined by the venue's mark prices: they are subscribed for every symbol, where the kind has them.
+    """
+    asked = [
+        (row, [symbol for name, symbol in strategy_symbols(config, strategy_name) if name == line.name])
         for strategy_name, strategy in strategies.items()
         for row in subscriptions_of(strategy, config.strategy[strategy_name].subscriptions)
-        if (source := line.kind.source_of(row)) is not None
-    )
+    ]
+    if config.engine.mode == "paper":
+        asked.append((parse_subscription("mark_price"), list(line.venue.symbols)))
+    kind = line.kind
+    return wanted_of((source, row, symbols) for row, symbols in asked if (source := kind.source_of(row)) is not None)
 
 
 def abort_after_ms(strategy_turn_ms_max: int) -> int:

@@ -21,6 +21,7 @@ from engine.config_schema import (
     JournalSection,
     MeasureSection,
     ModeRule,
+    PaperSection,
     PortfolioSection,
     ReconcileSection,
     RiskModes,
@@ -52,6 +53,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "guard": GuardSection,
     "reconcile": ReconcileSection,
     "runaway": RunawaySection,
+    "paper": PaperSection,
 }
 
 

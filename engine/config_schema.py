@@ -122,12 +122,13 @@ class VenueSection(Section, frozen=True, kw_only=True):
         text_meta(
             r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
             "a file name without its ending",
-            "name of the files `NAME.key` and `NAME.secret` or `NAME.pem` in $CREDENTIALS_DIRECTORY",
+            "name of the files `NAME.key` and `NAME.secret` or `NAME.pem` in $CREDENTIALS_DIRECTORY; only paper needs none",
         ),
-    ]
+    ] = ""
     key_type: Annotated[
-        Literal["hmac", "ed25519"], Meta(description="how requests are signed: with NAME.secret, or with NAME.pem")
-    ]
+        Literal["hmac", "ed25519", "none"],
+        Meta(description='how requests are signed: with NAME.secret, or with NAME.pem; `"none"` for paper only'),
+    ] = "none"
     recv_window_ms: Annotated[
         int, Meta(ge=1, le=60_000, description="the venue refuses a request that reaches it later than this")
     ] = 5000
@@ -489,6 +490,48 @@ class ReconcileSection(Section, frozen=True, kw_only=True):
     interval_s: Annotated[int, Meta(ge=1, le=3600, description="how often orders and balances are compared")] = 30
 
 
+class PaperSection(Section, frozen=True, kw_only=True):
+    """The account of `mode = "paper"`: what it begins with, what it pays, how its orders travel and fill."""
+
+    balances: Annotated[
+        dict[str, str],
+        Meta(
+            description='what the account holds at its very first start, as `{ USDT = "100000" }`; '
+            "absent: 100000 of each asset that the symbols are paid in",
+            extra={"wanted": 'a table of assets and amounts, as { USDT = "100000" }'},
+        ),
+    ] = msgspec.field(default_factory=dict)
+    maker_bps: (
+        Annotated[
+            int, Meta(ge=0, le=1000, description="fee of a resting order in basis points; absent: spot 10, USD-M 2")
+        ]
+        | None
+    ) = None
+    taker_bps: (
+        Annotated[
+            int, Meta(ge=0, le=1000, description="fee of a taking order in basis points; absent: spot 10, USD-M 5")
+        ]
+        | None
+    ) = None
+    to_venue_us: Annotated[
+        int,
+        Meta(ge=0, le=10_000_000, description="how long a request is under way; whole milliseconds are kept exactly"),
+    ] = 2_000
+    from_venue_us: Annotated[int, Meta(ge=0, le=10_000_000, description="how long an answer or event is under way")] = (
+        2_000
+    )
+    jitter_us: Annotated[
+        int, Meta(ge=0, le=10_000_000, description="up to so much more for each message, evenly spread")
+    ] = 1_000
+    fills: Annotated[
+        Literal["queue", "touch", "through"],
+        Meta(
+            description="when a resting order fills: when the queue ahead of it has traded, at the first trade at its price, "
+            "or only when the market trades beyond it"
+        ),
+    ] = "queue"
+
+
 class Config(Section, frozen=True, kw_only=True):
     """A whole configuration. Paths are absolute once loaded."""
 
@@ -504,3 +547,4 @@ class Config(Section, frozen=True, kw_only=True):
     portfolio: PortfolioSection = PortfolioSection()
     health: HealthSection = HealthSection()
     runaway: RunawaySection = RunawaySection()
+    paper: PaperSection = PaperSection()

@@ -14,7 +14,8 @@ from pathlib import Path
 import msgspec
 
 from engine.app import Engine
-from engine.config import LoadedConfig, digest
+from engine.config import Config, LoadedConfig, digest
+from engine.config_schema import VenueSection
 from engine.control.commands import EngineControl, EngineNames, OperatorCommand
 from engine.control.messages import ScopeKind
 from engine.control.server import ControlServer
@@ -32,7 +33,9 @@ from engine.line_duty import LineDuty, first_error
 from engine.line_names import strategy_symbols
 from engine.model import clientid
 from engine.model.codes import CommandKind, Counter, HaltReason, Lane, RecordKind, TimerKind, TradingState
+from engine.model.instruments import InstrumentSpec
 from engine.orderly_stop import OrderlyStop
+from engine.paper import MarketOnlyNet, Paper, in_process_world, is_paper, open_paper, paper_credentials
 from engine.quiet_time import QuietTime
 from engine.runtime.account_lock import lock_account
 from engine.runtime.crash_loop import CrashLoopGuard
@@ -54,8 +57,8 @@ NS_PER_S = 1_000_000_000
 
 def run(loaded: LoadedConfig) -> int:
     """Run one engine until it is stopped; returns the exit code. Raises CommandError and the stages' own errors at start."""
-    credentials, strategies = read_inputs(loaded)
-    world = World.live(net=LiveNet())
+    world = World.live(net=live_net(loaded.config))
+    credentials, strategies = read_inputs(loaded, world)
     require_core(loaded.config.engine.cpu)
     with contextlib.closing(Supervisor.of_environment(world.clock)) as supervisor:
         QuietTime(loaded.runtime_dir, world).sit_out(supervisor, say)
@@ -76,15 +79,24 @@ def run(loaded: LoadedConfig) -> int:
             os.close(lock)
 
 
-def read_inputs(loaded: LoadedConfig) -> tuple[dict[str, Credentials], dict[str, Strategy]]:
+def live_net(config: Config) -> LiveNet | MarketOnlyNet:
+    """The network; in paper trading one over which no order can leave. Several lines on paper have one each (`line_world`)."""
+    if not is_paper(config) or len(config.venue) != 1:
+        return LiveNet()
+    (venue,) = config.venue.values()
+    return MarketOnlyNet(LiveNet(), venue)
+
+
+def line_world(config: Config, world: World, venue: VenueSection) -> World:
+    """The World of one line's market half."""
+    if not is_paper(config) or len(config.venue) == 1:
+        return world
+    return in_process_world(world, MarketOnlyNet(world.net, venue))
+
+
+def read_inputs(loaded: LoadedConfig, world: World) -> tuple[dict[str, Credentials], dict[str, Strategy]]:
     """Everything that can be refused before a socket opens: the keys of each line's account and the strategies' parameters."""
     config = loaded.config
-    if config.engine.mode != "sim" and config.engine.mode != "live":
-        raise CommandError(
-            ExitCode.CONFIG,
-            f'{loaded.path}: engine.mode: "paper" fills orders in the engine, which this version cannot do: '
-            'use "sim" with `tradewind venue`, or "live"',
-        )
     strategies = {}
     for name, section in config.strategy.items():
         try:
@@ -94,6 +106,8 @@ def read_inputs(loaded: LoadedConfig) -> tuple[dict[str, Credentials], dict[str,
             check_subscriptions(kinds, strategies[name], section.subscriptions)
         except StrategyLoadError as error:
             raise CommandError(ExitCode.CONFIG, f"{loaded.path}: strategy.{name}: {error}") from None
+    if is_paper(config):
+        return dict.fromkeys(config.venue, paper_credentials(loaded, world)), strategies
     keys = {name: load_credentials(venue.credential, venue.key_type) for name, venue in config.venue.items()}
     return keys, strategies
 
@@ -154,9 +168,17 @@ async def serve(
 ) -> int:
     """Fetch reference data, wire, trade, stop."""
     registry = Registry(Path(loaded.config.engine.data_dir) / "names.json", world.disk)
-    accesses = {name: VenueAccess(world, venue) for name, venue in loaded.config.venue.items()}
+    config = loaded.config
+    accesses = {name: VenueAccess(line_world(config, world, venue), venue) for name, venue in config.venue.items()}
+    papers: list[Paper] = []
     try:
-        inputs = [await line_inputs(registry, name, access, credentials[name]) for name, access in accesses.items()]
+        inputs = []
+        for name, access in accesses.items():
+            specs = await reference_data(registry, name, access)
+            if is_paper(config):
+                papers.append(await open_paper(loaded, access.world, access, specs, credentials[name], name))
+            await access.orders.settle_account(credentials[name])
+            inputs.append(LineInputs(name, access.venue, credentials[name], specs, access.rest.rate_limits))
         guard = crash_guard(loaded)
         stays_down = guard is not None and guard.note_start(world.clock.time_ns())
         engine = Engine(loaded, world, journal, registry, inputs, strategies, stays_down=stays_down)
@@ -166,14 +188,15 @@ async def serve(
         QuietTime(loaded.runtime_dir, world).note(max(access.rest.quiet_left_ns() for access in accesses.values()))
         for access in accesses.values():
             await access.close()
+        for paper in papers:
+            paper.close()
 
 
-async def line_inputs(registry: Registry, name: str, access: VenueAccess, credentials: Credentials) -> LineInputs:
-    """Ask one venue what its symbols and limits are, and have its account stand as configured. Raises CommandError."""
+async def reference_data(registry: Registry, name: str, access: VenueAccess) -> list[InstrumentSpec]:
+    """Ask one venue what its symbols and limits are. Raises CommandError."""
     specs = await access.reference_data(registry.venue_id(name))
     require_weight(name, access.venue, access.rest.rate_limits["REQUEST_WEIGHT", "MINUTE"])
-    await access.settle_account(credentials)
-    return LineInputs(name, access.venue, credentials, specs, access.rest.rate_limits)
+    return specs
 
 
 def crash_guard(loaded: LoadedConfig) -> CrashLoopGuard | None:
@@ -251,9 +274,9 @@ class Daemon:
         for task in tasks:
             task.add_done_callback(self.on_task_end)
         self.supervisor.ready(self.state_text())
-        say(
-            f"started {self.loaded.config.engine.name}, epoch {self.engine.journal.epoch}, at {', '.join(self.engine.venue_ids)}"
-        )
+        names = ", ".join(self.engine.venue_ids)
+        where = f"on paper, with the market of {names}" if is_paper(self.loaded.config) else f"at {names}"
+        say(f"started {self.loaded.config.engine.name}, epoch {self.engine.journal.epoch}, {where}")
         loop.create_task(self.settle()).add_done_callback(self.on_task_end)
         try:
             await self.stopped.wait()
@@ -356,6 +379,7 @@ class Daemon:
         name = TradingState(state["trading_state"]).name
         reason = HaltReason(state["halt_reason"]).name
         text = name if state["trading_state"] == TradingState.ACTIVE else f"{name} ({reason})"
+        text = f"PAPER {text}" if is_paper(self.loaded.config) else text
         return "; ".join([text, *self.halted_lines(), *filter(None, [self.troubles()])])
 
     def halted_lines(self) -> list[str]:

@@ -146,11 +146,11 @@ class Line:
     # --- who keeps its connections ---
 
     def order_keeper(self, access: VenueAccess, on_fatal: Callable[[BaseException], None]) -> OrderKeeping:
-        """Who keeps the order connections."""
+        """Who keeps the order connections; `access` is the order half's."""
         return self.kind.order_keeper(
             OrderLine(
-                world=self.engine.world, pipeline=self.engine.pipeline, session=self.session, access=access, on_fatal=on_fatal,
-                order_url=self.kind.order_url(self.venue.ws_api_url), stream_url=self.venue.stream_url,
+                world=access.world, pipeline=self.engine.pipeline, session=self.session, access=access, on_fatal=on_fatal,
+                order_url=self.kind.order_url(access.venue.ws_api_url), stream_url=access.venue.stream_url,
             )
         )  # fmt: skip
 
@@ -168,7 +168,7 @@ class Line:
         self, access: VenueAccess, on_fatal: Callable[[BaseException], None], route: MarketRoute, number: int
     ) -> MarketKeeper:
         """One market connection; the route with the books fetches depth snapshots too."""
-        engine, world, venue = self.engine, self.engine.world, self.venue
+        engine, world, venue = self.engine, access.world, self.venue
 
         def make_session(session_id: int) -> object:
             return route.session(

@@ -18,8 +18,8 @@ class LineDuty:
 
     def __init__(self, line: Line, access: VenueAccess, on_fatal: Callable[[BaseException], None]) -> None:
         self.line, self.access = line, access
-        access.rest.share(line.session)
-        self.gateway = line.order_keeper(access, on_fatal)
+        access.orders.rest.share(line.session)
+        self.gateway = line.order_keeper(access.orders, on_fatal)
         self.markets = line.market_keepers(access, on_fatal)
         self.keepers: list[Keeper] = [
             *self.markets,
@@ -27,9 +27,9 @@ class LineDuty:
             line.poll_keeper(access),
             line.instrument_keeper(access),
         ]
-        self.dead_man = dead_man_of(line, access)
+        self.dead_man = dead_man_of(line, access.orders)
         self.fall_alarm = FallAlarm(line, self.dead_man)
-        self.kill_cancels = kill_cancels_of(line, access)
+        self.kill_cancels = kill_cancels_of(line, access.orders)
         name = line.name if line.suffix else ""
         self.troubles = ConnectionTroubles(line.engine.sequencer, line.venue_id, self.watched(), name)
 

@@ -132,6 +132,8 @@ class Status(_Asked):
         if args.json:
             print_json(fields)
             return ExitCode.OK
+        # nobody is to take a paper account for a real one
+        fields["mode"] = reply.mode.upper() if reply.mode == "paper" else reply.mode
         fields["started"] = time_text(fields.pop("start_wall_ns"))
         fields["uptime_s"] = max(0, fields.pop("now_wall_ns") - reply.start_wall_ns) // 1_000_000_000
         fields["clock_drift"] = f"{fields.pop('clock_drift_ns') / 1e6:.3f} ms"

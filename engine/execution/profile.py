@@ -38,6 +38,13 @@ class VolumeProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         if not any(self.bins_e8):
             raise ValueError("nothing was ever traded in this profile")
 
+    def coarser(self) -> VolumeProfile:
+        """The same day in fewer bins, each of the smallest number of these that divides them."""
+        count = len(self.bins_e8)
+        step = next((number for number in range(2, count + 1) if count % number == 0), 1)
+        bins = tuple(sum(self.bins_e8[at : at + step]) for at in range(0, count, step))
+        return VolumeProfile(symbol=self.symbol, bin_ns=self.bin_ns * step, days=self.days, bins_e8=bins)
+
     def weights(self, start_wall_ns: int, duration_ns: int, slices: int) -> tuple[int, ...]:
         """One weight for each slice of equal length: its share of the volume expected, in parts of 10^15.
 

@@ -14,8 +14,8 @@ CENTI_BPS = 1_000_000
 
 
 def progress_of(parent: AlgoParent) -> dict[str, int]:
-    """`slippage_centibps`: average price against arrival, 1/100 of a basis point, positive = worse; `ahead_bps`: filled less planned,
-    of the whole quantity. What cannot be told yet is left out."""
+    """`slippage_centibps`: average price against arrival, 1/100 of a basis point, positive = worse; `ahead_bps`: filled less
+    planned, of the whole quantity. What cannot be told yet is left out."""
     elapsed_ns = parent.port.now_ns - parent.begin_ns
     found = {
         "elapsed_ns": elapsed_ns,
