@@ -3,6 +3,7 @@
 market session  =[inbound_market]==> SEQUENCER =[to_book]=====> BOOK  =[market_events]=> STRATEGIES
 order session   =[inbound_own]=====>     |     =[to_oms]======> OMS   =[order_events]=>      |
 control, timers =[inbound_control]=>     |     =[to_strategy]============================>   |
+                                       |     =[to_risk]=====> RISK MONITOR <=[risk_events]= OMS
                                        GATE <=[intents]=====================================-+
                                        GATE =[approvals]=> OMS =[outbound]=> order session
                                        GATE =[refusals]==> STRATEGIES,  OMS =[manual_intents]=> GATE
@@ -31,6 +32,8 @@ from engine.model.instruments import format_e8
 from engine.model.subscriptions import parse_subscription
 from engine.model.tables import Tables
 from engine.risk.gate import RiskGate
+from engine.risk.monitor import RiskMonitor
+from engine.risk_wiring import configure_limits, set_currency, settings_of
 from engine.runtime.actor import Actor, Pipeline
 from engine.runtime.counters import Counters
 from engine.runtime.registry import Registry
@@ -58,6 +61,8 @@ class Rings:
         self.inbound_control = Ring("inbound_control", RING_SLOTS)
         self.to_book = Ring("to_book", RING_SLOTS)
         self.to_strategy = Ring("to_strategy", RING_SLOTS)
+        self.to_risk = Ring("to_risk", RING_SLOTS)
+        self.risk_events = Ring("risk_events", RING_SLOTS)
         self.market_events = Ring("market_events", RING_SLOTS)
         self.order_events = Ring("order_events", RING_SLOTS)
         self.refusals = Ring("refusals", INTENT_SLOTS)
@@ -99,10 +104,12 @@ class Engine:
         self.sequencer = Sequencer(
             "sequencer", journal, self.tables, self.counters, rings.inbound_own, rings.inbound_control, rings.inbound_market,
             rings.to_book, {self.venue_ids[name]: row.to_oms for name, row in line_rings.items()}, rings.to_strategy, clock,
+            to_risk=rings.to_risk,
         )  # fmt: skip
         to_book, market_events = rings.to_book, rings.market_events
         self.book = BookStage("book", journal, self.tables, self.counters, to_book, market_events, clock=clock)
         self.lines = [Line(self, line, self.venue_ids[line.name], line_rings[line.name]) for line in inputs]
+        self.monitor = self.risk_monitor()
         self.strategies = StrategyRunner(
             "strategies", journal, self.tables, self.counters, order_events=rings.order_events, refusals=rings.refusals,
             market_events=rings.market_events, to_strategy=rings.to_strategy, intents=rings.intents, timers=self.timers,
@@ -117,7 +124,16 @@ class Engine:
         )  # fmt: skip
         order_stages: list[Actor] = [line.oms for line in self.lines]
         gateways = [GatewayActor("gateway" + line.suffix, line.session) for line in self.lines]
-        stages = [self.sequencer, self.book, *order_stages, self.strategies, self.gate, *order_stages, *gateways]
+        stages = [
+            self.sequencer,
+            self.book,
+            *order_stages,
+            self.monitor,
+            self.strategies,
+            self.gate,
+            *order_stages,
+            *gateways,
+        ]
         self.pipeline = Pipeline(stages)  # OMS twice: what the gate approves leaves in the round that asked for it
         self.sequencer.attach(self.pipeline)
         self.watchdog.watch(stages)
@@ -156,6 +172,17 @@ class Engine:
         self.tables.set_epoch(self.journal.epoch)
         set_limits(self.tables, self.venue_ids, self.loaded.config)
         write_catalog(self.journal, self.tables, self.names())
+
+    def risk_monitor(self) -> RiskMonitor:
+        """Who measures, with every limit of the configuration in force."""
+        config, rings = self.loaded.config, self.rings
+        monitor = RiskMonitor(
+            "risk", self.journal, self.tables, self.counters, settings_of(config), to_risk=rings.to_risk,
+            risk_events=rings.risk_events,
+        )  # fmt: skip
+        configure_limits(monitor, self.tables, config, self.venue_ids, self.strategy_ids)
+        set_currency(self.tables, config.portfolio.currency)
+        return monitor
 
     def attach_strategies(self, strategies: Mapping[str, Strategy]) -> None:
         """Each strategy gets its symbols, of whichever lines, and each line what strategies ask of it beside books and trades."""

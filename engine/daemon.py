@@ -37,6 +37,7 @@ from engine.model.instruments import InstrumentSpec
 from engine.orderly_stop import OrderlyStop
 from engine.paper import MarketOnlyNet, Paper, in_process_world, is_paper, open_paper, paper_credentials
 from engine.quiet_time import QuietTime
+from engine.risk_wiring import limit_desk
 from engine.runtime.account_lock import lock_account
 from engine.runtime.crash_loop import CrashLoopGuard
 from engine.runtime.idle_gc import IdleCollector
@@ -238,6 +239,13 @@ class Daemon:
             on_progress=self.on_progress,
             may_spin=lambda: not engine.world.net.is_connecting,
         )
+        self.limits = limit_desk(
+            engine.monitor,
+            engine.tables,
+            self.loaded.config,
+            engine.venue_ids,
+            engine.strategy_ids,
+        )
         self.control = ControlServer(
             self.loaded.control_socket,
             EngineControl(
@@ -248,6 +256,7 @@ class Daemon:
                 self.submit_command,
                 engine.register.halts,
                 self.troubles,
+                self.limits,
             ),
             counters=engine.counters,
             clock=clock,
@@ -260,8 +269,11 @@ class Daemon:
         loop = asyncio.get_running_loop()
         self.supervisor.extend(RECOVERY_EXTENSION_S)
         self.supervisor.status("reading the ledger of earlier runs")
+        clock, earlier = self.engine.world.clock, self.earlier_records()
+        earlier = self.engine.monitor.restoring(earlier, wall_ns=clock.time_ns(), mono_ns=clock.monotonic_ns())
         for line in self.engine.lines:
-            line.oms.restore(self.earlier_records())
+            line.oms.restore(earlier)
+            earlier = self.earlier_records()
         self.note_facts()
         self.obey_guard()
         self.control.open(loop)
