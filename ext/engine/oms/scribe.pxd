@@ -30,6 +30,7 @@ cdef class Scribe:
     cdef Tables tables
     cdef Counters counters
     cdef OrderPool pool
+    cdef uint16_t venue_id
     cdef PositionBook positions
     cdef Ring order_events
     cdef Ring risk_events        # fills and order states again, for the risk monitor; None without one
