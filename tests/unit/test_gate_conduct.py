@@ -177,6 +177,9 @@ def test_a_side_that_is_taken_away(rig: Rig, scope: LimitScope, number: int, bit
     rig.tables.set_limit_row(scope, number, permissions=bit)
     assert verdict(rig, side=side) is Reason.RESTRICTED
     assert verdict(rig, side=1 - side) is Reason.NONE
+    set_exposure(rig.tables, 1, position_lots=20 if side == SELL else -20)
+    assert verdict(rig, side=side, qty_lots=21) is Reason.RESTRICTED
+    assert verdict(rig, side=side, qty_lots=20) is Reason.NONE, "what closes a position may always leave"
 
 
 @every_scope

@@ -206,11 +206,14 @@ cdef class Tables:
         cdef uint8_t side
         for side in range(POSITION_SIDES):
             for instrument_id in range(1, self.instrument_count + 1):
-                if not self.exposure_row(instrument_id, side).is_counted:
+                if self.exposure_row(instrument_id, side).is_counted:
+                    self.touch_exposure(instrument_id, side)
+            # strategies may hold against one another what sums up to nothing
+            for strategy_id in range(STRATEGY_CAPACITY):
+                if self.scopes[STRATEGY_ROWS + strategy_id].positions == 0:
                     continue
-                self.touch_exposure(instrument_id, side)
-                for strategy_id in range(STRATEGY_CAPACITY):
-                    if self.scopes[STRATEGY_ROWS + strategy_id].positions and self.strategy_row(instrument_id, side, strategy_id).is_counted:
+                for instrument_id in range(1, self.instrument_count + 1):
+                    if self.strategy_row(instrument_id, side, strategy_id).is_counted:
                         self.touch_strategy(instrument_id, side, strategy_id)
 
     def revalue(self) -> None:
