@@ -180,6 +180,7 @@ class Engine:
         self.strategy_ids = {name: registry.strategy_id(name) for name in strategies}
         registry.save()
         self.tables.set_epoch(self.journal.epoch)
+        self.tables.set_hedge(self.venue_id, self.venue.position_mode == "hedge")
         set_limits(self.tables, self.venue_id, config)
         write_catalog(self.journal, self.tables, self.names())
 
