@@ -170,6 +170,8 @@ class Engine:
         self.strategy_ids = {name: registry.strategy_id(name) for name in strategies}
         registry.save()
         self.tables.set_epoch(self.journal.epoch)
+        for name, venue in self.loaded.config.venue.items():
+            self.tables.set_hedge(self.venue_ids[name], venue.position_mode == "hedge")
         set_limits(self.tables, self.venue_ids, self.loaded.config)
         write_catalog(self.journal, self.tables, self.names())
 

@@ -6,7 +6,7 @@ from engine.model.approval cimport ApprovedOrder
 from engine.model.clientid cimport CLIENT_ID_LENGTH, encode_client_id
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
-from engine.model.records cimport (BalancesPayload, FillPayload, IntentPayload, OrderStatePayload, PositionPayload, RecordHeader,
+from engine.model.records cimport (BalancesPayload, Conditions, FillPayload, IntentPayload, OrderStatePayload, PositionPayload, RecordHeader,
                                    StatePayload, VerdictPayload)
 from engine.model.tables cimport Instrument, LineState, Tables
 from engine.oms.orders cimport Order, OrderPool
@@ -194,13 +194,20 @@ cdef class Scribe:
         record.order_handle = order_handle
         self.journal.commit(record)
 
-    cdef RecordHeader* intent(self, const IntentPayload* wanted, uint16_t account_id, uint16_t venue_id, uint32_t instrument_id,
-                              uint64_t order_handle, uint64_t cause_seq) noexcept nogil:
+    cdef RecordHeader* intent(self, const IntentPayload* wanted, const Conditions* conditions, uint16_t account_id, uint16_t venue_id,
+                              uint32_t instrument_id, uint16_t strategy_id, uint64_t order_handle, uint64_t cause_seq) noexcept nogil:
         """An operator's intent, on its way to the gate like any other."""
-        cdef RecordHeader* record = self._claim(RECORD_KIND_INTENT, sizeof(IntentPayload))
+        cdef IntentPayload* out
+        cdef RecordHeader* record = self._claim(RECORD_KIND_INTENT, sizeof(IntentPayload) + (sizeof(Conditions) if conditions != NULL else 0))
         if record == NULL:
             return NULL
-        memcpy(record + 1, wanted, sizeof(IntentPayload))
+        out = <IntentPayload*> (record + 1)
+        out[0] = wanted[0]
+        out.has_conditions = conditions != NULL
+        if conditions != NULL:
+            (<Conditions*> (out + 1))[0] = conditions[0]
+        record.strategy_id = strategy_id
+        record.position_side = wanted.position_side
         record.cause_seq = cause_seq
         record.account_id = account_id
         record.venue_id = venue_id
