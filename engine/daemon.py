@@ -244,6 +244,7 @@ class Daemon:
         self.supervisor.extend(RECOVERY_EXTENSION_S)
         self.supervisor.status("reading the ledger of earlier runs")
         self.engine.oms.restore(self.earlier_records())
+        self.engine.execution.restore(self.earlier_records())
         self.note_facts()
         self.obey_guard()
         self.control.open(loop)

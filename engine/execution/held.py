@@ -152,7 +152,7 @@ class HeldOrder(Parent):
     def on_fill(self, child: Child, fill: FillFact) -> None:
         """A slice that is full makes room for the next."""
         del fill
-        if self.is_sliced:
+        if self.is_sliced and not self.is_over:
             self.tell()
         if child.is_over:
             self.on_over(child)

@@ -17,6 +17,7 @@ import msgspec
 from engine.model.codes import OrderFlag, OrderType, Side, TimeInForce
 from engine.runtime.watchdog import StrategyHang
 from engine.strategy.base import StrategyBase
+from engine.strategy.instructing import Atr, Away, Bps, Instructing, Leg, Orders, Target
 from engine.strategy.instrument import Amount, Instrument, instrument_from_row
 from engine.strategy.market_views import (
     FundingView,
@@ -26,30 +27,38 @@ from engine.strategy.market_views import (
     LongShortRatioView,
     MarkPriceView,
     OpenInterestView,
+    ParentView,
     TickerView,
 )
 from engine.strategy.views import BarView, BookView, FillView, OrderView, StaleView, TimerView, TradeView, WorkingOrder
 
 __all__ = [
     "Amount",
+    "Atr",
+    "Away",
     "BarView",
     "BookView",
+    "Bps",
     "FillView",
     "FundingView",
     "Instrument",
     "InstrumentView",
     "KlineView",
+    "Leg",
     "LiquidationView",
     "LongShortRatioView",
     "MarkPriceView",
     "OpenInterestView",
     "OrderView",
+    "Orders",
+    "ParentView",
     "Position",
     "Side",
     "StaleView",
     "Strategy",
     "StrategyConfig",
     "StrategyHang",
+    "Target",
     "TickerView",
     "TimerView",
     "TradeView",
@@ -69,7 +78,7 @@ class Position(msgspec.Struct, frozen=True):
     qty: Decimal
 
 
-class Strategy(StrategyBase):
+class Strategy(StrategyBase, Instructing):
     """A trading strategy. Its parameters are a nested ``class Config(StrategyConfig, frozen=True)``."""
 
     Config: ClassVar[type[StrategyConfig]] = StrategyConfig

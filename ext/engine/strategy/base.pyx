@@ -16,6 +16,7 @@ cdef enum:
 cdef tuple CALLBACK_NAMES = (
     "on_start", "on_stop", "on_book", "on_trade", "on_bar", "on_order", "on_fill", "on_timer", "on_agg_trade", "on_kline",
     "on_ticker", "on_mark_price", "on_funding", "on_open_interest", "on_long_short_ratio", "on_liquidation", "on_instrument",
+    "on_parent",
 )
 
 
@@ -85,6 +86,9 @@ cdef class StrategyBase:
     def on_instrument(self, instrument) -> None:
         """Reference data of a symbol of this strategy changed: status, limits, tick or lot."""
 
+    def on_parent(self, parent) -> None:
+        """One of the strategy's instructions - a held order, list, bracket, protection, algorithm - changed."""
+
     # -- what authors call --------------------------------------------------------------------------------------------
 
     def submit_ticks(self, uint32_t instrument_id, uint8_t side, int64_t price_ticks, int64_t qty_lots,
@@ -120,6 +124,36 @@ cdef class StrategyBase:
         wish = IntentPayload(INTENT_ACTION_REPLACE, order.side, order.order_type, order.time_in_force, order.flags, 0, 0,
                              price_ticks, qty_lots, 0, 0, handle)
         return self._desk.submit(self.strategy_id, &wish, order.instrument_id)
+
+    def new_handle(self) -> int:
+        """A handle that nobody has: for the orders of an instruction."""
+        self._check_turn()
+        return self._tables.next_handle()
+
+    def instruct(self, uint32_t instrument_id, uint64_t handle, bytes text, orders=()) -> int:
+        """Ask the execution stage for something (JSON of `engine.model.instructions`); a `Reason`, 0 = it is on its way.
+
+        `orders`: (handle, OrderTerms) of the orders in it, which are the strategy's own from now on; refused here they end a turn later."""
+        cdef uint16_t reason
+        self._check_turn()
+        if not 0 < instrument_id <= self._tables.instrument_count:
+            raise ValueError(f"no instrument has the id {instrument_id}")
+        for order_handle, terms in orders:
+            self._desk.track_staged(self.strategy_id, instrument_id, order_handle, terms)
+        reason = self._desk.instruct(self.strategy_id, instrument_id, handle, text, False)
+        if reason:
+            for order_handle, _ in orders:
+                self._desk._refuse(self._desk.find(self.strategy_id, order_handle), reason, 0)
+        return reason
+
+    def change(self, uint32_t instrument_id, uint64_t handle, bytes text) -> bool:
+        """Ask for a change of an instruction that is under way; False where there is no room: ask again."""
+        self._check_turn()
+        return self._desk.instruct(self.strategy_id, instrument_id, handle, text, True) == 0
+
+    def parents(self) -> dict:
+        """This strategy's instructions that are not over: instrument id by handle."""
+        return {} if self._desk is None else dict(self._desk.parents[self.strategy_id])
 
     def cancel(self, uint64_t handle) -> bool:
         """Ask for a cancel; False when the order has ended or is not this strategy's. Never refused by the gate."""

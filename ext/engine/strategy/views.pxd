@@ -94,3 +94,5 @@ cdef class WorkingOrder:
     cdef readonly uint64_t replaces
     cdef readonly uint16_t strategy_id
     cdef readonly uint16_t flags
+    cdef readonly bint is_staged          # the execution stage's: changes go through it
+    cdef readonly bint is_child           # of an instruction: a cancel of everything leaves it to its parent
