@@ -50,6 +50,8 @@ class VenueAccess:
         except NetError as error:
             raise CommandError(ExitCode.CONFIG, str(error)) from None
         self.rest = self.kind.rest(self.http, world.clock)
+        # the order half: the venue itself, but in paper trading a venue of our own
+        self.orders: VenueAccess = self
 
     async def reference_data(self, venue_id: int) -> list[InstrumentSpec]:
         """Instruments of the configured symbols, exactly as the venue defines them."""

@@ -11,9 +11,10 @@ from typing import Any
 
 from engine.execution.parent import ChildTerms, FillFact, HeldNews, InstrumentFacts, MarketView, Parent
 from engine.execution.parents import OrderNews, ParentNews, Parents, WatchRow
+from engine.execution.rebuild import FILL, ORDER_STATE, PARENT_STATE_BYTES, rebuild
 from engine.execution.triggers import TriggerTable
-from engine.model.codes import IntentAction, OrderState, OrderType, Reason, Side
-from engine.model.instructions import Instruction
+from engine.model.codes import IntentAction, OrderState, OrderType, Reason, RecordKind, Side
+from engine.model.instructions import Instruction, encode
 
 INSTRUMENT = 1
 PRICE = 10_000
@@ -37,6 +38,17 @@ class Order:
     def leaves_lots(self) -> int:
         """What may still be filled."""
         return self.terms.qty_lots - self.filled_lots if self.state in OPEN or self.state == OrderState.NONE else 0
+
+
+@dataclass(frozen=True)
+class Line:
+    """A ledger record as `rebuild` reads it."""
+
+    kind: int
+    seq: int
+    order_handle: int
+    strategy_id: int
+    payload: bytes
 
 
 @dataclass
@@ -64,6 +76,7 @@ class Rig:
     last_handle: int = 1000
     last_timer: int = 0
     seq: int = 0
+    ledger: list[Line] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.table = TriggerTable()
@@ -90,11 +103,13 @@ class Rig:
         return True
 
     def write_instruction(self, handle: int, strategy_id: int, instrument_id: int, text: bytes) -> None:
-        """Not looked at."""
+        """In the ledger."""
+        self.log(RecordKind.INSTRUCTION, handle, text, strategy_id)
 
     def write_parent(self, news: ParentNews) -> None:
-        """Kept."""
+        """Kept, in the ledger too."""
         self.told.append(news)
+        self.log(RecordKind.PARENT_STATE, news.handle, bytes(PARENT_STATE_BYTES) + news.text, news.strategy_id)
 
     def write_held(self, strategy_id: int, instrument_id: int, parent_handle: int, news: HeldNews) -> None:
         """Kept."""
@@ -196,6 +211,7 @@ class Rig:
 
     def begin(self, wish: Instruction, handle: int = 1, strategy_id: int = 7) -> Parent:
         """An instruction."""
+        self.log(RecordKind.INSTRUCTION, handle, encode(wish), strategy_id)
         return self.parents.begin(wish, handle, strategy_id)
 
     def open_orders(self) -> list[Order]:
@@ -209,8 +225,11 @@ class Rig:
     def state(self, order: Order, state: int, leaves_lots: int | None = None, reason: int = Reason.NONE) -> None:
         """ORDER_STATE."""
         order.state = state
-        self.seq += 1
-        self.parents.order_seq = self.seq
+        leaves = order.leaves_lots if leaves_lots is None else leaves_lots
+        numbers = (0, order.terms.price_ticks, order.terms.qty_lots, order.filled_lots, leaves, 0, reason, 0, 0, state)
+        self.parents.order_seq = self.log(
+            RecordKind.ORDER_STATE, order.handle, ORDER_STATE.pack(b"", *numbers, 0, order.terms.side, 0, 0)
+        )
         self.parents.on_order_state(
             order.handle,
             OrderNews(
@@ -219,9 +238,33 @@ class Rig:
                 price_ticks=order.terms.price_ticks,
                 qty_lots=order.terms.qty_lots,
                 cum_lots=order.filled_lots,
-                leaves_lots=order.leaves_lots if leaves_lots is None else leaves_lots,
+                leaves_lots=leaves,
             ),
         )
+
+    def log(self, kind: int, handle: int, payload: bytes, strategy_id: int = 0) -> int:
+        """A ledger record; its sequence."""
+        self.seq += 1
+        self.ledger.append(Line(kind, self.seq, handle, strategy_id, payload))
+        return self.seq
+
+    def tell_fill(self, handle: int, fact: FillFact) -> None:
+        """FILL."""
+        payload = FILL.pack(b"", 0, fact.price_ticks, fact.qty_lots, 0, 0, 0, 0, 0, fact.side, 0, 0)
+        self.parents.order_seq = self.log(RecordKind.FILL, handle, payload)
+        self.parents.on_fill(handle, fact, INSTRUMENT, 0)
+
+    def crash(self, until: int | None = None) -> None:
+        """The engine is gone, and another one reads the ledger (up to a record); orders, position and market stay."""
+        self.table, self.timers = TriggerTable(), {}
+        lines = self.ledger if until is None else [line for line in self.ledger if line.seq <= until]
+        for order in self.orders.values():
+            if order.state == OrderState.NONE:
+                order.state = OrderState.REFUSED  # what the gate had not answered never left
+        self.parents = Parents(self)
+        rebuild(self.parents, lines)
+        self.parents.is_running = False
+        self.parents.take_up()
 
     def approve(self, handle: int | None = None) -> None:
         """The gate lets it out and the venue takes it (all that wait, without a handle)."""
@@ -243,11 +286,11 @@ class Rig:
         state = OrderState.FILLED if order.filled_lots == order.terms.qty_lots else OrderState.PARTIALLY_FILLED
         fact = FillFact(price_ticks=price_ticks, qty_lots=lots, side=order.terms.side)
         if fill_first:
-            self.parents.on_fill(handle, fact, INSTRUMENT, 0)
+            self.tell_fill(handle, fact)
             self.state(order, state)
         else:
             self.state(order, state)
-            self.parents.on_fill(handle, fact, INSTRUMENT, 0)
+            self.tell_fill(handle, fact)
 
     def confirm_cancel(self, handle: int) -> None:
         """The venue has cancelled it."""

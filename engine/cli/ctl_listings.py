@@ -14,10 +14,9 @@ from engine.cli.target import Target, find_target
 from engine.exit_codes import CommandError, ExitCode
 
 if TYPE_CHECKING:
-    from engine.desk.ledger import LedgerFold
+    from engine.desk.ledger import LedgerFold, LedgerState
 
 Show = Callable[[argparse.Namespace], int]
-ORDER_COLUMNS = ["client_order_id", "symbol", "strategy", "side", "type", "price", "qty", "filled", "state", "reason"]
 POSITION_COLUMNS = ["symbol", "side", "position", "average_price", "realised_pnl", "fees", "money", "fills"]
 BALANCE_COLUMNS = ["venue", "asset", "free", "locked", "total"]
 LATENCY_COLUMNS = ["stage", "count", "p50", "p90", "p99", "p99_9", "max"]
@@ -30,7 +29,11 @@ def add_options(name: str, parser: argparse.ArgumentParser) -> None:
         add_timeout(parser)
     if name == "orders":
         parser.add_argument("--all", action="store_true", help="closed ones too")
-    if name in ("orders", "positions"):
+    if name == "orders":
+        parser.add_argument("--flat", action="store_true", help="a plain table instead of a tree under the parents")
+    if name == "algos":
+        parser.add_argument("--all", action="store_true", help="those that are over too")
+    if name in ("orders", "positions", "algos"):
         parser.add_argument("--symbol", help="only this symbol")
     if name == "book":
         parser.add_argument("symbol")
@@ -42,7 +45,11 @@ def add_options(name: str, parser: argparse.ArgumentParser) -> None:
 def opened(args: argparse.Namespace) -> Show:
     """The function that shows the listing, with what it reads from already open."""
     target = find_target(args)
-    if args.action in ("orders", "positions", "balances"):
+    if args.action in ("orders", "algos"):
+        from engine.cli.ctl_tree import Tree
+
+        return Tree(target, open_fold(target)).show
+    if args.action in ("positions", "balances"):
         fold = open_fold(target)
         return lambda args: show_folded(args, fold)
     if args.action == "latency":
@@ -64,13 +71,8 @@ def open_fold(target: Target) -> LedgerFold:
 
 
 def show_folded(args: argparse.Namespace, fold: LedgerFold) -> int:
-    """Orders, positions or balances, and as of which sequence."""
-    from engine.journal.errors import JournalError
-
-    try:
-        state = fold.refresh()
-    except JournalError as error:
-        raise CommandError(ExitCode.IO_ERROR, str(error)) from None
+    """Positions or balances, and as of which sequence."""
+    state = refreshed(fold)
     rows, columns = rows_of(args, fold)
     lag = fold.lag_records()
     if args.json:
@@ -81,16 +83,23 @@ def show_folded(args: argparse.Namespace, fold: LedgerFold) -> int:
     return ExitCode.OK
 
 
+def refreshed(fold: LedgerFold) -> LedgerState:
+    """The fold as of now; a damaged journal is exit code 74."""
+    from engine.journal.errors import JournalError
+
+    try:
+        return fold.refresh()
+    except JournalError as error:
+        raise CommandError(ExitCode.IO_ERROR, str(error)) from None
+
+
 def rows_of(args: argparse.Namespace, fold: LedgerFold) -> tuple[list[dict[str, Any]], list[str]]:
     """The rows of a folded listing and the columns to show."""
     state = fold.state
     if args.action == "balances":
         return list(state.balances.values()), BALANCE_COLUMNS
-    if args.action == "positions":
-        rows, columns = list(state.positions.values()), POSITION_COLUMNS
-    else:
-        rows, columns = list(state.orders.values()) if args.all else state.open_orders(), ORDER_COLUMNS
-    return [row for row in rows if not args.symbol or row["symbol"] == args.symbol.upper()], columns
+    rows = list(state.positions.values())
+    return [row for row in rows if not args.symbol or row["symbol"] == args.symbol.upper()], POSITION_COLUMNS
 
 
 class _Asked:
@@ -129,6 +138,8 @@ class Status(_Asked):
         if args.json:
             print_json(fields)
             return ExitCode.OK
+        # nobody is to take a paper account for a real one
+        fields["mode"] = reply.mode.upper() if reply.mode == "paper" else reply.mode
         fields["started"] = time_text(fields.pop("start_wall_ns"))
         fields["uptime_s"] = max(0, fields.pop("now_wall_ns") - reply.start_wall_ns) // 1_000_000_000
         fields["clock_drift"] = f"{fields.pop('clock_drift_ns') / 1e6:.3f} ms"

@@ -14,7 +14,16 @@ import msgspec
 from engine.execution.atr import AverageRange
 from engine.execution.hold import retry_delay_ns, ticks_of
 from engine.execution.parent import Child, ChildTerms, MarketView, Parent, Port, Watch
-from engine.model.codes import AlarmCode, OrderFlag, OrderState, OrderType, Side, TrailKind
+from engine.model.codes import (
+    AlarmCode,
+    NativeFeature,
+    OrderFlag,
+    OrderState,
+    OrderType,
+    Side,
+    TrailKind,
+    TriggerSource,
+)
 from engine.model.instructions import WHOLE_BPS, Distance, ExitPlan, StopPlan, TargetPlan
 
 ROLE_ENTRY = 0
@@ -163,9 +172,12 @@ class Exits:
         stop, placement = self.plan.stop, self.plan.placement
         if stop is None or placement == "engine" or stop.trail is not None or stop.atr is not None:
             return False
-        facts = self.port.instrument()
-        can_follow = facts.kind != 0 and bool(facts.native_order_types >> OrderType.STOP & 1)
-        return can_follow and not stop.limit_offset_ticks and self.parent.follows_position
+        native = self.port.instrument().native_order_types
+        can_watch = stop.trigger_source == TriggerSource.LAST or (
+            stop.trigger_source == TriggerSource.MARK and bool(native & NativeFeature.TRIGGER_MARK)
+        )
+        can_follow = bool(native >> OrderType.STOP & 1) and bool(native & NativeFeature.CLOSE_POSITION)
+        return can_follow and can_watch and not stop.limit_offset_ticks and self.parent.follows_position
 
     def guard_natively(self, stop: StopPlan) -> None:
         """A close-position order at the right price; until it rests, and whenever it does not, the engine watches."""

@@ -64,7 +64,11 @@ class HeldOrder(Parent):
         self.work()
 
     def on_resume_run(self) -> None:
-        """Take up the wait where it stood."""
+        """Take up the wait where it stood; what was released and never left waits for its price again."""
+        own = self.children.get(self.handle)
+        if own is not None and own.never_left:
+            del self.children[self.handle]
+            self.hold.rewind()
         self.expiry.start(self.port, self.terms)
         if not self.children or self.is_sliced:
             self.tell()

@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from engine.model.instructions import OrderTerms
@@ -59,8 +59,18 @@ class StrategyBase:
         flags: int = 0,
         trigger_ticks: int = 0,
         expire_ns: int = 0,
+        *,
+        position_side: int = 0,
+        trigger_source: int = 0,
+        trail_kind: int = 0,
+        trail_amount: int = 0,
+        limit_offset_ticks: int = 0,
+        activation_ticks: int = 0,
+        display_lots: int = 0,
     ) -> int: ...
-    def replace_ticks(self, handle: int, price_ticks: int, qty_lots: int) -> int: ...
+    def submit_list_ticks(self, instrument_id: int, contingency: int, legs: Sequence[Mapping[str, int]]) -> int: ...
+    def amend_ticks(self, handle: int, qty_lots: int) -> bool: ...
+    def replace_ticks(self, handle: int, price_ticks: int, qty_lots: int, trigger_ticks: int = 0) -> int: ...
     def new_handle(self) -> int: ...
     def instruct(
         self, instrument_id: int, handle: int, text: bytes, orders: Iterable[tuple[int, OrderTerms]] = ()

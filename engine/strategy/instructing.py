@@ -6,15 +6,9 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-import msgspec
-
 from engine.model.codes import (
     Contingency,
-    OrderFlag,
-    OrderType,
     PositionSide,
-    Side,
-    TimeInForce,
     TrailKind,
     TriggerSource,
 )
@@ -25,7 +19,6 @@ from engine.model.instructions import (
     Change,
     Distance,
     ExitPlan,
-    Held,
     Instruction,
     OrderList,
     OrderTerms,
@@ -38,24 +31,11 @@ from engine.model.instructions import (
     fault_of_exits,
 )
 from engine.strategy.instrument import Amount, Instrument
+from engine.strategy.terms import Leg
 
 WHOLE_BPS = 10_000
 NS_PER_S = 1_000_000_000
-
-
-class Leg(NamedTuple):
-    """One order of a list, in units of the base and quote asset. `trail`: Decimal price distance, or `Bps`."""
-
-    side: Side
-    qty: Amount
-    price: Amount | None = None
-    type: OrderType | None = None
-    trigger: Amount | None = None
-    trigger_source: TriggerSource = TriggerSource.LAST
-    trail: Amount | Bps | None = None
-    time_in_force: TimeInForce = TimeInForce.GTC
-    reduce_only: bool = False
-    post_only: bool = False
+NATIVE_LEGS_MAX = 3
 
 
 class Bps(NamedTuple):
@@ -87,30 +67,24 @@ class Atr(NamedTuple):
     multiple: Decimal = Decimal(1)
 
 
-class Orders(NamedTuple):
-    """Handles of an instruction and of the orders that it names, in their order."""
-
-    handle: int
-    orders: tuple[int, ...]
-
-
 class Instructing:
     """See the module; `Strategy` has all of it. Handles come at once, answers by `on_order`, `on_fill` and `on_parent`."""
 
-    def submit_oco(self, symbol: str, *legs: Leg) -> Orders:
-        """Two or more orders of one size of which one may fill: the first fill, or the first price met, ends the others.
+    def submit_oco(self, symbol: str, *legs: Leg) -> tuple[int, ...]:
+        """Two or more orders of one size of which one may fill: what happens first to one ends the others. Their handles.
 
-        At most one of them may be without a trigger: only that one rests at the venue. Raises ValueError in words.
+        Carried out by the venue where it has such lists; else by the engine, and then at most one of them may be without a trigger:
+        only that one rests at the venue.
         """
-        return self._submit_list(symbol, Contingency.OCO, legs)
+        return self._submit_legs(symbol, Contingency.OCO, legs)
 
-    def submit_ouo(self, symbol: str, *legs: Leg) -> Orders:
+    def submit_ouo(self, symbol: str, *legs: Leg) -> tuple[int, ...]:
         """Like OCO, but a fill reduces the others by what was filled."""
-        return self._submit_list(symbol, Contingency.OUO, legs)
+        return self._submit_legs(symbol, Contingency.OUO, legs)
 
-    def submit_oto(self, symbol: str, first: Leg, *others: Leg, exclusive: bool = False) -> Orders:
-        """`first` works; the others are released once it is filled (`exclusive`: as an OCO among themselves)."""
-        return self._submit_list(symbol, Contingency.OTOCO if exclusive else Contingency.OTO, (first, *others))
+    def submit_oto(self, symbol: str, first: Leg, *others: Leg, exclusive: bool = False) -> tuple[int, ...]:
+        """`first` works; the others are released once it is filled (`exclusive`: as an OCO among themselves). Their handles."""
+        return self._submit_legs(symbol, Contingency.OTOCO if exclusive else Contingency.OTO, (first, *others))
 
     def submit_bracket(
         self,
@@ -120,13 +94,15 @@ class Instructing:
         stop: Amount | Bps | Away | None = None,
         targets: Sequence[Target] = (),
         **exits: Any,
-    ) -> Orders:
-        """An entry, and a stop-loss and take-profits for exactly what it has filled. `exits`: see `exit_plan`."""
+    ) -> tuple[int, int]:
+        """An entry, and a stop-loss and take-profits for exactly what it has filled: the handles of bracket and entry.
+
+        `exits`: see `exit_plan`. ValueError in words for what makes no sense."""
         instrument = self._instrument_of(symbol)
         plan = exit_plan(instrument, stop=stop, targets=targets, **exits)
         terms = self._leg_terms(instrument, entry)
         wish = Bracket(instrument_id=instrument.instrument_id, entry=terms, exits=plan)
-        return self._instruct(wish, (terms,))
+        return self._instruct(wish, (terms,)), terms.handle
 
     def protect(
         self,
@@ -144,19 +120,7 @@ class Instructing:
         instrument = self._instrument_of(symbol)
         plan = exit_plan(instrument, stop=stop, targets=targets, **exits)
         wish = Protection(instrument_id=instrument.instrument_id, exits=plan, position_side=position_side)
-        return self._instruct(wish, ()).handle
-
-    def hold(self, symbol: str, order: Leg, *, expire_ns: int = 0, display: Amount | None = None) -> int:
-        """One order that the engine holds until its price is seen, whatever the venue could do; its handle."""
-        instrument = self._instrument_of(symbol)
-        terms = msgspec.structs.replace(
-            self._leg_terms(instrument, order),
-            expire_ns=expire_ns,
-            display_lots=instrument.qty_lots(display) if display is not None else 0,
-        )
-        handle = terms.handle
-        wish = Held(instrument_id=instrument.instrument_id, handle=handle, order=terms)
-        return self._instruct(wish, (terms,)).handle
+        return self._instruct(wish, ())
 
     def amend_held(
         self,
@@ -204,21 +168,25 @@ class Instructing:
             return False
         return self.change(instrument_id, handle, encode(Change(handle=handle, action=action)))
 
-    def _submit_list(self, symbol: str, contingency: Contingency, legs: Sequence[Leg]) -> Orders:
+    def _submit_legs(self, symbol: str, contingency: Contingency, legs: Sequence[Leg]) -> tuple[int, ...]:
+        if contingency != Contingency.OUO and len(legs) <= NATIVE_LEGS_MAX:
+            return self.submit_list(symbol, contingency, legs)
         instrument = self._instrument_of(symbol)
         orders = tuple(self._leg_terms(instrument, leg) for leg in legs)
-        wish = OrderList(instrument_id=instrument.instrument_id, contingency=contingency, orders=orders)
-        return self._instruct(wish, orders)
+        self._instruct(
+            OrderList(instrument_id=instrument.instrument_id, contingency=contingency, orders=orders), orders
+        )
+        return tuple(order.handle for order in orders)
 
     def _leg_terms(self, instrument: Instrument, leg: Leg) -> OrderTerms:
-        return leg_terms(instrument, leg, self.new_handle())
+        return OrderTerms(handle=self.new_handle(), **leg.ticks(instrument))
 
-    def _instruct(self, wish: Instruction, orders: Sequence[OrderTerms]) -> Orders:
+    def _instruct(self, wish: Instruction, orders: Sequence[OrderTerms]) -> int:
         if fault := fault_of(wish):
             raise ValueError(fault)
         handle = wish.handle or self.new_handle()
         self.instruct(wish.instrument_id, handle, encode(wish), [(order.handle, order) for order in orders])
-        return Orders(handle, tuple(order.handle for order in orders))
+        return handle
 
     def _instrument_of(self, symbol: str) -> Instrument:
         return self.instrument(symbol)
@@ -229,39 +197,7 @@ class Instructing:
     instruct: Callable[[int, int, bytes, list[tuple[int, OrderTerms]]], int]
     change: Callable[[int, int, bytes], bool]
     parents: Callable[[], dict[int, int]]
-
-
-def leg_terms(instrument: Instrument, leg: Leg, handle: int) -> OrderTerms:
-    """The order in ticks and lots. Raises ValueError where a number is off the grid, TypeError for a float."""
-    trail_kind, trail_amount = TrailKind.NONE, 0
-    if isinstance(leg.trail, Bps):
-        trail_kind, trail_amount = TrailKind.BPS, leg.trail.amount
-    elif leg.trail is not None:
-        trail_kind, trail_amount = TrailKind.TICKS, instrument.price_ticks(leg.trail)
-    return OrderTerms(
-        side=leg.side,
-        order_type=type_of(leg),
-        qty_lots=instrument.qty_lots(leg.qty),
-        price_ticks=instrument.price_ticks(leg.price) if leg.price is not None else 0,
-        trigger_ticks=instrument.price_ticks(leg.trigger) if leg.trigger is not None else 0,
-        trigger_source=leg.trigger_source,
-        trail_kind=trail_kind,
-        trail_amount=trail_amount,
-        time_in_force=leg.time_in_force,
-        flags=OrderFlag.REDUCE_ONLY * leg.reduce_only | OrderFlag.POST_ONLY * leg.post_only,
-        handle=handle,
-    )
-
-
-def type_of(leg: Leg) -> OrderType:
-    """What a leg without a type is: by the prices that it names."""
-    if leg.type is not None:
-        return leg.type
-    if leg.trail is not None:
-        return OrderType.TRAILING_STOP
-    if leg.trigger is not None:
-        return OrderType.STOP if leg.price is None else OrderType.STOP_LIMIT
-    return OrderType.MARKET if leg.price is None else OrderType.LIMIT
+    submit_list: Callable[[str, Contingency, Sequence[Leg]], tuple[int, ...]]
 
 
 def distance_of(instrument: Instrument, away: Bps | Away) -> Distance:

@@ -7,6 +7,7 @@ exceeds the position; and when all is quiet no order is left behind and no posit
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -27,7 +28,8 @@ from engine.model.instructions import (
 )
 from tests.execution_rig import INSTRUMENT, PRICE, Order, Rig
 
-DEPTH = 7 if os.environ.get("TRADEWIND_AMOUNT") == "long" else 5
+IS_LONG = os.environ.get("TRADEWIND_AMOUNT") == "long"
+DEPTH, WALKS, STEPS = (6, 3000, 20) if IS_LONG else (3, 60, 14)
 QTY = 4
 LOW, HIGH = PRICE - 100, PRICE + 100
 OVER = (ParentState.DONE, ParentState.CANCELED, ParentState.REJECTED, ParentState.EXPIRED)
@@ -78,6 +80,7 @@ def events(rig: Rig, *, has_strangers: bool) -> Iterator[Event]:
     yield "price", LOW
     yield "price", HIGH
     yield "cancel", 1
+    yield "crash", 0
     if has_strangers and rig.position > 0:
         yield "stranger", -1
 
@@ -99,6 +102,8 @@ def happen(rig: Rig, event: Event) -> None:
         rig.state(rig.orders[number], OrderState.UNKNOWN)
     elif name == "price":
         rig.price(number)
+    elif name == "crash":
+        rig.crash()
     elif name == "cancel":
         rig.parents.change(Change(handle=number, action="cancel"), 7)
     else:
@@ -225,4 +230,25 @@ def test_never_both_legs_never_more_than_the_position_never_orphaned(name: str) 
                 except AssertionError as error:
                     raise AssertionError(f"at rest after {longer}") from error
         layer = following
-    assert len(seen) > 50
+    assert len(seen) > 20
+
+
+@pytest.mark.parametrize("name", list(SCENARIOS))
+def test_long_walks_keep_the_same_promises(name: str) -> None:
+    wish, position = SCENARIOS[name]
+    has_exits = isinstance(wish, Bracket | Protection)
+    check: Check = check_exits if has_exits else check_list
+    dice = random.Random(name)
+    for _ in range(WALKS):
+        rig, path = begun(wish, position, ()), []
+        for _ in range(STEPS):
+            path.append(dice.choice(list(events(rig, has_strangers=has_exits))))
+            happen(rig, path[-1])
+            try:
+                check(rig)
+            except AssertionError as error:
+                raise AssertionError(f"after {path}") from error
+        try:
+            check_rest(rig, wish)
+        except AssertionError as error:
+            raise AssertionError(f"at rest after {path}") from error

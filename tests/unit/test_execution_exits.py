@@ -6,7 +6,17 @@ import pytest
 
 from engine.execution.bracket import BracketParent
 from engine.execution.parent import MarketView, Parent
-from engine.model.codes import AlarmCode, OrderFlag, OrderState, OrderType, ParentState, Reason, Side, TrailKind
+from engine.model.codes import (
+    AlarmCode,
+    NativeFeature,
+    OrderFlag,
+    OrderState,
+    OrderType,
+    ParentState,
+    Reason,
+    Side,
+    TrailKind,
+)
 from engine.model.instructions import (
     AtrTrail,
     Bracket,
@@ -24,7 +34,7 @@ from tests.execution_rig import INSTRUMENT, PRICE, Rig
 SECOND = 1_000_000_000
 STOP = StopPlan(trigger_ticks=PRICE - 100)
 HALVES = (TargetPlan(price_ticks=PRICE + 50, share_bps=5000), TargetPlan(price_ticks=PRICE + 90, share_bps=5000))
-NATIVE = (1 << OrderType.LIMIT) | (1 << OrderType.MARKET) | (1 << OrderType.STOP)
+NATIVE = (1 << OrderType.LIMIT) | (1 << OrderType.MARKET) | (1 << OrderType.STOP) | NativeFeature.CLOSE_POSITION
 
 
 def ticks(amount: int) -> Distance:

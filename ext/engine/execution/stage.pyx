@@ -18,11 +18,12 @@ from engine.model.tables cimport INSTRUMENT_CAPACITY, POSITION_SIDES, Exposure, 
 
 import msgspec
 
-from engine.execution.parent import FillFact, InstrumentFacts, MarketView
+from engine.execution.parent import ChildTerms, FillFact, InstrumentFacts, MarketView, Parent
 from engine.execution.parents import OrderNews, Parents
 from engine.execution.rebuild import rebuild
 from engine.model.codes import AlarmCode, OrderState, Reason
-from engine.model.instructions import Change, decode, encode
+from engine.model.instructions import Change, Held, decode, encode
+from engine.model.native import is_native
 
 cdef enum:
     EVENTS_PER_POLL = 1024
@@ -204,9 +205,24 @@ cdef class ExecutionStage(Actor):
             return 0
         handle = handle or wish.handle or self.tables.next_handle()
         if not is_written:
+            if isinstance(wish, Held) and self._pass_native(wish, handle):
+                return 0
             self.write_instruction(handle, strategy_id, wish.instrument_id, encode(wish))
         self.parents.begin(wish, handle, strategy_id)
         return 0
+
+    def _pass_native(self, object wish, uint64_t handle) -> bool:
+        """A person's order that the venue carries out as it is: an intent like any other."""
+        order = wish.order
+        if not is_native(
+                self.tables, wish.instrument_id, order_type=order.order_type, time_in_force=order.time_in_force, flags=order.flags,
+                position_side=order.position_side, price_ticks=order.price_ticks, expire_ns=order.expire_ns,
+                now_wall_ns=self.journal.now_wall_ns, display_lots=order.display_lots, trail_kind=order.trail_kind,
+                trail_amount=order.trail_amount, limit_offset_ticks=order.limit_offset_ticks, trigger_source=order.trigger_source):
+            return False
+        parent = Parent(wish, 0, 0)
+        terms = ChildTerms(**{name: getattr(order, name) for name in order.__struct_fields__ if name != "handle"})
+        return self.write_intent(INTENT_ACTION_SUBMIT, parent, handle, 0, terms)
 
     cdef int _drain_inputs(self) except -1:
         cdef Descriptor event
@@ -369,8 +385,7 @@ cdef class ExecutionStage(Actor):
             self._push(self.parent_events, record, 0)
 
     def write_held(self, uint16_t strategy_id, uint32_t instrument_id, uint64_t parent_handle, object news) -> None:
-        """HELD_ORDER, and the strategy is told: `venue_order_id` is the parent's handle, `average_price_e8` the price at which it would
-        fire now."""
+        """HELD_ORDER, and the strategy is told: `venue_order_id` is the parent's handle, `trigger_ticks` where it would fire now."""
         cdef OrderStatePayload* state
         cdef RecordHeader* record = self._claim(RECORD_KIND_HELD_ORDER, sizeof(OrderStatePayload), True)
         if record == NULL:
@@ -380,10 +395,10 @@ cdef class ExecutionStage(Actor):
         encode_client_id(self.journal.engine_id, news.handle, state.client_order_id)
         state.price_ticks, state.qty_lots, state.cum_qty_lots = news.price_ticks, news.qty_lots, news.filled_lots
         state.leaves_qty_lots = news.qty_lots - news.filled_lots if news.state == ORDER_STATE_HELD else 0
-        state.average_price_e8 = news.trigger_ticks * self.tables.instruments[instrument_id].tick_size_e8
         state.reason, state.state, state.side = news.reason, news.state, news.side
         state.venue_order_id = parent_handle
         state.order_type, state.time_in_force = news.order_type, news.time_in_force
+        state.trigger_ticks = news.trigger_ticks
         self._commit(record, strategy_id, instrument_id, news.handle)
         if strategy_id:
             self._push(self.parent_events, record, 0)
