@@ -9,13 +9,12 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
 
-from engine.app import Engine
-from engine.control.limits import LimitDesk
 from engine.guarded_http import HealthChange
 from engine.journal.errors import JournalFull
 from engine.journal.journal import Journal
 from engine.journal.sequencer import Sequencer
-from engine.model.codes import AlarmCode, Counter, Lane, LimitScope, RecordKind
+from engine.line import Line
+from engine.model.codes import AlarmCode, Counter, Lane, RecordKind
 from engine.model.tables import Tables
 from engine.runtime.counters import Counters
 from engine.runtime.net import NetError
@@ -24,7 +23,6 @@ from engine.venue_kinds import Keeper
 from engine.venues.binance.rest_market import VenueError
 from engine.venues.binance.usdm_rest import UsdmRest
 
-NS_PER_S = 1_000_000_000
 # StatePayload of ext/engine/model/records.pxd: state, previous_state, reason, pad, detail; text follows
 STATE_PAYLOAD = struct.Struct("<HHHHq")
 TEXT_BYTES_MAX = 200
@@ -138,46 +136,28 @@ class DeleverageWatch:
             )
 
 
-def limit_desk(engine: Engine) -> LimitDesk:
-    """The limits at the control port, with the names of scopes; a line's account has the number of its venue."""
-    names = {
-        LimitScope.ACCOUNT: {engine.venue_id: str(engine.venue_id)},
-        LimitScope.VENUE: {engine.venue_id: engine.venue_name},
-        LimitScope.STRATEGY: {strategy_id: name for name, strategy_id in engine.strategy_ids.items()},
-    }
-    return LimitDesk(engine.monitor.limits, engine.tables, names, engine.loaded.config.portfolio.currency)
-
-
 class VenueHealth:
-    """One venue's guard of HTTP and watch of deleveraging, wired; `look` once a tick."""
+    """One line's guards of HTTP and its watch of deleveraging, wired; `look` once a tick."""
 
-    def __init__(self, engine: Engine, access: VenueAccess, limits: LimitDesk) -> None:
-        self._clock = engine.world.clock
-        self._counters = engine.counters
-        self._limits = limits
+    def __init__(self, line: Line, access: VenueAccess) -> None:
         self._guards = [access.http] if access.orders is access else [access.http, access.orders.http]
         for guard in self._guards:
-            guard.watch(health_input(engine.sequencer, engine.venue_id))
-        self.watch = deleverage_watch(engine, access.orders)
-        self._next_use_ns = 0
+            guard.watch(health_input(line.engine.sequencer, line.venue_id))
+        self.watch = deleverage_watch(line, access.orders)
 
     def keepers(self) -> list[Keeper]:
         """What runs beside the connections."""
         return [] if self.watch is None else [self.watch]
 
     def look(self) -> None:
-        """Cool-downs end; the fullest limit is a metric, once a second."""
+        """Cool-downs end."""
         for guard in self._guards:
             guard.look()
-        now_ns = self._clock.monotonic_ns()
-        if now_ns >= self._next_use_ns:
-            self._next_use_ns = now_ns + NS_PER_S
-            self._counters.set(Counter.LIMIT_USE_PERCENT, self._limits.highest_use_percent())
 
 
-def deleverage_watch(engine: Engine, access: VenueAccess) -> DeleverageWatch | None:
+def deleverage_watch(line: Line, access: VenueAccess) -> DeleverageWatch | None:
     """The watch of a futures account; None for a kind of venue that has no such thing."""
-    rest = access.rest
+    rest, engine = access.rest, line.engine
     if not isinstance(rest, UsdmRest):
         return None
 
@@ -190,7 +170,7 @@ def deleverage_watch(engine: Engine, access: VenueAccess) -> DeleverageWatch | N
         tables=engine.tables,
         counters=engine.counters,
         journal=engine.journal,
-        instruments=[(name, engine.tables.instrument_id(engine.venue_id, name)) for name in engine.venue.symbols],
+        instruments=[(name, engine.tables.instrument_id(line.venue_id, name)) for name in line.venue.symbols],
         poll_s=health.deleverage_poll_s,
         alarm_from=health.deleverage_alarm,
     )
