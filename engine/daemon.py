@@ -37,7 +37,6 @@ from engine.model.instruments import InstrumentSpec
 from engine.orderly_stop import OrderlyStop
 from engine.paper import MarketOnlyNet, Paper, in_process_world, is_paper, open_paper, paper_credentials
 from engine.quiet_time import QuietTime
-from engine.risk_wiring import limit_desk
 from engine.runtime.account_lock import lock_account
 from engine.runtime.crash_loop import CrashLoopGuard
 from engine.runtime.idle_gc import IdleCollector
@@ -49,6 +48,7 @@ from engine.runtime.world import World
 from engine.strategy.api import Strategy
 from engine.strategy.loader import StrategyLoadError, load_strategy, subscriptions_of
 from engine.venue_access import VenueAccess
+from engine.venue_health import LimitUse, VenueHealth, limit_desk
 from engine.venue_kinds import VenueKind, kind_of
 
 # how much longer a supervisor is asked to wait while the journal is recovered
@@ -170,7 +170,10 @@ async def serve(
     """Fetch reference data, wire, trade, stop."""
     registry = Registry(Path(loaded.config.engine.data_dir) / "names.json", world.disk)
     config = loaded.config
-    accesses = {name: VenueAccess(line_world(config, world, venue), venue) for name, venue in config.venue.items()}
+    accesses = {
+        name: VenueAccess(line_world(config, world, venue), venue, config.health)
+        for name, venue in config.venue.items()
+    }
     papers: list[Paper] = []
     try:
         inputs = []
@@ -221,6 +224,9 @@ class Daemon:
         self.assets_named = engine.tables.asset_count
         self.next_reconcile_ns = 0
         self.duties = [LineDuty(line, accesses[line.name], self.on_fatal) for line in engine.lines]
+        self.limits = limit_desk(engine)
+        self.health = [VenueHealth(duty.line, duty.access) for duty in self.duties]
+        self.limit_use = LimitUse(engine, self.limits)
         clock = engine.world.clock
         self.supervisor = Supervisor.of_environment(clock)
         self.stop = OrderlyStop(engine, self.supervisor, lambda: first_error(self.duties))
@@ -238,13 +244,6 @@ class Daemon:
             each_tick=self.each_tick,
             on_progress=self.on_progress,
             may_spin=lambda: not engine.world.net.is_connecting,
-        )
-        self.limits = limit_desk(
-            engine.monitor,
-            engine.tables,
-            self.loaded.config,
-            engine.venue_ids,
-            engine.strategy_ids,
         )
         self.control = ControlServer(
             self.loaded.control_socket,
@@ -283,7 +282,8 @@ class Daemon:
         self.engine.watchdog.start()
         pin_to_core(self.loaded.config.engine.cpu)
         self.turns.start(loop)
-        tasks = [loop.create_task(job) for job in (keeper.run() for duty in self.duties for keeper in duty.keepers)]
+        keepers = [keeper for row in (*self.duties, *self.health) for keeper in row.keepers]
+        tasks = [loop.create_task(keeper.run()) for keeper in keepers]
         for task in tasks:
             task.add_done_callback(self.on_task_end)
         self.supervisor.ready(self.state_text())
@@ -371,6 +371,9 @@ class Daemon:
             self.name_assets()
         for duty in self.duties:
             duty.each_tick(is_stopping=self.stop.has_begun)
+        for health in self.health:
+            health.look()
+        self.limit_use.look()
         if self.stop.has_begun:
             self.stop.advance()
             if self.stop.is_done:
