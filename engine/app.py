@@ -11,7 +11,7 @@ control, timers =[inbound_control]=>     |     =[to_strategy]===================
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from engine.book.stage import BookStage
 from engine.config import Config, LoadedConfig
@@ -23,6 +23,7 @@ from engine.feed.instruments import InstrumentKeeper
 from engine.feed.keeper import MarketKeeper
 from engine.feed.polls import PollKeeper
 from engine.gateway.order_session import GatewayActor
+from engine.journal.cursor import Record
 from engine.journal.journal import Journal
 from engine.journal.sequencer import Sequencer
 from engine.model.approval import ApprovalRegister
@@ -165,6 +166,11 @@ class Engine:
                 strategy, name, self.strategy_ids[name], section.symbols, self.venue_id, subscriptions
             )
         self.wanted, self.specs = wanted_statistics(config, self.kind, strategies), specs
+
+    def recover(self, earlier: Iterable[Record]) -> None:
+        """Take up what the ledger of earlier runs says, before anything connects."""
+        clock = self.world.clock
+        self.oms.restore(self.monitor.restoring(earlier, wall_ns=clock.time_ns(), mono_ns=clock.monotonic_ns()))
 
     def names(self) -> Names:
         """What the numbers in this run's records are called."""

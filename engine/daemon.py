@@ -262,10 +262,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         self.supervisor.extend(RECOVERY_EXTENSION_S)
         self.supervisor.status("reading the ledger of earlier runs")
-        clock = self.engine.world.clock
-        self.engine.oms.restore(
-            self.engine.monitor.restoring(self.earlier_records(), wall_ns=clock.time_ns(), mono_ns=clock.monotonic_ns())
-        )
+        self.engine.recover(self.earlier_records())
         self.note_facts()
         self.obey_guard()
         self.control.open(loop)
