@@ -108,8 +108,8 @@ def credentials() -> Credentials:
     return Credentials("hmac", KEY, SECRET.encode())
 
 
-def trade(shell: VenueShell, kind: str, step: Step, price: Decimal, now_ns: int) -> None:
-    """An order of the other account."""
+def trade(shell: VenueShell, kind: str, step: Step, price: Decimal, now_ns: int, account: int = OTHERS) -> None:
+    """An order of another account."""
     fields: dict[str, Any] = {
         "symbol": SYMBOL,
         "side": step.side,
@@ -119,10 +119,10 @@ def trade(shell: VenueShell, kind: str, step: Step, price: Decimal, now_ns: int)
         "price_e8": int(price * E8),
     }
     if kind == "binance-spot":
-        shell.core.place(OTHERS, OrderRequest(**fields), now_ns)
+        shell.core.place(account, OrderRequest(**fields), now_ns)
     else:
         assert shell.usdm is not None
-        shell.usdm.core.place(OTHERS, UsdmOrderRequest(**fields), now_ns)
+        shell.usdm.core.place(account, UsdmOrderRequest(**fields), now_ns)
 
 
 def nudge(shell: VenueShell, kind: str, prices: Prices, now_ns: int) -> None:

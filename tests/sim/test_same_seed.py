@@ -46,7 +46,8 @@ def test_the_same_seed_gives_the_same_journal_and_another_seed_another(tmp_path:
 def test_another_process_with_other_hashes_writes_the_same_journal(tmp_path: Path) -> None:
     root = tmp_path / "one"
     first = digests(run(root, "binance-spot", "paper", 11))
-    code = f"from pathlib import Path; from tests.sim.test_same_seed import *; print(digests(run(Path({str(root)!r}), 'binance-spot', 'paper', 11)))"
+    call = f"digests(run(Path({str(root)!r}), 'binance-spot', 'paper', 11))"
+    code = f"from pathlib import Path; from tests.sim.test_same_seed import digests, run; print({call})"
     environment = {**os.environ, "PYTHONHASHSEED": "12345", "PYTHONPATH": str(REPOSITORY)}
     command = [sys.executable, "-c", code]
     done = subprocess.run(
