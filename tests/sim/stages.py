@@ -62,7 +62,7 @@ ws_api_url = "ws://127.0.0.1:{ws}"
 {usdm}
 [paper]
 balances = {{ USDT = "250000", BTC = "2" }}
-[risk]
+{paper}[risk]
 max_open_orders = 50
 message_rate_per_s = 100
 message_burst = 100
@@ -83,12 +83,12 @@ interval_s = 30
 """
 
 
-def configure(root: Path, kind: str, mode: str, rest: int = 1, ws: int = 1) -> LoadedConfig:
-    """An engine with wide limits below `root`."""
+def configure(root: Path, kind: str, mode: str, rest: int = 1, ws: int = 1, paper: str = "") -> LoadedConfig:
+    """An engine with wide limits below `root`; `paper` are more keys of that table."""
     key = "" if mode == "paper" else 'credential = "sim"\nkey_type = "hmac"\n'
     usdm = USDM_KEYS if kind == "binance-usdm" else ""
     path = root / "engine.toml"
-    path.write_text(TEXT.format(mode=mode, kind=kind, rest=rest, ws=ws, key=key, usdm=usdm))
+    path.write_text(TEXT.format(mode=mode, kind=kind, rest=rest, ws=ws, key=key, usdm=usdm, paper=paper))
     return load(path)
 
 

@@ -20,7 +20,8 @@ from tests.recording_writer import RecordingWriter
 from tests.sim.stages import configure, credentials
 from tests.venue_harness import CONFIG
 
-LINES = 2_500
+LINES = 1_000
+AT_ONCE = "to_venue_us = 0\nfrom_venue_us = 0\njitter_us = 0\n"
 TRADES_BETWEEN = 3
 ORDERS_MAX = 60
 END_LIMIT_S = 400.0
@@ -112,7 +113,7 @@ def synthetic(path: Path, family: str) -> Path:
 def beginning(path: Path, to: Path) -> Path:
     """The first lines of a recorded file."""
     with gzip.open(path) as source, to.open("wb") as target:
-        for _, line in zip(range(LINES * 4), source, strict=False):
+        for _, line in zip(range(LINES * 3), source, strict=False):
             target.write(line)
     return to
 
@@ -122,7 +123,7 @@ def play(root: Path, recording: Path, kind: str, mode: str) -> OnTrades:
     root.mkdir(exist_ok=True)
     replay = build_replay(CONFIG, [recording], ReplayOptions(speed=1.0), START_NS)
     strategy = OnTrades()
-    loaded = configure(root, kind, mode)
+    loaded = configure(root, kind, mode, paper=AT_ONCE)
     key = None if mode == "paper" else credentials()
     with Simulation(loaded, replay.shell, strategies={"scripted": strategy}, credentials=key) as simulation:
         simulation.start()
