@@ -268,12 +268,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         self.supervisor.extend(RECOVERY_EXTENSION_S)
         self.supervisor.status("reading the ledger of earlier runs")
-        clock, earlier = self.engine.world.clock, self.earlier_records()
-        earlier = self.engine.monitor.restoring(earlier, wall_ns=clock.time_ns(), mono_ns=clock.monotonic_ns())
-        for line in self.engine.lines:
-            line.oms.restore(earlier)
-            earlier = self.earlier_records()
-        self.engine.execution.restore(earlier)
+        self.engine.recover(self.earlier_records)
         self.note_facts()
         self.obey_guard()
         self.control.open(loop)
@@ -282,7 +277,8 @@ class Daemon:
         self.engine.watchdog.start()
         pin_to_core(self.loaded.config.engine.cpu)
         self.turns.start(loop)
-        keepers = [keeper for row in (*self.duties, *self.health) for keeper in row.keepers]
+        keepers = [keeper for duty in self.duties for keeper in duty.keepers]
+        keepers += [keeper for health in self.health for keeper in health.keepers]
         tasks = [loop.create_task(keeper.run()) for keeper in keepers]
         for task in tasks:
             task.add_done_callback(self.on_task_end)

@@ -167,9 +167,7 @@ class Simulation:
 
     def begin(self) -> None:
         """Recover, and let connections and ticks begin; time stands still."""
-        (line,) = self.engine.lines
-        line.oms.restore(self._earlier_records())
-        self.engine.execution.restore(self._earlier_records())
+        self.engine.recover(self._earlier_records)
         self.engine.counters.set(Counter.EPOCH, self.journal.epoch)
         self.loop.call_soon(self._tick)
         for keeper in self._keepers:
