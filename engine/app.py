@@ -3,6 +3,7 @@
 market session  =[inbound_market]==> SEQUENCER =[to_book]=====> BOOK  =[market_events]=> STRATEGIES
 order session   =[inbound_own]=====>     |     =[to_oms]======> OMS   =[order_events]=>      |
 control, timers =[inbound_control]=>     |     =[to_strategy]============================>   |
+                                       |     =[to_risk]=====> RISK MONITOR <=[risk_events]= OMS
                                        GATE <=[intents]=====================================-+
                                        GATE =[approvals]=> OMS =[outbound]=> order session
                                        GATE =[refusals]==> STRATEGIES,  OMS =[manual_intents]=> GATE
@@ -31,6 +32,8 @@ from engine.model.subscriptions import parse_subscription
 from engine.model.tables import Tables
 from engine.oms.oms import Oms
 from engine.risk.gate import RiskGate
+from engine.risk.monitor import RiskMonitor
+from engine.risk_wiring import configure_limits, set_currency, settings_of
 from engine.runtime.actor import Pipeline
 from engine.runtime.counters import Counters
 from engine.runtime.net import NetError, ReconnectPolicy
@@ -77,6 +80,8 @@ class Rings:
         self.to_book = Ring("to_book", RING_SLOTS)
         self.to_oms = Ring("to_oms", RING_SLOTS)
         self.to_strategy = Ring("to_strategy", RING_SLOTS)
+        self.to_risk = Ring("to_risk", RING_SLOTS)
+        self.risk_events = Ring("risk_events", RING_SLOTS)
         self.market_events = Ring("market_events", RING_SLOTS)
         self.order_events = Ring("order_events", RING_SLOTS)
         self.refusals = Ring("refusals", INTENT_SLOTS)
@@ -121,7 +126,7 @@ class Engine:
         # --- the stages, in flow order ---
         self.sequencer = Sequencer(
             "sequencer", journal, self.tables, self.counters, rings.inbound_own, rings.inbound_control,
-            rings.inbound_market, rings.to_book, rings.to_oms, rings.to_strategy, clock,
+            rings.inbound_market, rings.to_book, rings.to_oms, rings.to_strategy, clock, to_risk=rings.to_risk,
         )  # fmt: skip
         to_book, market_events = rings.to_book, rings.market_events
         self.book = BookStage("book", journal, self.tables, self.counters, to_book, market_events, clock=clock)
@@ -131,8 +136,9 @@ class Engine:
             manual_intents=rings.manual_intents, order_timeout_ns=self.venue.order_timeout_ms * NS_PER_MS,
             recv_window_ns=self.venue.recv_window_ms * NS_PER_MS, venue_delay_ns_max=VENUE_DELAY_NS_MAX,
             account_id=ACCOUNT_ID, venue_id=self.venue_id, cancel_on_start=config.reconcile.cancel_on_start,
-            has_cancel_all=self.kind.capabilities.has_cancel_all_by_symbol,
+            has_cancel_all=self.kind.capabilities.has_cancel_all_by_symbol, risk_events=rings.risk_events,
         )  # fmt: skip
+        self.monitor = self.risk_monitor()
         self.strategies = StrategyRunner(
             "strategies", journal, self.tables, self.counters, order_events=rings.order_events, refusals=rings.refusals,
             market_events=rings.market_events, to_strategy=rings.to_strategy, intents=rings.intents, timers=self.timers,
@@ -148,7 +154,7 @@ class Engine:
         self.codec = self.kind.market_codec(self.tables, self.venue_id, self.venue.symbols)
         self.session = self.order_session(register, credentials, rate_limits)
         gateway = GatewayActor("gateway", self.session)
-        stages = [self.sequencer, self.book, self.oms, self.strategies, self.gate, self.oms, gateway]
+        stages = [self.sequencer, self.book, self.oms, self.monitor, self.strategies, self.gate, self.oms, gateway]
         self.pipeline = Pipeline(stages)  # OMS twice: what the gate approves leaves in the round that asked for it
         self.sequencer.attach(self.pipeline)
         self.watchdog.watch(stages)
@@ -176,6 +182,17 @@ class Engine:
         self.tables.set_epoch(self.journal.epoch)
         set_limits(self.tables, self.venue_id, config)
         write_catalog(self.journal, self.tables, self.names())
+
+    def risk_monitor(self) -> RiskMonitor:
+        """Who measures, with every limit of the configuration in force."""
+        config, rings = self.loaded.config, self.rings
+        monitor = RiskMonitor(
+            "risk", self.journal, self.tables, self.counters, settings_of(config), to_risk=rings.to_risk,
+            risk_events=rings.risk_events,
+        )  # fmt: skip
+        configure_limits(monitor, self.tables, config, {self.venue_name: self.venue_id}, self.strategy_ids)
+        set_currency(self.tables, config.portfolio.currency)
+        return monitor
 
     def order_session(
         self, register: ApprovalRegister, credentials: Credentials, rate_limits: Mapping[tuple[str, str], int]

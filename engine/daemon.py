@@ -34,6 +34,7 @@ from engine.model.codes import CommandKind, Counter, HaltReason, Lane, RecordKin
 from engine.orderly_stop import OrderlyStop
 from engine.paper import MarketOnlyNet, Paper, is_paper, open_paper, paper_credentials
 from engine.quiet_time import QuietTime
+from engine.risk_wiring import limit_desk
 from engine.runtime.account_lock import lock_account
 from engine.runtime.crash_loop import CrashLoopGuard
 from engine.runtime.idle_gc import IdleCollector
@@ -231,6 +232,13 @@ class Daemon:
             on_progress=self.on_progress,
             may_spin=lambda: not engine.world.net.is_connecting,
         )
+        self.limits = limit_desk(
+            engine.monitor,
+            engine.tables,
+            self.loaded.config,
+            {engine.venue_name: engine.venue_id},
+            engine.strategy_ids,
+        )
         self.control = ControlServer(
             self.loaded.control_socket,
             EngineControl(
@@ -241,6 +249,7 @@ class Daemon:
                 self.submit_command,
                 engine.register.halts,
                 lambda: self.troubles.text,
+                self.limits,
             ),
             counters=engine.counters,
             clock=clock,
@@ -253,7 +262,10 @@ class Daemon:
         loop = asyncio.get_running_loop()
         self.supervisor.extend(RECOVERY_EXTENSION_S)
         self.supervisor.status("reading the ledger of earlier runs")
-        self.engine.oms.restore(self.earlier_records())
+        clock = self.engine.world.clock
+        self.engine.oms.restore(
+            self.engine.monitor.restoring(self.earlier_records(), wall_ns=clock.time_ns(), mono_ns=clock.monotonic_ns())
+        )
         self.note_facts()
         self.obey_guard()
         self.control.open(loop)

@@ -16,6 +16,7 @@ import msgspec
 
 from engine.control.exact import RefusedCommandError, decimal_text, known
 from engine.control.handles import next_handle
+from engine.control.limits import LimitDesk
 from engine.control.messages import (
     Accepted,
     Amend,
@@ -29,6 +30,8 @@ from engine.control.messages import (
     EngineStatus,
     Flatten,
     Kill,
+    Limits,
+    LimitTable,
     Order,
     Pause,
     Ping,
@@ -37,9 +40,11 @@ from engine.control.messages import (
     Reconcile,
     RefusalCode,
     Refused,
+    ResetLimits,
     Resume,
     Scope,
     ScopeKind,
+    SetLimits,
     Status,
     Stop,
     Strategies,
@@ -50,17 +55,32 @@ from engine.control.order_words import Place, instruction_of, protection_of
 from engine.control.server import Caller
 from engine.journal.errors import JournalFull
 from engine.journal.sequencer import Sequencer
-from engine.model.codes import CommandKind, Counter, TradingState
+from engine.model.codes import CommandKind, Counter, LimitScope, TradingState
 from engine.model.exact import WordError, on_grid
 from engine.model.instructions import Change, OrderTerms, Wish
 from engine.model.instructions import encode as encode_wish
 from engine.model.tables import Tables
+from engine.risk.limits import LimitRefusedError
 from engine.runtime.clock import Clock
 from engine.runtime.counters import Counters
 
 HALTED_SHOWN_MAX = 100
 TROUBLES_MAX = 1000
-AnyCommand = Pause | Resume | Kill | Arm | Flatten | Cancel | Stop | Reconcile | Order | Protect | Amend
+AnyCommand = (
+    Pause
+    | Resume
+    | Kill
+    | Arm
+    | Flatten
+    | Cancel
+    | Stop
+    | Reconcile
+    | Order
+    | Protect
+    | Amend
+    | SetLimits
+    | ResetLimits
+)
 KINDS: dict[type[Command], CommandKind] = {
     Pause: CommandKind.PAUSE,
     Resume: CommandKind.RESUME,
@@ -73,6 +93,8 @@ KINDS: dict[type[Command], CommandKind] = {
     Reconcile: CommandKind.RECONCILE,
     Protect: CommandKind.INSTRUCT,
     Amend: CommandKind.AMEND,
+    SetLimits: CommandKind.LIMITS,
+    ResetLimits: CommandKind.LIMITS,
 }
 
 
@@ -127,6 +149,7 @@ class EngineControl:
         submit_command: Callable[[OperatorCommand], int],
         halts: Callable[[], Mapping[str, Mapping[int, int]]] = lambda: {"instruments": {}},
         troubles: Callable[[], str] = str,
+        limits: LimitDesk | None = None,
     ) -> None:
         self._names = names
         self._tables = tables
@@ -135,6 +158,7 @@ class EngineControl:
         self._submit = submit_command
         self._halts = halts
         self._troubles = troubles
+        self._limits = limits
 
     def __call__(self, request: AnyRequest, caller: Caller) -> AnyReply:
         if isinstance(request, Ping):
@@ -146,6 +170,8 @@ class EngineControl:
                 return self.book(request)
             if isinstance(request, Strategies):
                 return self.strategies()
+            if isinstance(request, Limits):
+                return self.limits(request)
             return self.command(request, caller)
         except RefusedCommandError as refusal:
             return Refused(code=refusal.code, text=str(refusal))
@@ -248,6 +274,8 @@ class EngineControl:
         elif isinstance(request, (Pause, Resume)) and command.scope_kind == ScopeKind.ORDER:
             action: Literal["pause", "resume"] = "pause" if isinstance(request, Pause) else "resume"
             instruct(command, Change(handle=command.order_handle, action=action))
+        elif isinstance(request, (SetLimits, ResetLimits)):
+            self.resolve_limits(command, request)
 
     def resolve_order(self, command: OperatorCommand, order: Order) -> None:
         """Decimals to ticks and lots, exactly: off the grid is refused, never rounded."""
@@ -290,6 +318,29 @@ class EngineControl:
                 trigger_ticks=trigger_ticks,
             )
         )
+
+    def resolve_limits(self, command: OperatorCommand, request: SetLimits | ResetLimits) -> None:
+        """Text to whole numbers; what loosens without being said to, or cannot be, is refused and not journaled."""
+        scope, scope_id = limit_scope(command)
+        values = request.values if isinstance(request, SetLimits) else {}
+        reset = request.names if isinstance(request, ResetLimits) else None
+        try:
+            command.detail = self.limit_desk().change(scope, scope_id, values, loosen=request.loosen, reset=reset)
+        except LimitRefusedError as refusal:
+            raise RefusedCommandError(RefusalCode.BAD_VALUE, str(refusal)) from None
+
+    def limits(self, request: Limits) -> LimitTable:
+        """The limits in force with their use."""
+        where = OperatorCommand(kind=CommandKind.LIMITS, uid=0)
+        self.resolve_scope(where, request.scope)
+        only = limit_scope(where) if where.scope_kind != ScopeKind.ALL else None
+        return self.limit_desk().table(self._counters.get(Counter.JOURNAL_LAST_SEQ), only)
+
+    def limit_desk(self) -> LimitDesk:
+        """Who knows the limits."""
+        if self._limits is None:
+            raise RefusedCommandError(RefusalCode.STATE, "this process keeps no limits")
+        return self._limits
 
     def book(self, request: Book) -> BookStatus:
         """The top of a book and what we hold and have working there."""
@@ -385,6 +436,22 @@ def instruct(command: OperatorCommand, wish: Wish) -> None:
     command.kind = CommandKind.INSTRUCT
     command.order_handle = wish.handle
     command.detail = encode_wish(wish)
+
+
+def limit_scope(command: OperatorCommand) -> tuple[LimitScope, int]:
+    """Whose limits a scope means; one order has none."""
+    scopes = {
+        ScopeKind.ALL: (LimitScope.ENGINE, 0),
+        ScopeKind.VENUE: (LimitScope.VENUE, command.venue_id),
+        ScopeKind.ACCOUNT: (LimitScope.ACCOUNT, command.account_id),
+        ScopeKind.INSTRUMENT: (LimitScope.INSTRUMENT, command.instrument_id),
+        ScopeKind.STRATEGY: (LimitScope.STRATEGY, command.strategy_id),
+    }
+    if command.scope_kind not in scopes:
+        raise RefusedCommandError(
+            RefusalCode.BAD_VALUE, "one order has no limits: name a symbol, strategy, account or venue"
+        )
+    return scopes[ScopeKind(command.scope_kind)]
 
 
 def submit_through(sequencer: Sequencer) -> Callable[[OperatorCommand], int]:

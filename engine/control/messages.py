@@ -120,6 +120,29 @@ class Reconcile(Command, frozen=True, kw_only=True):
     """Compare orders and balances with the venue now."""
 
 
+class Limits(Request, frozen=True, kw_only=True):
+    """Every limit that is set with its use and source; of one scope where one is named."""
+
+    scope: Scope = Scope()
+
+
+LimitText = Annotated[str, Meta(max_length=40)]
+
+
+class SetLimits(Command, frozen=True, kw_only=True):
+    """Limits of one scope by their keys, as text; `loosen` must be set where one lets more through than before."""
+
+    values: Annotated[dict[Name, LimitText], Meta(min_length=1, max_length=40)]
+    loosen: bool = False
+
+
+class ResetLimits(Command, frozen=True, kw_only=True):
+    """Back to the configuration: the named limits of one scope, or all that commands have changed there."""
+
+    names: Annotated[tuple[Name, ...], Meta(max_length=40)] = ()
+    loosen: bool = False
+
+
 class OrderText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One order of a list as text; what is empty is the first order's, or none. Distances: `50bps`, `0.5%`, `20ticks`, `12.5`."""
 
@@ -219,6 +242,9 @@ AnyRequest = (
     | Order
     | Protect
     | Amend
+    | Limits
+    | SetLimits
+    | ResetLimits
 )
 
 
@@ -343,6 +369,32 @@ class StrategyTable(Reply, frozen=True, kw_only=True):
     rows: tuple[StrategyRow, ...]
 
 
+class LimitRowText(msgspec.Struct, frozen=True, kw_only=True):
+    """One limit as text: as set, as the risk mode leaves it, and what is used of it (empty: nothing is counted against it).
+
+    `source` is `config` or `command`; of a command uid (else -1), wall clock and reason.
+    """
+
+    scope: str
+    name: str
+    limit: str
+    value: str
+    in_force: str
+    used: str
+    used_percent: int
+    source: str
+    uid: int
+    wall_ns: int
+    reason: str
+
+
+class LimitTable(Reply, frozen=True, kw_only=True):
+    """Limits, and the sequence that the table is as of."""
+
+    sequence: int
+    rows: tuple[LimitRowText, ...]
+
+
 class GuardStatus(Reply, frozen=True, kw_only=True):
     """What the guard sees of its engine and what it did last; times in nanoseconds, -1 = none.
 
@@ -366,7 +418,7 @@ class GuardStatus(Reply, frozen=True, kw_only=True):
     troubles: str
 
 
-AnyReply = Pong | Accepted | Refused | EngineStatus | BookStatus | StrategyTable | GuardStatus
+AnyReply = Pong | Accepted | Refused | EngineStatus | BookStatus | StrategyTable | LimitTable | GuardStatus
 
 encode = msgspec.msgpack.Encoder().encode
 decode_request = msgspec.msgpack.Decoder(AnyRequest).decode

@@ -1,7 +1,7 @@
 from engine.model.codes import BreakerState
 
 class CircuitBreaker:
-    """One endpoint's breaker: CLOSED, OPEN after `failures` within `window_ns`, HALF_OPEN after `cooldown_ns`, CLOSED after `probes`."""
+    """One endpoint's breaker: OPEN after `failures` within `window_ns`, HALF_OPEN after `cooldown_ns`, CLOSED after `probes`."""
 
     def __init__(self, *, failures: int, window_ns: int, cooldown_ns: int, probes: int) -> None: ...
     @property

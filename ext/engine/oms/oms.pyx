@@ -11,7 +11,8 @@ from engine.model.approval cimport *
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport (BalanceRow, BalancesPayload, CommandPayload, FillPayload, FundingPaymentPayload, IntentPayload,
-                                   OrderStatePayload, RecordHeader, StatePayload, TimerPayload, VenuePositionPayload)
+                                   Conditions, OrderStatePayload, RecordHeader, StatePayload, TimerPayload, VenuePositionPayload,
+                                   VerdictPayload)
 from engine.model.tables cimport ENGINE_ROW, INSTRUMENT_ROWS, STRATEGY_ROWS, Instrument, InstrumentLimits, Tables
 from engine.model.unnamed cimport NO_TRADE_ID
 from engine.oms.lifecycle cimport ExternalOrder, OrderLifecycle
@@ -22,7 +23,7 @@ from engine.runtime.counters cimport Counters
 from engine.runtime.ring cimport Ring
 
 from engine.model.clientid import encode
-from engine.model.codes import OrderState, OrderType, Side, TimeInForce
+from engine.model.codes import OrderState, OrderType, PositionSide, Side, TimeInForce
 
 cdef enum:
     INPUTS_PER_POLL = 16
@@ -53,6 +54,7 @@ cdef class Oms(OrderLifecycle):
     def __init__(self, str name, Journal journal not None, Tables tables not None, Counters counters not None,
                  ApprovalRegister register not None, *, bint cancel_on_start=False, bint has_cancel_all=True, **options):
         OrderLifecycle.__init__(self, name, journal, tables, counters, register, **options)
+        self._intents = {}
         self.cancel_on_start = cancel_on_start
         self.has_cancel_all = has_cancel_all
         tables.control.trading_state = TRADING_STATE_HALTED
@@ -72,6 +74,8 @@ cdef class Oms(OrderLifecycle):
             if item != NULL:
                 if item.data:
                     self.on_approval(item)
+                elif item.record != NULL and (<const IntentPayload*> (item.record + 1)).action == INTENT_ACTION_AMEND:
+                    self.on_amend_intent(item, (<const IntentPayload*> (item.record + 1)).qty_lots)
                 else:
                     self.on_cancel_intent(item)
                 self.approvals.release()
@@ -640,6 +644,7 @@ cdef class Oms(OrderLifecycle):
             RECORD_KIND_ORDER_STATE: sizeof(OrderStatePayload), RECORD_KIND_FILL: sizeof(FillPayload),
             RECORD_KIND_COMMAND: sizeof(CommandPayload), RECORD_KIND_TRADING_STATE: sizeof(StatePayload),
             RECORD_KIND_ALARM: sizeof(StatePayload), RECORD_KIND_FUNDING_PAYMENT: sizeof(FundingPaymentPayload),
+            RECORD_KIND_INTENT: sizeof(IntentPayload), RECORD_KIND_VERDICT: sizeof(VerdictPayload),
         }
         for record in records:
             kind = record.kind
@@ -649,6 +654,9 @@ cdef class Oms(OrderLifecycle):
             if len(payload) < sizes[kind]:
                 raise ValueError(f"ledger record {record.seq}: {len(payload)} bytes of payload, {sizes[kind]} needed")
             data = payload
+            if kind == RECORD_KIND_INTENT or kind == RECORD_KIND_VERDICT:
+                self._remember_intent(record, kind)
+                continue
             if kind == RECORD_KIND_ORDER_STATE:
                 self._restore_order(record, <const OrderStatePayload*> data)
             elif kind == RECORD_KIND_FILL:
@@ -661,7 +669,16 @@ cdef class Oms(OrderLifecycle):
                 self._restore_state(record, <const StatePayload*> data)
             used += 1
         self._restore_finish()
+        self._intents.clear()
         return used
+
+    def _remember_intent(self, object record, int kind) -> None:
+        """Conditions stand with the intent: kept until its order is met, or its refusal."""
+        if kind == RECORD_KIND_VERDICT:
+            if not (<const VerdictPayload*> <const char*> record.payload).approved:
+                self._intents.pop(record.order_handle, None)
+        elif (<const IntentPayload*> <const char*> record.payload).has_conditions:
+            self._intents[record.order_handle] = record.payload
 
     cdef ApprovedOrder* _admit(self, object record, const OrderStatePayload* state) except *:
         cdef uint64_t handle = record.order_handle
@@ -676,8 +693,12 @@ cdef class Oms(OrderLifecycle):
         terms.time_in_force = state.time_in_force
         terms.price_ticks = state.price_ticks
         terms.promise_price_ticks = state.price_ticks
+        terms.trigger_ticks = state.trigger_ticks
+        terms.flags = state.flags
+        terms.position_side = record.position_side
         terms.qty_lots = state.qty_lots
         terms.instrument_id = record.instrument_id
+        self._restore_conditions(terms)
         terms.venue_id = record.venue_id
         terms.account_id = record.account_id
         terms.strategy_id = record.strategy_id
@@ -688,6 +709,17 @@ cdef class Oms(OrderLifecycle):
         self.register.rest(self.register.index_of(terms))
         self.pool.begin(self.register.index_of(terms))
         return terms
+
+    cdef int _restore_conditions(self, ApprovedOrder* terms) except -1:
+        cdef bytes payload = self._intents.pop(terms.order_handle, None)
+        cdef const IntentPayload* intent
+        if payload is None or <size_t> len(payload) < sizeof(IntentPayload) + sizeof(Conditions):
+            return 0
+        intent = <const IntentPayload*> <const char*> payload
+        self.register.conditions[self.register.index_of(terms)] = (<const Conditions*> (intent + 1))[0]
+        terms.has_conditions = 1
+        terms.expire_ns = intent.expire_ns
+        return 0
 
     def _retire_restored(self) -> None:
         """Earlier runs have had more orders than there are slots: those that are over by now make room."""
@@ -713,6 +745,9 @@ cdef class Oms(OrderLifecycle):
         order.reason = state.reason
         order.venue_code = state.venue_code
         order.state = state.state
+        order.is_triggered = state.is_triggered
+        self.pool.terms(order).is_triggered = state.is_triggered
+        self.pool.terms(order).qty_lots = state.qty_lots
         if state.state in (ORDER_STATE_CANCELED, ORDER_STATE_EXPIRED, ORDER_STATE_REJECTED, ORDER_STATE_ABSENT):
             order.ended = state.state
             order.venue_cum_lots = state.cum_qty_lots + state.leaves_qty_lots
@@ -779,7 +814,7 @@ cdef class Oms(OrderLifecycle):
             order.submit_mono_ns = self.journal.now_mono_ns
             order.deadline_mono_ns = self.journal.now_mono_ns
             if order.state == ORDER_STATE_UNKNOWN:
-                self.tables.exposures[self.pool.terms(order).instrument_id].unknown_orders = self.tables.exposures[self.pool.terms(order).instrument_id].unknown_orders + 1
+                self.pool.exposure(self.pool.terms(order)).unknown_orders += 1
                 order.is_unknown = 1
             if order.state in (ORDER_STATE_PENDING_CANCEL, ORDER_STATE_PENDING_REPLACE):
                 order.state = ORDER_STATE_NEW
@@ -836,8 +871,10 @@ cdef class Oms(OrderLifecycle):
             "price_ticks": terms.price_ticks, "qty_lots": terms.qty_lots, "cum_qty_lots": order.booked_lots,
             "leaves_qty_lots": self.pool.leaves_lots(order), "value_e8": tw_e16_to_e8(order.filled_value_e16),
             "reason": order.reason, "venue_code": order.venue_code, "is_open": bool(order.is_listed),
-            "reserved_lots": terms.reserved_lots,
-        }
+            "reserved_lots": terms.reserved_lots, "trigger_ticks": terms.trigger_ticks, "is_triggered": bool(order.is_triggered),
+            "venue_algo_id": order.venue_algo_id, "position_side": PositionSide(terms.position_side).name, "expire_ns": terms.expire_ns,
+            "flags": terms.flags,
+        } | (dict(self.register.conditions[slot]) if terms.has_conditions else {})
 
     def positions(self) -> list:
         """Positions ever traded: wire units plus the exact 10^-16 figures of `PositionBook.wide`."""

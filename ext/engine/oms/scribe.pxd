@@ -22,6 +22,7 @@ cdef struct FillFacts:
     uint8_t side
     uint8_t is_maker
     uint8_t is_external
+    uint8_t position_side
 
 @cython.final
 cdef class Scribe:

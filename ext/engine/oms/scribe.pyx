@@ -86,6 +86,10 @@ cdef class Scribe:
         out.side = terms.side
         out.order_type = terms.order_type
         out.time_in_force = terms.time_in_force
+        out.flags = terms.flags
+        out.is_triggered = order.is_triggered
+        out.trigger_ticks = terms.trigger_ticks
+        record.position_side = terms.position_side
         record.cause_seq = cause_seq
         record.venue_id = terms.venue_id
         record.account_id = terms.account_id
@@ -123,6 +127,7 @@ cdef class Scribe:
         record.venue_id = facts.venue_id
         record.account_id = facts.account_id
         record.instrument_id = facts.instrument_id
+        record.position_side = facts.position_side
         if order != NULL:
             record.strategy_id = self.pool.terms(order).strategy_id
             record.order_handle = order.order_handle

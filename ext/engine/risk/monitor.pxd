@@ -117,6 +117,6 @@ cdef class RiskMonitor(Actor):
     cdef void _alarm(self, int row, int code, int64_t detail, const char* text) noexcept nogil
     cdef void _address(self, int row, uint8_t* scope, uint16_t* venue_id, uint16_t* account_id, uint16_t* strategy_id,
                        uint32_t* instrument_id) noexcept nogil
-    cdef int _on_command(self, const Descriptor* item) except -1
+    cdef void _on_command(self, const Descriptor* item) noexcept
     cdef int _change_limits(self, const Descriptor* item, const CommandPayload* command) except -1
     cdef int _restore_state(self, object record, const RiskStatePayload* state) except -1

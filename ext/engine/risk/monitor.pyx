@@ -321,6 +321,7 @@ cdef class RiskMonitor(Actor):
         self.today = self._day_of(self.journal.now_wall_ns)
         if self.first_tick_ns == 0:
             self.first_tick_ns = now_ns
+        self.tables.revalue_all()
         if not self.is_ready and self._all_marked():
             self.is_ready = True
             self._value_balances()
@@ -624,16 +625,23 @@ cdef class RiskMonitor(Actor):
 
     # --- a person's commands
 
-    cdef int _on_command(self, const Descriptor* item) except -1:
+    cdef void _on_command(self, const Descriptor* item) noexcept:
         cdef const CommandPayload* command
         if item.record == NULL:
-            return 0
+            return
         command = <const CommandPayload*> (item.record + 1)
         if command.command_kind == COMMAND_KIND_ARM:
             self._arm(item)
         elif command.command_kind == COMMAND_KIND_LIMITS:
-            self._change_limits(item, command)
-        return 0
+            try:
+                self._change_limits(item, command)
+            except (LimitRefusedError, ValueError):
+                # the caller was refused for the same reason before the command was journaled
+                self.refused_changes += 1
+            except Exception:
+                # a change that broke off in the middle: nobody can say which limits hold
+                self.tables.control.kill = 1
+                self._alarm(ENGINE_ROW, ALARM_CODE_KILLED, 0, b"a change of limits failed within the engine: halted until arm")
 
     cdef void _arm(self, const Descriptor* item) noexcept nogil:
         """A person has looked: what waited for one is free, and drawdown counts from here. A day's loss stays a day's loss."""
@@ -658,6 +666,7 @@ cdef class RiskMonitor(Actor):
         cdef ScopeState* scope = &self.tables.scopes[row]
         cdef bint was_held = (measure.latches or scope.risk_mode or scope.loss_streak or scope.cooldown_until_mono_ns
                               or scope.pause_until_mono_ns or scope.drawdown_e8)
+        self.tables.rearm(row)
         if not was_held:
             return
         measure.latches = 0
@@ -678,11 +687,7 @@ cdef class RiskMonitor(Actor):
             return 0
         detail = (<bytes> text[:command.detail_size])
         reason = (<bytes> text[command.detail_size:rest]).rstrip(b"\0").decode("utf-8", "replace")
-        try:
-            changed = self.limits.apply(decode_change(detail), Source(command.uid, record.wall_ns, reason))
-        except (LimitRefusedError, ValueError):
-            self.refused_changes += 1
-            return 0
+        changed = self.limits.apply(decode_change(detail), Source(command.uid, record.wall_ns, reason))
         try:
             self.journal.append(Lane.LEDGER, RecordKind.LIMITS, encode(changed), cause_seq=item.seq)
         except JournalFull:
