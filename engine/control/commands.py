@@ -16,7 +16,7 @@ import msgspec
 
 from engine.control.exact import RefusedCommandError, decimal_text, known
 from engine.control.handles import next_handle
-from engine.control.limits import LimitDesk
+from engine.control.limits import LimitDesk, limit_scope
 from engine.control.messages import (
     Accepted,
     Amend,
@@ -55,7 +55,7 @@ from engine.control.order_words import Place, instruction_of, protection_of
 from engine.control.server import Caller
 from engine.journal.errors import JournalFull
 from engine.journal.sequencer import Sequencer
-from engine.model.codes import CommandKind, Counter, LimitScope, TradingState
+from engine.model.codes import CommandKind, Counter, TradingState
 from engine.model.exact import WordError, on_grid
 from engine.model.instructions import Change, OrderTerms, Wish
 from engine.model.instructions import encode as encode_wish
@@ -271,6 +271,8 @@ class EngineControl:
             instruct(command, protection_of(request, self.place(command.instrument_id)))
         elif isinstance(request, Amend):
             self.resolve_amend(command, request)
+        elif isinstance(request, (SetLimits, ResetLimits)):
+            self.resolve_limits(command, request)
         elif isinstance(request, (Pause, Resume)) and command.scope_kind == ScopeKind.ORDER:
             action: Literal["pause", "resume"] = "pause" if isinstance(request, Pause) else "resume"
             instruct(command, Change(handle=command.order_handle, action=action))
@@ -321,11 +323,10 @@ class EngineControl:
 
     def resolve_limits(self, command: OperatorCommand, request: SetLimits | ResetLimits) -> None:
         """Text to whole numbers; what loosens without being said to, or cannot be, is refused and not journaled."""
-        scope, scope_id = limit_scope(command)
         values = request.values if isinstance(request, SetLimits) else {}
         reset = request.names if isinstance(request, ResetLimits) else None
         try:
-            command.detail = self.limit_desk().change(scope, scope_id, values, loosen=request.loosen, reset=reset)
+            command.detail = self.limit_desk().change(*limit_scope(command), values, loosen=request.loosen, reset=reset)
         except LimitRefusedError as refusal:
             raise RefusedCommandError(RefusalCode.BAD_VALUE, str(refusal)) from None
 
@@ -436,22 +437,6 @@ def instruct(command: OperatorCommand, wish: Wish) -> None:
     command.kind = CommandKind.INSTRUCT
     command.order_handle = wish.handle
     command.detail = encode_wish(wish)
-
-
-def limit_scope(command: OperatorCommand) -> tuple[LimitScope, int]:
-    """Whose limits a scope means; one order has none."""
-    scopes = {
-        ScopeKind.ALL: (LimitScope.ENGINE, 0),
-        ScopeKind.VENUE: (LimitScope.VENUE, command.venue_id),
-        ScopeKind.ACCOUNT: (LimitScope.ACCOUNT, command.account_id),
-        ScopeKind.INSTRUMENT: (LimitScope.INSTRUMENT, command.instrument_id),
-        ScopeKind.STRATEGY: (LimitScope.STRATEGY, command.strategy_id),
-    }
-    if command.scope_kind not in scopes:
-        raise RefusedCommandError(
-            RefusalCode.BAD_VALUE, "one order has no limits: name a symbol, strategy, account or venue"
-        )
-    return scopes[ScopeKind(command.scope_kind)]
 
 
 def submit_through(sequencer: Sequencer) -> Callable[[OperatorCommand], int]:
