@@ -212,14 +212,13 @@ class AlgoParent(Parent):
         elif not self._is_good(child, wish):
             self.port.cancel(child.handle)
 
-    @staticmethod
-    def _is_good(child: Child, wish: Wish) -> bool:
+    def _is_good(self, child: Child, wish: Wish) -> bool:
         """May the child stay. One that takes ends by itself; one whose answer is awaited is let be."""
         if child.time_in_force == TimeInForce.IOC:
             return True
         if not wish.lots or wish.time_in_force == TimeInForce.IOC:
             return False
-        is_same = wish.price_ticks == child.price_ticks and wish.lots <= child.leaves_lots
+        is_same = self._priced(wish.price_ticks) == child.price_ticks and wish.lots <= child.leaves_lots
         return is_same or not wish.may_move or not child.is_resting
 
     def _submit(self, wish: Wish, facts: Facts) -> None:
@@ -231,7 +230,7 @@ class AlgoParent(Parent):
             side=self.side,
             qty_lots=lots,
             order_type=OrderType.LIMIT,
-            price_ticks=wish.price_ticks,
+            price_ticks=self._priced(wish.price_ticks),
             time_in_force=wish.time_in_force,
             flags=flags,
             position_side=self.position_side,
@@ -249,18 +248,24 @@ class AlgoParent(Parent):
         rules = self.port.instrument()
         least = max(rules.min_qty_lots, 1)
         value = price_ticks * rules.tick_size_e8 * rules.lot_size_e8
-        if value <= 0 or (rules.kind and is_reducing(self.flags)):
-            return least
-        return max(least, -(-rules.min_notional_e8 * 10**8 // value))
+        if value > 0 and not (rules.kind and is_reducing(self.flags)):
+            least = max(least, -(-rules.min_notional_e8 * 10**8 // value))
+        return least + -least % rules.qty_step_lots
 
     def _fitted(self, wish: Wish) -> int:
         """Lots to send: within the room, no less than the venue takes, and leaving no rest that it would not take. 0 = none now."""
-        room = self.port.remaining_lots
+        room, rules = self.port.remaining_lots, self.port.instrument()
         lots, least = min(wish.lots, room), self.least_lots(wish.price_ticks)
         if 0 < room - lots < least:
             lots = room - least if room - least >= least else (room if wish.may_grow else 0)
-        lots = min(lots, self.port.instrument().max_qty_lots)
+        lots = min(lots, rules.max_qty_lots)
+        lots -= lots % rules.qty_step_lots
         return lots if lots >= least else 0
+
+    def _priced(self, price_ticks: int) -> int:
+        """On the venue's grid of prices, away from the market."""
+        step = self.port.instrument().price_step_ticks
+        return price_ticks - price_ticks % step if self.side == Side.BUY else price_ticks + -price_ticks % step
 
     def _is_dust(self, lots: int) -> bool:
         """Too little to be sent at any price that the limit allows."""
