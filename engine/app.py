@@ -7,6 +7,9 @@ control, timers =[inbound_control]=>     |     =[to_strategy]===================
                                        GATE <=[intents]=====================================-+
                                        GATE =[approvals]=> OMS =[outbound]=> order session
                                        GATE =[refusals]==> STRATEGIES,  OMS =[manual_intents]=> GATE
+
+STRATEGIES =[instructions]=> EXECUTION =[child_intents]=> GATE =[child_refusals]=> EXECUTION =[parent_events]=> STRATEGIES
+BOOK =[watched]=> EXECUTION,  OMS =[execution_events]=> EXECUTION,  SEQUENCER =[to_execution]=> EXECUTION
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from engine.config import Config, LoadedConfig
 from engine.config_limits import limit_values
 from engine.control.catalog import Names, names_of, write_catalog
 from engine.credentials import Credentials, ed25519_signer
+from engine.execution.stage import ExecutionStage
 from engine.exit_codes import CommandError, ExitCode
 from engine.feed.instruments import InstrumentKeeper
 from engine.feed.keeper import MarketKeeper
@@ -89,6 +93,13 @@ class Rings:
         self.manual_intents = Ring("manual_intents", INTENT_SLOTS)
         self.approvals = Ring("approvals", INTENT_SLOTS)
         self.outbound = Ring("outbound", RING_SLOTS)
+        self.watched = Ring("watched", RING_SLOTS)
+        self.execution_events = Ring("execution_events", RING_SLOTS)
+        self.to_execution = Ring("to_execution", RING_SLOTS)
+        self.instructions = Ring("instructions", INTENT_SLOTS)
+        self.child_intents = Ring("child_intents", INTENT_SLOTS)
+        self.child_refusals = Ring("child_refusals", INTENT_SLOTS)
+        self.parent_events = Ring("parent_events", RING_SLOTS)
 
 
 class Engine:
@@ -127,9 +138,12 @@ class Engine:
         self.sequencer = Sequencer(
             "sequencer", journal, self.tables, self.counters, rings.inbound_own, rings.inbound_control,
             rings.inbound_market, rings.to_book, rings.to_oms, rings.to_strategy, clock, to_risk=rings.to_risk,
+            to_execution=rings.to_execution,
         )  # fmt: skip
         to_book, market_events = rings.to_book, rings.market_events
-        self.book = BookStage("book", journal, self.tables, self.counters, to_book, market_events, clock=clock)
+        self.book = BookStage(
+            "book", journal, self.tables, self.counters, to_book, market_events, clock=clock, watched=rings.watched
+        )
         self.oms = Oms(
             "oms", journal, self.tables, self.counters, register,
             to_oms=rings.to_oms, approvals=rings.approvals, outbound=rings.outbound, order_events=rings.order_events,
@@ -137,6 +151,7 @@ class Engine:
             recv_window_ns=self.venue.recv_window_ms * NS_PER_MS, venue_delay_ns_max=VENUE_DELAY_NS_MAX,
             account_id=ACCOUNT_ID, venue_id=self.venue_id, cancel_on_start=config.reconcile.cancel_on_start,
             has_cancel_all=self.kind.capabilities.has_cancel_all_by_symbol, risk_events=rings.risk_events,
+            execution_events=rings.execution_events,
         )  # fmt: skip
         self.monitor = self.risk_monitor()
         self.strategies = StrategyRunner(
@@ -146,15 +161,24 @@ class Engine:
             orders_per_input_max=config.runaway.orders_per_input_max,
             rejections_per_10s_max=config.runaway.rejections_per_10s_max,
             executions_per_10s_max=config.runaway.executions_per_10s_max,
+            instructions=rings.instructions, parent_events=rings.parent_events,
+        )  # fmt: skip
+        self.execution = ExecutionStage(
+            "execution", journal, self.tables, self.counters, instructions=rings.instructions, watched=rings.watched,
+            execution_events=rings.execution_events, to_execution=rings.to_execution, child_intents=rings.child_intents,
+            child_refusals=rings.child_refusals, parent_events=rings.parent_events, timers=self.timers,
+            reader=self.book.reader, entry_price=self.entry_price_ticks, account_id=ACCOUNT_ID,
         )  # fmt: skip
         self.gate = RiskGate(
             "gate", journal, self.tables, self.counters, register, self.book.reader, clock, intents=rings.intents,
             manual_intents=rings.manual_intents, approvals=rings.approvals, refusals=rings.refusals,
+            child_intents=rings.child_intents, child_refusals=rings.child_refusals,
         )  # fmt: skip
         self.codec = self.kind.market_codec(self.tables, self.venue_id, self.venue.symbols)
         self.session = self.order_session(register, credentials, rate_limits)
         gateway = GatewayActor("gateway", self.session)
-        stages = [self.sequencer, self.book, self.oms, self.monitor, self.strategies, self.gate, self.oms, gateway]
+        strategies = [self.monitor, self.strategies, self.execution]
+        stages = [self.sequencer, self.book, self.oms, *strategies, self.gate, self.oms, gateway]
         self.pipeline = Pipeline(stages)  # OMS twice: what the gate approves leaves in the round that asked for it
         self.sequencer.attach(self.pipeline)
         self.watchdog.watch(stages)
@@ -171,6 +195,13 @@ class Engine:
         engine = self.loaded.config.engine
         venues = {self.venue_name: self.venue_id}
         return names_of(engine.name, engine.mode, self.tables, venues, self.strategy_ids)
+
+    def entry_price_ticks(self, instrument_id: int, position_side: int) -> int:
+        """Average price of what the account holds of an instrument, to the nearest tick; 0 where it is flat."""
+        del position_side
+        row, instrument = self.oms.positions_book.wide(ACCOUNT_ID, instrument_id), self.tables.instrument(instrument_id)
+        per_tick_e16 = abs(row["position_lots"]) * instrument["lot_size_e8"] * instrument["tick_size_e8"]
+        return (2 * abs(row["cost_e16"]) + per_tick_e16) // (2 * per_tick_e16) if per_tick_e16 else 0
 
     def fill_tables(self, registry: Registry, specs: list[InstrumentSpec], strategies: Mapping[str, Strategy]) -> None:
         """Instruments, ids and limits; all names go into the journal, so that it can be read without us."""

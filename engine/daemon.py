@@ -266,6 +266,7 @@ class Daemon:
         self.engine.oms.restore(
             self.engine.monitor.restoring(self.earlier_records(), wall_ns=clock.time_ns(), mono_ns=clock.monotonic_ns())
         )
+        self.engine.execution.restore(self.earlier_records())
         self.note_facts()
         self.obey_guard()
         self.control.open(loop)

@@ -168,6 +168,7 @@ class Simulation:
     def begin(self) -> None:
         """Recover, and let connections and ticks begin; time stands still."""
         self.engine.oms.restore(self._earlier_records())
+        self.engine.execution.restore(self._earlier_records())
         self.engine.counters.set(Counter.EPOCH, self.journal.epoch)
         self.loop.call_soon(self._tick)
         for keeper in self._keepers:

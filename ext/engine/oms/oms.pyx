@@ -93,7 +93,8 @@ cdef class Oms(OrderLifecycle):
     cdef bint _has_room(self) noexcept nogil:
         return (self.order_events.depth() + ROOM_NEEDED <= self.order_events.capacity
                 and self.outbound.depth() + ROOM_NEEDED <= self.outbound.capacity
-                and not (self.has_risk and self.risk_events.depth() + ROOM_NEEDED > self.risk_events.capacity))
+                and not (self.has_risk and self.risk_events.depth() + ROOM_NEEDED > self.risk_events.capacity)
+                and not (self.has_execution and self.execution_events.depth() + ROOM_NEEDED > self.execution_events.capacity))
 
     cdef void _handle(self, const Descriptor* item) noexcept nogil:
         cdef int kind = item.kind
