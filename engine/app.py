@@ -179,7 +179,7 @@ class Engine:
     def recover(self, earlier: Callable[[], Iterable[Record]]) -> None:
         """Take up what the ledger of earlier runs says, before anything connects; `earlier` gives its records anew at each call."""
         clock = self.world.clock
-        records = self.monitor.restoring(earlier(), wall_ns=clock.time_ns(), mono_ns=clock.monotonic_ns())
+        records: Iterable[Record] = self.monitor.restoring(earlier(), wall_ns=clock.time_ns(), mono_ns=clock.monotonic_ns())
         for line in self.lines:
             line.oms.restore(records)
             records = earlier()
