@@ -37,7 +37,6 @@ from engine.model.instruments import InstrumentSpec
 from engine.orderly_stop import OrderlyStop
 from engine.paper import MarketOnlyNet, Paper, in_process_world, is_paper, open_paper, paper_credentials
 from engine.quiet_time import QuietTime
-from engine.risk_wiring import limit_desk
 from engine.runtime.account_lock import lock_account
 from engine.runtime.crash_loop import CrashLoopGuard
 from engine.runtime.idle_gc import IdleCollector
@@ -49,6 +48,7 @@ from engine.runtime.world import World
 from engine.strategy.api import Strategy
 from engine.strategy.loader import StrategyLoadError, load_strategy, subscriptions_of
 from engine.venue_access import VenueAccess
+from engine.venue_health import LimitUse, VenueHealth, limit_desk
 from engine.venue_kinds import VenueKind, kind_of
 
 # how much longer a supervisor is asked to wait while the journal is recovered
@@ -224,6 +224,9 @@ class Daemon:
         self.assets_named = engine.tables.asset_count
         self.next_reconcile_ns = 0
         self.duties = [LineDuty(line, accesses[line.name], self.on_fatal) for line in engine.lines]
+        self.limits = limit_desk(engine)
+        self.health = [VenueHealth(duty.line, duty.access) for duty in self.duties]
+        self.limit_use = LimitUse(engine, self.limits)
         clock = engine.world.clock
         self.supervisor = Supervisor.of_environment(clock)
         self.stop = OrderlyStop(engine, self.supervisor, lambda: first_error(self.duties))
@@ -241,13 +244,6 @@ class Daemon:
             each_tick=self.each_tick,
             on_progress=self.on_progress,
             may_spin=lambda: not engine.world.net.is_connecting,
-        )
-        self.limits = limit_desk(
-            engine.monitor,
-            engine.tables,
-            self.loaded.config,
-            engine.venue_ids,
-            engine.strategy_ids,
         )
         self.control = ControlServer(
             self.loaded.control_socket,
@@ -272,12 +268,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         self.supervisor.extend(RECOVERY_EXTENSION_S)
         self.supervisor.status("reading the ledger of earlier runs")
-        clock, earlier = self.engine.world.clock, self.earlier_records()
-        earlier = self.engine.monitor.restoring(earlier, wall_ns=clock.time_ns(), mono_ns=clock.monotonic_ns())
-        for line in self.engine.lines:
-            line.oms.restore(earlier)
-            earlier = self.earlier_records()
-        self.engine.execution.restore(earlier)
+        self.engine.recover(self.earlier_records)
         self.note_facts()
         self.obey_guard()
         self.control.open(loop)
@@ -286,7 +277,9 @@ class Daemon:
         self.engine.watchdog.start()
         pin_to_core(self.loaded.config.engine.cpu)
         self.turns.start(loop)
-        tasks = [loop.create_task(job) for job in (keeper.run() for duty in self.duties for keeper in duty.keepers)]
+        keepers = [keeper for duty in self.duties for keeper in duty.keepers]
+        keepers += [keeper for health in self.health for keeper in health.keepers]
+        tasks = [loop.create_task(keeper.run()) for keeper in keepers]
         for task in tasks:
             task.add_done_callback(self.on_task_end)
         self.supervisor.ready(self.state_text())
@@ -372,9 +365,11 @@ class Daemon:
                 self.engine.sequencer.submit_timer(TimerKind.RECONCILE, deadline_mono_ns=now_ns)
         if self.engine.tables.asset_count != self.assets_named:
             self.name_assets()
-        self.limits.publish(self.engine.counters, now_ns)
         for duty in self.duties:
             duty.each_tick(is_stopping=self.stop.has_begun)
+        for health in self.health:
+            health.look()
+        self.limit_use.look()
         if self.stop.has_begun:
             self.stop.advance()
             if self.stop.is_done:

@@ -10,7 +10,6 @@ from engine.exit_codes import CommandError, ExitCode
 from engine.kill_cancels import kill_cancels_of
 from engine.line import Line
 from engine.venue_access import VenueAccess
-from engine.venue_health import VenueHealth
 from engine.venue_kinds import Keeper
 
 
@@ -28,8 +27,6 @@ class LineDuty:
             line.poll_keeper(access),
             line.instrument_keeper(access),
         ]
-        self.health = VenueHealth(line, access)
-        self.keepers += self.health.keepers()
         self.dead_man = dead_man_of(line, access.orders)
         self.fall_alarm = FallAlarm(line, self.dead_man)
         self.kill_cancels = kill_cancels_of(line, access.orders)
@@ -59,7 +56,6 @@ class LineDuty:
     def each_tick(self, *, is_stopping: bool) -> None:
         """Tell what has fallen or does not stand."""
         self.fall_alarm.look()
-        self.health.look()
         if not is_stopping:
             self.troubles.look()
 

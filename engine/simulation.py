@@ -167,14 +167,7 @@ class Simulation:
 
     def begin(self) -> None:
         """Recover, and let connections and ticks begin; time stands still."""
-        (line,) = self.engine.lines
-        clock = self.engine.world.clock
-        line.oms.restore(
-            self.engine.monitor.restoring(
-                self._earlier_records(), wall_ns=clock.time_ns(), mono_ns=clock.monotonic_ns()
-            )
-        )
-        self.engine.execution.restore(self._earlier_records())
+        self.engine.recover(self._earlier_records)
         self.engine.counters.set(Counter.EPOCH, self.journal.epoch)
         self.loop.call_soon(self._tick)
         for keeper in self._keepers:

@@ -9,12 +9,14 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
 
+from engine.app import Engine
+from engine.control.limits import LimitDesk
 from engine.guarded_http import HealthChange
 from engine.journal.errors import JournalFull
 from engine.journal.journal import Journal
 from engine.journal.sequencer import Sequencer
 from engine.line import Line
-from engine.model.codes import AlarmCode, Counter, Lane, RecordKind
+from engine.model.codes import AlarmCode, Counter, Lane, LimitScope, RecordKind
 from engine.model.tables import Tables
 from engine.runtime.counters import Counters
 from engine.runtime.net import NetError
@@ -23,6 +25,7 @@ from engine.venue_kinds import Keeper
 from engine.venues.binance.rest_market import VenueError
 from engine.venues.binance.usdm_rest import UsdmRest
 
+NS_PER_S = 1_000_000_000
 # StatePayload of ext/engine/model/records.pxd: state, previous_state, reason, pad, detail; text follows
 STATE_PAYLOAD = struct.Struct("<HHHHq")
 TEXT_BYTES_MAX = 200
@@ -136,18 +139,42 @@ class DeleverageWatch:
             )
 
 
+def limit_desk(engine: Engine) -> LimitDesk:
+    """The limits at the control port, with the names of scopes; a line's account has the number of its venue."""
+    names = {
+        LimitScope.ACCOUNT: {number: str(number) for number in engine.venue_ids.values()},
+        LimitScope.VENUE: {number: name for name, number in engine.venue_ids.items()},
+        LimitScope.STRATEGY: {strategy_id: name for name, strategy_id in engine.strategy_ids.items()},
+    }
+    return LimitDesk(engine.monitor.limits, engine.tables, names, engine.loaded.config.portfolio.currency)
+
+
+class LimitUse:
+    """The fullest limit of all is a metric, once a second."""
+
+    def __init__(self, engine: Engine, limits: LimitDesk) -> None:
+        self._clock = engine.world.clock
+        self._counters = engine.counters
+        self._limits = limits
+        self._next_ns = 0
+
+    def look(self) -> None:
+        """Once a tick."""
+        now_ns = self._clock.monotonic_ns()
+        if now_ns >= self._next_ns:
+            self._next_ns = now_ns + NS_PER_S
+            self._counters.set(Counter.LIMIT_USE_PERCENT, self._limits.highest_use_percent())
+
+
 class VenueHealth:
-    """One line's guards of HTTP and its watch of deleveraging, wired; `look` once a tick."""
+    """One line's guards of HTTP and watch of deleveraging, wired; `look` once a tick."""
 
     def __init__(self, line: Line, access: VenueAccess) -> None:
         self._guards = [access.http] if access.orders is access else [access.http, access.orders.http]
         for guard in self._guards:
             guard.watch(health_input(line.engine.sequencer, line.venue_id))
-        self.watch = deleverage_watch(line, access.orders)
-
-    def keepers(self) -> list[Keeper]:
-        """What runs beside the connections."""
-        return [] if self.watch is None else [self.watch]
+        watch = deleverage_watch(line, access.orders)
+        self.keepers: list[Keeper] = [] if watch is None else [watch]
 
     def look(self) -> None:
         """Cool-downs end."""
@@ -157,13 +184,14 @@ class VenueHealth:
 
 def deleverage_watch(line: Line, access: VenueAccess) -> DeleverageWatch | None:
     """The watch of a futures account; None for a kind of venue that has no such thing."""
-    rest, engine = access.rest, line.engine
+    rest = access.rest
     if not isinstance(rest, UsdmRest):
         return None
 
     async def fetch() -> bytes:
         return (await rest.signed("GET", ADL_PATH, weight=ADL_WEIGHT)).body
 
+    engine = line.engine
     health = engine.loaded.config.health
     return DeleverageWatch(
         fetch=fetch,

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from engine.control.exact import RefusedCommandError
 from engine.control.messages import LimitRowText, LimitTable, RefusalCode, ScopeKind
-from engine.model.codes import Counter, LimitScope
+from engine.model.codes import LimitScope
 from engine.model.instruments import E8, INT64_MAX, format_e8
 from engine.model.tables import Tables
 from engine.risk.limits import (
@@ -22,10 +22,8 @@ from engine.risk.limits import (
     Unit,
     encode,
 )
-from engine.runtime.counters import Counters
 
 E4 = 10_000
-NS_PER_S = 1_000_000_000
 MS = {"": 1, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000}
 BPS = {"": 1, "bps": 1, "%": 100}
 WORDS = {"yes": 1, "true": 1, "on": 1, "no": 0, "false": 0, "off": 0}
@@ -106,7 +104,6 @@ class LimitDesk:
         self._tables = tables
         self._names = names
         self._currency = currency
-        self._next_publish_ns = 0
 
     def change(
         self, scope: LimitScope, scope_id: int, values: Mapping[str, str], *, loosen: bool, reset: Iterable[str] | None
@@ -148,12 +145,6 @@ class LimitDesk:
     def highest_use_percent(self) -> int:
         """The fullest limit of all; 0 where none is used."""
         return max((row.used_percent for row in self.table(0, None).rows), default=0)
-
-    def publish(self, counters: Counters, now_ns: int) -> None:
-        """The fullest limit as a metric, once a second."""
-        if now_ns >= self._next_publish_ns:
-            self._next_publish_ns = now_ns + NS_PER_S
-            counters.set(Counter.LIMIT_USE_PERCENT, self.highest_use_percent())
 
     def _row(self, scope: LimitScope, scope_id: int, limit: Limit, value: int | None) -> LimitRowText:
         in_force = self._in_force(scope, scope_id, limit, value)
