@@ -56,7 +56,7 @@ from engine.control.order_words import Place, instruction_of, protection_of
 from engine.control.server import Caller
 from engine.journal.errors import JournalFull
 from engine.journal.sequencer import Sequencer
-from engine.model.codes import CommandKind, Counter, TradingState
+from engine.model.codes import CommandKind, Counter, LimitScope, TradingState
 from engine.model.exact import WordError, on_grid
 from engine.model.instructions import Change, OrderTerms, Wish
 from engine.model.instructions import encode as encode_wish
@@ -432,6 +432,7 @@ class EngineControl:
             stopping=bool(state["stopping"]),
             journal_reserve=bool(state["journal_reserve"]),
             clock_drift_ns=state["clock_drift_ns"],
+            risk_mode=self._tables.scope(LimitScope.ENGINE, 0)["risk_mode"],
             halted_symbols=self.halted_symbols(),
             troubles=self._troubles()[:TROUBLES_MAX],
             lines=tuple(self.line_status(name, venue_id) for name, venue_id in self._names.venues.items()),
