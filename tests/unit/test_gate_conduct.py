@@ -142,7 +142,9 @@ def test_the_best_own_order_is_known_whatever_has_come_and_gone(rig: Rig) -> Non
     rig.trade(asks[10_020], 10, 10)
     assert verdict(rig, price_ticks=10_029) is Reason.NONE
     assert verdict(rig, price_ticks=10_030) is Reason.SELF_TRADE
-    assert verdict(rig, price_ticks=10_030, strategy_id=2) is Reason.SELF_TRADE, "another strategy's on the same account"
+    assert verdict(rig, price_ticks=10_030, strategy_id=2) is Reason.SELF_TRADE, (
+        "another strategy's on the same account"
+    )
     assert verdict(rig, price_ticks=10_030, instrument_id=2) is Reason.NONE
 
 
@@ -219,7 +221,9 @@ def hedged() -> Rig:
     return rig
 
 
-@pytest.mark.parametrize(("hedge", "side", "passes"), [(0, 0, 1), (0, 1, 0), (1, 0, 0), (1, 1, 1), (1, 2, 1), (1, 3, 0)])
+@pytest.mark.parametrize(
+    ("hedge", "side", "passes"), [(0, 0, 1), (0, 1, 0), (1, 0, 0), (1, 1, 1), (1, 2, 1), (1, 3, 0)]
+)
 def test_an_account_is_netted_or_hedged_and_orders_say_the_same(hedge: int, side: int, passes: int) -> None:
     rig = hedged()
     rig.tables.set_hedge(1, bool(hedge))
