@@ -1,7 +1,8 @@
 """The risk gate alone, and an order's whole life, beside the same in Python.
 
-Gate: the daemon's own, 50 orders open, intents waiting in its ring; a limit order, and a market order that walks ten levels of the real book;
-with the required limits alone, and with every check on in every scope (engine, account, venue, strategy, instrument). Life: a ticker makes a compiled strategy submit (IOC), the venue's acknowledgement and its fill follow,
+Gate: the daemon's own, 50 orders open, intents waiting in its ring; a limit order, and a market order that walks ten levels
+of the real book; with the required limits alone, and with every check on in every scope (engine, account, venue, strategy,
+instrument). Life: a ticker makes a compiled strategy submit (IOC), the venue's acknowledgement and its fill follow,
 each frame run to completion - journal, book, strategy, gate, OMS, HMAC, position -; a ticker that makes no order is taken off.
 Run: ``python bench/gate.py [--json] [--record]``.
 """

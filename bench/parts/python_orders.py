@@ -164,7 +164,11 @@ class PythonGate:
             gross_e8, net_e8 = scope.gross_e8 + value_e8, scope.net_e8 + (-value_e8 if side else value_e8)
             if notional_e8 > scope.most_e8 or gross_e8 > scope.most_e8 or abs(net_e8) > scope.most_e8:
                 return "exposure"
-            if gross_e8 * 10_000 > 1_000_000 * scope.equity_e8 or scope.positions + 1 > 100 or scope.open_orders + 1 > 10_000:
+            if (
+                gross_e8 * 10_000 > 1_000_000 * scope.equity_e8
+                or scope.positions + 1 > 100
+                or scope.open_orders + 1 > 10_000
+            ):
                 return "leverage"
             scope.tokens = min(scope.burst, scope.tokens + (now_ns - scope.refilled_ns) * 1e-9 * scope.rate)
             scope.refilled_ns = now_ns

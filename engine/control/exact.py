@@ -19,11 +19,6 @@ class RefusedCommandError(Exception):
         self.code = code
 
 
-def bad(text: str) -> RefusedCommandError:
-    """The refusal of a value."""
-    return RefusedCommandError(RefusalCode.BAD_VALUE, text)
-
-
 def decimal_text(steps: int, step_e8: int, zero: str = "") -> str:
     """A number of ticks or lots as plain decimal text without trailing zeros; `zero` for none."""
     if steps == 0:

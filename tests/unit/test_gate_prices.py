@@ -1,4 +1,4 @@
-"""Prices and sizes at their edges: collars by scope and by period, slippage of a walk through the book, the venue's coarser steps."""
+"""Prices and sizes at their edges: collars by scope and by period, slippage, the venue's coarser steps."""
 
 from __future__ import annotations
 
