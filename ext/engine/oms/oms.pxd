@@ -70,6 +70,10 @@ cdef class Oms(OrderLifecycle):
     cdef void _kill(self, const Descriptor* item, const Scope* scope) noexcept nogil
     cdef void _arm(self, const Scope* scope, uint64_t cause_seq) noexcept nogil
     cdef void _cancel_scope(self, const Scope* scope) noexcept nogil
+    cdef void _arm_instruments(self) noexcept nogil
+    cdef bint _is_ours(self, uint32_t instrument_id) noexcept nogil
+    cdef bint _is_meant(self, const Scope* scope) noexcept nogil
+    cdef void _restore_wide(self, uint8_t halt, bint is_whole) noexcept
     cdef bint _in_scope(self, const Order* order, const Scope* scope) noexcept nogil
     cdef void _flatten(self, const Scope* scope, uint64_t cause_seq) noexcept nogil
     cdef int64_t _closing_lots(self, uint32_t instrument_id, int side) noexcept nogil

@@ -138,6 +138,7 @@ cdef bint take_words(ReportScratch* scratch) noexcept nogil
 
 cdef class OrderCodec:
     cdef Tables tables
+    cdef uint16_t venue_id               # whose assets are meant by names
     cdef MarketCodec symbols
     cdef HmacSigner signer
     cdef uint16_t engine_id

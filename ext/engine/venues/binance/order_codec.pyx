@@ -205,6 +205,7 @@ cdef class OrderCodec:
             raise ValueError(f"recv_window_ms {recv_window_ms} is not within 1..60000")
         self.tables = tables
         self.symbols = symbols
+        self.venue_id = symbols.venue_id
         self.engine_id = engine_id
         self.api_key = api_key.encode()
         self._key = self.api_key
@@ -717,7 +718,7 @@ cdef class OrderCodec:
         except UnicodeDecodeError:
             return 0  # no name of an asset: nothing of ours
         memcpy(slot.name, name, size)
-        slot.asset_id = self.tables.asset_id(text)
+        slot.asset_id = self.tables.asset_id(text, self.venue_id)
         slot.size = <uint8_t> size
         return slot.asset_id
 
