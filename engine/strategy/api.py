@@ -38,6 +38,7 @@ from engine.strategy.market_views import (
     ParentView,
     TickerView,
 )
+from engine.strategy.sizing import Size, Sizer
 from engine.strategy.terms import Leg
 from engine.strategy.views import BarView, BookView, FillView, OrderView, StaleView, TimerView, TradeView, WorkingOrder
 
@@ -65,6 +66,7 @@ __all__ = [
     "Position",
     "PositionSide",
     "Side",
+    "Size",
     "StaleView",
     "Strategy",
     "StrategyConfig",
@@ -119,6 +121,11 @@ class Strategy(StrategyBase, Instructing):
         """The account's position in a subscribed symbol."""
         lots = self.position_lots(symbol)
         return Position(symbol, lots, self.instrument(symbol).qty(lots))
+
+    @property
+    def size(self) -> Sizer:
+        """How much to trade: `self.size.percent_at_risk("BTCUSDT", Side.BUY, ...)`; see `engine.strategy.sizing`."""
+        return Sizer(self.instrument, self.limits_room)
 
     def submit(
         self,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 
+import msgspec
 import pytest
 
 from engine.execution.algos.progress import nearest
 from engine.model.algo_terms import AlgoTerms, Iceberg, Peg, Pov, Shortfall, Sniper, Twap, Vwap
 from engine.model.codes import OrderFlag, OrderState, ParentState, Reason, Side, TimeInForce
-from tests.hostile_venue import HostileVenue
+from tests.hostile_venue import RULES, HostileVenue
 
 SECOND_NS = 10**9
 MINUTE_NS = 60 * SECOND_NS
@@ -313,3 +314,16 @@ def test_the_progress_says_what_is_done_at_what_cost_and_how_far_from_the_plan()
 
 def test_rounding_to_nearest_is_half_to_even_on_both_sides_of_zero() -> None:
     assert [nearest(value, 10) for value in (-25, -15, -5, 5, 15, 25, 26)] == [-2, -2, 0, 0, 2, 2, 3]
+
+
+def test_a_venue_with_coarser_grids_gets_whole_steps_and_the_odd_rest_is_told() -> None:
+    venue = HostileVenue(rules=msgspec.structs.replace(RULES, qty_step_lots=25, price_step_ticks=4))
+    parent = venue.start(Twap(duration_ns=4 * MINUTE_NS, slices=4, style="join", at_end="cancel"), 210)
+    for _ in range(16):
+        run(venue, 15 * SECOND_NS)
+        for order in list(venue.orders.values()):
+            venue.fill(order, order.leaves_lots)
+        venue.obliging()
+    assert {child.qty_lots % 25 for child in venue.sent} == {0}
+    assert {child.price_ticks for child in venue.sent} == {10_000}
+    assert (parent.filled_lots, parent.status, parent.reason) == (200, ParentState.DONE, Reason.QTY_BELOW_MIN)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from engine.model.algo_terms import AlgoTerms, AtEnd
 from engine.model.codes import Side, TimeInForce
@@ -88,6 +88,16 @@ class Wish:
 NOTHING = Wish()
 
 
+class Quote(NamedTuple):
+    """A market event in short: best price and quantity of our side, the other side's best price, the trade's quantity, if any."""
+
+    is_valid: bool
+    own_ticks: int
+    own_lots: int
+    opposite_ticks: int
+    trade_lots: int
+
+
 class Algo(ABC, Generic[TermsT]):
     """Base of the algorithms. `over`: no further child will ever be wished for; `wake_ns`: when to ask again without any event."""
 
@@ -149,9 +159,13 @@ class Algo(ABC, Generic[TermsT]):
         return Wish(lots, self.bounded(self.joined_ticks(facts)), may_move=may_move, may_grow=may_grow)
 
     def joined_ticks(self, facts: Facts) -> int:
-        """Best price of our side but for our own child: an order that stands alone at the best follows the others."""
+        """Best price of our side but for our own child: an order that stands alone at the best follows the others.
+
+        Alone is one whose level holds exactly its quantity: on paper the market does not show our orders at all, and a feed is a
+        little behind.
+        """
         for price_ticks, lots in facts.own_levels:
-            if price_ticks != facts.ours_ticks or lots > facts.ours_lots:
+            if price_ticks != facts.ours_ticks or lots != facts.ours_lots:
                 return price_ticks
         return facts.own_ticks
 
@@ -164,11 +178,15 @@ class Algo(ABC, Generic[TermsT]):
         """The price, or the limit where it is worse."""
         return price_ticks if self.is_within(price_ticks) else self.terms.limit_ticks
 
+    def heeds(self, quote: Quote) -> bool:  # noqa: ARG002 - of those that listen
+        """Can a market event change the wish; most events of a busy market cannot."""
+        return True
+
     def submitted(self, facts: Facts) -> None:
         """A child was sent."""
         self.next_try_ns = facts.elapsed_ns + self.retry_ns
 
-    def ended(self, facts: Facts) -> None:
+    def ended(self, elapsed_ns: int) -> None:
         """The working child has ended, whatever way."""
 
     def planned_lots(self, elapsed_ns: int) -> int | None:  # noqa: ARG002 - of those that have a plan
