@@ -252,18 +252,18 @@ class World:
     def position(self) -> Decimal:
         """By our own fills."""
         tables = self.simulation.engine.tables
-        row = tables.instrument_id(self.simulation.engine.venue_id, SYMBOL)
+        row = tables.instrument_id(self.simulation.engine.lines[0].venue_id, SYMBOL)
         return Decimal(tables.exposure(row)["position_lots"] * tables.instrument(row)["lot_size_e8"]) / E8
 
     @property
     def lots(self) -> int:
         """The same in lots."""
         tables = self.simulation.engine.tables
-        return int(tables.exposure(tables.instrument_id(self.simulation.engine.venue_id, SYMBOL))["position_lots"])
+        return int(tables.exposure(tables.instrument_id(self.simulation.engine.lines[0].venue_id, SYMBOL))["position_lots"])
 
     def open_orders(self) -> list[dict[str, Any]]:
         """Ours, by the OMS."""
-        return self.simulation.engine.oms.orders()
+        return self.simulation.engine.lines[0].oms.orders()
 
     def ledger(self, kind: RecordKind) -> list[Record]:
         """Records of one kind, of every run."""

@@ -182,7 +182,7 @@ def test_an_oco_of_the_engine_fills_one(world: World) -> None:
 def test_a_person_instructs_pauses_and_cancels(spot: World) -> None:
     spot.buy("0.01")
     engine = spot.simulation.engine
-    row = engine.tables.instrument_id(engine.venue_id, SYMBOL)
+    row = engine.tables.instrument_id(engine.lines[0].venue_id, SYMBOL)
     low = int(spot.on_tick(spot.bid - 40) / spot.tick)
     text = (
         b'{"kind":"held","instrument_id":%d,"order":{"side":1,"order_type":2,"qty_lots":%d,"trigger_ticks":%d,"flags":10}}'
@@ -268,7 +268,7 @@ def test_a_bracket_that_is_killed_in_any_phase_protects_exactly_what_it_filled(
     if phase == "filled":
         world.crash()
     working = sum(row["leaves_qty_lots"] for row in world.open_orders() if row["side"] == "SELL")
-    row = world.simulation.engine.tables.instrument_id(world.simulation.engine.venue_id, SYMBOL)
+    row = world.simulation.engine.tables.instrument_id(world.simulation.engine.lines[0].venue_id, SYMBOL)
     world.run()
     working = sum(row["leaves_qty_lots"] for row in world.open_orders() if row["side"] == "SELL")
     assert 0 < working <= world.simulation.engine.tables.exposure(row)["position_lots"]
