@@ -177,8 +177,8 @@ class Engine:
         self.codec = self.kind.market_codec(self.tables, self.venue_id, self.venue.symbols)
         self.session = self.order_session(register, credentials, rate_limits)
         gateway = GatewayActor("gateway", self.session)
-        strategies = [self.monitor, self.strategies, self.execution]
-        stages = [self.sequencer, self.book, self.oms, *strategies, self.gate, self.oms, gateway]
+        deciders = [self.monitor, self.strategies, self.execution]
+        stages = [self.sequencer, self.book, self.oms, *deciders, self.gate, self.oms, gateway]
         self.pipeline = Pipeline(stages)  # OMS twice: what the gate approves leaves in the round that asked for it
         self.sequencer.attach(self.pipeline)
         self.watchdog.watch(stages)

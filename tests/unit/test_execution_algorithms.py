@@ -327,3 +327,18 @@ def test_a_venue_with_coarser_grids_gets_whole_steps_and_the_odd_rest_is_told() 
     assert {child.qty_lots % 25 for child in venue.sent} == {0}
     assert {child.price_ticks for child in venue.sent} == {10_000}
     assert (parent.filled_lots, parent.status, parent.reason) == (200, ParentState.DONE, Reason.QTY_BELOW_MIN)
+
+
+def test_neither_a_pause_nor_a_cancel_keeps_the_timers_busy() -> None:
+    venue = HostileVenue()
+    parent = venue.start(Twap(duration_ns=4 * MINUTE_NS, slices=4, style="join"), 400)
+    venue.obliging()
+    parent.pause()
+    run(venue, 2 * MINUTE_NS)
+    before = venue.handles
+    run(venue, MINUTE_NS)
+    assert venue.handles == before
+    assert [at - parent.begin_ns for at, _ in venue.timers.values()] == [4 * MINUTE_NS]
+    run(venue, 2 * MINUTE_NS)
+    assert parent.status == ParentState.EXPIRED
+    assert not venue.timers
