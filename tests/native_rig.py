@@ -109,8 +109,8 @@ class NativeRig(Rig):
     def __init__(self, *, before: NativeRig | None = None, **options: Any) -> None:
         """`before`: the engine's earlier run at the same venue, whose ledger this one begins with."""
         clock = before.clock if before is not None else Clock.virtual()
-        super().__init__(active=False, clock=clock, has_cancel_all=not self.is_futures, **options)
         self.dial = Dial() if before is None else before.dial
+        super().__init__(active=False, clock=clock, has_cancel_all=not self.is_futures, **options)
         self.host = VenueHost(make_venue(clock, self.dial) if before is None else before.host.shell, clock)
         self.net = MemoryNet(self.host, clock, Latency(to_venue_us=1_000, from_venue_us=1_000))
         self.loop = virtual_loop(clock)
@@ -141,6 +141,9 @@ class NativeRig(Rig):
         while True:
             await asyncio.sleep(HEARTBEAT_S)
             self.tick()
+
+    def set_market(self, row: int = 1, **fields: Any) -> None:
+        super().set_market(row, **({"mark_e8": self.dial.price_e8, "index_e8": self.dial.price_e8} | fields))
 
     def tick(self, delta_ns: int = 0) -> None:
         self.freshen(1)

@@ -32,6 +32,7 @@ from engine.control.messages import (
     Kill,
     Limits,
     LimitTable,
+    LineStatus,
     Order,
     Pause,
     Ping,
@@ -224,13 +225,18 @@ class EngineControl:
             command.scope_kind = ScopeKind.ORDER
 
     def instrument(self, symbol: str, venue_id: int) -> tuple[int, int]:
-        """(instrument id, venue id) of a symbol; a symbol of several venues needs its venue."""
+        """(instrument id, venue id) of a symbol; a symbol of several venues needs its venue, as VENUE:SYMBOL or beside it."""
+        named, _, symbol = symbol.rpartition(":")
+        if named:
+            venue_id = known(self._names.venues, named, "venue")
         venues = [venue_id] if venue_id else list(self._names.venues.values())
         found = [(row, venue) for venue in venues if (row := self._tables.instrument_id(venue, symbol.upper()))]
         if not found:
             raise RefusedCommandError(RefusalCode.UNKNOWN_NAME, f"unknown symbol {symbol!r}")
         if len(found) > 1:
-            raise RefusedCommandError(RefusalCode.UNKNOWN_NAME, f"{symbol!r} is traded at several venues: name one")
+            raise RefusedCommandError(
+                RefusalCode.UNKNOWN_NAME, f"{symbol!r} is traded at several venues: name one, as VENUE:SYMBOL"
+            )
         return found[0]
 
     def handle(self, text: str) -> int:
@@ -248,8 +254,12 @@ class EngineControl:
         if isinstance(request, (Pause, Resume)) and kind not in (ScopeKind.ALL, ScopeKind.STRATEGY, ScopeKind.ORDER):
             text = "pause and resume are about strategies, or about one parent order"
             raise RefusedCommandError(RefusalCode.BAD_VALUE, text)
-        if isinstance(request, (Stop, Reconcile)) and kind != ScopeKind.ALL:
+        if isinstance(request, Stop) and kind != ScopeKind.ALL:
             raise RefusedCommandError(RefusalCode.BAD_VALUE, "this command is about the whole engine: give no scope")
+        if isinstance(request, Reconcile) and kind not in (ScopeKind.ALL, ScopeKind.VENUE, ScopeKind.ACCOUNT):
+            raise RefusedCommandError(
+                RefusalCode.BAD_VALUE, "an account is read as a whole: name a venue or an account"
+            )
         if isinstance(request, (Kill, Arm, Flatten)) and kind == ScopeKind.ORDER:
             raise RefusedCommandError(RefusalCode.BAD_VALUE, "one order is not a scope of this command: use cancel")
         if isinstance(request, Flatten) and kind == ScopeKind.STRATEGY:
@@ -424,12 +434,37 @@ class EngineControl:
             clock_drift_ns=state["clock_drift_ns"],
             halted_symbols=self.halted_symbols(),
             troubles=self._troubles()[:TROUBLES_MAX],
+            lines=tuple(self.line_status(name, venue_id) for name, venue_id in self._names.venues.items()),
+        )
+
+    def line_status(self, name: str, venue_id: int) -> LineStatus:
+        """One venue and account."""
+        row = self._tables.line_state(venue_id)
+        return LineStatus(
+            line=name,
+            account=venue_id,
+            trading_state=row["trading_state"],
+            halt_reason=row["halt_reason"],
+            reconciled=bool(row["reconciled"]),
+            gateway_ready=bool(row["gateway_ready"]),
+            user_stream_ready=bool(row["user_stream_ready"]),
+            kill=bool(row["is_killed"]),
+            clock_drift_ns=row["clock_drift_ns"],
+            open_orders=row["open_orders"],
+            reconciles=row["reconciles"],
         )
 
     def halted_symbols(self) -> dict[str, int]:
         """Symbols that stand still by themselves (kill, mismatch) until `arm`, by `HaltReason`."""
         rows = islice(self._halts()["instruments"].items(), HALTED_SHOWN_MAX)
-        return {self._tables.symbol(row): reason for row, reason in rows if 0 < row <= self._tables.instrument_count}
+        return {self.shown(row): reason for row, reason in rows if 0 < row <= self._tables.instrument_count}
+
+    def shown(self, row: int) -> str:
+        """An instrument's name: its symbol, with its venue before it where several trade the symbol."""
+        symbol, venue_id = self._tables.symbol(row), self._tables.instrument(row)["venue_id"]
+        others = [line for line in self._names.venues.values() if self._tables.instrument_id(line, symbol)]
+        names = {number: name for name, number in self._names.venues.items()}
+        return f"{names.get(venue_id, venue_id)}:{symbol}" if len(others) > 1 else symbol
 
 
 def instruct(command: OperatorCommand, wish: Wish) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Protocol
 
-from engine.control.exact import bad
-from engine.control.messages import LimitRowText, LimitTable, ScopeKind
+from engine.control.exact import RefusedCommandError
+from engine.control.messages import LimitRowText, LimitTable, RefusalCode, ScopeKind
 from engine.model.codes import LimitScope
 from engine.model.instruments import E8, INT64_MAX, format_e8
 from engine.model.tables import Tables
@@ -215,7 +215,8 @@ def limit_scope(command: Scoped) -> tuple[LimitScope, int]:
         ScopeKind.STRATEGY: (LimitScope.STRATEGY, command.strategy_id),
     }
     if command.scope_kind not in scopes:
-        raise bad("one order has no limits: name a symbol, strategy, account or venue")
+        text = "one order has no limits: name a symbol, strategy, account or venue"
+        raise RefusedCommandError(RefusalCode.BAD_VALUE, text)
     return scopes[ScopeKind(command.scope_kind)]
 
 

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from typing import final
 
 from engine.journal.journal import Journal
@@ -27,7 +28,7 @@ class RiskGate(TermsCheck):
         *,
         intents: Ring,
         manual_intents: Ring,
-        approvals: Ring,
+        approvals: Ring | Mapping[int, Ring],
         refusals: Ring,
         child_intents: Ring | None = None,
         child_refusals: Ring | None = None,

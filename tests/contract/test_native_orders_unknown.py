@@ -157,7 +157,10 @@ def test_a_restart_finds_waiting_orders_again_and_carries_them_on(make: Make, ki
     waiting = first.intend(**STOP)
     gone = first.intend(**(STOP | {"trigger_ticks": 10_050}))
     trailing = first.intend(
-        **(STOP | {"order_type": int(OrderType.TRAILING_STOP), "trigger_ticks": 0, "trail_kind": 2, "trail_amount": 150})
+        **(
+            STOP
+            | {"order_type": int(OrderType.TRAILING_STOP), "trigger_ticks": 0, "trail_kind": 2, "trail_amount": 150}
+        )
     )
     first.close()
     rig = make(kind, before=first)

@@ -62,7 +62,7 @@ ws_api_url = "ws://127.0.0.1:{ws}"
 {usdm}
 [paper]
 balances = {{ USDT = "250000", BTC = "2" }}
-[risk]
+{paper}[risk]
 max_open_orders = 50
 message_rate_per_s = 100
 message_burst = 100
@@ -83,12 +83,12 @@ interval_s = 30
 """
 
 
-def configure(root: Path, kind: str, mode: str, rest: int = 1, ws: int = 1) -> LoadedConfig:
-    """An engine with wide limits below `root`."""
+def configure(root: Path, kind: str, mode: str, rest: int = 1, ws: int = 1, paper: str = "") -> LoadedConfig:
+    """An engine with wide limits below `root`; `paper` are more keys of that table."""
     key = "" if mode == "paper" else 'credential = "sim"\nkey_type = "hmac"\n'
     usdm = USDM_KEYS if kind == "binance-usdm" else ""
     path = root / "engine.toml"
-    path.write_text(TEXT.format(mode=mode, kind=kind, rest=rest, ws=ws, key=key, usdm=usdm))
+    path.write_text(TEXT.format(mode=mode, kind=kind, rest=rest, ws=ws, key=key, usdm=usdm, paper=paper))
     return load(path)
 
 
@@ -108,8 +108,8 @@ def credentials() -> Credentials:
     return Credentials("hmac", KEY, SECRET.encode())
 
 
-def trade(shell: VenueShell, kind: str, step: Step, price: Decimal, now_ns: int) -> None:
-    """An order of the other account."""
+def trade(shell: VenueShell, kind: str, step: Step, price: Decimal, now_ns: int, account: int = OTHERS) -> None:
+    """An order of another account."""
     fields: dict[str, Any] = {
         "symbol": SYMBOL,
         "side": step.side,
@@ -119,10 +119,10 @@ def trade(shell: VenueShell, kind: str, step: Step, price: Decimal, now_ns: int)
         "price_e8": int(price * E8),
     }
     if kind == "binance-spot":
-        shell.core.place(OTHERS, OrderRequest(**fields), now_ns)
+        shell.core.place(account, OrderRequest(**fields), now_ns)
     else:
         assert shell.usdm is not None
-        shell.usdm.core.place(OTHERS, UsdmOrderRequest(**fields), now_ns)
+        shell.usdm.core.place(account, UsdmOrderRequest(**fields), now_ns)
 
 
 def nudge(shell: VenueShell, kind: str, prices: Prices, now_ns: int) -> None:

@@ -142,7 +142,9 @@ def test_the_best_own_order_is_known_whatever_has_come_and_gone(rig: Rig) -> Non
     rig.trade(asks[10_020], 10, 10)
     assert verdict(rig, price_ticks=10_029) is Reason.NONE
     assert verdict(rig, price_ticks=10_030) is Reason.SELF_TRADE
-    assert verdict(rig, price_ticks=10_030, strategy_id=2) is Reason.SELF_TRADE, "another strategy's on the same account"
+    assert verdict(rig, price_ticks=10_030, strategy_id=2) is Reason.SELF_TRADE, (
+        "another strategy's on the same account"
+    )
     assert verdict(rig, price_ticks=10_030, instrument_id=2) is Reason.NONE
 
 
@@ -175,6 +177,9 @@ def test_a_side_that_is_taken_away(rig: Rig, scope: LimitScope, number: int, bit
     rig.tables.set_limit_row(scope, number, permissions=bit)
     assert verdict(rig, side=side) is Reason.RESTRICTED
     assert verdict(rig, side=1 - side) is Reason.NONE
+    set_exposure(rig.tables, 1, position_lots=20 if side == SELL else -20)
+    assert verdict(rig, side=side, qty_lots=21) is Reason.RESTRICTED
+    assert verdict(rig, side=side, qty_lots=20) is Reason.NONE, "what closes a position may always leave"
 
 
 @every_scope
@@ -216,7 +221,9 @@ def hedged() -> Rig:
     return rig
 
 
-@pytest.mark.parametrize(("hedge", "side", "passes"), [(0, 0, 1), (0, 1, 0), (1, 0, 0), (1, 1, 1), (1, 2, 1), (1, 3, 0)])
+@pytest.mark.parametrize(
+    ("hedge", "side", "passes"), [(0, 0, 1), (0, 1, 0), (1, 0, 0), (1, 1, 1), (1, 2, 1), (1, 3, 0)]
+)
 def test_an_account_is_netted_or_hedged_and_orders_say_the_same(hedge: int, side: int, passes: int) -> None:
     rig = hedged()
     rig.tables.set_hedge(1, bool(hedge))

@@ -173,7 +173,9 @@ def test_gross_adds_what_net_sets_off() -> None:
 def test_who_is_above_a_limit_may_come_down() -> None:
     rig = fresh()
     held(rig, BUY, 200, 0)
-    rig.tables.set_limit_row(LimitScope.ENGINE, 0, max_gross_exposure_e8=100 * LOT_E8, max_position_notional_e8=10 * LOT_E8)
+    rig.tables.set_limit_row(
+        LimitScope.ENGINE, 0, max_gross_exposure_e8=100 * LOT_E8, max_position_notional_e8=10 * LOT_E8
+    )
     assert verdict(rig, qty_lots=5) is Reason.POSITION_NOTIONAL
     assert verdict(rig, side=SELL, qty_lots=200) is Reason.NONE
     assert verdict(rig, side=SELL, qty_lots=5) is Reason.NONE, "even through zero, while it does not add"

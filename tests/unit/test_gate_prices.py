@@ -100,7 +100,9 @@ def test_what_a_market_order_pays_on_average_lies_within_the_bound(
         assert verdict(rig, side=side, qty_lots=100, **MARKET) is expected
     rig.tables.set_limit_row(scope, number, max_slippage_bps=20)
     assert verdict(rig, side=side, qty_lots=101, **MARKET) is Reason.SLIPPAGE, "a part of a basis point is one"
-    assert verdict(rig, side=side, qty_lots=100, price_ticks=10_000 + sign * 30) is Reason.NONE, "a limit order bounds itself"
+    assert verdict(rig, side=side, qty_lots=100, price_ticks=10_000 + sign * 30) is Reason.NONE, (
+        "a limit order bounds itself"
+    )
 
 
 # --- the venue's coarser rules ---

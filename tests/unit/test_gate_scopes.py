@@ -23,9 +23,7 @@ every_scope = pytest.mark.parametrize(("scope", "number"), SCOPES, ids=NAMES)
 @every_scope
 def test_a_halted_scope_refuses_with_its_reason_also_what_reduces(rig: Rig, scope: LimitScope, number: int) -> None:
     set_exposure(rig.tables, 1, position_lots=20)
-    rig.tables.set_scope(
-        scope, number, trading_state=int(TradingState.HALTED), reason=int(Reason.VENUE_UNHEALTHY)
-    )
+    rig.tables.set_scope(scope, number, trading_state=int(TradingState.HALTED), reason=int(Reason.VENUE_UNHEALTHY))
     assert verdict(rig) is Reason.VENUE_UNHEALTHY
     assert refusing_scope(rig) is scope
     assert verdict(rig, side=SELL) is Reason.VENUE_UNHEALTHY
@@ -36,9 +34,7 @@ def test_a_halted_scope_refuses_with_its_reason_also_what_reduces(rig: Rig, scop
 
 
 @every_scope
-def test_a_reducing_scope_lets_pass_what_closes_and_not_one_lot_more(
-    rig: Rig, scope: LimitScope, number: int
-) -> None:
+def test_a_reducing_scope_lets_pass_what_closes_and_not_one_lot_more(rig: Rig, scope: LimitScope, number: int) -> None:
     set_exposure(rig.tables, 1, position_lots=20)
     rig.tables.set_scope(scope, number, trading_state=int(TradingState.REDUCING), reason=int(Reason.RISK_MODE))
     assert verdict(rig) is Reason.RISK_MODE
@@ -49,7 +45,12 @@ def test_a_reducing_scope_lets_pass_what_closes_and_not_one_lot_more(
 
 
 def test_another_accounts_or_strategys_state_is_no_matter(rig: Rig) -> None:
-    for scope, number in ((LimitScope.ACCOUNT, 2), (LimitScope.VENUE, 2), (LimitScope.STRATEGY, 2), (LimitScope.INSTRUMENT, 2)):
+    for scope, number in (
+        (LimitScope.ACCOUNT, 2),
+        (LimitScope.VENUE, 2),
+        (LimitScope.STRATEGY, 2),
+        (LimitScope.INSTRUMENT, 2),
+    ):
         rig.tables.set_scope(scope, number, trading_state=int(TradingState.HALTED))
     assert verdict(rig) is Reason.NONE
     assert verdict(rig, strategy_id=2) is Reason.HALTED

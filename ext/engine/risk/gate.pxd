@@ -17,7 +17,9 @@ cdef class RiskGate(TermsCheck):
     cdef Clock clock
     cdef Ring intents
     cdef Ring manual_intents
-    cdef Ring approvals
+    cdef Ring approvals                  # of the first line
+    cdef object _approvals_by_line
+    cdef void* _approval_rings[16]       # by venue id, borrowed from _approvals_by_line
     cdef Ring refusals
     cdef Ring child_intents
     cdef Ring child_refusals
@@ -33,7 +35,8 @@ cdef class RiskGate(TermsCheck):
     cdef void _sample_references(self) noexcept nogil
     cdef int _check(self, const Descriptor* item, Check* check) noexcept nogil
     cdef int _check_limits(self, Check* check) noexcept nogil
-    cdef int _check_engine(self, Check* check) noexcept nogil
+    cdef int _check_engine(self, const Descriptor* item, Check* check) noexcept nogil
+    cdef void* _approvals_of(self, int venue_id) noexcept nogil
     cdef int _check_strategy(self, Check* check) noexcept nogil
     cdef int _check_instrument(self, const Descriptor* item, Check* check) noexcept nogil
     cdef int _check_scopes(self, Check* check) noexcept nogil

@@ -18,7 +18,7 @@ from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
 from engine.model.native cimport is_conditional, is_priced
 from engine.model.records cimport Conditions, IntentPayload, RecordHeader, VerdictPayload
-from engine.model.tables cimport (ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_ROWS, PERMISSION_NO_SELF_TRADE, PERMISSION_NO_SHORT, STRATEGY_ROWS,
+from engine.model.tables cimport (ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_ROWS, LINE_CAPACITY, PERMISSION_NO_SELF_TRADE, PERMISSION_NO_SHORT, STRATEGY_ROWS,
                                   VENUE_ROWS, Exposure, LimitRow, ScopeState, Tables, Worth, converted_e8)
 from engine.risk.recent cimport RecentOrders, ReferencePrices
 from engine.risk.terms cimport LEGS_KEPT, SCOPES, Check, Leg, TermsCheck
@@ -47,12 +47,13 @@ cdef inline int64_t _magnitude(int64_t value) noexcept nogil:
 cdef class RiskGate(TermsCheck):
     """Intents in; approvals (to OMS) and refusals (to strategies) out.
 
-    `books` gives depth for market orders. One gate per register: a second one raises RuntimeError.
+    `books` gives depth for market orders. `approvals`: one ring, or one for each line by its venue id: what is approved goes to the OMS
+    of its instrument's line and to no other. One gate per register: a second one raises RuntimeError.
     """
 
     def __init__(self, str name, Journal journal not None, Tables tables not None, Counters counters not None,
                  ApprovalRegister register not None, BookReader books not None, Clock clock not None, *,
-                 Ring intents not None, Ring manual_intents not None, Ring approvals not None, Ring refusals not None,
+                 Ring intents not None, Ring manual_intents not None, approvals not None, Ring refusals not None,
                  Ring child_intents=None, Ring child_refusals=None):
         super().__init__(name)
         register.take_issuer()
@@ -64,12 +65,27 @@ cdef class RiskGate(TermsCheck):
         self.clock = clock
         self.intents = intents
         self.manual_intents = manual_intents
-        self.approvals = approvals
+        self._approvals_by_line = {line: approvals for line in range(LINE_CAPACITY)} if isinstance(approvals, Ring) else dict(approvals)
+        self._bind_lines()
         self.refusals = refusals
         self.recent = RecentOrders()
         self.references = ReferencePrices()
         self.child_intents = child_intents if child_intents is not None else Ring(f"{name}.child_intents", 2)
         self.child_refusals = child_refusals if child_refusals is not None else Ring(f"{name}.child_refusals", 2)
+
+    def _bind_lines(self) -> None:
+        """The approvals rings as the hot path reads them."""
+        cdef Ring ring
+        for line, ring in self._approvals_by_line.items():
+            if not 0 <= line < LINE_CAPACITY:
+                raise ValueError(f"line {line} is outside 1..{LINE_CAPACITY - 1}")
+            self._approval_rings[<int> line] = <void*> ring
+        self.approvals = next(iter(self._approvals_by_line.values()))
+
+    cdef void* _approvals_of(self, int venue_id) noexcept nogil:
+        """The ring to the line's OMS; an instrument of a line that is not traded here gets the first's, and no approval."""
+        cdef void* ring = self._approval_rings[venue_id & (LINE_CAPACITY - 1)]
+        return ring if ring != NULL else <void*> self.approvals
 
     cdef int do_work(self) except -1:
         if self.journal.now_mono_ns >= self.sample_due_mono_ns:
@@ -129,11 +145,13 @@ cdef class RiskGate(TermsCheck):
         """Cancels need neither approval nor rate token: they pass with data = 0. So do amendments (flags = 1): they take risk away only."""
         cdef Descriptor forward = item[0]
         cdef const IntentPayload* intent = <const IntentPayload*> (item.record + 1)
+        cdef const ApprovedOrder* target
         forward.data = 0
         forward.flags = 1 if intent.action == INTENT_ACTION_AMEND else 0
         if intent.target_handle:
             forward.order_handle = intent.target_handle
-        return 1 if self.approvals.push(&forward) else 0
+        target = self.register.find(forward.order_handle)
+        return 1 if (<Ring> self._approvals_of(target.venue_id if target != NULL else item.venue_id)).push(&forward) else 0
 
     cdef void _sample_references(self) noexcept nogil:
         """Remember what the collar per period compares with: instruments that have one, while their books are valid."""
@@ -147,7 +165,7 @@ cdef class RiskGate(TermsCheck):
 
     cdef int _check(self, const Descriptor* item, Check* check) noexcept nogil:
         """Every check in its order; the first that refuses names the reason."""
-        if not self._check_engine(check):
+        if not self._check_engine(item, check):
             return 0
         if not self._check_strategy(check):
             return 0
@@ -179,20 +197,25 @@ cdef class RiskGate(TermsCheck):
             return 0
         return self._check_rate(check)
 
-    cdef int _check_engine(self, Check* check) noexcept nogil:
-        cdef uint8_t state = self.tables.control.trading_state
-        if self.tables.control.kill:
+    cdef int _check_engine(self, const Descriptor* item, Check* check) noexcept nogil:
+        cdef uint32_t row = item.instrument_id if item.instrument_id <= self.tables.instrument_count else 0
+        cdef int venue_id = self.tables.instruments[row].venue_id & (LINE_CAPACITY - 1)
+        cdef uint8_t state
+        check.line = &self.tables.lines[venue_id]
+        check.approvals = self._approvals_of(venue_id)
+        state = check.line.trading_state
+        if self.tables.control.kill or check.line.is_killed:
             return self._refuse(REASON_HALTED, HALT_REASON_KILL, 0)
         if self.tables.control.stopping:
             return self._refuse(REASON_HALTED, HALT_REASON_STOPPING, 0)
         if state != TRADING_STATE_ACTIVE and state != TRADING_STATE_REDUCING:
-            return self._refuse(REASON_HALTED, self.tables.control.halt_reason, 0)
+            return self._refuse(REASON_HALTED, check.line.halt_reason, 0)
         if state == TRADING_STATE_REDUCING:
             self._only_reducing(check, REASON_REDUCING_ONLY, -1, 0, 0)
         if self.tables.control.journal_reserve or self.journal.nearly_full():
             return self._refuse(REASON_JOURNAL_FULL, 0, 0)
-        if self.approvals.depth() >= self.approvals.capacity:
-            return self._refuse(REASON_RING_FULL, <int64_t> self.approvals.depth(), <int64_t> self.approvals.capacity)
+        if (<Ring> check.approvals).depth() >= (<Ring> check.approvals).capacity:
+            return self._refuse(REASON_RING_FULL, <int64_t> (<Ring> check.approvals).depth(), <int64_t> (<Ring> check.approvals).capacity)
         if not self.register.has_room():
             return self._refuse(REASON_ORDER_POOL_FULL, self.register.open_orders, self.register.capacity)
         return 1
@@ -582,7 +605,7 @@ cdef class RiskGate(TermsCheck):
         approval.data = <uint16_t> (self.register.index_of(slot) + 1)
         approval.seq = approval.cause_seq = slot.verdict_seq
         approval.record = record
-        self.approvals.push(&approval)
+        (<Ring> check.approvals).push(&approval)
         self.approved_count += 1
         self.counters.values[<int> COUNTER_APPROVED] = self.counters.values[<int> COUNTER_APPROVED] + 1
         self.counters.record(STAGE_GATE_DONE, self.clock.lap_ns() - self.journal.now_mono_ns)
@@ -604,7 +627,7 @@ cdef class RiskGate(TermsCheck):
         slot.target_handle = check.intent.target_handle if check.target != NULL else 0
         slot.instrument_id = item.instrument_id
         slot.venue_id = check.instrument.venue_id
-        slot.account_id = item.account_id
+        slot.account_id = check.instrument.venue_id  # a line has one account, which has its number
         slot.strategy_id = item.strategy_id
         slot.reserved_lots = check.added_lots
         slot.promised_e8 = check.promise_e8

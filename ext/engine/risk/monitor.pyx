@@ -307,7 +307,9 @@ cdef class RiskMonitor(Actor):
         scope.price_move_bps = price_move(&self.windows[instrument_id], limits.price_move_window_ns, self.journal.now_mono_ns, mid)
         if scope.price_move_bps <= limits.max_price_move_bps:
             return
+        # from this price on: a further move begins a further pause
         price_forget(&self.windows[instrument_id])
+        price_move(&self.windows[instrument_id], limits.price_move_window_ns, self.journal.now_mono_ns, mid)
         scope.pause_until_mono_ns = tw_risk_sum(self.journal.now_mono_ns, limits.price_move_pause_ns)
         self._alarm(row, ALARM_CODE_LIMIT_BREACHED, scope.price_move_bps, b"the price moved too far within its window: pause")
         self._tell(row, scope.risk_mode)

@@ -5,7 +5,7 @@ from engine.model.approval cimport ApprovalRegister, ApprovedOrder
 from engine.model.bookreader cimport BookReader
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport Conditions, IntentPayload
-from engine.model.tables cimport Exposure, Instrument, InstrumentLimits, MarketState, Tables
+from engine.model.tables cimport Exposure, Instrument, InstrumentLimits, LineState, MarketState, Tables
 from engine.risk.recent cimport ReferencePrices
 from engine.runtime.actor cimport Actor
 
@@ -20,6 +20,8 @@ cdef struct Check:
     const Instrument* instrument
     const MarketState* market
     const InstrumentLimits* limits
+    const LineState* line        # of the instrument's venue and account; of all together where there is no such instrument
+    void* approvals              # the line's ring
     Exposure* exposure           # of the order's position side
     ApprovedOrder* target        # REPLACE: the order that goes, else NULL
     ApprovedOrder* sibling       # the leg of the same list that this one excludes, else NULL

@@ -126,11 +126,10 @@ cdef class TermsCheck(Actor):
         return NULL
 
     cdef int _check_permissions(self, Check* check) noexcept nogil:
+        """What a scope may not do at all; what closes a position may always leave."""
         if check.permissions == 0:
             return 1
-        if check.permissions & (PERMISSION_NO_BUY if check.intent.side == SIDE_BUY else PERMISSION_NO_SELL):
-            return self._refuse(REASON_RESTRICTED, check.intent.side, check.permissions)
-        if check.permissions & PERMISSION_RESTRICTED:
+        if check.permissions & (PERMISSION_RESTRICTED | (PERMISSION_NO_BUY if check.intent.side == SIDE_BUY else PERMISSION_NO_SELL)):
             self._only_reducing(check, REASON_RESTRICTED, -1, check.intent.side, check.permissions)
         return 1
 

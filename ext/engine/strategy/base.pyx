@@ -280,9 +280,16 @@ cdef class StrategyBase:
         return (min(own.max_order_qty_lots, self._tables.limits[row_id].max_order_qty_lots) if self._tables.limits[row_id].is_set
                 else own.max_order_qty_lots), order_e8, _left(own.max_position_lots, lots_then), position_e8, exposure_e8
 
-    def free_balance_e8(self, str asset) -> int:
-        """What the account has of an asset and has not promised to open orders, in 10^-8; 0 for one never heard of."""
-        cdef int asset_id = self._tables.asset_id(asset)
+    def free_balance_e8(self, str asset, object symbol=None) -> int:
+        """What the account has of an asset and has not promised to open orders, in 10^-8; 0 for one never heard of.
+
+        `symbol` says whose account is meant: a strategy that trades at several venues or accounts must give one (ValueError).
+        """
+        rows = self._instrument_ids.values() if symbol is None else (self._instrument_id(symbol),)
+        lines = {self._tables.instruments[<uint32_t> row].venue_id for row in rows}
+        if len(lines) > 1:
+            raise ValueError(f"{asset}: this strategy trades at several venues or accounts; give a symbol of the one that is meant")
+        cdef int asset_id = self._tables.asset_id(asset, lines.pop() if lines else 1)
         return self._tables.control.balance_free_e8[asset_id] if 0 < asset_id < ASSET_CAPACITY else 0
 
     def book(self, object symbol) -> BookView:
@@ -336,7 +343,7 @@ cdef class StrategyBase:
     @property
     def trading_state(self) -> int:
         """`TradingState`: while it is not ACTIVE the gate refuses what adds risk."""
-        return self._tables.control.trading_state if self._tables is not None else 0
+        return self._tables.lines[0].trading_state if self._tables is not None else 0
 
     # -- what a compiled strategy overrides; a Python one is reached through its cached methods ------------------------
 
