@@ -57,8 +57,11 @@ class AlgoParent(Parent):
         super().__init__(instruction, handle, strategy_id)
         self.side, self.qty_lots = instruction.side, instruction.qty_lots
         self.position_side, self.flags = instruction.position_side, instruction.flags
-        self.terms: AlgoTerms = msgspec.convert(instruction.terms, AlgoTerms)
+        self._asked = instruction.terms
+        # made when it begins: what is wrong with an instruction is told by `fault_of`, after it was made a parent
+        self.terms: AlgoTerms
         self.algo: Algo[Any]
+        self.has_begun = False
         self.begin_ns = self.begin_wall_ns = 0
         self.arrival_half_ticks = 0
         self.traded_lots = 0
@@ -94,9 +97,11 @@ class AlgoParent(Parent):
         self._turn()
 
     def _make_algo(self) -> None:
+        self.terms = msgspec.convert(self._asked, AlgoTerms)
         price_ticks = self.terms.limit_ticks or self._mid_half_ticks() // 2
         order = Order(self.handle, Side(self.side), self.qty_lots, self.least_lots(price_ticks))
         self.algo = make(self.terms, order)
+        self.has_begun = True
         if self.algo.listens:
             self.port.listen(True)
 
@@ -353,6 +358,8 @@ class AlgoParent(Parent):
 
     def state(self) -> dict[str, Any]:
         """What a restart and a listing need; the progress is for the listing only."""
+        if not self.has_begun:
+            return self._saved
         return {
             "begin_wall_ns": self.begin_wall_ns,
             "arrival_half_ticks": self.arrival_half_ticks,
