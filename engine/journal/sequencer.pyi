@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from typing import final
 
 from typing_extensions import Buffer, disjoint_base
@@ -24,11 +25,12 @@ class Sequencer(Actor):
         inbound_control: Ring,
         inbound_market: Ring,
         to_book: Ring,
-        to_oms: Ring,
+        to_oms: Ring | Mapping[int, Ring],
         to_strategy: Ring,
         clock: Clock,
         *,
         to_risk: Ring | None = None,
+        to_execution: Ring | None = None,
     ) -> None: ...
     def attach(self, pipeline: Pipeline) -> None: ...
     def submit_command(

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import final
 
 from engine.journal.journal import Journal
@@ -38,6 +38,8 @@ class StrategyRunner(Actor):
         orders_per_input_max: int = 1000,
         rejections_per_10s_max: int = 200,
         executions_per_10s_max: int = 1000,
+        instructions: Ring | None = None,
+        parent_events: Ring | None = None,
     ) -> None: ...
     @property
     def calls(self) -> int: ...
@@ -50,7 +52,7 @@ class StrategyRunner(Actor):
         strategy: StrategyBase,
         name: str,
         strategy_id: int,
-        symbols: Iterable[str],
+        symbols: Iterable[str] | Mapping[str, int],
         venue_id: int = 1,
         subscriptions: Iterable[Subscription] = (),
     ) -> None: ...

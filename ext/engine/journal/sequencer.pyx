@@ -9,7 +9,7 @@ from libc.string cimport memcpy, memset
 from engine.model.codes cimport (
     COMMAND_KIND_PAUSE, COUNTER_COMMANDS, COUNTER_JOURNAL_BYTES, COUNTER_JOURNAL_LAST_SEQ, COUNTER_JOURNAL_RECORDS,
     COUNTER_JOURNAL_REFUSED, COUNTER_JOURNAL_SYNCED_SEQ, COUNTER_TIMERS, LANE_LEDGER, RECORD_KIND_COMMAND,
-    RECORD_KIND_EXECUTION_REPORT, RECORD_KIND_FUNDING_PAYMENT, RECORD_KIND_INSTRUMENT_UPDATE, RECORD_KIND_TIMER, RECORD_KIND_VENUE_HEALTH, TIMER_KIND_BAR, TIMER_KIND_STRATEGY, TIMER_KIND_TICK,
+    RECORD_KIND_EXECUTION_REPORT, RECORD_KIND_FUNDING_PAYMENT, RECORD_KIND_INSTRUMENT_UPDATE, RECORD_KIND_TIMER, RECORD_KIND_VENUE_HEALTH, TIMER_KIND_BAR, TIMER_KIND_EXECUTION, TIMER_KIND_STRATEGY, TIMER_KIND_TICK,
 )
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport CommandPayload, RecordHeader, TimerPayload
@@ -23,16 +23,22 @@ cdef enum:
     TO_OMS = 2
     TO_STRATEGY = 4
     TO_RISK = 8
+    TO_EXECUTION = 16
     REASON_BYTES_MAX = 512
+    LINES_MAX = 16
     DETAIL_BYTES_MAX = 32768
 
 
 cdef class Sequencer(Actor):
-    """Rings in: own, control, market. Rings out: book, OMS, strategy. `tables` is taken for uniformity and not used."""
+    """Rings in: own, control, market. Rings out: book, OMS, strategy. `tables` is taken for uniformity and not used.
+
+    `to_oms`: one ring, or one for each line by its venue id. An own-order input goes to the line that its record names; what names none
+    (ticks, commands about everything) goes to all of them, each with room for it.
+    """
 
     def __init__(self, str name, Journal journal not None, tables, Counters counters, Ring inbound_own not None,
-                 Ring inbound_control not None, Ring inbound_market not None, Ring to_book not None, Ring to_oms not None,
-                 Ring to_strategy not None, Clock clock not None, *, Ring to_risk=None):
+                 Ring inbound_control not None, Ring inbound_market not None, Ring to_book not None, to_oms not None,
+                 Ring to_strategy not None, Clock clock not None, *, Ring to_risk=None, Ring to_execution=None):
         Actor.__init__(self, name)
         self.journal = journal
         self.counters = counters
@@ -40,11 +46,26 @@ cdef class Sequencer(Actor):
         self.inbound_control = inbound_control
         self.inbound_market = inbound_market
         self.to_book = to_book
-        self.to_oms = to_oms
+        self._lines = {1: to_oms} if isinstance(to_oms, Ring) else dict(to_oms)
+        self._bind_lines()
         self.to_strategy = to_strategy
         self.to_risk = to_risk
         self.has_risk = to_risk is not None
+        self.to_execution = to_execution
+        self.has_execution = to_execution is not None
         self.clock = clock
+
+    def _bind_lines(self) -> None:
+        """The rings as the hot path reads them. A single line hears everything, whatever its records name."""
+        cdef Ring ring
+        cdef int number
+        if not self._lines or not all(0 < line < LINES_MAX for line in self._lines):
+            raise ValueError(f"lines {sorted(self._lines)}: at least one, numbered from 1 to {LINES_MAX - 1}")
+        for line, ring in self._lines.items():
+            self._line_rings[<int> line] = <void*> ring
+            self._rings_in_use[self._line_count] = <void*> ring
+            self._line_count += 1
+        self.to_oms = next(iter(self._lines.values()))
 
     def attach(self, Pipeline pipeline not None) -> None:
         """The pipeline that `execute_command` runs."""
@@ -74,7 +95,7 @@ cdef class Sequencer(Actor):
         if kind == RECORD_KIND_INSTRUMENT_UPDATE:
             return TO_BOOK | TO_STRATEGY
         if kind == RECORD_KIND_COMMAND:
-            return TO_OMS | TO_STRATEGY | TO_RISK
+            return TO_OMS | TO_STRATEGY | TO_RISK | TO_EXECUTION
         if kind == RECORD_KIND_FUNDING_PAYMENT:
             return TO_OMS | TO_RISK
         if kind == RECORD_KIND_VENUE_HEALTH:
@@ -83,19 +104,49 @@ cdef class Sequencer(Actor):
             return TO_OMS
         timer = <TimerPayload*> (<uint8_t*> item.record + sizeof(RecordHeader))
         if timer.timer_kind == TIMER_KIND_TICK:
-            return TO_BOOK | TO_OMS | TO_STRATEGY | TO_RISK
+            return TO_BOOK | TO_OMS | TO_STRATEGY | TO_RISK | TO_EXECUTION
         if timer.timer_kind == TIMER_KIND_STRATEGY or timer.timer_kind == TIMER_KIND_BAR:
             return TO_STRATEGY
-        return TO_OMS
+        return TO_EXECUTION if timer.timer_kind == TIMER_KIND_EXECUTION else TO_OMS
 
-    cdef bint _has_room(self, int routes) noexcept nogil:
+    cdef bint _has_room(self, const Descriptor* item, int routes) noexcept nogil:
+        cdef int i
+        cdef void* line
         if routes & TO_BOOK and self.to_book.depth() >= self.to_book.capacity:
             return False
-        if routes & TO_OMS and self.to_oms.depth() >= self.to_oms.capacity:
+        if routes & TO_STRATEGY and self.to_strategy.depth() >= self.to_strategy.capacity:
             return False
         if routes & TO_RISK and self.has_risk and self.to_risk.depth() >= self.to_risk.capacity:
             return False
-        return not (routes & TO_STRATEGY and self.to_strategy.depth() >= self.to_strategy.capacity)
+        if routes & TO_EXECUTION and self.has_execution and self.to_execution.depth() >= self.to_execution.capacity:
+            return False
+        if not routes & TO_OMS:
+            return True
+        line = self._line_of(item)
+        if line != NULL:
+            return (<Ring> line).depth() < (<Ring> line).capacity
+        for i in range(self._line_count):
+            if (<Ring> self._rings_in_use[i]).depth() >= (<Ring> self._rings_in_use[i]).capacity:
+                return False
+        return True
+
+    cdef void* _line_of(self, const Descriptor* item) noexcept nogil:
+        """The ring of the line that an input is for; NULL: it is for all of them."""
+        if self._line_count == 1:
+            return self._rings_in_use[0]
+        # a line's account has its number: a command that names only the account is the line's too
+        if item.venue_id:
+            return self._line_rings[item.venue_id & (LINES_MAX - 1)]
+        return self._line_rings[item.account_id & (LINES_MAX - 1)]
+
+    cdef bint _push_to_lines(self, const Descriptor* item) noexcept nogil:
+        cdef int i
+        cdef void* line = self._line_of(item)
+        if line != NULL:
+            return (<Ring> line).push(item)
+        for i in range(self._line_count):
+            (<Ring> self._rings_in_use[i]).push(item)
+        return True
 
     cdef bint _apply(self, void* ring, Descriptor* item) noexcept nogil:
         """Commit one input and route it. False: it stays in its ring, since someone it goes to has no room.
@@ -109,7 +160,7 @@ cdef class Sequencer(Actor):
             (<Ring> ring).release()
             return True
         routes = self._routes(item)
-        if not self._has_room(routes):
+        if not self._has_room(item, routes):
             self.waits += 1
             return False
         if record.mono_ns >= self.journal.now_mono_ns:
@@ -140,11 +191,13 @@ cdef class Sequencer(Actor):
         if routes & TO_BOOK:
             self.to_book.push(item)
         if routes & TO_OMS:
-            self.to_oms.push(item)
+            self._push_to_lines(item)
         if routes & TO_STRATEGY:
             self.to_strategy.push(item)
         if routes & TO_RISK and self.has_risk:
             self.to_risk.push(item)
+        if routes & TO_EXECUTION and self.has_execution:
+            self.to_execution.push(item)
         (<Ring> ring).release()
         return True
 
