@@ -271,7 +271,7 @@ async def _serve(
 
     daemon_module.Daemon = Kept  # type: ignore[misc]
     try:
-        return await daemon_module.serve(loaded, world, journal, credentials(), {"scripted": strategy})
+        return await daemon_module.serve(loaded, world, journal, {"sim": credentials()}, {"scripted": strategy})
     finally:
         daemon_module.Daemon = original  # type: ignore[misc]
         if journal.is_open:
