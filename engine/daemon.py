@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -35,7 +36,7 @@ from engine.model import clientid
 from engine.model.codes import CommandKind, Counter, HaltReason, Lane, RecordKind, TimerKind, TradingState
 from engine.model.instruments import InstrumentSpec
 from engine.orderly_stop import OrderlyStop
-from engine.paper import MarketOnlyNet, Paper, in_process_world, is_paper, open_paper, paper_credentials
+from engine.paper_market import MarketOnlyNet, in_process_world, is_paper, paper_credentials
 from engine.quiet_time import QuietTime
 from engine.runtime.account_lock import lock_account
 from engine.runtime.crash_loop import CrashLoopGuard
@@ -50,6 +51,9 @@ from engine.strategy.loader import StrategyLoadError, load_strategy, subscriptio
 from engine.venue_access import VenueAccess
 from engine.venue_health import LimitUse, VenueHealth, limit_desk
 from engine.venue_kinds import VenueKind, kind_of
+
+if TYPE_CHECKING:
+    from engine.paper import Paper
 
 # how much longer a supervisor is asked to wait while the journal is recovered
 RECOVERY_EXTENSION_S = 120.0
@@ -180,6 +184,9 @@ async def serve(
         for name, access in accesses.items():
             specs = await reference_data(registry, name, access)
             if is_paper(config):
+                # with it the simulated venue is loaded, which no other mode needs
+                from engine.paper import open_paper
+
                 papers.append(await open_paper(loaded, access.world, access, specs, credentials[name], name))
             await access.orders.settle_account(credentials[name])
             inputs.append(LineInputs(name, access.venue, credentials[name], specs, access.rest.rate_limits))
