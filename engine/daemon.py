@@ -22,6 +22,7 @@ from engine.control.server import ControlServer
 from engine.credentials import Credentials, load_credentials
 from engine.dead_man_duty import require_weight
 from engine.exit_codes import CommandError, ExitCode
+from engine.flatten import PanicClose
 from engine.guard.kills import Kills, KillsUnreadable
 from engine.journal.cursor import Record
 from engine.journal.errors import JournalFull
@@ -30,7 +31,7 @@ from engine.journal.reader import JournalReader
 from engine.journal.settings import JournalConfig
 from engine.line import LineInputs
 from engine.line_duty import LineDuty, first_error
-from engine.line_names import strategy_symbols
+from engine.line_names import shown_name, strategy_symbols
 from engine.model import clientid
 from engine.model.codes import CommandKind, Counter, HaltReason, Lane, RecordKind, TimerKind, TradingState
 from engine.model.instruments import InstrumentSpec
@@ -239,6 +240,7 @@ class Daemon:
             on_progress=self.on_progress,
             may_spin=lambda: not engine.world.net.is_connecting,
         )
+        self.closing = PanicClose(engine, self.submit_command, self.shown_name)
         self.limits = limit_desk(
             engine.monitor,
             engine.tables,
@@ -257,6 +259,8 @@ class Daemon:
                 engine.register.halts,
                 self.troubles,
                 self.limits,
+                self.closing.state,
+                self.refusal_of,
             ),
             counters=engine.counters,
             clock=clock,
@@ -370,6 +374,8 @@ class Daemon:
             self.name_assets()
         for duty in self.duties:
             duty.each_tick(is_stopping=self.stop.has_begun)
+        if not self.stop.has_begun:
+            self.closing.advance()
         if self.stop.has_begun:
             self.stop.advance()
             if self.stop.is_done:
@@ -419,8 +425,21 @@ class Daemon:
 
     # --- commands and failures ---
 
+    def refusal_of(self, handle: int) -> int:
+        """Why the gate refused a person's order just now; 0 where it did not."""
+        gate = self.engine.gate
+        return gate.operator_refused_reason if gate.operator_refused_handle == handle else 0
+
+    def shown_name(self, row: int) -> str:
+        """What people call an instrument."""
+        tables, line = self.engine.tables, self.engine.line(self.engine.tables.instrument(row)["venue_id"])
+        symbol = tables.symbol(row)
+        return shown_name(self.loaded.config.venue, line.name, symbol) if line is not None else symbol
+
     def submit_command(self, command: OperatorCommand) -> int:
         """Journal an operator's command and let the stages apply it; returns its sequence, 0 when the journal is full."""
+        if command.kind == CommandKind.FLATTEN and command.flags == 0:
+            return self.closing.begin(command)
         fields = {name: getattr(command, name) for name in command.__struct_fields__ if name != "kind"}
         try:
             sequence = self.engine.sequencer.execute_command(command.kind, **fields)

@@ -30,6 +30,7 @@ cdef struct Check:
     uint16_t promise_asset_id
     uint16_t strategy_id
     uint8_t is_child             # of the execution stage
+    uint8_t is_panic             # a person closes: passes a kill, a halt of risk, its own symbol's halt; it may only reduce
     void* refusals               # the ring that a refusal goes to
 
 @cython.final
@@ -56,12 +57,16 @@ cdef class RiskGate(Actor):
     cdef int64_t limit_value
     cdef readonly uint64_t approved_count
     cdef readonly uint64_t refused_count
+    cdef readonly uint64_t operator_refused_handle   # the latest refusal of a person's order, and why
+    cdef readonly uint16_t operator_refused_reason
     cdef int _drain(self, void* ring, void* refusals, uint8_t is_child) noexcept nogil
     cdef int _decide(self, const Descriptor* item, void* refusals, uint8_t is_child) noexcept nogil
     cdef int _forward_cancel(self, const Descriptor* item) noexcept nogil
     cdef int _check(self, const Descriptor* item, Check* check) noexcept nogil
     cdef int _refuse(self, uint16_t reason, int64_t value, int64_t limit_value) noexcept nogil
     cdef int _check_engine(self, const Descriptor* item, Check* check) noexcept nogil
+    cdef int _check_halts(self, const Check* check) noexcept nogil
+    cdef int _check_panic(self, const Check* check) noexcept nogil
     cdef void* _approvals_of(self, int venue_id) noexcept nogil
     cdef int _check_strategy(self, Check* check) noexcept nogil
     cdef int _check_instrument(self, const Descriptor* item, Check* check) noexcept nogil

@@ -210,12 +210,9 @@ cdef class RiskGate(Actor):
         cdef int venue_id = self.tables.instruments[row].venue_id & (LINE_CAPACITY - 1)
         check.line = &self.tables.lines[venue_id]
         check.approvals = self._approvals_of(venue_id)
-        if self.tables.control.kill or check.line.is_killed:
-            return self._refuse(REASON_HALTED, HALT_REASON_KILL, 0)
-        if self.tables.control.stopping:
-            return self._refuse(REASON_HALTED, HALT_REASON_STOPPING, 0)
-        if check.line.trading_state != TRADING_STATE_ACTIVE and check.line.trading_state != TRADING_STATE_REDUCING:
-            return self._refuse(REASON_HALTED, check.line.halt_reason, 0)
+        check.is_panic = check.intent.flags & ORDER_FLAG_PANIC and check.strategy_id == 0 and not check.is_child
+        if not (self._check_panic(check) if check.is_panic else self._check_halts(check)):
+            return 0
         if self.tables.control.journal_reserve or self.journal.nearly_full():
             return self._refuse(REASON_JOURNAL_FULL, 0, 0)
         if (<Ring> check.approvals).depth() >= (<Ring> check.approvals).capacity:
@@ -223,6 +220,28 @@ cdef class RiskGate(Actor):
         if not self.register.has_room():
             return self._refuse(REASON_ORDER_POOL_FULL, self.register.open_orders, self.register.capacity)
         return 1
+
+    cdef int _check_halts(self, const Check* check) noexcept nogil:
+        if self.tables.control.kill or check.line.is_killed:
+            return self._refuse(REASON_HALTED, HALT_REASON_KILL, 0)
+        if self.tables.control.stopping:
+            return self._refuse(REASON_HALTED, HALT_REASON_STOPPING, 0)
+        if check.line.trading_state != TRADING_STATE_ACTIVE and check.line.trading_state != TRADING_STATE_REDUCING:
+            return self._refuse(REASON_HALTED, check.line.halt_reason, 0)
+        return 1
+
+    cdef int _check_panic(self, const Check* check) noexcept nogil:
+        """A person closes a position: not held up by a kill, nor by what risk or a crash loop halted, but by all that makes the
+        position or the venue doubtful."""
+        cdef uint8_t reason = check.line.halt_reason
+        if self.tables.control.stopping:
+            return self._refuse(REASON_HALTED, HALT_REASON_STOPPING, 0)
+        if not (check.line.gateway_ready and check.line.user_stream_ready and check.line.reconciled):
+            return self._refuse(REASON_HALTED, HALT_REASON_VENUE, 0)
+        if check.line.trading_state != TRADING_STATE_HALTED or (
+                reason == HALT_REASON_KILL or reason == HALT_REASON_RISK or reason == HALT_REASON_CRASH_LOOP):
+            return 1
+        return self._refuse(REASON_HALTED, reason, 0)
 
     cdef int _check_strategy(self, Check* check) noexcept nogil:
         # strategy 0 is the operator
@@ -248,7 +267,8 @@ cdef class RiskGate(Actor):
         check.limits = &self.tables.limits[row]
         if not check.instrument.is_trading:
             return self._refuse(REASON_INSTRUMENT_NOT_TRADING, row, 0)
-        if self.register.instrument_halts[row]:
+        if self.register.instrument_halts[row] and not (
+                check.is_panic and self.register.instrument_halts[row] != HALT_REASON_MISMATCH):
             return self._refuse(REASON_HALTED, self.register.instrument_halts[row], row)
         if not check.limits.is_set:
             # there are no default limits: an instrument without them is not armed
@@ -282,7 +302,8 @@ cdef class RiskGate(Actor):
             return self._refuse(REASON_UNSUPPORTED, intent.side, SIDE_SELL)
         if native_reason(check.instrument, intent, <const Conditions*> (intent + 1) if intent.has_conditions else NULL, self.journal.now_wall_ns):
             return self._refuse(REASON_UNSUPPORTED, intent.order_type, check.instrument.native_order_types)
-        if intent.flags & ~(ORDER_FLAG_POST_ONLY | ORDER_FLAG_REDUCE_ONLY | ORDER_FLAG_CLOSE_POSITION):
+        if intent.flags & ~(ORDER_FLAG_POST_ONLY | ORDER_FLAG_REDUCE_ONLY | ORDER_FLAG_CLOSE_POSITION
+                            | (ORDER_FLAG_PANIC if check.is_panic else 0)):
             return self._refuse(REASON_UNSUPPORTED, intent.flags, ORDER_FLAG_POST_ONLY | ORDER_FLAG_REDUCE_ONLY)
         if is_conditional(intent.order_type) and intent.trigger_ticks <= 0 and not intent.has_conditions:
             return self._refuse(REASON_TRIGGER_PRICE, intent.trigger_ticks, 0)
@@ -390,7 +411,7 @@ cdef class RiskGate(Actor):
         cdef int64_t open_lots = check.exposure.position_lots
         cdef int64_t working_lots = check.exposure.working_sell_lots
         cdef int64_t replaced_lots = 0
-        if check.line.trading_state == TRADING_STATE_ACTIVE and not check.intent.flags & ORDER_FLAG_REDUCE_ONLY:
+        if check.line.trading_state == TRADING_STATE_ACTIVE and not check.intent.flags & ORDER_FLAG_REDUCE_ONLY and not check.is_panic:
             return 1
         if check.intent.side == SIDE_BUY:
             open_lots = -open_lots
@@ -521,6 +542,9 @@ cdef class RiskGate(Actor):
             refusal.seq = refusal.cause_seq = self._write_verdict(record, item, 0)
         (<Ring> refusals).push(&refusal)
         self.refused_count += 1
+        if item.strategy_id == 0:
+            self.operator_refused_handle = item.order_handle
+            self.operator_refused_reason = self.reason
         self.counters.values[<int> COUNTER_REFUSED] = self.counters.values[<int> COUNTER_REFUSED] + 1
 
     cdef uint64_t _write_verdict(self, RecordHeader* record, const Descriptor* item, uint64_t nonce) noexcept nogil:
