@@ -66,7 +66,7 @@ def flatten(market: LinesMarket, *scope: str) -> dict[str, Any]:
 
 def venue_position(market: LinesMarket) -> float:
     """The futures position as the venue has it."""
-    rows = market.venues["futures"].witness.get("positionRisk", signed=True, symbol="BTCUSDT")
+    rows = market.venues["futures"].witness.get("/fapi/v3/positionRisk", signed=True, symbol="BTCUSDT")
     return sum(float(row["positionAmt"]) for row in rows)
 
 
