@@ -426,8 +426,6 @@ def futures_faults(name: str, venue: VenueSection) -> Iterator[tuple[KeyPath, st
             yield ("venue", name, key), "missing: a futures venue needs it written out, it has no default"
         elif venue.kind == "binance-spot" and is_given:
             yield ("venue", name, key), 'only a futures venue has it: kind = "binance-usdm"'
-    if venue.position_mode == "hedge":
-        yield ("venue", name, "position_mode"), 'hedge mode is not traded by this version: use "one-way"'
 
 
 def line_faults(config: Config) -> Iterator[tuple[KeyPath, str]]:

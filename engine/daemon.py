@@ -278,6 +278,7 @@ class Daemon:
         for line in self.engine.lines:
             line.oms.restore(earlier)
             earlier = self.earlier_records()
+        self.engine.execution.restore(earlier)
         self.note_facts()
         self.obey_guard()
         self.control.open(loop)

@@ -14,6 +14,7 @@ something is due and then jumps there. The same configuration, seed, strategies 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -168,6 +169,7 @@ class Simulation:
         """Recover, and let connections and ticks begin; time stands still."""
         (line,) = self.engine.lines
         line.oms.restore(self._earlier_records())
+        self.engine.execution.restore(self._earlier_records())
         self.engine.counters.set(Counter.EPOCH, self.journal.epoch)
         self.loop.call_soon(self._tick)
         for keeper in self._keepers:
@@ -223,9 +225,9 @@ class Simulation:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self.close()
-        elif not self._is_closed:
-            self._is_closed = True
-            self.journal.crash()
+        else:
+            with contextlib.suppress(Exception):  # what ended the run is being told already
+                self.crash()
 
     # --- time ----------------------------------------------------------------------------------------------------
 

@@ -14,10 +14,10 @@ from typing import Literal
 
 import msgspec
 
-from engine.control.exact import RefusedCommandError, bad, decimal_text, known, on_grid
+from engine.control.exact import RefusedCommandError, decimal_text, known
 from engine.control.handles import next_handle
 from engine.control.hedge import hedge_order
-from engine.control.limits import LimitDesk
+from engine.control.limits import LimitDesk, limit_scope
 from engine.control.messages import (
     Accepted,
     Amend,
@@ -60,7 +60,8 @@ from engine.control.order_words import Place, instruction_of, protection_of
 from engine.control.server import Caller
 from engine.journal.errors import JournalFull
 from engine.journal.sequencer import Sequencer
-from engine.model.codes import CommandKind, Counter, HaltReason, LimitScope, OrderType, Reason, Side, TradingState
+from engine.model.codes import CommandKind, Counter, HaltReason, OrderType, Reason, Side, TradingState
+from engine.model.exact import WordError, on_grid
 from engine.model.instructions import Change, OrderTerms, Wish
 from engine.model.instructions import encode as encode_wish
 from engine.model.tables import Tables
@@ -189,6 +190,8 @@ class EngineControl:
             return self.command(request, caller)
         except RefusedCommandError as refusal:
             return Refused(code=refusal.code, text=str(refusal))
+        except WordError as fault:
+            return Refused(code=RefusalCode.BAD_VALUE, text=str(fault))
 
     def command(self, request: AnyCommand, caller: Caller) -> AnyReply:
         """Resolve, submit, and tell what the state is now."""
@@ -305,6 +308,8 @@ class EngineControl:
             instruct(command, protection_of(request, self.place(command.instrument_id)))
         elif isinstance(request, Amend):
             self.resolve_amend(command, request)
+        elif isinstance(request, (SetLimits, ResetLimits)):
+            self.resolve_limits(command, request)
         elif isinstance(request, (Pause, Resume)) and command.scope_kind == ScopeKind.ORDER:
             action: Literal["pause", "resume"] = "pause" if isinstance(request, Pause) else "resume"
             instruct(command, Change(handle=command.order_handle, action=action))
@@ -361,7 +366,7 @@ class EngineControl:
         command.qty_lots = on_grid(request.qty, place.lot_e8, "quantity") if request.qty else 0
         trigger_ticks = on_grid(request.trigger, place.tick_e8, "trigger price") if request.trigger else 0
         if not (command.price_ticks or command.qty_lots or trigger_ticks):
-            raise bad("nothing is to be amended: give a price, a quantity or a trigger price")
+            raise WordError("nothing is to be amended: give a price, a quantity or a trigger price")
         command.detail = encode_wish(
             Change(
                 handle=command.order_handle,
@@ -374,11 +379,10 @@ class EngineControl:
 
     def resolve_limits(self, command: OperatorCommand, request: SetLimits | ResetLimits) -> None:
         """Text to whole numbers; what loosens without being said to, or cannot be, is refused and not journaled."""
-        scope, scope_id = limit_scope(command)
         values = request.values if isinstance(request, SetLimits) else {}
         reset = request.names if isinstance(request, ResetLimits) else None
         try:
-            command.detail = self.limit_desk().change(scope, scope_id, values, loosen=request.loosen, reset=reset)
+            command.detail = self.limit_desk().change(*limit_scope(command), values, loosen=request.loosen, reset=reset)
         except LimitRefusedError as refusal:
             raise RefusedCommandError(RefusalCode.BAD_VALUE, str(refusal)) from None
 
@@ -514,22 +518,6 @@ def instruct(command: OperatorCommand, wish: Wish) -> None:
     command.kind = CommandKind.INSTRUCT
     command.order_handle = wish.handle
     command.detail = encode_wish(wish)
-
-
-def limit_scope(command: OperatorCommand) -> tuple[LimitScope, int]:
-    """Whose limits a scope means; one order has none."""
-    scopes = {
-        ScopeKind.ALL: (LimitScope.ENGINE, 0),
-        ScopeKind.VENUE: (LimitScope.VENUE, command.venue_id),
-        ScopeKind.ACCOUNT: (LimitScope.ACCOUNT, command.account_id),
-        ScopeKind.INSTRUMENT: (LimitScope.INSTRUMENT, command.instrument_id),
-        ScopeKind.STRATEGY: (LimitScope.STRATEGY, command.strategy_id),
-    }
-    if command.scope_kind not in scopes:
-        raise RefusedCommandError(
-            RefusalCode.BAD_VALUE, "one order has no limits: name a symbol, strategy, account or venue"
-        )
-    return scopes[ScopeKind(command.scope_kind)]
 
 
 def submit_through(sequencer: Sequencer) -> Callable[[OperatorCommand], int]:

@@ -149,7 +149,7 @@ class ListParent(Parent):
         self.work()
 
     def on_resume_run(self) -> None:
-        """Take up every leg where it stood."""
+        """Take up every leg where it stood; one that was released and never left goes out now: the others have made way for it."""
         for leg in self.legs:
             if not leg.is_dead:
                 leg.expiry.start(self.port, leg.terms)

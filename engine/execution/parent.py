@@ -113,6 +113,11 @@ class Child(msgspec.Struct, kw_only=True, omit_defaults=True):
         return self.state == OrderState.UNKNOWN
 
     @property
+    def never_left(self) -> bool:
+        """An earlier run asked for it and died before it was sent."""
+        return self.state == OrderState.REFUSED and self.reason == Reason.SESSION_DOWN
+
+    @property
     def is_resting(self) -> bool:
         """The venue has acknowledged it, and nothing is under way with it."""
         return self.state in (OrderState.NEW, OrderState.PARTIALLY_FILLED)

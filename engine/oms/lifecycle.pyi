@@ -30,4 +30,5 @@ class OrderLifecycle(Actor):
         venue_id: int = ...,
         trade_capacity: int = ...,
         risk_events: Ring | None = ...,
+        execution_events: Ring | None = ...,
     ) -> None: ...

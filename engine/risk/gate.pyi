@@ -5,13 +5,13 @@ from engine.journal.journal import Journal
 from engine.model.approval import ApprovalRegister
 from engine.model.bookreader import BookReader
 from engine.model.tables import Tables
-from engine.runtime.actor import Actor
+from engine.risk.terms import TermsCheck
 from engine.runtime.clock import Clock
 from engine.runtime.counters import Counters
 from engine.runtime.ring import Ring
 
 @final
-class RiskGate(Actor):
+class RiskGate(TermsCheck):
     @property
     def approved_count(self) -> int: ...
     @property

@@ -25,6 +25,7 @@ from engine.model.codes import (
 )
 from engine.runtime.watchdog import StrategyHang
 from engine.strategy.base import StrategyBase
+from engine.strategy.instructing import Atr, Away, Bps, Instructing, Target
 from engine.strategy.instrument import Amount, Instrument, instrument_from_row
 from engine.strategy.market_views import (
     FundingView,
@@ -34,15 +35,20 @@ from engine.strategy.market_views import (
     LongShortRatioView,
     MarkPriceView,
     OpenInterestView,
+    ParentView,
     TickerView,
 )
+from engine.strategy.sizing import Size, Sizer
 from engine.strategy.terms import Leg
 from engine.strategy.views import BarView, BookView, FillView, OrderView, StaleView, TimerView, TradeView, WorkingOrder
 
 __all__ = [
     "Amount",
+    "Atr",
+    "Away",
     "BarView",
     "BookView",
+    "Bps",
     "Contingency",
     "FillView",
     "FundingView",
@@ -56,13 +62,16 @@ __all__ = [
     "OpenInterestView",
     "OrderType",
     "OrderView",
+    "ParentView",
     "Position",
     "PositionSide",
     "Side",
+    "Size",
     "StaleView",
     "Strategy",
     "StrategyConfig",
     "StrategyHang",
+    "Target",
     "TickerView",
     "TimeInForce",
     "TimerView",
@@ -84,7 +93,7 @@ class Position(msgspec.Struct, frozen=True):
     qty: Decimal
 
 
-class Strategy(StrategyBase):
+class Strategy(StrategyBase, Instructing):
     """A trading strategy. Its parameters are a nested ``class Config(StrategyConfig, frozen=True)``."""
 
     Config: ClassVar[type[StrategyConfig]] = StrategyConfig
@@ -112,6 +121,11 @@ class Strategy(StrategyBase):
         """The account's position in a subscribed symbol."""
         lots = self.position_lots(symbol)
         return Position(symbol, lots, self.instrument(symbol).qty(lots))
+
+    @property
+    def size(self) -> Sizer:
+        """How much to trade: `self.size.percent_at_risk("BTCUSDT", Side.BUY, ...)`; see `engine.strategy.sizing`."""
+        return Sizer(self.instrument, self.limits_room)
 
     def submit(
         self,

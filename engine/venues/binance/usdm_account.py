@@ -15,12 +15,13 @@ from engine.venues.binance.rest_market import VenueError
 from engine.venues.binance.usdm_rest import UsdmRest
 
 NO_CHANGE_NEEDED = (-4046, -4059)
+MODES = {False: "one-way", True: "hedge"}
 MARGIN_TYPES = {"cross": "CROSSED", "isolated": "ISOLATED"}
 
 
 async def settle_account(rest: UsdmRest, venue: VenueSection) -> None:
     """Make the account what `venue` says. Raises CommandError with what the venue answered where it cannot be."""
-    await settle_position_mode(rest)
+    await settle_position_mode(rest, is_hedged=venue.position_mode == "hedge")
     for symbol in venue.symbols:
         found = await symbol_settings(rest, symbol)
         wanted = MARGIN_TYPES[str(venue.margin_type)]
@@ -37,8 +38,9 @@ async def settle_account(rest: UsdmRest, venue: VenueSection) -> None:
 async def differences(rest: UsdmRest, venue: VenueSection) -> list[str]:
     """What stands otherwise at the venue than `venue` says, in words; nothing is changed."""
     found = []
-    if (await rest.account_json("GET", "/fapi/v1/positionSide/dual"))["dualSidePosition"]:
-        found.append("the account is in hedge mode")
+    is_hedged = (await rest.account_json("GET", "/fapi/v1/positionSide/dual"))["dualSidePosition"]
+    if is_hedged != (venue.position_mode == "hedge"):
+        found.append(f"the account is in {MODES[is_hedged]} mode")
     for symbol in venue.symbols:
         row = await symbol_settings(rest, symbol)
         wanted = (MARGIN_TYPES[str(venue.margin_type)], venue.leverage)
@@ -47,13 +49,14 @@ async def differences(rest: UsdmRest, venue: VenueSection) -> list[str]:
     return found
 
 
-async def settle_position_mode(rest: UsdmRest) -> None:
-    """One-way: the engine keeps one signed position an instrument."""
+async def settle_position_mode(rest: UsdmRest, *, is_hedged: bool = False) -> None:
+    """One-way: one signed position an instrument. Hedge: a long and a short one, and every order says of which it is."""
     path = "/fapi/v1/positionSide/dual"
-    if (await rest.account_json("GET", path))["dualSidePosition"]:
-        await change(rest, "position_mode", path, dualSidePosition="false")
-    if (await rest.account_json("GET", path))["dualSidePosition"]:
-        raise CommandError(ExitCode.CONFIG, "position_mode: the account stays in hedge mode, one-way was asked for")
+    if (await rest.account_json("GET", path))["dualSidePosition"] != is_hedged:
+        await change(rest, "position_mode", path, dualSidePosition=str(is_hedged).lower())
+    if (await rest.account_json("GET", path))["dualSidePosition"] != is_hedged:
+        text = f"position_mode: the account stays in {MODES[not is_hedged]} mode, {MODES[is_hedged]} was asked for"
+        raise CommandError(ExitCode.CONFIG, text)
 
 
 async def symbol_settings(rest: UsdmRest, symbol: str) -> dict[str, Any]:

@@ -206,6 +206,9 @@ cdef struct StrategyState:
     uint64_t fills
     uint64_t refusals
 
+# An amount in the reporting currency, rounded toward 0.
+cdef int64_t converted_e8(int64_t amount_e8, int64_t rate_e8) noexcept nogil
+
 cdef enum:
     # first rows of the scopes in limit_rows and scopes
     ENGINE_ROW = 0

@@ -31,9 +31,13 @@ cdef int64_t INT64_MAX_VALUE = 0x7FFFFFFFFFFFFFFF
 
 cdef enum:
     # The most that one row can be worth in the sums, 1.4 * 10^9 units: a sum of hundreds of rows stays within 64 bits.
-    WORTH_MAX_E8 = 1 << 57
+    WORTH_MAX_E8 = 0x200000000000000
     EXECUTIONS_KEPT_MAX = 65536
     SIDE_OF_BUYS = 0
+
+
+cdef int64_t converted_e8(int64_t amount_e8, int64_t rate_e8) noexcept nogil:
+    return tw_converted(amount_e8, rate_e8)
 
 
 cdef inline void _add_worth(ScopeState* scope, const Worth* old, const Worth* new, int64_t positions) noexcept nogil:
@@ -202,11 +206,14 @@ cdef class Tables:
         cdef uint8_t side
         for side in range(POSITION_SIDES):
             for instrument_id in range(1, self.instrument_count + 1):
-                if not self.exposure_row(instrument_id, side).is_counted:
+                if self.exposure_row(instrument_id, side).is_counted:
+                    self.touch_exposure(instrument_id, side)
+            # strategies may hold against one another what sums up to nothing
+            for strategy_id in range(STRATEGY_CAPACITY):
+                if self.scopes[STRATEGY_ROWS + strategy_id].positions == 0:
                     continue
-                self.touch_exposure(instrument_id, side)
-                for strategy_id in range(STRATEGY_CAPACITY):
-                    if self.scopes[STRATEGY_ROWS + strategy_id].positions and self.strategy_row(instrument_id, side, strategy_id).is_counted:
+                for instrument_id in range(1, self.instrument_count + 1):
+                    if self.strategy_row(instrument_id, side, strategy_id).is_counted:
                         self.touch_strategy(instrument_id, side, strategy_id)
 
     def revalue(self) -> None:
@@ -606,7 +613,7 @@ cdef class Tables:
         values = dict(row[0])
         if unknown := set(fields) - set(values):
             raise KeyError(f"no measures {', '.join(sorted(unknown))}")
-        row[0] = values | fields
+        row[0] = values | {"pad": bytes(4)} | fields  # padding reads as an empty text
 
     def scope(self, int scope, int scope_id) -> dict:
         """What is measured of one scope."""

@@ -3,7 +3,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.model.approval cimport ApprovedOrder
 from engine.model.descriptor cimport Descriptor
-from engine.model.records cimport CommandPayload, FillPayload, OrderStatePayload, StatePayload
+from engine.model.records cimport CommandPayload, Conditions, IntentPayload, FillPayload, OrderStatePayload, StatePayload
 from engine.oms.lifecycle cimport OrderLifecycle
 from engine.oms.orders cimport Order
 
@@ -79,6 +79,9 @@ cdef class Oms(OrderLifecycle):
     cdef void _flatten(self, const Scope* scope, uint64_t cause_seq) noexcept nogil
     cdef int64_t _closing_lots(self, uint32_t instrument_id, int side) noexcept nogil
     cdef void _flatten_one(self, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil
+    cdef void _operator_amend(self, const Descriptor* item, const CommandPayload* command) noexcept nogil
+    cdef void _offer(self, const Descriptor* item, const IntentPayload* wanted, const Conditions* conditions, uint64_t order_handle,
+                     uint32_t instrument_id, uint16_t strategy_id) noexcept nogil
     cdef void _operator_order(self, const Descriptor* item, const CommandPayload* command) noexcept nogil
     cdef void _start_reconcile(self) noexcept nogil
     cdef void _end_reconcile(self, const Descriptor* item) noexcept nogil

@@ -98,7 +98,8 @@ cdef class Oms(OrderLifecycle):
     cdef bint _has_room(self) noexcept nogil:
         return (self.order_events.depth() + ROOM_NEEDED <= self.order_events.capacity
                 and self.outbound.depth() + ROOM_NEEDED <= self.outbound.capacity
-                and not (self.has_risk and self.risk_events.depth() + ROOM_NEEDED > self.risk_events.capacity))
+                and not (self.has_risk and self.risk_events.depth() + ROOM_NEEDED > self.risk_events.capacity)
+                and not (self.has_execution and self.execution_events.depth() + ROOM_NEEDED > self.execution_events.capacity))
 
     cdef void _handle(self, const Descriptor* item) noexcept nogil:
         cdef int kind = item.kind
@@ -368,6 +369,8 @@ cdef class Oms(OrderLifecycle):
                 self._flatten(&scope, item.seq)
         elif command.command_kind == COMMAND_KIND_ORDER or command.command_kind == COMMAND_KIND_HEDGE:
             self._operator_order(item, command)
+        elif command.command_kind == COMMAND_KIND_AMEND:
+            self._operator_amend(item, command)
         elif command.command_kind == COMMAND_KIND_RECONCILE:
             self._start_reconcile()
         self._start_sweep(item.seq)
@@ -461,8 +464,6 @@ cdef class Oms(OrderLifecycle):
     cdef void _operator_order(self, const Descriptor* item, const CommandPayload* command) noexcept nogil:
         """A person's order: an intent like any other, to the gate."""
         cdef IntentPayload wanted
-        cdef Descriptor out = item[0]
-        cdef RecordHeader* record
         memset(&wanted, 0, sizeof(IntentPayload))
         wanted.action = INTENT_ACTION_SUBMIT
         wanted.side = command.side
@@ -471,13 +472,50 @@ cdef class Oms(OrderLifecycle):
         wanted.flags = command.flags
         wanted.price_ticks = command.price_ticks
         wanted.qty_lots = command.qty_lots
-        out.order_handle = item.record.order_handle
+        self._offer(item, &wanted, NULL, item.record.order_handle, item.record.instrument_id, 0)
+
+    cdef void _operator_amend(self, const Descriptor* item, const CommandPayload* command) noexcept nogil:
+        """A person's other price or quantity of an open order (0 = as it is): less of it in its place, anything else as a replace
+        through the gate, on behalf of the strategy whose order it is."""
+        cdef Order* order = self.pool.find(item.record.order_handle)
+        cdef const ApprovedOrder* terms
+        cdef IntentPayload wanted
+        cdef Descriptor out = item[0]
+        if order == NULL or not order.is_listed:
+            return
+        terms = self.pool.terms(order)
+        memset(&wanted, 0, sizeof(IntentPayload))
+        wanted.action = INTENT_ACTION_REPLACE
+        wanted.side = terms.side
+        wanted.order_type = terms.order_type
+        wanted.time_in_force = terms.time_in_force
+        wanted.flags = terms.flags
+        wanted.position_side = terms.position_side
+        wanted.price_ticks = command.price_ticks if command.price_ticks else terms.price_ticks
+        wanted.qty_lots = command.qty_lots if command.qty_lots else terms.qty_lots
+        wanted.trigger_ticks = terms.trigger_ticks
+        wanted.expire_ns = terms.expire_ns
+        wanted.target_handle = order.order_handle
+        if (wanted.price_ticks == terms.price_ticks and wanted.qty_lots < terms.qty_lots
+                and self.tables.instruments[terms.instrument_id].native_order_types & NATIVE_FEATURE_AMEND):
+            out.order_handle = order.order_handle
+            out.strategy_id = 0
+            self.on_amend_intent(&out, wanted.qty_lots)
+        else:
+            self._offer(item, &wanted, self.pool.conditions(order), 0, terms.instrument_id, terms.strategy_id)
+
+    cdef void _offer(self, const Descriptor* item, const IntentPayload* wanted, const Conditions* conditions, uint64_t order_handle,
+                     uint32_t instrument_id, uint16_t strategy_id) noexcept nogil:
+        """An intent of a person to the gate, under this handle or (0) a new one."""
+        cdef Descriptor out = item[0]
+        cdef RecordHeader* record
+        out.order_handle = order_handle
         if out.order_handle == 0:
             self.tables.control.next_handle = self.tables.control.next_handle + 1
             out.order_handle = self.tables.control.next_handle
         out.account_id = self.account_id
-        out.strategy_id = 0
-        record = self.scribe.intent(&wanted, self.account_id, self.venue_id, item.record.instrument_id, out.order_handle, item.seq)
+        out.strategy_id = strategy_id
+        record = self.scribe.intent(wanted, conditions, self.account_id, self.venue_id, instrument_id, strategy_id, out.order_handle, item.seq)
         if record == NULL:
             return
         out.kind = RECORD_KIND_INTENT

@@ -1,15 +1,19 @@
 """The compiled half of a strategy: intents, own orders, positions, timers, bars, notes."""
 from cpython.ref cimport Py_REFCNT
-from libc.stdint cimport uint8_t
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memset
 
 from engine.model.codes cimport (
-    INTENT_ACTION_REPLACE, INTENT_ACTION_SUBMIT, LANE_LEDGER, RECORD_KIND_STRATEGY_STATE, TIMER_KIND_STRATEGY,
+    INTENT_ACTION_REPLACE, INTENT_ACTION_SUBMIT, LANE_LEDGER, LIMIT_SCOPE_ACCOUNT, LIMIT_SCOPE_VENUE, RECORD_KIND_STRATEGY_STATE, TIMER_KIND_STRATEGY,
 )
 from engine.model.native cimport LIST_SIZE_MAX
 from engine.model.records cimport Conditions, IntentPayload, RecordHeader, StatePayload
-from engine.model.tables cimport ASSET_CAPACITY, INSTRUMENT_CAPACITY
+from engine.model.tables cimport (
+    ASSET_CAPACITY, ENGINE_ROW, INSTRUMENT_CAPACITY, INSTRUMENT_ROWS, STRATEGY_ROWS, Exposure, LimitRow, ScopeState,
+)
 from engine.strategy.views cimport WorkingOrder
+
+from engine.model.instructions import Change, encode
 
 cdef enum:
     NOTE_BYTES_MAX = 1000
@@ -17,7 +21,20 @@ cdef enum:
 cdef tuple CALLBACK_NAMES = (
     "on_start", "on_stop", "on_book", "on_trade", "on_bar", "on_order", "on_fill", "on_timer", "on_agg_trade", "on_kline",
     "on_ticker", "on_mark_price", "on_funding", "on_open_interest", "on_long_short_ratio", "on_liquidation", "on_instrument",
+    "on_parent",
 )
+
+
+cdef object _left(int64_t limit, object used):
+    """What is left of a limit; INT64_MAX of none."""
+    return limit if limit == INT64_MAX else max(limit - used, 0)
+
+
+cdef object _in_quote(object value_e8, int64_t rate_e8):
+    """Reporting currency to quote asset, rounded down; nothing where no rate is known."""
+    if value_e8 == INT64_MAX:
+        return INT64_MAX
+    return min(value_e8 * 100_000_000 // rate_e8, INT64_MAX) if rate_e8 > 0 else 0
 
 
 cdef class StrategyBase:
@@ -86,6 +103,9 @@ cdef class StrategyBase:
     def on_instrument(self, instrument) -> None:
         """Reference data of a symbol of this strategy changed: status, limits, tick or lot."""
 
+    def on_parent(self, parent) -> None:
+        """One of the strategy's instructions - a held order, list, bracket, protection, algorithm - changed."""
+
     # -- what authors call --------------------------------------------------------------------------------------------
 
     def submit_ticks(self, uint32_t instrument_id, uint8_t side, int64_t price_ticks, int64_t qty_lots,
@@ -143,8 +163,8 @@ cdef class StrategyBase:
         return self._desk.submit(self.strategy_id, &wish, instrument_id)
 
     def replace_ticks(self, uint64_t handle, int64_t price_ticks, int64_t qty_lots, int64_t trigger_ticks=0) -> int:
-        """Ask for another price and total quantity; the handle of the order that takes the place, or 0 when the old one has
-        ended. The venue cancels the old order and places the new one, which keeps type, time in force, flags, side of the position and
+        """Ask for another price and total quantity; the handle of the order that takes the place - of one that the engine holds its
+        own -, or 0 when the old one has ended. The venue cancels the old order and places the new one, which keeps type, time in force, flags, side of the position and
         - where none is named - the trigger."""
         cdef IntentPayload wish
         cdef WorkingOrder order
@@ -152,9 +172,43 @@ cdef class StrategyBase:
         order = self._desk.find(self.strategy_id, handle)
         if order is None or order.is_ended:
             return 0
+        if order.is_staged or order.is_child:
+            # the engine's own: it keeps its handle
+            change = Change(handle=handle, action="amend", price_ticks=price_ticks, qty_lots=qty_lots, trigger_ticks=trigger_ticks)
+            return handle if self._desk.instruct(self.strategy_id, order.instrument_id, handle, encode(change), True) == 0 else 0
         wish = IntentPayload(INTENT_ACTION_REPLACE, order.side, order.order_type, order.time_in_force, order.flags, order.position_side,
                              order.has_conditions, price_ticks, qty_lots, trigger_ticks or order.trigger_ticks, order.expire_ns, handle)
         return self._desk.place(self.strategy_id, &wish, &order.conditions if order.has_conditions else NULL, order.instrument_id)
+
+    def new_handle(self) -> int:
+        """A handle that nobody has: for the orders of an instruction."""
+        self._check_turn()
+        return self._tables.next_handle()
+
+    def instruct(self, uint32_t instrument_id, uint64_t handle, bytes text, orders=()) -> int:
+        """Ask the execution stage for something (JSON of `engine.model.instructions`); a `Reason`, 0 = it is on its way.
+
+        `orders`: (handle, OrderTerms) of the orders in it, which are the strategy's own from now on; refused here they end a turn later."""
+        cdef uint16_t reason
+        self._check_turn()
+        if not 0 < instrument_id <= self._tables.instrument_count:
+            raise ValueError(f"no instrument has the id {instrument_id}")
+        for order_handle, terms in orders:
+            self._desk.track_staged(self.strategy_id, instrument_id, order_handle, terms)
+        reason = self._desk.instruct(self.strategy_id, instrument_id, handle, text, False)
+        if reason:
+            for order_handle, _ in orders:
+                self._desk._refuse(self._desk.find(self.strategy_id, order_handle), reason, 0)
+        return reason
+
+    def change(self, uint32_t instrument_id, uint64_t handle, bytes text) -> bool:
+        """Ask for a change of an instruction that is under way; False where there is no room: ask again."""
+        self._check_turn()
+        return self._desk.instruct(self.strategy_id, instrument_id, handle, text, True) == 0
+
+    def parents(self) -> dict:
+        """This strategy's instructions that are not over: instrument id by handle."""
+        return {} if self._desk is None else dict(self._desk.parents[self.strategy_id])
 
     def cancel(self, uint64_t handle) -> bool:
         """Ask for a cancel; False when the order has ended or is not this strategy's. Never refused by the gate."""
@@ -201,6 +255,30 @@ cdef class StrategyBase:
     def position_lots(self, object symbol) -> int:
         """The account's position in the symbol, signed, with every fill that was reported so far."""
         return self._tables.exposures[self._instrument_id(symbol)].position_lots
+
+    def limits_room(self, object symbol, int side) -> tuple:
+        """What the limits in force leave for one order on `side`: (order lots, order value, position lots, position value, exposure).
+
+        Values in 10^-8 of the quote asset, INT64_MAX = not limited; what no rate is known for leaves nothing.
+        """
+        cdef uint32_t row_id = self._instrument_id(symbol)
+        cdef const LimitRow* own = &self._tables.limit_rows[INSTRUMENT_ROWS + <int> row_id]
+        cdef const ScopeState* state = &self._tables.scopes[INSTRUMENT_ROWS + <int> row_id]
+        cdef const Exposure* ours = &self._tables.exposures[row_id]
+        cdef uint16_t venue_id = self._tables.instruments[row_id].venue_id
+        lots_then = (ours.position_lots + ours.working_buy_lots) if side == 0 else (ours.working_sell_lots - ours.position_lots)
+        net_then = state.net_if_bought_e8 if side == 0 else -state.net_if_sold_e8
+        order_e8, position_e8 = own.max_order_notional_e8, _left(own.max_position_notional_e8, net_then)
+        exposure_e8 = _left(own.max_gross_exposure_e8, state.gross_e8)
+        rate_e8 = self._tables.rates_e8[self._tables.instruments[row_id].quote_asset_id]
+        for row in (ENGINE_ROW, self._tables.limit_row_of(LIMIT_SCOPE_ACCOUNT, venue_id), self._tables.limit_row_of(LIMIT_SCOPE_VENUE, venue_id),
+                    STRATEGY_ROWS + self.strategy_id):
+            limits, used = self._tables.limit_rows[<int> row], self._tables.scopes[<int> row]
+            order_e8 = min(order_e8, _in_quote(limits.max_order_notional_e8, rate_e8))
+            exposure_e8 = min(exposure_e8, _in_quote(_left(limits.max_gross_exposure_e8, used.gross_e8), rate_e8),
+                              _in_quote(_left(limits.capital_budget_e8, used.gross_e8), rate_e8))
+        return (min(own.max_order_qty_lots, self._tables.limits[row_id].max_order_qty_lots) if self._tables.limits[row_id].is_set
+                else own.max_order_qty_lots), order_e8, _left(own.max_position_lots, lots_then), position_e8, exposure_e8
 
     def free_balance_e8(self, str asset, object symbol=None) -> int:
         """What the account has of an asset and has not promised to open orders, in 10^-8; 0 for one never heard of.

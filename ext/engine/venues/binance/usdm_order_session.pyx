@@ -128,6 +128,10 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         """This API does not tell of conditional orders: REST does."""
         return self.waits_for_price(order_handle)
 
+    cdef int encode_amend(self, uint64_t order_handle, uint32_t instrument_id, int64_t lots, uint64_t request_id) noexcept nogil:
+        cdef const ApprovedOrder* terms = self.register.find(order_handle)
+        return self.keep_key(self.usdm.amend(self.text, request_id, terms, lots, self.venue_ns())) if terms != NULL else 0
+
     cdef int encode_list(self, const uint32_t* slots, int count, uint64_t request_id) noexcept nogil:
         """The venue has no lists."""
         return 0
