@@ -366,6 +366,7 @@ class Daemon:
         counters.set(Counter.HALT_REASON, state["halt_reason"])
         counters.set(Counter.RECONCILED, int(state["reconciled"]))
         counters.set(Counter.GATEWAY_READY, int(state["gateway_ready"]))
+        self.show_lines()
         now_ns = self.engine.world.clock.monotonic_ns()
         if now_ns >= self.next_reconcile_ns and self.is_any_reconciled() and not self.stop.has_begun:
             self.next_reconcile_ns = now_ns + self.loaded.config.reconcile.interval_s * NS_PER_S
@@ -383,6 +384,18 @@ class Daemon:
                 self.stopped.set()
             return
         self.supervisor.status(self.state_text())
+
+    def show_lines(self) -> None:
+        """Each line's row for readers of the counters file."""
+        for number, line in enumerate(self.engine.lines):
+            row = self.engine.tables.line_state(line.venue_id)
+            flags = (row["reconciled"], row["gateway_ready"], row["user_stream_ready"], row["is_killed"])
+            state = (
+                row["trading_state"] | row["halt_reason"] << 8 | sum(bool(f) << 16 + bit for bit, f in enumerate(flags))
+            )
+            self.engine.counters.show_line(
+                number, line.name, state, row["open_orders"], row["clock_drift_ns"], row["reconciles"]
+            )
 
     def is_any_reconciled(self) -> bool:
         """Is there a line whose account has been read: those are read again now and then, whatever the others do."""

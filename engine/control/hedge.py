@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import msgspec
 
-from engine.control.exact import RefusedCommandError, bad
+from engine.control.exact import RefusedCommandError
 from engine.control.messages import RefusalCode
 from engine.model.codes import BookState, Side
 from engine.model.instruments import E8, INT64_MAX
@@ -38,7 +38,7 @@ class HedgeOrder:
 def hedge_order(tables: Tables, exposed_id: int, with_id: int, ratio_e8: int) -> HedgeOrder:
     """Raises RefusedCommandError where there is nothing to hedge, no price, or no way from one currency to the other."""
     if exposed_id == with_id:
-        raise bad("an instrument does not hedge itself: use flatten")
+        raise RefusedCommandError(RefusalCode.BAD_VALUE, "an instrument does not hedge itself: use flatten")
     exposed = tables.exposure(exposed_id)["position_lots"] * lot_value_e8(tables, exposed_id)
     exposed *= between(tables, exposed_id, with_id)
     ours = tables.exposure(with_id)
@@ -51,7 +51,7 @@ def hedge_order(tables: Tables, exposed_id: int, with_id: int, ratio_e8: int) ->
             RefusalCode.STATE, "nothing to hedge: what is open is offset already, to less than a lot"
         )
     if qty_lots > INT64_MAX:
-        raise bad("the hedge does not fit into a quantity")
+        raise RefusedCommandError(RefusalCode.BAD_VALUE, "the hedge does not fit into a quantity")
     detail = HedgeDetail(
         exposed_id=exposed_id, ratio_e8=ratio_e8, exposed_value_e8=int(exposed), held_value_e8=int(held_lots * unit)
     )

@@ -238,3 +238,11 @@ def test_two_lines_usdt_are_two_assets_of_one_name() -> None:
     assert numbers == [1, 2, 1]
     assert [tables.asset_name(number) for number in (1, 2)] == ["USDT", "USDT"]
     assert [tables.asset_line(number) for number in (1, 2)] == [1, 2]
+
+
+def test_a_kill_of_a_line_refuses_at_once(rig: TwoLines) -> None:
+    rig.tables.set_control(venue_id=2, is_killed=1)
+    rig.intend_at(2)
+    assert (rig.verdict()["reason"], rig.verdict()["value"]) == (Reason.HALTED, HaltReason.KILL)
+    rig.intend_at(1)
+    assert rig.verdict()["approved"]
