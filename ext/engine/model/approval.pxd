@@ -61,6 +61,7 @@ cdef struct ApprovedOrder:
     uint8_t is_busy           # a replace of it is under way
     uint8_t position_side
     uint8_t has_conditions    # conditions[slot] holds
+    int64_t valued_e8         # what of it stands in tables.margin_rows: notional of what may still open
 
 cdef class ApprovalRegister:
     cdef ApprovedOrder* slots

@@ -2,7 +2,7 @@
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.model.approval cimport ApprovalRegister, ApprovedOrder
-from engine.model.tables cimport Tables
+from engine.model.tables cimport INSTRUMENT_CAPACITY, POSITION_SIDES, Tables
 from engine.oms.positions cimport tw_wide
 
 cdef struct Order:
@@ -62,6 +62,11 @@ cdef class OrderPool:
     cdef int64_t leaves_lots(self, const Order* order) noexcept nogil
     cdef bint is_over(self, const Order* order) noexcept nogil
     cdef void _reserve_one(self, Order* order) noexcept nogil
+    cdef int64_t _opening_e8(self, const ApprovedOrder* terms, int64_t lots) noexcept nogil
     cdef void _unlist(self, Order* order) noexcept nogil
+
+# The row of exposures that an order's terms count in.
+cdef inline int row_of(const ApprovedOrder* terms) noexcept nogil:
+    return (terms.position_side % POSITION_SIDES) * INSTRUMENT_CAPACITY + <int> terms.instrument_id
 
 cdef bint is_legal(int old_state, int new_state) noexcept nogil

@@ -9,8 +9,11 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 from engine.model.approval cimport SLOT_NONE, ApprovalRegister, ApprovedOrder
 from engine.model.codes cimport *
-from engine.model.tables cimport Exposure, Instrument, Tables
+from engine.model.tables cimport INSTRUMENT_CAPACITY, POSITION_SIDES, Exposure, Instrument, Tables
 from engine.oms.positions cimport tw_cost_up_e8, tw_value_e16
+
+# what sums of many orders' values still fit 64 bits with
+cdef int64_t VALUE_MAX_E8 = <int64_t> 1 << 60
 
 # Every legal transition, by the name of what causes it.
 TRANSITIONS = {
@@ -177,7 +180,7 @@ cdef class OrderPool:
 
     cdef void _reserve_one(self, Order* order) noexcept nogil:
         cdef ApprovedOrder* terms = self.terms(order)
-        cdef Exposure* exposure = &self.tables.exposures[terms.instrument_id]
+        cdef Exposure* exposure = &self.tables.exposures[row_of(terms)]
         cdef const Instrument* instrument = &self.tables.instruments[terms.instrument_id]
         cdef int64_t lots = self.leaves_lots(order), promised_e8
         cdef Order* replaced = self.find(terms.target_handle) if terms.target_handle else NULL
@@ -195,11 +198,22 @@ cdef class OrderPool:
         else:
             exposure.working_sell_lots += lots - terms.reserved_lots
         terms.reserved_lots = lots
+        if instrument.kind != 0:
+            self.tables.value_order(terms.instrument_id, terms.position_side % POSITION_SIDES, terms.side, &terms.valued_e8,
+                                    self._opening_e8(terms, lots))
+            self.tables.touch_margin(terms.instrument_id)
         if terms.promised_asset_id:
             self.register.promised_e8[terms.promised_asset_id] = self.register.promised_e8[terms.promised_asset_id] + (promised_e8 - terms.promised_e8)
             terms.promised_e8 = promised_e8
         if self.is_over(order):
             self._unlist(order)
+
+    cdef int64_t _opening_e8(self, const ApprovedOrder* terms, int64_t lots) noexcept nogil:
+        """What an order's leaves may open, at the worst price promised: nothing where it can only close."""
+        cdef bint is_closing = terms.position_side != 0 and (terms.side == SIDE_BUY) != (terms.position_side == 1)
+        if lots == 0 or is_closing or terms.flags & (ORDER_FLAG_REDUCE_ONLY | ORDER_FLAG_CLOSE_POSITION):
+            return 0
+        return min(self.tables.settle_value_e8(terms.instrument_id, terms.promise_price_ticks, lots), VALUE_MAX_E8)
 
     cdef void _unlist(self, Order* order) noexcept nogil:
         """The order is over: off the open list, its slot may be reused."""
@@ -215,5 +229,5 @@ cdef class OrderPool:
         else:
             self.orders[order.next_open].previous_open = order.previous_open
         self.open_count -= 1
-        self.tables.exposures[terms.instrument_id].open_orders = self.tables.exposures[terms.instrument_id].open_orders - 1
+        self.tables.exposures[row_of(terms)].open_orders = self.tables.exposures[row_of(terms)].open_orders - 1
         self.register.close(slot)

@@ -88,6 +88,7 @@ cdef class Scribe:
         record.strategy_id = terms.strategy_id
         record.instrument_id = terms.instrument_id
         record.order_handle = order.order_handle
+        record.position_side = terms.position_side
         order.last_seq = self.journal.commit(record)
         self._push(record, order.order_handle)
         return record
@@ -103,7 +104,7 @@ cdef class Scribe:
         if record == NULL:
             return
         out = <FillPayload*> (record + 1)
-        self.positions.describe(facts.account_id, facts.instrument_id, &position)
+        self.positions.describe(facts.account_id, facts.instrument_id, facts.position_side, &position)
         out.trade_id = facts.trade_id
         out.price_ticks = facts.price_ticks
         out.qty_lots = facts.qty_lots
@@ -119,6 +120,7 @@ cdef class Scribe:
         record.venue_id = facts.venue_id
         record.account_id = facts.account_id
         record.instrument_id = facts.instrument_id
+        record.position_side = facts.position_side
         if order != NULL:
             record.strategy_id = self.pool.terms(order).strategy_id
             record.order_handle = order.order_handle
@@ -126,11 +128,12 @@ cdef class Scribe:
         self.journal.commit(record)
         self._push(record, record.order_handle)
 
-    cdef void position(self, uint16_t account_id, uint16_t venue_id, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil:
+    cdef void position(self, uint16_t account_id, uint16_t venue_id, uint32_t instrument_id, int position_side, uint64_t cause_seq) noexcept nogil:
         cdef RecordHeader* record = self._claim(RECORD_KIND_POSITION, sizeof(PositionPayload))
         if record == NULL:
             return
-        self.positions.describe(account_id, instrument_id, <PositionPayload*> (record + 1))
+        self.positions.describe(account_id, instrument_id, position_side, <PositionPayload*> (record + 1))
+        record.position_side = <uint8_t> position_side
         record.cause_seq = cause_seq
         record.account_id = account_id
         record.venue_id = venue_id

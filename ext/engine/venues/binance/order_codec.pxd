@@ -92,6 +92,8 @@ cdef struct PositionRow:
     int64_t position_lots        # signed
     int64_t entry_price_e8
     int64_t update_ns            # of the venue; 0 = not told
+    int64_t isolated_wallet_e8
+    uint8_t position_side
 
 cdef struct ReportScratch:
     # what an order's report says, before its words are understood
@@ -106,6 +108,7 @@ cdef struct ReportScratch:
     tw_slice exec
     tw_slice state
     tw_slice asset
+    tw_slice position_side
 
 cdef struct AssetSlot:
     char name[30]
