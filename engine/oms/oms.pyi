@@ -4,6 +4,7 @@ from typing import Any, final
 from engine.journal.journal import Journal
 from engine.model.approval import ApprovalRegister
 from engine.model.tables import Tables
+from engine.oms.accounts import AccountBook
 from engine.oms.lifecycle import OrderLifecycle
 from engine.oms.positions import PositionBook
 from engine.runtime.counters import Counters
@@ -14,6 +15,8 @@ class Oms(OrderLifecycle):
     def phase(self) -> int: ...
     @property
     def quiet(self) -> bool: ...
+    @property
+    def account_book(self) -> AccountBook: ...
     @property
     def positions_book(self) -> PositionBook: ...
     @property
@@ -29,6 +32,9 @@ class Oms(OrderLifecycle):
         register: ApprovalRegister,
         *,
         cancel_on_start: bool = ...,
+        has_cancel_all: bool = ...,
+        reporting_currency: str = ...,
+        liquidation_near_bps: int = ...,
         **options: Any,
     ) -> None: ...
     def restore(self, records: Iterable[Any]) -> int: ...

@@ -10,6 +10,20 @@ static inline tw_wide tw_floor_divide(tw_wide value, tw_wide by) {
     return value % by && (value < 0) != (by < 0) ? quotient - 1 : quotient;
 }
 
+/* numerator / denominator > 0, half to even */
+static inline tw_wide tw_even_divide(tw_wide numerator, tw_wide denominator) {
+    tw_wide quotient = tw_floor_divide(numerator, denominator), twice = 2 * (numerator - quotient * denominator);
+    return twice > denominator || (twice == denominator && (quotient & 1)) ? quotient + 1 : quotient;
+}
+
+static inline int64_t tw_clamp_e8(tw_wide value);
+
+/* the rate of an asset from the other one's along a price, half to even: times the price, or divided by it */
+static inline int64_t tw_convert_e8(int64_t rate_e8, int64_t price_e8, int inverse) {
+    if (inverse) return tw_clamp_e8(tw_even_divide((tw_wide)rate_e8 * TW_E8, price_e8));
+    return tw_clamp_e8(tw_even_divide((tw_wide)rate_e8 * price_e8, TW_E8));
+}
+
 static inline tw_wide tw_ceil_divide(tw_wide value, tw_wide by) {
     tw_wide quotient = value / by;
     return value % by && (value < 0) == (by < 0) ? quotient + 1 : quotient;
@@ -47,6 +61,17 @@ static inline int64_t tw_margin_e8(int64_t notional_e8, int64_t leverage) {
 static inline int64_t tw_maintenance_e8(int64_t notional_e8, int64_t ratio_e8, int64_t cum_e8) {
     tw_wide value = tw_ceil_divide((tw_wide)notional_e8 * ratio_e8, TW_E8) - cum_e8;
     return value > 0 ? tw_clamp_e8(value) : 0;
+}
+
+/* a share of 10^-8 parts, rounded down: what is paid is rounded up, what is received down */
+static inline int64_t tw_share_down_e8(int64_t value_e8, int64_t share_e8) {
+    return tw_clamp_e8(tw_floor_divide((tw_wide)value_e8 * share_e8, TW_E8));
+}
+
+/* part / whole in 10^-8, rounded up; without a whole above 0 the largest number */
+static inline int64_t tw_ratio_e8(int64_t part_e8, int64_t whole_e8) {
+    if (whole_e8 <= 0) return part_e8 > 0 ? INT64_MAX : 0;
+    return tw_clamp_e8(tw_ceil_divide((tw_wide)part_e8 * TW_E8, whole_e8));
 }
 
 /*

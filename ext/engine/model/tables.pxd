@@ -260,6 +260,7 @@ cdef class Tables:
     cdef void value_order(self, uint32_t instrument_id, int position_side, int side, int64_t* valued_e8, int64_t value_e8) noexcept nogil
     # Recompute what one contract's positions and orders need, and move its account's sums.
     cdef void touch_margin(self, uint32_t instrument_id) noexcept nogil
+    cdef void put_margin_terms(self, uint32_t instrument_id, int leverage, bint is_isolated, const MarginTier* tiers, int count) noexcept nogil
     cdef void set_wallet(self, uint16_t asset_id, int64_t wallet_e8) noexcept nogil
     cdef const MarginTier* tier_of(self, uint32_t instrument_id, int64_t notional_e8) noexcept nogil
     cdef void _touch_side(self, uint32_t instrument_id, int side, int64_t mark_e8) noexcept nogil

@@ -199,21 +199,27 @@ cdef class Tables:
 
     def set_margin_terms(self, uint32_t instrument_id, *, int leverage, bint is_isolated, list tiers) -> None:
         """`tiers`: (floor_e8, cap_e8, ratio_e8, cum_e8, leverage) from the smallest up. ValueError where they are none."""
-        cdef MarginTerms* terms
+        cdef MarginTier rows[MARGIN_TIERS_MAX]
         self._check(instrument_id)
         if not 1 <= leverage <= 125 or len(tiers) > MARGIN_TIERS_MAX:
             raise ValueError(f"leverage {leverage}, {len(tiers)} tiers")
-        terms = &self.margin_terms[instrument_id]
+        for i, tier in enumerate(tiers):
+            rows[<int> i] = MarginTier(tier[0], tier[1], tier[2], tier[3], tier[4], 0)
+        self.put_margin_terms(instrument_id, leverage, is_isolated, rows, len(tiers))
+
+    cdef void put_margin_terms(self, uint32_t instrument_id, int leverage, bint is_isolated, const MarginTier* tiers, int count) noexcept nogil:
+        """From now on; what is open and working is counted anew."""
+        cdef MarginTerms* terms = &self.margin_terms[instrument_id]
+        cdef int i
         memset(terms, 0, sizeof(MarginTerms))
         terms.leverage = leverage
         terms.is_isolated = is_isolated
-        for tier in tiers:
-            terms.tiers[terms.tier_count] = MarginTier(tier[0], tier[1], tier[2], tier[3], tier[4], 0)
-            terms.tier_count += 1
-            if tier[4] >= leverage:
-                terms.notional_cap_e8 = max(terms.notional_cap_e8, <int64_t> tier[1])
-        if terms.tier_count == 0:
-            terms.notional_cap_e8 = INT64_MAX_VALUE
+        terms.tier_count = <uint8_t> count
+        terms.notional_cap_e8 = 0 if count else INT64_MAX_VALUE
+        for i in range(count):
+            terms.tiers[i] = tiers[i]
+            if tiers[i].leverage >= leverage:
+                terms.notional_cap_e8 = max(terms.notional_cap_e8, tiers[i].cap_e8)
         self.margins[self.instruments[instrument_id].settle_asset_id].is_margin = 1
         self.touch_margin(instrument_id)
 

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.model.approval cimport ApprovedOrder
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport CommandPayload, FillPayload, FundingPaymentPayload, OrderStatePayload, StatePayload
+from engine.oms.accounts cimport AccountBook
 from engine.oms.lifecycle cimport OrderLifecycle
 from engine.oms.orders cimport Order
 
@@ -43,6 +44,7 @@ cdef struct Scope:
 @cython.final
 cdef class Oms(OrderLifecycle):
     cdef readonly int phase
+    cdef AccountBook accounts
     cdef bint cancel_on_start
     cdef bint has_started
     cdef bint is_state_told

@@ -14,10 +14,12 @@ from engine.model.records cimport (BalanceRow, BalancesPayload, CommandPayload, 
                                    OrderStatePayload, RecordHeader, StatePayload, TimerPayload, VenuePositionPayload)
 from engine.model.tables cimport INSTRUMENT_CAPACITY, POSITION_SIDES, Instrument, InstrumentLimits, Tables
 from engine.model.unnamed cimport NO_TRADE_ID
+from engine.oms.accounts cimport AccountBook
 from engine.oms.lifecycle cimport ExternalOrder, OrderLifecycle
 from engine.oms.orders cimport Order, row_of
 from engine.oms.positions cimport PositionBook, tw_e16_to_e8, tw_value_e16
 from engine.oms.scribe cimport FillFacts
+from engine.oms.valuation cimport Valuation
 from engine.runtime.counters cimport Counters
 from engine.runtime.ring cimport Ring
 
@@ -53,8 +55,12 @@ cdef class Oms(OrderLifecycle):
     """
 
     def __init__(self, str name, Journal journal not None, Tables tables not None, Counters counters not None,
-                 ApprovalRegister register not None, *, bint cancel_on_start=False, bint has_cancel_all=True, **options):
+                 ApprovalRegister register not None, *, bint cancel_on_start=False, bint has_cancel_all=True,
+                 str reporting_currency="USDT", int64_t liquidation_near_bps=1000, **options):
         OrderLifecycle.__init__(self, name, journal, tables, counters, register, **options)
+        self.accounts = AccountBook(journal, tables, self.book_of_positions, self.scribe, Valuation(tables, reporting_currency),
+                                    account_id=self.account_id, venue_id=self.venue_id, near_bps=liquidation_near_bps)
+        self.accounts.funding_e8 = self.funding_e8
         self.cancel_on_start = cancel_on_start
         self.has_cancel_all = has_cancel_all
         tables.control.trading_state = TRADING_STATE_HALTED
@@ -116,6 +122,8 @@ cdef class Oms(OrderLifecycle):
             self._on_venue_position(item)
         elif kind == RECORD_KIND_FUNDING_PAYMENT:
             self._on_funding(item)
+        elif kind == RECORD_KIND_MARGIN_TIERS:
+            self.accounts.take_terms(item.record)
         elif kind == RECORD_KIND_ACCOUNT_WARNING:
             self._on_warning(item)
         elif kind == RECORD_KIND_RECONCILE_BEGIN:
@@ -158,6 +166,8 @@ cdef class Oms(OrderLifecycle):
         if timer.timer_kind != TIMER_KIND_TICK:
             return
         self._start_sweep(item.seq)
+        if now_mono_ns >= self.accounts.next_look_mono_ns:
+            self.accounts.look(now_mono_ns, item.seq)
         if self.phase == RECONCILE_COLLECTING and now_mono_ns - self.phase_mono_ns > RECONCILE_PATIENCE_NS:
             self.phase = RECONCILE_IDLE
         if (self.phase == RECONCILE_IDLE and now_mono_ns >= self.next_reconcile_mono_ns
@@ -231,6 +241,7 @@ cdef class Oms(OrderLifecycle):
             if 0 < rows[i].asset_id < ASSETS:
                 self.tables.control.balance_free_e8[rows[i].asset_id] = rows[i].free_e8
                 self.tables.control.balance_locked_e8[rows[i].asset_id] = rows[i].locked_e8
+                self.accounts.take_balance(rows[i].asset_id)
         self.scribe.balances(item.record)
 
     # --- futures: positions, funding, warnings ---
@@ -840,6 +851,10 @@ cdef class Oms(OrderLifecycle):
     def quiet(self) -> bool:
         """Stopping, and nothing is open at the venue any more."""
         return bool(self.tables.control.stopping) and self.pool.open_count == 0
+
+    @property
+    def account_book(self) -> AccountBook:
+        return self.accounts
 
     @property
     def positions_book(self) -> PositionBook:
