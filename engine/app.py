@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from engine.book.stage import BookStage
-from engine.config import Config, LoadedConfig, limits_e8
+from engine.config import Config, LoadedConfig
+from engine.config_limits import limit_values
 from engine.control.catalog import Names, names_of, write_catalog
 from engine.credentials import Credentials, ed25519_signer
 from engine.exit_codes import CommandError, ExitCode
@@ -295,7 +296,7 @@ def set_limits(tables: Tables, venue_id: int, config: Config) -> None:
     for symbol, limits in risk.instrument.items():
         row_id = tables.instrument_id(venue_id, symbol)
         lot_e8 = tables.instrument(row_id)["lot_size_e8"]
-        amounts = limits_e8(limits)
+        amounts = limit_values(limits)
         for name in ("max_order_qty", "max_position"):
             if amounts[name] % lot_e8:
                 text = f"risk.instrument.{symbol}.{name}: {getattr(limits, name)} is no multiple of the lot {format_e8(lot_e8)}"

@@ -23,7 +23,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from engine.config_schema import Config, InstrumentRisk, VenueSection
+from engine.config_limits import scope_faults
+from engine.config_schema import Config, VenueSection
 from engine.config_source import Path as KeyPath
 from engine.config_source import SourceMap, scan
 from engine.model.dead_man_cost import feeding_fault
@@ -362,6 +363,7 @@ def cross_faults(config: Config) -> Iterator[tuple[KeyPath, str]]:
     for name, venue in config.venue.items():
         yield from venue_faults(config, name, venue)
     yield from symbol_faults(config, traded)
+    yield from scope_faults(config)
     yield from journal_faults(config)
     if config.engine.data_dir == config.engine.runtime_dir:
         yield ("engine", "runtime_dir"), "must not be data_dir: one outlives a power cut, the other is memory"
@@ -448,8 +450,3 @@ def resolved(loaded: LoadedConfig) -> dict[str, Any]:
 def digest(config: Config) -> str:
     """SHA-256 of the resolved configuration with sorted keys."""
     return hashlib.sha256(msgspec.json.encode(config, order="deterministic")).hexdigest()
-
-
-def limits_e8(limits: InstrumentRisk) -> dict[str, int]:
-    """The decimal limits of an instrument as integers of 10^-8."""
-    return {name: to_e8(getattr(limits, name)) for name in ("max_order_qty", "max_order_notional", "max_position")}

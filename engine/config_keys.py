@@ -9,17 +9,24 @@ from msgspec import NODEFAULT
 
 from engine.config import keys_of, struct_in
 from engine.config_schema import (
+    AccountRisk,
     Config,
     ControlSection,
     CrashLoop,
     DeskSection,
     EngineSection,
     GuardSection,
+    HealthSection,
     InstrumentRisk,
     JournalSection,
+    MeasureSection,
+    ModeRule,
+    PortfolioSection,
     ReconcileSection,
+    RiskModes,
     RiskSection,
     RunawaySection,
+    StrategyRisk,
     StrategySection,
     VenueSection,
 )
@@ -30,7 +37,15 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "journal": JournalSection,
     "venue.NAME": VenueSection,
     "risk": RiskSection,
+    "risk.account.N": AccountRisk,
+    "risk.venue.NAME": AccountRisk,
+    "risk.strategy.NAME": StrategyRisk,
     "risk.instrument.SYMBOL": InstrumentRisk,
+    "risk.modes": RiskModes,
+    "risk.modes.ELEVATED": ModeRule,
+    "risk.measures": MeasureSection,
+    "portfolio": PortfolioSection,
+    "health": HealthSection,
     "strategy.NAME": StrategySection,
     "control": ControlSection,
     "desk": DeskSection,
@@ -79,6 +94,8 @@ def default_words(section: type[msgspec.Struct], name: str) -> str:
         return "empty"
     if field.default is None:
         return "absent"
+    if isinstance(field.default, msgspec.Struct):
+        return "as its keys say"
     return f"`{msgspec.json.encode(field.default).decode()}`"
 
 

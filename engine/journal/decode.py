@@ -57,6 +57,11 @@ _ENUMS: dict[str, type[IntEnum]] = {
     "trail_kind": codes.TrailKind,
     "trigger_source": codes.TriggerSource,
     "contingency": codes.Contingency,
+    "scope": codes.LimitScope,
+    "trading_state": codes.TradingState,
+    "risk_mode": codes.RiskMode,
+    "previous_mode": codes.RiskMode,
+    "breaker": codes.BreakerState,
 }
 _STATES: dict[RecordKind, type[IntEnum]] = {
     RecordKind.ORDER_STATE: codes.OrderState,
@@ -68,6 +73,7 @@ _STATES: dict[RecordKind, type[IntEnum]] = {
     RecordKind.ALARM: codes.AlarmCode,
     RecordKind.ACCOUNT_WARNING: codes.AlarmCode,
     RecordKind.STRATEGY_STATE: StrategyStatus,
+    RecordKind.VENUE_HEALTH: codes.BreakerState,
 }
 _REASONS: dict[RecordKind, type[IntEnum] | None] = {
     RecordKind.TRADING_STATE: codes.HaltReason,

@@ -82,6 +82,11 @@ _PARENT = (
     "qty_lots:q filled_lots:q working_lots:q average_price_e8:q children:I reason:H kind:B state:B previous_state:B "
     "side:B pad:6x"
 )
+_RISK_STATE = (
+    "equity_e8:q pnl_e8:q day_start_pnl_e8:q peak_pnl_e8:q drawdown_bps:q loss_streak:q cooldown_until_ns:q "
+    "pause_until_ns:q price_move_bps:q volatility_bps:q window_loss_e8:q day:q reason:H scope:B trading_state:B "
+    "risk_mode:B previous_mode:B latches:B breaker:B"
+)
 _KLINE = (
     "event_ns:q open_ns:q close_ns:q open_e8:q high_e8:q low_e8:q close_e8:q first_trade_id:q last_trade_id:q "
     "trade_count:Q volume_whole:Q quote_volume_whole:Q taker_volume_whole:Q taker_quote_volume_whole:Q "
@@ -148,7 +153,7 @@ PAYLOADS: dict[RecordKind, str] = {
     RecordKind.TIMER: "timer_id:Q deadline_mono_ns:q timer_kind:H pad:6x data:q",
     RecordKind.COMMAND: _COMMAND,
     RecordKind.INTENT: _INTENT,
-    RecordKind.VERDICT: "reason:H approved:B pad:5x nonce:Q value:q limit_value:q",
+    RecordKind.VERDICT: "reason:H approved:B scope:B pad:4x nonce:Q value:q limit_value:q",
     RecordKind.ORDER_BYTES: "request_id:Q action:B pad:3x byte_count:I",
     RecordKind.ORDER_STATE: _ORDER_STATE,
     RecordKind.HELD_ORDER: _ORDER_STATE,
@@ -162,6 +167,8 @@ PAYLOADS: dict[RecordKind, str] = {
     RecordKind.RECONCILE_BEGIN: _STATE,
     RecordKind.RECONCILE_END: _STATE,
     RecordKind.ALARM: _STATE,
+    RecordKind.VENUE_HEALTH: _STATE,
+    RecordKind.RISK_STATE: _RISK_STATE,
 }
 
 # Rows that follow the fixed part as often as its `count` says.

@@ -27,6 +27,8 @@ class Sequencer(Actor):
         to_oms: Ring,
         to_strategy: Ring,
         clock: Clock,
+        *,
+        to_risk: Ring | None = None,
     ) -> None: ...
     def attach(self, pipeline: Pipeline) -> None: ...
     def submit_command(

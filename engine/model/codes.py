@@ -204,6 +204,8 @@ class Reason(IntEnum):
     HELD_FULL = 64
     EXPIRED = 65
     CANCELED_BY_CONTINGENCY = 66
+    PRICE_STEP = 67
+    QTY_STEP = 68
 
 
 class FrameFault(IntEnum):
@@ -287,6 +289,7 @@ class RecordKind(IntEnum):
     LIMITS = 78
     RISK_STATE = 79
     ACCOUNT = 80
+    VENUE_HEALTH = 62
 
 
 class Lane(IntEnum):
@@ -429,6 +432,12 @@ class Counter(IntEnum):
     RECONCILED = 55
     RATE_WEIGHT_USED = 56
     RATE_ORDERS_USED = 57
+    RISK_MODE = 58
+    DAY_LOSS_E8 = 59
+    DRAWDOWN_BPS = 60
+    LIMIT_USE_PERCENT = 61
+    BREAKERS_OPEN = 62
+    DELEVERAGE_QUANTILE = 63
 
 
 class Stage(IntEnum):
@@ -531,3 +540,19 @@ class LimitScope(IntEnum):
     VENUE = 2
     STRATEGY = 3
     INSTRUMENT = 4
+
+
+class BreakerState(IntEnum):
+    """A circuit breaker: CLOSED lets everything through, OPEN nothing, HALF_OPEN what shows whether the venue is well again."""
+
+    CLOSED = 0
+    HALF_OPEN = 1
+    OPEN = 2
+
+
+class RiskLatch(IntEnum):
+    """Bits of what holds a scope at REDUCING or HALTED after the measure itself has recovered."""
+
+    DAILY_LOSS = 1
+    DRAWDOWN = 2
+    MODE = 4

@@ -68,6 +68,12 @@ class InstrumentSpec(msgspec.Struct, frozen=True, kw_only=True):
     strike_ticks: int = 0
     underlying_id: int = 0
     native_order_types: int = 0b11
+    price_step_ticks: int = 1
+    qty_step_lots: int = 1
+    # 0 = market orders have no rule of their own
+    market_min_qty_lots: int = 0
+    market_max_qty_lots: int = 0
+    market_qty_step_lots: int = 0
 
     @property
     def tick_lot_value(self) -> tuple[int, int]:

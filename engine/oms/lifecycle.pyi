@@ -29,4 +29,5 @@ class OrderLifecycle(Actor):
         account_id: int = ...,
         venue_id: int = ...,
         trade_capacity: int = ...,
+        risk_events: Ring | None = ...,
     ) -> None: ...

@@ -29,4 +29,6 @@ class RiskGate(Actor):
         manual_intents: Ring,
         approvals: Ring,
         refusals: Ring,
+        child_intents: Ring | None = None,
+        child_refusals: Ring | None = None,
     ) -> None: ...

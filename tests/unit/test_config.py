@@ -14,21 +14,29 @@ from hypothesis import strategies as st
 
 from engine.config import ConfigError, keys_of, load, resolved
 from engine.config_schema import (
+    AccountRisk,
     Config,
     ControlSection,
     CrashLoop,
     DeskSection,
     EngineSection,
     GuardSection,
+    HealthSection,
     InstrumentRisk,
     JournalSection,
+    MeasureSection,
+    ModeRule,
+    PortfolioSection,
     ReconcileSection,
+    RiskModes,
     RiskSection,
     RunawaySection,
+    StrategyRisk,
     StrategySection,
     VenueSection,
 )
 from engine.config_source import scan
+from engine.risk.limits import LIMITS
 
 GOOD = """\
 [engine]
@@ -73,6 +81,111 @@ message_rate_per_s = 20
 message_burst = 40
 stale_after_ms = 5000
 clock_drift_ms_max = 1000
+max_order_notional = "60000"
+max_position_notional = "70000"
+max_gross_exposure = "200000"
+max_net_exposure = "100000"
+price_collar_bps = 300
+price_collar_period_bps = 900
+price_collar_period_ms = 60000
+max_slippage_bps = 40
+max_daily_loss = "1000"
+max_drawdown = "2000"
+max_loss_streak = 9
+loss_cooldown_ms = 600000
+max_executions = 500
+executions_window_ms = 10000
+restricted = false
+no_buy = false
+no_sell = false
+no_short = false
+max_positions = 5
+max_drawdown_bps = 900
+max_leverage = "3.5"
+
+[risk.account.1]
+max_order_notional = "60000"
+max_position_notional = "70000"
+max_gross_exposure = "200000"
+max_net_exposure = "100000"
+max_open_orders = 40
+message_rate_per_s = 20
+message_burst = 40
+price_collar_bps = 300
+price_collar_period_bps = 900
+price_collar_period_ms = 60000
+max_slippage_bps = 40
+max_daily_loss = "1000"
+max_drawdown = "2000"
+max_loss_streak = 9
+loss_cooldown_ms = 600000
+max_executions = 500
+executions_window_ms = 10000
+restricted = false
+no_buy = false
+no_sell = false
+no_short = true
+max_positions = 5
+max_drawdown_bps = 900
+max_leverage = "3.5"
+
+[risk.strategy.maker]
+max_order_notional = "60000"
+max_position_notional = "70000"
+max_gross_exposure = "200000"
+max_net_exposure = "100000"
+max_open_orders = 40
+message_rate_per_s = 20
+message_burst = 40
+price_collar_bps = 300
+price_collar_period_bps = 900
+price_collar_period_ms = 60000
+max_slippage_bps = 40
+max_daily_loss = "1000"
+max_drawdown = "2000"
+max_loss_streak = 9
+loss_cooldown_ms = 600000
+max_executions = 500
+executions_window_ms = 10000
+restricted = false
+no_buy = false
+no_sell = false
+no_short = true
+max_positions = 5
+max_drawdown_bps = 900
+capital_budget = "100000"
+
+[risk.modes]
+calm_s = 30
+
+[risk.modes.ELEVATED]
+drawdown = "500"
+drawdown_bps = 100
+window_loss = "300"
+volatility_bps = 50
+venue_health = "open"
+limits_percent = 50
+state = "reducing"
+until_arm = false
+
+[risk.measures]
+day_start_utc = "17:00"
+loss_window_s = 1800
+volatility_halflife_s = 120
+
+[portfolio]
+currency = "USDT"
+
+[health]
+failures = 5
+window_ms = 30000
+cooldown_ms = 10000
+probes = 2
+retries = 3
+retry_first_ms = 200
+retry_most_ms = 5000
+deleverage_poll_s = 60
+deleverage_alarm = 4
 
 [risk.instrument.BTCUSDT]
 max_order_qty = "0.5"
@@ -80,6 +193,27 @@ max_order_notional = "50000"
 max_position = "1"
 price_collar_bps = 200
 max_open_orders = 20
+max_position_notional = "70000"
+max_gross_exposure = "200000"
+max_net_exposure = "100000"
+message_rate_per_s = 20
+message_burst = 40
+price_collar_period_bps = 900
+price_collar_period_ms = 60000
+max_slippage_bps = 40
+max_daily_loss = "1000"
+max_drawdown = "2000"
+max_loss_streak = 9
+loss_cooldown_ms = 600000
+max_executions = 500
+executions_window_ms = 10000
+restricted = false
+no_buy = false
+no_sell = false
+no_short = true
+max_price_move_bps = 500
+price_move_window_ms = 60000
+price_move_pause_ms = 120000
 
 [risk.instrument.ETHUSDT]
 max_order_qty = "5"
@@ -122,6 +256,13 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "journal": JournalSection,
     "venue.sim": VenueSection,
     "risk": RiskSection,
+    "risk.account.1": AccountRisk,
+    "risk.strategy.maker": StrategyRisk,
+    "risk.modes": RiskModes,
+    "risk.modes.ELEVATED": ModeRule,
+    "risk.measures": MeasureSection,
+    "portfolio": PortfolioSection,
+    "health": HealthSection,
     "risk.instrument.BTCUSDT": InstrumentRisk,
     "strategy.maker": StrategySection,
     "control": ControlSection,
@@ -131,11 +272,15 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "runaway": RunawaySection,
 }
 
+SUBTABLES = frozenset(
+    f"risk.{name}" for name in ("instrument", "account", "venue", "strategy", "modes", "measures")
+) | {f"risk.modes.{name}" for name in ("ELEVATED", "HIGH", "CRITICAL")}
+
 
 def keys() -> Iterator[tuple[str, Any]]:
     for table, section in SECTIONS.items():
         for name, key in keys_of(section).items():
-            if f"{table}.{name}" not in ("risk.instrument",):
+            if f"{table}.{name}" not in SUBTABLES:
                 yield f"{table}.{name}", key
 
 
@@ -362,7 +507,7 @@ def test_a_traded_symbol_without_limits_and_limits_without_a_symbol_are_refused(
 
 
 def test_every_fault_of_a_file_is_told_at_once_in_the_order_of_its_lines(tmp_path: Path) -> None:
-    text = GOOD.replace("id = 7", "id = 0").replace("message_burst = 40", "message_burst = true")
+    text = GOOD.replace("id = 7", "id = 0").replace("message_burst = 40", "message_burst = true", 1)
     assert [item.key for item in refusal(tmp_path, text).problems] == ["engine.id", "risk.message_burst"]
 
 
@@ -403,8 +548,18 @@ def test_the_hash_follows_the_meaning_and_not_the_layout(tmp_path: Path) -> None
 
 
 def test_no_risk_limit_has_a_default() -> None:
-    for section in (RiskSection, InstrumentRisk):
-        assert all(key.required for key in keys_of(section).values())
+    """What an engine cannot be run without is written out; the rest is either written out or no limit at all."""
+    required = {
+        RiskSection: {"max_open_orders", "message_rate_per_s", "message_burst", "stale_after_ms", "clock_drift_ms_max"},
+        InstrumentRisk: {"max_order_qty", "max_order_notional", "max_position", "price_collar_bps", "max_open_orders"},
+    }
+    for section, names in required.items():
+        keys = keys_of(section)
+        assert {name for name in names if keys[name].required} == names
+    for section in (RiskSection, InstrumentRisk, AccountRisk, StrategyRisk):
+        for item in msgspec.structs.fields(section):
+            if item.name in LIMITS and not item.required:
+                assert item.default in (None, False), item.name
     assert keys_of(EngineSection)["mode"].required
     assert keys_of(EngineSection)["crash_loop"].required
     assert keys_of(Config)["risk"].required
@@ -460,3 +615,30 @@ def test_a_spot_venue_has_no_leverage(tmp_path: Path) -> None:
     error = refusal(tmp_path, GOOD.replace('"binance-usdm"', '"binance-spot"'))
     named = [item.key.rpartition(".")[2] for item in error.problems]
     assert named == ["deadman_ms", "leverage", "margin_type", "position_mode"]
+
+
+@pytest.mark.invariant("R19")
+@pytest.mark.parametrize(
+    ("before", "after", "key", "told"),
+    [
+        ("[risk.account.1]", "[risk.account.2]", "risk.account.2", "there is no account of this name"),
+        ("[risk.strategy.maker]", "[risk.strategy.makr]", "risk.strategy.makr", "did you mean maker"),
+        ("executions_window_ms = 10000\n", "", "risk.max_executions", "needs executions_window_ms"),
+        ("price_move_pause_ms = 120000\n", "", "risk.instrument.BTCUSDT.max_price_move_bps", "price_move_pause_ms"),
+        ('capital_budget = "100000"\n', "", "risk.strategy.maker.max_drawdown_bps", "capital_budget"),
+        ("[risk.modes.ELEVATED]", "[risk.modes.PANIC]", "risk.modes.PANIC", "unknown key"),
+        (
+            "[risk.measures]",
+            "[risk.modes.HIGH]\nlimits_percent = 60\ndrawdown_bps = 200\n[risk.measures]",
+            "risk.modes.HIGH.limits_percent",
+            "milder",
+        ),
+        ("[risk.measures]", "[risk.modes.HIGH]\nlimits_percent = 10\n[risk.measures]", "risk.modes.HIGH", "threshold"),
+    ],
+)
+def test_scopes_pairs_and_modes_that_cannot_work_are_refused(
+    tmp_path: Path, before: str, after: str, key: str, told: str
+) -> None:
+    error = refusal(tmp_path, GOOD.replace(before, after, 1))
+    assert key in [item.key for item in error.problems], str(error)
+    assert told in str(error)

@@ -51,6 +51,7 @@ STRUCTS = {
     "FillPayload": RecordKind.FILL,
     "PositionPayload": RecordKind.POSITION,
     "StatePayload": RecordKind.ALARM,
+    "RiskStatePayload": RecordKind.RISK_STATE,
     "RefusedFramePayload": RecordKind.OWN_FRAME_MALFORMED,
 }
 ROW_STRUCTS = {
@@ -119,7 +120,6 @@ def test_every_kind_has_a_layout_or_is_text_or_raw() -> None:
         RecordKind.INSTRUMENT,
         RecordKind.INSTRUCTION,
         RecordKind.LIMITS,
-        RecordKind.RISK_STATE,
         RecordKind.TIME_SYNC,
         RecordKind.START,
         RecordKind.STOP,

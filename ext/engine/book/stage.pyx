@@ -734,6 +734,7 @@ cdef class BookStage(Actor):
         if event_ns:
             market.last_venue_event_ns = event_ns
         market.generation += 1
+        self.tables.note_market(book.instrument_id)
         if market.book_state != BOOK_STATE_VALID:
             self.set_state(book, item, BOOK_STATE_VALID, REASON_NONE, b"synchronised", <int64_t> book.update_id)
         self.mark_dirty(book, item, item.kind)

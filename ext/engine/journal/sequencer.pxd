@@ -20,6 +20,8 @@ cdef class Sequencer(Actor):
     cdef Ring to_book
     cdef Ring to_oms
     cdef Ring to_strategy
+    cdef Ring to_risk            # None where there is no risk monitor
+    cdef bint has_risk
     cdef Pipeline _pipeline
     cdef uint64_t _submitted
     cdef uint64_t _command_seq

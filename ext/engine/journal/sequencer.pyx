@@ -9,7 +9,7 @@ from libc.string cimport memcpy, memset
 from engine.model.codes cimport (
     COMMAND_KIND_PAUSE, COUNTER_COMMANDS, COUNTER_JOURNAL_BYTES, COUNTER_JOURNAL_LAST_SEQ, COUNTER_JOURNAL_RECORDS,
     COUNTER_JOURNAL_REFUSED, COUNTER_JOURNAL_SYNCED_SEQ, COUNTER_TIMERS, LANE_LEDGER, RECORD_KIND_COMMAND,
-    RECORD_KIND_EXECUTION_REPORT, RECORD_KIND_INSTRUMENT_UPDATE, RECORD_KIND_TIMER, TIMER_KIND_BAR, TIMER_KIND_STRATEGY, TIMER_KIND_TICK,
+    RECORD_KIND_EXECUTION_REPORT, RECORD_KIND_FUNDING_PAYMENT, RECORD_KIND_INSTRUMENT_UPDATE, RECORD_KIND_TIMER, RECORD_KIND_VENUE_HEALTH, TIMER_KIND_BAR, TIMER_KIND_STRATEGY, TIMER_KIND_TICK,
 )
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport CommandPayload, RecordHeader, TimerPayload
@@ -22,6 +22,7 @@ cdef enum:
     TO_BOOK = 1
     TO_OMS = 2
     TO_STRATEGY = 4
+    TO_RISK = 8
     REASON_BYTES_MAX = 512
     DETAIL_BYTES_MAX = 32768
 
@@ -31,7 +32,7 @@ cdef class Sequencer(Actor):
 
     def __init__(self, str name, Journal journal not None, tables, Counters counters, Ring inbound_own not None,
                  Ring inbound_control not None, Ring inbound_market not None, Ring to_book not None, Ring to_oms not None,
-                 Ring to_strategy not None, Clock clock not None):
+                 Ring to_strategy not None, Clock clock not None, *, Ring to_risk=None):
         Actor.__init__(self, name)
         self.journal = journal
         self.counters = counters
@@ -41,6 +42,8 @@ cdef class Sequencer(Actor):
         self.to_book = to_book
         self.to_oms = to_oms
         self.to_strategy = to_strategy
+        self.to_risk = to_risk
+        self.has_risk = to_risk is not None
         self.clock = clock
 
     def attach(self, Pipeline pipeline not None) -> None:
@@ -71,12 +74,16 @@ cdef class Sequencer(Actor):
         if kind == RECORD_KIND_INSTRUMENT_UPDATE:
             return TO_BOOK | TO_STRATEGY
         if kind == RECORD_KIND_COMMAND:
-            return TO_OMS | TO_STRATEGY
+            return TO_OMS | TO_STRATEGY | TO_RISK
+        if kind == RECORD_KIND_FUNDING_PAYMENT:
+            return TO_OMS | TO_RISK
+        if kind == RECORD_KIND_VENUE_HEALTH:
+            return TO_RISK
         if kind != RECORD_KIND_TIMER:
             return TO_OMS
         timer = <TimerPayload*> (<uint8_t*> item.record + sizeof(RecordHeader))
         if timer.timer_kind == TIMER_KIND_TICK:
-            return TO_BOOK | TO_OMS | TO_STRATEGY
+            return TO_BOOK | TO_OMS | TO_STRATEGY | TO_RISK
         if timer.timer_kind == TIMER_KIND_STRATEGY or timer.timer_kind == TIMER_KIND_BAR:
             return TO_STRATEGY
         return TO_OMS
@@ -85,6 +92,8 @@ cdef class Sequencer(Actor):
         if routes & TO_BOOK and self.to_book.depth() >= self.to_book.capacity:
             return False
         if routes & TO_OMS and self.to_oms.depth() >= self.to_oms.capacity:
+            return False
+        if routes & TO_RISK and self.has_risk and self.to_risk.depth() >= self.to_risk.capacity:
             return False
         return not (routes & TO_STRATEGY and self.to_strategy.depth() >= self.to_strategy.capacity)
 
@@ -134,6 +143,8 @@ cdef class Sequencer(Actor):
             self.to_oms.push(item)
         if routes & TO_STRATEGY:
             self.to_strategy.push(item)
+        if routes & TO_RISK and self.has_risk:
+            self.to_risk.push(item)
         (<Ring> ring).release()
         return True
 

@@ -62,6 +62,8 @@ cdef struct ApprovedOrder:
     uint8_t position_side
     uint8_t has_conditions    # conditions[slot] holds
     int64_t valued_e8         # what of it stands in tables.margin_rows: notional of what may still open
+    uint8_t is_resting        # among the limit orders that may rest at the venue: `reached` finds it
+    uint8_t resting_pad[7]
 
 cdef class ApprovalRegister:
     cdef ApprovedOrder* slots
@@ -83,6 +85,17 @@ cdef class ApprovalRegister:
     cdef uint64_t* _map                      # open addressing: hash << 32 | slot + 1, 0 = empty
     cdef uint32_t _map_mask
     cdef bint _issuer_taken
+    # Own limit orders that may rest, linked by instrument and side [instrument_id * 2 + side], and a price that none of them betters.
+    cdef uint32_t* _next_resting
+    cdef uint32_t* _previous_resting
+    cdef uint32_t[1024] _first_resting
+    cdef int64_t[1024] _best_resting
+    # List the order in a filled slot among those that may rest, if it is one; `close` takes it off.
+    cdef void rest(self, uint32_t slot) noexcept nogil
+    # The best own order that one of `side` at `price_ticks` would meet, or NULL.
+    cdef const ApprovedOrder* reached(self, uint32_t instrument_id, int side, int64_t price_ticks) noexcept nogil
+    cdef const ApprovedOrder* _find_best(self, uint32_t row) noexcept nogil
+    cdef void _leave(self, uint32_t slot) noexcept nogil
     # Mark the caller as the only issuer; raises where there is one.
     cdef int take_issuer(self) except -1
     cdef bint has_room(self) noexcept nogil

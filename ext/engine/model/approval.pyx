@@ -1,7 +1,8 @@
 """The register behind the one door: see approval.pxd."""
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
+from engine.model.codes cimport ORDER_TYPE_LIMIT, SIDE_BUY, TIME_IN_FORCE_FOK, TIME_IN_FORCE_IOC
 
 
 cdef extern from *:
@@ -32,8 +33,10 @@ cdef class ApprovalRegister:
         self.slots = <ApprovedOrder*> calloc(capacity, sizeof(ApprovedOrder))
         self.conditions = <Conditions*> calloc(capacity, sizeof(Conditions))
         self._free = <uint32_t*> calloc(capacity, sizeof(uint32_t))
+        self._next_resting = <uint32_t*> calloc(capacity, sizeof(uint32_t))
+        self._previous_resting = <uint32_t*> calloc(capacity, sizeof(uint32_t))
         self._map = <uint64_t*> calloc(map_size, sizeof(uint64_t))
-        if not (self.slots and self.conditions and self._free and self._map):
+        if not (self.slots and self.conditions and self._free and self._map and self._next_resting and self._previous_resting):
             raise MemoryError("approval register")
         self._map_mask = map_size - 1
         self._seed = nonce_seed
@@ -42,11 +45,15 @@ cdef class ApprovalRegister:
         cdef uint32_t i
         for i in range(capacity):
             self._free[i] = capacity - 1 - i
+        for i in range(1024):
+            self._first_resting[i] = SLOT_NONE
 
     def __dealloc__(self):
         free(self.slots)
         free(self.conditions)
         free(self._free)
+        free(self._next_resting)
+        free(self._previous_resting)
         free(self._map)
 
     def __reduce__(self):
@@ -128,6 +135,8 @@ cdef class ApprovalRegister:
         cdef ApprovedOrder* item = &self.slots[slot]
         if item.state == SLOT_FREE or item.state == SLOT_CLOSED:
             return
+        if item.is_resting:
+            self._leave(slot)
         item.state = SLOT_CLOSED
         item.next_closed = SLOT_NONE
         self.open_orders -= 1
@@ -136,6 +145,59 @@ cdef class ApprovalRegister:
         else:
             self.slots[self._closed_tail].next_closed = slot
         self._closed_tail = slot
+
+    cdef void rest(self, uint32_t slot) noexcept nogil:
+        cdef ApprovedOrder* item = &self.slots[slot]
+        cdef uint32_t row = (item.instrument_id * 2 + item.side) & 1023
+        cdef uint32_t first = self._first_resting[row]
+        if (item.order_type != ORDER_TYPE_LIMIT or item.time_in_force == TIME_IN_FORCE_IOC or item.time_in_force == TIME_IN_FORCE_FOK
+                or item.is_resting or item.side > 1):
+            return
+        item.is_resting = 1
+        self._next_resting[slot] = first
+        self._previous_resting[slot] = SLOT_NONE
+        self._first_resting[row] = slot
+        if first == SLOT_NONE:
+            self._best_resting[row] = item.price_ticks
+            return
+        self._previous_resting[first] = slot
+        if (item.price_ticks > self._best_resting[row]) == (item.side == SIDE_BUY):
+            self._best_resting[row] = item.price_ticks
+
+    cdef const ApprovedOrder* reached(self, uint32_t instrument_id, int side, int64_t price_ticks) noexcept nogil:
+        """A remembered price, bettered by no order that is left, answers nearly always; only where it is met are the orders looked through."""
+        cdef uint32_t row = (instrument_id * 2 + (1 - side)) & 1023
+        cdef const ApprovedOrder* best
+        if self._first_resting[row] == SLOT_NONE:
+            return NULL
+        if (price_ticks < self._best_resting[row]) if side == SIDE_BUY else (price_ticks > self._best_resting[row]):
+            return NULL
+        best = self._find_best(row)
+        self._best_resting[row] = best.price_ticks
+        if (price_ticks < best.price_ticks) if side == SIDE_BUY else (price_ticks > best.price_ticks):
+            return NULL
+        return best
+
+    cdef const ApprovedOrder* _find_best(self, uint32_t row) noexcept nogil:
+        """The highest buy or the lowest sell of a list that is not empty."""
+        cdef uint32_t slot = self._first_resting[row]
+        cdef const ApprovedOrder* best = &self.slots[slot]
+        while slot != SLOT_NONE:
+            if (self.slots[slot].price_ticks > best.price_ticks) if row & 1 == SIDE_BUY else (self.slots[slot].price_ticks < best.price_ticks):
+                best = &self.slots[slot]
+            slot = self._next_resting[slot]
+        return best
+
+    cdef void _leave(self, uint32_t slot) noexcept nogil:
+        cdef ApprovedOrder* item = &self.slots[slot]
+        cdef uint32_t following = self._next_resting[slot], previous = self._previous_resting[slot]
+        if following != SLOT_NONE:
+            self._previous_resting[following] = previous
+        if previous != SLOT_NONE:
+            self._next_resting[previous] = following
+        else:
+            self._first_resting[(item.instrument_id * 2 + item.side) & 1023] = following
+        item.is_resting = 0
 
     cdef ApprovedOrder* _take(self, uint64_t order_handle) noexcept nogil:
         cdef uint32_t slot, generation, place

@@ -410,7 +410,8 @@ cdef struct ParentStatePayload:
 cdef struct VerdictPayload:
     uint16_t reason
     uint8_t approved
-    uint8_t pad[5]
+    uint8_t scope              # 1 + LimitScope of the limit that refused; 0 = none
+    uint8_t pad[4]
     uint64_t nonce
     int64_t value
     int64_t limit_value
@@ -472,3 +473,26 @@ cdef struct StatePayload:
     uint16_t pad
     int64_t detail
     # text (UTF-8) follows up to the record's end, zero padded
+
+cdef struct RiskStatePayload:
+    # RISK_STATE: what a scope (its id in the header) measures, written at each change; money in 10^-8 of the reporting currency, of the
+    # quote asset in instrument rows; times by the wall clock, so that a restart can use them
+    int64_t equity_e8
+    int64_t pnl_e8             # since the ledger's beginning: trades, fees, funding, open positions at their mark
+    int64_t day_start_pnl_e8
+    int64_t peak_pnl_e8
+    int64_t drawdown_bps
+    int64_t loss_streak
+    int64_t cooldown_until_ns
+    int64_t pause_until_ns
+    int64_t price_move_bps
+    int64_t volatility_bps
+    int64_t window_loss_e8
+    int64_t day                # days since 1970 by the configured boundary
+    uint16_t reason            # Reason of trading_state
+    uint8_t scope              # LimitScope
+    uint8_t trading_state      # TradingState that the scope allows at most
+    uint8_t risk_mode
+    uint8_t previous_mode
+    uint8_t latches            # RiskLatch bits
+    uint8_t breaker            # BreakerState of the order requests; venue rows

@@ -44,6 +44,12 @@ cdef struct Instrument:
     int64_t strike_ticks
     uint32_t underlying_id
     uint32_t native_order_types  # bit = OrderType
+    # what the venue asks for beyond tick and lot: multiples of them, and rules of its own for market orders
+    int64_t price_step_ticks
+    int64_t qty_step_lots
+    int64_t market_min_qty_lots
+    int64_t market_max_qty_lots
+    int64_t market_qty_step_lots
 
 cdef struct MarketState:
     uint8_t book_state        # BookState
@@ -66,13 +72,24 @@ cdef struct MarketState:
     uint8_t is_watched        # the execution stage holds something here: it gets every trade, ticker and mark price, in order
     uint8_t watched_pad[7]
 
+cdef struct Worth:
+    # lots valued at the reference price, 10^-8; signed but for gross
+    int64_t gross_e8          # the larger of the two worst cases, without sign
+    int64_t net_e8            # the position
+    int64_t net_if_bought_e8  # the position if every working buy filled
+    int64_t net_if_sold_e8    # the position if every working sell filled
+
 cdef struct Exposure:
+    # moved by Tables.move_*: nobody else writes it
     int64_t position_lots     # signed
     int64_t working_buy_lots  # approved, in flight, open and UNKNOWN
     int64_t working_sell_lots
     int32_t open_orders
     int32_t unknown_orders
-    int64_t reference_ticks
+    int64_t reference_ticks   # the price by which it was valued last
+    int64_t is_counted        # 1: among the scopes' positions
+    Worth worth               # in the reporting currency, as it stands in the scopes' sums
+    Worth quoted              # in the quote asset
 
 cdef struct LimitRow:
     # one a scope (engine, account, venue, strategy, instrument); INT64_MAX where the scope is not limited in it. Money in 10^-8: of
@@ -104,13 +121,15 @@ cdef struct LimitRow:
     int64_t price_move_pause_ns
     int64_t capital_budget_e8             # strategy rows: gross exposure of its own positions and orders
     uint32_t permissions                  # LimitPermission bits that are taken away
-    uint32_t is_set
+    uint32_t is_set                       # 0: nothing in this row is limited, the gate passes it over
+    int64_t duplicate_window_ns           # 0 = equal orders may follow one another
 
 cdef enum LimitPermission:
     PERMISSION_NO_BUY = 1
     PERMISSION_NO_SELL = 2
     PERMISSION_NO_SHORT = 4
     PERMISSION_RESTRICTED = 8             # nothing but what reduces
+    PERMISSION_NO_SELF_TRADE = 16         # nothing that would meet an own resting order
 
 cdef struct ScopeState:
     # what is measured, one a scope: exposure by the gate and OMS at once, profit and moves by the risk monitor
@@ -131,7 +150,10 @@ cdef struct ScopeState:
     uint8_t trading_state                 # TradingState that the monitor wants at most; ACTIVE = free
     uint8_t risk_mode                     # RiskMode
     uint8_t reason                        # Reason of trading_state
-    uint8_t pad[5]
+    uint8_t tripped                       # the execution throttle has tripped; until armed
+    uint8_t pad[4]
+    int64_t net_if_bought_e8              # sums like net_e8, with everything that works on one side filled
+    int64_t net_if_sold_e8
 
 cdef struct InstrumentLimits:
     # every field must be set by config: there are no defaults
@@ -229,11 +251,19 @@ cdef enum:
     INSTRUMENT_ROWS = 97
     LIMIT_ROW_COUNT = 609
 
+cdef struct ExecutionTimes:
+    # the latest executions of a scope that limits them, as a ring; made at the first
+    int64_t* mono_ns
+    uint64_t count
+    uint32_t capacity
+    uint32_t pad
+
 @cython.final
 cdef class Tables:
     cdef Instrument* instruments
     cdef MarketState* markets
     cdef Exposure* exposures             # [position_side * INSTRUMENT_CAPACITY + instrument_id]; side 0 is the netted position
+    cdef Exposure* strategy_exposures    # [(position_side * STRATEGY_CAPACITY + strategy_id) * INSTRUMENT_CAPACITY + instrument_id]
     cdef InstrumentLimits* limits
     cdef StrategyState* strategies
     cdef EngineLimits engine_limits
@@ -242,12 +272,29 @@ cdef class Tables:
     cdef MarginTerms* margin_terms       # by instrument
     cdef MarginRow* margin_rows          # parallel to exposures
     cdef MarginAccount* margins          # by settle asset
+    cdef uint64_t[8] changed_markets     # a bit for each instrument whose prices moved since the risk monitor looked; set by the book
     cdef int64_t[512] rates_e8           # by asset: value of one unit in the reporting currency, 10^-8; 0 = not known
+    cdef ExecutionTimes* executions      # by row of limit_rows
+    cdef uint8_t[16] hedges              # by account: positions are kept by side
     cdef TradingControl control
     cdef readonly uint32_t instrument_count
     cdef readonly uint16_t asset_count
     cdef dict _ids_by_symbol
     cdef list _assets
+    cdef inline int limit_row_of(self, int scope, uint32_t scope_id) noexcept nogil:
+        """The row of a scope (LimitScope) in `limit_rows` and `scopes`; an id that has none is the engine's row."""
+        if scope == 1:
+            return ACCOUNT_ROWS + <int> scope_id if scope_id < ACCOUNT_LIMIT_ROWS else ENGINE_ROW
+        if scope == 2:
+            return VENUE_ROWS + <int> scope_id if scope_id < VENUE_LIMIT_ROWS else ENGINE_ROW
+        if scope == 3:
+            return STRATEGY_ROWS + <int> scope_id if scope_id < STRATEGY_CAPACITY else ENGINE_ROW
+        if scope == 4:
+            return INSTRUMENT_ROWS + <int> scope_id if scope_id < INSTRUMENT_CAPACITY else ENGINE_ROW
+        return ENGINE_ROW
+    cdef inline void note_market(self, uint32_t instrument_id) noexcept nogil:
+        self.changed_markets[(instrument_id >> 6) & 7] |= <uint64_t> 1 << (instrument_id & 63)
+    cdef int _row_of(self, int scope, int scope_id) except -1
     cdef inline uint64_t next_handle(self) noexcept:
         self.control.next_handle += 1
         return self.control.next_handle
@@ -266,5 +313,27 @@ cdef class Tables:
     cdef void _touch_side(self, uint32_t instrument_id, int side, int64_t mark_e8) noexcept nogil
     cdef void _move_share(self, MarginAccount* account, const MarginRow* row, int sign) noexcept nogil
     cdef void _lift_all_limits(self) noexcept
+    # The change of what works, of a position, of the open orders: rows, rows by strategy and the scopes' sums follow at once.
+    cdef void move_working(self, uint32_t instrument_id, uint8_t position_side, uint16_t strategy_id, uint8_t order_side, int64_t lots) noexcept nogil
+    cdef void move_position(self, uint32_t instrument_id, uint8_t position_side, int64_t lots) noexcept nogil
+    cdef void move_strategy_position(self, uint32_t instrument_id, uint8_t position_side, uint16_t strategy_id, int64_t lots) noexcept nogil
+    cdef void move_open_orders(self, uint32_t instrument_id, uint8_t position_side, uint16_t strategy_id, int count) noexcept nogil
+    # Value one instrument anew at its present price; all that are not flat.
+    cdef void touch_exposure(self, uint32_t instrument_id, uint8_t position_side) noexcept nogil
+    cdef void touch_strategy(self, uint32_t instrument_id, uint8_t position_side, uint16_t strategy_id) noexcept nogil
+    cdef void revalue_all(self) noexcept nogil
+    cdef int64_t reference_ticks(self, uint32_t instrument_id) noexcept nogil
+    cdef void value_lots(self, uint32_t instrument_id, int64_t price_ticks, int64_t lots, int64_t* quoted_e8, int64_t* valued_e8) noexcept nogil
+    cdef bint _value_row(self, Exposure* row, uint32_t instrument_id, Worth* worth_before, Worth* quoted_before) noexcept nogil
+    # An own fill, for the throttle of repeated executions; arming a scope lets it trade again.
+    cdef void note_execution(self, uint32_t instrument_id, uint16_t strategy_id, int64_t now_mono_ns) noexcept nogil
+    cdef void _note_row(self, int row, int64_t now_mono_ns) noexcept nogil
+    cdef bint _keep_times(self, ExecutionTimes* times, uint32_t count) noexcept nogil
+    cdef void rearm(self, int row) noexcept nogil
+    cdef void rearm_all(self) noexcept nogil
+    cdef inline Exposure* exposure_row(self, uint32_t instrument_id, uint8_t position_side) noexcept nogil:
+        return &self.exposures[(position_side % POSITION_SIDES) * INSTRUMENT_CAPACITY + instrument_id]
+    cdef inline Exposure* strategy_row(self, uint32_t instrument_id, uint8_t position_side, uint16_t strategy_id) noexcept nogil:
+        return &self.strategy_exposures[((position_side % POSITION_SIDES) * STRATEGY_CAPACITY + (strategy_id & 63)) * INSTRUMENT_CAPACITY + instrument_id]
     cdef int _check(self, uint32_t instrument_id) except -1
     cdef int _read_spec(self, Instrument* row, object spec) except -1

@@ -1,5 +1,6 @@
 """Shared tables of the engine: see tables.pxd for who writes what."""
-from libc.stdlib cimport calloc, free
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
 cdef extern from *:
@@ -11,8 +12,19 @@ cdef extern from *:
         int64_t lots;
         return !__builtin_mul_overflow(price, qty, &lots) && !__builtin_mul_overflow(lots, value, product);
     }
+    /* amount * rate / 10^8 of what is not negative, rounded down. Whole units and the rest apart: 64 bits hold both but for the absurd */
+    static inline int64_t tw_converted(int64_t amount_e8, int64_t rate_e8) {
+        int64_t whole, part;
+        if (rate_e8 == 100000000) return amount_e8;
+        if (!__builtin_mul_overflow(amount_e8 / 100000000, rate_e8, &whole) && !__builtin_mul_overflow(amount_e8 % 100000000, rate_e8, &part)
+            && !__builtin_add_overflow(whole, part / 100000000, &whole))
+            return whole;
+        tw_int128 value = (tw_int128)amount_e8 * rate_e8 / 100000000;
+        return value > INT64_MAX ? INT64_MAX : (int64_t)value;
+    }
     """
     ctypedef long long tw_int128
+    int64_t tw_converted(int64_t amount_e8, int64_t rate_e8) noexcept nogil
     bint tw_notional_fits(int64_t price, int64_t qty, int64_t value, int64_t* product) noexcept nogil
 
 cdef extern from "engine/model/margin.h":
@@ -23,9 +35,35 @@ cdef extern from "engine/model/margin.h":
 
 cdef int64_t INT64_MAX_VALUE = 0x7FFFFFFFFFFFFFFF
 
+cdef enum:
+    # The most that one row can be worth in the sums, 1.4 * 10^9 units: a sum of hundreds of rows stays within 64 bits.
+    WORTH_MAX_E8 = 1 << 57
+    EXECUTIONS_KEPT_MAX = 65536
+    SIDE_OF_BUYS = 0
 
-cdef inline int64_t _absolute(int64_t value) noexcept nogil:
-    return value if value >= 0 else -value
+
+cdef inline void _add_worth(ScopeState* scope, const Worth* old, const Worth* new, int64_t positions) noexcept nogil:
+    scope.gross_e8 += new.gross_e8 - old.gross_e8
+    scope.net_e8 += new.net_e8 - old.net_e8
+    scope.net_if_bought_e8 += new.net_if_bought_e8 - old.net_if_bought_e8
+    scope.net_if_sold_e8 += new.net_if_sold_e8 - old.net_if_sold_e8
+    scope.positions += positions
+
+
+cdef inline bint _is_open(const Exposure* row) noexcept nogil:
+    return (row.position_lots | row.working_buy_lots | row.working_sell_lots) != 0
+
+
+cdef inline int64_t _sum(int64_t a, int64_t b) noexcept nogil:
+    """a + b, at most what 64 bits hold with either sign."""
+    cdef int64_t total = a + b
+    if (a ^ total) & (b ^ total) < 0 or total < -INT64_MAX_VALUE:
+        return INT64_MAX_VALUE if a > 0 else -INT64_MAX_VALUE
+    return total
+
+
+cdef inline int64_t _magnitude(int64_t value) noexcept nogil:
+    return -value if value < 0 else value
 
 
 cdef class Tables:
@@ -35,6 +73,7 @@ cdef class Tables:
         self.instruments = <Instrument*> calloc(INSTRUMENT_CAPACITY, sizeof(Instrument))
         self.markets = <MarketState*> calloc(INSTRUMENT_CAPACITY, sizeof(MarketState))
         self.exposures = <Exposure*> calloc(POSITION_SIDES * INSTRUMENT_CAPACITY, sizeof(Exposure))
+        self.strategy_exposures = <Exposure*> calloc(POSITION_SIDES * STRATEGY_CAPACITY * INSTRUMENT_CAPACITY, sizeof(Exposure))
         self.limits = <InstrumentLimits*> calloc(INSTRUMENT_CAPACITY, sizeof(InstrumentLimits))
         self.limit_rows = <LimitRow*> calloc(LIMIT_ROW_COUNT, sizeof(LimitRow))
         self.scopes = <ScopeState*> calloc(LIMIT_ROW_COUNT, sizeof(ScopeState))
@@ -42,7 +81,9 @@ cdef class Tables:
         self.margin_terms = <MarginTerms*> calloc(INSTRUMENT_CAPACITY, sizeof(MarginTerms))
         self.margin_rows = <MarginRow*> calloc(POSITION_SIDES * INSTRUMENT_CAPACITY, sizeof(MarginRow))
         self.margins = <MarginAccount*> calloc(ASSET_CAPACITY, sizeof(MarginAccount))
-        if not (self.instruments and self.markets and self.exposures and self.limits and self.strategies and self.limit_rows and self.scopes):
+        self.executions = <ExecutionTimes*> calloc(LIMIT_ROW_COUNT, sizeof(ExecutionTimes))
+        if not (self.instruments and self.markets and self.exposures and self.strategy_exposures and self.limits and self.strategies
+                and self.limit_rows and self.scopes and self.executions):
             raise MemoryError("tables")
         if not (self.margin_terms and self.margin_rows and self.margins):
             raise MemoryError("margins")
@@ -51,9 +92,14 @@ cdef class Tables:
         self._assets = [""]
 
     def __dealloc__(self):
+        cdef int row
+        for row in range(LIMIT_ROW_COUNT if self.executions != NULL else 0):
+            free(self.executions[row].mono_ns)
+        free(self.executions)
         free(self.instruments)
         free(self.markets)
         free(self.exposures)
+        free(self.strategy_exposures)
         free(self.limits)
         free(self.limit_rows)
         free(self.scopes)
@@ -168,7 +214,7 @@ cdef class Tables:
             # nothing was ever told of its price: what it cost is the best that is known
             size_e8 = row.cost_e8 if row.cost_e8 >= 0 else -row.cost_e8
         signed_e8 = size_e8 if qty_e8 > 0 else -size_e8
-        largest_e8 = max(size_e8, _absolute(signed_e8 + row.buy_e8), _absolute(signed_e8 - row.sell_e8))
+        largest_e8 = max(size_e8, _magnitude(signed_e8 + row.buy_e8), _magnitude(signed_e8 - row.sell_e8))
         tier = self.tier_of(instrument_id, size_e8)
         row.unrealised_e8 = tw_profit_e8(qty_e8, mark_e8, instrument.multiplier_e8, instrument.inverse, row.cost_e8)
         row.position_margin_e8 = tw_margin_e8(size_e8, terms.leverage)
@@ -255,6 +301,185 @@ cdef class Tables:
         if not 0 < asset_id < ASSET_CAPACITY:
             raise IndexError(asset_id)
         return dict(self.margins[asset_id])
+
+    cdef int64_t reference_ticks(self, uint32_t instrument_id) noexcept nogil:
+        """The price that positions are valued by: the mid rounded down, the last trade where a side is empty, then the mark; else 0."""
+        cdef const MarketState* market = &self.markets[instrument_id]
+        if market.best_bid_ticks > 0 and market.best_ask_ticks > 0:
+            return market.best_bid_ticks + ((market.best_ask_ticks - market.best_bid_ticks) >> 1)
+        if market.last_trade_ticks > 0:
+            return market.last_trade_ticks
+        return market.mark_e8 // self.instruments[instrument_id].tick_size_e8 if market.mark_e8 > 0 else 0
+
+    cdef void value_lots(self, uint32_t instrument_id, int64_t price_ticks, int64_t lots, int64_t* quoted_e8, int64_t* valued_e8) noexcept nogil:
+        """What signed lots are worth in the quote asset and the reporting currency, rounded toward 0; 0 where the rate is not known."""
+        cdef int64_t worth_e8
+        if lots == 0:
+            quoted_e8[0] = valued_e8[0] = 0
+            return
+        worth_e8 = min(self.notional_e8(instrument_id, price_ticks, _magnitude(lots)), <int64_t> WORTH_MAX_E8)
+        quoted_e8[0] = worth_e8 if lots > 0 else -worth_e8
+        worth_e8 = min(tw_converted(worth_e8, self.rates_e8[self.instruments[instrument_id].quote_asset_id]), <int64_t> WORTH_MAX_E8)
+        valued_e8[0] = worth_e8 if lots > 0 else -worth_e8
+
+    cdef bint _value_row(self, Exposure* row, uint32_t instrument_id, Worth* worth_before, Worth* quoted_before) noexcept nogil:
+        """Value a row at the present price; what it was worth goes to the last two. False: nothing has changed."""
+        cdef Worth* worth = &row.worth
+        cdef Worth* quoted = &row.quoted
+        cdef int64_t price_ticks = self.reference_ticks(instrument_id)
+        worth_before[0] = worth[0]
+        quoted_before[0] = quoted[0]
+        if price_ticks > 0:
+            row.reference_ticks = price_ticks
+        # a market that is empty for a moment does not make a position worth nothing
+        price_ticks = row.reference_ticks
+        self.value_lots(instrument_id, price_ticks, row.position_lots, &quoted.net_e8, &worth.net_e8)
+        quoted.net_if_bought_e8 = quoted.net_if_sold_e8 = quoted.net_e8
+        worth.net_if_bought_e8 = worth.net_if_sold_e8 = worth.net_e8
+        if row.working_buy_lots:
+            self.value_lots(instrument_id, price_ticks, _sum(row.position_lots, row.working_buy_lots), &quoted.net_if_bought_e8, &worth.net_if_bought_e8)
+        if row.working_sell_lots:
+            self.value_lots(instrument_id, price_ticks, _sum(row.position_lots, -row.working_sell_lots), &quoted.net_if_sold_e8, &worth.net_if_sold_e8)
+        worth.gross_e8 = max(_magnitude(worth.net_if_bought_e8), _magnitude(worth.net_if_sold_e8))
+        quoted.gross_e8 = max(_magnitude(quoted.net_if_bought_e8), _magnitude(quoted.net_if_sold_e8))
+        return (worth.net_e8 != worth_before.net_e8 or worth.net_if_bought_e8 != worth_before.net_if_bought_e8
+                or worth.net_if_sold_e8 != worth_before.net_if_sold_e8 or quoted.net_e8 != quoted_before.net_e8
+                or quoted.net_if_bought_e8 != quoted_before.net_if_bought_e8 or quoted.net_if_sold_e8 != quoted_before.net_if_sold_e8)
+
+    cdef void touch_exposure(self, uint32_t instrument_id, uint8_t position_side) noexcept nogil:
+        cdef Exposure* row = self.exposure_row(instrument_id, position_side)
+        cdef uint16_t line = self.instruments[instrument_id].venue_id & 15
+        cdef Worth worth, quoted
+        cdef int64_t positions = (1 if _is_open(row) else 0) - row.is_counted
+        if not self._value_row(row, instrument_id, &worth, &quoted) and positions == 0:
+            return
+        row.is_counted += positions
+        _add_worth(&self.scopes[ENGINE_ROW], &worth, &row.worth, positions)
+        _add_worth(&self.scopes[ACCOUNT_ROWS + line], &worth, &row.worth, positions)
+        _add_worth(&self.scopes[VENUE_ROWS + line], &worth, &row.worth, positions)
+        _add_worth(&self.scopes[INSTRUMENT_ROWS + instrument_id], &quoted, &row.quoted, positions)
+
+    cdef void touch_strategy(self, uint32_t instrument_id, uint8_t position_side, uint16_t strategy_id) noexcept nogil:
+        cdef Exposure* row = self.strategy_row(instrument_id, position_side, strategy_id)
+        cdef Worth worth, quoted
+        cdef int64_t positions = (1 if _is_open(row) else 0) - row.is_counted
+        if not self._value_row(row, instrument_id, &worth, &quoted) and positions == 0:
+            return
+        row.is_counted += positions
+        _add_worth(&self.scopes[STRATEGY_ROWS + (strategy_id & 63)], &worth, &row.worth, positions)
+
+    cdef void revalue_all(self) noexcept nogil:
+        cdef uint32_t instrument_id
+        cdef uint16_t strategy_id
+        cdef uint8_t side
+        for side in range(POSITION_SIDES):
+            for instrument_id in range(1, self.instrument_count + 1):
+                if not self.exposure_row(instrument_id, side).is_counted:
+                    continue
+                self.touch_exposure(instrument_id, side)
+                for strategy_id in range(STRATEGY_CAPACITY):
+                    if self.scopes[STRATEGY_ROWS + strategy_id].positions and self.strategy_row(instrument_id, side, strategy_id).is_counted:
+                        self.touch_strategy(instrument_id, side, strategy_id)
+
+    def revalue(self) -> None:
+        """Every exposure that is not flat at its present price and rate; the scopes' sums follow."""
+        self.revalue_all()
+
+    cdef void move_working(self, uint32_t instrument_id, uint8_t position_side, uint16_t strategy_id, uint8_t order_side, int64_t lots) noexcept nogil:
+        cdef Exposure* row = self.exposure_row(instrument_id, position_side)
+        cdef Exposure* own = self.strategy_row(instrument_id, position_side, strategy_id)
+        if order_side == SIDE_OF_BUYS:
+            row.working_buy_lots += lots
+            own.working_buy_lots += lots
+        else:
+            row.working_sell_lots += lots
+            own.working_sell_lots += lots
+        self.touch_exposure(instrument_id, position_side)
+        self.touch_strategy(instrument_id, position_side, strategy_id)
+
+    cdef void move_position(self, uint32_t instrument_id, uint8_t position_side, int64_t lots) noexcept nogil:
+        self.exposure_row(instrument_id, position_side).position_lots += lots
+        self.touch_exposure(instrument_id, position_side)
+
+    cdef void move_strategy_position(self, uint32_t instrument_id, uint8_t position_side, uint16_t strategy_id, int64_t lots) noexcept nogil:
+        self.strategy_row(instrument_id, position_side, strategy_id).position_lots += lots
+        self.touch_strategy(instrument_id, position_side, strategy_id)
+
+    cdef void move_open_orders(self, uint32_t instrument_id, uint8_t position_side, uint16_t strategy_id, int count) noexcept nogil:
+        cdef uint16_t line = self.instruments[instrument_id].venue_id & 15
+        self.exposure_row(instrument_id, position_side).open_orders += count
+        self.strategy_row(instrument_id, position_side, strategy_id).open_orders += count
+        self.scopes[ENGINE_ROW].open_orders += count
+        self.scopes[ACCOUNT_ROWS + line].open_orders += count
+        self.scopes[VENUE_ROWS + line].open_orders += count
+        self.scopes[STRATEGY_ROWS + (strategy_id & 63)].open_orders += count
+        self.scopes[INSTRUMENT_ROWS + instrument_id].open_orders += count
+
+    cdef void note_execution(self, uint32_t instrument_id, uint16_t strategy_id, int64_t now_mono_ns) noexcept nogil:
+        cdef uint16_t line = self.instruments[instrument_id].venue_id & 15
+        self._note_row(ENGINE_ROW, now_mono_ns)
+        self._note_row(ACCOUNT_ROWS + line, now_mono_ns)
+        self._note_row(VENUE_ROWS + line, now_mono_ns)
+        self._note_row(STRATEGY_ROWS + (strategy_id & 63), now_mono_ns)
+        self._note_row(INSTRUMENT_ROWS + <int> instrument_id, now_mono_ns)
+
+    cdef void _note_row(self, int row, int64_t now_mono_ns) noexcept nogil:
+        """Trips where this execution is the last of as many as are allowed, all within the window."""
+        cdef const LimitRow* limits = &self.limit_rows[row]
+        cdef ExecutionTimes* times = &self.executions[row]
+        cdef uint32_t most
+        if limits.max_executions == INT64_MAX_VALUE:
+            return
+        most = <uint32_t> min(max(limits.max_executions, <int64_t> 1), <int64_t> EXECUTIONS_KEPT_MAX)
+        if times.capacity < most and not self._keep_times(times, most):
+            self.scopes[row].tripped = 1  # what cannot be counted is not allowed
+            return
+        times.count += 1
+        times.mono_ns[(times.count - 1) % times.capacity] = now_mono_ns
+        if times.count >= most and now_mono_ns - times.mono_ns[(times.count - most) % times.capacity] < limits.executions_window_ns:
+            self.scopes[row].tripped = 1
+
+    cdef bint _keep_times(self, ExecutionTimes* times, uint32_t count) noexcept nogil:
+        """Room for so many; the count begins anew where there was less."""
+        cdef int64_t* mono_ns = <int64_t*> realloc(times.mono_ns, count * sizeof(int64_t))
+        if mono_ns == NULL:
+            return False
+        times.mono_ns = mono_ns
+        times.capacity = count
+        times.count = 0
+        return True
+
+    cdef void rearm(self, int row) noexcept nogil:
+        if 0 <= row < LIMIT_ROW_COUNT:
+            self.scopes[row].tripped = 0
+            self.executions[row].count = 0
+
+    cdef void rearm_all(self) noexcept nogil:
+        cdef int row
+        for row in range(LIMIT_ROW_COUNT):
+            self.rearm(row)
+
+    def arm_scope(self, int row) -> None:
+        """Let a scope whose execution throttle has tripped trade again; its count begins anew."""
+        self.rearm(row)
+
+    def move(self, uint32_t instrument_id, *, uint8_t position_side=0, uint16_t strategy_id=1, int64_t position_lots=0,
+             int64_t buy_lots=0, int64_t sell_lots=0, int open_orders=0) -> None:
+        """Change one exposure as fills and orders would (tests, restore)."""
+        self._check(instrument_id)
+        if position_side >= POSITION_SIDES or strategy_id >= STRATEGY_CAPACITY:
+            raise IndexError((position_side, strategy_id))
+        self.move_working(instrument_id, position_side, strategy_id, 0, buy_lots)
+        self.move_working(instrument_id, position_side, strategy_id, 1, sell_lots)
+        self.move_position(instrument_id, position_side, position_lots)
+        self.move_strategy_position(instrument_id, position_side, strategy_id, position_lots)
+        self.move_open_orders(instrument_id, position_side, strategy_id, open_orders)
+
+    def set_hedge(self, int account_id, bint hedge) -> None:
+        """Positions of an account are kept by side (LONG and SHORT) or netted."""
+        if not 0 <= account_id < 16:
+            raise IndexError(account_id)
+        self.hedges[account_id] = hedge
 
     def notional(self, uint32_t instrument_id, int64_t price_ticks, int64_t qty_lots) -> int:
         """Quote value of `qty_lots` at `price_ticks`, in 10^-8 of the quote asset."""
@@ -351,6 +576,11 @@ cdef class Tables:
         row.strike_ticks = spec.strike_ticks
         row.underlying_id = spec.underlying_id
         row.native_order_types = spec.native_order_types
+        row.price_step_ticks = spec.price_step_ticks
+        row.qty_step_lots = spec.qty_step_lots
+        row.market_min_qty_lots = spec.market_min_qty_lots
+        row.market_max_qty_lots = spec.market_max_qty_lots
+        row.market_qty_step_lots = spec.market_qty_step_lots
         return 0
 
     def instrument_id(self, int venue_id, str symbol) -> int:
@@ -371,10 +601,18 @@ cdef class Tables:
         return dict(self.markets[instrument_id])
 
     def exposure(self, uint32_t instrument_id, int position_side=0) -> dict:
+        """One row: `worth` in the reporting currency and `quoted` in the quote asset are dicts."""
         self._check(instrument_id)
         if not 0 <= position_side < POSITION_SIDES:
             raise IndexError(position_side)
-        return dict(self.exposures[position_side * INSTRUMENT_CAPACITY + instrument_id])
+        return dict(self.exposure_row(instrument_id, position_side)[0])
+
+    def strategy_exposure(self, int strategy_id, uint32_t instrument_id, int position_side=0) -> dict:
+        """A strategy's own share of an exposure."""
+        self._check(instrument_id)
+        if not 0 <= position_side < POSITION_SIDES or not 0 <= strategy_id < STRATEGY_CAPACITY:
+            raise IndexError((strategy_id, position_side))
+        return dict(self.strategy_row(instrument_id, position_side, strategy_id)[0])
 
     def strategy(self, uint16_t strategy_id) -> dict:
         if strategy_id >= STRATEGY_CAPACITY:
@@ -437,6 +675,51 @@ cdef class Tables:
         if not 0 < asset_id < ASSET_CAPACITY:
             raise IndexError(asset_id)
         return self.control.balance_free_e8[asset_id], self.control.balance_locked_e8[asset_id]
+
+    # --- limits and measures by scope
+
+    cdef int _row_of(self, int scope, int scope_id) except -1:
+        cdef int last = (0, ACCOUNT_LIMIT_ROWS - 1, VENUE_LIMIT_ROWS - 1, STRATEGY_CAPACITY - 1, INSTRUMENT_CAPACITY - 1)[scope] if 0 <= scope <= 4 else -1
+        if not 0 <= scope_id <= last:
+            raise IndexError(f"scope {scope} has no {scope_id}")
+        return self.limit_row_of(scope, <uint32_t> scope_id)
+
+    def set_limit_row(self, int scope, int scope_id, **fields) -> None:
+        """Set limits of one scope (LimitScope) by name, in the row's units; None lifts a limit. What is not named stays."""
+        cdef LimitRow* row = &self.limit_rows[self._row_of(scope, scope_id)]
+        values = dict(row[0])
+        if unknown := set(fields) - set(values):
+            raise KeyError(f"no limits {', '.join(sorted(unknown))}")
+        values.update({name: INT64_MAX_VALUE if value is None else value for name, value in fields.items()})
+        values["is_set"] = 1
+        row[0] = values
+
+    def limit_row(self, int scope, int scope_id) -> dict:
+        """The limits of one scope as they apply now; INT64_MAX: not limited."""
+        return dict(self.limit_rows[self._row_of(scope, scope_id)])
+
+    def set_scope(self, int scope, int scope_id, **fields) -> None:
+        """Set measures of one scope by name (tests; stages write the struct)."""
+        cdef ScopeState* row = &self.scopes[self._row_of(scope, scope_id)]
+        values = dict(row[0])
+        if unknown := set(fields) - set(values):
+            raise KeyError(f"no measures {', '.join(sorted(unknown))}")
+        row[0] = values | fields
+
+    def scope(self, int scope, int scope_id) -> dict:
+        """What is measured of one scope."""
+        return dict(self.scopes[self._row_of(scope, scope_id)])
+
+    def set_rate(self, int asset_id, int64_t rate_e8) -> None:
+        """The value of one unit of an asset in the reporting currency; 0 = not known."""
+        if not 0 < asset_id < ASSET_CAPACITY:
+            raise IndexError(asset_id)
+        self.rates_e8[asset_id] = rate_e8
+
+    def rate(self, int asset_id) -> int:
+        if not 0 < asset_id < ASSET_CAPACITY:
+            raise IndexError(asset_id)
+        return self.rates_e8[asset_id]
 
     cdef int _check(self, uint32_t instrument_id) except -1:
         if not 0 < instrument_id <= self.instrument_count:

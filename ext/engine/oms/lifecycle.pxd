@@ -45,6 +45,8 @@ cdef class OrderLifecycle(Actor):
     cdef Ring approvals
     cdef Ring outbound
     cdef Ring order_events
+    cdef Ring risk_events
+    cdef bint has_risk
     cdef Ring manual_intents
     cdef int64_t order_timeout_ns
     cdef int64_t recv_window_ns

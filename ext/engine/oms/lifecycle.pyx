@@ -46,7 +46,8 @@ cdef class OrderLifecycle(Actor):
     def __init__(self, str name, Journal journal not None, Tables tables not None, Counters counters not None,
                  ApprovalRegister register not None, *, Ring to_oms not None, Ring approvals not None, Ring outbound not None,
                  Ring order_events not None, Ring manual_intents not None, int64_t order_timeout_ns, int64_t recv_window_ns,
-                 int64_t venue_delay_ns_max, uint16_t account_id=1, uint16_t venue_id=1, uint32_t trade_capacity=65536):
+                 int64_t venue_delay_ns_max, uint16_t account_id=1, uint16_t venue_id=1, uint32_t trade_capacity=65536,
+                 Ring risk_events=None):
         super().__init__(name)
         if order_timeout_ns <= 0 or recv_window_ns <= 0 or venue_delay_ns_max < 0:
             raise ValueError("order_timeout_ns and recv_window_ns must be positive, venue_delay_ns_max not negative")
@@ -58,11 +59,13 @@ cdef class OrderLifecycle(Actor):
         self.book_of_positions = PositionBook(tables)
         self.book_of_strategies = PositionBook(tables, STRATEGY_CAPACITY, False)
         self.trades = TradeSet(trade_capacity)
-        self.scribe = Scribe(journal, tables, counters, self.pool, self.book_of_positions, order_events)
+        self.scribe = Scribe(journal, tables, counters, self.pool, self.book_of_positions, order_events, risk_events)
         self.to_oms = to_oms
         self.approvals = approvals
         self.outbound = outbound
         self.order_events = order_events
+        self.risk_events = risk_events
+        self.has_risk = risk_events is not None
         self.manual_intents = manual_intents
         self.order_timeout_ns = order_timeout_ns
         self.recv_window_ns = recv_window_ns
@@ -312,6 +315,9 @@ cdef class OrderLifecycle(Actor):
             self._book_external(order, &external, ALARM_CODE_OVERFILL, cause_seq)
             return True
         self._move_position(facts)
+        self.tables.move_strategy_position(terms.instrument_id, terms.position_side, terms.strategy_id,
+                                           facts.qty_lots if terms.side == SIDE_BUY else -facts.qty_lots)
+        self.tables.note_execution(terms.instrument_id, terms.strategy_id, self.journal.now_mono_ns)
         order.booked_lots += facts.qty_lots
         order.filled_value_e16 = order.filled_value_e16 + tw_value_e16(
             facts.price_ticks, instrument.tick_size_e8, facts.qty_lots, instrument.lot_size_e8)

@@ -48,6 +48,7 @@ cdef class Oms(OrderLifecycle):
     cdef bint cancel_on_start
     cdef bint has_started
     cdef bint is_state_told
+    cdef bint is_reduced_by_risk   # REDUCING came from the risk monitor and goes with it
     cdef bint is_reread_wanted     # a frame of ours was unreadable: the account is read anew
     cdef bint is_mismatched        # HALTED(mismatch | crash loop): until arm
     cdef uint8_t sticky_reason

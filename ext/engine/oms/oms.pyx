@@ -12,7 +12,8 @@ from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport (BalanceRow, BalancesPayload, CommandPayload, FillPayload, FundingPaymentPayload, IntentPayload,
                                    OrderStatePayload, RecordHeader, StatePayload, TimerPayload, VenuePositionPayload)
-from engine.model.tables cimport INSTRUMENT_CAPACITY, POSITION_SIDES, Instrument, InstrumentLimits, Tables
+from engine.model.tables cimport (ENGINE_ROW, INSTRUMENT_CAPACITY, INSTRUMENT_ROWS, POSITION_SIDES, STRATEGY_ROWS, Instrument,
+                                  InstrumentLimits, Tables)
 from engine.model.unnamed cimport NO_TRADE_ID
 from engine.oms.accounts cimport AccountBook
 from engine.oms.lifecycle cimport ExternalOrder, OrderLifecycle
@@ -96,7 +97,8 @@ cdef class Oms(OrderLifecycle):
 
     cdef bint _has_room(self) noexcept nogil:
         return (self.order_events.depth() + ROOM_NEEDED <= self.order_events.capacity
-                and self.outbound.depth() + ROOM_NEEDED <= self.outbound.capacity)
+                and self.outbound.depth() + ROOM_NEEDED <= self.outbound.capacity
+                and not (self.has_risk and self.risk_events.depth() + ROOM_NEEDED > self.risk_events.capacity))
 
     cdef void _handle(self, const Descriptor* item) noexcept nogil:
         cdef int kind = item.kind
@@ -433,11 +435,14 @@ cdef class Oms(OrderLifecycle):
     cdef void _arm(self, const Scope* scope, uint64_t cause_seq) noexcept nogil:
         if scope.strategy_id:
             self.register.strategy_halts[scope.strategy_id % 64] = 0
+            self.tables.rearm(STRATEGY_ROWS + scope.strategy_id % 64)
             return
         self._adopt_positions(scope.instrument_id, cause_seq)
         if scope.instrument_id:
             self.register.instrument_halts[scope.instrument_id % 512] = 0
+            self.tables.rearm(INSTRUMENT_ROWS + scope.instrument_id % 512)
             return
+        self.tables.rearm_all()
         memset(self.register.strategy_halts, 0, 64)
         memset(self.register.instrument_halts, 0, 512)
         self.tables.control.kill = 0
@@ -650,6 +655,8 @@ cdef class Oms(OrderLifecycle):
             return HALT_REASON_STARTING
         if drift_ns > self.tables.engine_limits.clock_drift_ns_max or drift_ns < -self.tables.engine_limits.clock_drift_ns_max:
             return HALT_REASON_CLOCK
+        if self.tables.scopes[ENGINE_ROW].trading_state == TRADING_STATE_HALTED:
+            return HALT_REASON_RISK
         return HALT_REASON_NONE
 
     cdef void _evaluate(self, uint64_t cause_seq) noexcept nogil:
@@ -657,8 +664,13 @@ cdef class Oms(OrderLifecycle):
         cdef uint8_t previous = self.tables.control.trading_state
         cdef uint8_t state = TRADING_STATE_ACTIVE if reason == HALT_REASON_NONE else TRADING_STATE_HALTED
         self.counters.values[<int> COUNTER_RECONCILED] = self.tables.control.reconciled
-        if state == TRADING_STATE_ACTIVE and previous == TRADING_STATE_REDUCING:
+        if state == TRADING_STATE_ACTIVE and self.tables.scopes[ENGINE_ROW].trading_state == TRADING_STATE_REDUCING:
+            state = TRADING_STATE_REDUCING
+            self.is_reduced_by_risk = True
+        elif state == TRADING_STATE_ACTIVE and previous == TRADING_STATE_REDUCING and not self.is_reduced_by_risk:
             return
+        else:
+            self.is_reduced_by_risk = False
         if state == previous and reason == self.tables.control.halt_reason and self.is_state_told:
             return
         # the first state of a run is always written: a crash loop must be found by the next one
@@ -670,13 +682,19 @@ cdef class Oms(OrderLifecycle):
         self.scribe.trading_state(previous, cause_seq)
 
     cdef void _tell_halt(self, uint8_t reason, uint64_t cause_seq) noexcept nogil:
-        """Halts that no other alarm tells of."""
+        """Halts that no other alarm tells of, and what one of the risk monitor's asks for."""
+        cdef Scope everything
         if reason == HALT_REASON_CLOCK:
             self.scribe.alarm(ALARM_CODE_CLOCK_DRIFT, 0, 0, self.tables.control.clock_drift_ns,
                               b"the venue's clock and ours are too far apart: no new orders", cause_seq)
         elif reason == HALT_REASON_JOURNAL:
             self.scribe.alarm(ALARM_CODE_JOURNAL_NEARLY_FULL, 0, 0, 0,
                               b"the journal's disk failed or cannot keep up: no new orders", cause_seq)
+        elif reason == HALT_REASON_RISK:
+            # the monitor has told why; what rests could still add to what the halt is about
+            memset(&everything, 0, sizeof(Scope))
+            self._cancel_scope(&everything)
+            self._start_sweep(cause_seq)
 
     # --- restoration from the ledger of earlier runs ---
 
@@ -738,7 +756,8 @@ cdef class Oms(OrderLifecycle):
             terms.promised_asset_id = (self.tables.instruments[terms.instrument_id].quote_asset_id if state.side == SIDE_BUY
                                        else self.tables.instruments[terms.instrument_id].base_asset_id)
         terms.position_side = record.position_side
-        self.tables.exposures[row_of(terms)].open_orders = self.tables.exposures[row_of(terms)].open_orders + 1
+        self.tables.move_open_orders(terms.instrument_id, terms.position_side, terms.strategy_id, 1)
+        self.register.rest(self.register.index_of(terms))
         self.pool.begin(self.register.index_of(terms))
         return terms
 
@@ -790,6 +809,8 @@ cdef class Oms(OrderLifecycle):
         self.book_of_strategies.book(record.strategy_id, instrument_id, side, fill.side, fill.price_ticks, fill.qty_lots,
                                      fill.commission_asset_id, fill.commission_e8)
         if order != NULL and not fill.is_external:
+            self.tables.move_strategy_position(instrument_id, self.pool.terms(order).position_side, self.pool.terms(order).strategy_id,
+                                               fill.qty_lots if fill.side == SIDE_BUY else -fill.qty_lots)
             order.booked_lots += fill.qty_lots
             order.filled_value_e16 = order.filled_value_e16 + tw_value_e16(
                 fill.price_ticks, instrument.tick_size_e8, fill.qty_lots, instrument.lot_size_e8)

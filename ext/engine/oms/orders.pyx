@@ -9,7 +9,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 from engine.model.approval cimport SLOT_NONE, ApprovalRegister, ApprovedOrder
 from engine.model.codes cimport *
-from engine.model.tables cimport INSTRUMENT_CAPACITY, POSITION_SIDES, Exposure, Instrument, Tables
+from engine.model.tables cimport INSTRUMENT_CAPACITY, POSITION_SIDES, Instrument, Tables
 from engine.oms.positions cimport tw_cost_up_e8, tw_value_e16
 
 # what sums of many orders' values still fit 64 bits with
@@ -180,7 +180,6 @@ cdef class OrderPool:
 
     cdef void _reserve_one(self, Order* order) noexcept nogil:
         cdef ApprovedOrder* terms = self.terms(order)
-        cdef Exposure* exposure = &self.tables.exposures[row_of(terms)]
         cdef const Instrument* instrument = &self.tables.instruments[terms.instrument_id]
         cdef int64_t lots = self.leaves_lots(order), promised_e8
         cdef Order* replaced = self.find(terms.target_handle) if terms.target_handle else NULL
@@ -193,10 +192,8 @@ cdef class OrderPool:
         if replaced != NULL and replaced.is_listed and replaced.successor_handle == order.order_handle:
             # money counts once, lots do not: the old order may fill before it is cancelled, and the new one fills beside that
             promised_e8 = max(promised_e8 - self.terms(replaced).promised_e8, <int64_t> 0)
-        if terms.side == SIDE_BUY:
-            exposure.working_buy_lots += lots - terms.reserved_lots
-        else:
-            exposure.working_sell_lots += lots - terms.reserved_lots
+        if lots != terms.reserved_lots:
+            self.tables.move_working(terms.instrument_id, terms.position_side, terms.strategy_id, terms.side, lots - terms.reserved_lots)
         terms.reserved_lots = lots
         if instrument.kind != 0:
             self.tables.value_order(terms.instrument_id, terms.position_side % POSITION_SIDES, terms.side, &terms.valued_e8,
@@ -229,5 +226,5 @@ cdef class OrderPool:
         else:
             self.orders[order.next_open].previous_open = order.previous_open
         self.open_count -= 1
-        self.tables.exposures[row_of(terms)].open_orders = self.tables.exposures[row_of(terms)].open_orders - 1
+        self.tables.move_open_orders(terms.instrument_id, terms.position_side, terms.strategy_id, -1)
         self.register.close(slot)

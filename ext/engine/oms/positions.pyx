@@ -1,5 +1,5 @@
 """Positions: exact integers, average cost, half to even (see positions.pxd)."""
-from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 from engine.model.codes cimport SIDE_BUY
@@ -118,7 +118,7 @@ cdef class PositionBook:
 
     cdef void _follow(self, uint32_t instrument_id, int position_side, int64_t moved_lots, const Position* row) noexcept nogil:
         cdef int place = position_side * INSTRUMENT_CAPACITY + <int> instrument_id
-        self.tables.exposures[place].position_lots = self.tables.exposures[place].position_lots + moved_lots
+        self.tables.move_position(instrument_id, <uint8_t> position_side, moved_lots)
         if self.tables.instruments[instrument_id].kind != 0:
             self.tables.margin_rows[place].cost_e8 = tw_e16_to_e8(_cost(row))
             self.tables.touch_margin(instrument_id)
@@ -200,6 +200,9 @@ cdef class PositionBook:
         if self.moves_exposure:
             self._follow(old_id, side, -old_lots, old)
             self._follow(new_id, side, new.position_lots, new)
+        elif owner != 0:
+            self.tables.move_strategy_position(old_id, <uint8_t> side, <uint16_t> owner, -old_lots)
+            self.tables.move_strategy_position(new_id, <uint8_t> side, <uint16_t> owner, new.position_lots)
 
     def wide(self, int owner, int instrument_id, int position_side=0) -> dict:
         """One row, exact: cost, realised P&L and fees in 10^-16 of the settle asset (tests, cold readers)."""

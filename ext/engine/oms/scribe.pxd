@@ -33,6 +33,8 @@ cdef class Scribe:
     cdef OrderPool pool
     cdef PositionBook positions
     cdef Ring order_events
+    cdef Ring risk_events        # fills and order states again, for the risk monitor; None without one
+    cdef bint has_risk
     cdef readonly uint64_t lost_records    # the journal took not even the reserve
     cdef RecordHeader* order_state(self, Order* order, uint8_t previous_state, uint64_t cause_seq) noexcept nogil
     cdef void fill(self, const Order* order, const FillFacts* facts, uint64_t cause_seq) noexcept nogil

@@ -19,13 +19,15 @@ cdef class Scribe:
     """Writes ORDER_STATE, FILL, POSITION, BALANCE, TRADING_STATE, ALARM and the operators' INTENT records."""
 
     def __init__(self, Journal journal not None, Tables tables not None, Counters counters not None, OrderPool pool not None,
-                 PositionBook positions not None, Ring order_events not None):
+                 PositionBook positions not None, Ring order_events not None, Ring risk_events=None):
         self.journal = journal
         self.tables = tables
         self.counters = counters
         self.pool = pool
         self.positions = positions
         self.order_events = order_events
+        self.risk_events = risk_events
+        self.has_risk = risk_events is not None
 
     cdef RecordHeader* _claim(self, int kind, uint32_t payload_size) noexcept nogil:
         cdef RecordHeader* record = self.journal.claim(LANE_LEDGER, kind, sizeof(RecordHeader) + payload_size, True)
@@ -53,6 +55,8 @@ cdef class Scribe:
         event.order_handle = order_handle
         event.record = record
         self.order_events.push(&event)
+        if self.has_risk:
+            self.risk_events.push(&event)
 
     cdef RecordHeader* order_state(self, Order* order, uint8_t previous_state, uint64_t cause_seq) noexcept nogil:
         """ORDER_STATE, and the strategy is told. NULL where the journal took no record."""

@@ -1,6 +1,6 @@
 """The risk gate: intents in, approvals or refusals out. Every check is a method that returns 1 to pass; 0 refuses."""
 cimport cython
-from libc.stdint cimport int64_t, uint16_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 from engine.journal.journal cimport Journal
 from engine.model.approval cimport ApprovalRegister, ApprovedOrder
 from engine.model.bookreader cimport BookReader
@@ -27,6 +27,8 @@ cdef struct Check:
     int64_t promise_e8           # what the order may spend, in full
     uint16_t promise_asset_id
     uint16_t strategy_id
+    uint8_t is_child             # of the execution stage
+    void* refusals               # the ring that a refusal goes to
 
 @cython.final
 cdef class RiskGate(Actor):
@@ -40,6 +42,8 @@ cdef class RiskGate(Actor):
     cdef Ring manual_intents
     cdef Ring approvals
     cdef Ring refusals
+    cdef Ring child_intents
+    cdef Ring child_refusals
     cdef int64_t tokens_e9
     cdef int64_t refilled_mono_ns
     # outcome of the last check
@@ -48,8 +52,8 @@ cdef class RiskGate(Actor):
     cdef int64_t limit_value
     cdef readonly uint64_t approved_count
     cdef readonly uint64_t refused_count
-    cdef int _drain(self, void* ring) noexcept nogil
-    cdef int _decide(self, const Descriptor* item) noexcept nogil
+    cdef int _drain(self, void* ring, void* refusals, uint8_t is_child) noexcept nogil
+    cdef int _decide(self, const Descriptor* item, void* refusals, uint8_t is_child) noexcept nogil
     cdef int _forward_cancel(self, const Descriptor* item) noexcept nogil
     cdef int _check(self, const Descriptor* item, Check* check) noexcept nogil
     cdef int _refuse(self, uint16_t reason, int64_t value, int64_t limit_value) noexcept nogil
@@ -70,5 +74,5 @@ cdef class RiskGate(Actor):
     cdef int _check_balance(self, Check* check) noexcept nogil
     cdef int _check_rate(self) noexcept nogil
     cdef void _approve(self, const Descriptor* item, Check* check, RecordHeader* record) noexcept nogil
-    cdef void _reject(self, const Descriptor* item) noexcept nogil
+    cdef void _reject(self, const Descriptor* item, void* refusals) noexcept nogil
     cdef uint64_t _write_verdict(self, RecordHeader* record, const Descriptor* item, uint64_t nonce) noexcept nogil

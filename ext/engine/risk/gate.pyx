@@ -75,7 +75,8 @@ cdef class RiskGate(Actor):
 
     def __init__(self, str name, Journal journal not None, Tables tables not None, Counters counters not None,
                  ApprovalRegister register not None, BookReader books not None, Clock clock not None, *,
-                 Ring intents not None, Ring manual_intents not None, Ring approvals not None, Ring refusals not None):
+                 Ring intents not None, Ring manual_intents not None, Ring approvals not None, Ring refusals not None,
+                 Ring child_intents=None, Ring child_refusals=None):
         super().__init__(name)
         register.take_issuer()
         self.journal = journal
@@ -88,27 +89,31 @@ cdef class RiskGate(Actor):
         self.manual_intents = manual_intents
         self.approvals = approvals
         self.refusals = refusals
+        self.child_intents = child_intents if child_intents is not None else Ring(f"{name}.child_intents", 2)
+        self.child_refusals = child_refusals if child_refusals is not None else Ring(f"{name}.child_refusals", 2)
 
     cdef int do_work(self) except -1:
-        # operators first: a flatten is not to wait behind a runaway strategy
-        return self._drain(<void*> self.manual_intents) + self._drain(<void*> self.intents)
+        # operators first: a flatten is not to wait behind a runaway strategy; then what protects and works parents' orders
+        return (self._drain(<void*> self.manual_intents, <void*> self.refusals, 0)
+                + self._drain(<void*> self.child_intents, <void*> self.child_refusals, 1)
+                + self._drain(<void*> self.intents, <void*> self.refusals, 0))
 
-    cdef int _drain(self, void* ring) noexcept nogil:
-        """Answer what waits in one of our rings, which is handed on without counting a reference."""
+    cdef int _drain(self, void* ring, void* refusals, uint8_t is_child) noexcept nogil:
+        """Answer what waits in one of our rings, which are handed on without counting a reference."""
         cdef int done = 0
         cdef Descriptor* item
         while done < INTENTS_PER_POLL:
             item = (<Ring> ring).peek()
             # no answer may be lost: without room for it the intent waits where it is
-            if item == NULL or self.refusals.depth() >= self.refusals.capacity:
+            if item == NULL or (<Ring> refusals).depth() >= (<Ring> refusals).capacity:
                 break
-            if not self._decide(item):
+            if not self._decide(item, refusals, is_child):
                 break
             (<Ring> ring).release()
             done += 1
         return done
 
-    cdef int _decide(self, const Descriptor* item) noexcept nogil:
+    cdef int _decide(self, const Descriptor* item, void* refusals, uint8_t is_child) noexcept nogil:
         """1: answered; 0: no room for the answer, try again."""
         cdef Check check
         cdef RecordHeader* record
@@ -122,6 +127,8 @@ cdef class RiskGate(Actor):
         check.intent = intent
         check.handle = item.order_handle
         check.strategy_id = item.strategy_id
+        check.is_child = is_child
+        check.refusals = refusals
         self.reason = REASON_INTERNAL
         self.value = 0
         self.limit_value = 0
@@ -131,7 +138,7 @@ cdef class RiskGate(Actor):
                 self._approve(item, &check, record)
                 return 1
             self._refuse(REASON_JOURNAL_FULL, 0, 0)
-        self._reject(item)
+        self._reject(item, refusals)
         return 1
 
     cdef int _forward_cancel(self, const Descriptor* item) noexcept nogil:
@@ -425,7 +432,7 @@ cdef class RiskGate(Actor):
         if slot == NULL:
             self.journal.abandon(record)
             self._refuse(REASON_ORDER_POOL_FULL, self.register.open_orders, self.register.capacity)
-            self._reject(item)
+            self._reject(item, check.refusals)
             return
         slot.action = check.intent.action
         slot.side = check.intent.side
@@ -445,11 +452,10 @@ cdef class RiskGate(Actor):
         slot.promise_price_ticks = check.price_ticks
         if check.target != NULL:
             check.target.is_busy = 1
-        if slot.side == SIDE_BUY:
-            check.exposure.working_buy_lots += check.added_lots
-        else:
-            check.exposure.working_sell_lots += check.added_lots
-        check.exposure.open_orders += 1
+        slot.position_side = check.intent.position_side
+        self.register.rest(self.register.index_of(slot))
+        self.tables.move_working(slot.instrument_id, slot.position_side, slot.strategy_id, slot.side, check.added_lots)
+        self.tables.move_open_orders(slot.instrument_id, slot.position_side, slot.strategy_id, 1)
         self.register.promised_e8[check.promise_asset_id] = self.register.promised_e8[check.promise_asset_id] + check.promise_e8
         self.reason = REASON_NONE
         slot.verdict_seq = self._write_verdict(record, item, slot.nonce)
@@ -463,7 +469,7 @@ cdef class RiskGate(Actor):
         self.counters.values[<int> COUNTER_APPROVED] = self.counters.values[<int> COUNTER_APPROVED] + 1
         self.counters.record(STAGE_GATE_DONE, self.clock.lap_ns() - self.journal.now_mono_ns)
 
-    cdef void _reject(self, const Descriptor* item) noexcept nogil:
+    cdef void _reject(self, const Descriptor* item, void* refusals) noexcept nogil:
         """Journal the refusal (from the reserve if need be) and tell the strategy."""
         cdef uint32_t size = sizeof(RecordHeader) + sizeof(VerdictPayload)
         cdef RecordHeader* record = self.journal.claim(LANE_LEDGER, RECORD_KIND_VERDICT, size, False)
@@ -475,7 +481,7 @@ cdef class RiskGate(Actor):
         refusal.record = record
         if record != NULL:
             refusal.seq = refusal.cause_seq = self._write_verdict(record, item, 0)
-        self.refusals.push(&refusal)
+        (<Ring> refusals).push(&refusal)
         self.refused_count += 1
         self.counters.values[<int> COUNTER_REFUSED] = self.counters.values[<int> COUNTER_REFUSED] + 1
 

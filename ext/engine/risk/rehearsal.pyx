@@ -10,7 +10,7 @@ from engine.model.bookreader cimport BookReader
 from engine.model.codes cimport LANE_LEDGER, RECORD_KIND_INTENT
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport IntentPayload, Level, RecordHeader
-from engine.model.tables cimport MarketState, Tables
+from engine.model.tables cimport Exposure, MarketState, Tables
 from engine.risk.gate cimport RiskGate
 from engine.runtime.ring cimport Ring
 
@@ -52,13 +52,15 @@ def set_market(Tables tables not None, uint32_t instrument_id, *, int book_state
 
 
 def set_exposure(Tables tables not None, uint32_t instrument_id, *, int64_t position_lots=0, int64_t working_buy_lots=0,
-                 int64_t working_sell_lots=0, int open_orders=0) -> None:
+                 int64_t working_sell_lots=0, int open_orders=0, int position_side=0) -> None:
     """Write one row of exposure: differential tests of the gate alone."""
     tables._check(instrument_id)
-    tables.exposures[instrument_id].position_lots = position_lots
-    tables.exposures[instrument_id].working_buy_lots = working_buy_lots
-    tables.exposures[instrument_id].working_sell_lots = working_sell_lots
-    tables.exposures[instrument_id].open_orders = open_orders
+    cdef Exposure* row = tables.exposure_row(instrument_id, position_side)
+    row.position_lots = position_lots
+    row.working_buy_lots = working_buy_lots
+    row.working_sell_lots = working_sell_lots
+    tables.touch_exposure(instrument_id, position_side)
+    tables.move_open_orders(instrument_id, position_side, 0, open_orders - row.open_orders)
 
 
 def set_strategy(Tables tables not None, uint16_t strategy_id, *, bint enabled=True, bint paused=False) -> None:
@@ -150,11 +152,8 @@ cdef int end_approved(RiskGate gate) noexcept:
     cdef int done = 0
     while gate.approvals.peek() != NULL:
         order = register.find(gate.approvals.peek().order_handle)
-        if order.side == 0:
-            gate.tables.exposures[order.instrument_id].working_buy_lots -= order.reserved_lots
-        else:
-            gate.tables.exposures[order.instrument_id].working_sell_lots -= order.reserved_lots
-        gate.tables.exposures[order.instrument_id].open_orders -= 1
+        gate.tables.move_working(order.instrument_id, order.position_side, order.strategy_id, order.side, -order.reserved_lots)
+        gate.tables.move_open_orders(order.instrument_id, order.position_side, order.strategy_id, -1)
         register.promised_e8[order.promised_asset_id] = register.promised_e8[order.promised_asset_id] - order.promised_e8
         register.close(register.index_of(order))
         gate.approvals.release()

@@ -258,7 +258,7 @@ cdef class Rehearsal:
         self._cause_seq = self.journal.last_seq
         intent["cum_qty_lots"] += qty_lots
         state = ORDER_STATE_FILLED if intent["cum_qty_lots"] >= intent["qty_lots"] else ORDER_STATE_PARTIALLY_FILLED
-        self.tables.exposures[<uint32_t> intent["instrument_id"]].position_lots += -qty_lots if intent["side"] else qty_lots
+        self.tables.move_position(intent["instrument_id"], 0, -qty_lots if intent["side"] else qty_lots)
         if fill_first:
             seq = self._fill(handle, intent, qty_lots, price)
             self.order_state(handle, state)

@@ -1,0 +1,1 @@
+"""The execution stage: held orders, lists, protection, algorithms."""

@@ -1,0 +1,487 @@
+"""What an instruction under way is, and what it can ask of the engine.
+
+A `Parent` is pure: no clock and no chance of its own, everything it knows came by its callbacks or is read through its
+`Port`. After every callback it compares what should be with what is and asks for the difference, so that the order in which
+reports come does not matter. Its quantity is a hard bound: filled and still working lots of all its children, UNKNOWN ones in
+full, never exceed it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from engine.model.codes import (
+    AlarmCode,
+    InstructionKind,
+    OrderFlag,
+    OrderState,
+    OrderType,
+    ParentState,
+    Reason,
+    Side,
+    TimeInForce,
+)
+from engine.model.instructions import Instruction, OrderTerms
+
+ENDED_STATES = frozenset(
+    {
+        OrderState.FILLED,
+        OrderState.CANCELED,
+        OrderState.REJECTED,
+        OrderState.EXPIRED,
+        OrderState.ABSENT,
+        OrderState.REFUSED,
+    }
+)
+OVER_STATES = frozenset(
+    {ParentState.DONE, ParentState.CANCELED, ParentState.REJECTED, ParentState.EXPIRED},
+)
+# ended children that are kept for late fills
+ENDED_KEPT = 32
+
+
+class ChildTerms(msgspec.Struct, kw_only=True, frozen=True):
+    """One order that a parent asks for. `role` is the parent's own mark; `handle` 0 = a new one; `list_handle` and its
+    fields only for legs of a list that the venue takes in one request."""
+
+    side: int
+    qty_lots: int
+    order_type: int = OrderType.LIMIT
+    price_ticks: int = 0
+    time_in_force: int = TimeInForce.GTC
+    flags: int = 0
+    role: int = 0
+    handle: int = 0
+    trigger_ticks: int = 0
+    trigger_source: int = 0
+    expire_ns: int = 0
+    display_lots: int = 0
+    activation_ticks: int = 0
+    trail_kind: int = 0
+    trail_amount: int = 0
+    limit_offset_ticks: int = 0
+    position_side: int = 0
+    list_handle: int = 0
+    contingency: int = 0
+    list_size: int = 0
+    list_index: int = 0
+
+
+class Child(msgspec.Struct, kw_only=True):
+    """An order of a parent as it is known now. NONE: asked for, the gate has not answered."""
+
+    handle: int
+    role: int = 0
+    side: int = 0
+    order_type: int = 0
+    time_in_force: int = 0
+    flags: int = 0
+    price_ticks: int = 0
+    qty_lots: int = 0
+    position_side: int = 0
+    filled_lots: int = 0
+    late_lots: int = 0
+    state: int = OrderState.NONE
+    reason: int = 0
+    replaces: int = 0
+    is_cancel_wanted: bool = False
+
+    @property
+    def is_ended(self) -> bool:
+        """Nothing new can happen to it but fills that the venue has counted already."""
+        return self.state in ENDED_STATES
+
+    @property
+    def leaves_lots(self) -> int:
+        """What may still be filled: all that is not filled while it is open or UNKNOWN, announced fills once it has ended."""
+        return self.late_lots if self.is_ended else max(self.qty_lots - self.filled_lots, 0)
+
+    @property
+    def is_over(self) -> bool:
+        """Ended, and every fill that the venue counted has come."""
+        return self.is_ended and self.late_lots == 0
+
+    @property
+    def is_unknown(self) -> bool:
+        """Sent, and the venue's answer is missing."""
+        return self.state == OrderState.UNKNOWN
+
+    @property
+    def is_resting(self) -> bool:
+        """The venue has acknowledged it, and nothing is under way with it."""
+        return self.state in (OrderState.NEW, OrderState.PARTIALLY_FILLED)
+
+
+class FillFact(msgspec.Struct, kw_only=True, frozen=True):
+    """One fill of a child."""
+
+    price_ticks: int
+    qty_lots: int
+    side: int
+    is_maker: bool = False
+
+
+class MarketView(msgspec.Struct, kw_only=True, frozen=True):
+    """A market as it stands; with `trade_lots`, the public trade that is being told. 0 = none.
+
+    `is_valid`: the book may be traded on and is not stale. Mark and index prices in 10^-8.
+    """
+
+    instrument_id: int
+    is_valid: bool
+    best_bid_ticks: int = 0
+    best_bid_lots: int = 0
+    best_ask_ticks: int = 0
+    best_ask_lots: int = 0
+    last_trade_ticks: int = 0
+    mark_e8: int = 0
+    index_e8: int = 0
+    trade_ticks: int = 0
+    trade_lots: int = 0
+    trade_side: int = 0
+    event_ns: int = 0
+
+
+class InstrumentFacts(msgspec.Struct, kw_only=True, frozen=True):
+    """Reference data as the stage needs it. `kind`: 0 spot, else a future. `native_order_types`: bit = OrderType."""
+
+    instrument_id: int
+    kind: int
+    tick_size_e8: int
+    lot_size_e8: int
+    min_qty_lots: int
+    max_qty_lots: int
+    min_price_ticks: int
+    max_price_ticks: int
+    min_notional_e8: int
+    native_order_types: int
+    base_asset_id: int = 0
+    quote_asset_id: int = 0
+
+    def notional_e8(self, price_ticks: int, qty_lots: int) -> int:
+        """Value of a limit order in the quote asset, rounded down."""
+        return price_ticks * self.tick_size_e8 * qty_lots * self.lot_size_e8 // 10**8
+
+    def is_sendable(self, price_ticks: int, qty_lots: int, *, reduces: bool = False) -> bool:
+        """Would the venue take a limit order of that size; futures take what reduces however small its value."""
+        if qty_lots < max(self.min_qty_lots, 1) or qty_lots > self.max_qty_lots:
+            return False
+        return (self.kind != 0 and reduces) or self.notional_e8(price_ticks, qty_lots) >= self.min_notional_e8
+
+
+class Watch(msgspec.Struct, kw_only=True, frozen=True):
+    """A price to wait for. `is_above`: fires at or above the level, else at or below.
+
+    A trailing one follows the best price by its distance from `activation_ticks` on (0 = at once), and `on_trail` is called each
+    time its level moves; `extreme` carries on where it stood before, in the source's own units: ticks, of mark and index 10^-8.
+    """
+
+    instrument_id: int
+    is_above: bool
+    trigger_source: int = 0
+    level_ticks: int = 0
+    trail_kind: int = 0
+    trail_amount: int = 0
+    activation_ticks: int = 0
+    extreme: int = 0
+    side: int = Side.SELL
+
+
+class Engine(Protocol):
+    """What the stage gives to its parents; tests give the same."""
+
+    now_wall_ns: int
+    now_mono_ns: int
+
+    def submit(self, parent: Parent, terms: ChildTerms) -> int: ...
+    def cancel(self, parent: Parent, child: Child) -> bool: ...
+    def replace(self, parent: Parent, child: Child, price_ticks: int, qty_lots: int) -> int: ...
+    def set_timer(self, parent: Parent, delay_ns: int, data: int) -> int: ...
+    def drop_timer(self, timer_id: int) -> None: ...
+    def arm(self, parent: Parent, watch: Watch) -> int: ...
+    def disarm(self, watch_id: int) -> None: ...
+    def trail_extreme(self, watch_id: int) -> int: ...
+    def listen(self, parent: Parent, wanted: bool) -> None: ...
+    def market(self, instrument_id: int) -> MarketView: ...
+    def levels(self, instrument_id: int, side: int, depth: int) -> list[tuple[int, int]]: ...
+    def position_lots(self, instrument_id: int, position_side: int) -> int: ...
+    def entry_price_ticks(self, instrument_id: int, position_side: int) -> int: ...
+    def closable_lots(self, instrument_id: int, position_side: int, side: int) -> int: ...
+    def instrument(self, instrument_id: int) -> InstrumentFacts: ...
+    def next_handle(self) -> int: ...
+    def tell_held(self, parent: Parent, terms: OrderTerms, state: int, reason: int, trigger_ticks: int) -> None: ...
+    def alarm(self, parent: Parent, code: int, text: str) -> None: ...
+
+
+class Port:
+    """What one parent can ask for. Nothing here calls the parent back: answers come by its callbacks, later."""
+
+    __slots__ = ("_engine", "_parent")
+
+    def __init__(self, engine: Engine, parent: Parent) -> None:
+        self._engine, self._parent = engine, parent
+
+    @property
+    def now_ns(self) -> int:
+        """The event's stamp on the monotonic clock: for durations."""
+        return self._engine.now_mono_ns
+
+    @property
+    def now_wall_ns(self) -> int:
+        """The event's stamp on the wall clock: for dates."""
+        return self._engine.now_wall_ns
+
+    @property
+    def remaining_lots(self) -> int:
+        """What a new child may ask for at most: the parent's quantity less what is filled or works."""
+        return self._parent.remaining_lots
+
+    def submit(self, terms: ChildTerms) -> int:
+        """Ask for an order; its handle, or 0 where it would exceed the parent's quantity (PARENT_QTY) or found no room."""
+        if terms.qty_lots > self._parent.remaining_lots:
+            self._parent.refused_by_bound += 1
+            return 0
+        return self._engine.submit(self._parent, terms)
+
+    def cancel(self, handle: int) -> bool:
+        """Ask for a cancel; False where the child has ended. Asking twice sends one."""
+        child = self._parent.children.get(handle)
+        if child is None or child.is_ended:
+            return False
+        if not child.is_cancel_wanted:
+            child.is_cancel_wanted = self._engine.cancel(self._parent, child)
+        return True
+
+    def replace(self, handle: int, price_ticks: int, qty_lots: int) -> int:
+        """Ask for another price and total quantity; the handle of the child that takes the place, 0 where it cannot be.
+
+        A venue that amends in place keeps one order; one that cancels and places anew may fill the old one meanwhile, so that both
+        count in full, and a replace that would not fit the parent's quantity then is not sent: cancel, wait, submit.
+        """
+        child = self._parent.children.get(handle)
+        if child is None or not child.is_resting:
+            return 0
+        room = self._parent.remaining_lots
+        if self.amends_in_place:
+            room += child.leaves_lots + child.filled_lots
+        if qty_lots > room:
+            self._parent.refused_by_bound += 1
+            return 0
+        return self._engine.replace(self._parent, child, price_ticks, qty_lots)
+
+    @property
+    def amends_in_place(self) -> bool:
+        """Futures: a replace is the same order at the venue."""
+        return self.instrument().kind != 0
+
+    def set_timer(self, delay_ns: int, data: int = 0) -> int:
+        """Call `on_timer(timer_id, data)` after `delay_ns`; the timer's id."""
+        return self._engine.set_timer(self._parent, max(delay_ns, 0), data)
+
+    def drop_timer(self, timer_id: int) -> None:
+        """Take a timer back."""
+        self._engine.drop_timer(timer_id)
+
+    def arm(self, watch: Watch) -> int:
+        """Call `on_trigger(watch_id, price)` once the price is seen on a valid book; the watch's id. 0: no room."""
+        return self._engine.arm(self._parent, watch)
+
+    def disarm(self, watch_id: int) -> None:
+        """Wait no longer."""
+        if watch_id:
+            self._engine.disarm(watch_id)
+
+    def trail_extreme(self, watch_id: int) -> int:
+        """The best price that a trailing watch has seen, in its source's units; 0 = none yet."""
+        return self._engine.trail_extreme(watch_id)
+
+    def listen(self, wanted: bool = True) -> None:
+        """Call `on_market` for every trade, best price and mark price of the parent's instrument, or no longer."""
+        self._engine.listen(self._parent, wanted)
+
+    def market(self, instrument_id: int = 0) -> MarketView:
+        """The market as it stands (of the parent's instrument)."""
+        return self._engine.market(instrument_id or self._parent.instrument_id)
+
+    def levels(self, side: int, depth: int) -> list[tuple[int, int]]:
+        """Levels (price_ticks, qty_lots) of bids (0) or asks (1) of the parent's instrument, best first."""
+        return self._engine.levels(self._parent.instrument_id, side, depth)
+
+    def position_lots(self) -> int:
+        """The account's position in the parent's instrument and position side, signed."""
+        return self._engine.position_lots(self._parent.instrument_id, self._parent.position_side)
+
+    def entry_price_ticks(self) -> int:
+        """Average price of that position, rounded to ticks; 0 where it is flat."""
+        return self._engine.entry_price_ticks(self._parent.instrument_id, self._parent.position_side)
+
+    def closable_lots(self, side: int) -> int:
+        """What of the position is not yet being closed by orders of `side`, UNKNOWN and just asked for ones in full; spot: no more
+        than the account holds."""
+        return self._engine.closable_lots(self._parent.instrument_id, self._parent.position_side, side)
+
+    def instrument(self, instrument_id: int = 0) -> InstrumentFacts:
+        """Reference data (of the parent's instrument)."""
+        return self._engine.instrument(instrument_id or self._parent.instrument_id)
+
+    def next_handle(self) -> int:
+        """A handle that nobody has."""
+        return self._engine.next_handle()
+
+    def tell_held(
+        self, terms: OrderTerms, state: int = OrderState.HELD, reason: int = 0, trigger_ticks: int = 0
+    ) -> None:
+        """HELD_ORDER: an order of this parent that does not work at the venue, as its owner shall see it."""
+        self._engine.tell_held(self._parent, terms, state, reason, trigger_ticks)
+
+    def alarm(self, code: AlarmCode, text: str) -> None:
+        """An ALARM in this parent's name."""
+        self._engine.alarm(self._parent, code, text)
+
+
+class Parent:
+    """Base of everything that is carried out over several orders; subclasses override callbacks, `state` and `restore`.
+
+    `qty_lots`: the hard bound. `is_protective`: it closes what is open and is not ended by kill, pause or a disabled strategy.
+    """
+
+    kind: InstructionKind = InstructionKind.NONE
+    is_protective = False
+
+    def __init__(self, instruction: Instruction, handle: int, strategy_id: int) -> None:
+        self.instruction, self.handle, self.strategy_id = instruction, handle, strategy_id
+        self.instrument_id = instruction.instrument_id
+        self.position_side = 0
+        self.side: int = Side.BUY
+        self.qty_lots = 0
+        self.status: int = ParentState.NONE
+        self.reason: int = Reason.NONE
+        self.children: dict[int, Child] = {}
+        self.child_count = 0
+        self.filled_lots = 0
+        self.filled_value = 0  # ticks times lots
+        self.refused_by_bound = 0
+        self.is_changed = True
+        self.port: Port
+
+    # --- callbacks ---
+
+    def on_start(self) -> None:
+        """The first thing that is called, once."""
+
+    def on_resume_run(self) -> None:
+        """A restart: everything was restored, the account has been read again; take up the work."""
+
+    def on_child(self, child: Child) -> None:
+        """A child changed: acknowledged, ended, UNKNOWN, refused (REFUSED and a reason)."""
+
+    def on_fill(self, child: Child, fill: FillFact) -> None:
+        """A child was filled; `on_child` came before or comes after."""
+
+    def on_market(self, view: MarketView) -> None:
+        """A trade, best price or mark price, where the parent listens."""
+
+    def on_timer(self, timer_id: int, data: int) -> None:
+        """A timer came due."""
+
+    def on_trigger(self, watch_id: int, price: int) -> None:
+        """A price was seen that a watch waited for (it waits no longer). `price` in the source's units."""
+
+    def on_trail(self, watch_id: int, level: int) -> None:
+        """A trailing watch moved its level, in the source's units."""
+
+    def on_position(self, position_lots: int) -> None:
+        """The position of the parent's instrument and side changed."""
+
+    # --- what a person or the owner asks for ---
+
+    def pause(self) -> None:
+        """Begin nothing new, take back what works, until `resume`."""
+        if self.status == ParentState.WORKING:
+            self.move_to(ParentState.PAUSED)
+            self.cancel_children()
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        if self.status == ParentState.PAUSED:
+            self.move_to(ParentState.WORKING)
+
+    def cancel(self, reason: int = Reason.NONE) -> None:
+        """End it: nothing new, children cancelled, CANCELED once the last one has ended."""
+        if not self.is_over and self.status != ParentState.CANCELING:
+            self.reason = reason
+            self.move_to(ParentState.CANCELING)
+            self.cancel_children()
+        self.settle_cancel()
+
+    def cancel_order(self, handle: int) -> bool:
+        """End one order of this parent, held or working; False where it has none by that handle."""
+        return self.port.cancel(handle)
+
+    def amend(self, handle: int, price_ticks: int, qty_lots: int, trigger_ticks: int) -> int:
+        """Change an order of this parent in place (0 leaves a number as it is); a Reason where it cannot be."""
+        del handle, price_ticks, qty_lots, trigger_ticks
+        return Reason.UNSUPPORTED
+
+    # --- state ---
+
+    def state(self) -> Any:
+        """What a restart needs beside instruction and children: anything that msgspec turns into JSON."""
+        return None
+
+    def restore(self, saved: Any) -> None:
+        """Take over what `state` returned, as plain JSON values."""
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing will be done any more."""
+        return self.status in OVER_STATES
+
+    @property
+    def open_children(self) -> list[Child]:
+        """Children that may still be filled, oldest first."""
+        return [child for child in self.children.values() if not child.is_over]
+
+    @property
+    def working_lots(self) -> int:
+        """What the children may still fill, UNKNOWN ones in full."""
+        return sum(child.leaves_lots for child in self.children.values())
+
+    @property
+    def remaining_lots(self) -> int:
+        """What a new child may ask for at most."""
+        return max(self.qty_lots - self.filled_lots - self.working_lots, 0)
+
+    def move_to(self, status: int) -> None:
+        """A new state of the parent's life."""
+        self.status = status
+        self.is_changed = True
+
+    def end(self, status: int, reason: int = Reason.NONE) -> None:
+        """The end of its life."""
+        if not self.is_over:
+            self.reason = reason
+            self.move_to(status)
+
+    def cancel_children(self) -> None:
+        """Ask for a cancel of every child that is open."""
+        for child in self.open_children:
+            self.port.cancel(child.handle)
+
+    def settle_cancel(self) -> None:
+        """CANCELED (DONE where all was filled) once nothing of a cancelled parent is open."""
+        if self.status == ParentState.CANCELING and not self.open_children:
+            is_done = self.qty_lots > 0 and self.filled_lots >= self.qty_lots
+            self.end(ParentState.DONE if is_done else ParentState.CANCELED, self.reason)
+
+
+def is_reducing(flags: int) -> bool:
+    """May the order only close."""
+    return bool(flags & (OrderFlag.REDUCE_ONLY | OrderFlag.CLOSE_POSITION))
+
+
+def opposite(side: int) -> int:
+    """The other side."""
+    return Side.SELL if side == Side.BUY else Side.BUY
