@@ -3,6 +3,7 @@
 market session  =[inbound_market]==> SEQUENCER =[to_book]=====> BOOK  =[market_events]=> STRATEGIES
 order session   =[inbound_own]=====>     |     =[to_oms]======> OMS   =[order_events]=>      |
 control, timers =[inbound_control]=>     |     =[to_strategy]============================>   |
+                                       |     =[to_risk]=====> RISK MONITOR <=[risk_events]= OMS
                                        GATE <=[intents]=====================================-+
                                        GATE =[approvals]=> OMS =[outbound]=> order session
                                        GATE =[refusals]==> STRATEGIES,  OMS =[manual_intents]=> GATE
@@ -10,7 +11,7 @@ control, timers =[inbound_control]=>     |     =[to_strategy]===================
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from engine.book.stage import BookStage
 from engine.config import Config, LoadedConfig
@@ -25,11 +26,15 @@ from engine.gateway.order_session import GatewayActor
 from engine.journal.journal import Journal
 from engine.journal.sequencer import Sequencer
 from engine.model.approval import ApprovalRegister
-from engine.model.codes import HaltReason
+from engine.model.codes import HaltReason, RecordKind
 from engine.model.instruments import InstrumentSpec, format_e8
+from engine.model.margin_terms import ContractMargin
+from engine.model.subscriptions import parse_subscription
 from engine.model.tables import Tables
 from engine.oms.oms import Oms
 from engine.risk.gate import RiskGate
+from engine.risk.monitor import RiskMonitor
+from engine.risk_wiring import configure_limits, set_currency, settings_of
 from engine.runtime.actor import Pipeline
 from engine.runtime.counters import Counters
 from engine.runtime.net import NetError, ReconnectPolicy
@@ -76,6 +81,8 @@ class Rings:
         self.to_book = Ring("to_book", RING_SLOTS)
         self.to_oms = Ring("to_oms", RING_SLOTS)
         self.to_strategy = Ring("to_strategy", RING_SLOTS)
+        self.to_risk = Ring("to_risk", RING_SLOTS)
+        self.risk_events = Ring("risk_events", RING_SLOTS)
         self.market_events = Ring("market_events", RING_SLOTS)
         self.order_events = Ring("order_events", RING_SLOTS)
         self.refusals = Ring("refusals", INTENT_SLOTS)
@@ -120,7 +127,7 @@ class Engine:
         # --- the stages, in flow order ---
         self.sequencer = Sequencer(
             "sequencer", journal, self.tables, self.counters, rings.inbound_own, rings.inbound_control,
-            rings.inbound_market, rings.to_book, rings.to_oms, rings.to_strategy, clock,
+            rings.inbound_market, rings.to_book, rings.to_oms, rings.to_strategy, clock, to_risk=rings.to_risk,
         )  # fmt: skip
         to_book, market_events = rings.to_book, rings.market_events
         self.book = BookStage("book", journal, self.tables, self.counters, to_book, market_events, clock=clock)
@@ -131,7 +138,9 @@ class Engine:
             recv_window_ns=self.venue.recv_window_ms * NS_PER_MS, venue_delay_ns_max=VENUE_DELAY_NS_MAX,
             account_id=ACCOUNT_ID, venue_id=self.venue_id, cancel_on_start=config.reconcile.cancel_on_start,
             has_cancel_all=self.kind.capabilities.has_cancel_all_by_symbol,
+            reporting_currency=config.portfolio.currency, risk_events=rings.risk_events,
         )  # fmt: skip
+        self.monitor = self.risk_monitor()
         self.strategies = StrategyRunner(
             "strategies", journal, self.tables, self.counters, order_events=rings.order_events, refusals=rings.refusals,
             market_events=rings.market_events, to_strategy=rings.to_strategy, intents=rings.intents, timers=self.timers,
@@ -147,7 +156,7 @@ class Engine:
         self.codec = self.kind.market_codec(self.tables, self.venue_id, self.venue.symbols)
         self.session = self.order_session(register, credentials, rate_limits)
         gateway = GatewayActor("gateway", self.session)
-        stages = [self.sequencer, self.book, self.oms, self.strategies, self.gate, self.oms, gateway]
+        stages = [self.sequencer, self.book, self.oms, self.monitor, self.strategies, self.gate, self.oms, gateway]
         self.pipeline = Pipeline(stages)  # OMS twice: what the gate approves leaves in the round that asked for it
         self.sequencer.attach(self.pipeline)
         self.watchdog.watch(stages)
@@ -158,6 +167,15 @@ class Engine:
                 strategy, name, self.strategy_ids[name], section.symbols, self.venue_id, subscriptions
             )
         self.wanted, self.specs = wanted_statistics(config, self.kind, strategies), specs
+
+    def tell_margin(self, terms: Iterable[ContractMargin]) -> None:
+        """How the account stands in each contract, as inputs: a replay has them too."""
+        for row in terms:
+            self.sequencer.submit_record(
+                int(RecordKind.MARGIN_TIERS), row.payload(), venue_id=self.venue_id, account_id=ACCOUNT_ID,
+                instrument_id=self.tables.instrument_id(self.venue_id, row.symbol),
+            )  # fmt: skip
+        self.tables.set_hedge(self.venue_id, self.venue.position_mode == "hedge")
 
     def names(self) -> Names:
         """What the numbers in this run's records are called."""
@@ -175,6 +193,17 @@ class Engine:
         self.tables.set_epoch(self.journal.epoch)
         set_limits(self.tables, self.venue_id, config)
         write_catalog(self.journal, self.tables, self.names())
+
+    def risk_monitor(self) -> RiskMonitor:
+        """Who measures, with every limit of the configuration in force."""
+        config, rings = self.loaded.config, self.rings
+        monitor = RiskMonitor(
+            "risk", self.journal, self.tables, self.counters, settings_of(config), to_risk=rings.to_risk,
+            risk_events=rings.risk_events,
+        )  # fmt: skip
+        configure_limits(monitor, self.tables, config, {self.venue_name: self.venue_id}, self.strategy_ids)
+        set_currency(self.tables, config.portfolio.currency)
+        return monitor
 
     def order_session(
         self, register: ApprovalRegister, credentials: Credentials, rate_limits: Mapping[tuple[str, str], int]
@@ -194,11 +223,11 @@ class Engine:
         )  # fmt: skip
 
     def order_keeper(self, access: VenueAccess, on_fatal: Callable[[BaseException], None]) -> OrderKeeping:
-        """Who keeps the order connections."""
+        """Who keeps the order connections; `access` is the order half's."""
         return self.kind.order_keeper(
             OrderLine(
-                world=self.world, pipeline=self.pipeline, session=self.session, access=access, on_fatal=on_fatal,
-                order_url=self.kind.order_url(self.venue.ws_api_url), stream_url=self.venue.stream_url,
+                world=access.world, pipeline=self.pipeline, session=self.session, access=access, on_fatal=on_fatal,
+                order_url=self.kind.order_url(access.venue.ws_api_url), stream_url=access.venue.stream_url,
             )
         )  # fmt: skip
 
@@ -261,13 +290,17 @@ class Engine:
 
 
 def wanted_statistics(config: Config, kind: VenueKind, strategies: Mapping[str, Strategy]) -> Wanted:
-    """What the strategies together ask for beside books and trades; what the venue has not was refused before anything opened."""
-    return wanted_of(
-        (source, row, config.strategy[name].symbols)
+    """What the strategies together ask for beside books and trades; what the venue has not was refused before anything opened.
+
+    Positions are valued and margined by the venue's mark prices: they are subscribed for every symbol, where the kind has them.
+    """
+    asked = [
+        (row, config.strategy[name].symbols)
         for name, strategy in strategies.items()
         for row in subscriptions_of(strategy, config.strategy[name].subscriptions)
-        if (source := kind.source_of(row)) is not None
-    )
+    ]
+    asked += [(parse_subscription("mark_price"), venue.symbols) for venue in config.venue.values()]
+    return wanted_of((source, row, symbols) for row, symbols in asked if (source := kind.source_of(row)) is not None)
 
 
 def abort_after_ms(strategy_turn_ms_max: int) -> int:

@@ -359,6 +359,7 @@ def cross_faults(config: Config) -> Iterator[tuple[KeyPath, str]]:
     """Faults that only two keys together show."""
     if not config.venue:
         yield ("venue",), "at least one [venue.NAME] is needed"
+    yield from paper_faults(config)
     traded = [symbol for venue in config.venue.values() for symbol in venue.symbols]
     for name, venue in config.venue.items():
         yield from venue_faults(config, name, venue)
@@ -375,6 +376,23 @@ def cross_faults(config: Config) -> Iterator[tuple[KeyPath, str]]:
         yield ("guard", "key_type"), "is about a key of the guard's own: name it by `credential`, or leave this out"
     if int(config.desk.listen.rsplit(":", 1)[1]) > 65535:
         yield ("desk", "listen"), "the port is above 65535"
+
+
+def paper_faults(config: Config) -> Iterator[tuple[KeyPath, str]]:
+    """Paper needs no key and nobody outside to cancel for it; every other mode needs the key written out."""
+    is_paper = config.engine.mode == "paper"
+    for name, venue in config.venue.items():
+        for key, absent in (("credential", ""), ("key_type", "none")):
+            if getattr(venue, key) == absent and not is_paper:
+                yield (
+                    ("venue", name, key),
+                    'missing: this key must be written out, only engine.mode = "paper" needs none',
+                )
+    if is_paper and config.guard is not None:
+        yield ("guard",), 'engine.mode is "paper": no order stands at the venue that a guard could cancel; leave it out'
+    for asset, amount in config.paper.balances.items():
+        if (text := decimal_fault(amount)) is not None:
+            yield ("paper", "balances", asset), text
 
 
 def venue_faults(config: Config, name: str, venue: VenueSection) -> Iterator[tuple[KeyPath, str]]:
@@ -404,8 +422,6 @@ def futures_faults(name: str, venue: VenueSection) -> Iterator[tuple[KeyPath, st
             yield ("venue", name, key), "missing: a futures venue needs it written out, it has no default"
         elif venue.kind == "binance-spot" and is_given:
             yield ("venue", name, key), 'only a futures venue has it: kind = "binance-usdm"'
-    if venue.position_mode == "hedge":
-        yield ("venue", name, "position_mode"), 'hedge mode is not traded by this version: use "one-way"'
 
 
 def symbol_faults(config: Config, traded: list[str]) -> Iterator[tuple[KeyPath, str]]:

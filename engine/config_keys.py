@@ -8,25 +8,28 @@ import msgspec
 from msgspec import NODEFAULT
 
 from engine.config import keys_of, struct_in
-from engine.config_schema import (
+from engine.config_risk_schema import (
     AccountRisk,
+    HealthSection,
+    InstrumentRisk,
+    MeasureSection,
+    ModeRule,
+    PortfolioSection,
+    RiskModes,
+    RiskSection,
+    StrategyRisk,
+)
+from engine.config_schema import (
     Config,
     ControlSection,
     CrashLoop,
     DeskSection,
     EngineSection,
     GuardSection,
-    HealthSection,
-    InstrumentRisk,
     JournalSection,
-    MeasureSection,
-    ModeRule,
-    PortfolioSection,
+    PaperSection,
     ReconcileSection,
-    RiskModes,
-    RiskSection,
     RunawaySection,
-    StrategyRisk,
     StrategySection,
     VenueSection,
 )
@@ -52,6 +55,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "guard": GuardSection,
     "reconcile": ReconcileSection,
     "runaway": RunawaySection,
+    "paper": PaperSection,
 }
 
 

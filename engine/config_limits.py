@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from engine.config_schema import Config, ModeRule, Section
+from engine.config_metas import Section
+from engine.config_risk_schema import ModeRule
+from engine.config_schema import Config
 from engine.config_source import Path as KeyPath
 from engine.model.codes import LimitScope
 from engine.model.instruments import to_e8
@@ -79,7 +81,7 @@ def scopes(config: Config) -> Iterator[tuple[KeyPath, Any]]:
 
 
 def scope_id_rows(
-    config: Config, accounts: Iterable[int], venues: dict[str, int], strategies: dict[str, int]
+    config: Config, accounts: Iterable[int], venues: Mapping[str, int], strategies: Mapping[str, int]
 ) -> Iterator[tuple[LimitScope, int, dict[str, int]]]:
     """Every scope's limits but the instruments', by id."""
     risk = config.risk

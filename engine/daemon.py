@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from engine.app import Engine
-from engine.config import LoadedConfig, digest
+from engine.config import Config, LoadedConfig, digest
 from engine.connection_troubles import ConnectionTroubles, Watched
 from engine.control.commands import EngineControl, EngineNames, OperatorCommand
 from engine.control.messages import ScopeKind
@@ -32,7 +32,9 @@ from engine.kill_cancels import kill_cancels_of
 from engine.model import clientid
 from engine.model.codes import CommandKind, Counter, HaltReason, Lane, RecordKind, TimerKind, TradingState
 from engine.orderly_stop import OrderlyStop
+from engine.paper import MarketOnlyNet, Paper, is_paper, open_paper, paper_credentials
 from engine.quiet_time import QuietTime
+from engine.risk_wiring import limit_desk
 from engine.runtime.account_lock import lock_account
 from engine.runtime.crash_loop import CrashLoopGuard
 from engine.runtime.idle_gc import IdleCollector
@@ -53,8 +55,8 @@ NS_PER_S = 1_000_000_000
 
 def run(loaded: LoadedConfig) -> int:
     """Run one engine until it is stopped; returns the exit code. Raises CommandError and the stages' own errors at start."""
-    credentials, strategies = read_inputs(loaded)
-    world = World.live(net=LiveNet())
+    world = World.live(net=live_net(loaded.config))
+    credentials, strategies = read_inputs(loaded, world)
     require_core(loaded.config.engine.cpu)
     with contextlib.closing(Supervisor.of_environment(world.clock)) as supervisor:
         QuietTime(loaded.runtime_dir, world).sit_out(supervisor, say)
@@ -74,18 +76,20 @@ def run(loaded: LoadedConfig) -> int:
             os.close(account_lock)
 
 
-def read_inputs(loaded: LoadedConfig) -> tuple[Credentials, dict[str, Strategy]]:
+def live_net(config: Config) -> LiveNet | MarketOnlyNet:
+    """The network; in paper trading one over which no order can leave."""
+    if not is_paper(config) or len(config.venue) != 1:
+        return LiveNet()
+    (venue,) = config.venue.values()
+    return MarketOnlyNet(LiveNet(), venue)
+
+
+def read_inputs(loaded: LoadedConfig, world: World) -> tuple[Credentials, dict[str, Strategy]]:
     """Everything that can be refused before a socket opens: the account's keys and the strategies' parameters."""
     config = loaded.config
     if len(config.venue) != 1:
         raise CommandError(
             ExitCode.CONFIG, f"{loaded.path}: venue: this version trades at one venue, not {len(config.venue)}"
-        )
-    if config.engine.mode != "sim" and config.engine.mode != "live":
-        raise CommandError(
-            ExitCode.CONFIG,
-            f'{loaded.path}: engine.mode: "paper" fills orders in the engine, which this version cannot do: '
-            'use "sim" with `tradewind venue`, or "live"',
         )
     (venue,) = config.venue.values()
     strategies = {}
@@ -95,6 +99,8 @@ def read_inputs(loaded: LoadedConfig) -> tuple[Credentials, dict[str, Strategy]]
             check_subscriptions(kind_of(venue.kind), strategies[name], section.subscriptions)
         except StrategyLoadError as error:
             raise CommandError(ExitCode.CONFIG, f"{loaded.path}: strategy.{name}: {error}") from None
+    if is_paper(config):
+        return paper_credentials(loaded, world), strategies
     return load_credentials(venue.credential, venue.key_type), strategies
 
 
@@ -155,10 +161,13 @@ async def serve(
     ((venue_name, venue),) = loaded.config.venue.items()
     registry = Registry(Path(loaded.config.engine.data_dir) / "names.json", world.disk)
     access = VenueAccess(world, venue)
+    paper: Paper | None = None
     try:
         specs = await access.reference_data(registry.venue_id(venue_name))
         require_weight(venue_name, venue, access.rest.rate_limits["REQUEST_WEIGHT", "MINUTE"])
-        await access.settle_account(credentials)
+        if is_paper(loaded.config):
+            paper = await open_paper(loaded, world, access, specs, credentials)
+        await access.orders.settle_account(credentials)
         guard = crash_guard(loaded)
         stays_down = guard is not None and guard.note_start(world.clock.time_ns())
         limits = access.rest.rate_limits
@@ -167,6 +176,8 @@ async def serve(
     finally:
         QuietTime(loaded.runtime_dir, world).note(access.rest.quiet_left_ns())
         await access.close()
+        if paper is not None:
+            paper.close()
 
 
 def crash_guard(loaded: LoadedConfig) -> CrashLoopGuard | None:
@@ -190,8 +201,8 @@ class Daemon:
         self.fatal: BaseException | None = None
         self.assets_named = engine.tables.asset_count
         self.next_reconcile_ns = 0
-        access.rest.share(engine.session)
-        self.gateway = engine.order_keeper(access, self.on_fatal)
+        access.orders.rest.share(engine.session)
+        self.gateway = engine.order_keeper(access.orders, self.on_fatal)
         self.markets = engine.market_keepers(access, self.on_fatal)
         self.keepers: list[Keeper] = [
             *self.markets,
@@ -201,9 +212,9 @@ class Daemon:
         ]
         clock = engine.world.clock
         self.supervisor = Supervisor.of_environment(clock)
-        self.dead_man = dead_man_of(engine, access)
+        self.dead_man = dead_man_of(engine, access.orders)
         self.fall_alarm = FallAlarm(engine, self.dead_man)
-        self.kill_cancels = kill_cancels_of(engine, access)
+        self.kill_cancels = kill_cancels_of(engine, access.orders)
         self.troubles = ConnectionTroubles(engine.sequencer, engine.venue_id, self.watched_connections())
         self.stop = OrderlyStop(engine, self.supervisor, lambda: self.gateway.last_error)
         self.collector = IdleCollector(clock, engine.counters)
@@ -221,6 +232,13 @@ class Daemon:
             on_progress=self.on_progress,
             may_spin=lambda: not engine.world.net.is_connecting,
         )
+        self.limits = limit_desk(
+            engine.monitor,
+            engine.tables,
+            self.loaded.config,
+            {engine.venue_name: engine.venue_id},
+            engine.strategy_ids,
+        )
         self.control = ControlServer(
             self.loaded.control_socket,
             EngineControl(
@@ -231,6 +249,7 @@ class Daemon:
                 self.submit_command,
                 engine.register.halts,
                 lambda: self.troubles.text,
+                self.limits,
             ),
             counters=engine.counters,
             clock=clock,
@@ -243,7 +262,11 @@ class Daemon:
         loop = asyncio.get_running_loop()
         self.supervisor.extend(RECOVERY_EXTENSION_S)
         self.supervisor.status("reading the ledger of earlier runs")
-        self.engine.oms.restore(self.earlier_records())
+        clock = self.engine.world.clock
+        self.engine.oms.restore(
+            self.engine.monitor.restoring(self.earlier_records(), wall_ns=clock.time_ns(), mono_ns=clock.monotonic_ns())
+        )
+        self.engine.tell_margin(self.access.orders.margin_terms)
         self.note_facts()
         self.obey_guard()
         self.control.open(loop)
@@ -256,7 +279,12 @@ class Daemon:
         for task in tasks:
             task.add_done_callback(self.on_task_end)
         self.supervisor.ready(self.state_text())
-        say(f"started {self.loaded.config.engine.name}, epoch {self.engine.journal.epoch}, at {self.engine.venue_name}")
+        where = (
+            f"on paper, with the market of {self.engine.venue_name}"
+            if is_paper(self.loaded.config)
+            else f"at {self.engine.venue_name}"
+        )
+        say(f"started {self.loaded.config.engine.name}, epoch {self.engine.journal.epoch}, {where}")
         loop.create_task(self.settle()).add_done_callback(self.on_task_end)
         try:
             await self.stopped.wait()
@@ -356,6 +384,7 @@ class Daemon:
         name = TradingState(state["trading_state"]).name
         reason = HaltReason(state["halt_reason"]).name
         text = name if state["trading_state"] == TradingState.ACTIVE else f"{name} ({reason})"
+        text = f"PAPER {text}" if is_paper(self.loaded.config) else text
         return f"{text}; {self.troubles.text}" if self.troubles.text else text
 
     def watched_connections(self) -> list[Watched]:

@@ -155,7 +155,7 @@ class HostileVenue:
         saved = msgspec.json.decode(msgspec.json.encode(self.parent.state()))
         old, fresh = self.parent, AlgoParent(self.instruction, PARENT_HANDLE, 1)
         fresh.port = Port(self, fresh)  # type: ignore[arg-type]
-        for name in ("status", "reason", "child_count", "filled_lots", "filled_value", "children"):
+        for name in ("status", "reason", "child_count", "filled_lots", "filled_value", "valued_lots", "children"):
             setattr(fresh, name, getattr(old, name))
         for child in fresh.children.values():
             child.is_cancel_wanted = False
@@ -194,6 +194,7 @@ class HostileVenue:
             child.state = OrderState.PARTIALLY_FILLED
         parent.filled_lots += lots
         parent.filled_value += lots * price_ticks
+        parent.valued_lots += lots
         parent.on_child(child)
         parent.on_fill(child, FillFact(price_ticks=price_ticks, qty_lots=lots, side=order.terms.side))
 

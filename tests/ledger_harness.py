@@ -15,7 +15,7 @@ from engine.runtime.world import World
 from tests.control_harness import BTCUSDT
 
 
-def body(kind: RecordKind, **fields: int | bytes) -> bytes:
+def body(kind: RecordKind, /, **fields: int | bytes) -> bytes:
     """A payload of `kind` with these fields, the rest zero."""
     form, names = layout.payload_format(kind)
     codes = [code for part in layout.PAYLOADS[kind].split() if not (code := part.split(":")[1]).endswith("x")]

@@ -31,6 +31,7 @@ class Account:
         self.wallet = "10000.00000000"
         self.positions: dict[str, str] = {}  # "BTCUSDT", or "BTCUSDT:LONG" in hedge mode
         self.orders: list[dict[str, Any]] = []
+        self.algos: list[dict[str, Any]] = []
         self.trades: list[dict[str, Any]] = []
         self.income: list[dict[str, Any]] = []
         self.update_ms = 0
@@ -38,6 +39,8 @@ class Account:
     def answer(self, path: str, params: dict[str, Any]) -> Any:
         if path == "/fapi/v1/openOrders":
             return self.orders
+        if path == "/fapi/v1/openAlgoOrders":
+            return [row for row in self.algos if row["algoStatus"] == "NEW"]
         if path == "/fapi/v1/userTrades":
             return self._trades(params)
         if path == "/fapi/v3/positionRisk":
@@ -56,6 +59,10 @@ class Account:
             return [row for row in self.income if row["time"] >= params["startTime"]][: params["limit"]]
         assert path == "/fapi/v3/balance"
         return [{"accountAlias": "x", "asset": "USDT", "balance": self.wallet, "updateTime": self.update_ms}]
+
+    def algo(self, params: dict[str, Any]) -> dict[str, Any] | None:
+        """GET algoOrder; None where there is none."""
+        return next((row for row in self.algos if row["clientAlgoId"] == params["clientAlgoId"]), None)
 
     def _trades(self, params: dict[str, Any]) -> list[dict[str, Any]]:
         rows = [row for row in self.trades if row["symbol"] == params["symbol"]]
@@ -140,6 +147,10 @@ class UsdmRig(Rig):
             if token == 0:
                 body = json.dumps({"serverTime": now_ns // MS_NS}).encode()
                 self.session.put_time(body, 200, self.clock.monotonic_ns())
+            elif path == "/fapi/v1/algoOrder" and self.account.algo(params) is None:
+                self.session.put_reply(token, 400, b'{"code":-2013,"msg":"Order does not exist."}', now_ns)
+            elif path == "/fapi/v1/algoOrder":
+                self.session.put_reply(token, 200, json.dumps(self.account.algo(params)).encode(), now_ns)
             else:
                 self.session.put_reply(token, 200, json.dumps(self.account.answer(path, params)).encode(), now_ns)
             self.pipeline.run_to_completion()

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from engine.cli import ctl_commands, ctl_listings, ctl_orders
+from engine.cli import ctl_commands, ctl_limits, ctl_listings, ctl_orders
 from engine.cli.render import clear_screen
 from engine.cli.target import add_target_options
 from engine.exit_codes import ExitCode
@@ -28,15 +28,33 @@ COMMANDS = {
     "stop": "orderly end: cancel all, verify at the venue, close the journal",
     "reconcile": "compare orders and balances with the venue now",
 }
+ORDERS = {
+    "order": "send orders of your own, of every type; the gate judges them like any other",
+    "protect": "a stop-loss and take-profits that follow the position of a symbol",
+    "amend": "another price, quantity or trigger price of an order",
+}
 LISTINGS = {
     "status": "the engine's state",
-    "orders": "open orders (or --all that the ledger holds)",
-    "positions": "positions, cost, realised profit, fees",
+    "orders": "open orders as a tree under their parents (or --all that the ledger holds; --flat)",
+    "algos": "execution algorithms: progress, average price, against arrival and schedule",
+    "positions": "positions, mark, profit, fees, margin, liquidation price and distance",
+    "account": "balances, equity and margin by account and asset, and all together in one currency",
     "balances": "balances as the venue told them",
     "book": "the top of a symbol's book and what we have there",
     "strategies": "each strategy's state and counts",
     "latency": "latency histograms by stage",
     "events": "starts, stops, alarms, commands, state changes",
+}
+
+ORDER_OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
+    "order": ctl_orders.add_options,
+    "protect": ctl_orders.add_protect_options,
+    "amend": ctl_orders.add_amend_options,
+}
+ORDER_RUNS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "order": ctl_orders.run,
+    "protect": ctl_orders.protect,
+    "amend": ctl_orders.amend,
 }
 
 
@@ -55,7 +73,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     guard = _action(actions, "guard", "ask the engine's guard: what it sees and what it did last")
     guard.add_argument("what", choices=["status"], help="what it sees and what it did last")
     guard.add_argument("--timeout", type=float, default=2.0, metavar="SECONDS", help="wait so long for the answer (2)")
-    ctl_orders.add_options(_action(actions, "order", "send an order of your own; the gate judges it like any other"))
+    for name, add in ORDER_OPTIONS.items():
+        add(_action(actions, name, ORDERS[name]))
+    ctl_limits.add_options(_action(actions, "limits", "limits with their use: get, set, reset"))
 
 
 def _action(
@@ -83,8 +103,10 @@ def run(args: argparse.Namespace) -> int:
         from engine.cli.ctl_guard import run as show_guard
 
         return show_guard(args)
-    if args.action == "order":
-        return ctl_orders.run(args)
+    if args.action in ORDERS:
+        return ORDER_RUNS[args.action](args)
+    if args.action == "limits":
+        return ctl_limits.run(args)
     if args.action == "events":
         return ctl_listings.events(args)
     show: Callable[[argparse.Namespace], Any] = ctl_listings.opened(args)

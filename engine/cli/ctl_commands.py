@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from engine.control.messages import Accepted, AnyReply, AnyRequest
 
 SCOPES: dict[str, tuple[str, ...]] = {
-    "pause": ("strategy",),
-    "resume": ("strategy",),
+    "pause": ("strategy", "order"),
+    "resume": ("strategy", "order"),
     "kill": ("venue", "account", "symbol", "strategy"),
     "arm": ("venue", "account", "symbol", "strategy"),
     "flatten": ("venue", "account", "symbol", "strategy"),
@@ -29,7 +29,7 @@ SCOPE_HELP = {
     "account": "only this account (its number)",
     "symbol": "only this symbol",
     "strategy": "only this strategy",
-    "order": "this one order: client order id or handle",
+    "order": "this one order: client order id or handle; a parent with all its orders",
 }
 
 

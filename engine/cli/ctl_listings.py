@@ -14,11 +14,17 @@ from engine.cli.target import Target, find_target
 from engine.exit_codes import CommandError, ExitCode
 
 if TYPE_CHECKING:
-    from engine.desk.ledger import LedgerFold
+    from engine.desk.ledger import LedgerFold, LedgerState
 
 Show = Callable[[argparse.Namespace], int]
-ORDER_COLUMNS = ["client_order_id", "symbol", "strategy", "side", "type", "price", "qty", "filled", "state", "reason"]
-POSITION_COLUMNS = ["symbol", "side", "position", "average_price", "realised_pnl", "fees", "money", "fills"]
+POSITION_COLUMNS = [
+    *("symbol", "side", "position", "average_price", "mark", "unrealised_pnl", "realised_pnl", "fees", "money"),
+    *("leverage", "margin", "liquidation_price", "liquidation_distance", "fills"),
+]
+ACCOUNT_COLUMNS = [
+    *("venue", "asset", "wallet", "locked", "unrealised", "equity", "initial_margin", "maintenance", "available"),
+    *("margin_ratio", "funding", "rate", "value"),
+]
 BALANCE_COLUMNS = ["venue", "asset", "free", "locked", "total"]
 LATENCY_COLUMNS = ["stage", "count", "p50", "p90", "p99", "p99_9", "max"]
 STRATEGY_COLUMNS = ["strategy", "state", "open_orders", "orders", "fills", "refusals"]
@@ -30,7 +36,11 @@ def add_options(name: str, parser: argparse.ArgumentParser) -> None:
         add_timeout(parser)
     if name == "orders":
         parser.add_argument("--all", action="store_true", help="closed ones too")
-    if name in ("orders", "positions"):
+    if name == "orders":
+        parser.add_argument("--flat", action="store_true", help="a plain table instead of a tree under the parents")
+    if name == "algos":
+        parser.add_argument("--all", action="store_true", help="those that are over too")
+    if name in ("orders", "positions", "algos"):
         parser.add_argument("--symbol", help="only this symbol")
     if name == "book":
         parser.add_argument("symbol")
@@ -42,7 +52,14 @@ def add_options(name: str, parser: argparse.ArgumentParser) -> None:
 def opened(args: argparse.Namespace) -> Show:
     """The function that shows the listing, with what it reads from already open."""
     target = find_target(args)
-    if args.action in ("orders", "positions", "balances"):
+    if args.action in ("orders", "algos"):
+        from engine.cli.ctl_tree import Tree
+
+        return Tree(target, open_fold(target)).show
+    if args.action == "account":
+        fold = open_fold(target)
+        return lambda args: show_accounts(args, fold)
+    if args.action in ("positions", "balances"):
         fold = open_fold(target)
         return lambda args: show_folded(args, fold)
     if args.action == "latency":
@@ -64,13 +81,8 @@ def open_fold(target: Target) -> LedgerFold:
 
 
 def show_folded(args: argparse.Namespace, fold: LedgerFold) -> int:
-    """Orders, positions or balances, and as of which sequence."""
-    from engine.journal.errors import JournalError
-
-    try:
-        state = fold.refresh()
-    except JournalError as error:
-        raise CommandError(ExitCode.IO_ERROR, str(error)) from None
+    """Positions or balances, and as of which sequence."""
+    state = refreshed(fold)
     rows, columns = rows_of(args, fold)
     lag = fold.lag_records()
     if args.json:
@@ -81,16 +93,44 @@ def show_folded(args: argparse.Namespace, fold: LedgerFold) -> int:
     return ExitCode.OK
 
 
+def show_accounts(args: argparse.Namespace, fold: LedgerFold) -> int:
+    """Every asset of every account, and all together in the reporting currency."""
+    from engine.desk.accounts import total
+
+    state = refreshed(fold)
+    rows = list(state.accounts.values())
+    reporting = {row["raw"]["reporting_asset_id"] for row in rows} - {0}
+    currency = state.catalog.asset(min(reporting)).rpartition(":")[2] if reporting else ""
+    summed = total(rows, currency)
+    lag = fold.lag_records()
+    if args.json:
+        shown = [{name: value for name, value in row.items() if name != "raw"} for row in rows]
+        print_json({"accounts": shown, "total": summed, "as_of_sequence": state.as_of, "lag": lag})
+        return ExitCode.OK
+    print_table(rows, ACCOUNT_COLUMNS, empty="no account yet")
+    if rows:
+        print_fields(summed | {"unvalued": ", ".join(summed["unvalued"]) or "nothing"})
+    print(f"as of sequence {state.as_of}, lag {lag}")
+    return ExitCode.OK
+
+
+def refreshed(fold: LedgerFold) -> LedgerState:
+    """The fold as of now; a damaged journal is exit code 74."""
+    from engine.journal.errors import JournalError
+
+    try:
+        return fold.refresh()
+    except JournalError as error:
+        raise CommandError(ExitCode.IO_ERROR, str(error)) from None
+
+
 def rows_of(args: argparse.Namespace, fold: LedgerFold) -> tuple[list[dict[str, Any]], list[str]]:
     """The rows of a folded listing and the columns to show."""
     state = fold.state
     if args.action == "balances":
         return list(state.balances.values()), BALANCE_COLUMNS
-    if args.action == "positions":
-        rows, columns = list(state.positions.values()), POSITION_COLUMNS
-    else:
-        rows, columns = list(state.orders.values()) if args.all else state.open_orders(), ORDER_COLUMNS
-    return [row for row in rows if not args.symbol or row["symbol"] == args.symbol.upper()], columns
+    rows = list(state.positions.values())
+    return [row for row in rows if not args.symbol or row["symbol"] == args.symbol.upper()], POSITION_COLUMNS
 
 
 class _Asked:
@@ -129,6 +169,8 @@ class Status(_Asked):
         if args.json:
             print_json(fields)
             return ExitCode.OK
+        # nobody is to take a paper account for a real one
+        fields["mode"] = reply.mode.upper() if reply.mode == "paper" else reply.mode
         fields["started"] = time_text(fields.pop("start_wall_ns"))
         fields["uptime_s"] = max(0, fields.pop("now_wall_ns") - reply.start_wall_ns) // 1_000_000_000
         fields["clock_drift"] = f"{fields.pop('clock_drift_ns') / 1e6:.3f} ms"

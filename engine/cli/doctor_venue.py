@@ -23,13 +23,15 @@ TIMEOUT_S = 5.0
 def venues(loaded: LoadedConfig) -> Iterator[Check]:
     """Every configured venue."""
     for name, venue in loaded.config.venue.items():
-        yield from asyncio.run(venue_checks(name, venue, loaded.config.risk.clock_drift_ms_max))
+        is_paper = loaded.config.engine.mode == "paper"
+        yield from asyncio.run(venue_checks(name, venue, loaded.config.risk.clock_drift_ms_max, is_paper=is_paper))
 
 
-async def venue_checks(name: str, venue: VenueSection, drift_ms_max: int) -> list[Check]:
-    """One venue: its WebSocket addresses first, then REST."""
-    found = [await port_check(f"{name} {what}", url, venue.tls_ca) for what, url in socket_urls(venue)]
-    return [*found, *await rest_checks(name, venue, drift_ms_max)]
+async def venue_checks(name: str, venue: VenueSection, drift_ms_max: int, *, is_paper: bool = False) -> list[Check]:
+    """One venue: its WebSocket addresses first, then REST. Paper has no order API to reach and no account to look at."""
+    urls = socket_urls(venue)[:1] if is_paper else socket_urls(venue)
+    found = [await port_check(f"{name} {what}", url, venue.tls_ca) for what, url in urls]
+    return [*found, *await rest_checks(name, venue, drift_ms_max, has_account=not is_paper)]
 
 
 def socket_urls(venue: VenueSection) -> list[tuple[str, str]]:
@@ -58,7 +60,7 @@ async def port_check(name: str, url: str, tls_ca: str | None) -> Check:
     return ok(name, f"{url} answers" + (", certificate trusted" if is_tls else ""))
 
 
-async def rest_checks(name: str, venue: VenueSection, drift_ms_max: int) -> list[Check]:
+async def rest_checks(name: str, venue: VenueSection, drift_ms_max: int, *, has_account: bool = True) -> list[Check]:
     """The venue's time against ours, and whether it trades the symbols."""
     from engine.runtime.clock import Clock
     from engine.runtime.net import HttpClient, NetError, tls_context
@@ -77,7 +79,7 @@ async def rest_checks(name: str, venue: VenueSection, drift_ms_max: int) -> list
             drift_check(name, sample.offset_ns, sample.error_ns, drift_ms_max),
             await symbol_check(name, venue, market),
             *feeding(name, venue, market.rate_limits["REQUEST_WEIGHT", "MINUTE"]),
-            *[await check for check in account_checks(name, venue, market)],
+            *[await check for check in (account_checks(name, venue, market) if has_account else [])],
         ]
     except (NetError, OSError) as error:
         return [fail(f"{name} REST", str(error), "check the address, the network and the firewall")]

@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "journal": ("journal", "read, verify or measure a journal"),
     "explain": ("explain", "why an order came to be, and what became of it"),
     "record": ("record", "capture raw market frames to a file that a replay plays"),
+    "profile": ("profile", "make a volume profile for an order over time"),
     "venue": ("venue", "run a simulated venue"),
     "demo": ("demo", "venue, engine, desk and a strategy together, for a while"),
 }

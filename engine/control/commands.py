@@ -6,18 +6,20 @@ nothing reaches the journal. What resolves is submitted; the gate and the OMS ju
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import partial
 from itertools import islice
+from typing import Literal
 
 import msgspec
 
+from engine.control.exact import RefusedCommandError, bad, decimal_text, known, on_grid
 from engine.control.handles import next_handle
+from engine.control.limits import LimitDesk
 from engine.control.messages import (
     Accepted,
+    Amend,
     AnyReply,
     AnyRequest,
     Arm,
@@ -28,34 +30,56 @@ from engine.control.messages import (
     EngineStatus,
     Flatten,
     Kill,
+    Limits,
+    LimitTable,
     Order,
     Pause,
     Ping,
     Pong,
+    Protect,
     Reconcile,
     RefusalCode,
     Refused,
+    ResetLimits,
     Resume,
     Scope,
     ScopeKind,
+    SetLimits,
     Status,
     Stop,
     Strategies,
     StrategyRow,
     StrategyTable,
 )
+from engine.control.order_words import Place, instruction_of, protection_of
 from engine.control.server import Caller
 from engine.journal.errors import JournalFull
 from engine.journal.sequencer import Sequencer
-from engine.model.codes import CommandKind, Counter, OrderFlag, OrderType, Side, TimeInForce, TradingState
-from engine.model.instruments import E8, INT64_MAX, format_e8
+from engine.model.codes import CommandKind, Counter, LimitScope, TradingState
+from engine.model.instructions import Change, OrderTerms, Wish
+from engine.model.instructions import encode as encode_wish
 from engine.model.tables import Tables
+from engine.risk.limits import LimitRefusedError
 from engine.runtime.clock import Clock
 from engine.runtime.counters import Counters
 
 HALTED_SHOWN_MAX = 100
 TROUBLES_MAX = 1000
-AnyCommand = Pause | Resume | Kill | Arm | Flatten | Cancel | Stop | Reconcile | Order
+AnyCommand = (
+    Pause
+    | Resume
+    | Kill
+    | Arm
+    | Flatten
+    | Cancel
+    | Stop
+    | Reconcile
+    | Order
+    | Protect
+    | Amend
+    | SetLimits
+    | ResetLimits
+)
 KINDS: dict[type[Command], CommandKind] = {
     Pause: CommandKind.PAUSE,
     Resume: CommandKind.RESUME,
@@ -66,6 +90,10 @@ KINDS: dict[type[Command], CommandKind] = {
     Stop: CommandKind.STOP,
     Order: CommandKind.ORDER,
     Reconcile: CommandKind.RECONCILE,
+    Protect: CommandKind.INSTRUCT,
+    Amend: CommandKind.AMEND,
+    SetLimits: CommandKind.LIMITS,
+    ResetLimits: CommandKind.LIMITS,
 }
 
 
@@ -87,14 +115,7 @@ class OperatorCommand(msgspec.Struct, kw_only=True):
     flags: int = 0
     price_ticks: int = 0
     qty_lots: int = 0
-
-
-class RefusedCommandError(Exception):
-    """A request that cannot become a command."""
-
-    def __init__(self, code: RefusalCode, text: str) -> None:
-        super().__init__(text)
-        self.code = code
+    detail: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -127,6 +148,7 @@ class EngineControl:
         submit_command: Callable[[OperatorCommand], int],
         halts: Callable[[], Mapping[str, Mapping[int, int]]] = lambda: {"instruments": {}},
         troubles: Callable[[], str] = str,
+        limits: LimitDesk | None = None,
     ) -> None:
         self._names = names
         self._tables = tables
@@ -135,6 +157,7 @@ class EngineControl:
         self._submit = submit_command
         self._halts = halts
         self._troubles = troubles
+        self._limits = limits
 
     def __call__(self, request: AnyRequest, caller: Caller) -> AnyReply:
         if isinstance(request, Ping):
@@ -146,6 +169,8 @@ class EngineControl:
                 return self.book(request)
             if isinstance(request, Strategies):
                 return self.strategies()
+            if isinstance(request, Limits):
+                return self.limits(request)
             return self.command(request, caller)
         except RefusedCommandError as refusal:
             return Refused(code=refusal.code, text=str(refusal))
@@ -155,8 +180,7 @@ class EngineControl:
         command = OperatorCommand(kind=KINDS[type(request)], uid=caller.uid, reason=request.reason)
         self.resolve_scope(command, request.scope)
         self.check_scope(request, command)
-        if isinstance(request, Order):
-            self.resolve_order(command, request)
+        self.resolve_words(request, command)
         sequence = self._submit(command)
         if sequence == 0:
             raise RefusedCommandError(RefusalCode.JOURNAL_FULL, "the journal has no room for the command; see `doctor`")
@@ -218,8 +242,9 @@ class EngineControl:
     def check_scope(self, request: AnyCommand, command: OperatorCommand) -> None:
         """Commands that are about one kind of thing refuse another; a command wider than asked is never carried out."""
         kind = command.scope_kind
-        if isinstance(request, (Pause, Resume)) and kind not in (ScopeKind.ALL, ScopeKind.STRATEGY):
-            raise RefusedCommandError(RefusalCode.BAD_VALUE, "pause and resume are about strategies")
+        if isinstance(request, (Pause, Resume)) and kind not in (ScopeKind.ALL, ScopeKind.STRATEGY, ScopeKind.ORDER):
+            text = "pause and resume are about strategies, or about one parent order"
+            raise RefusedCommandError(RefusalCode.BAD_VALUE, text)
         if isinstance(request, (Stop, Reconcile)) and kind != ScopeKind.ALL:
             raise RefusedCommandError(RefusalCode.BAD_VALUE, "this command is about the whole engine: give no scope")
         if isinstance(request, (Kill, Arm, Flatten)) and kind == ScopeKind.ORDER:
@@ -230,25 +255,89 @@ class EngineControl:
         if isinstance(request, Flatten) and self._tables.control_state()["trading_state"] == TradingState.HALTED:
             text = "the engine is HALTED: nothing but cancels leaves; arm it first"
             raise RefusedCommandError(RefusalCode.STATE, text)
-        if isinstance(request, Order) and (not command.instrument_id or request.scope.order or request.scope.strategy):
+        if isinstance(request, (Order, Protect)) and kind != ScopeKind.INSTRUMENT:
             raise RefusedCommandError(RefusalCode.BAD_VALUE, "an order needs a symbol and no other scope")
+        if isinstance(request, Amend) and kind != ScopeKind.ORDER:
+            raise RefusedCommandError(RefusalCode.BAD_VALUE, "an amendment is about one order")
+
+    def resolve_words(self, request: AnyCommand, command: OperatorCommand) -> None:
+        """What is particular to a command: the words of an order, of exits, of a change."""
+        if isinstance(request, Order):
+            self.resolve_order(command, request)
+        elif isinstance(request, Protect):
+            instruct(command, protection_of(request, self.place(command.instrument_id)))
+        elif isinstance(request, Amend):
+            self.resolve_amend(command, request)
+        elif isinstance(request, (Pause, Resume)) and command.scope_kind == ScopeKind.ORDER:
+            action: Literal["pause", "resume"] = "pause" if isinstance(request, Pause) else "resume"
+            instruct(command, Change(handle=command.order_handle, action=action))
+        elif isinstance(request, (SetLimits, ResetLimits)):
+            self.resolve_limits(command, request)
 
     def resolve_order(self, command: OperatorCommand, order: Order) -> None:
         """Decimals to ticks and lots, exactly: off the grid is refused, never rounded."""
-        row = self._tables.instrument(command.instrument_id)
-        command.qty_lots = on_grid(order.qty, row["lot_size_e8"], "quantity")
-        is_market = order.order_type == "market"
-        if is_market and order.price:
-            raise RefusedCommandError(RefusalCode.BAD_VALUE, "a market order has no price")
-        if is_market and order.post_only:
-            raise RefusedCommandError(RefusalCode.BAD_VALUE, "a market order cannot be post-only")
-        if not is_market:
-            command.price_ticks = on_grid(order.price, row["tick_size_e8"], "price")
-        command.side = Side[order.side.upper()]
-        command.order_type = OrderType[order.order_type.upper()]
-        command.time_in_force = TimeInForce[order.time_in_force.upper()]
-        command.flags = OrderFlag.POST_ONLY * order.post_only + OrderFlag.REDUCE_ONLY * order.reduce_only
-        command.order_handle = next_handle(self._tables)
+        found = instruction_of(order, self.place(command.instrument_id))
+        if isinstance(found, OrderTerms):
+            command.qty_lots, command.price_ticks = found.qty_lots, found.price_ticks
+            command.side, command.order_type = found.side, found.order_type
+            command.time_in_force, command.flags = found.time_in_force, found.flags
+            command.order_handle = next_handle(self._tables)
+        else:
+            instruct(command, found)
+
+    def place(self, instrument_id: int) -> Place:
+        """What the resolution of an order's words needs of its instrument."""
+        row = self._tables.instrument(instrument_id)
+        return Place(
+            instrument_id=instrument_id,
+            tick_e8=row["tick_size_e8"],
+            lot_e8=row["lot_size_e8"],
+            now_wall_ns=self._clock.time_ns(),
+            next_handle=lambda: next_handle(self._tables),
+        )
+
+    def resolve_amend(self, command: OperatorCommand, request: Amend) -> None:
+        """Another price, quantity or trigger of one order, on its symbol's grid."""
+        venue_id = known(self._names.venues, request.venue, "venue") if request.venue else 0
+        command.instrument_id, command.venue_id = self.instrument(request.symbol, venue_id)
+        place = self.place(command.instrument_id)
+        command.price_ticks = on_grid(request.price, place.tick_e8, "price") if request.price else 0
+        command.qty_lots = on_grid(request.qty, place.lot_e8, "quantity") if request.qty else 0
+        trigger_ticks = on_grid(request.trigger, place.tick_e8, "trigger price") if request.trigger else 0
+        if not (command.price_ticks or command.qty_lots or trigger_ticks):
+            raise bad("nothing is to be amended: give a price, a quantity or a trigger price")
+        command.detail = encode_wish(
+            Change(
+                handle=command.order_handle,
+                action="amend",
+                price_ticks=command.price_ticks,
+                qty_lots=command.qty_lots,
+                trigger_ticks=trigger_ticks,
+            )
+        )
+
+    def resolve_limits(self, command: OperatorCommand, request: SetLimits | ResetLimits) -> None:
+        """Text to whole numbers; what loosens without being said to, or cannot be, is refused and not journaled."""
+        scope, scope_id = limit_scope(command)
+        values = request.values if isinstance(request, SetLimits) else {}
+        reset = request.names if isinstance(request, ResetLimits) else None
+        try:
+            command.detail = self.limit_desk().change(scope, scope_id, values, loosen=request.loosen, reset=reset)
+        except LimitRefusedError as refusal:
+            raise RefusedCommandError(RefusalCode.BAD_VALUE, str(refusal)) from None
+
+    def limits(self, request: Limits) -> LimitTable:
+        """The limits in force with their use."""
+        where = OperatorCommand(kind=CommandKind.LIMITS, uid=0)
+        self.resolve_scope(where, request.scope)
+        only = limit_scope(where) if where.scope_kind != ScopeKind.ALL else None
+        return self.limit_desk().table(self._counters.get(Counter.JOURNAL_LAST_SEQ), only)
+
+    def limit_desk(self) -> LimitDesk:
+        """Who knows the limits."""
+        if self._limits is None:
+            raise RefusedCommandError(RefusalCode.STATE, "this process keeps no limits")
+        return self._limits
 
     def book(self, request: Book) -> BookStatus:
         """The top of a book and what we hold and have working there."""
@@ -339,37 +428,27 @@ class EngineControl:
         return {self._tables.symbol(row): reason for row, reason in rows if 0 < row <= self._tables.instrument_count}
 
 
-def decimal_text(steps: int, step_e8: int, zero: str = "") -> str:
-    """A number of ticks or lots as plain decimal text without trailing zeros; `zero` for none."""
-    if steps == 0:
-        return zero
-    text = format_e8(steps * step_e8)
-    return text.rstrip("0").rstrip(".")
+def instruct(command: OperatorCommand, wish: Wish) -> None:
+    """The command carries an instruction, or a change of one, under its handle."""
+    command.kind = CommandKind.INSTRUCT
+    command.order_handle = wish.handle
+    command.detail = encode_wish(wish)
 
 
-def known(ids: Mapping[str, int], name: str, what: str) -> int:
-    """The id of a name, or a refusal that lists the names there are."""
-    if name not in ids:
-        there_are = ", ".join(sorted(ids)) or "none"
-        raise RefusedCommandError(RefusalCode.UNKNOWN_NAME, f"unknown {what} {name!r}; there are: {there_are}")
-    return ids[name]
-
-
-def on_grid(text: str, step_e8: int, what: str) -> int:
-    """Decimal text as a whole number of steps; refuses what is not plain digits, not above 0, or not on the grid."""
-    found = re.fullmatch(r"([0-9]{1,19})(?:\.([0-9]{1,18}))?", text)
-    if not found:
-        raise RefusedCommandError(RefusalCode.BAD_VALUE, f"{what} {text!r} must be plain decimal digits, as 0.25")
-    decimals = found[2] or ""
-    shift: int = 10 ** len(decimals)
-    scaled, below_e8 = divmod(int(found[1] + decimals) * E8, shift)
-    steps, rest = divmod(scaled, int(step_e8))
-    if below_e8 or rest:
-        step = Decimal(step_e8) / E8
-        raise RefusedCommandError(RefusalCode.BAD_VALUE, f"{what} {text!r} is not a multiple of {step.normalize():f}")
-    if not 0 < steps <= INT64_MAX:
-        raise RefusedCommandError(RefusalCode.BAD_VALUE, f"{what} {text!r} is out of range")
-    return steps
+def limit_scope(command: OperatorCommand) -> tuple[LimitScope, int]:
+    """Whose limits a scope means; one order has none."""
+    scopes = {
+        ScopeKind.ALL: (LimitScope.ENGINE, 0),
+        ScopeKind.VENUE: (LimitScope.VENUE, command.venue_id),
+        ScopeKind.ACCOUNT: (LimitScope.ACCOUNT, command.account_id),
+        ScopeKind.INSTRUMENT: (LimitScope.INSTRUMENT, command.instrument_id),
+        ScopeKind.STRATEGY: (LimitScope.STRATEGY, command.strategy_id),
+    }
+    if command.scope_kind not in scopes:
+        raise RefusedCommandError(
+            RefusalCode.BAD_VALUE, "one order has no limits: name a symbol, strategy, account or venue"
+        )
+    return scopes[ScopeKind(command.scope_kind)]
 
 
 def submit_through(sequencer: Sequencer) -> Callable[[OperatorCommand], int]:

@@ -7,7 +7,7 @@ are not carried out. Names (venue, symbol, strategy) are resolved by the engine.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -17,6 +17,22 @@ MESSAGE_BYTES_MAX = 16_384
 
 Reason = Annotated[str, Meta(max_length=200)]
 Name = Annotated[str, Meta(max_length=64)]
+# decimal text, a distance or a date
+Number = Annotated[str, Meta(max_length=40)]
+SideText = Literal["buy", "sell"]
+TimeInForceText = Literal["gtc", "ioc", "fok", "gtd", "day"]
+OrderTypeText = Literal[
+    "limit",
+    "market",
+    "stop",
+    "stop-limit",
+    "market-if-touched",
+    "limit-if-touched",
+    "trailing-stop",
+    "trailing-stop-limit",
+    "take-profit",
+    "take-profit-limit",
+]
 
 
 class ScopeKind(IntEnum):
@@ -104,20 +120,131 @@ class Reconcile(Command, frozen=True, kw_only=True):
     """Compare orders and balances with the venue now."""
 
 
-class Order(Command, frozen=True, kw_only=True):
-    """An operator's order; it passes the gate like any other. Decimal text; `price` is empty for a market order."""
+class Limits(Request, frozen=True, kw_only=True):
+    """Every limit that is set with its use and source; of one scope where one is named."""
 
-    side: Annotated[str, Meta(pattern="^(buy|sell)$")]
-    qty: Annotated[str, Meta(max_length=40)]
-    price: Annotated[str, Meta(max_length=40)] = ""
-    order_type: Annotated[str, Meta(pattern="^(limit|market)$")] = "limit"
-    time_in_force: Annotated[str, Meta(pattern="^(gtc|ioc|fok)$")] = "gtc"
+    scope: Scope = Scope()
+
+
+LimitText = Annotated[str, Meta(max_length=40)]
+
+
+class SetLimits(Command, frozen=True, kw_only=True):
+    """Limits of one scope by their keys, as text; `loosen` must be set where one lets more through than before."""
+
+    values: Annotated[dict[Name, LimitText], Meta(min_length=1, max_length=40)]
+    loosen: bool = False
+
+
+class ResetLimits(Command, frozen=True, kw_only=True):
+    """Back to the configuration: the named limits of one scope, or all that commands have changed there."""
+
+    names: Annotated[tuple[Name, ...], Meta(max_length=40)] = ()
+    loosen: bool = False
+
+
+class OrderText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One order of a list as text; what is empty is the first order's, or none. Distances: `50bps`, `0.5%`, `20ticks`, `12.5`."""
+
+    side: SideText | Literal[""] = ""
+    qty: Number = ""
+    price: Number = ""
+    order_type: OrderTypeText = "limit"
+    time_in_force: TimeInForceText = "gtc"
     post_only: bool = False
     reduce_only: bool = False
+    close_position: bool = False
+    position_side: Literal["", "both", "long", "short"] = ""
+    trigger: Number = ""
+    trigger_by: Literal["last", "bid-ask", "mark", "index"] = "last"
+    trail: Number = ""
+    activate: Number = ""
+    limit_offset: Number = ""
+    display: Number = ""
+    expire: Number = ""
+    emulated: bool = False
+
+
+class ExitsText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a position is left. `stop_loss`: a price, a distance from the entry, or `trail:DISTANCE`. `take_profits`: a price or a
+    distance, with `@50%` for a share."""
+
+    stop_loss: Number = ""
+    take_profits: Annotated[tuple[Number, ...], Meta(max_length=8)] = ()
+    break_even: Number = ""
+    stop_limit_offset: Number = ""
+    trigger_by: Literal["last", "bid-ask", "mark", "index"] = "last"
+    placement: Literal["auto", "native", "engine"] = "auto"
+
+
+class Order(Command, frozen=True, kw_only=True):
+    """An operator's order, or several that belong together; each passes the gate like any other. Decimal text.
+
+    At most one of: `exits` (a bracket), `legs` with their `contingency`, `algo` with its words (`profile`: JSON of a volume
+    profile).
+    """
+
+    side: SideText
+    qty: Number = ""
+    price: Number = ""
+    order_type: OrderTypeText = "limit"
+    time_in_force: TimeInForceText = "gtc"
+    post_only: bool = False
+    reduce_only: bool = False
+    close_position: bool = False
+    position_side: Literal["", "both", "long", "short"] = ""
+    trigger: Number = ""
+    trigger_by: Literal["last", "bid-ask", "mark", "index"] = "last"
+    trail: Number = ""
+    activate: Number = ""
+    limit_offset: Number = ""
+    display: Number = ""
+    expire: Number = ""
+    emulated: bool = False
+    exits: ExitsText | None = None
+    contingency: Literal["", "oco", "ouo", "oto", "otoco"] = ""
+    legs: Annotated[tuple[OrderText, ...], Meta(max_length=15)] = ()
+    algo: Name = ""
+    algo_words: dict[Name, Number] = {}
+    profile: str = ""
+
+
+class Protect(Command, frozen=True, kw_only=True):
+    """Exits that follow the position of the symbol in scope, whoever made it."""
+
+    exits: ExitsText
+    position_side: Literal["", "both", "long", "short"] = ""
+
+
+class Amend(Command, frozen=True, kw_only=True):
+    """Another price, quantity or trigger price of the order in scope, which is of this symbol; what is empty stays."""
+
+    symbol: Name
+    venue: Name = ""
+    price: Number = ""
+    qty: Number = ""
+    trigger: Number = ""
 
 
 AnyRequest = (
-    Ping | Status | Book | Strategies | Pause | Resume | Kill | Arm | Flatten | Cancel | Stop | Reconcile | Order
+    Ping
+    | Status
+    | Book
+    | Strategies
+    | Pause
+    | Resume
+    | Kill
+    | Arm
+    | Flatten
+    | Cancel
+    | Stop
+    | Reconcile
+    | Order
+    | Protect
+    | Amend
+    | Limits
+    | SetLimits
+    | ResetLimits
 )
 
 
@@ -242,6 +369,32 @@ class StrategyTable(Reply, frozen=True, kw_only=True):
     rows: tuple[StrategyRow, ...]
 
 
+class LimitRowText(msgspec.Struct, frozen=True, kw_only=True):
+    """One limit as text: as set, as the risk mode leaves it, and what is used of it (empty: nothing is counted against it).
+
+    `source` is `config` or `command`; of a command uid (else -1), wall clock and reason.
+    """
+
+    scope: str
+    name: str
+    limit: str
+    value: str
+    in_force: str
+    used: str
+    used_percent: int
+    source: str
+    uid: int
+    wall_ns: int
+    reason: str
+
+
+class LimitTable(Reply, frozen=True, kw_only=True):
+    """Limits, and the sequence that the table is as of."""
+
+    sequence: int
+    rows: tuple[LimitRowText, ...]
+
+
 class GuardStatus(Reply, frozen=True, kw_only=True):
     """What the guard sees of its engine and what it did last; times in nanoseconds, -1 = none.
 
@@ -265,7 +418,7 @@ class GuardStatus(Reply, frozen=True, kw_only=True):
     troubles: str
 
 
-AnyReply = Pong | Accepted | Refused | EngineStatus | BookStatus | StrategyTable | GuardStatus
+AnyReply = Pong | Accepted | Refused | EngineStatus | BookStatus | StrategyTable | LimitTable | GuardStatus
 
 encode = msgspec.msgpack.Encoder().encode
 decode_request = msgspec.msgpack.Decoder(AnyRequest).decode

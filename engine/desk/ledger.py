@@ -14,16 +14,19 @@ from typing import Any
 import msgspec
 
 from engine.control.catalog import InstrumentRow, Names
+from engine.desk.accounts import NOTHING_TOLD, account_row, average_e8, margin_row, plain
+from engine.desk.parents import OPEN_PARENTS, Family
 from engine.journal import decode
 from engine.journal.cursor import Record
 from engine.journal.places import LANE_NAMES, Front, segments
 from engine.journal.reader import JournalReader, read_header
 from engine.model.codes import Lane, OrderState, RecordKind
-from engine.model.instruments import format_e8
 
 FOLD_WHOLE_BYTES = 256 << 20
 FRONT_HEADER_BYTES = 4096
-OPEN_STATES = frozenset(state.name for state in OrderState if OrderState.APPROVED <= state <= OrderState.UNKNOWN)
+AT_VENUE_STATES = frozenset(state.name for state in OrderState if OrderState.APPROVED <= state <= OrderState.UNKNOWN)
+# a held order waits in the engine
+OPEN_STATES = AT_VENUE_STATES | {OrderState.HELD.name}
 EVENT_KINDS = frozenset(
     {
         RecordKind.START,
@@ -111,11 +114,6 @@ class _Registry(msgspec.Struct):
     assets: list[str] = []
 
 
-def plain(value_e8: int) -> str:
-    """10^-8 as decimal text without trailing zeros."""
-    return format_e8(value_e8).rstrip("0").rstrip(".")
-
-
 @dataclass
 class LedgerState:
     """The fold. `as_of` is the last sequence taken, `since` the first."""
@@ -124,8 +122,11 @@ class LedgerState:
     orders: dict[int, dict[str, Any]] = field(default_factory=dict)
     positions: dict[tuple[int, int, int], dict[str, Any]] = field(default_factory=dict)
     balances: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
+    accounts: dict[tuple[int, int, int], dict[str, Any]] = field(default_factory=dict)
+    margins: dict[tuple[int, int, int], dict[str, Any]] = field(default_factory=dict)
     trading: dict[str, Any] = field(default_factory=dict)
     strategies: dict[int, dict[str, Any]] = field(default_factory=dict)
+    family: Family = field(default_factory=Family)
     epoch: int = 0
     since: int = 0
     as_of: int = 0
@@ -155,6 +156,8 @@ class LedgerState:
             "side": body["side"],
             "type": body["order_type"],
             "time_in_force": body["time_in_force"],
+            "parent": self.family.parent_of.get(record.order_handle, 0),
+            "trigger": self._trigger(record, body),
             "price": catalog.price(row_id, body["price_ticks"]),
             "qty": catalog.qty(row_id, body["qty_lots"]),
             "filled": catalog.qty(row_id, body["cum_qty_lots"]),
@@ -170,18 +173,60 @@ class LedgerState:
         if len(self.orders) > ORDER_KEPT_MAX:
             self._forget_closed()
 
+    def _trigger(self, record: Record, body: dict[str, Any]) -> str:
+        """The price that a conditional order waits for: its record's, or what its intent said; empty for others."""
+        asked = self.family.conditions.get(record.order_handle, {})
+        ticks = body.get("trigger_ticks") or asked.get("trigger_ticks") or 0
+        return self.catalog.price(record.instrument_id, ticks) if ticks else ""
+
+    def _held(self, record: Record) -> None:
+        """An order that the engine holds: its record names the parent where an order at the venue has the venue's number."""
+        self.family.adopt(record.order_handle, decode.payload(record)["venue_order_id"])
+        self._order(record)
+        self.orders[record.order_handle]["venue_order_id"] = 0
+
+    def _intent(self, record: Record) -> None:
+        self.family.take_intent(record)
+
+    def _parent(self, record: Record) -> None:
+        """An instruction's state and progress."""
+        body = self.family.take_parent(record)
+        catalog, row_id = self.catalog, record.instrument_id
+        self.family.parents[record.order_handle] = {
+            "handle": record.order_handle,
+            "kind": body["kind"],
+            "what": body["what"],
+            "venue": catalog.venue(record.venue_id),
+            "symbol": catalog.symbol(row_id),
+            "strategy": catalog.strategy(record.strategy_id),
+            "side": body["side"],
+            "qty": catalog.qty(row_id, body["qty_lots"]),
+            "filled": catalog.qty(row_id, body["filled_lots"]),
+            "working": catalog.qty(row_id, body["working_lots"]),
+            "average_price": plain(body["average_price_e8"]) if body["average_price_e8"] else "",
+            "children": body["children"],
+            "state": body["state"],
+            "reason": body["reason"],
+            "progress": body["progress"],
+            "epoch": record.epoch,
+            "seq": record.seq,
+            "wall_ns": record.wall_ns,
+        }
+
     def _forget_closed(self) -> None:
         """Keep open orders and the younger half of the closed ones."""
         closed = [handle for handle, order in self.orders.items() if order["state"] not in OPEN_STATES]
         for handle in closed[: ORDER_KEPT_MAX // 2]:
             del self.orders[handle]
+            self.family.forget_order(handle)
 
     def _position(self, record: Record) -> None:
         body = decode.payload(record)
         catalog, row_id = self.catalog, record.instrument_id
         lots, cost_e8 = body["position_lots"], body["position_cost_e8"]
         row = catalog.instruments.get(row_id)
-        average = plain(abs(cost_e8) * 10**8 // abs(lots * row.lot_size_e8)) if lots and row else ""
+        average = plain(average_e8(row, lots, cost_e8)) if lots and row else ""
+        told = self.margins.get((record.account_id, row_id, record.position_side), {}) if lots else {}
         self.positions[(record.account_id, row_id, record.position_side)] = {
             "venue": catalog.venue(record.venue_id),
             "account": record.account_id,
@@ -196,6 +241,7 @@ class LedgerState:
             "bought": catalog.qty(row_id, body["buy_lots"]),
             "sold": catalog.qty(row_id, body["sell_lots"]),
             "fills": body["fills"],
+            **(NOTHING_TOLD | told),
             "seq": record.seq,
         }
 
@@ -211,6 +257,23 @@ class LedgerState:
                 "seq": record.seq,
             }
 
+    def _account(self, record: Record) -> None:
+        """An asset of an account, and what its positions are worth now."""
+        body = decode.payload(record)
+        self.accounts[(record.venue_id, record.account_id, body["asset_id"])] = account_row(self.catalog, record, body)
+        settled = {
+            row_id for row_id, row in self.catalog.instruments.items() if row.settle_asset_id == body["asset_id"]
+        }
+        for key, position in self.positions.items():
+            if key[0] == record.account_id and key[1] in settled:
+                self.margins.pop(key, None)
+                position.update(NOTHING_TOLD)
+        for row in body["rows"]:
+            key = (record.account_id, row["instrument_id"], row["position_side"])
+            self.margins[key] = margin_row(self.catalog, row)
+            if key in self.positions:
+                self.positions[key].update(self.margins[key])
+
     def _trading(self, record: Record) -> None:
         self.trading = decode.payload(record) | {"seq": record.seq, "wall_ns": record.wall_ns}
 
@@ -220,7 +283,7 @@ class LedgerState:
     def _reconciled(self, record: Record) -> None:
         """The venue was asked: an order of a former run that this run does not know any more is not open."""
         for handle, order in list(self.orders.items()):
-            if order["epoch"] < record.epoch and order["state"] in OPEN_STATES:
+            if order["epoch"] < record.epoch and order["state"] in AT_VENUE_STATES:
                 del self.orders[handle]
 
     def _name(self, record: Record) -> None:
@@ -230,13 +293,21 @@ class LedgerState:
         """Orders that may still trade, oldest change first."""
         return [order for order in self.orders.values() if order["state"] in OPEN_STATES]
 
+    def open_parents(self) -> list[dict[str, Any]]:
+        """Instructions that are under way, oldest change first."""
+        return [parent for parent in self.family.parents.values() if parent["state"] in OPEN_PARENTS]
+
 
 _ACTIONS: dict[int, Callable[[LedgerState, Record], None]] = {
     RecordKind.START: LedgerState._start,
     RecordKind.INSTRUMENT: LedgerState._name,
     RecordKind.ORDER_STATE: LedgerState._order,
+    RecordKind.HELD_ORDER: LedgerState._held,
+    RecordKind.INTENT: LedgerState._intent,
+    RecordKind.PARENT_STATE: LedgerState._parent,
     RecordKind.POSITION: LedgerState._position,
     RecordKind.BALANCE: LedgerState._balance,
+    RecordKind.ACCOUNT: LedgerState._account,
     RecordKind.TRADING_STATE: LedgerState._trading,
     RecordKind.STRATEGY_STATE: LedgerState._strategy,
     RecordKind.RECONCILE_END: LedgerState._reconciled,

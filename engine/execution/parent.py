@@ -23,7 +23,7 @@ from engine.model.codes import (
     Side,
     TimeInForce,
 )
-from engine.model.instructions import Instruction, OrderTerms
+from engine.model.instructions import ExitPlan, Instruction
 
 ENDED_STATES = frozenset(
     {
@@ -69,7 +69,7 @@ class ChildTerms(msgspec.Struct, kw_only=True, frozen=True):
     list_index: int = 0
 
 
-class Child(msgspec.Struct, kw_only=True):
+class Child(msgspec.Struct, kw_only=True, omit_defaults=True):
     """An order of a parent as it is known now. NONE: asked for, the gate has not answered."""
 
     handle: int
@@ -82,11 +82,15 @@ class Child(msgspec.Struct, kw_only=True):
     qty_lots: int = 0
     position_side: int = 0
     filled_lots: int = 0
+    seen_lots: int = 0  # by fills; `filled_lots` by whatever told first
     late_lots: int = 0
     state: int = OrderState.NONE
     reason: int = 0
     replaces: int = 0
     is_cancel_wanted: bool = False
+    level_ticks: int = 0  # trigger price of one that waits at the venue
+    counted_lots: int = 0  # of `filled_lots`, what its target has counted
+    booked_lots: int = 0  # of `filled_lots`, what its bracket has counted
 
     @property
     def is_ended(self) -> bool:
@@ -112,6 +116,21 @@ class Child(msgspec.Struct, kw_only=True):
     def is_resting(self) -> bool:
         """The venue has acknowledged it, and nothing is under way with it."""
         return self.state in (OrderState.NEW, OrderState.PARTIALLY_FILLED)
+
+
+class HeldNews(msgspec.Struct, kw_only=True, frozen=True):
+    """An order that the stage holds, or has ended without the venue: what HELD_ORDER says."""
+
+    handle: int
+    side: int
+    order_type: int
+    time_in_force: int
+    price_ticks: int
+    qty_lots: int
+    trigger_ticks: int = 0
+    filled_lots: int = 0
+    state: int = OrderState.HELD
+    reason: int = Reason.NONE
 
 
 class FillFact(msgspec.Struct, kw_only=True, frozen=True):
@@ -192,9 +211,10 @@ class Watch(msgspec.Struct, kw_only=True, frozen=True):
 class Engine(Protocol):
     """What the stage gives to its parents; tests give the same."""
 
-    now_wall_ns: int
-    now_mono_ns: int
-
+    @property
+    def now_wall_ns(self) -> int: ...
+    @property
+    def now_mono_ns(self) -> int: ...
     def submit(self, parent: Parent, terms: ChildTerms) -> int: ...
     def cancel(self, parent: Parent, child: Child) -> bool: ...
     def replace(self, parent: Parent, child: Child, price_ticks: int, qty_lots: int) -> int: ...
@@ -211,7 +231,8 @@ class Engine(Protocol):
     def closable_lots(self, instrument_id: int, position_side: int, side: int) -> int: ...
     def instrument(self, instrument_id: int) -> InstrumentFacts: ...
     def next_handle(self) -> int: ...
-    def tell_held(self, parent: Parent, terms: OrderTerms, state: int, reason: int, trigger_ticks: int) -> None: ...
+    def session_end_ns(self) -> int: ...
+    def tell_held(self, parent: Parent, held: HeldNews) -> None: ...
     def alarm(self, parent: Parent, code: int, text: str) -> None: ...
 
 
@@ -240,7 +261,7 @@ class Port:
 
     def submit(self, terms: ChildTerms) -> int:
         """Ask for an order; its handle, or 0 where it would exceed the parent's quantity (PARENT_QTY) or found no room."""
-        if terms.qty_lots > self._parent.remaining_lots:
+        if terms.qty_lots > self._parent.room_for(terms):
             self._parent.refused_by_bound += 1
             return 0
         return self._engine.submit(self._parent, terms)
@@ -330,11 +351,13 @@ class Port:
         """A handle that nobody has."""
         return self._engine.next_handle()
 
-    def tell_held(
-        self, terms: OrderTerms, state: int = OrderState.HELD, reason: int = 0, trigger_ticks: int = 0
-    ) -> None:
+    def session_end_ns(self) -> int:
+        """When the session ends that is going on: when a DAY order expires, by the wall clock."""
+        return self._engine.session_end_ns()
+
+    def tell_held(self, news: HeldNews) -> None:
         """HELD_ORDER: an order of this parent that does not work at the venue, as its owner shall see it."""
-        self._engine.tell_held(self._parent, terms, state, reason, trigger_ticks)
+        self._engine.tell_held(self._parent, news)
 
     def alarm(self, code: AlarmCode, text: str) -> None:
         """An ALARM in this parent's name."""
@@ -349,6 +372,10 @@ class Parent:
 
     kind: InstructionKind = InstructionKind.NONE
     is_protective = False
+    # may a stop at the venue that closes the whole position stand for it
+    follows_position = False
+    # ended children that a restart needs to know
+    ended_saved = 0
 
     def __init__(self, instruction: Instruction, handle: int, strategy_id: int) -> None:
         self.instruction, self.handle, self.strategy_id = instruction, handle, strategy_id
@@ -361,7 +388,8 @@ class Parent:
         self.children: dict[int, Child] = {}
         self.child_count = 0
         self.filled_lots = 0
-        self.filled_value = 0  # ticks times lots
+        self.filled_value = 0  # ticks times lots, of `valued_lots`
+        self.valued_lots = 0
         self.refused_by_bound = 0
         self.is_changed = True
         self.port: Port
@@ -420,6 +448,28 @@ class Parent:
         """End one order of this parent, held or working; False where it has none by that handle."""
         return self.port.cancel(handle)
 
+    def cancel_by(self, *, by_person: bool) -> None:
+        """A cancel of the whole that was asked for by its owner or a person."""
+        del by_person
+        self.cancel()
+
+    def on_sweep(self, *, is_kill: bool) -> None:
+        """Kill, or a person's cancel of a whole scope: what could add to a position ends."""
+        if not (is_kill and self.is_protective):
+            self.cancel(Reason.HALTED if is_kill else Reason.NONE)
+
+    def on_armed(self) -> None:
+        """A person armed the engine again."""
+
+    def on_late_fill(self) -> bool:
+        """A fill after the end; True where there is work again."""
+        return False
+
+    def amend_exits(self, exits: ExitPlan) -> int:
+        """Other exits for what is protected; a Reason where it cannot be."""
+        del exits
+        return Reason.UNSUPPORTED
+
     def amend(self, handle: int, price_ticks: int, qty_lots: int, trigger_ticks: int) -> int:
         """Change an order of this parent in place (0 leaves a number as it is); a Reason where it cannot be."""
         del handle, price_ticks, qty_lots, trigger_ticks
@@ -453,6 +503,16 @@ class Parent:
     def remaining_lots(self) -> int:
         """What a new child may ask for at most."""
         return max(self.qty_lots - self.filled_lots - self.working_lots, 0)
+
+    def room_for(self, terms: ChildTerms) -> int:
+        """What of such a child the bound admits."""
+        del terms
+        return self.remaining_lots
+
+    def counts(self, child: Child) -> bool:
+        """Do the child's fills count to the parent's quantity."""
+        del child
+        return True
 
     def move_to(self, status: int) -> None:
         """A new state of the parent's life."""

@@ -38,6 +38,13 @@ class VolumeProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         if not any(self.bins_e8):
             raise ValueError("nothing was ever traded in this profile")
 
+    def coarser(self) -> VolumeProfile:
+        """The same day in fewer bins, each of the smallest number of these that divides them."""
+        count = len(self.bins_e8)
+        step = next((number for number in range(2, count + 1) if count % number == 0), 1)
+        bins = tuple(sum(self.bins_e8[at : at + step]) for at in range(0, count, step))
+        return VolumeProfile(symbol=self.symbol, bin_ns=self.bin_ns * step, days=self.days, bins_e8=bins)
+
     def weights(self, start_wall_ns: int, duration_ns: int, slices: int) -> tuple[int, ...]:
         """One weight for each slice of equal length: its share of the volume expected, in parts of 10^15.
 
@@ -65,15 +72,24 @@ def profile_of(symbol: str, rows: Iterable[tuple[int, int]], bin_ns: int) -> Vol
     """The profile of rows (time in ns, volume in 10^-8): trades, or candles by their opening time.
 
     A bin's mean is over the days between the first row and the last that hold it: a first and last day that are cut off do not pull
-    their missing hours down. ValueError for no rows, or a bin that does not divide a day.
+    their missing hours down. ValueError for no rows, or a bin that does not divide a day,
+    or candles that are longer than a bin.
     """
     if bin_ns <= 0 or DAY_NS % bin_ns:
         raise ValueError("a bin must divide a day: 1m, 5m, 15m, 1h ...")
     sums: dict[int, int] = defaultdict(int)
+    before, apart = 0, DAY_NS
     for time_ns, volume_e8 in rows:
         sums[time_ns // bin_ns] += volume_e8
+        if before and time_ns != before:
+            apart = min(apart, abs(time_ns - before))
+        before = time_ns
     if not sums:
         raise ValueError("no trades and no candles to make a profile of")
+    if len(sums) > 1 and apart > bin_ns:
+        raise ValueError(
+            f"candles of {apart // MINUTE_NS} minutes cannot fill bins of {bin_ns // MINUTE_NS}: ask for longer ones"
+        )
     a_day = DAY_NS // bin_ns
     first, last = min(sums), max(sums)
     totals = [0] * a_day

@@ -57,6 +57,8 @@ _ENUMS: dict[str, type[IntEnum]] = {
     "trail_kind": codes.TrailKind,
     "trigger_source": codes.TriggerSource,
     "contingency": codes.Contingency,
+    "kind": codes.InstructionKind,
+    "expiry_cause": codes.ExpiryCause,
     "scope": codes.LimitScope,
     "trading_state": codes.TradingState,
     "risk_mode": codes.RiskMode,

@@ -27,10 +27,17 @@ STEP_NAMES = {
     RecordKind.POSITION: "position",
     RecordKind.TIMER: "timer",
     RecordKind.COMMAND: "command",
+    RecordKind.INSTRUCTION: "asked",
+    RecordKind.HELD_ORDER: "held",
+    RecordKind.PARENT_STATE: "parent",
 }
 CAUSE_DEPTH_MAX = 16
+# of a parent, what its child's chain shows: not the chains of the other children
+PARENT_KINDS = frozenset({RecordKind.COMMAND, RecordKind.INSTRUCTION, RecordKind.PARENT_STATE})
 
 _CLIENT_ID = slice(0, 24)
+# conditions stand behind an intent that says so; their first field is the parent
+_INTENT_SIZE, _HAS_CONDITIONS = layout.payload_format(RecordKind.INTENT)[0].size, 7
 _STATE_FORMAT, _STATE_NAMES = layout.payload_format(RecordKind.ORDER_STATE)
 _STATE_VENUE_ID = _STATE_NAMES.index("venue_order_id")
 
@@ -83,7 +90,10 @@ def explain(reader: JournalReader, order: str) -> Explanation | None:
     handle = find_order(reader, order)
     if not handle:
         return None
-    chain = _descendants(reader, handle)
+    parent, children = _family(reader, handle)
+    chain = _descendants(reader, frozenset((handle, *children)))
+    if parent:
+        chain |= _instruction(reader, parent)
     for record in _ancestors(reader, chain):
         chain[record.seq] = record
     steps = _steps([chain[seq] for seq in sorted(chain)])
@@ -93,22 +103,49 @@ def explain(reader: JournalReader, order: str) -> Explanation | None:
     return Explanation(handle, client_id, venue_id, steps)
 
 
-def _descendants(reader: JournalReader, handle: int) -> dict[int, Record]:
-    """Ledger records that name the order, and the outputs that those caused."""
+def _family(reader: JournalReader, handle: int) -> tuple[int, list[int]]:
+    """The parent of an order (0 = none), and the orders of which it is the parent, by what their intents say."""
+    parent, children = 0, []
+    for record in reader.records(Lane.LEDGER):
+        if record.kind != RecordKind.INTENT or record.order_handle == 0:
+            continue
+        named = parent_named(record.payload)
+        if record.order_handle == handle and named != handle:
+            parent = named or parent
+        elif named == handle and record.order_handle not in children:
+            children.append(record.order_handle)
+    return parent, children
+
+
+def parent_named(payload: bytes) -> int:
+    """The parent that an INTENT names; 0 for none."""
+    if len(payload) < _INTENT_SIZE + 8 or not payload[_HAS_CONDITIONS]:
+        return 0
+    return int.from_bytes(payload[_INTENT_SIZE : _INTENT_SIZE + 8], "little")
+
+
+def _instruction(reader: JournalReader, parent: int) -> dict[int, Record]:
+    """Why a child came to be: what its parent was asked, and how it went."""
+    found = [record for record in reader.records(Lane.LEDGER) if record.order_handle == parent]
+    return {record.seq: record for record in found if record.kind in PARENT_KINDS}
+
+
+def _descendants(reader: JournalReader, handles: frozenset[int]) -> dict[int, Record]:
+    """Ledger records that name one of the orders, and the outputs that those caused."""
     chain: dict[int, Record] = {}
     for record in reader.records(Lane.LEDGER):
         is_output = RecordKind.INTENT <= record.kind < RecordKind.START
         is_caused = is_output and not record.order_handle and record.cause_seq in chain
-        if record.order_handle == handle or is_caused or _targets(record, handle):
+        if record.order_handle in handles or is_caused or _targets(record, handles):
             chain[record.seq] = record
     return chain
 
 
-def _targets(record: Record, handle: int) -> bool:
+def _targets(record: Record, handles: frozenset[int]) -> bool:
     if record.kind != RecordKind.INTENT:
         return False
     payload = record.payload
-    return len(payload) >= 48 and int.from_bytes(payload[40:48], "little") == handle
+    return len(payload) >= 48 and int.from_bytes(payload[40:48], "little") in handles
 
 
 def _ancestors(reader: JournalReader, chain: dict[int, Record]) -> list[Record]:

@@ -47,12 +47,12 @@ _EXECUTION = (
     "last_price_ticks:q last_qty_lots:q cum_qty_lots:q cum_quote_e8:q commission_e8:q event_ns:q transact_ns:q "
     "reject_code:i "
     "commission_asset_id:H exec_type:B order_state:B side:B order_type:B time_in_force:B is_maker:B "
-    "position_side:B pad:3x"
+    "is_waiting:B is_conditional:B position_side:B expiry_cause:B"
 )
 _REPLY = (
     "request_id:Q venue_order_id:q transact_ns:q status:i error_code:i weight_used:i orders_used_10s:i "
     "client_order_id:24s "
-    "action:B order_state:B replace_part:B pad:5x retry_after_ms:q"
+    "action:B order_state:B replace_part:B is_conditional:B pad:4x retry_after_ms:q"
 )
 _BALANCES = "event_ns:q update_ns:q count:I is_complete:I"
 _COMMAND = (
@@ -61,7 +61,8 @@ _COMMAND = (
 )
 _ORDER_STATE = (
     "client_order_id:24s venue_order_id:q price_ticks:q qty_lots:q cum_qty_lots:q leaves_qty_lots:q average_price_e8:q "
-    "reason:H pad0:2x venue_code:i state:B previous_state:B side:B order_type:B time_in_force:B pad:3x"
+    "reason:H flags:H venue_code:i state:B previous_state:B side:B order_type:B time_in_force:B is_triggered:B pad:2x "
+    "trigger_ticks:q"
 )
 _FILL = (
     "client_order_id:24s trade_id:q price_ticks:q qty_lots:q commission_e8:q position_lots:q position_cost_e8:q "

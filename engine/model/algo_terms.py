@@ -93,7 +93,7 @@ class Pov(_Terms, frozen=True, kw_only=True):
 
 
 class Iceberg(_Terms, frozen=True, kw_only=True):
-    """Only a part is shown, at the limit price; each part differs by up to `size_jitter_bps`, the next comes after up to `refresh_ns`."""
+    """A part is shown, at the limit price; parts differ by up to `size_jitter_bps`, the next comes after up to `refresh_ns`."""
 
     display_lots: Annotated[int, Meta(ge=1, le=(1 << 62))]
     size_jitter_bps: Bps = 2_000

@@ -98,6 +98,7 @@ class IntentAction(IntEnum):
     SUBMIT = 0
     CANCEL = 1
     REPLACE = 2
+    AMEND = 3
 
 
 class BookState(IntEnum):
@@ -540,6 +541,34 @@ class LimitScope(IntEnum):
     VENUE = 2
     STRATEGY = 3
     INSTRUMENT = 4
+
+
+class NativeFeature(IntEnum):
+    """What a venue does by itself beside order types: masks above the sixteen bits of `OrderType` in `native_order_types`."""
+
+    GTD = 1 << 16
+    ICEBERG = 1 << 17
+    OCO = 1 << 18
+    OTO = 1 << 19
+    OTOCO = 1 << 20
+    CLOSE_POSITION = 1 << 21
+    TRIGGER_MARK = 1 << 22
+    TRAIL_BPS = 1 << 23
+    HEDGE = 1 << 24
+    AMEND = 1 << 25
+    REPLACE = 1 << 26
+
+
+class ExpiryCause(IntEnum):
+    """Why the venue ended an order that nobody cancelled, as far as it says so."""
+
+    NONE = 0
+    CONTINGENCY = 1
+    SELF_TRADE = 2
+    REDUCE_ONLY = 3
+    LIQUIDATION = 4
+    NO_LIQUIDITY = 5
+    OTHER = 6
 
 
 class BreakerState(IntEnum):

@@ -159,13 +159,12 @@ class Held(_Instruction, frozen=True, kw_only=True):
 class OrderList(_Instruction, frozen=True, kw_only=True):
     """Orders that depend on one another.
 
-    OCO, OUO: all at once. OTO: the first works, a fill of it releases the others. OTOCO: likewise, and the others are OCO among
-    themselves. `is_proportional`: OUO reduces by the share that was filled, not by its lots.
+    OCO, OUO: all at once, all of one size. OTO: the first works, the others are released once it is filled. OTOCO: likewise, and
+    the others are OCO among themselves.
     """
 
     contingency: Annotated[int, Meta(ge=1, le=4)]
     orders: Annotated[tuple[OrderTerms, ...], Meta(min_length=2, max_length=LEGS_MAX)]
-    is_proportional: bool = False
 
 
 class Bracket(_Instruction, frozen=True, kw_only=True):
@@ -214,7 +213,7 @@ KINDS: dict[type, InstructionKind] = {
     Algo: InstructionKind.ALGO,
 }
 
-_decoder = msgspec.json.Decoder(Wish)
+_decoder: msgspec.json.Decoder[Wish] = msgspec.json.Decoder(Wish)
 _encoder = msgspec.json.Encoder()
 
 
@@ -308,6 +307,8 @@ def fault_of_stop(stop: StopPlan, placement: Placement) -> str:
         return "a stop has either a trigger price or a distance"
     if not stop.trigger_ticks and stop.distance is None and stop.trail is None:
         return "a stop needs a trigger price, a distance or a trail"
+    if stop.activation is not None and not stop.trigger_ticks and stop.distance is None:
+        return "a trail that begins later needs a trigger price or a distance until then"
     if placement == "native" and (stop.trail is not None or stop.atr is not None):
         return "a stop that moves rests in the engine"
     return ""

@@ -40,7 +40,8 @@ DECIMAL_UNITS = frozenset({Unit.MONEY, Unit.QTY, Unit.FACTOR})
 class Limit:
     """One kind of limit: its key in configurations and commands, its field in the compiled row, the scopes that have it.
 
-    `tightens_upwards`: a larger value is the stricter one (a pause, a window). `bit`: of a permission.
+    `tightens_upwards`: a larger value is the stricter one (a pause, a window). `none_is_for_ever`: without it, it never ends.
+    `bit`: of a permission.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Limit:
     unit: Unit
     scopes: frozenset[LimitScope]
     tightens_upwards: bool = False
+    none_is_for_ever: bool = False
     bit: int = 0
 
     def in_row(self, value: int | None, lot_e8: int) -> int:
@@ -67,8 +69,9 @@ class Limit:
         if self.unit is Unit.PERMISSION:
             return not new
         if self.tightens_upwards:
-            # times: none is for ever, or until a person arms; where nothing is limited the time does not matter
-            return old is None or (new is not None and new < old)
+            if new is None or old is None:
+                return (new is None) != self.none_is_for_ever
+            return new < old
         return new is None or (old is not None and new > old)
 
 
@@ -100,17 +103,19 @@ LIMITS: dict[str, Limit] = {
         Limit("max_drawdown", "max_drawdown_e8", Unit.MONEY, _ALL),
         Limit("max_drawdown_bps", "max_drawdown_bps", Unit.BPS, _WIDE),
         Limit("max_loss_streak", "max_loss_streak", Unit.COUNT, _ALL),
-        Limit("loss_cooldown_ms", "loss_cooldown_ns", Unit.MS, _ALL, tightens_upwards=True),
+        Limit("loss_cooldown_ms", "loss_cooldown_ns", Unit.MS, _ALL, tightens_upwards=True, none_is_for_ever=True),
         Limit("max_executions", "max_executions", Unit.COUNT, _ALL),
         Limit("executions_window_ms", "executions_window_ns", Unit.MS, _ALL, tightens_upwards=True),
         Limit("max_price_move_bps", "max_price_move_bps", Unit.BPS, _INSTRUMENT),
         Limit("price_move_window_ms", "price_move_window_ns", Unit.MS, _INSTRUMENT, tightens_upwards=True),
         Limit("price_move_pause_ms", "price_move_pause_ns", Unit.MS, _INSTRUMENT, tightens_upwards=True),
         Limit("capital_budget", "capital_budget_e8", Unit.MONEY, _STRATEGY),
+        Limit("duplicate_window_ms", "duplicate_window_ns", Unit.MS, _ALL, tightens_upwards=True),
         Limit("no_buy", "permissions", Unit.PERMISSION, _ALL, bit=1),
         Limit("no_sell", "permissions", Unit.PERMISSION, _ALL, bit=2),
         Limit("no_short", "permissions", Unit.PERMISSION, _ALL, bit=4),
         Limit("restricted", "permissions", Unit.PERMISSION, _ALL, bit=8),
+        Limit("no_self_trade", "permissions", Unit.PERMISSION, _ALL, bit=16),
     )
 }
 # a limit that means nothing without its times
@@ -313,19 +318,11 @@ class LimitBook:
         looser = [
             name for name, value in new.items() if LIMITS[name].is_looser(value, self.value(scope, scope_id, name))
         ]
-        # times of a limit that is being set for the first time loosen nothing
-        looser = [name for name in looser if not self._is_first(scope, scope_id, name)]
+        if self.value(scope, scope_id, "max_loss_streak") is None:
+            # what never begins has no end to bring nearer
+            looser = [name for name in looser if name != "loss_cooldown_ms"]
         if looser and not loosen:
             raise LimitRefusedError(f"this loosens {', '.join(looser)}: say so with --loosen; nothing was changed")
-
-    def _is_first(self, scope: LimitScope, scope_id: int, name: str) -> bool:
-        """Is `name` a time whose limit is not set yet."""
-        owner = {"loss_cooldown_ms": "max_loss_streak"} | {
-            time: limit for limit, times in NEEDS.items() for time in times
-        }
-        if name not in owner or name == "message_burst":
-            return False
-        return self.value(scope, scope_id, owner[name]) is None
 
 
 def restored(book: LimitBook, record: Any) -> bool:

@@ -51,6 +51,10 @@ def offer_intent(
     strategy_id: int = ...,
     account_id: int = ...,
     venue_id: int = ...,
+    trigger_ticks: int = 0,
+    expire_ns: int = 0,
+    position_side: int = 0,
+    **conditions: int,
 ) -> int: ...
 def spend(register: ApprovalRegister, slot: int, nonce: int, order_handle: int) -> bool: ...
 def time_gate(

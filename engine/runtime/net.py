@@ -13,14 +13,14 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
 from picows import WSError, WSHandshakeError, ws_connect
 
 from engine.runtime.actor import Pipeline
 from engine.runtime.clock import Clock
-from engine.runtime.session import Session
+from engine.runtime.session import Link, Session
 from engine.runtime.wslink import WsReceiver
 
 CONNECT_TIMEOUT_S = 5.0
@@ -115,10 +115,21 @@ class Connecting:
         self.count -= 1
 
 
+class Receiver(Protocol):
+    """What carries a connection's bytes to its session: over a socket, or within the process."""
+
+    @property
+    def link(self) -> Link: ...
+    @property
+    def last_frame_mono_ns(self) -> int: ...
+    def ping(self) -> None: ...
+    def lose(self, reason: str) -> None: ...
+
+
 class Connection:
     """A WebSocket that stands: its receiver, and `closed`, which gets the reason when it ends."""
 
-    def __init__(self, receiver: WsReceiver, closed: asyncio.Future[str]) -> None:
+    def __init__(self, receiver: Receiver, closed: asyncio.Future[str]) -> None:
         self.receiver = receiver
         self.link = receiver.link
         self.closed = closed
@@ -160,10 +171,12 @@ async def connect_websocket(
     headers: Mapping[str, str] | None = None,
     timeout_s: float = CONNECT_TIMEOUT_S,
     ping_after_s: float | None = None,
+    tap: Callable[[bytes], Any] | None = None,
 ) -> Connection:
     """Connect `session` to `url`; `session.on_open` has run when this returns. Raises NetError.
 
     `ping_after_s`: a connection silent for so long is pinged, and dropped when no answer comes within as long again.
+    `tap`: gets a copy of every data frame, after the session.
     """
     closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -172,7 +185,7 @@ async def connect_websocket(
             closed.set_result(reason)
 
     receiver = WsReceiver(
-        session, pipeline, clock, run_each_frame=run_each_frame, on_fatal=on_fatal, on_closed=on_closed
+        session, pipeline, clock, run_each_frame=run_each_frame, on_fatal=on_fatal, on_closed=on_closed, tap=tap
     )
     try:
         async with asyncio.timeout(timeout_s):
@@ -210,7 +223,7 @@ class HttpResponse:
         return float(text) if text.isascii() and text.isdigit() else None
 
 
-class _HttpConnection(asyncio.Protocol):
+class HttpConnection(asyncio.Protocol):
     """One kept-alive connection: one request at a time."""
 
     def __init__(self) -> None:
@@ -373,7 +386,7 @@ class HttpClient:
         self._prefix = parts.path.rstrip("/")
         self._tls = (tls or tls_context()) if parts.scheme == "https" else None
         self._headers = dict(headers or {})
-        self._idle: list[_HttpConnection] = []
+        self._idle: list[HttpConnection] = []
         self._slots = asyncio.Semaphore(connections_max)
         self._is_closed = False
         self._connecting = connecting or Connecting()
@@ -417,7 +430,7 @@ class HttpClient:
             self._give_back(connection)
             return response
 
-    async def _take(self) -> _HttpConnection:
+    async def _take(self) -> HttpConnection:
         if self._is_closed:
             raise NetError(f"{self.base_url}: the client is closed")
         while self._idle:
@@ -426,18 +439,19 @@ class HttpClient:
                 return connection
         try:
             with self._connecting:
-                return await self._connect()
+                return await self.open_connection()
         except OSError as error:
             raise explain(self.base_url, error) from error
 
-    async def _connect(self) -> _HttpConnection:
+    async def open_connection(self) -> HttpConnection:
+        """A new connection to the base address; OSError where there is none. Another network has another way."""
         async with asyncio.timeout(self.connect_timeout_s):
             _, made = await asyncio.get_running_loop().create_connection(
-                _HttpConnection, self._host, self._port, ssl=self._tls
+                HttpConnection, self._host, self._port, ssl=self._tls
             )
         return made
 
-    def _give_back(self, connection: _HttpConnection) -> None:
+    def _give_back(self, connection: HttpConnection) -> None:
         if connection.is_reusable and not self._is_closed:
             self._idle.append(connection)
         else:

@@ -8,13 +8,21 @@ alone, and its orders are cancelled.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
 
 import msgspec
 
-from engine.model.codes import OrderFlag, OrderType, Side, TimeInForce
+from engine.model.codes import (
+    Contingency,
+    OrderFlag,
+    OrderType,
+    PositionSide,
+    Side,
+    TimeInForce,
+    TriggerSource,
+)
 from engine.runtime.watchdog import StrategyHang
 from engine.strategy.base import StrategyBase
 from engine.strategy.instrument import Amount, Instrument, instrument_from_row
@@ -28,31 +36,38 @@ from engine.strategy.market_views import (
     OpenInterestView,
     TickerView,
 )
+from engine.strategy.terms import Leg
 from engine.strategy.views import BarView, BookView, FillView, OrderView, StaleView, TimerView, TradeView, WorkingOrder
 
 __all__ = [
     "Amount",
     "BarView",
     "BookView",
+    "Contingency",
     "FillView",
     "FundingView",
     "Instrument",
     "InstrumentView",
     "KlineView",
+    "Leg",
     "LiquidationView",
     "LongShortRatioView",
     "MarkPriceView",
     "OpenInterestView",
+    "OrderType",
     "OrderView",
     "Position",
+    "PositionSide",
     "Side",
     "StaleView",
     "Strategy",
     "StrategyConfig",
     "StrategyHang",
     "TickerView",
+    "TimeInForce",
     "TimerView",
     "TradeView",
+    "TriggerSource",
     "WorkingOrder",
 ]
 
@@ -102,22 +117,32 @@ class Strategy(StrategyBase):
         self,
         symbol: str,
         side: Side,
-        qty: Amount,
+        qty: Amount | None = None,
         price: Amount | None = None,
         *,
         type: OrderType | None = None,  # noqa: A002 - the word that every venue uses
         time_in_force: TimeInForce = TimeInForce.GTC,
         post_only: bool = False,
         reduce_only: bool = False,
-        trigger: Amount | None = None,
+        **terms: Any,
     ) -> int:
         """Ask for an order; its handle at once, the answer by `on_order`.
 
         ``qty`` and ``price`` are units of the base and quote asset: Decimal, text, or a whole number of units (an
         int is never ticks: that is `submit_ticks`). A float raises TypeError, a value off the tick or lot
         ValueError: round with `instrument(symbol)`. Without a price it is a market order.
+
+        More ``terms`` (`Leg` tells each): ``trigger``, ``trigger_source``, ``trail`` or ``trail_bps``, ``limit_offset``,
+        ``activation``, ``display``, ``expire``, ``close_position``, ``position_side``, ``emulated``. What the venue does not do
+        by itself the engine holds and does.
         """
         instrument = self.instrument(symbol)
+        if terms or qty is None:
+            leg = Leg(
+                side=side, qty=qty, price=price, type=type, time_in_force=time_in_force, post_only=post_only,
+                reduce_only=reduce_only, **terms,
+            )  # fmt: skip
+            return self.submit_ticks(instrument.instrument_id, **leg.ticks(instrument))
         order_type = type if type is not None else (OrderType.LIMIT if price is not None else OrderType.MARKET)
         flags = OrderFlag.POST_ONLY * post_only | OrderFlag.REDUCE_ONLY * reduce_only
         return self.submit_ticks(
@@ -128,19 +153,28 @@ class Strategy(StrategyBase):
             order_type,
             time_in_force,
             flags,
-            instrument.price_ticks(trigger) if trigger is not None else 0,
         )
 
-    def buy(self, symbol: str, qty: Amount, price: Amount | None = None, **options: Any) -> int:
+    def submit_list(self, symbol: str, contingency: Contingency, legs: Sequence[Leg]) -> tuple[int, ...]:
+        """Ask for the orders of a list; their handles at once, in the order of ``legs``.
+
+        OCO: two, what happens first to one ends the other. OTO: the second is placed when the first is filled. OTOCO: the second
+        and third then as an OCO. Where the venue has such lists it is one request, all or nothing.
+        """
+        instrument = self.instrument(symbol)
+        first = self.submit_list_ticks(instrument.instrument_id, contingency, [leg.ticks(instrument) for leg in legs])
+        return tuple(range(first, first + len(legs)))
+
+    def buy(self, symbol: str, qty: Amount | None = None, price: Amount | None = None, **options: Any) -> int:
         """`submit` with side BUY."""
         return self.submit(symbol, Side.BUY, qty, price, **options)
 
-    def sell(self, symbol: str, qty: Amount, price: Amount | None = None, **options: Any) -> int:
+    def sell(self, symbol: str, qty: Amount | None = None, price: Amount | None = None, **options: Any) -> int:
         """`submit` with side SELL."""
         return self.submit(symbol, Side.SELL, qty, price, **options)
 
-    def replace(self, handle: int, price: Amount, qty: Amount) -> int:
-        """Ask for another price and total quantity; the handle of the order that takes the old one's place.
+    def replace(self, handle: int, price: Amount | None, qty: Amount, *, trigger: Amount | None = None) -> int:
+        """Ask for another price and total quantity, and another trigger; the handle of the order that takes the old one's place.
 
         0 when the old order has ended. Refused, the new handle ends as REFUSED and the old order stays as it is.
         """
@@ -148,7 +182,15 @@ class Strategy(StrategyBase):
         if order is None:
             return 0
         instrument = self.instrument(order.symbol)
-        return self.replace_ticks(handle, instrument.price_ticks(price), instrument.qty_lots(qty))
+        price_ticks = instrument.price_ticks(price) if price is not None else 0
+        trigger_ticks = instrument.price_ticks(trigger) if trigger is not None else 0
+        return self.replace_ticks(handle, price_ticks, instrument.qty_lots(qty), trigger_ticks)
+
+    def amend(self, handle: int, qty: Amount) -> bool:
+        """Ask for a smaller total quantity of an open order in its place; False where it is not open, or not larger than that,
+        or its venue cannot: then `replace`."""
+        order = self.order(handle)
+        return order is not None and self.amend_ticks(handle, self.instrument(order.symbol).qty_lots(qty))
 
     def subscribe_bars(self, symbol: str, interval_s: int | Decimal) -> None:
         """Ask for `on_bar` with time bars of ``interval_s`` seconds, from the next whole interval on."""

@@ -17,7 +17,7 @@ import pytest
 
 from engine.cli import main as cli
 from engine.cli.config_cmd import keys_page
-from engine.cli.ctl import COMMANDS, LISTINGS
+from engine.cli.ctl import COMMANDS, LISTINGS, ORDERS
 from engine.cli.main import VERBS
 from engine.cli.render import duration_text, plain_columns, time_text
 from engine.control.messages import RefusalCode, ScopeKind
@@ -390,7 +390,7 @@ def test_the_metrics_page_names_every_counter_and_every_stage() -> None:
 
 def test_the_control_page_names_every_action_and_every_refusal() -> None:
     page = (ROOT / "docs" / "control.md").read_text()
-    assert all(re.search(rf"`{action}\b", page) for action in (*COMMANDS, *LISTINGS, "order"))
+    assert all(re.search(rf"`{action}\b", page) for action in (*COMMANDS, *LISTINGS, *ORDERS))
     assert all(f"| `{code.name}` | {int(code)} |" in page for code in RefusalCode)
     assert all(f"{int(kind)} {kind.name.lower()}" in page for kind in ScopeKind)
 

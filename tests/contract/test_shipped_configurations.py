@@ -14,7 +14,7 @@ from engine.strategy.loader import load_strategy
 from engine.venue_kinds import kind_of
 
 FOLDER = Path(__file__).resolve().parents[2] / "config"
-ENGINES = ["binance-spot.toml", "binance-usdm.toml", "demo.toml"]
+ENGINES = ["binance-spot.toml", "binance-usdm.toml", "demo.toml", "paper.toml"]
 
 
 def test_every_shipped_configuration_is_checked_here() -> None:

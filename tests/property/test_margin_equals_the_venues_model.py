@@ -26,7 +26,9 @@ TABLES = {
 
 
 def bracket_table(symbol: str) -> BracketTable:
-    rows = [BracketConfig(notional_cap=cap, maint_ratio=ratio, initial_leverage=most) for cap, ratio, most in TABLES[symbol]]
+    rows = [
+        BracketConfig(notional_cap=cap, maint_ratio=ratio, initial_leverage=most) for cap, ratio, most in TABLES[symbol]
+    ]
     return BracketTable(symbol, tuple(rows))
 
 
@@ -35,7 +37,10 @@ class Pair:
 
     def __init__(self, rig: UsdmRig, rng: random.Random, tables: dict[str, BracketTable]) -> None:
         self.rig, self.rng = rig, rng
-        self.marks = {"BTCUSDT": rng.randrange(1_000, 90_000) * E8 + rng.randrange(E8), "ETHUSDT": rng.randrange(50, 5_000) * E8}
+        self.marks = {
+            "BTCUSDT": rng.randrange(1_000, 90_000) * E8 + rng.randrange(E8),
+            "ETHUSDT": rng.randrange(50, 5_000) * E8,
+        }
         wallet_e8 = rng.choice((rng.randrange(E8, 10**4 * E8), rng.randrange(E8, 10**7 * E8)))
         self.book = UsdmBook(1, "x", True, wallet_e8, 100, 100)
         self.margins = Margins(tables, self.marks)
@@ -57,7 +62,10 @@ class Pair:
                 self.open(symbol, row, side)
 
     def terms(self, row: int, leverage: int, is_isolated: bool, table: BracketTable) -> None:
-        rows = [(b.notional_floor_e8, b.notional_cap_e8, b.maint_ratio_e8, b.cum_e8, b.initial_leverage) for b in table.brackets]
+        rows = [
+            (b.notional_floor_e8, b.notional_cap_e8, b.maint_ratio_e8, b.cum_e8, b.initial_leverage)
+            for b in table.brackets
+        ]
         fixed = payload(RecordKind.MARGIN_TIERS, leverage=leverage, is_isolated=is_isolated, count=len(rows))
         data = fixed + b"".join(struct.pack("<qqqqi4x", *each) for each in rows)
         self.rig.give(RecordKind.MARGIN_TIERS, data, instrument_id=row)
@@ -118,11 +126,14 @@ def test_margin_that_moved_fill_by_fill_is_margin_counted_anew() -> None:
             pair.terms(row, rng.choice((1, 5, 20)), rng.random() < 0.5, rows[SYMBOLS[row - 1]])
         else:
             lots = rng.randrange(1, 500)
-            rig.oms.positions_book.add_fill(1, row, rng.randrange(2), rng.randrange(1_000, 10**7), lots, position_side=rng.randrange(3))
+            side, price_ticks = rng.randrange(2), rng.randrange(1_000, 10**7)
+            rig.oms.positions_book.add_fill(1, row, side, price_ticks, lots, position_side=rng.randrange(3))
     found = rig.tables.margin_account(asset)
     rows_now = [(row, rig.tables.margin_row(row, side)) for row in (1, 2) for side in range(3)]
     assert found["unrealised_e8"] == sum(each["unrealised_e8"] for _, each in rows_now)
-    assert found["initial_margin_e8"] == sum(each["position_margin_e8"] + each["order_margin_e8"] for _, each in rows_now)
+    assert found["initial_margin_e8"] == sum(
+        each["position_margin_e8"] + each["order_margin_e8"] for _, each in rows_now
+    )
     assert found["maintenance_e8"] == sum(each["maintenance_e8"] for _, each in rows_now)
     crossed = [each for row, each in rows_now if not rig.tables.margin_terms_of(row)["is_isolated"]]
     assert found["cross_maintenance_e8"] == sum(each["maintenance_e8"] for each in crossed)

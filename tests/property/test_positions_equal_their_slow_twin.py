@@ -83,7 +83,9 @@ class Pair:
         old, contract = self.rows[symbol], self.contracts[symbol]
         tick, lot = NEW_GRIDS[symbol]
         self.price[symbol] = int(self.price[symbol] * contract.tick / tick)
-        new = Contract(contract.base, contract.quote, contract.settle, tick, lot, contract.multiplier, contract.is_inverse)
+        new = Contract(
+            contract.base, contract.quote, contract.settle, tick, lot, contract.multiplier, contract.is_inverse
+        )
         self.contracts[symbol] = new
         self.rows[symbol] = add(self.tables, symbol, new)
         for book in (self.accounts, self.strategies):

@@ -75,7 +75,11 @@ class Holding:
             self.closed_value = WIDE.subtract(self.closed_value, towards * self.contract.value(price, closing))
             self.closed_qty += closing
         if opening := qty - closing:
-            self.opened_cost, self.booked, self.opened_qty = self.cost(), self.realised(), self.opened_qty - self.closed_qty
+            self.opened_cost, self.booked, self.opened_qty = (
+                self.cost(),
+                self.realised(),
+                self.opened_qty - self.closed_qty,
+            )
             self.closed_qty = self.closed_value = ZERO
             self.direction = towards
             self.opened_qty += opening

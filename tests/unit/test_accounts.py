@@ -37,7 +37,9 @@ def margin_terms(rig: UsdmRig, leverage: int = 20, row: int = 1, **fields: Any) 
     """MARGIN_TIERS as it comes at the start."""
     rows = fields.pop("rows", tiers(TIERS))
     fixed = payload(RecordKind.MARGIN_TIERS, leverage=leverage, count=len(rows), **fields)
-    rig.give(RecordKind.MARGIN_TIERS, fixed + b"".join(struct.pack("<qqqqi4x", *each) for each in rows), instrument_id=row)
+    rig.give(
+        RecordKind.MARGIN_TIERS, fixed + b"".join(struct.pack("<qqqqi4x", *each) for each in rows), instrument_id=row
+    )
 
 
 def usdt(rig: UsdmRig) -> dict[str, Any]:
@@ -157,7 +159,14 @@ def test_isolated_wallets_are_not_free_for_anything_else(rig: UsdmRig) -> None:
 
 
 def test_the_tiers_say_how_large_a_position_the_leverage_allows(rig: UsdmRig) -> None:
-    for leverage, cap in ((125, 50_000), (100, 500_000), (50, 1_000_000), (21, 1_000_000), (20, 10_000_000), (1, 10_000_000)):
+    for leverage, cap in (
+        (125, 50_000),
+        (100, 500_000),
+        (50, 1_000_000),
+        (21, 1_000_000),
+        (20, 10_000_000),
+        (1, 10_000_000),
+    ):
         margin_terms(rig, leverage=leverage)
         assert rig.tables.margin_terms_of(1)["notional_cap_e8"] == cap * E8
     for wrong in (0, 126):
@@ -183,7 +192,8 @@ def test_both_sides_of_a_hedged_contract_are_booked_and_liquidated_together(rig:
 
 
 def test_reports_of_a_hedge_mode_account_move_their_own_side(rig: UsdmRig) -> None:
-    for number, (side, position_side, qty) in enumerate((("BUY", "LONG", "0.030"), ("SELL", "SHORT", "0.010"), ("SELL", "LONG", "0.005"))):
+    told_trades = (("BUY", "LONG", "0.030"), ("SELL", "SHORT", "0.010"), ("SELL", "LONG", "0.005"))
+    for number, (side, position_side, qty) in enumerate(told_trades):
         rig.update(
             (9 << 32) + number, x="TRADE", X="FILLED", c="web_1", i=77_000 + number, S=side, ps=position_side, q=qty, l=qty, z=qty,
             L="100.00", n="0", N="USDT", t=600 + number,
@@ -206,7 +216,9 @@ def test_a_disputed_side_halts_the_symbol_and_arm_takes_that_side_over(rig: Usdm
     rig.command(CommandKind.RECONCILE)
     rig.settle()
     assert rig.halt_of() == HaltReason.MISMATCH
-    disputed = {row["position_side"]: row["is_disputed"] for row in rig.oms.venue_positions_told() if row["instrument_id"] == 1}
+    disputed = {
+        row["position_side"]: row["is_disputed"] for row in rig.oms.venue_positions_told() if row["instrument_id"] == 1
+    }
     assert disputed == {0: False, 1: False, 2: True}
     rig.command(CommandKind.ARM)
     rig.run()
@@ -236,7 +248,9 @@ def paid(rig: UsdmRig, amount: str, **fields: Any) -> None:
 
 
 def income(rig: UsdmRig, amount: str, hour_ms: int, symbol: str = "BTCUSDT") -> None:
-    rig.account.income.append({"symbol": symbol, "asset": "USDT", "income": amount, "time": hour_ms, "incomeType": "FUNDING_FEE"})
+    rig.account.income.append(
+        {"symbol": symbol, "asset": "USDT", "income": amount, "time": hour_ms, "incomeType": "FUNDING_FEE"}
+    )
 
 
 def reread(rig: UsdmRig) -> None:
@@ -320,7 +334,14 @@ def test_nearness_of_liquidation_is_an_alarm_once_until_it_was_farther_away(rig:
     rig.oms.positions_book.add_fill(1, 1, 0, 10_000, 1_000)
     alarms: Callable[[], int] = lambda: rig.alarms().count(AlarmCode.LIQUIDATION_NEAR)  # noqa: E731
     price = Decimal(70) / Decimal("0.996")
-    for mark, expected in ((100, 0), (price / Decimal("0.899"), 0), (price / Decimal("0.901"), 1), (75, 1), (79, 1), (75, 2)):
+    for mark, expected in (
+        (100, 0),
+        (price / Decimal("0.899"), 0),
+        (price / Decimal("0.901"), 1),
+        (75, 1),
+        (79, 1),
+        (75, 2),
+    ):
         rig.tables.set_mark(1, int(Decimal(mark) * E8))
         rig.tick(SECOND_NS)
         assert alarms() == expected, mark

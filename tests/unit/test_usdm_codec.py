@@ -111,7 +111,7 @@ def test_what_asks_for_a_person_is_told_apart(codec: UsdmOrderCodec) -> None:
     assert codec.read_user(b'{"e":"MARGIN_CALL","E":1,"p":[]}')["alarm_code"] == AlarmCode.MARGIN_CALL
     changed = codec.read_user(b'{"e":"ACCOUNT_CONFIG_UPDATE","E":1,"T":1,"ai":{"j":true}}')
     assert (changed["kind"], changed["alarm_code"]) == (WARNING, AlarmCode.ACCOUNT_CHANGED)
-    for kind in ("TRADE_LITE", "ALGO_UPDATE", "SOMETHING_NEW"):
+    for kind in ("TRADE_LITE", "GRID_UPDATE", "SOMETHING_NEW"):
         assert codec.read_user(json.dumps({"e": kind, "E": 1, "o": {"s": "BTCUSDT"}}).encode())["kind"] == OTHER
 
 

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import pytest
 
 from engine.credentials import Credentials
+from engine.model.codes import NativeFeature
 from engine.model.instruments import INT64_MAX
 from engine.runtime.clock import Clock
 from engine.runtime.net import HttpResponse
@@ -79,7 +80,10 @@ def test_a_contract_is_read_exactly() -> None:
     assert (spec.min_qty_lots, spec.max_qty_lots) == (1, 1_000_000)
     assert (spec.min_price_ticks, spec.max_price_ticks) == (5_568, 45_297_640)
     assert (spec.min_notional_e8, spec.max_notional_e8) == (100 * 10**8, INT64_MAX)
-    assert spec.native_order_types == 0b1001111
+    assert spec.native_order_types & 0xFFFF == 0b1001111
+    features = {feature for feature in NativeFeature if spec.native_order_types & feature}
+    assert NativeFeature.TRIGGER_MARK in features
+    assert not features & {NativeFeature.OCO, NativeFeature.OTO, NativeFeature.ICEBERG}
 
 
 def test_a_dated_contract_has_its_expiry_and_a_closing_one_is_not_trading() -> None:
@@ -170,16 +174,25 @@ def test_a_feed_of_the_dead_man_switch_takes_its_weight_from_the_shared_budget_a
 @pytest.mark.invariant("R25")
 def test_all_of_a_symbol_is_cancelled_even_where_the_budget_is_full_and_once_more_outside_the_window() -> None:
     done = (200, {"code": 200, "msg": "The operation of cancel all open order is done."})
-    rest, exchange = rest_of((400, {"code": -1021, "msg": "late"}), done)
+    rest, exchange = rest_of((400, {"code": -1021, "msg": "late"}), done, done)
     rest.share(Budget(9))
     asyncio.run(rest.cancel_all("BTCUSDT"))
-    assert [method for method, _, _ in exchange.asked] == ["DELETE", "GET", "DELETE"]
-    assert urlsplit(exchange.asked[-1][1]).path == "/fapi/v1/allOpenOrders"
+    assert [method for method, _, _ in exchange.asked] == ["DELETE", "GET", "DELETE", "DELETE"]
+    paths = [urlsplit(target).path for _, target, _ in exchange.asked[-2:]]
+    assert paths == ["/fapi/v1/allOpenOrders", "/fapi/v1/algoOpenOrders"]
     assert exchange.queries()[-1]["symbol"] == ["BTCUSDT"]
-    rest, exchange = rest_of(done)
+    rest, exchange = rest_of(done, done)
     rest.share(Budget(0))
     asyncio.run(rest.cancel_all("BTCUSDT"))
-    assert len(exchange.asked) == 1
+    assert len(exchange.asked) == 2
+
+
+def test_a_refused_cancel_of_one_service_does_not_spare_the_other() -> None:
+    done = (200, {"code": 200, "msg": "The operation of cancel all open order is done."})
+    rest, exchange = rest_of((400, {"code": -2011, "msg": "no"}), done)
+    with pytest.raises(VenueError):
+        asyncio.run(rest.cancel_all("BTCUSDT"))
+    assert len(exchange.asked) == 2
 
 
 def test_listen_keys_need_the_key_alone_and_a_dead_one_is_told() -> None:

@@ -35,7 +35,9 @@ def test_clock_stream_and_account_come_before_trading() -> None:
     rig.listen()
     assert rig.state_now() == ACTIVE
     asked = [path for path, _ in rig.asked]
-    assert asked == ["/fapi/v1/time", "/fapi/v1/openOrders", "/fapi/v3/positionRisk", "/fapi/v3/balance"]
+    assert asked == [
+        "/fapi/v1/time", "/fapi/v1/openOrders", "/fapi/v1/openAlgoOrders", "/fapi/v3/positionRisk", "/fapi/v3/balance",
+    ]  # fmt: skip
     (wallet,) = rig.oms.balances()
     assert (wallet["asset"], wallet["free_e8"], wallet["locked_e8"]) == ("USDT", 10_000 * 10**8, 0)
 
@@ -131,7 +133,7 @@ def test_a_list_that_knows_less_than_the_stream_overwrites_nothing(rig: UsdmRig)
     rig.account.update_ms = rig.clock.time_ns() // 1_000_000 - 10
     rig.command(CommandKind.RECONCILE)
     asked_at_ns = rig.clock.time_ns()
-    for part in ("openOrders", "positionRisk"):
+    for part in ("openOrders", "openAlgoOrders", "positionRisk"):
         wish = rig.session.take_wish()
         assert wish is not None
         assert part in wish[1]
@@ -291,7 +293,7 @@ def test_a_margin_call_is_an_alarm(rig: UsdmRig) -> None:
 
 def test_frames_that_say_nothing_of_ours_are_kept_and_change_nothing(rig: UsdmRig) -> None:
     rig.forget()
-    for kind in ("TRADE_LITE", "ALGO_UPDATE", "STRATEGY_UPDATE"):
+    for kind in ("TRADE_LITE", "GRID_UPDATE", "STRATEGY_UPDATE"):
         rig.hear({"e": kind, "E": 1, "T": 1, "s": "BTCUSDT", "o": {"s": "BTCUSDT"}})
     kinds = [RecordKind(r.kind) for r in rig.records() if r.frame_length]
     assert kinds == [RecordKind.OWN_FRAME_OTHER] * 3

@@ -1,8 +1,8 @@
 """An algorithm as a parent: its wishes become children, and whatever these do, the parent's quantity is not exceeded.
 
 After everything that happens one turn is taken: what works now is compared with what the algorithm wishes for, and one thing is
-asked for: a child, or the cancel of one. A child that shall stand elsewhere is cancelled first and its end awaited, since what it may
-still fill counts until then. What the venue or the gate refuses is tried again, later each time.
+asked for: a child, or the cancel of one. A child that shall stand elsewhere is cancelled first and its end awaited, since what
+it may still fill counts until then. What the venue or the gate refuses is tried again, later each time.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ CENTI_BPS = 1_000_000
 
 
 def progress_of(parent: AlgoParent) -> dict[str, int]:
-    """`slippage_centibps`: average price against arrival, 1/100 of a basis point, positive = worse; `ahead_bps`: filled less planned,
-    of the whole quantity. What cannot be told yet is left out."""
+    """`slippage_centibps`: average price against arrival, 1/100 of a basis point, positive = worse; `ahead_bps`: filled less
+    planned, of the whole quantity. What cannot be told yet is left out."""
     elapsed_ns = parent.port.now_ns - parent.begin_ns
     found = {
         "elapsed_ns": elapsed_ns,
@@ -31,9 +31,9 @@ def progress_of(parent: AlgoParent) -> dict[str, int]:
     if planned is not None:
         found["planned_lots"] = planned
         found["ahead_bps"] = nearest((parent.filled_lots - planned) * BPS, parent.qty_lots)
-    if parent.filled_lots and parent.arrival_half_ticks:
+    if parent.valued_lots and parent.arrival_half_ticks:
         sign = 1 if parent.side == Side.BUY else -1
-        arrival = parent.arrival_half_ticks * parent.filled_lots
+        arrival = parent.arrival_half_ticks * parent.valued_lots
         found["slippage_centibps"] = nearest(sign * (2 * parent.filled_value - arrival) * CENTI_BPS, arrival)
     return found
 

@@ -106,6 +106,10 @@ class RecordedFloor(Floor):
         if self.listener is not None:
             self.listener.on_trade(row, trade, now_ns)
 
+    def resume_trade_ids(self, next_id: int) -> None:
+        """Go on numbering own trades where an earlier run ended."""
+        self._next_own_trade_id = max(OWN_TRADE_ID_MIN, next_id)
+
     # --- the recording -------------------------------------------------------------------------------------------
 
     def play(self, symbol: str, event: Event, now_ns: int) -> None:

@@ -132,6 +132,8 @@ class RecordedMatching:
 
     def __init__(self, orders_max: int) -> None:
         self.orders_max = orders_max
+        # "queue": the module's model; "touch": nothing stands ahead; "through": trades at an order's own price pass it by
+        self.fills = "queue"
         self.markets: list[RecordedMarket] = []
         self.orders: dict[int, tuple[RecordedMarket, Waiting]] = {}
         self.rows: list[Row] = []
@@ -219,6 +221,8 @@ class RecordedMatching:
         if queue is None:
             queue = market.queues[taker.side][taker.price] = QueueLevel(market.lots_at(taker.side, taker.price))
         queue.join(order)
+        if self.fills == "touch":
+            order.ahead = 0
         self.orders[order.order_id] = (market, order)
 
     def _cancel(self, market: RecordedMarket, owner: int, order_id: int) -> None:
@@ -375,7 +379,7 @@ class RecordedMatching:
         for level in sorted(through, reverse=maker_side == BUY):
             for order in tuple(queues[level].orders):
                 self._fill(market, order, order.leaves, None)
-        queue = queues.get(price)
+        queue = queues.get(price) if self.fills != "through" else None
         if queue is not None:
             for order, qty in queue.trade(lots):
                 self._fill(market, order, qty, None)

@@ -9,6 +9,9 @@ Margin is checked when the real order is placed, not before.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
+
 from engine.sim.decimals import E8
 from engine.sim.reject import VenueReject
 from engine.sim.seeded import SeededRandom
@@ -132,6 +135,19 @@ class AlgoService:
             self._timers.at(algo.good_till_ns, lambda due_ns: self._end_of_time(book, algo, due_ns))
         if algo.type == "TRAILING_STOP_MARKET" and not algo.activate_price_e8:
             self._activate(algo, self._price_e8(algo), now_ns)
+
+    def resume(self, book: UsdmBook, algos: Iterable[AlgoOrder], now_ns: int) -> None:
+        """Take up conditional orders that an earlier run knew; a trailing one that was active follows from its last trigger on."""
+        for algo in algos:
+            self._next_id = max(self._next_id, algo.algo_id + 1)
+            book.algo_history[algo.algo_id] = algo
+            if algo.status != "NEW":
+                continue
+            book.algos[algo.algo_id] = self._open[algo.symbol][algo.algo_id] = algo
+            if algo.is_activated:
+                self._extreme_e8[algo.algo_id] = _extreme_of(algo)
+            if algo.good_till_ns:
+                self._timers.at(max(algo.good_till_ns, now_ns), partial(self._end_of_time, book, algo))
 
     def _end_of_time(self, book: UsdmBook, algo: AlgoOrder, now_ns: int) -> None:
         if algo.algo_id in book.algos:
@@ -283,6 +299,12 @@ def _is_reached(algo: AlgoOrder, price_e8: int) -> bool:
         return False
     is_above = (algo.side == "BUY") == (algo.type not in ("TAKE_PROFIT", "TAKE_PROFIT_MARKET"))
     return price_e8 >= algo.trigger_price_e8 if is_above else price_e8 <= algo.trigger_price_e8
+
+
+def _extreme_of(algo: AlgoOrder) -> int:
+    """The best price that a trailing trigger was drawn from, within the rounding of `_follow`."""
+    share_e8 = _PERCENT_E8 - algo.callback_rate_e8 if algo.side == "SELL" else _PERCENT_E8 + algo.callback_rate_e8
+    return algo.trigger_price_e8 * _PERCENT_E8 // share_e8
 
 
 def _follow(algo: AlgoOrder, extreme_e8: int) -> None:

@@ -86,9 +86,13 @@ class OrderEntry:
             _mark_triggered(draft.working.order, algo)
         working = draft.working
         self.enter(book, listing, working, draft.price_ticks, now_ns)
+        self.watch_time(book, working)
+        return working
+
+    def watch_time(self, book: UsdmBook, working: Working) -> None:
+        """Let an open order end when its time is over, where it has one."""
         if working.order.good_till_ns and working.order.order_id in book.open:
             self._timers.at(working.order.good_till_ns, lambda due_ns: self._end_good_till(book, working, due_ns))
-        return working
 
     def _end_good_till(self, book: UsdmBook, working: Working, now_ns: int) -> None:
         if working.order.order_id in book.open:

@@ -28,15 +28,12 @@ from engine.runtime.clock import Clock
 from engine.sim.frame_text import append_text_frame
 from engine.sim.reject import VenueReject
 from engine.sim.wire.admin import AdminSession
-from engine.sim.wire.api_session import ApiSession
 from engine.sim.wire.errors import as_api_error, error_json
-from engine.sim.wire.link import CLOSE_GOING_AWAY
+from engine.sim.wire.opening import open_session
 from engine.sim.wire.rest_session import RestSession, time_unit
 from engine.sim.wire.shell import VenueShell
 from engine.sim.wire.socket_life import SocketLife
-from engine.sim.wire.stream_session import StreamSession, Target, open_error
-from engine.sim.wire.usdm.api_session import UsdmApiSession
-from engine.sim.wire.usdm.stream_session import PrivateSession, RoutedSession
+from engine.sim.wire.stream_session import Target, open_error
 
 STOP_GRACE_S = 0.2
 INBOUND_FRAME_BYTES_MAX = 1 << 20
@@ -400,22 +397,8 @@ class VenueServer:
 
     def open_session(self, transport: WSTransport, target: Target, unit_ns: int, now_ns: int) -> SocketLife | None:
         """Make the session of an accepted connection; None when the address opened too many."""
-        link = SocketLink(transport)
         address = peer_address(transport.underlying_transport)
-        if not self.shell.limits.address(address).connect(now_ns):
-            link.close(CLOSE_GOING_AWAY, "too many connections")
-            return None
-        shows_limits = target.options.get("returnRateLimits", "true") != "false"
-        if target.interface == "ws-api":
-            return ApiSession(self.shell, link, unit_ns, now_ns, address, shows_limits)
-        usdm = self.shell.usdm
-        if usdm is not None and target.interface == "ws-fapi":
-            return UsdmApiSession(self.shell, usdm, link, now_ns, address, shows_limits)
-        if usdm is not None and target.route == "private":
-            return PrivateSession(self.shell, usdm, link, now_ns, target)
-        if usdm is not None and target.route:
-            return RoutedSession(self.shell, usdm, link, now_ns, target)
-        return StreamSession(self.shell, link, unit_ns, now_ns, target.combined, target.names)
+        return open_session(self.shell, SocketLink(transport), target, unit_ns, now_ns, address)
 
 
 def _port_error(name: str, host: str, port: int, error: OSError) -> PortBusyError:

@@ -7,7 +7,7 @@ that caused). ``now_ns`` is Unix time in nanoseconds, given by whoever owns the 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from engine.sim.api import Venue
@@ -72,6 +72,8 @@ class VenueShell:
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
         self._timer_number = 0
         self._next_second_ns = start_ns
+        # who is told of own events before anybody else hears of them
+        self.before_publish: Callable[[Sequence[object]], None] | None = None
 
     def add_usdm(self, core: UsdmVenue, limits: UsdmLimitsConfig, wire: UsdmWireConfig, start_ns: int) -> UsdmSide:
         """Let the venue trade USD-M futures too, with the accounts and keys of spot."""
@@ -106,10 +108,12 @@ class VenueShell:
     def finish(self) -> None:
         """Publish every event that the core has ready."""
         events = self.core.drain()
+        if events and self.before_publish is not None:
+            self.before_publish(events)
         if events:
             self.publisher.publish(events)
         if self.usdm is not None:
-            self.usdm.publish()
+            self.usdm.publish(self.before_publish)
 
     def next_wake_ns(self) -> int:
         """When ``begin`` should be called next at the latest (Unix ns)."""

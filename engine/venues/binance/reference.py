@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
-from engine.model.codes import OrderType
+from engine.model.codes import NativeFeature, OrderType
 from engine.model.instruments import E8, INT64_MAX, InstrumentSpec, to_e8
+from engine.venues.binance.capabilities import SPOT
 
 ORDER_TYPES = {
     "LIMIT": OrderType.LIMIT,
@@ -46,6 +47,12 @@ class SymbolInfo(msgspec.Struct):
     orderTypes: list[str] = []  # noqa: N815
     baseAssetPrecision: int = 8  # noqa: N815
     quotePrecision: int = 8  # noqa: N815
+    icebergAllowed: bool = False  # noqa: N815
+    ocoAllowed: bool = False  # noqa: N815
+    otoAllowed: bool = False  # noqa: N815
+    allowTrailingStop: bool = False  # noqa: N815
+    cancelReplaceAllowed: bool = False  # noqa: N815
+    amendAllowed: bool = False  # noqa: N815
 
 
 class RateLimit(msgspec.Struct, frozen=True):
@@ -118,8 +125,21 @@ def instrument_spec(row: SymbolInfo, venue_id: int) -> InstrumentSpec:
         max_price_ticks=upper_limit(wire_size(row.symbol, price, "maxPrice"), tick_size_e8),
         min_notional_e8=wire_size(row.symbol, notional, "minNotional"),
         max_notional_e8=upper_limit(wire_size(row.symbol, notional, "maxNotional"), 1),
-        native_order_types=sum(1 << ORDER_TYPES[name] for name in set(row.orderTypes) & set(ORDER_TYPES)) or 0b11,
+        native_order_types=native_bits(row),
     )
+
+
+def native_bits(row: SymbolInfo) -> int:
+    """Order types and features of this symbol, as `Instrument.native_order_types` holds them."""
+    bits = sum(1 << ORDER_TYPES[name] for name in set(row.orderTypes) & set(ORDER_TYPES)) or 0b11
+    if row.allowTrailingStop:
+        bits |= NativeFeature.TRAIL_BPS
+        bits |= (1 << OrderType.TRAILING_STOP) * (bits >> OrderType.STOP & 1)
+        bits |= (1 << OrderType.TRAILING_STOP_LIMIT) * (bits >> OrderType.STOP_LIMIT & 1)
+    bits |= NativeFeature.ICEBERG * row.icebergAllowed | NativeFeature.OCO * row.ocoAllowed
+    bits |= NativeFeature.OTO * row.otoAllowed | NativeFeature.OTOCO * (row.otoAllowed and row.ocoAllowed)
+    bits |= NativeFeature.REPLACE * row.cancelReplaceAllowed | NativeFeature.AMEND * row.amendAllowed
+    return bits & SPOT.native_order_types
 
 
 def wire_size(symbol: str, entry: dict[str, Any], name: str) -> int:

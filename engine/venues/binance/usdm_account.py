@@ -7,10 +7,15 @@ Margin Type", "Change Initial Leverage", "Symbol Configuration"; error codes -40
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from engine.config_schema import VenueSection
 from engine.exit_codes import CommandError, ExitCode
+from engine.model.instruments import to_e8
+from engine.model.margin_terms import ContractMargin, MarginTier
 from engine.venues.binance.rest_market import VenueError
 from engine.venues.binance.usdm_rest import UsdmRest
 
@@ -18,9 +23,26 @@ NO_CHANGE_NEEDED = (-4046, -4059)
 MARGIN_TYPES = {"cross": "CROSSED", "isolated": "ISOLATED"}
 
 
+class _Bracket(msgspec.Struct):
+    """One tier as the venue writes it."""
+
+    initialLeverage: int  # noqa: N815 - the venue's spelling
+    notionalCap: Decimal  # noqa: N815
+    notionalFloor: Decimal  # noqa: N815
+    maintMarginRatio: Decimal  # noqa: N815
+    cum: Decimal
+
+
+class _Brackets(msgspec.Struct):
+    """A symbol of leverageBracket."""
+
+    symbol: str
+    brackets: list[_Bracket]
+
+
 async def settle_account(rest: UsdmRest, venue: VenueSection) -> None:
     """Make the account what `venue` says. Raises CommandError with what the venue answered where it cannot be."""
-    await settle_position_mode(rest)
+    await settle_position_mode(rest, venue)
     for symbol in venue.symbols:
         found = await symbol_settings(rest, symbol)
         wanted = MARGIN_TYPES[str(venue.margin_type)]
@@ -37,8 +59,9 @@ async def settle_account(rest: UsdmRest, venue: VenueSection) -> None:
 async def differences(rest: UsdmRest, venue: VenueSection) -> list[str]:
     """What stands otherwise at the venue than `venue` says, in words; nothing is changed."""
     found = []
-    if (await rest.account_json("GET", "/fapi/v1/positionSide/dual"))["dualSidePosition"]:
-        found.append("the account is in hedge mode")
+    is_hedged = (await rest.account_json("GET", "/fapi/v1/positionSide/dual"))["dualSidePosition"]
+    if is_hedged != (venue.position_mode == "hedge"):
+        found.append(f"the account is in {'hedge' if is_hedged else 'one-way'} mode")
     for symbol in venue.symbols:
         row = await symbol_settings(rest, symbol)
         wanted = (MARGIN_TYPES[str(venue.margin_type)], venue.leverage)
@@ -47,13 +70,43 @@ async def differences(rest: UsdmRest, venue: VenueSection) -> list[str]:
     return found
 
 
-async def settle_position_mode(rest: UsdmRest) -> None:
-    """One-way: the engine keeps one signed position an instrument."""
-    path = "/fapi/v1/positionSide/dual"
-    if (await rest.account_json("GET", path))["dualSidePosition"]:
-        await change(rest, "position_mode", path, dualSidePosition="false")
-    if (await rest.account_json("GET", path))["dualSidePosition"]:
-        raise CommandError(ExitCode.CONFIG, "position_mode: the account stays in hedge mode, one-way was asked for")
+async def settle_position_mode(rest: UsdmRest, venue: VenueSection) -> None:
+    """One-way: one signed position a contract; hedge: a long and a short one beside each other."""
+    path, wanted = "/fapi/v1/positionSide/dual", venue.position_mode == "hedge"
+    if (await rest.account_json("GET", path))["dualSidePosition"] != wanted:
+        await change(rest, "position_mode", path, dualSidePosition=str(wanted).lower())
+    if (await rest.account_json("GET", path))["dualSidePosition"] != wanted:
+        words = ("one-way", "hedge") if wanted else ("hedge", "one-way")
+        text = f"position_mode: the account stays in {words[0]} mode, {words[1]} was asked for"
+        raise CommandError(ExitCode.CONFIG, text)
+
+
+async def margin_terms(rest: UsdmRest, venue: VenueSection) -> tuple[ContractMargin, ...]:
+    """Leverage, margin type and tiers of the configured symbols, as they stand now (weight 1)."""
+    response = await rest.signed("GET", "/fapi/v1/leverageBracket")
+    # numbers of JSON become decimals as they stand: none of them is ever a float
+    rows = msgspec.json.decode(response.body, type=list[_Brackets])
+    found = {row.symbol: row.brackets for row in rows}
+    missing = [symbol for symbol in venue.symbols if symbol not in found]
+    if missing:
+        raise CommandError(ExitCode.PROTOCOL, f"{', '.join(missing)}: the venue tells no leverage brackets")
+    assert venue.leverage is not None
+    isolated = venue.margin_type == "isolated"
+    return tuple(ContractMargin(name, venue.leverage, isolated, tiers_of(found[name])) for name in venue.symbols)
+
+
+def tiers_of(brackets: list[_Bracket]) -> tuple[MarginTier, ...]:
+    """From the smallest notional up; the venue writes numbers where others write text."""
+    return tuple(
+        MarginTier(
+            floor_e8=to_e8(row.notionalFloor),
+            cap_e8=to_e8(row.notionalCap),
+            ratio_e8=to_e8(row.maintMarginRatio),
+            cum_e8=to_e8(row.cum),
+            leverage=row.initialLeverage,
+        )
+        for row in sorted(brackets, key=lambda row: row.notionalFloor)
+    )
 
 
 async def symbol_settings(rest: UsdmRest, symbol: str) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
-from engine.model.codes import OrderType
+from engine.model.codes import NativeFeature, OrderType
 from engine.model.instruments import InstrumentSpec
+from engine.venues.binance.capabilities import USDM
 from engine.venues.binance.reference import (
     ReferenceDataError,
     UnknownSymbolError,
@@ -48,6 +49,7 @@ class ContractInfo(msgspec.Struct):
     filters: list[dict[str, Any]]
     deliveryDate: int = 0  # noqa: N815
     orderTypes: list[str] = []  # noqa: N815
+    timeInForce: list[str] = []  # noqa: N815
     pricePrecision: int = 8  # noqa: N815
     quantityPrecision: int = 8  # noqa: N815
 
@@ -96,5 +98,20 @@ def contract_spec(row: ContractInfo, venue_id: int) -> InstrumentSpec:
         min_price_ticks=max(1, -(-wire_size(row.symbol, price, "minPrice") // tick_size_e8)),
         max_price_ticks=upper_limit(wire_size(row.symbol, price, "maxPrice"), tick_size_e8),
         min_notional_e8=wire_size(row.symbol, filters.get("MIN_NOTIONAL", {}), "notional"),
-        native_order_types=sum(1 << ORDER_TYPES[name] for name in set(row.orderTypes) & set(ORDER_TYPES)) or 0b11,
+        native_order_types=native_bits(row),
     )
+
+
+def native_bits(row: ContractInfo) -> int:
+    """Order types and features of this contract; what belongs to conditional orders only where it has one."""
+    bits = sum(1 << ORDER_TYPES[name] for name in set(row.orderTypes) & set(ORDER_TYPES)) or 0b11
+    bits |= (
+        NativeFeature.GTD * ("GTD" in row.timeInForce)
+        | NativeFeature.HEDGE
+        | NativeFeature.AMEND
+        | NativeFeature.REPLACE
+    )
+    if bits >> OrderType.STOP & 0b1111:
+        bits |= NativeFeature.TRIGGER_MARK | NativeFeature.CLOSE_POSITION
+    bits |= NativeFeature.TRAIL_BPS * (bits >> OrderType.TRAILING_STOP & 1)
+    return bits & USDM.native_order_types

@@ -18,7 +18,7 @@ from engine.credentials import Credentials, ed25519_signer
 from engine.model.dead_man_cost import FEED_WEIGHT
 from engine.model.instruments import InstrumentSpec
 from engine.runtime.clock import Clock
-from engine.runtime.net import HttpClient, HttpResponse
+from engine.runtime.net import HttpClient, HttpResponse, NetError
 from engine.venues.binance.reference import decode_rate_limits
 from engine.venues.binance.rest_market import NS_PER_MS, RestMarket, TimeSample, VenueError
 from engine.venues.binance.signer import HmacSigner
@@ -149,16 +149,26 @@ class UsdmRest(RestMarket):
     # --- cancels ---
 
     async def cancel_all(self, symbol: str) -> None:
-        """Cancel everything of `symbol` (weight 1). Inside a wish for quiet nothing is sent; a full budget does not hold it up.
+        """Cancel everything of `symbol` (weight 2): what stands in the book, then what waits for a price.
 
-        VenueError, NetError as `signed`; one that is outside the window (-1021) is sent again, which a cancel may be.
+        Inside a wish for quiet nothing is sent; a full budget does not hold it up. VenueError, NetError as `signed`; one that is
+        outside the window (-1021) is sent again, which a cancel may be.
         """
         if self._sign is None:
             raise RuntimeError("a cancel needs authorize() first")
         if self.quiet_left_ns():
             return
-        self._has_weight(1)
-        path = f"{self.api_path}/allOpenOrders"
+        self._has_weight(2)
+        failure: VenueError | NetError | None = None
+        for name in ("allOpenOrders", "algoOpenOrders"):
+            try:
+                await self._cancel_by_symbol(f"{self.api_path}/{name}", symbol)
+            except (VenueError, NetError) as error:
+                failure = failure or error  # what the one service refuses is no reason to leave the other alone
+        if failure is not None:
+            raise failure
+
+    async def _cancel_by_symbol(self, path: str, symbol: str) -> None:
         try:
             self._accept(path, await self._send_signed("DELETE", path, {"symbol": symbol}))
         except VenueError as error:

@@ -15,6 +15,7 @@ cdef class RateBudget:
     cdef readonly int64_t blocked_until_ns   # venue time: nothing leaves before (Retry-After)
     cdef readonly uint64_t refused
     cdef bint allows_order(self, int64_t venue_ns) noexcept nogil
+    cdef bint allows_orders(self, int64_t venue_ns, int64_t orders) noexcept nogil
     cdef bint allows_cancel(self, int64_t venue_ns) noexcept nogil
     cdef bint allows_query(self, int64_t venue_ns, int64_t weight) noexcept nogil
     cdef void count(self, int64_t venue_ns, int64_t orders, int64_t weight) noexcept nogil

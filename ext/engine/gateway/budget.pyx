@@ -34,8 +34,12 @@ cdef class RateBudget:
         self.share_percent = share_percent
 
     cdef bint allows_order(self, int64_t venue_ns) noexcept nogil:
-        if (venue_ns >= self.blocked_until_ns and _holds(&self.orders_short, venue_ns, 1, self.share_percent)
-                and _holds(&self.orders_long, venue_ns, 1, self.share_percent)
+        return self.allows_orders(venue_ns, 1)
+
+    cdef bint allows_orders(self, int64_t venue_ns, int64_t orders) noexcept nogil:
+        """Of one request: a list is one request of several orders."""
+        if (venue_ns >= self.blocked_until_ns and _holds(&self.orders_short, venue_ns, orders, self.share_percent)
+                and _holds(&self.orders_long, venue_ns, orders, self.share_percent)
                 and _holds(&self.weight, venue_ns, 1, self.share_percent)):
             return True
         self.refused += 1

@@ -68,6 +68,9 @@ cdef class OrderSession(Session):
     cdef ColdRequest* cold
     cdef uint32_t cold_head
     cdef uint32_t cold_tail
+    # the orders of a list that is being put together: their slots, spent
+    cdef uint32_t[3] list_slots
+    cdef int list_count
     # the encoder's last request: bytes, and where the API key stands in them (masked in the journal)
     cdef char* text
     cdef uint32_t text_size
@@ -79,6 +82,8 @@ cdef class OrderSession(Session):
 
     cdef int drain(self) noexcept
     cdef bint send_item(self, const Descriptor* item) noexcept
+    cdef bint send_leg(self, const Descriptor* item) noexcept
+    cdef void refuse_legs(self, int reason) noexcept nogil
     cdef bint transmit(self, const Request* request, uint64_t cause_seq, bint is_order) noexcept
     # the bytes to the transport; True: they left, or may have
     cdef bint hand_over(self) noexcept
@@ -96,6 +101,11 @@ cdef class OrderSession(Session):
     cdef int encode_order(self, const ApprovedOrder* terms, uint64_t request_id) noexcept nogil
     cdef int encode_cancel(self, uint64_t order_handle, uint32_t instrument_id, uint64_t request_id) noexcept nogil
     cdef int encode_query(self, uint64_t order_handle, uint32_t instrument_id, uint64_t request_id) noexcept nogil
+    cdef int encode_list(self, const uint32_t* slots, int count, uint64_t request_id) noexcept nogil
+    cdef int encode_cancel_list(self, uint64_t order_handle, uint32_t instrument_id, uint64_t request_id) noexcept nogil
+    cdef int encode_amend(self, uint64_t order_handle, uint32_t instrument_id, int64_t lots, uint64_t request_id) noexcept nogil
+    # Does a question about this order go among the cold requests.
+    cdef bint asks_slowly(self, uint64_t order_handle) noexcept nogil
     cdef int encode_cancel_all(self, uint32_t instrument_id, uint64_t request_id) noexcept nogil
     cdef int work_of_own(self) except -1
     # An own-order input found no room: let everything that it may have told be read again. Called once there is room.

@@ -87,8 +87,11 @@ cdef class OrderSession(Session):
         cdef int size = 0, reason = REASON_NONE
         cdef int action = item.data
         cdef bint is_order = action == OUTBOUND_SUBMIT or action == OUTBOUND_REPLACE
-        if action >= OUTBOUND_RECONCILE_BEGIN:
-            self.cold[self.cold_head % COLD_CAPACITY] = ColdRequest(item.cause_seq, item.instrument_id, <uint16_t> action, item.flags)
+        if action == OUTBOUND_LIST_LEG:
+            return self.send_leg(item)
+        if OUTBOUND_RECONCILE_BEGIN <= action <= OUTBOUND_RECONCILE_END or (action == OUTBOUND_QUERY and self.asks_slowly(item.order_handle)):
+            self.cold[self.cold_head % COLD_CAPACITY] = ColdRequest(item.order_handle if action == OUTBOUND_QUERY else item.cause_seq, item.instrument_id,
+                                                                    <uint16_t> action, item.flags)
             self.cold_head += 1
             return True
         if is_order:
@@ -121,6 +124,10 @@ cdef class OrderSession(Session):
             reason = REASON_RATE_BUDGET
         elif action == OUTBOUND_CANCEL:
             size = self.encode_cancel(item.order_handle, item.instrument_id, request.request_id)
+        elif action == OUTBOUND_CANCEL_LIST:
+            size = self.encode_cancel_list(item.order_handle, item.instrument_id, request.request_id)
+        elif action == OUTBOUND_AMEND:
+            size = self.encode_amend(item.order_handle, item.instrument_id, <int64_t> item.cause_seq, request.request_id)
         else:
             size = self.encode_cancel_all(item.instrument_id, request.request_id)
         if reason == REASON_NONE and size <= 0:
@@ -133,6 +140,55 @@ cdef class OrderSession(Session):
         if reason == REASON_RATE_BUDGET:
             self.counters.values[<int> COUNTER_RATE_LIMITED] = self.counters.values[<int> COUNTER_RATE_LIMITED] + 1
         return self.notice(RECORD_KIND_ORDER_REPLY, action, item.order_handle, item.instrument_id, reason, 0)
+
+    cdef bint send_leg(self, const Descriptor* item) noexcept:
+        """One order of a list, its approval spent; with the last one the whole list leaves in one request."""
+        cdef Request request
+        cdef int size = 0, count
+        cdef uint64_t first
+        if not self.register.consume(item.flags, item.cause_seq, item.order_handle):
+            self.refused_approvals += 1
+            return False
+        first = self.register.conditions[item.flags].list_handle
+        count = self.register.conditions[item.flags].list_size
+        if self.list_count and self.register.conditions[self.list_slots[0]].list_handle != first:
+            self.refuse_legs(REASON_LIST_INCOMPLETE)
+        self.list_slots[self.list_count] = item.flags
+        self.list_count += 1
+        if self.list_count < count and self.list_count < 3:
+            return True
+        memset(&request, 0, sizeof(Request))
+        request.request_id = self.next_request_id + 1
+        self.expire(request.request_id)
+        request.order_handle = first
+        request.instrument_id = item.instrument_id
+        request.action = OUTBOUND_LIST_LEG
+        request.detail = <uint64_t> count
+        if not self.is_ready:
+            self.refuse_legs(REASON_SESSION_DOWN)
+        elif self.requests[request.request_id % REQUEST_CAPACITY].request_id != 0 or not self.budget.allows_orders(self.venue_ns(), count):
+            self.counters.values[<int> COUNTER_RATE_LIMITED] = self.counters.values[<int> COUNTER_RATE_LIMITED] + 1
+            self.refuse_legs(REASON_RATE_BUDGET)
+        else:
+            size = self.encode_list(self.list_slots, self.list_count, request.request_id)
+            self.text_size = <uint32_t> max(size, 0)
+            if size <= 0:
+                self.refuse_legs(REASON_INTERNAL)
+            elif not self.transmit(&request, item.seq, True):
+                self.refuse_legs(REASON_SESSION_DOWN if not self.journal.nearly_full() else REASON_JOURNAL_FULL)
+            else:
+                self.budget.count(self.venue_ns(), count - 1, 0)
+                self.list_count = 0
+                return True
+        return False
+
+    cdef void refuse_legs(self, int reason) noexcept nogil:
+        """None of the list leaves: each of its orders is answered."""
+        cdef int i
+        for i in range(self.list_count):
+            self.notice(RECORD_KIND_ORDER_REPLY, OUTBOUND_LIST_LEG, self.register.slots[self.list_slots[i]].order_handle,
+                        self.register.slots[self.list_slots[i]].instrument_id, reason, 0)
+        self.list_count = 0
 
     cdef bint transmit(self, const Request* request, uint64_t cause_seq, bint is_order) noexcept:
         """Bytes to the journal, then to the link; True when they left."""
@@ -161,7 +217,9 @@ cdef class OrderSession(Session):
             self.counters.values[<int> COUNTER_ORDERS_SENT] = self.counters.values[<int> COUNTER_ORDERS_SENT] + 1
         elif request.action == OUTBOUND_REPLACE:
             self.counters.values[<int> COUNTER_REPLACES_SENT] = self.counters.values[<int> COUNTER_REPLACES_SENT] + 1
-        elif request.action == OUTBOUND_CANCEL or request.action == OUTBOUND_CANCEL_ALL:
+        elif request.action == OUTBOUND_LIST_LEG:
+            self.counters.values[<int> COUNTER_ORDERS_SENT] = self.counters.values[<int> COUNTER_ORDERS_SENT] + request.detail
+        elif request.action == OUTBOUND_CANCEL or request.action == OUTBOUND_CANCEL_ALL or request.action == OUTBOUND_CANCEL_LIST:
             self.counters.values[<int> COUNTER_CANCELS_SENT] = self.counters.values[<int> COUNTER_CANCELS_SENT] + 1
         return True
 
@@ -214,7 +272,7 @@ cdef class OrderSession(Session):
             return NULL
         slot.request_id = 0
         self.in_flight -= 1
-        if slot.action == OUTBOUND_SUBMIT or slot.action == OUTBOUND_REPLACE:
+        if slot.action == OUTBOUND_SUBMIT or slot.action == OUTBOUND_REPLACE or slot.action == OUTBOUND_LIST_LEG:
             self.orders_in_flight -= 1
         return slot
 
@@ -264,7 +322,7 @@ cdef class OrderSession(Session):
         slot.reason = <uint16_t> reason
         slot.detail = <uint16_t> detail
         slot.due_mono_ns = self.journal.now_mono_ns
-        if kind == RECORD_KIND_ORDER_REPLY and (action == OUTBOUND_CANCEL or action == OUTBOUND_CANCEL_ALL):
+        if kind == RECORD_KIND_ORDER_REPLY and (action == OUTBOUND_CANCEL or action == OUTBOUND_CANCEL_ALL or action == OUTBOUND_CANCEL_LIST):
             slot.due_mono_ns += CANCEL_PAUSE_NS
         self.notice_head += 1
         return True
@@ -343,6 +401,18 @@ cdef class OrderSession(Session):
 
     cdef int encode_cancel_all(self, uint32_t instrument_id, uint64_t request_id) noexcept nogil:
         return 0
+
+    cdef int encode_list(self, const uint32_t* slots, int count, uint64_t request_id) noexcept nogil:
+        return 0
+
+    cdef int encode_cancel_list(self, uint64_t order_handle, uint32_t instrument_id, uint64_t request_id) noexcept nogil:
+        return 0
+
+    cdef int encode_amend(self, uint64_t order_handle, uint32_t instrument_id, int64_t lots, uint64_t request_id) noexcept nogil:
+        return 0
+
+    cdef bint asks_slowly(self, uint64_t order_handle) noexcept nogil:
+        return False
 
     cdef int work_of_own(self) except -1:
         return 0

@@ -32,6 +32,7 @@ cdef enum OutboundAction:
     OUTBOUND_RECONCILE_END = 9
     OUTBOUND_LIST_LEG = 10         # one order of a list, its approval spent; the request leaves with the last one (SUBMIT's fields)
     OUTBOUND_CANCEL_LIST = 11      # order_handle = any order of the list
+    OUTBOUND_AMEND = 12            # order_handle; cause_seq = the new quantity in lots, below the present one
 
 cdef struct ApprovedOrder:
     uint64_t nonce            # generation << 32 | mixed counter; 0 = never approved in this run
@@ -63,7 +64,8 @@ cdef struct ApprovedOrder:
     uint8_t has_conditions    # conditions[slot] holds
     int64_t valued_e8         # what of it stands in tables.margin_rows: notional of what may still open
     uint8_t is_resting        # among the limit orders that may rest at the venue: `reached` finds it
-    uint8_t resting_pad[7]
+    uint8_t is_triggered      # conditional: its price came, it is an order like any other now
+    uint8_t resting_pad[6]
 
 cdef class ApprovalRegister:
     cdef ApprovedOrder* slots

@@ -233,8 +233,10 @@ cdef struct ExecutionPayload:
     uint8_t order_type
     uint8_t time_in_force
     uint8_t is_maker
-    uint8_t position_side     # PositionSide; BOTH in a netting account
-    uint8_t pad[3]
+    uint8_t is_waiting         # not in the book: its price has not come, or its list has not come to it
+    uint8_t is_conditional     # told by a service for conditional orders: venue_order_id is that service's number
+    uint8_t position_side
+    uint8_t expiry_cause       # ExpiryCause
 
 cdef struct OrderReplyPayload:
     # answer to a request we sent: status 200 or an error code; request_id is the id we sent
@@ -249,7 +251,8 @@ cdef struct OrderReplyPayload:
     uint8_t action
     uint8_t order_state
     uint8_t replace_part      # ReplacePart: how far a replace of two requests has come
-    uint8_t pad[5]
+    uint8_t is_conditional    # venue_order_id is a number of the service for conditional orders
+    uint8_t pad[4]
     int64_t retry_after_ms
     # error text (UTF-8) follows up to the record's end, zero padded
 
@@ -432,14 +435,16 @@ cdef struct OrderStatePayload:
     int64_t leaves_qty_lots
     int64_t average_price_e8
     uint16_t reason
-    int16_t pad0
+    uint16_t flags
     int32_t venue_code
     uint8_t state
     uint8_t previous_state
     uint8_t side
     uint8_t order_type
     uint8_t time_in_force
-    uint8_t pad[3]
+    uint8_t is_triggered       # of a conditional order: its price came
+    uint8_t pad[2]
+    int64_t trigger_ticks
 
 cdef struct FillPayload:
     char client_order_id[24]

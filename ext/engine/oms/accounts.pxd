@@ -2,7 +2,7 @@
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.journal.journal cimport Journal
-from engine.model.records cimport AccountPayload, AccountPositionRow, RecordHeader
+from engine.model.records cimport AccountPayload, AccountPositionRow, MarginTiersPayload, RecordHeader
 from engine.model.tables cimport MarginAccount, Tables
 from engine.oms.positions cimport PositionBook
 from engine.oms.scribe cimport Scribe
@@ -32,6 +32,7 @@ cdef class AccountBook:
     cdef readonly uint64_t records
     # MARGIN_TIERS: leverage, margin type and tiers of one contract.
     cdef void take_terms(self, const RecordHeader* record) noexcept nogil
+    cdef void put_terms(self, uint32_t instrument_id, const MarginTiersPayload* told, uint32_t size) noexcept nogil
     # The venue's word for an asset's wallet.
     cdef void take_balance(self, uint16_t asset_id) noexcept nogil
     # At most once a second: revalue, warn, write what has changed.

@@ -51,17 +51,19 @@ cdef class AccountBook:
         self.near_bps = near_bps
 
     cdef void take_terms(self, const RecordHeader* record) noexcept nogil:
-        cdef const MarginTiersPayload* told = <const MarginTiersPayload*> (record + 1)
+        self.put_terms(record.instrument_id, <const MarginTiersPayload*> (record + 1), record.length - sizeof(RecordHeader))
+
+    cdef void put_terms(self, uint32_t instrument_id, const MarginTiersPayload* told, uint32_t size) noexcept nogil:
         cdef const MarginTierRow* rows = <const MarginTierRow*> (told + 1)
         cdef MarginTier tiers[MARGIN_TIERS_MAX]
-        cdef uint32_t i, count = (record.length - sizeof(RecordHeader) - sizeof(MarginTiersPayload)) // sizeof(MarginTierRow)
-        if not 0 < record.instrument_id <= self.tables.instrument_count or not 1 <= told.leverage <= 125:
+        cdef uint32_t i, count = (size - <uint32_t> sizeof(MarginTiersPayload)) // <uint32_t> sizeof(MarginTierRow)
+        if not 0 < instrument_id <= self.tables.instrument_count or not 1 <= told.leverage <= 125:
             return
         count = min(min(count, told.count), <uint32_t> MARGIN_TIERS_MAX)
         for i in range(count):
             tiers[i] = MarginTier(rows[i].floor_e8, rows[i].cap_e8, rows[i].ratio_e8, rows[i].cum_e8, rows[i].leverage, 0)
-        self.tables.put_margin_terms(record.instrument_id, told.leverage, told.is_isolated != 0, tiers, <int> count)
-        self.is_ours[self.tables.instruments[record.instrument_id].settle_asset_id] = 1
+        self.tables.put_margin_terms(instrument_id, told.leverage, told.is_isolated != 0, tiers, <int> count)
+        self.is_ours[self.tables.instruments[instrument_id].settle_asset_id] = 1
 
     cdef void take_balance(self, uint16_t asset_id) noexcept nogil:
         self.is_ours[asset_id] = 1

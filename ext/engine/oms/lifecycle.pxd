@@ -61,9 +61,11 @@ cdef class OrderLifecycle(Actor):
     cdef uint32_t deferred_count
     cdef bint is_collecting           # a reconciliation is reading the account
     cdef readonly uint64_t cancels_ignored
+    cdef readonly uint64_t amends_ignored
 
     cdef void on_approval(self, const Descriptor* item) noexcept nogil
     cdef void on_cancel_intent(self, const Descriptor* item) noexcept nogil
+    cdef void on_amend_intent(self, const Descriptor* item, int64_t lots) noexcept nogil
     cdef void on_report(self, const Descriptor* item) noexcept nogil
     cdef void on_reply(self, const Descriptor* item) noexcept nogil
     cdef void apply(self, Order* order, uint64_t cause_seq, bint is_forced) noexcept nogil
@@ -74,6 +76,13 @@ cdef class OrderLifecycle(Actor):
     cdef void halt_instrument(self, uint32_t instrument_id, uint8_t reason) noexcept nogil
     cdef void settle_deferred(self, uint64_t cause_seq) noexcept nogil
     cdef void _begin_replace(self, Order* order, ApprovedOrder* terms, uint64_t cause_seq) noexcept nogil
+    cdef void _await_list(self, Order* order, uint64_t cause_seq) noexcept nogil
+    cdef void _reject_list(self, Order* order, uint16_t reason, uint64_t cause_seq) noexcept nogil
+    cdef void _take_numbers(self, Order* order, const ExecutionPayload* report) noexcept nogil
+    cdef void _take_quantity(self, Order* order, const ExecutionPayload* report) noexcept nogil
+    cdef bint _take_trigger(self, Order* order, const ExecutionPayload* report) noexcept nogil
+    cdef void _on_amend_reply(self, Order* order, const OrderReplyPayload* reply, uint64_t cause_seq) noexcept nogil
+    cdef Order* _by_triggered_number(self, const Descriptor* item, const ExecutionPayload* report) noexcept nogil
     cdef void _reject(self, Order* order, uint16_t reason, int venue_code, uint64_t cause_seq) noexcept nogil
     cdef void _lose_sight(self, Order* order, uint64_t cause_seq) noexcept nogil
     cdef void _try_cancel(self, Order* order, uint64_t cause_seq) noexcept nogil

@@ -10,11 +10,12 @@ from engine.journal.journal cimport Journal
 from engine.model.approval cimport *
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
-from engine.model.records cimport (ExecutionPayload, IntentPayload, OrderReplyPayload, RecordHeader, REPLACE_NOT_BEGUN,
+from engine.model.native cimport is_conditional
+from engine.model.records cimport (Conditions, ExecutionPayload, IntentPayload, OrderReplyPayload, RecordHeader, REPLACE_NOT_BEGUN,
                                    REPLACE_OLD_GONE)
 from engine.model.tables cimport POSITION_SIDES, STRATEGY_CAPACITY, Instrument, Tables
 from engine.model.unnamed cimport NO_TRADE_ID
-from engine.oms.orders cimport Order, OrderPool, row_of
+from engine.oms.orders cimport Order, OrderPool
 from engine.oms.positions cimport PositionBook, tw_cost_up_e8, tw_value_e16
 from engine.oms.scribe cimport FillFacts, Scribe
 from engine.oms.trades cimport TradeSet
@@ -94,13 +95,48 @@ cdef class OrderLifecycle(Actor):
             self._reject(order, REASON_RING_FULL, 0, item.seq)
         elif terms.action == INTENT_ACTION_REPLACE:
             self._begin_replace(order, terms, item.seq)
+        elif terms.has_conditions and self.register.conditions[slot].list_size > 1:
+            self._await_list(order, item.seq)
         else:
             self.apply(order, item.seq, False)
             self.send(order, OUTBOUND_SUBMIT)
 
+    cdef void _await_list(self, Order* order, uint64_t cause_seq) noexcept nogil:
+        """An order of a list leaves with all the others or not at all: their handles stand one after the other."""
+        cdef const Conditions* conditions = self.pool.conditions(order)
+        cdef Order* other
+        cdef int i
+        order.is_list_waiting = 1
+        for i in range(conditions.list_size):
+            other = self.pool.find(conditions.list_handle + i)
+            if other == NULL or not other.is_list_waiting:
+                return
+        if self.outbound.depth() + conditions.list_size > self.outbound.capacity:
+            self._reject_list(order, REASON_RING_FULL, cause_seq)
+            return
+        for i in range(conditions.list_size):
+            other = self.pool.find(conditions.list_handle + i)
+            other.is_list_waiting = 0
+            other.deadline_mono_ns = order.deadline_mono_ns
+            self.apply(other, cause_seq, False)
+        for i in range(conditions.list_size):
+            self.send(self.pool.find(conditions.list_handle + i), OUTBOUND_LIST_LEG)
+
+    cdef void _reject_list(self, Order* order, uint16_t reason, uint64_t cause_seq) noexcept nogil:
+        """One order of it cannot go, so none does."""
+        cdef const Conditions* conditions = self.pool.conditions(order)
+        cdef uint64_t first = conditions.list_handle
+        cdef int i, count = conditions.list_size
+        cdef Order* other
+        for i in range(count):
+            other = self.pool.find(first + i)
+            if other != NULL and other.is_list_waiting:
+                other.is_list_waiting = 0
+                self._reject(other, reason, 0, cause_seq)
+
     cdef void _begin_replace(self, Order* order, ApprovedOrder* terms, uint64_t cause_seq) noexcept nogil:
         cdef Order* old = self.pool.find(terms.target_handle)
-        if old == NULL or (old.state != ORDER_STATE_NEW and old.state != ORDER_STATE_PARTIALLY_FILLED):
+        if old == NULL or (old.state != ORDER_STATE_NEW and old.state != ORDER_STATE_PARTIALLY_FILLED) or self.pool.is_listed_with_others(old):
             self._reject(order, REASON_ORDER_NOT_OPEN, 0, cause_seq)
             return
         old.replace_in_flight = 1
@@ -116,10 +152,29 @@ cdef class OrderLifecycle(Actor):
                 item.strategy_id != 0 and item.strategy_id != self.pool.terms(order).strategy_id):
             self.cancels_ignored += 1
             return
+        if order.is_list_waiting:
+            self._reject_list(order, REASON_LIST_INCOMPLETE, item.seq)
+            return
         if order.cancel_wanted and self.journal.now_mono_ns < order.cancel_due_mono_ns:
             return  # it is on its way, or did not get through a moment ago: it is tried again when it is due
         self.want_cancel(order, 0)
         self._try_cancel(order, item.seq)
+
+    cdef void on_amend_intent(self, const Descriptor* item, int64_t lots) noexcept nogil:
+        """Less of an open order, in its place: it takes risk away, so nothing approves it. What cannot be is passed over."""
+        cdef Order* order = self.pool.find(item.order_handle)
+        if (order == NULL or (order.state != ORDER_STATE_NEW and order.state != ORDER_STATE_PARTIALLY_FILLED) or order.cancel_wanted
+                or lots <= order.booked_lots or lots >= self.pool.terms(order).qty_lots or self.pool.is_listed_with_others(order)
+                or (is_conditional(self.pool.terms(order).order_type) and not order.is_triggered)
+                or (item.strategy_id != 0 and item.strategy_id != self.pool.terms(order).strategy_id)
+                or not self.session_ready or self.outbound.depth() >= self.outbound.capacity):
+            self.amends_ignored += 1
+            return
+        order.amend_in_flight = 1
+        order.amend_lots = lots
+        order.deadline_mono_ns = self.journal.now_mono_ns + self.order_timeout_ns
+        self.apply(order, item.seq, False)
+        self.send(order, OUTBOUND_AMEND)
 
     cdef void want_cancel(self, Order* order, int64_t due_mono_ns) noexcept nogil:
         # the slot says so too: the session reads it before the second half of a replace, the gate before it lets the order be replaced
@@ -129,7 +184,7 @@ cdef class OrderLifecycle(Actor):
 
     cdef void _try_cancel(self, Order* order, uint64_t cause_seq) noexcept nogil:
         """Send the cancel, unless one is on its way; what cannot leave now leaves at a later tick."""
-        if order.cancel_in_flight or order.replace_in_flight or order.ended or not self.session_ready:
+        if order.cancel_in_flight or order.replace_in_flight or order.amend_in_flight or order.ended or not self.session_ready:
             return
         if self.outbound.depth() >= self.outbound.capacity:
             return
@@ -139,7 +194,7 @@ cdef class OrderLifecycle(Actor):
             # of an UNKNOWN order the deadline is that of the next question, which no cancel may put off
             order.deadline_mono_ns = order.cancel_due_mono_ns
         self.apply(order, cause_seq, False)
-        self.send(order, OUTBOUND_CANCEL)
+        self.send(order, OUTBOUND_CANCEL_LIST if self.pool.is_listed_with_others(order) else OUTBOUND_CANCEL)
 
     cdef void _query(self, Order* order) noexcept nogil:
         if not self.session_ready or not self.send(order, OUTBOUND_QUERY):
@@ -163,9 +218,11 @@ cdef class OrderLifecycle(Actor):
         out.wall_ns = self.journal.now_wall_ns
         out.mono_ns = self.journal.now_mono_ns
         out.order_handle = order.order_handle
-        if action == OUTBOUND_SUBMIT or action == OUTBOUND_REPLACE:
+        if action == OUTBOUND_SUBMIT or action == OUTBOUND_REPLACE or action == OUTBOUND_LIST_LEG:
             out.flags = <uint16_t> self.pool.slot_of(order)
             out.cause_seq = terms.nonce
+        elif action == OUTBOUND_AMEND:
+            out.cause_seq = <uint64_t> order.amend_lots
         return self.outbound.push(&out)
 
     cdef bint send_bare(self, int action, uint32_t instrument_id, uint64_t detail, uint16_t flags) noexcept nogil:
@@ -193,9 +250,9 @@ cdef class OrderLifecycle(Actor):
             self.counters.values[<int> COUNTER_ILLEGAL_TRANSITIONS] = self.counters.values[<int> COUNTER_ILLEGAL_TRANSITIONS] + 1
         if moved > 0:
             if order.state == ORDER_STATE_UNKNOWN:
-                self.tables.exposures[row_of(terms)].unknown_orders = self.tables.exposures[row_of(terms)].unknown_orders + 1
+                self.pool.exposure(terms).unknown_orders += 1
             elif previous == ORDER_STATE_UNKNOWN:
-                self.tables.exposures[row_of(terms)].unknown_orders = self.tables.exposures[row_of(terms)].unknown_orders - 1
+                self.pool.exposure(terms).unknown_orders -= 1
         terms.is_busy = 0 if order.state == ORDER_STATE_NEW or order.state == ORDER_STATE_PARTIALLY_FILLED else 1
         if order.cancel_wanted:
             terms.is_busy |= CANCEL_WANTED
@@ -215,6 +272,8 @@ cdef class OrderLifecycle(Actor):
         order.deadline_mono_ns = self.journal.now_mono_ns + self.order_timeout_ns // 8
         order.cancel_in_flight = 0
         order.replace_in_flight = 0
+        order.amend_in_flight = 0
+        order.is_list_waiting = 0
 
     cdef void _reject(self, Order* order, uint16_t reason, int venue_code, uint64_t cause_seq) noexcept nogil:
         order.reason = reason
@@ -229,6 +288,7 @@ cdef class OrderLifecycle(Actor):
         order.is_unknown = 1
         order.cancel_in_flight = 0
         order.replace_in_flight = 0
+        order.amend_in_flight = 0
         order.query_in_flight = 0
         order.reason = REASON_VENUE_TIMEOUT
         order.deadline_mono_ns = self.journal.now_mono_ns
@@ -239,10 +299,9 @@ cdef class OrderLifecycle(Actor):
 
     cdef bint _take_evidence(self, Order* order, const ExecutionPayload* report, bint is_status) noexcept nogil:
         """What a report says besides its trade; True where it said something new."""
-        cdef bint is_new = False
-        if order.venue_order_id == 0 and report.venue_order_id > 0:
-            order.venue_order_id = report.venue_order_id
-            is_new = True
+        cdef bint is_new = report.venue_order_id > 0 and (order.venue_algo_id if report.is_conditional else order.venue_order_id) == 0
+        self._take_numbers(order, report)
+        self._take_quantity(order, report)
         if report.cum_qty_lots > order.venue_cum_lots:
             order.venue_cum_lots = min(report.cum_qty_lots, self.pool.terms(order).qty_lots)
             is_new = True
@@ -254,6 +313,7 @@ cdef class OrderLifecycle(Actor):
             order.is_unknown = 0
             is_new = True
         order.misses = 0
+        is_new = self._take_trigger(order, report) or is_new
         if report.order_state == ORDER_STATE_REJECTED:
             order.reason = REASON_VENUE_REJECT
             order.venue_code = report.reject_code
@@ -263,20 +323,71 @@ cdef class OrderLifecycle(Actor):
         if (report.order_state == ORDER_STATE_CANCELED or report.order_state == ORDER_STATE_EXPIRED
                 or report.order_state == ORDER_STATE_REJECTED):
             is_new = is_new or order.ended != report.order_state
+            if order.reason == REASON_NONE and not order.cancel_wanted and (report.expiry_cause == EXPIRY_CAUSE_CONTINGENCY or (
+                    report.order_state == ORDER_STATE_CANCELED and self.pool.is_listed_with_others(order))):
+                order.reason = REASON_CANCELED_BY_CONTINGENCY
             self._end(order, report.order_state)
         return is_new
+
+    cdef void _take_numbers(self, Order* order, const ExecutionPayload* report) noexcept nogil:
+        """The venue's number of the order; what a service for conditional orders tells has that service's, and once its price
+        came the number of the order that it placed, which is ours all the same."""
+        if report.is_conditional:
+            if report.venue_order_id > 0:
+                order.venue_algo_id = report.venue_order_id
+            if order.venue_order_id == 0 and report.execution_id > 0:
+                order.venue_order_id = report.execution_id
+        elif order.venue_order_id == 0 and report.venue_order_id > 0:
+            order.venue_order_id = report.venue_order_id
+
+    cdef void _take_quantity(self, Order* order, const ExecutionPayload* report) noexcept nogil:
+        """What closes a position has its quantity from the venue, when its price comes; an amended order has less of it."""
+        cdef ApprovedOrder* terms = self.pool.terms(order)
+        if report.qty_lots <= 0 or report.qty_lots == terms.qty_lots:
+            return
+        if (terms.flags & ORDER_FLAG_CLOSE_POSITION and terms.qty_lots == 0 and not report.is_conditional) or (
+                report.qty_lots == order.amend_lots and report.qty_lots >= order.booked_lots):
+            terms.qty_lots = report.qty_lots
+            order.amend_in_flight = 0
+
+    cdef bint _take_trigger(self, Order* order, const ExecutionPayload* report) noexcept nogil:
+        """A conditional order that is not waiting any more is an order like any other; True where that is new."""
+        cdef ApprovedOrder* terms = self.pool.terms(order)
+        if order.is_triggered or not is_conditional(terms.order_type):
+            return False
+        if report.cum_qty_lots == 0 and (report.is_waiting or (
+                report.order_state != ORDER_STATE_NEW and report.order_state != ORDER_STATE_PARTIALLY_FILLED)):
+            return False
+        order.is_triggered = 1
+        terms.is_triggered = 1
+        return True
+
+    cdef Order* _by_triggered_number(self, const Descriptor* item, const ExecutionPayload* report) noexcept nogil:
+        """An order that a conditional one of ours became under another name: known by the number that the service told."""
+        cdef uint32_t slot = self.pool.first_open
+        if report.venue_order_id <= 0 or report.is_conditional:
+            return NULL
+        while slot != SLOT_NONE:
+            if (self.pool.orders[slot].venue_algo_id > 0 and self.pool.orders[slot].venue_order_id == report.venue_order_id
+                    and self.register.slots[slot].instrument_id == item.instrument_id):
+                return &self.pool.orders[slot]
+            slot = self.pool.orders[slot].next_open
+        return NULL
 
     cdef void on_report(self, const Descriptor* item) noexcept nogil:
         """EXECUTION_REPORT, ORDER_STATUS and OWN_TRADE."""
         cdef const ExecutionPayload* report = <const ExecutionPayload*> (item.record + 1)
         cdef Order* order = self.pool.find(item.order_handle)
         cdef FillFacts facts
-        cdef bint is_new = False, is_trade = report.trade_id != NO_TRADE_ID and report.last_qty_lots > 0
+        cdef bint was_triggered, is_new = False, is_trade = report.trade_id != NO_TRADE_ID and report.last_qty_lots > 0
         if order == NULL and item.kind == RECORD_KIND_OWN_TRADE:
             order = self.pool.by_venue_id(item.instrument_id, report.venue_order_id)
+        if order == NULL and item.order_handle == 0 and item.kind != RECORD_KIND_OWN_TRADE:
+            order = self._by_triggered_number(item, report)
         if order == NULL or self.pool.terms(order).instrument_id != item.instrument_id:
             self._on_foreign(item, report)
             return
+        was_triggered = order.is_triggered
         if item.kind == RECORD_KIND_ORDER_STATUS and order.cancel_refused:
             order.cancel_refused = 0
             order.cancel_in_flight = 0
@@ -296,8 +407,11 @@ cdef class OrderLifecycle(Actor):
             facts.strategy_id = self.pool.terms(order).strategy_id
             is_new = self._book_trade(order, &facts, item.seq) or is_new
         else:
-            # a restored order is told of again, so that its strategy knows it
-            self.apply(order, item.seq, order.is_restored)
+            if item.kind == RECORD_KIND_ORDER_STATUS and report.is_conditional and order.is_triggered and not order.ended:
+                # its price came: what became of it then is asked elsewhere
+                order.query_wanted = 1
+            # a restored order is told of again, so that its strategy knows it, and one whose price came
+            self.apply(order, item.seq, order.is_restored or order.is_triggered != was_triggered)
             order.is_restored = 0
         if not is_new:
             self.counters.values[<int> COUNTER_DUPLICATE_REPORTS] = self.counters.values[<int> COUNTER_DUPLICATE_REPORTS] + 1
@@ -310,7 +424,7 @@ cdef class OrderLifecycle(Actor):
         if not self.trades.add(facts.instrument_id, facts.trade_id, facts.qty_lots):
             self.apply(order, cause_seq, False)
             return False
-        if facts.qty_lots > terms.qty_lots - order.booked_lots:
+        if facts.qty_lots > terms.qty_lots - order.booked_lots and not (terms.qty_lots == 0 and terms.flags & ORDER_FLAG_CLOSE_POSITION):
             external = facts[0]
             self._book_external(order, &external, ALARM_CODE_OVERFILL, cause_seq)
             return True
@@ -437,9 +551,11 @@ cdef class OrderLifecycle(Actor):
         order = self.pool.find(item.order_handle)
         if order == NULL:
             return
-        if reply.action == OUTBOUND_SUBMIT:
+        if reply.action == OUTBOUND_SUBMIT or reply.action == OUTBOUND_LIST_LEG:
             self._on_submit_reply(order, reply, item.seq)
-        elif reply.action == OUTBOUND_CANCEL:
+        elif reply.action == OUTBOUND_AMEND:
+            self._on_amend_reply(order, reply, item.seq)
+        elif reply.action == OUTBOUND_CANCEL or reply.action == OUTBOUND_CANCEL_LIST:
             self._on_cancel_reply(order, reply, item.seq)
         elif reply.action == OUTBOUND_REPLACE:
             self._on_replace_reply(order, reply, item.seq)
@@ -448,7 +564,9 @@ cdef class OrderLifecycle(Actor):
 
     cdef void _on_submit_reply(self, Order* order, const OrderReplyPayload* reply, uint64_t cause_seq) noexcept nogil:
         if reply.status == HTTP_OK:
-            if reply.venue_order_id > 0 and order.venue_order_id == 0:
+            if reply.is_conditional:
+                order.venue_algo_id = reply.venue_order_id
+            elif reply.venue_order_id > 0 and order.venue_order_id == 0:
                 order.venue_order_id = reply.venue_order_id
             if not order.is_acked:
                 order.is_acked = 1
@@ -487,6 +605,22 @@ cdef class OrderLifecycle(Actor):
         order.cancel_in_flight = 0
         order.cancel_due_mono_ns = self.journal.now_mono_ns + self.order_timeout_ns // 4
         self.apply(order, cause_seq, False)
+
+    cdef void _on_amend_reply(self, Order* order, const OrderReplyPayload* reply, uint64_t cause_seq) noexcept nogil:
+        """Accepted: the report, or this, says that there is less of it now. Refused: it is what it was."""
+        if order.ended or not order.amend_in_flight:
+            return
+        if reply.status != HTTP_OK and reply.status != 0 and _is_ambiguous(reply):
+            self._lose_sight(order, cause_seq)
+            return
+        order.amend_in_flight = 0
+        if reply.status == HTTP_OK:
+            self.pool.terms(order).qty_lots = max(order.amend_lots, order.booked_lots)
+        else:
+            order.amend_lots = 0
+            order.venue_code = reply.error_code if reply.status != 0 else 0
+            order.query_wanted = 1 if reply.status != 0 else 0
+        self.apply(order, cause_seq, True)
 
     cdef void _on_replace_reply(self, Order* order, const OrderReplyPayload* reply, uint64_t cause_seq) noexcept nogil:
         """`order` is the new one. -2022: the old was not cancelled, the new not tried; -2021: the old is gone, the new refused."""
@@ -560,7 +694,11 @@ cdef class OrderLifecycle(Actor):
     cdef void tend(self, Order* order, uint64_t cause_seq) noexcept nogil:
         """What time asks of one open order: at most one request leaves."""
         cdef int64_t now_mono_ns = self.journal.now_mono_ns
-        cdef bint awaits = order.cancel_in_flight or order.replace_in_flight or (not order.is_acked and not order.ended)
+        cdef bint awaits = order.cancel_in_flight or order.replace_in_flight or order.amend_in_flight or (not order.is_acked and not order.ended)
+        if order.is_list_waiting:
+            if not self.session_ready or now_mono_ns >= order.deadline_mono_ns:
+                self._reject_list(order, REASON_LIST_INCOMPLETE if self.session_ready else REASON_SESSION_DOWN, cause_seq)
+            return
         if awaits and not order.is_unknown and (not self.session_ready or now_mono_ns >= order.deadline_mono_ns):
             self._lose_sight(order, cause_seq)
         if order.is_unknown and order.cancel_in_flight and now_mono_ns >= order.cancel_due_mono_ns:

@@ -45,6 +45,7 @@ cdef struct Scope:
 cdef class Oms(OrderLifecycle):
     cdef readonly int phase
     cdef AccountBook accounts
+    cdef dict _intents             # while a ledger is read: handle -> INTENT payload with Conditions
     cdef bint cancel_on_start
     cdef bint has_started
     cdef bint is_state_told
@@ -100,8 +101,10 @@ cdef class Oms(OrderLifecycle):
     cdef void _tell_halt(self, uint8_t reason, uint64_t cause_seq) noexcept nogil
     cdef uint8_t _halt_reason(self) noexcept nogil
     cdef ApprovedOrder* _admit(self, object record, const OrderStatePayload* state) except *
+    cdef int _restore_conditions(self, ApprovedOrder* terms) except -1
     cdef int _restore_order(self, object record, const OrderStatePayload* state) except -1
     cdef int _restore_fill(self, object record, const FillPayload* fill) except -1
+    cdef int _bring_over(self, int account_id, uint32_t instrument_id) except -1
     cdef int _restore_command(self, object record, const CommandPayload* command) except -1
     cdef int _restore_state(self, object record, const StatePayload* state) except -1
     cdef int _restore_finish(self) except -1

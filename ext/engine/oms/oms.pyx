@@ -5,19 +5,20 @@ while the rings out have room, so no burst can overflow them. Trading state is a
 each input: HALTED(starting | venue | stopping | journal | clock) clears by itself, HALTED(kill | crash loop | mismatch) by `arm`.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcmp, memset
 from engine.journal.journal cimport Journal
 from engine.model.approval cimport *
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport (BalanceRow, BalancesPayload, CommandPayload, FillPayload, FundingPaymentPayload, IntentPayload,
-                                   OrderStatePayload, RecordHeader, StatePayload, TimerPayload, VenuePositionPayload)
+                                   Conditions, OrderStatePayload, RecordHeader, StatePayload, TimerPayload, VenuePositionPayload,
+                                   MarginTiersPayload, VerdictPayload)
 from engine.model.tables cimport (ENGINE_ROW, INSTRUMENT_CAPACITY, INSTRUMENT_ROWS, POSITION_SIDES, STRATEGY_ROWS, Instrument,
                                   InstrumentLimits, Tables)
 from engine.model.unnamed cimport NO_TRADE_ID
 from engine.oms.accounts cimport AccountBook
 from engine.oms.lifecycle cimport ExternalOrder, OrderLifecycle
-from engine.oms.orders cimport Order, row_of
+from engine.oms.orders cimport Order
 from engine.oms.positions cimport PositionBook, tw_e16_to_e8, tw_value_e16
 from engine.oms.scribe cimport FillFacts
 from engine.oms.valuation cimport Valuation
@@ -25,7 +26,7 @@ from engine.runtime.counters cimport Counters
 from engine.runtime.ring cimport Ring
 
 from engine.model.clientid import encode
-from engine.model.codes import OrderState, OrderType, Side, TimeInForce
+from engine.model.codes import OrderState, OrderType, PositionSide, Side, TimeInForce
 
 cdef enum:
     INPUTS_PER_POLL = 16
@@ -62,6 +63,7 @@ cdef class Oms(OrderLifecycle):
         self.accounts = AccountBook(journal, tables, self.book_of_positions, self.scribe, Valuation(tables, reporting_currency),
                                     account_id=self.account_id, venue_id=self.venue_id, near_bps=liquidation_near_bps)
         self.accounts.funding_e8 = self.funding_e8
+        self._intents = {}
         self.cancel_on_start = cancel_on_start
         self.has_cancel_all = has_cancel_all
         tables.control.trading_state = TRADING_STATE_HALTED
@@ -81,6 +83,8 @@ cdef class Oms(OrderLifecycle):
             if item != NULL:
                 if item.data:
                     self.on_approval(item)
+                elif item.record != NULL and (<const IntentPayload*> (item.record + 1)).action == INTENT_ACTION_AMEND:
+                    self.on_amend_intent(item, (<const IntentPayload*> (item.record + 1)).qty_lots)
                 else:
                     self.on_cancel_intent(item)
                 self.approvals.release()
@@ -711,6 +715,8 @@ cdef class Oms(OrderLifecycle):
             RECORD_KIND_ORDER_STATE: sizeof(OrderStatePayload), RECORD_KIND_FILL: sizeof(FillPayload),
             RECORD_KIND_COMMAND: sizeof(CommandPayload), RECORD_KIND_TRADING_STATE: sizeof(StatePayload),
             RECORD_KIND_ALARM: sizeof(StatePayload), RECORD_KIND_FUNDING_PAYMENT: sizeof(FundingPaymentPayload),
+            RECORD_KIND_INTENT: sizeof(IntentPayload), RECORD_KIND_VERDICT: sizeof(VerdictPayload),
+            RECORD_KIND_MARGIN_TIERS: sizeof(MarginTiersPayload),
         }
         for record in records:
             kind = record.kind
@@ -720,19 +726,33 @@ cdef class Oms(OrderLifecycle):
             if len(payload) < sizes[kind]:
                 raise ValueError(f"ledger record {record.seq}: {len(payload)} bytes of payload, {sizes[kind]} needed")
             data = payload
+            if kind == RECORD_KIND_INTENT or kind == RECORD_KIND_VERDICT:
+                self._remember_intent(record, kind)
+                continue
             if kind == RECORD_KIND_ORDER_STATE:
                 self._restore_order(record, <const OrderStatePayload*> data)
             elif kind == RECORD_KIND_FILL:
                 self._restore_fill(record, <const FillPayload*> data)
             elif kind == RECORD_KIND_COMMAND:
                 self._restore_command(record, <const CommandPayload*> data)
+            elif kind == RECORD_KIND_MARGIN_TIERS:
+                self.accounts.put_terms(record.instrument_id, <const MarginTiersPayload*> data, <uint32_t> len(payload))
             elif kind == RECORD_KIND_FUNDING_PAYMENT:
                 self._book_funding(<uint32_t> record.instrument_id % INSTRUMENT_CAPACITY, <const FundingPaymentPayload*> data)
             else:
                 self._restore_state(record, <const StatePayload*> data)
             used += 1
         self._restore_finish()
+        self._intents.clear()
         return used
+
+    def _remember_intent(self, object record, int kind) -> None:
+        """Conditions stand with the intent: kept until its order is met, or its refusal."""
+        if kind == RECORD_KIND_VERDICT:
+            if not (<const VerdictPayload*> <const char*> record.payload).approved:
+                self._intents.pop(record.order_handle, None)
+        elif (<const IntentPayload*> <const char*> record.payload).has_conditions:
+            self._intents[record.order_handle] = record.payload
 
     cdef ApprovedOrder* _admit(self, object record, const OrderStatePayload* state) except *:
         cdef uint64_t handle = record.order_handle
@@ -747,19 +767,33 @@ cdef class Oms(OrderLifecycle):
         terms.time_in_force = state.time_in_force
         terms.price_ticks = state.price_ticks
         terms.promise_price_ticks = state.price_ticks
+        terms.trigger_ticks = state.trigger_ticks
+        terms.flags = state.flags
+        terms.position_side = record.position_side
         terms.qty_lots = state.qty_lots
         terms.instrument_id = record.instrument_id
+        self._restore_conditions(terms)
         terms.venue_id = record.venue_id
         terms.account_id = record.account_id
         terms.strategy_id = record.strategy_id
         if self.tables.instruments[terms.instrument_id].kind == 0:
             terms.promised_asset_id = (self.tables.instruments[terms.instrument_id].quote_asset_id if state.side == SIDE_BUY
                                        else self.tables.instruments[terms.instrument_id].base_asset_id)
-        terms.position_side = record.position_side
         self.tables.move_open_orders(terms.instrument_id, terms.position_side, terms.strategy_id, 1)
         self.register.rest(self.register.index_of(terms))
         self.pool.begin(self.register.index_of(terms))
         return terms
+
+    cdef int _restore_conditions(self, ApprovedOrder* terms) except -1:
+        cdef bytes payload = self._intents.pop(terms.order_handle, None)
+        cdef const IntentPayload* intent
+        if payload is None or <size_t> len(payload) < sizeof(IntentPayload) + sizeof(Conditions):
+            return 0
+        intent = <const IntentPayload*> <const char*> payload
+        self.register.conditions[self.register.index_of(terms)] = (<const Conditions*> (intent + 1))[0]
+        terms.has_conditions = 1
+        terms.expire_ns = intent.expire_ns
+        return 0
 
     def _retire_restored(self) -> None:
         """Earlier runs have had more orders than there are slots: those that are over by now make room."""
@@ -785,6 +819,9 @@ cdef class Oms(OrderLifecycle):
         order.reason = state.reason
         order.venue_code = state.venue_code
         order.state = state.state
+        order.is_triggered = state.is_triggered
+        self.pool.terms(order).is_triggered = state.is_triggered
+        self.pool.terms(order).qty_lots = state.qty_lots
         if state.state in (ORDER_STATE_CANCELED, ORDER_STATE_EXPIRED, ORDER_STATE_REJECTED, ORDER_STATE_ABSENT):
             order.ended = state.state
             order.venue_cum_lots = state.cum_qty_lots + state.leaves_qty_lots
@@ -804,6 +841,7 @@ cdef class Oms(OrderLifecycle):
             return 0
         if self.first_fill_ns == 0:
             self.first_fill_ns = record.wall_ns
+        self._bring_over(record.account_id, instrument_id)
         self.book_of_positions.book(record.account_id, instrument_id, side, fill.side, fill.price_ticks, fill.qty_lots,
                                     fill.commission_asset_id, fill.commission_e8)
         self.book_of_strategies.book(record.strategy_id, instrument_id, side, fill.side, fill.price_ticks, fill.qty_lots,
@@ -816,6 +854,22 @@ cdef class Oms(OrderLifecycle):
                 fill.price_ticks, instrument.tick_size_e8, fill.qty_lots, instrument.lot_size_e8)
             order.venue_cum_lots = max(order.venue_cum_lots, order.booked_lots)
             self.pool.reserve(order)
+        return 0
+
+    cdef int _bring_over(self, int account_id, uint32_t instrument_id) except -1:
+        """Before the first fill of a row: what was held under the symbol's other tick or lot goes on here."""
+        cdef const Instrument* instrument = &self.tables.instruments[instrument_id]
+        cdef uint32_t i
+        cdef int side
+        for side in range(POSITION_SIDES):
+            if self.book_of_positions.row(account_id, instrument_id, side).fills:
+                return 0
+        for i in range(1, self.tables.instrument_count + 1):
+            if i == instrument_id or self.tables.instruments[i].venue_id != instrument.venue_id:
+                continue
+            if memcmp(self.tables.instruments[i].symbol, instrument.symbol, sizeof(instrument.symbol)) == 0:
+                if self.book_of_positions.carry(i, instrument_id):
+                    self.book_of_strategies.carry(i, instrument_id)
         return 0
 
     cdef int _restore_command(self, object record, const CommandPayload* command) except -1:
@@ -848,15 +902,18 @@ cdef class Oms(OrderLifecycle):
 
     cdef int _restore_finish(self) except -1:
         """Ended orders go to the reusable slots; the rest starts as what is certain: acknowledged, or in flight and UNKNOWN."""
-        cdef uint32_t slot = self.pool.first_open, following
+        cdef uint32_t slot = self.pool.first_open, following, i
         cdef Order* order
+        for i in range(1, self.tables.instrument_count + 1):
+            if self.tables.instruments[i].is_trading:
+                self._bring_over(self.account_id, i)
         while slot != SLOT_NONE:
             following = self.pool.orders[slot].next_open
             order = &self.pool.orders[slot]
             order.submit_mono_ns = self.journal.now_mono_ns
             order.deadline_mono_ns = self.journal.now_mono_ns
             if order.state == ORDER_STATE_UNKNOWN:
-                self.tables.exposures[row_of(self.pool.terms(order))].unknown_orders = self.tables.exposures[row_of(self.pool.terms(order))].unknown_orders + 1
+                self.pool.exposure(self.pool.terms(order)).unknown_orders += 1
                 order.is_unknown = 1
             if order.state in (ORDER_STATE_PENDING_CANCEL, ORDER_STATE_PENDING_REPLACE):
                 order.state = ORDER_STATE_NEW
@@ -917,8 +974,10 @@ cdef class Oms(OrderLifecycle):
             "price_ticks": terms.price_ticks, "qty_lots": terms.qty_lots, "cum_qty_lots": order.booked_lots,
             "leaves_qty_lots": self.pool.leaves_lots(order), "value_e8": tw_e16_to_e8(order.filled_value_e16),
             "reason": order.reason, "venue_code": order.venue_code, "is_open": bool(order.is_listed),
-            "reserved_lots": terms.reserved_lots,
-        }
+            "reserved_lots": terms.reserved_lots, "trigger_ticks": terms.trigger_ticks, "is_triggered": bool(order.is_triggered),
+            "venue_algo_id": order.venue_algo_id, "position_side": PositionSide(terms.position_side).name, "expire_ns": terms.expire_ns,
+            "flags": terms.flags,
+        } | (dict(self.register.conditions[slot]) if terms.has_conditions else {})
 
     def positions(self) -> list:
         """Positions ever traded: wire units plus the exact 10^-16 figures of `PositionBook.wide`."""

@@ -2,7 +2,8 @@
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.model.approval cimport ApprovalRegister, ApprovedOrder
-from engine.model.tables cimport INSTRUMENT_CAPACITY, POSITION_SIDES, Tables
+from engine.model.records cimport Conditions
+from engine.model.tables cimport Exposure, Tables
 from engine.oms.positions cimport tw_wide
 
 cdef struct Order:
@@ -11,6 +12,8 @@ cdef struct Order:
     uint64_t order_handle
     uint64_t successor_handle     # the order that replaces this one
     int64_t venue_order_id
+    int64_t venue_algo_id         # its number at the service for conditional orders, where the venue has one
+    int64_t amend_lots            # the quantity last asked for in place; 0 = never
     int64_t booked_lots           # sum of the fills booked: the order's cumulative quantity
     int64_t venue_cum_lots        # the most the venue has reported
     int64_t submit_mono_ns
@@ -37,6 +40,9 @@ cdef struct Order:
     uint8_t is_seen               # in the running reconciliation: 0 not named yet, 1 named, 2 began after it
     uint8_t query_wanted
     uint8_t is_restored
+    uint8_t is_triggered          # conditional: its price came
+    uint8_t amend_in_flight
+    uint8_t is_list_waiting       # approved, and waits for the other orders of its list
     char client_order_id[14]      # written when it is first told
 
 @cython.final
@@ -60,13 +66,16 @@ cdef class OrderPool:
     # Make working quantities and promises equal to what the order may still do; its successor's follow.
     cdef void reserve(self, Order* order) noexcept nogil
     cdef int64_t leaves_lots(self, const Order* order) noexcept nogil
+    # NULL where the order has none.
+    cdef const Conditions* conditions(self, const Order* order) noexcept nogil
+    cdef bint is_listed_with_others(self, const Order* order) noexcept nogil
+    # The other leg of a pair of which only one can fill; NULL where there is none.
+    cdef Order* rival(self, const Order* order) noexcept nogil
+    cdef Exposure* exposure(self, const ApprovedOrder* terms) noexcept nogil
     cdef bint is_over(self, const Order* order) noexcept nogil
+    cdef bint _is_second(self, const Order* order) noexcept nogil
     cdef void _reserve_one(self, Order* order) noexcept nogil
     cdef int64_t _opening_e8(self, const ApprovedOrder* terms, int64_t lots) noexcept nogil
     cdef void _unlist(self, Order* order) noexcept nogil
-
-# The row of exposures that an order's terms count in.
-cdef inline int row_of(const ApprovedOrder* terms) noexcept nogil:
-    return (terms.position_side % POSITION_SIDES) * INSTRUMENT_CAPACITY + <int> terms.instrument_id
 
 cdef bint is_legal(int old_state, int new_state) noexcept nogil

@@ -9,7 +9,8 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 from engine.model.approval cimport SLOT_NONE, ApprovalRegister, ApprovedOrder
 from engine.model.codes cimport *
-from engine.model.tables cimport INSTRUMENT_CAPACITY, POSITION_SIDES, Instrument, Tables
+from engine.model.records cimport Conditions
+from engine.model.tables cimport INSTRUMENT_CAPACITY, POSITION_SIDES, Exposure, Instrument, Tables
 from engine.oms.positions cimport tw_cost_up_e8, tw_value_e16
 
 # what sums of many orders' values still fit 64 bits with
@@ -50,6 +51,8 @@ TRANSITIONS = {
         ORDER_STATE_PENDING_REPLACE)],
     "found waiting": [(ORDER_STATE_UNKNOWN, ORDER_STATE_PENDING_NEW), (ORDER_STATE_UNKNOWN, ORDER_STATE_PENDING_REPLACE)],
     "absent": [(ORDER_STATE_UNKNOWN, ORDER_STATE_ABSENT)],
+    # of a conditional order: the venue took it, and when its price came it would not place it
+    "refused at its trigger": [(ORDER_STATE_PENDING_REPLACE, ORDER_STATE_REJECTED)],
 }
 
 cdef uint32_t[16] LEGAL
@@ -132,7 +135,7 @@ cdef class OrderPool:
         return &self.register.slots[<uint32_t> (order - self.orders)]
 
     cdef uint8_t evident_state(self, const Order* order) noexcept nogil:
-        if order.booked_lots >= self.terms(order).qty_lots:
+        if order.booked_lots >= self.terms(order).qty_lots and order.booked_lots > 0:
             return ORDER_STATE_FILLED
         if order.ended:
             return order.ended
@@ -140,13 +143,13 @@ cdef class OrderPool:
             return ORDER_STATE_UNKNOWN
         if order.cancel_in_flight:
             return ORDER_STATE_PENDING_CANCEL
-        if order.replace_in_flight:
+        if order.replace_in_flight or order.amend_in_flight:
             return ORDER_STATE_PENDING_REPLACE
         if order.booked_lots > 0:
             return ORDER_STATE_PARTIALLY_FILLED
         if order.is_acked:
             return ORDER_STATE_NEW
-        return ORDER_STATE_PENDING_NEW
+        return ORDER_STATE_APPROVED if order.is_list_waiting else ORDER_STATE_PENDING_NEW
 
     cdef int settle(self, Order* order) noexcept nogil:
         cdef uint8_t state = self.evident_state(order)
@@ -168,9 +171,41 @@ cdef class OrderPool:
     cdef bint is_over(self, const Order* order) noexcept nogil:
         return (order.ended != 0 or order.state == ORDER_STATE_FILLED) and self.leaves_lots(order) == 0
 
+    cdef const Conditions* conditions(self, const Order* order) noexcept nogil:
+        cdef uint32_t slot = self.slot_of(order)
+        return &self.register.conditions[slot] if self.register.slots[slot].has_conditions else NULL
+
+    cdef bint is_listed_with_others(self, const Order* order) noexcept nogil:
+        cdef const Conditions* conditions = self.conditions(order)
+        return conditions != NULL and conditions.list_size > 1
+
+    cdef Order* rival(self, const Order* order) noexcept nogil:
+        """The orders of a list have handles one after the other: that of the pair which is exclusive stands beside this one."""
+        cdef const Conditions* conditions = self.conditions(order)
+        if conditions == NULL or conditions.list_size < 2:
+            return NULL
+        if conditions.contingency == CONTINGENCY_OCO:
+            return self.find(conditions.list_handle + (1 - conditions.list_index))
+        if conditions.contingency == CONTINGENCY_OTOCO and conditions.list_index > 0:
+            return self.find(conditions.list_handle + (3 - conditions.list_index))
+        return NULL
+
+    cdef Exposure* exposure(self, const ApprovedOrder* terms) noexcept nogil:
+        return &self.tables.exposures[<uint32_t> terms.position_side * INSTRUMENT_CAPACITY + terms.instrument_id]
+
     cdef void reserve(self, Order* order) noexcept nogil:
         cdef Order* successor
-        self._reserve_one(order)
+        cdef Order* rival
+        if not self.terms(order).has_conditions:
+            self._reserve_one(order)
+        else:
+            # of a pair the first one first: the second counts with what it needs beyond it
+            rival = self.rival(order)
+            if rival != NULL and self._is_second(order):
+                self._reserve_one(rival)
+            self._reserve_one(order)
+            if rival != NULL and not self._is_second(order):
+                self._reserve_one(rival)
         if order.successor_handle:
             successor = self.find(order.successor_handle)
             if successor != NULL:
@@ -178,13 +213,21 @@ cdef class OrderPool:
             if not order.is_listed:
                 order.successor_handle = 0
 
+    cdef bint _is_second(self, const Order* order) noexcept nogil:
+        cdef const Conditions* conditions = self.conditions(order)
+        return conditions.list_index == (1 if conditions.contingency == CONTINGENCY_OCO else 2)
+
     cdef void _reserve_one(self, Order* order) noexcept nogil:
         cdef ApprovedOrder* terms = self.terms(order)
         cdef const Instrument* instrument = &self.tables.instruments[terms.instrument_id]
         cdef int64_t lots = self.leaves_lots(order), promised_e8
         cdef Order* replaced = self.find(terms.target_handle) if terms.target_handle else NULL
+        cdef const Order* rival = self.rival(order) if terms.has_conditions else NULL
         if not order.is_listed:
             return
+        if rival != NULL:
+            # what one of an exclusive pair has filled the other cannot fill any more
+            lots = max(lots - rival.booked_lots, <int64_t> 0)
         if terms.side == SIDE_BUY:
             promised_e8 = tw_cost_up_e8(tw_value_e16(terms.promise_price_ticks, instrument.tick_size_e8, lots, instrument.lot_size_e8))
         else:
@@ -192,6 +235,9 @@ cdef class OrderPool:
         if replaced != NULL and replaced.is_listed and replaced.successor_handle == order.order_handle:
             # money counts once, lots do not: the old order may fill before it is cancelled, and the new one fills beside that
             promised_e8 = max(promised_e8 - self.terms(replaced).promised_e8, <int64_t> 0)
+        if rival != NULL and rival.is_listed and self._is_second(order):
+            lots = max(lots - self.leaves_lots(rival), <int64_t> 0)
+            promised_e8 = max(promised_e8 - self.terms(rival).promised_e8, <int64_t> 0)
         if lots != terms.reserved_lots:
             self.tables.move_working(terms.instrument_id, terms.position_side, terms.strategy_id, terms.side, lots - terms.reserved_lots)
         terms.reserved_lots = lots

@@ -86,13 +86,16 @@ cdef class Scribe:
         out.side = terms.side
         out.order_type = terms.order_type
         out.time_in_force = terms.time_in_force
+        out.flags = terms.flags
+        out.is_triggered = order.is_triggered
+        out.trigger_ticks = terms.trigger_ticks
+        record.position_side = terms.position_side
         record.cause_seq = cause_seq
         record.venue_id = terms.venue_id
         record.account_id = terms.account_id
         record.strategy_id = terms.strategy_id
         record.instrument_id = terms.instrument_id
         record.order_handle = order.order_handle
-        record.position_side = terms.position_side
         order.last_seq = self.journal.commit(record)
         self._push(record, order.order_handle)
         return record

@@ -16,7 +16,8 @@ from engine.model.approval cimport SLOT_CLOSED, SLOT_FREE, ApprovalRegister, App
 from engine.model.bookreader cimport BookReader
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
-from engine.model.records cimport IntentPayload, Level, RecordHeader, VerdictPayload
+from engine.model.native cimport is_conditional, is_priced, native_reason
+from engine.model.records cimport Conditions, IntentPayload, Level, RecordHeader, VerdictPayload
 from engine.model.tables cimport Exposure, Instrument, InstrumentLimits, MarketState, Tables
 from engine.runtime.clock cimport Clock
 from engine.runtime.counters cimport Counters
@@ -120,7 +121,7 @@ cdef class RiskGate(Actor):
         cdef const IntentPayload* intent = <const IntentPayload*> (item.record + 1)
         if item.record == NULL or item.kind != RECORD_KIND_INTENT:
             return 1  # nothing that could be sent: a descriptor without an intent is dropped
-        if intent.action == INTENT_ACTION_CANCEL:
+        if intent.action == INTENT_ACTION_CANCEL or intent.action == INTENT_ACTION_AMEND:
             return self._forward_cancel(item)
         self.counters.values[<int> COUNTER_INTENTS] = self.counters.values[<int> COUNTER_INTENTS] + 1
         memset(&check, 0, sizeof(Check))
@@ -219,7 +220,9 @@ cdef class RiskGate(Actor):
             return self._refuse(REASON_UNKNOWN_INSTRUMENT, row, self.tables.instrument_count)
         check.instrument = &self.tables.instruments[row]
         check.market = &self.tables.markets[row]
-        check.exposure = &self.tables.exposures[row]
+        if check.intent.position_side > 2:
+            return self._refuse(REASON_POSITION_SIDE, check.intent.position_side, 2)
+        check.exposure = &self.tables.exposures[<uint32_t> check.intent.position_side * 512 + row]
         check.limits = &self.tables.limits[row]
         if not check.instrument.is_trading:
             return self._refuse(REASON_INSTRUMENT_NOT_TRADING, row, 0)
@@ -255,22 +258,22 @@ cdef class RiskGate(Actor):
         cdef bint post_only = (intent.flags & ORDER_FLAG_POST_ONLY) != 0
         if intent.side > SIDE_SELL:
             return self._refuse(REASON_UNSUPPORTED, intent.side, SIDE_SELL)
-        if intent.order_type != ORDER_TYPE_LIMIT and intent.order_type != ORDER_TYPE_MARKET:
-            return self._refuse(REASON_UNSUPPORTED, intent.order_type, 0)
-        if not check.instrument.native_order_types >> intent.order_type & 1:
+        if native_reason(check.instrument, intent, <const Conditions*> (intent + 1) if intent.has_conditions else NULL, self.journal.now_wall_ns):
             return self._refuse(REASON_UNSUPPORTED, intent.order_type, check.instrument.native_order_types)
-        if intent.time_in_force > TIME_IN_FORCE_FOK:
-            return self._refuse(REASON_UNSUPPORTED, intent.time_in_force, TIME_IN_FORCE_FOK)
-        if intent.flags & ~(ORDER_FLAG_POST_ONLY | ORDER_FLAG_REDUCE_ONLY):
+        if intent.flags & ~(ORDER_FLAG_POST_ONLY | ORDER_FLAG_REDUCE_ONLY | ORDER_FLAG_CLOSE_POSITION):
             return self._refuse(REASON_UNSUPPORTED, intent.flags, ORDER_FLAG_POST_ONLY | ORDER_FLAG_REDUCE_ONLY)
-        if post_only and (intent.order_type != ORDER_TYPE_LIMIT or intent.time_in_force != TIME_IN_FORCE_GTC):
+        if is_conditional(intent.order_type) and intent.trigger_ticks <= 0 and not intent.has_conditions:
+            return self._refuse(REASON_TRIGGER_PRICE, intent.trigger_ticks, 0)
+        if post_only and (intent.order_type != ORDER_TYPE_LIMIT or (intent.time_in_force != TIME_IN_FORCE_GTC and intent.time_in_force != TIME_IN_FORCE_GTD)):
             return self._refuse(REASON_UNSUPPORTED, intent.flags, 0)
-        if check.target != NULL and intent.order_type != ORDER_TYPE_LIMIT:
+        if check.target != NULL and intent.order_type == ORDER_TYPE_MARKET:
             return self._refuse(REASON_UNSUPPORTED, intent.order_type, 0)
         return 1
 
     cdef int _check_size(self, Check* check) noexcept nogil:
         cdef int64_t qty_lots = check.intent.qty_lots
+        if check.intent.flags & ORDER_FLAG_CLOSE_POSITION:
+            return 1 if qty_lots == 0 else self._refuse(REASON_QTY_ABOVE_MAX, qty_lots, 0)
         if qty_lots <= 0:
             return self._refuse(REASON_QTY_NOT_POSITIVE, qty_lots, 0)
         if qty_lots < check.instrument.min_qty_lots:
@@ -296,6 +299,11 @@ cdef class RiskGate(Actor):
         cdef int64_t price_ticks = check.intent.price_ticks
         if check.intent.order_type == ORDER_TYPE_MARKET:
             return self._check_market_price(check)
+        if is_conditional(check.intent.order_type):
+            check.price_ticks = max(check.intent.trigger_ticks, price_ticks)
+            if check.price_ticks <= 0:
+                check.price_ticks = check.market.best_ask_ticks
+            return 1
         if price_ticks <= 0:
             return self._refuse(REASON_PRICE_NOT_POSITIVE, price_ticks, 0)
         if price_ticks < check.instrument.min_price_ticks:
@@ -342,6 +350,8 @@ cdef class RiskGate(Actor):
     cdef int _check_notional(self, Check* check) noexcept nogil:
         cdef int64_t notional_e8 = self.tables.notional_e8(check.instrument.instrument_id, check.price_ticks, check.intent.qty_lots)
         check.notional_e8 = notional_e8
+        if check.intent.flags & ORDER_FLAG_CLOSE_POSITION:
+            return 1
         # futures: the venue lets a reduce-only order be as small as the position it closes
         if notional_e8 < check.instrument.min_notional_e8 and not (
                 check.instrument.kind != 0 and check.intent.flags & ORDER_FLAG_REDUCE_ONLY):
@@ -439,7 +449,13 @@ cdef class RiskGate(Actor):
         slot.order_type = check.intent.order_type
         slot.time_in_force = check.intent.time_in_force
         slot.flags = check.intent.flags
-        slot.price_ticks = check.intent.price_ticks if check.intent.order_type == ORDER_TYPE_LIMIT else 0
+        slot.price_ticks = check.intent.price_ticks if is_priced(check.intent.order_type) else 0
+        slot.trigger_ticks = check.intent.trigger_ticks
+        slot.expire_ns = check.intent.expire_ns
+        slot.position_side = check.intent.position_side
+        slot.has_conditions = check.intent.has_conditions
+        if slot.has_conditions:
+            self.register.conditions[self.register.index_of(slot)] = (<const Conditions*> (check.intent + 1))[0]
         slot.qty_lots = check.intent.qty_lots
         slot.target_handle = check.intent.target_handle if check.target != NULL else 0
         slot.instrument_id = item.instrument_id

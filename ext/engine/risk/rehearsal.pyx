@@ -9,7 +9,7 @@ from engine.model.approval cimport ApprovalRegister, ApprovedOrder
 from engine.model.bookreader cimport BookReader
 from engine.model.codes cimport LANE_LEDGER, RECORD_KIND_INTENT
 from engine.model.descriptor cimport Descriptor
-from engine.model.records cimport IntentPayload, Level, RecordHeader
+from engine.model.records cimport Conditions, IntentPayload, Level, RecordHeader
 from engine.model.tables cimport Exposure, MarketState, Tables
 from engine.risk.gate cimport RiskGate
 from engine.runtime.ring cimport Ring
@@ -79,19 +79,43 @@ def set_trading(Tables tables not None, uint32_t instrument_id, bint is_trading)
 
 def offer_intent(Journal journal not None, Ring ring not None, *, uint64_t order_handle, uint32_t instrument_id, int action=0,
                  int side=0, int64_t price_ticks=0, int64_t qty_lots=0, int order_type=0, int time_in_force=0, int flags=0,
-                 uint64_t target_handle=0, int strategy_id=1, int account_id=1, int venue_id=1) -> int:
-    """Journal an intent and push it, as a strategy's runner does; returns its sequence. RuntimeError where there is no room."""
-    cdef IntentPayload wish = IntentPayload(action, side, order_type, time_in_force, flags, 0, 0, price_ticks, qty_lots, 0, 0, target_handle)
-    return offer(journal, ring, &wish, order_handle, instrument_id, strategy_id, account_id, venue_id)
+                 uint64_t target_handle=0, int strategy_id=1, int account_id=1, int venue_id=1, int64_t trigger_ticks=0,
+                 int64_t expire_ns=0, int position_side=0, **conditions) -> int:
+    """Journal an intent and push it, as a strategy's runner does; returns its sequence. RuntimeError where there is no room.
+
+    `conditions`: fields of Conditions; with any of them they stand behind the intent.
+    """
+    cdef IntentPayload wish = IntentPayload(action, side, order_type, time_in_force, flags, position_side, len(conditions) != 0,
+                                            price_ticks, qty_lots, trigger_ticks, expire_ns, target_handle)
+    cdef Conditions more
+    memset(&more, 0, sizeof(Conditions))
+    if conditions:
+        more.parent_handle = conditions.pop("parent_handle", 0)
+        more.list_handle = conditions.pop("list_handle", 0)
+        more.display_lots = conditions.pop("display_lots", 0)
+        more.activation_ticks = conditions.pop("activation_ticks", 0)
+        more.trail_amount = conditions.pop("trail_amount", 0)
+        more.limit_offset_ticks = conditions.pop("limit_offset_ticks", 0)
+        more.trail_kind = conditions.pop("trail_kind", 0)
+        more.trigger_source = conditions.pop("trigger_source", 0)
+        more.contingency = conditions.pop("contingency", 0)
+        more.list_size = conditions.pop("list_size", 0)
+        more.list_index = conditions.pop("list_index", 0)
+    if conditions:
+        raise TypeError(f"an intent has no {', '.join(conditions)}")
+    return offer(journal, ring, &wish, &more if wish.has_conditions else NULL, order_handle, instrument_id, strategy_id, account_id, venue_id)
 
 
-cdef uint64_t offer(Journal journal, Ring ring, const IntentPayload* wish, uint64_t order_handle, uint32_t instrument_id,
+cdef uint64_t offer(Journal journal, Ring ring, const IntentPayload* wish, const Conditions* more, uint64_t order_handle, uint32_t instrument_id,
                     uint16_t strategy_id, uint16_t account_id, uint16_t venue_id) except 0:
     cdef Descriptor item
-    cdef RecordHeader* record = journal.claim(LANE_LEDGER, RECORD_KIND_INTENT, sizeof(RecordHeader) + sizeof(IntentPayload), True)
+    cdef RecordHeader* record = journal.claim(LANE_LEDGER, RECORD_KIND_INTENT, sizeof(RecordHeader) + sizeof(IntentPayload) + (
+        sizeof(Conditions) if more != NULL else 0), True)
     if record == NULL:
         raise RuntimeError("the ledger's front has no room")
     (<IntentPayload*> (record + 1))[0] = wish[0]
+    if more != NULL:
+        (<Conditions*> (<IntentPayload*> (record + 1) + 1))[0] = more[0]
     record.cause_seq = journal.input_seq
     record.venue_id = venue_id
     record.account_id = account_id
@@ -134,7 +158,7 @@ def time_gate(RiskGate gate not None, *, uint64_t order_handle, uint32_t instrum
         gate.journal.now_mono_ns = gate.clock.begin_ns()
         gate.tables.markets[instrument_id].last_mono_ns = gate.journal.now_mono_ns
         for i in range(intents):
-            offer(gate.journal, gate.intents, &wish, order_handle, instrument_id, strategy_id, 1, 1)
+            offer(gate.journal, gate.intents, &wish, NULL, order_handle, instrument_id, strategy_id, 1, 1)
             order_handle += 1
         began_ns = gate.clock.mono_ns()
         gate.do_work()

@@ -21,6 +21,7 @@ cdef class WsReceiver(WSListener):
     cdef bint run_each_frame
     cdef object on_fatal
     cdef object on_closed
+    cdef object tap                              # told of each whole data frame after the session, or None
     cdef bytearray fragments
     cdef bint in_message
     cdef int frames_waiting                      # taken since the pipeline ran

@@ -61,17 +61,19 @@ cdef class WsLink(Link):
 cdef class WsReceiver(WSListener):
     """picows' listener for one connection of `session`.
 
-    `on_fatal(exception)`: the hot path failed; `on_closed(reason)`: the connection has ended, after the session was told.
+    `on_fatal(exception)`: the hot path failed; `on_closed(reason)`: the connection has ended, after the session was told;
+    `tap(bytes)`: who is to have a copy of every data frame (paper trading), after the session and before the pipeline runs.
     """
 
     def __init__(self, Session session not None, Pipeline pipeline not None, Clock clock not None, *, bint run_each_frame=False,
-                 object on_fatal=None, object on_closed=None):
+                 object on_fatal=None, object on_closed=None, object tap=None):
         self.session = session
         self.pipeline = pipeline
         self.clock = clock
         self.run_each_frame = run_each_frame
         self.on_fatal = on_fatal
         self.on_closed = on_closed
+        self.tap = tap
         self.link = WsLink()
         self.fragments = bytearray()
         self._reason = "connection lost"
@@ -111,6 +113,8 @@ cdef class WsReceiver(WSListener):
                 return self.take_fragment(transport, frame, mono_ns)
             self.data_frames += 1
             self.session.on_frame(frame.payload_ptr, frame.payload_size, mono_ns, self.clock.wall_ns())
+            if self.tap is not None:
+                self.tap(PyBytes_FromStringAndSize(frame.payload_ptr, frame.payload_size))
             return 1
         if frame.msg_type == WSMsgType.CONTINUATION:
             if not self.in_message:
@@ -132,6 +136,8 @@ cdef class WsReceiver(WSListener):
         whole = message
         self.data_frames += 1
         self.session.on_frame(whole, len(message), mono_ns, self.clock.wall_ns())
+        if self.tap is not None:
+            self.tap(message)
         return 1
 
     cdef int take_control(self, WSTransport transport, WSFrame frame) except -1:

@@ -6,7 +6,8 @@ from libc.string cimport memcpy, memset
 from engine.model.codes cimport (
     INTENT_ACTION_REPLACE, INTENT_ACTION_SUBMIT, LANE_LEDGER, RECORD_KIND_STRATEGY_STATE, TIMER_KIND_STRATEGY,
 )
-from engine.model.records cimport IntentPayload, RecordHeader, StatePayload
+from engine.model.native cimport LIST_SIZE_MAX
+from engine.model.records cimport Conditions, IntentPayload, RecordHeader, StatePayload
 from engine.model.tables cimport ASSET_CAPACITY, INSTRUMENT_CAPACITY
 from engine.strategy.views cimport WorkingOrder
 
@@ -88,18 +89,51 @@ cdef class StrategyBase:
     # -- what authors call --------------------------------------------------------------------------------------------
 
     def submit_ticks(self, uint32_t instrument_id, uint8_t side, int64_t price_ticks, int64_t qty_lots,
-                     uint8_t order_type=0, uint8_t time_in_force=0, uint16_t flags=0, int64_t trigger_ticks=0, int64_t expire_ns=0) -> int:
-        """Ask for an order, in integers (`Side`, `OrderType`, `TimeInForce`, `OrderFlag`); its handle at once.
+                     uint8_t order_type=0, uint8_t time_in_force=0, uint16_t flags=0, int64_t trigger_ticks=0, int64_t expire_ns=0,
+                     *, uint8_t position_side=0, uint8_t trigger_source=0, uint8_t trail_kind=0, int64_t trail_amount=0,
+                     int64_t limit_offset_ticks=0, int64_t activation_ticks=0, int64_t display_lots=0) -> int:
+        """Ask for an order, in integers (`Side`, `OrderType`, `TimeInForce`, `OrderFlag`, `TriggerSource`, `TrailKind`); its handle at
+        once. `expire_ns` is wall time. What the venue does not do by itself the engine holds and does.
 
         The answer comes by `on_order`. Raises OverflowError for numbers that do not fit their field, ValueError for an
         instrument that does not exist."""
         cdef IntentPayload wish
+        cdef Conditions conditions
+        cdef bint is_more = (trigger_source or trail_kind or limit_offset_ticks or activation_ticks or display_lots) != 0
         self._check_turn()
         if not 0 < instrument_id <= self._tables.instrument_count:
             raise ValueError(f"no instrument has the id {instrument_id}")
-        wish = IntentPayload(INTENT_ACTION_SUBMIT, side, order_type, time_in_force, flags, 0, 0, price_ticks, qty_lots,
+        wish = IntentPayload(INTENT_ACTION_SUBMIT, side, order_type, time_in_force, flags, position_side, is_more, price_ticks, qty_lots,
                              trigger_ticks, expire_ns, 0)
-        return self._desk.submit(self.strategy_id, &wish, instrument_id)
+        memset(&conditions, 0, sizeof(Conditions))
+        conditions.display_lots, conditions.activation_ticks, conditions.trail_amount = display_lots, activation_ticks, trail_amount
+        conditions.limit_offset_ticks, conditions.trail_kind, conditions.trigger_source = limit_offset_ticks, trail_kind, trigger_source
+        return self._desk.place(self.strategy_id, &wish, &conditions if is_more else NULL, instrument_id)
+
+    def submit_list_ticks(self, uint32_t instrument_id, uint8_t contingency, legs) -> int:
+        """Ask for two or three orders of one list (`Contingency`); the handle of the first, the others' follow it one by one.
+
+        `legs`: mappings with the arguments of `submit_ticks` by name (side, qty_lots and what the type needs). OCO: two, of which
+        one fills; OTO: the second is placed when the first is filled; OTOCO: the second and third then as an OCO.
+        """
+        cdef IntentPayload[3] wishes
+        cdef Conditions[3] conditions
+        cdef int i, count = len(legs)
+        self._check_turn()
+        if not 0 < instrument_id <= self._tables.instrument_count:
+            raise ValueError(f"no instrument has the id {instrument_id}")
+        if not 2 <= count <= LIST_SIZE_MAX:
+            raise ValueError(f"a list of {count} orders: two or three")
+        for i in range(count):
+            read_leg(dict(legs[i]), &wishes[i], &conditions[i])
+            conditions[i].contingency = contingency
+        return self._desk.place_list(self.strategy_id, wishes, conditions, count, instrument_id)
+
+    def amend_ticks(self, uint64_t handle, int64_t qty_lots) -> bool:
+        """Ask for a smaller total quantity of an open order, in its place; False where it is not open or larger than that, or the
+        venue cannot: then `replace_ticks`. The answer comes by `on_order`."""
+        self._check_turn()
+        return self._desk.amend(self.strategy_id, handle, qty_lots)
 
     cdef uint64_t ask(self, uint32_t instrument_id, uint8_t side, int64_t price_ticks, int64_t qty_lots, uint8_t order_type,
                       uint8_t time_in_force, uint16_t flags) except 0:
@@ -108,18 +142,19 @@ cdef class StrategyBase:
             INTENT_ACTION_SUBMIT, side, order_type, time_in_force, flags, 0, 0, price_ticks, qty_lots, 0, 0, 0)
         return self._desk.submit(self.strategy_id, &wish, instrument_id)
 
-    def replace_ticks(self, uint64_t handle, int64_t price_ticks, int64_t qty_lots) -> int:
+    def replace_ticks(self, uint64_t handle, int64_t price_ticks, int64_t qty_lots, int64_t trigger_ticks=0) -> int:
         """Ask for another price and total quantity; the handle of the order that takes the place, or 0 when the old one has
-        ended. The venue cancels the old order and places the new one, which keeps type, time in force and post-only."""
+        ended. The venue cancels the old order and places the new one, which keeps type, time in force, flags, side of the position and
+        - where none is named - the trigger."""
         cdef IntentPayload wish
         cdef WorkingOrder order
         self._check_turn()
         order = self._desk.find(self.strategy_id, handle)
         if order is None or order.is_ended:
             return 0
-        wish = IntentPayload(INTENT_ACTION_REPLACE, order.side, order.order_type, order.time_in_force, order.flags, 0, 0,
-                             price_ticks, qty_lots, 0, 0, handle)
-        return self._desk.submit(self.strategy_id, &wish, order.instrument_id)
+        wish = IntentPayload(INTENT_ACTION_REPLACE, order.side, order.order_type, order.time_in_force, order.flags, order.position_side,
+                             order.has_conditions, price_ticks, qty_lots, trigger_ticks or order.trigger_ticks, order.expire_ns, handle)
+        return self._desk.place(self.strategy_id, &wish, &order.conditions if order.has_conditions else NULL, order.instrument_id)
 
     def cancel(self, uint64_t handle) -> bool:
         """Ask for a cancel; False when the order has ended or is not this strategy's. Never refused by the gate."""
@@ -342,3 +377,29 @@ cdef class StrategyBase:
         if found is None:
             raise KeyError(f"{symbol!r} is not among this strategy's symbols {list(self.symbols)}: add it to its config")
         return found
+
+
+cdef int read_leg(dict leg, IntentPayload* wish, Conditions* conditions) except -1:
+    """One order of a list from its arguments by name; TypeError for one that is none."""
+    memset(wish, 0, sizeof(IntentPayload))
+    memset(conditions, 0, sizeof(Conditions))
+    wish.action = INTENT_ACTION_SUBMIT
+    wish.side = leg.pop("side")
+    wish.qty_lots = leg.pop("qty_lots")
+    wish.price_ticks = leg.pop("price_ticks", 0)
+    wish.order_type = leg.pop("order_type", 0)
+    wish.time_in_force = leg.pop("time_in_force", 0)
+    wish.flags = leg.pop("flags", 0)
+    wish.position_side = leg.pop("position_side", 0)
+    wish.trigger_ticks = leg.pop("trigger_ticks", 0)
+    wish.expire_ns = leg.pop("expire_ns", 0)
+    wish.has_conditions = 1
+    conditions.display_lots = leg.pop("display_lots", 0)
+    conditions.activation_ticks = leg.pop("activation_ticks", 0)
+    conditions.trail_kind = leg.pop("trail_kind", 0)
+    conditions.trail_amount = leg.pop("trail_amount", 0)
+    conditions.limit_offset_ticks = leg.pop("limit_offset_ticks", 0)
+    conditions.trigger_source = leg.pop("trigger_source", 0)
+    if leg:
+        raise TypeError(f"an order of a list has no {', '.join(leg)}")
+    return 0

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from engine.journal.journal cimport Journal
 from engine.model.descriptor cimport Descriptor
-from engine.model.records cimport IntentPayload, OrderStatePayload, RecordHeader
+from engine.model.records cimport Conditions, IntentPayload, OrderStatePayload, RecordHeader
 from engine.model.tables cimport Tables
 from engine.runtime.counters cimport Counters
 from engine.runtime.ring cimport Ring
@@ -22,6 +22,20 @@ cdef class OrderDesk:
     cdef list notices              # local refusals that wait for the next turn: (WorkingOrder, reason, cause_seq)
     cdef dict waiting_cancels      # cancels that found the ring or the journal full: retried each turn, never lost
     cdef uint64_t submit(self, uint16_t strategy_id, const IntentPayload* wish, uint32_t instrument_id) except 0
+    # An order with all its terms (`conditions` NULL = none): to the gate where its venue carries it out, else held by the engine.
+    cdef uint64_t place(self, uint16_t strategy_id, const IntentPayload* wish, const Conditions* conditions, uint32_t instrument_id) except 0
+    # Two or three orders of one list; the handle of the first, the others' follow it one by one.
+    cdef uint64_t place_list(self, uint16_t strategy_id, const IntentPayload* wishes, Conditions* conditions, int count,
+                             uint32_t instrument_id) except 0
+    cdef uint64_t hold(self, uint16_t strategy_id, const IntentPayload* wish, const Conditions* conditions, uint32_t instrument_id) except 0
+    cdef uint64_t hold_list(self, uint16_t strategy_id, const IntentPayload* wishes, const Conditions* conditions, int count,
+                            uint32_t instrument_id) except 0
+    # Less of an open order, in its place.
+    cdef bint amend(self, uint16_t strategy_id, uint64_t handle, int64_t qty_lots) except -1
+    # An order of a list was refused: none of the others may leave.
+    cdef int drop_list(self, WorkingOrder order) except -1
+    cdef int _submit_as(self, uint64_t handle, uint16_t strategy_id, const IntentPayload* wish, const Conditions* conditions,
+                        uint32_t instrument_id) except -1
     cdef bint cancel(self, uint16_t strategy_id, uint64_t handle) except -1
     cdef int cancel_quotes(self, uint16_t strategy_id, uint32_t instrument_id) except -1
     cdef int cancel_all(self, uint16_t strategy_id) except -1
@@ -32,10 +46,11 @@ cdef class OrderDesk:
     cdef WorkingOrder _track(self, uint16_t strategy_id, uint64_t handle, uint32_t instrument_id)
     cdef WorkingOrder _adopt(self, const Descriptor* event, const OrderStatePayload* payload)
     cdef uint16_t _reason_against(self, uint16_t strategy_id) noexcept
-    cdef uint64_t _write_intent(self, WorkingOrder order, const IntentPayload* wish, bint reserve) noexcept
+    cdef uint64_t _write_intent(self, WorkingOrder order, const IntentPayload* wish, const Conditions* conditions, bint reserve) noexcept
     cdef void _push(self, Descriptor* slot, WorkingOrder order, uint8_t action, uint64_t intent_seq) noexcept
     cdef int _refuse(self, WorkingOrder order, uint16_t reason, uint64_t intent_seq) except -1
     cdef bint _send_cancel(self, WorkingOrder order) noexcept
+    cdef bint _send_change(self, WorkingOrder order, uint8_t action, int64_t qty_lots) noexcept
     cdef bint _is_runaway(self, uint16_t strategy_id) noexcept
     cdef RecordHeader* _last_record
     cdef uint64_t[64] _counted_seq        # by strategy id: the input whose orders are counted, and how many there were

@@ -6,10 +6,11 @@ notice that the runner delivers in a later turn. Cancels are never refused: one 
 from libc.string cimport memset
 
 from engine.model.codes cimport (
-    COUNTER_REFUSED, INTENT_ACTION_CANCEL, LANE_LEDGER, ORDER_STATE_FILLED,
+    COUNTER_REFUSED, INTENT_ACTION_AMEND, INTENT_ACTION_CANCEL, NATIVE_FEATURE_AMEND, REASON_UNSUPPORTED, LANE_LEDGER, ORDER_STATE_FILLED,
     ORDER_FLAG_REDUCE_ONLY, ORDER_STATE_NEW, ORDER_STATE_NONE, ORDER_STATE_PARTIALLY_FILLED, REASON_JOURNAL_FULL, REASON_MESSAGE_RATE, REASON_NONE, REASON_RING_FULL,
     ORDER_TYPE_LIMIT, REASON_STRATEGY_DISABLED, REASON_STRATEGY_PAUSED, RECORD_KIND_INTENT, RECORD_KIND_VERDICT,
 )
+from engine.model.native cimport native_reason
 from engine.model.records cimport VerdictPayload
 from engine.model.tables cimport STRATEGY_CAPACITY, StrategyState
 
@@ -32,7 +33,69 @@ cdef class OrderDesk:
 
     cdef uint64_t submit(self, uint16_t strategy_id, const IntentPayload* wish, uint32_t instrument_id) except 0:
         """Pass a new order or a replace on; its handle. Never fails: what cannot go on is refused a turn later."""
-        cdef uint64_t handle = self._tables.next_handle(), intent_seq = 0
+        cdef uint64_t handle = self._tables.next_handle()
+        self._submit_as(handle, strategy_id, wish, NULL, instrument_id)
+        return handle
+
+    cdef uint64_t place(self, uint16_t strategy_id, const IntentPayload* wish, const Conditions* conditions, uint32_t instrument_id) except 0:
+        cdef uint64_t handle
+        if native_reason(&self._tables.instruments[instrument_id], wish, conditions, self._turn.wall_ns) != REASON_NONE:
+            return self.hold(strategy_id, wish, conditions, instrument_id)
+        handle = self._tables.next_handle()
+        self._submit_as(handle, strategy_id, wish, conditions, instrument_id)
+        return handle
+
+    cdef uint64_t place_list(self, uint16_t strategy_id, const IntentPayload* wishes, Conditions* conditions, int count,
+                             uint32_t instrument_id) except 0:
+        """All of them are native or none is: a list is one request, or the engine's own work."""
+        cdef uint64_t first
+        cdef int i
+        for i in range(count):
+            conditions[i].list_size = <uint8_t> count
+            conditions[i].list_index = <uint8_t> i
+            if native_reason(&self._tables.instruments[instrument_id], &wishes[i], &conditions[i], self._turn.wall_ns) != REASON_NONE:
+                return self.hold_list(strategy_id, wishes, conditions, count, instrument_id)
+        first = self._tables.next_handle()
+        for i in range(1, count):
+            self._tables.next_handle()
+        for i in range(count):
+            conditions[i].list_handle = first
+            self._submit_as(first + i, strategy_id, &wishes[i], &conditions[i], instrument_id)
+        return first
+
+    cdef uint64_t hold(self, uint16_t strategy_id, const IntentPayload* wish, const Conditions* conditions, uint32_t instrument_id) except 0:
+        """What the venue does not do by itself."""
+        cdef uint64_t handle = self._tables.next_handle()
+        self._refuse(self._track(strategy_id, handle, instrument_id), REASON_UNSUPPORTED, 0)
+        return handle
+
+    cdef uint64_t hold_list(self, uint16_t strategy_id, const IntentPayload* wishes, const Conditions* conditions, int count,
+                            uint32_t instrument_id) except 0:
+        cdef uint64_t first = 0, handle
+        cdef int i
+        for i in range(count):
+            handle = self.hold(strategy_id, &wishes[i], &conditions[i], instrument_id)
+            first = first or handle
+        return first
+
+    cdef bint amend(self, uint16_t strategy_id, uint64_t handle, int64_t qty_lots) except -1:
+        """False where there is nothing to make smaller, or the venue cannot."""
+        cdef WorkingOrder order = self.find(strategy_id, handle)
+        if (order is None or order.is_ended or order.cancel_requested or not order.cum_qty_lots < qty_lots < order.qty_lots
+                or not self._tables.instruments[order.instrument_id].native_order_types & NATIVE_FEATURE_AMEND):
+            return False
+        return self._send_change(order, INTENT_ACTION_AMEND, qty_lots)
+
+    cdef int drop_list(self, WorkingOrder order) except -1:
+        cdef int i
+        for i in range(order.list_size):
+            if order.list_handle + i != order.handle:
+                self.cancel(order.strategy_id, order.list_handle + i)
+        return 0
+
+    cdef int _submit_as(self, uint64_t handle, uint16_t strategy_id, const IntentPayload* wish, const Conditions* conditions,
+                        uint32_t instrument_id) except -1:
+        cdef uint64_t intent_seq = 0
         cdef uint16_t reason = self._reason_against(strategy_id)
         cdef WorkingOrder order = self._track(strategy_id, handle, instrument_id)
         cdef Descriptor* slot = NULL
@@ -43,23 +106,31 @@ cdef class OrderDesk:
         order.price_ticks = wish.price_ticks
         order.qty_lots = wish.qty_lots
         order.replaces = wish.target_handle
+        order.trigger_ticks = wish.trigger_ticks
+        order.expire_ns = wish.expire_ns
+        order.position_side = wish.position_side
+        if conditions != NULL:
+            order.conditions = conditions[0]
+            order.has_conditions = True
+            order.list_handle = conditions.list_handle
+            order.list_size = conditions.list_size
         self._tables.strategies[strategy_id].orders += 1
         if self._is_runaway(strategy_id):
             # not even written down: a loop of orders must not fill the journal
             self._refuse(order, REASON_MESSAGE_RATE, 0)
-            return handle
+            return 0
         if reason == REASON_NONE:
             slot = self._intents.claim()
             if slot == NULL:
                 reason = REASON_RING_FULL
-        intent_seq = self._write_intent(order, wish, False)
+        intent_seq = self._write_intent(order, wish, conditions, False)
         if intent_seq == 0:
             reason = REASON_JOURNAL_FULL
         if reason != REASON_NONE:
             self._refuse(order, reason, intent_seq)
         else:
             self._push(slot, order, wish.action, intent_seq)
-        return handle
+        return 0
 
     cdef bint cancel(self, uint16_t strategy_id, uint64_t handle) except -1:
         """Ask for a cancel; False when the order has ended or is not the strategy's. Asking twice sends one."""
@@ -119,6 +190,7 @@ cdef class OrderDesk:
         order.qty_lots = payload.qty_lots
         order.cum_qty_lots = payload.cum_qty_lots
         order.state = payload.state
+        order.is_triggered = payload.is_triggered
         if payload.state == ORDER_STATE_NEW or payload.state == ORDER_STATE_PARTIALLY_FILLED:
             # open again after a cancel was asked for: the cancel was refused or overtaken, and may be asked for anew
             order.cancel_requested = event.order_handle in self.waiting_cancels
@@ -152,6 +224,9 @@ cdef class OrderDesk:
         order.side = payload.side
         order.order_type = payload.order_type
         order.time_in_force = payload.time_in_force
+        order.flags = payload.flags
+        order.trigger_ticks = payload.trigger_ticks
+        order.position_side = event.record.position_side
         return order
 
     cdef bint _is_runaway(self, uint16_t strategy_id) noexcept:
@@ -171,10 +246,14 @@ cdef class OrderDesk:
             return REASON_STRATEGY_DISABLED
         return REASON_STRATEGY_PAUSED if row.paused else REASON_NONE
 
-    cdef uint64_t _write_intent(self, WorkingOrder order, const IntentPayload* wish, bint reserve) noexcept:
+    cdef uint64_t _write_intent(self, WorkingOrder order, const IntentPayload* wish, const Conditions* conditions, bint reserve) noexcept:
         """Write the INTENT record; its sequence, or 0 when the ledger has no room."""
-        cdef RecordHeader* record = self._journal.claim(
-            LANE_LEDGER, RECORD_KIND_INTENT, sizeof(RecordHeader) + sizeof(IntentPayload), reserve)
+        cdef uint32_t size = sizeof(RecordHeader) + sizeof(IntentPayload)
+        cdef IntentPayload* intent
+        cdef RecordHeader* record
+        if conditions != NULL:
+            size += sizeof(Conditions)
+        record = self._journal.claim(LANE_LEDGER, RECORD_KIND_INTENT, size, reserve)
         if record == NULL:
             return 0
         record.cause_seq = self._turn.seq
@@ -183,7 +262,12 @@ cdef class OrderDesk:
         record.strategy_id = order.strategy_id
         record.instrument_id = order.instrument_id
         record.order_handle = order.handle
-        (<IntentPayload*> (record + 1))[0] = wish[0]
+        intent = <IntentPayload*> (record + 1)
+        intent[0] = wish[0]
+        intent.has_conditions = conditions != NULL
+        if conditions != NULL:
+            (<Conditions*> (intent + 1))[0] = conditions[0]
+        record.position_side = wish.position_side
         self._last_record = record
         return self._journal.commit(record)
 
@@ -229,17 +313,22 @@ cdef class OrderDesk:
         return 0
 
     cdef bint _send_cancel(self, WorkingOrder order) noexcept:
+        return self._send_change(order, INTENT_ACTION_CANCEL, 0)
+
+    cdef bint _send_change(self, WorkingOrder order, uint8_t action, int64_t qty_lots) noexcept:
+        """A cancel or an amend: it only takes risk away, so it may use the journal's reserve."""
         cdef IntentPayload wish
         cdef uint64_t intent_seq
         cdef Descriptor* slot = self._intents.claim()
         if slot == NULL:
             return False
         memset(&wish, 0, sizeof(IntentPayload))
-        wish.action = INTENT_ACTION_CANCEL
+        wish.action = action
         wish.side = order.side
+        wish.qty_lots = qty_lots
         wish.target_handle = order.handle
-        intent_seq = self._write_intent(order, &wish, True)
+        intent_seq = self._write_intent(order, &wish, NULL, True)
         if intent_seq == 0:
             return False
-        self._push(slot, order, INTENT_ACTION_CANCEL, intent_seq)
+        self._push(slot, order, action, intent_seq)
         return True

@@ -515,6 +515,8 @@ cdef class StrategyRunner(Actor):
         payload.order_type = order.order_type
         payload.time_in_force = order.time_in_force
         self._desk.end(order, ORDER_STATE_REFUSED)
+        if order.list_size:
+            self._desk.drop_list(order)
         self._tables.strategies[order.strategy_id].refusals += 1
         self._count_rejection(<StrategyBase> self._strategies[order.strategy_id], reason)
         return self._deliver_order(order.strategy_id, order.instrument_id, order.handle, &payload)

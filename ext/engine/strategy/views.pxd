@@ -3,7 +3,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from engine.model.bookreader cimport BookReader
-from engine.model.records cimport FillPayload, OrderStatePayload, RecordHeader, TradePayload
+from engine.model.records cimport Conditions, FillPayload, OrderStatePayload, RecordHeader, TradePayload
 from engine.model.tables cimport MarketState, Tables
 
 cdef enum:
@@ -94,3 +94,11 @@ cdef class WorkingOrder:
     cdef readonly uint64_t replaces
     cdef readonly uint16_t strategy_id
     cdef readonly uint16_t flags
+    cdef readonly int64_t trigger_ticks
+    cdef readonly int64_t expire_ns
+    cdef readonly uint8_t position_side
+    cdef readonly bint is_triggered
+    cdef readonly uint64_t list_handle
+    cdef readonly uint8_t list_size
+    cdef bint has_conditions
+    cdef Conditions conditions

@@ -333,6 +333,31 @@ cdef class OrderView(View):
         return self._read().average_price_e8
 
     @property
+    def flags(self) -> int:
+        """`OrderFlag` bits."""
+        return self._read().flags
+
+    @property
+    def position_side(self) -> int:
+        """`PositionSide`; BOTH in a netting account."""
+        return (<RecordHeader*> self._read() - 1).position_side
+
+    @property
+    def trigger_ticks(self) -> int:
+        """Of an order that waits for a price; 0 = none."""
+        return self._read().trigger_ticks
+
+    @property
+    def is_triggered(self) -> bool:
+        """Its price came: it is an order like any other now."""
+        return self._read().is_triggered
+
+    @property
+    def trigger(self) -> object:
+        """Decimal, or None for an order that waits for none."""
+        return self._turn.price(self._instrument_id, self._read().trigger_ticks) if self._read().trigger_ticks else None
+
+    @property
     def is_ended(self) -> bool:
         """No more of it can be filled, as far as the engine knows."""
         return self._read().state >= ORDER_STATE_FILLED

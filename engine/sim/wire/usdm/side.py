@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from engine.sim.usdm.api import UsdmSymbolRules, UsdmVenue
 from engine.sim.wire.faults import Faults
 from engine.sim.wire.limits import Limits
@@ -34,9 +36,11 @@ class UsdmSide:
         }
         self.publisher = UsdmPublisher(core, wire, faults, self.listen_keys, self.digits, start_ns)
 
-    def publish(self) -> None:
-        """Send what the core has ready."""
+    def publish(self, before: Callable[[Sequence[object]], None] | None = None) -> None:
+        """Send what the core has ready; `before` is told of it first."""
         events = self.core.drain()
+        if events and before is not None:
+            before(events)
         if events:
             self.publisher.publish(events)
 

@@ -1,7 +1,7 @@
 """Requests of the WebSocket API to bytes, its replies and user events to payloads of journal records; no Python object on the way."""
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.model.approval cimport ApprovedOrder
-from engine.model.records cimport BalanceRow, ExecutionPayload
+from engine.model.records cimport BalanceRow, Conditions, ExecutionPayload
 from engine.model.tables cimport Tables
 from engine.venues.binance.market_codec cimport MarketCodec
 from engine.venues.binance.fields cimport tw_slice
@@ -39,6 +39,19 @@ cdef extern from "order_text.h" nogil:
     void tw_param(tw_text* t, const char* name, size_t name_size, const char* value, size_t size, int quoted)
     void tw_number(tw_text* t, const char* name, size_t name_size, uint64_t value)
     char* tw_put_u64(char* out, uint64_t value)
+
+cdef extern from "order_bag.h" nogil:
+    ctypedef struct tw_bag:
+        int count
+        int failed
+    void tw_bag_open(tw_bag* bag)
+    void tw_bag_text(tw_bag* bag, const char* prefix, const char* name, const char* value, size_t size)
+    void tw_bag_word(tw_bag* bag, const char* prefix, const char* name, const char* word)
+    void tw_bag_copy(tw_bag* bag, const char* prefix, const char* name, const char* value, size_t size)
+    void tw_bag_number(tw_bag* bag, const char* prefix, const char* name, uint64_t value)
+    void tw_bag_amount(tw_bag* bag, const char* prefix, const char* name, int64_t count, int64_t size_e8)
+    void tw_bag_key(tw_bag* bag, const char* value, size_t size)
+    int tw_bag_put(const tw_bag* bag, tw_text* t, char** key_at)
 
 cdef enum:
     LIMITS_MAX = 8
@@ -108,7 +121,10 @@ cdef struct ReportScratch:
     tw_slice exec
     tw_slice state
     tw_slice asset
+    tw_slice cause
     tw_slice position_side
+    tw_slice actual_id
+    uint8_t is_working
 
 cdef struct AssetSlot:
     char name[30]
@@ -139,6 +155,18 @@ cdef class OrderCodec:
     cdef uint32_t key_size
     # Encode into `out` (4096 bytes); the size, or 0 where it cannot be.
     cdef int place(self, char* out, uint64_t request_id, const ApprovedOrder* terms, int64_t venue_ns) noexcept nogil
+    # Orders that wait for a price or show only a part, of `conditions` (NULL = none); lists; less of an order in its place.
+    cdef int place_terms(self, char* out, uint64_t request_id, const ApprovedOrder* terms, const Conditions* conditions,
+                         int64_t venue_ns) noexcept nogil
+    cdef int place_list(self, char* out, uint64_t request_id, const ApprovedOrder** terms, const Conditions** conditions, int count,
+                        int64_t venue_ns) noexcept nogil
+    cdef int cancel_list(self, char* out, uint64_t request_id, uint64_t list_handle, uint32_t instrument_id, int64_t venue_ns) noexcept nogil
+    cdef int amend(self, char* out, uint64_t request_id, const ApprovedOrder* terms, int64_t lots, int64_t venue_ns) noexcept nogil
+    cdef void put_id(self, tw_bag* bag, const char* prefix, const char* name, uint64_t order_handle) noexcept nogil
+    cdef void put_leg(self, tw_bag* bag, const char* prefix, const ApprovedOrder* terms, const Conditions* conditions,
+                      bint is_maker_only) noexcept nogil
+    cdef int send_bag(self, tw_bag* bag, char* out, const char* method, uint64_t request_id, uint32_t instrument_id,
+                      int64_t venue_ns) noexcept nogil
     cdef int by_client_id(self, char* out, const char* method, uint64_t request_id, uint64_t order_handle, uint32_t instrument_id,
                           int64_t venue_ns) noexcept nogil
     cdef int by_symbol(self, char* out, const char* method, uint64_t request_id, uint32_t instrument_id, int64_t venue_ns) noexcept nogil

@@ -9,7 +9,8 @@ from libc.string cimport memcmp, memcpy, memset, strlen
 from engine.model.approval cimport OUTBOUND_REPLACE, ApprovedOrder
 from engine.model.clientid cimport CLIENT_ID_LENGTH, encode_client_id
 from engine.model.codes cimport *
-from engine.model.records cimport BalanceRow, ExecutionPayload
+from engine.model.native cimport is_priced, is_trailing
+from engine.model.records cimport BalanceRow, Conditions, ExecutionPayload
 from engine.model.tables cimport Instrument, Tables
 from engine.venues.binance.fields cimport *
 from engine.venues.binance.market_codec cimport MarketCodec, SymbolRow
@@ -70,12 +71,13 @@ cdef tw_fields REPORT_FIELDS, ORDER_FIELDS, TRADE_FIELDS, LIMIT_FIELDS, BALANCE_
 cdef tw_fields ERROR_FIELDS, ERROR_DATA_FIELDS, INNER_FIELDS, ACCOUNT_FIELDS
 cdef uint64_t ORDER_WHOLE = 0          # of ORDER_FIELDS: what must stand where the order itself was asked for
 cdef uint64_t REPORT_OF_TRADE = 0      # of REPORT_FIELDS: what must stand in a fill
+cdef uint64_t REPORT_WORKING = 0, ORDER_WORKING = 0
 cdef uint64_t TRADE_IS_BUYER = 0, TRADE_IS_MAKER = 0
 cdef uint64_t ONE = 1
 
 
 cdef int lay_report(tw_fields* t) except -1:
-    global REPORT_OF_TRADE
+    global REPORT_OF_TRADE, REPORT_WORKING
     cdef ReportScratch* o = <ReportScratch*> TW_LAYOUT
     add_field(t, b"e", TW_FIELD_TEXT, &o.event)
     add_field(t, b"E", TW_FIELD_TIME, &o.report.event_ns)
@@ -98,14 +100,16 @@ cdef int lay_report(tw_fields* t) except -1:
     add_field(t, b"T", TW_FIELD_TIME, &o.report.transact_ns)
     add_field(t, b"t", TW_FIELD_INT, &o.report.trade_id)
     add_field(t, b"I", TW_FIELD_INT, &o.report.execution_id, 0, False)
+    REPORT_WORKING |= ONE << add_field(t, b"w", TW_FIELD_BOOL, &o.is_working, 0, False)
     REPORT_OF_TRADE |= ONE << add_field(t, b"m", TW_FIELD_BOOL, &o.report.is_maker, 0, False)
     add_field(t, b"Z", TW_FIELD_DECIMAL, &o.report.cum_quote_e8, 0, False)
+    add_field(t, b"eR", TW_FIELD_TEXT, &o.cause, 0, False)
     return 0
 
 
 cdef int lay_orders(tw_fields* orders, tw_fields* trades) except -1:
     """An order and a trade as REST and replies show them; USD-M's userTrades say "buyer" and "maker"."""
-    global ORDER_WHOLE, TRADE_IS_BUYER, TRADE_IS_MAKER
+    global ORDER_WHOLE, ORDER_WORKING, TRADE_IS_BUYER, TRADE_IS_MAKER
     cdef ReportScratch* o = <ReportScratch*> TW_LAYOUT
     add_field(orders, b"symbol", TW_FIELD_TEXT, &o.symbol)
     add_field(orders, b"orderId", TW_FIELD_INT, &o.report.venue_order_id)
@@ -120,6 +124,9 @@ cdef int lay_orders(tw_fields* orders, tw_fields* trades) except -1:
     add_field(orders, b"type", TW_FIELD_TEXT, &o.type, 0, False)
     ORDER_WHOLE |= ONE << add_field(orders, b"side", TW_FIELD_TEXT, &o.side, 0, False)
     add_field(orders, b"updateTime", TW_FIELD_TIME, &o.report.transact_ns, 0, False)
+    ORDER_WORKING |= ONE << add_field(orders, b"isWorking", TW_FIELD_BOOL, &o.is_working, 0, False)
+    add_field(orders, b"expiryReason", TW_FIELD_TEXT, &o.cause, 0, False)
+    add_field(orders, b"positionSide", TW_FIELD_TEXT, &o.position_side, 0, False)
     add_field(orders, b"origClientOrderId", TW_FIELD_TEXT, &o.orig_id, 0, False)
     add_field(trades, b"symbol", TW_FIELD_TEXT, &o.symbol)
     add_field(trades, b"id", TW_FIELD_INT, &o.report.trade_id)
@@ -293,6 +300,139 @@ cdef class OrderCodec:
         if not tw_put_order(&text, &order, is_replace):
             return 0
         return self._finish(&text, out)
+
+    cdef int place_terms(self, char* out, uint64_t request_id, const ApprovedOrder* terms, const Conditions* conditions,
+                         int64_t venue_ns) noexcept nogil:
+        """order.place or order.cancelReplace of an order that waits for a price or shows only a part of itself."""
+        cdef tw_bag bag
+        cdef bint is_replace = terms.action == INTENT_ACTION_REPLACE
+        tw_bag_open(&bag)
+        self.put_id(&bag, b"", b"newClientOrderId", terms.order_handle)
+        if is_replace:
+            self.put_id(&bag, b"", b"cancelOrigClientOrderId", terms.target_handle)
+            tw_bag_word(&bag, b"", b"cancelReplaceMode", b"STOP_ON_FAILURE")
+        tw_bag_word(&bag, b"", b"newOrderRespType", b"ACK")
+        tw_bag_word(&bag, b"", b"side", b"SELL" if terms.side == SIDE_SELL else b"BUY")
+        tw_bag_amount(&bag, b"", b"quantity", terms.qty_lots, self.tables.instruments[terms.instrument_id].lot_size_e8)
+        self.put_leg(&bag, b"", terms, conditions, False)
+        return self.send_bag(&bag, out, b"order.cancelReplace" if is_replace else b"order.place", request_id, terms.instrument_id, venue_ns)
+
+    cdef void put_leg(self, tw_bag* bag, const char* prefix, const ApprovedOrder* terms, const Conditions* conditions,
+                      bint is_maker_only) noexcept nogil:
+        """Type, price, trigger, trailing delta, what is shown and time in force of one order, under its name in the request."""
+        cdef const Instrument* instrument = &self.tables.instruments[terms.instrument_id]
+        cdef bint is_maker = is_maker_only or (terms.flags & ORDER_FLAG_POST_ONLY) != 0
+        cdef int64_t trigger_ticks = terms.trigger_ticks
+        if terms.order_type == ORDER_TYPE_LIMIT and is_maker:
+            tw_bag_word(bag, prefix, b"type", b"LIMIT_MAKER")
+        else:
+            tw_bag_word(bag, prefix, b"type", spot_type(terms, conditions))
+        if is_priced(terms.order_type):
+            tw_bag_amount(bag, prefix, b"price", terms.price_ticks, instrument.tick_size_e8)
+            if not (terms.order_type == ORDER_TYPE_LIMIT and is_maker):
+                tw_bag_word(bag, prefix, b"timeInForce", force_word(terms.time_in_force))
+        if is_trailing(terms.order_type) and conditions != NULL:
+            # the price from which on it follows stands where a stop's trigger does
+            trigger_ticks = conditions.activation_ticks
+            tw_bag_number(bag, prefix, b"trailingDelta", <uint64_t> conditions.trail_amount)
+        if trigger_ticks > 0:
+            tw_bag_amount(bag, prefix, b"stopPrice", trigger_ticks, instrument.tick_size_e8)
+        if conditions != NULL and conditions.display_lots > 0:
+            tw_bag_amount(bag, prefix, b"icebergQty", conditions.display_lots, instrument.lot_size_e8)
+
+    cdef int place_list(self, char* out, uint64_t request_id, const ApprovedOrder** terms, const Conditions** conditions, int count,
+                        int64_t venue_ns) noexcept nogil:
+        """orderList.place.oco, .oto or .otoco. Of a pair the one above the market is told from the one below by side and type."""
+        cdef tw_bag bag
+        cdef int64_t lot_size_e8 = self.tables.instruments[terms[0].instrument_id].lot_size_e8
+        cdef int contingency = conditions[0].contingency, first = 0 if contingency == CONTINGENCY_OCO else 1, above = -1, i
+        tw_bag_open(&bag)
+        self.put_id(&bag, b"", b"listClientOrderId", terms[0].order_handle)
+        tw_bag_word(&bag, b"", b"newOrderRespType", b"ACK")
+        if first == 0:
+            tw_bag_word(&bag, b"", b"side", b"SELL" if terms[0].side == SIDE_SELL else b"BUY")
+            tw_bag_amount(&bag, b"", b"quantity", terms[0].qty_lots, lot_size_e8)
+        else:
+            tw_bag_word(&bag, b"working", b"side", b"SELL" if terms[0].side == SIDE_SELL else b"BUY")
+            tw_bag_amount(&bag, b"working", b"quantity", terms[0].qty_lots, lot_size_e8)
+            self.put_id(&bag, b"working", b"clientOrderId", terms[0].order_handle)
+            self.put_leg(&bag, b"working", terms[0], conditions[0], False)
+            tw_bag_word(&bag, b"pending", b"side", b"SELL" if terms[1].side == SIDE_SELL else b"BUY")
+            tw_bag_amount(&bag, b"pending", b"quantity", terms[1].qty_lots, lot_size_e8)
+        if contingency == CONTINGENCY_OTO:
+            self.put_id(&bag, b"pending", b"clientOrderId", terms[1].order_handle)
+            self.put_leg(&bag, b"pending", terms[1], conditions[1], False)
+            return self.send_bag(&bag, out, b"orderList.place.oto", request_id, terms[0].instrument_id, venue_ns)
+        for i in range(first, count):
+            if is_above(terms[i]):
+                above = i
+        # two orders of one side and quantity, one of them above
+        if (above < 0 or is_above(terms[first]) == is_above(terms[first + 1]) or terms[first].side != terms[first + 1].side
+                or terms[first].qty_lots != terms[first + 1].qty_lots):
+            return 0
+        for i in range(first, count):
+            self.put_id(&bag, pair_prefix(i == above, first), b"clientOrderId", terms[i].order_handle)
+            self.put_leg(&bag, pair_prefix(i == above, first), terms[i], conditions[i], True)
+        return self.send_bag(&bag, out, b"orderList.place.oco" if first == 0 else b"orderList.place.otoco", request_id,
+                             terms[0].instrument_id, venue_ns)
+
+    cdef int cancel_list(self, char* out, uint64_t request_id, uint64_t list_handle, uint32_t instrument_id, int64_t venue_ns) noexcept nogil:
+        """orderList.cancel by the list's name, which is its first order's."""
+        cdef tw_bag bag
+        tw_bag_open(&bag)
+        self.put_id(&bag, b"", b"listClientOrderId", list_handle)
+        return self.send_bag(&bag, out, b"orderList.cancel", request_id, instrument_id, venue_ns)
+
+    cdef int amend(self, char* out, uint64_t request_id, const ApprovedOrder* terms, int64_t lots, int64_t venue_ns) noexcept nogil:
+        """order.amend.keepPriority, the order's name kept."""
+        cdef tw_bag bag
+        tw_bag_open(&bag)
+        self.put_id(&bag, b"", b"origClientOrderId", terms.order_handle)
+        self.put_id(&bag, b"", b"newClientOrderId", terms.order_handle)
+        tw_bag_amount(&bag, b"", b"newQty", lots, self.tables.instruments[terms.instrument_id].lot_size_e8)
+        return self.send_bag(&bag, out, b"order.amend.keepPriority", request_id, terms.instrument_id, venue_ns)
+
+    cdef void put_id(self, tw_bag* bag, const char* prefix, const char* name, uint64_t order_handle) noexcept nogil:
+        cdef char[CLIENT_ID_LENGTH] text
+        if encode_client_id(self.engine_id, order_handle, text):
+            tw_bag_copy(bag, prefix, name, text, CLIENT_ID_LENGTH)
+        else:
+            bag.failed = 1
+
+    cdef int send_bag(self, tw_bag* bag, char* out, const char* method, uint64_t request_id, uint32_t instrument_id,
+                      int64_t venue_ns) noexcept nogil:
+        """The request's text: everything gathered, symbol and timing, sorted and - where it is signed - the signature."""
+        cdef const Instrument* instrument = &self.tables.instruments[instrument_id]
+        cdef bint is_signed = self.signer is not None and not self.is_logged_on
+        cdef tw_text text
+        cdef char* key_at = NULL
+        if instrument_id:
+            tw_bag_text(bag, b"", b"symbol", instrument.symbol, strlen(instrument.symbol))
+        tw_bag_number(bag, b"", b"recvWindow", self.recv_window_ms)
+        tw_bag_number(bag, b"", b"timestamp", <uint64_t> (venue_ns // MS_NS))
+        if is_signed:
+            tw_bag_key(bag, self._key, self._key_size)
+        text.json = out
+        text.sign = self.sign_text if is_signed else NULL
+        self.key_size = 0
+        tw_put_json(&text, b'{"id":', 6)
+        text.json = tw_put_u64(text.json, request_id)
+        tw_put_json(&text, b',"method":"', 11)
+        tw_put_json(&text, method, strlen(method))
+        tw_put_json(&text, b'","params":{', 12)
+        if not tw_bag_put(bag, &text, &key_at):
+            return 0
+        if not is_signed:
+            text.json -= 1
+            tw_put_json(&text, b'}}', 2)
+            return <int> (text.json - out)
+        self.key_at = <uint32_t> (key_at - out)
+        self.key_size = self._key_size
+        tw_put_json(&text, b'"signature":"', 13)
+        self.signer.sign(self.sign_text, <size_t> (text.sign - self.sign_text) - 1, text.json)
+        text.json += SIGNATURE_SIZE
+        tw_put_json(&text, b'"}}', 3)
+        return <int> (text.json - out)
 
     cdef int by_client_id(self, char* out, const char* method, uint64_t request_id, uint64_t order_handle, uint32_t instrument_id,
                           int64_t venue_ns) noexcept nogil:
@@ -493,6 +633,7 @@ cdef class OrderCodec:
             return own_refusal(out, FRAME_FAULT_MISSING_FIELD)
         if not take_words(&scratch):
             return own_refusal(out, FRAME_FAULT_WORD)
+        report.is_waiting = seen & REPORT_WORKING and not scratch.is_working
         if report.exec_type != EXEC_TYPE_TRADE:
             report.trade_id = -1
         elif (seen & REPORT_OF_TRADE) != REPORT_OF_TRADE:
@@ -582,6 +723,7 @@ cdef class OrderCodec:
             return own_refusal(out, FRAME_FAULT_MISSING_FIELD)
         if not take_words(&scratch):
             return own_refusal(out, FRAME_FAULT_WORD)
+        scratch.report.is_waiting = seen & ORDER_WORKING and not scratch.is_working
         out.execution = scratch.report
         out.execution.exec_type = EXEC_TYPE_UNKNOWN
         # transactTime of an answer, updateTime of a row
@@ -736,6 +878,41 @@ cdef class OrderCodec:
         return fields
 
 
+cdef const char* spot_type(const ApprovedOrder* terms, const Conditions* conditions) noexcept nogil:
+    """A stop that follows from a price still to come is a take-profit there: that is the side on which it waits."""
+    if terms.order_type == ORDER_TYPE_LIMIT:
+        return b"LIMIT"
+    if terms.order_type == ORDER_TYPE_MARKET:
+        return b"MARKET"
+    if terms.order_type == ORDER_TYPE_MARKET_IF_TOUCHED:
+        return b"TAKE_PROFIT"
+    if terms.order_type == ORDER_TYPE_LIMIT_IF_TOUCHED:
+        return b"TAKE_PROFIT_LIMIT"
+    if is_trailing(terms.order_type) and conditions != NULL and conditions.activation_ticks > 0:
+        return b"TAKE_PROFIT" if terms.order_type == ORDER_TYPE_TRAILING_STOP else b"TAKE_PROFIT_LIMIT"
+    return b"STOP_LOSS" if terms.order_type == ORDER_TYPE_STOP or terms.order_type == ORDER_TYPE_TRAILING_STOP else b"STOP_LOSS_LIMIT"
+
+
+cdef inline const char* force_word(int time_in_force) noexcept nogil:
+    if time_in_force == TIME_IN_FORCE_IOC:
+        return b"IOC"
+    if time_in_force == TIME_IN_FORCE_FOK:
+        return b"FOK"
+    return b"GTD" if time_in_force == TIME_IN_FORCE_GTD else b"GTC"
+
+
+cdef inline bint is_above(const ApprovedOrder* terms) noexcept nogil:
+    """Of an exclusive pair: a seller's limit and take-profit lie above the market, a buyer's stop."""
+    cdef bint is_stop = (terms.order_type == ORDER_TYPE_STOP or terms.order_type == ORDER_TYPE_STOP_LIMIT or is_trailing(terms.order_type))
+    return is_stop == (terms.side == SIDE_BUY)
+
+
+cdef inline const char* pair_prefix(bint is_upper, int first) noexcept nogil:
+    if first == 0:
+        return b"above" if is_upper else b"below"
+    return b"pendingAbove" if is_upper else b"pendingBelow"
+
+
 cdef bint take_words(ReportScratch* scratch) noexcept nogil:
     """The words of a report into its payload; absent ones leave 0. Of a side there are two, of the others more than we know."""
     cdef ExecutionPayload* report = &scratch.report
@@ -753,6 +930,10 @@ cdef bint take_words(ReportScratch* scratch) noexcept nogil:
         report.exec_type = exec_of(scratch.exec.p, scratch.exec.size)
     if scratch.state.p != NULL:
         report.order_state = state_of(scratch.state.p, scratch.state.size)
+    if scratch.cause.p != NULL:
+        report.expiry_cause = cause_of(scratch.cause.p, scratch.cause.size)
+    if scratch.position_side.p != NULL:
+        return position_side_of(scratch.position_side.p, scratch.position_side.size, &report.position_side)
     return True
 
 

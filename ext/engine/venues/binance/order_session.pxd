@@ -1,6 +1,8 @@
 """Orders over Binance's WebSocket API: one connection for requests, replies and the user data stream."""
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from engine.gateway.order_session cimport ColdRequest, OrderSession, Request
+from engine.model.approval cimport ApprovedOrder
+from engine.model.records cimport Conditions
 from engine.venues.binance.order_codec cimport OrderCodec, OwnFrame
 from engine.venues.binance.scan cimport tw_cursor
 
@@ -20,6 +22,7 @@ cdef enum ListKind:
 cdef class BinanceOrderSession(OrderSession):
     cdef OrderCodec codec
     cdef OwnFrame frame
+    cdef OwnFrame list_frame             # rows of an answer, read while the frame stands
     cdef object log_on_signer            # callable bytes -> bytes (Ed25519), or None: HMAC per request
     cdef readonly int step
     cdef readonly int64_t time_error_ns  # half the round trip of the last time request
@@ -50,6 +53,12 @@ cdef class BinanceOrderSession(OrderSession):
     cdef int on_reply(self, const char* data, Py_ssize_t size, int64_t mono_ns, int64_t wall_ns) except -1
     cdef bint on_execution(self, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) noexcept nogil
     cdef bint on_order_reply(self, const Request* request, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) noexcept
+    # Answers to the orders of a list, one record each; the first carries the frame.
+    cdef bint on_list_reply(self, const Request* request, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) noexcept
+    cdef int64_t list_number(self, uint64_t order_handle) noexcept
+    cdef bint is_plain(self, const ApprovedOrder* terms) noexcept nogil
+    cdef const Conditions* conditions_of(self, const ApprovedOrder* terms) noexcept nogil
+    cdef int keep_key(self, int size) noexcept nogil
     cdef int on_status(self, const Request* request, const char* data, Py_ssize_t size, uint32_t crc, int64_t mono_ns,
                        int64_t wall_ns) except -1
     cdef int on_list(self, const Request* request, const char* data, Py_ssize_t size, uint32_t crc, int64_t mono_ns,
@@ -64,6 +73,7 @@ cdef class BinanceOrderSession(OrderSession):
     cdef int emit_raw(self, int kind, const char* data, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) except -1
     cdef int emit_state(self, int state, int halves, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) except -1
     cdef int next_row(self) except -1
+    cdef int read_row(self) noexcept
     cdef void take_limits(self) noexcept nogil
     cdef void heed_refusal(self, uint64_t request_id) noexcept nogil
     cdef void begin_ban(self) noexcept nogil

@@ -167,10 +167,49 @@ cdef class BinanceOrderSession(OrderSession):
     # --- requests of OMS ---
 
     cdef int encode_order(self, const ApprovedOrder* terms, uint64_t request_id) noexcept nogil:
-        cdef int size = self.codec.place(self.text, request_id, terms, self.venue_ns())
+        cdef int size
+        if self.is_plain(terms):
+            size = self.codec.place(self.text, request_id, terms, self.venue_ns())
+        else:
+            size = self.codec.place_terms(self.text, request_id, terms, self.conditions_of(terms), self.venue_ns())
+        return self.keep_key(size)
+
+    cdef bint is_plain(self, const ApprovedOrder* terms) noexcept nogil:
+        """Limit or market, all of it shown, ended by nobody's clock: the fixed form."""
+        return (terms.order_type <= ORDER_TYPE_MARKET and terms.time_in_force <= TIME_IN_FORCE_FOK and terms.position_side == 0 and not (
+            terms.has_conditions and self.register.conditions[self.register.index_of(terms)].display_lots))
+
+    cdef const Conditions* conditions_of(self, const ApprovedOrder* terms) noexcept nogil:
+        return &self.register.conditions[self.register.index_of(terms)] if terms.has_conditions else NULL
+
+    cdef int keep_key(self, int size) noexcept nogil:
+        """Where the key stands in the text, for its mask in the journal."""
         self.key_at = self.codec.key_at
         self.key_size = self.codec.key_size
         return size
+
+    cdef int encode_list(self, const uint32_t* slots, int count, uint64_t request_id) noexcept nogil:
+        cdef const ApprovedOrder* terms[3]
+        cdef const Conditions* conditions[3]
+        cdef int i, index
+        memset(terms, 0, sizeof(terms))
+        for i in range(count):
+            index = self.register.conditions[slots[i]].list_index
+            if index >= count or terms[index] != NULL:
+                return 0
+            terms[index] = &self.register.slots[slots[i]]
+            conditions[index] = &self.register.conditions[slots[i]]
+        return self.keep_key(self.codec.place_list(self.text, request_id, terms, conditions, count, self.venue_ns()))
+
+    cdef int encode_cancel_list(self, uint64_t order_handle, uint32_t instrument_id, uint64_t request_id) noexcept nogil:
+        cdef const ApprovedOrder* terms = self.register.find(order_handle)
+        if terms == NULL or not terms.has_conditions:
+            return 0
+        return self.keep_key(self.codec.cancel_list(self.text, request_id, self.conditions_of(terms).list_handle, instrument_id, self.venue_ns()))
+
+    cdef int encode_amend(self, uint64_t order_handle, uint32_t instrument_id, int64_t lots, uint64_t request_id) noexcept nogil:
+        cdef const ApprovedOrder* terms = self.register.find(order_handle)
+        return self.keep_key(self.codec.amend(self.text, request_id, terms, lots, self.venue_ns())) if terms != NULL else 0
 
     cdef int encode_cancel(self, uint64_t order_handle, uint32_t instrument_id, uint64_t request_id) noexcept nogil:
         cdef int size = self.codec.by_client_id(self.text, b"order.cancel", request_id, order_handle, instrument_id, self.venue_ns())
@@ -316,7 +355,11 @@ cdef class BinanceOrderSession(OrderSession):
         if found == NULL:
             return self.emit_raw(RECORD_KIND_OWN_FRAME_OTHER, data, size, crc, mono_ns, wall_ns)
         request = found[0]
-        if request.action <= OUTBOUND_REPLACE or request.action == OUTBOUND_CANCEL_ALL:
+        if request.action == OUTBOUND_LIST_LEG:
+            self.counters.record(STAGE_ORDER_ROUND_TRIP, mono_ns - request.sent_mono_ns)
+            return 0 if self.on_list_reply(&request, size, crc, mono_ns, wall_ns) else self.give_up(NO_ROOM)
+        if (request.action <= OUTBOUND_REPLACE or request.action == OUTBOUND_CANCEL_ALL or request.action == OUTBOUND_CANCEL_LIST
+                or request.action == OUTBOUND_AMEND):
             self.counters.record(STAGE_CANCEL_ROUND_TRIP if request.action == OUTBOUND_CANCEL or request.action == OUTBOUND_CANCEL_ALL
                                  else STAGE_ORDER_ROUND_TRIP, mono_ns - request.sent_mono_ns)
             return 0 if self.on_order_reply(&request, size, crc, mono_ns, wall_ns) else self.give_up(NO_ROOM)
@@ -409,11 +452,12 @@ cdef class BinanceOrderSession(OrderSession):
                 reply.weight_used = <int> self.frame.limits[i].count
             elif self.frame.limits[i].interval_ns == self.budget.orders_short.interval_ns:
                 reply.orders_used_10s = <int> self.frame.limits[i].count
-        if self.frame.status == HTTP_OK and self.frame.result.p != NULL and request.action != OUTBOUND_CANCEL_ALL:
+        if self.frame.status == HTTP_OK and self.frame.result.p != NULL and request.action <= OUTBOUND_REPLACE:
             self.read_acknowledgement(<int> request.action)
             reply.venue_order_id = self.frame.execution.venue_order_id
             reply.transact_ns = self.frame.execution.transact_ns
             reply.order_state = self.frame.execution.order_state
+            reply.is_conditional = self.frame.execution.is_conditional
             memcpy(reply.client_order_id, self.frame.execution.client_order_id, 24)
         if self.frame.retry_at_ms > 0:
             reply.retry_after_ms = self.frame.retry_at_ms
@@ -423,6 +467,59 @@ cdef class BinanceOrderSession(OrderSession):
         record.frame_crc32c = crc
         self.push_input(record, request.instrument_id, request.order_handle, wall_ns, mono_ns)
         return True
+
+    cdef bint on_list_reply(self, const Request* request, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) noexcept:
+        """Answer to a list: its orders share it, and have numbers of their own where it was taken. False: no room in the journal."""
+        cdef uint32_t text_size = <uint32_t> min(self.frame.error_size, <size_t> 512)
+        cdef RecordHeader* record
+        cdef OrderReplyPayload* reply
+        cdef uint64_t handle
+        cdef int i
+        for i in range(<int> request.detail):
+            handle = request.order_handle + i
+            record = self.claim_input(RECORD_KIND_ORDER_REPLY, sizeof(OrderReplyPayload) + ((text_size + 7) & ~<uint32_t> 7))
+            if record == NULL:
+                return False
+            reply = <OrderReplyPayload*> (record + 1)
+            reply.request_id = request.request_id
+            reply.status = self.frame.status
+            reply.error_code = self.frame.error_code
+            reply.action = OUTBOUND_LIST_LEG
+            if self.frame.status == HTTP_OK:
+                reply.venue_order_id = self.list_number(handle)
+            if text_size:
+                memcpy(reply + 1, self.frame.error_text, text_size)
+            if i == 0:
+                record.frame_length = <uint32_t> size
+                record.frame_crc32c = crc
+            self.push_input(record, request.instrument_id, handle, wall_ns, mono_ns)
+        return True
+
+    cdef int64_t list_number(self, uint64_t order_handle) noexcept:
+        """The venue's number of one order in the answer to its list; 0 where it does not stand there: its report tells it."""
+        cdef tw_cursor c = self.frame.result
+        cdef int first = 1, step
+        cdef const char* key
+        cdef size_t size
+        if c.p == NULL or not tw_take(&c, c'{'):
+            return 0
+        while True:
+            step = tw_next_key(&c, &first, &key, &size)
+            if step <= 0:
+                return 0
+            if size == 12 and memcmp(key, b"orderReports", 12) == 0:
+                break
+            if not tw_skip_value(&c):
+                return 0
+        first = 1
+        if not tw_take(&c, c'['):
+            return 0
+        while tw_next_item(&c, &first) > 0:
+            if not self.codec.read_order(&c, &self.list_frame, False):
+                return 0
+            if self.list_frame.order_handle == order_handle:
+                return self.list_frame.execution.venue_order_id
+        return 0
 
     cdef int read_acknowledgement(self, int action) noexcept:
         """orderId and transactTime of a result; of cancelReplace those of its newOrderResponse."""
@@ -508,10 +605,7 @@ cdef class BinanceOrderSession(OrderSession):
                 self.cold[self.cold_tail % COLD_CAPACITY].detail = <uint64_t> self.list_last_trade_id + 1
             self.cold_done(step == 0)
             return 1
-        if self.list_kind == LIST_ORDERS:
-            good = self.codec.read_order(&self.list_at, &self.frame, True)
-        else:
-            good = self.codec.read_trade(&self.list_at, self.cold_now.instrument_id, &self.frame)
+        good = self.read_row()
         if not good:
             self.malformed_frames += 1
             self.faults[self.frame.fault & 15] += 1
@@ -529,6 +623,12 @@ cdef class BinanceOrderSession(OrderSession):
         memcpy(record + 1, &self.frame.execution, sizeof(ExecutionPayload))
         self.push_input(record, self.frame.instrument_id, self.frame.order_handle, self.clock.wall_ns(), self.clock.mono_ns())
         return 1
+
+    cdef int read_row(self) noexcept:
+        """The row at which the list stands, into `frame`."""
+        if self.list_kind == LIST_ORDERS:
+            return self.codec.read_order(&self.list_at, &self.frame, True)
+        return self.codec.read_trade(&self.list_at, self.cold_now.instrument_id, &self.frame)
 
     cdef int on_account(self, const char* data, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) except -1:
         if self.frame.status != HTTP_OK or self.frame.result.p == NULL:

@@ -2,7 +2,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from engine.model.approval cimport ApprovedOrder
 from engine.model.records cimport BalanceRow
-from engine.venues.binance.order_codec cimport BALANCE_ROWS_MAX, OrderCodec, OwnFrame, PositionRow
+from engine.venues.binance.order_codec cimport BALANCE_ROWS_MAX, OrderCodec, OwnFrame, PositionRow, ReportScratch
 from engine.venues.binance.fields cimport tw_slice
 from engine.venues.binance.scan cimport tw_cursor
 
@@ -27,7 +27,12 @@ cdef class UsdmOrderCodec(OrderCodec):
     cdef int read_positions(self, tw_cursor* c, OwnFrame* out) noexcept
     cdef int cancel_target(self, char* out, uint64_t request_id, const ApprovedOrder* terms, int64_t venue_ns) noexcept nogil
     cdef int _decode_user(self, const char* data, Py_ssize_t size, OwnFrame* out) noexcept
-    cdef int _decode_other(self, const tw_slice* name, const tw_slice* account, OwnFrame* out) noexcept
+    cdef int cancel_algo(self, char* out, uint64_t request_id, uint64_t order_handle, int64_t venue_ns) noexcept nogil
+    # A conditional order of a reply or a list: 1 good, 0 refused with `out.fault`.
+    cdef int read_algo(self, tw_cursor* c, OwnFrame* out, bint is_whole) noexcept
+    cdef int _decode_algo_update(self, tw_cursor* c, OwnFrame* out) noexcept
+    cdef int _take_algo(self, ReportScratch* scratch, OwnFrame* out) noexcept
+    cdef int _decode_other(self, const tw_slice* name, const tw_slice* account, const tw_slice* order, OwnFrame* out) noexcept
     cdef int _decode_trade_update(self, tw_cursor* c, OwnFrame* out) noexcept
     cdef int _decode_account(self, tw_cursor* c, OwnFrame* out) noexcept
     cdef int _read_wallet(self, tw_cursor* c, OwnFrame* out) noexcept

@@ -10,7 +10,9 @@ from libc.string cimport memset, strlen
 from engine.model.approval cimport ApprovedOrder
 from engine.model.clientid cimport CLIENT_ID_LENGTH, encode_client_id
 from engine.model.codes cimport *
-from engine.model.records cimport BalanceRow, ExecutionPayload
+from engine.model.native cimport is_conditional, is_priced, is_trailing
+from engine.model.records cimport BalanceRow, Conditions, ExecutionPayload
+from engine.model.tables cimport Instrument
 from engine.model.unnamed cimport NO_TRADE_ID, unnamed_trade_id
 from engine.venues.binance.fields cimport *
 from engine.venues.binance.market_codec cimport SymbolRow
@@ -49,8 +51,10 @@ cdef struct AccountScratch:
     tw_slice positions
     tw_slice symbol
 
+cdef tw_fields ALGO_FIELDS, ALGO_EVENT_FIELDS
 cdef tw_fields UPDATE_FIELDS, WALLET_FIELDS, POSITION_FIELDS, ACCOUNT_CHANGE_FIELDS
 cdef uint64_t UPDATE_OF_TRADE = 0
+cdef uint64_t ALGO_WHOLE = 0
 
 
 cdef int lay_update(tw_fields* t) except -1:
@@ -76,6 +80,39 @@ cdef int lay_update(tw_fields* t) except -1:
     add_field(t, b"t", TW_FIELD_INT, &o.report.trade_id)
     UPDATE_OF_TRADE |= <uint64_t> 1 << add_field(t, b"m", TW_FIELD_BOOL, &o.report.is_maker, 0, False)
     add_field(t, b"ps", TW_FIELD_TEXT, &o.position_side, 0, False)
+    add_field(t, b"er", TW_FIELD_TEXT, &o.cause, 0, False)
+    return 0
+
+
+cdef int lay_algo(tw_fields* rows, tw_fields* events) except -1:
+    """A conditional order: as replies and lists show it, and the order of ALGO_UPDATE."""
+    global ALGO_WHOLE
+    cdef ReportScratch* o = <ReportScratch*> TW_LAYOUT
+    add_field(rows, b"algoId", TW_FIELD_INT, &o.report.venue_order_id)
+    add_field(rows, b"clientAlgoId", TW_FIELD_TEXT, &o.client_id)
+    ALGO_WHOLE |= <uint64_t> 1 << add_field(rows, b"orderType", TW_FIELD_TEXT, &o.type, 0, False)
+    ALGO_WHOLE |= <uint64_t> 1 << add_field(rows, b"symbol", TW_FIELD_TEXT, &o.symbol, 0, False)
+    ALGO_WHOLE |= <uint64_t> 1 << add_field(rows, b"side", TW_FIELD_TEXT, &o.side, 0, False)
+    add_field(rows, b"positionSide", TW_FIELD_TEXT, &o.position_side, 0, False)
+    add_field(rows, b"timeInForce", TW_FIELD_TEXT, &o.force, 0, False)
+    ALGO_WHOLE |= <uint64_t> 1 << add_field(rows, b"quantity", TW_FIELD_DECIMAL, &o.report.qty_lots, 0, False)
+    ALGO_WHOLE |= <uint64_t> 1 << add_field(rows, b"algoStatus", TW_FIELD_TEXT, &o.state, 0, False)
+    add_field(rows, b"price", TW_FIELD_DECIMAL, &o.report.price_ticks, 0, False)
+    add_field(rows, b"updateTime", TW_FIELD_TIME, &o.report.event_ns, 0, False)
+    add_field(rows, b"actualOrderId", TW_FIELD_TEXT, &o.actual_id, 0, False)
+    add_field(rows, b"actualQty", TW_FIELD_OPTIONAL, &o.report.cum_qty_lots, 0, False)
+    add_field(events, b"caid", TW_FIELD_TEXT, &o.client_id)
+    add_field(events, b"aid", TW_FIELD_INT, &o.report.venue_order_id)
+    add_field(events, b"o", TW_FIELD_TEXT, &o.type)
+    add_field(events, b"s", TW_FIELD_TEXT, &o.symbol)
+    add_field(events, b"S", TW_FIELD_TEXT, &o.side)
+    add_field(events, b"ps", TW_FIELD_TEXT, &o.position_side, 0, False)
+    add_field(events, b"f", TW_FIELD_TEXT, &o.force, 0, False)
+    add_field(events, b"q", TW_FIELD_DECIMAL, &o.report.qty_lots)
+    add_field(events, b"X", TW_FIELD_TEXT, &o.state)
+    add_field(events, b"ai", TW_FIELD_TEXT, &o.actual_id, 0, False)
+    add_field(events, b"aq", TW_FIELD_OPTIONAL, &o.report.cum_qty_lots, 0, False)
+    add_field(events, b"p", TW_FIELD_DECIMAL, &o.report.price_ticks, 0, False)
     return 0
 
 
@@ -108,6 +145,7 @@ cdef int lay_account(tw_fields* wallets, tw_fields* positions, tw_fields* change
 
 
 lay_update(&UPDATE_FIELDS)
+lay_algo(&ALGO_FIELDS, &ALGO_EVENT_FIELDS)
 lay_account(&WALLET_FIELDS, &POSITION_FIELDS, &ACCOUNT_CHANGE_FIELDS)
 
 
@@ -153,6 +191,63 @@ cdef class UsdmOrderCodec(OrderCodec):
         if not tw_put_order(&text, &order, 0):
             return 0
         return self._finish(&text, out)
+
+    cdef int place_terms(self, char* out, uint64_t request_id, const ApprovedOrder* terms, const Conditions* conditions,
+                         int64_t venue_ns) noexcept nogil:
+        """What is more than a plain order: algoOrder.place where it waits for a price, else order.place with a side or an end."""
+        cdef tw_bag bag
+        cdef const Instrument* instrument = &self.tables.instruments[terms.instrument_id]
+        cdef bint waits = is_conditional(terms.order_type)
+        tw_bag_open(&bag)
+        self.put_id(&bag, b"", b"clientAlgoId" if waits else b"newClientOrderId", terms.order_handle)
+        tw_bag_word(&bag, b"", b"type", futures_type(terms.order_type))
+        tw_bag_word(&bag, b"", b"side", b"SELL" if terms.side == SIDE_SELL else b"BUY")
+        if terms.position_side:
+            # there the side says what closes; reduce-only is not a word of hedge mode
+            tw_bag_word(&bag, b"", b"positionSide", b"LONG" if terms.position_side == POSITION_SIDE_LONG else b"SHORT")
+        elif terms.flags & ORDER_FLAG_REDUCE_ONLY and not terms.flags & ORDER_FLAG_CLOSE_POSITION:
+            tw_bag_word(&bag, b"", b"reduceOnly", b"true")
+        if terms.flags & ORDER_FLAG_CLOSE_POSITION:
+            tw_bag_word(&bag, b"", b"closePosition", b"true")
+        else:
+            tw_bag_amount(&bag, b"", b"quantity", terms.qty_lots, instrument.lot_size_e8)
+        if is_priced(terms.order_type):
+            tw_bag_amount(&bag, b"", b"price", terms.price_ticks, instrument.tick_size_e8)
+            tw_bag_word(&bag, b"", b"timeInForce", futures_force(terms))
+            if terms.time_in_force == TIME_IN_FORCE_GTD:
+                tw_bag_number(&bag, b"", b"goodTillDate", <uint64_t> (terms.expire_ns // 1000000000 * 1000))
+        if not waits:
+            tw_bag_word(&bag, b"", b"newOrderRespType", b"ACK")
+            return self.send_bag(&bag, out, b"order.place", request_id, terms.instrument_id, venue_ns)
+        tw_bag_word(&bag, b"", b"algoType", b"CONDITIONAL")
+        if conditions != NULL and conditions.trigger_source == TRIGGER_SOURCE_MARK:
+            tw_bag_word(&bag, b"", b"workingType", b"MARK_PRICE")
+        if is_trailing(terms.order_type) and conditions != NULL:
+            # basis points are hundredths of a percent
+            tw_bag_amount(&bag, b"", b"callbackRate", conditions.trail_amount, 1000000)
+            if conditions.activation_ticks > 0:
+                tw_bag_amount(&bag, b"", b"activatePrice", conditions.activation_ticks, instrument.tick_size_e8)
+        else:
+            tw_bag_amount(&bag, b"", b"triggerPrice", terms.trigger_ticks, instrument.tick_size_e8)
+        return self.send_bag(&bag, out, b"algoOrder.place", request_id, terms.instrument_id, venue_ns)
+
+    cdef int cancel_algo(self, char* out, uint64_t request_id, uint64_t order_handle, int64_t venue_ns) noexcept nogil:
+        """algoOrder.cancel of an order that still waits for its price."""
+        cdef tw_bag bag
+        tw_bag_open(&bag)
+        self.put_id(&bag, b"", b"clientAlgoId", order_handle)
+        return self.send_bag(&bag, out, b"algoOrder.cancel", request_id, 0, venue_ns)
+
+    cdef int amend(self, char* out, uint64_t request_id, const ApprovedOrder* terms, int64_t lots, int64_t venue_ns) noexcept nogil:
+        """order.modify with the same price and less: it keeps the order's name, not its place in the queue."""
+        cdef tw_bag bag
+        cdef const Instrument* instrument = &self.tables.instruments[terms.instrument_id]
+        tw_bag_open(&bag)
+        self.put_id(&bag, b"", b"origClientOrderId", terms.order_handle)
+        tw_bag_word(&bag, b"", b"side", b"SELL" if terms.side == SIDE_SELL else b"BUY")
+        tw_bag_amount(&bag, b"", b"quantity", lots, instrument.lot_size_e8)
+        tw_bag_amount(&bag, b"", b"price", terms.price_ticks, instrument.tick_size_e8)
+        return self.send_bag(&bag, out, b"order.modify", request_id, terms.instrument_id, venue_ns)
 
     cdef int cancel_target(self, char* out, uint64_t request_id, const ApprovedOrder* terms, int64_t venue_ns) noexcept nogil:
         """The first half of a replace: order.cancel of the order that goes."""
@@ -233,15 +328,19 @@ cdef class UsdmOrderCodec(OrderCodec):
             out.execution.event_ns = event_ns
             out.kind = FRAME_EXECUTION
             return 1
-        return self._decode_other(&name, &account, out)
+        return self._decode_other(&name, &account, &order, out)
 
-    cdef int _decode_other(self, const tw_slice* name, const tw_slice* account, OwnFrame* out) noexcept:
+    cdef int _decode_other(self, const tw_slice* name, const tw_slice* account, const tw_slice* order, OwnFrame* out) noexcept:
         """Every event but an order's."""
         cdef tw_cursor c = cursor_of(account)
         out.kind = FRAME_OTHER
         if is_word(name.p, name.size, b"ACCOUNT_UPDATE"):
             out.kind = FRAME_ACCOUNT
             return self._decode_account(&c, out) if account.p != NULL else own_refusal(out, FRAME_FAULT_MISSING_FIELD)
+        if is_word(name.p, name.size, b"ALGO_UPDATE"):
+            c = cursor_of(order)
+            out.kind = FRAME_EXECUTION
+            return self._decode_algo_update(&c, out) if order.p != NULL else own_refusal(out, FRAME_FAULT_MISSING_FIELD)
         if is_word(name.p, name.size, b"listenKeyExpired"):
             out.kind = FRAME_KEY_EXPIRED
         elif is_word(name.p, name.size, b"MARGIN_CALL"):
@@ -272,8 +371,6 @@ cdef class UsdmOrderCodec(OrderCodec):
             return own_refusal(out, FRAME_FAULT_CONTRADICTION)
         elif (seen & UPDATE_OF_TRADE) != UPDATE_OF_TRADE:
             return own_refusal(out, FRAME_FAULT_MISSING_FIELD)
-        if scratch.position_side.p != NULL and not position_side_of(&scratch.position_side, &report.position_side):
-            return own_refusal(out, FRAME_FAULT_WORD)
         self.name_asset(&scratch.asset, &report.commission_asset_id)
         out.execution = scratch.report
         if not self.scale(out, scratch.symbol.p, scratch.symbol.size):
@@ -283,6 +380,59 @@ cdef class UsdmOrderCodec(OrderCodec):
             # closed by the venue: no trade of the book, but a fill as real as any
             report.trade_id = unnamed_trade_id(report.venue_order_id, report.cum_qty_lots)
         out.order_handle = own_handle(self.engine_id, report)
+        return 1
+
+    cdef int _decode_algo_update(self, tw_cursor* c, OwnFrame* out) noexcept:
+        """The order of ALGO_UPDATE."""
+        cdef ReportScratch scratch
+        cdef uint64_t seen = 0
+        cdef int fault
+        memset(&scratch, 0, sizeof(ReportScratch))
+        fault = tw_read_fields(c, &ALGO_EVENT_FIELDS, <char*> &scratch, &seen)
+        if fault:
+            return own_refusal(out, fault)
+        if (seen & ALGO_EVENT_FIELDS.required) != ALGO_EVENT_FIELDS.required:
+            return own_refusal(out, FRAME_FAULT_MISSING_FIELD)
+        scratch.report.event_ns = out.event_ns
+        return self._take_algo(&scratch, out)
+
+    cdef int read_algo(self, tw_cursor* c, OwnFrame* out, bint is_whole) noexcept:
+        """A conditional order as replies and lists show it; `is_whole`: with its terms and state."""
+        cdef ReportScratch scratch
+        cdef uint64_t seen = 0, required = ALGO_FIELDS.required | (ALGO_WHOLE if is_whole else 0)
+        cdef int fault
+        memset(&scratch, 0, sizeof(ReportScratch))
+        out.instrument_id = 0
+        fault = tw_read_fields(c, &ALGO_FIELDS, <char*> &scratch, &seen)
+        if fault:
+            return own_refusal(out, fault)
+        if (seen & required) != required:
+            return own_refusal(out, FRAME_FAULT_MISSING_FIELD)
+        return self._take_algo(&scratch, out)
+
+    cdef int _take_algo(self, ReportScratch* scratch, OwnFrame* out) noexcept:
+        """Its number is the service's; that of the order it became stands in `execution_id`, and only then it does not wait."""
+        cdef ExecutionPayload* report = &scratch.report
+        cdef tw_slice state = scratch.state
+        cdef tw_cursor number
+        scratch.state.p = NULL
+        if not take_words(scratch):
+            return own_refusal(out, FRAME_FAULT_WORD)
+        report.trade_id = NO_TRADE_ID
+        report.is_conditional = 1
+        report.exec_type = EXEC_TYPE_UNKNOWN
+        report.transact_ns = report.event_ns
+        report.order_state = algo_state(&state)
+        report.is_waiting = not (is_word(state.p, state.size, b"TRIGGERED") or is_word(state.p, state.size, b"FINISHED"))
+        if scratch.actual_id.p != NULL and scratch.actual_id.size > 0:
+            number.p = scratch.actual_id.p
+            number.end = number.p + scratch.actual_id.size
+            if not tw_read_int64(&number, &report.execution_id):
+                return own_refusal(out, FRAME_FAULT_WORD)
+        out.execution = report[0]
+        if scratch.symbol.p != NULL and not self.scale(out, scratch.symbol.p, scratch.symbol.size):
+            return own_refusal(out, FRAME_FAULT_OFF_TICK)
+        out.order_handle = own_handle(self.engine_id, &out.execution)
         return 1
 
     cdef int _decode_account(self, tw_cursor* c, OwnFrame* out) noexcept:
@@ -382,7 +532,7 @@ cdef class UsdmOrderCodec(OrderCodec):
         known = self.symbols.find(scratch.symbol.p, scratch.symbol.size)
         if known == NULL or self.change.position_count >= POSITION_ROWS_MAX:
             return 1
-        if scratch.side.p != NULL and not position_side_of(&scratch.side, &row.position_side):
+        if scratch.side.p != NULL and not position_side_of(scratch.side.p, scratch.side.size, &row.position_side):
             return own_refusal(out, FRAME_FAULT_WORD)
         known = self.symbols.refreshed(known)
         if not tw_divide_exact(&known.lot, -scratch.qty_e8 if scratch.qty_e8 < 0 else scratch.qty_e8, &row.position_lots):
@@ -435,16 +585,44 @@ cdef class UsdmOrderCodec(OrderCodec):
         }
 
 
-cdef inline bint position_side_of(const tw_slice* word, uint8_t* side) noexcept nogil:
-    if is_word(word.p, word.size, b"BOTH"):
-        side[0] = 0
-    elif is_word(word.p, word.size, b"LONG"):
-        side[0] = 1
-    elif is_word(word.p, word.size, b"SHORT"):
-        side[0] = 2
-    else:
-        return False
-    return True
+cdef const char* futures_type(int order_type) noexcept nogil:
+    if order_type == ORDER_TYPE_LIMIT:
+        return b"LIMIT"
+    if order_type == ORDER_TYPE_MARKET:
+        return b"MARKET"
+    if order_type == ORDER_TYPE_STOP:
+        return b"STOP_MARKET"
+    if order_type == ORDER_TYPE_STOP_LIMIT:
+        return b"STOP"
+    if order_type == ORDER_TYPE_MARKET_IF_TOUCHED:
+        return b"TAKE_PROFIT_MARKET"
+    return b"TAKE_PROFIT" if order_type == ORDER_TYPE_LIMIT_IF_TOUCHED else b"TRAILING_STOP_MARKET"
+
+
+cdef const char* futures_force(const ApprovedOrder* terms) noexcept nogil:
+    if terms.flags & ORDER_FLAG_POST_ONLY and terms.time_in_force == TIME_IN_FORCE_GTC:
+        return b"GTX"
+    if terms.time_in_force == TIME_IN_FORCE_IOC:
+        return b"IOC"
+    if terms.time_in_force == TIME_IN_FORCE_FOK:
+        return b"FOK"
+    return b"GTD" if terms.time_in_force == TIME_IN_FORCE_GTD else b"GTC"
+
+
+cdef uint8_t algo_state(const tw_slice* state) noexcept nogil:
+    """An order that its condition placed is reported as itself: until then, and after, the condition's own end counts."""
+    if state.p == NULL:
+        return ORDER_STATE_NONE
+    if is_word(state.p, state.size, b"CANCELED"):
+        return ORDER_STATE_CANCELED
+    if is_word(state.p, state.size, b"EXPIRED"):
+        return ORDER_STATE_EXPIRED
+    if is_word(state.p, state.size, b"REJECTED"):
+        return ORDER_STATE_REJECTED
+    if (is_word(state.p, state.size, b"NEW") or is_word(state.p, state.size, b"TRIGGERING") or is_word(state.p, state.size, b"TRIGGERED")
+            or is_word(state.p, state.size, b"FINISHED")):
+        return ORDER_STATE_NEW
+    return ORDER_STATE_UNKNOWN
 
 
 cdef inline uint64_t _member_of(char key) noexcept nogil:

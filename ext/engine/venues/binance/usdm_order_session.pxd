@@ -15,6 +15,11 @@ cdef enum:
     USER_STREAM_OFFSET = 1
     REST_OFFSET = 2
 
+cdef enum OrderPart:
+    # open orders stand in two lists
+    PART_ORDERS = 0
+    PART_CONDITIONAL = 1
+
 cdef enum AccountPart:
     PART_POSITIONS = 0
     PART_BALANCES = 1
@@ -31,8 +36,12 @@ cdef class UsdmOrderSession(BinanceOrderSession):
     cdef uint64_t asked_after_id         # the last request that had left when the clock was asked
     cdef bint is_wish_taken
     cdef int account_part
+    cdef int order_part
     cdef int64_t replace_patience_ns     # an old order's cancel that takes longer is not followed by the new order
     cdef int64_t[ASSETS] balance_event_ns  # venue time of the latest word of the stream, by asset
+    cdef int encode_place(self, const ApprovedOrder* terms, uint64_t request_id, int64_t venue_ns) noexcept nogil
+    cdef bint waits_for_price(self, uint64_t order_handle) noexcept nogil
+    cdef int on_algo_status(self, uint64_t token, int status, const char* data, Py_ssize_t size, uint32_t crc) except -1
     cdef int on_user_frame(self, const char* data, Py_ssize_t size, int64_t mono_ns, int64_t wall_ns) except -1
     cdef int on_account_update(self, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) except -1
     cdef int on_replace_cancelled(self, const Request* request, const char* data, Py_ssize_t size, uint32_t crc, int64_t mono_ns,

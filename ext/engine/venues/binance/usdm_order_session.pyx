@@ -17,6 +17,7 @@ from engine.gateway.order_session cimport COLD_CAPACITY, REQUEST_CAPACITY, ColdR
 from engine.journal.journal cimport Journal
 from engine.model.approval cimport *
 from engine.model.codes cimport *
+from engine.model.native cimport is_conditional
 from engine.model.records cimport *
 from engine.model.tables cimport INSTRUMENT_CAPACITY, POSITION_SIDES, Exposure, Instrument, MarketState, Tables
 from engine.runtime.crc32c cimport crc32c_bytes
@@ -26,6 +27,7 @@ from engine.venues.binance.scan cimport tw_cursor
 
 import json
 
+from engine.model.clientid import encode
 from engine.model.instruments import to_e8
 
 cdef enum:
@@ -45,6 +47,7 @@ cdef enum:
     NS_OF_MS = 1000000
     CANCEL_WANTED = 2      # in ApprovedOrder.is_busy, as OMS sets it
 
+cdef str NO_ROOM_LEFT = "the journal takes no more own-order frames"
 cdef int64_t MINUTE_NS = 60_000_000_000
 cdef int64_t DEAD_AFTER_NS = 5_000_000_000   # of a request that no frame of this connection follows
 
@@ -107,12 +110,39 @@ cdef class UsdmOrderSession(BinanceOrderSession):
     cdef int encode_order(self, const ApprovedOrder* terms, uint64_t request_id) noexcept nogil:
         cdef int size
         if terms.action == INTENT_ACTION_REPLACE:
-            size = self.usdm.cancel_target(self.text, request_id, terms, self.venue_ns())
-        else:
-            size = self.usdm.place(self.text, request_id, terms, self.venue_ns())
-        self.key_at = self.codec.key_at
-        self.key_size = self.codec.key_size
-        return size
+            return self.encode_cancel(terms.target_handle, terms.instrument_id, request_id)
+        return self.encode_place(terms, request_id, self.venue_ns())
+
+    cdef int encode_place(self, const ApprovedOrder* terms, uint64_t request_id, int64_t venue_ns) noexcept nogil:
+        if self.is_plain(terms):
+            return self.keep_key(self.usdm.place(self.text, request_id, terms, venue_ns))
+        return self.keep_key(self.usdm.place_terms(self.text, request_id, terms, self.conditions_of(terms), venue_ns))
+
+    cdef bint waits_for_price(self, uint64_t order_handle) noexcept nogil:
+        """Then it is known to the service for conditional orders only."""
+        cdef const ApprovedOrder* terms = self.register.find(order_handle)
+        return terms != NULL and is_conditional(terms.order_type) and not terms.is_triggered
+
+    cdef int encode_cancel(self, uint64_t order_handle, uint32_t instrument_id, uint64_t request_id) noexcept nogil:
+        if self.waits_for_price(order_handle):
+            return self.keep_key(self.usdm.cancel_algo(self.text, request_id, order_handle, self.venue_ns()))
+        return BinanceOrderSession.encode_cancel(self, order_handle, instrument_id, request_id)
+
+    cdef bint asks_slowly(self, uint64_t order_handle) noexcept nogil:
+        """This API does not tell of conditional orders: REST does."""
+        return self.waits_for_price(order_handle)
+
+    cdef int encode_list(self, const uint32_t* slots, int count, uint64_t request_id) noexcept nogil:
+        """The venue has no lists."""
+        return 0
+
+    cdef int read_acknowledgement(self, int action) noexcept:
+        """An order's number, or a conditional one's."""
+        cdef tw_cursor c = self.frame.result, again = self.frame.result
+        if not self.codec.read_order(&c, &self.frame, False) and not self.usdm.read_algo(&again, &self.frame, False):
+            self.malformed_frames += 1
+            self.faults[self.frame.fault & 15] += 1
+        return 0
 
     cdef int encode_cancel_all(self, uint32_t instrument_id, uint64_t request_id) noexcept nogil:
         """This API cancels one order a request."""
@@ -160,9 +190,7 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         self.expire(following.request_id)
         if self.requests[following.request_id % REQUEST_CAPACITY].request_id != 0 or not self.budget.allows_order(self.venue_ns()):
             return REASON_RATE_BUDGET
-        self.text_size = <uint32_t> self.usdm.place(self.text, following.request_id, terms, request.sent_wall_ns + self.venue_offset_ns)
-        self.key_at = self.codec.key_at
-        self.key_size = self.codec.key_size
+        self.text_size = <uint32_t> self.encode_place(terms, following.request_id, request.sent_wall_ns + self.venue_offset_ns)
         if self.text_size == 0:
             return REASON_INTERNAL
         return REASON_NONE if self.transmit(&following, terms.verdict_seq, True) else REASON_SESSION_DOWN
@@ -171,7 +199,6 @@ cdef class UsdmOrderSession(BinanceOrderSession):
                             int64_t mono_ns, int64_t wall_ns) except -1:
         """ORDER_REPLY of a replace, with how far it came; status 0: a reason of our own."""
         cdef uint32_t text_size = <uint32_t> min(self.frame.error_size, <size_t> 512)
-        cdef tw_cursor c = self.frame.result
         cdef OrderReplyPayload* reply
         cdef RecordHeader* record = self.claim_input(RECORD_KIND_ORDER_REPLY, sizeof(OrderReplyPayload) + ((text_size + 7) & ~<uint32_t> 7))
         if record == NULL:
@@ -182,7 +209,9 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         reply.error_code = error_code
         reply.action = OUTBOUND_REPLACE
         reply.replace_part = <uint8_t> part
-        if status == OK and c.p != NULL and self.codec.read_order(&c, &self.frame, False):
+        if status == OK and self.frame.result.p != NULL:
+            self.read_acknowledgement(OUTBOUND_REPLACE)
+            reply.is_conditional = self.frame.execution.is_conditional
             reply.venue_order_id = self.frame.execution.venue_order_id
             reply.transact_ns = self.frame.execution.transact_ns
             reply.order_state = self.frame.execution.order_state
@@ -264,11 +293,12 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         cdef ColdRequest* item = &self.cold[self.cold_tail % COLD_CAPACITY]
         if item.action == OUTBOUND_RECONCILE_BEGIN or item.action == OUTBOUND_RECONCILE_END:
             return BinanceOrderSession.next_cold(self)
-        if not self.budget.allows_query(self.venue_ns(), OPEN_ORDERS_WEIGHT if item.action == OUTBOUND_OPEN_ORDERS else LIST_WEIGHT):
+        if not self.budget.allows_query(self.venue_ns(), OPEN_ORDERS_WEIGHT if item.action == OUTBOUND_OPEN_ORDERS else 1 if item.action == OUTBOUND_QUERY else LIST_WEIGHT):
             return 0
         self.cold_now = item[0]
         self.cold_tail += 1
         self.account_part = PART_POSITIONS
+        self.order_part = PART_ORDERS
         return self.begin_wish()
 
     cdef int begin_wish(self) except -1:
@@ -278,6 +308,7 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         memset(&request, 0, sizeof(Request))
         request.request_id = self.next_request_id + 1
         request.action = self.cold_now.action
+        request.order_handle = self.cold_now.detail if self.cold_now.action == OUTBOUND_QUERY else 0
         request.instrument_id = self.cold_now.instrument_id
         self.next_request_id = request.request_id
         memcpy(self.text, <const char*> text, len(text))
@@ -295,11 +326,15 @@ cdef class UsdmOrderSession(BinanceOrderSession):
     cdef int _cold_weight(self) noexcept nogil:
         if self.cold_now.action == OUTBOUND_OPEN_ORDERS:
             return OPEN_ORDERS_WEIGHT
+        if self.cold_now.action == OUTBOUND_QUERY:
+            return 1
         return INCOME_WEIGHT if self.cold_now.action == OUTBOUND_ACCOUNT and self.account_part == PART_INCOME else LIST_WEIGHT
 
     def _path(self) -> str:
         if self.cold_now.action == OUTBOUND_OPEN_ORDERS:
-            return "/fapi/v1/openOrders"
+            return "/fapi/v1/openOrders" if self.order_part == PART_ORDERS else "/fapi/v1/openAlgoOrders"
+        if self.cold_now.action == OUTBOUND_QUERY:
+            return "/fapi/v1/algoOrder"
         if self.cold_now.action == OUTBOUND_TRADES:
             return "/fapi/v1/userTrades"
         return ("/fapi/v3/positionRisk", "/fapi/v3/balance", "/fapi/v1/income")[self.account_part]
@@ -319,6 +354,8 @@ cdef class UsdmOrderSession(BinanceOrderSession):
             params["limit"] = TRADES_PER_PAGE
         elif self.cold_now.action == OUTBOUND_ACCOUNT and self.account_part == PART_INCOME:
             params = {"incomeType": "FUNDING_FEE", "startTime": self.cold_now.detail // NS_OF_MS, "limit": INCOME_ROWS_MAX}
+        elif self.cold_now.action == OUTBOUND_QUERY:
+            params["clientAlgoId"] = encode(self.codec.engine_id, self.cold_now.detail)
         return self.cold_request_id, self._path(), params
 
     def wish_time_again(self) -> None:
@@ -371,6 +408,11 @@ cdef class UsdmOrderSession(BinanceOrderSession):
 
     def _put_rows(self, uint64_t token, int status, const char* data, Py_ssize_t size, uint32_t crc, int64_t as_of_ns) -> None:
         cdef Request request
+        if token != 0 and token == self.cold_request_id and self.cold_now.action == OUTBOUND_QUERY:
+            self.cold_request_id = 0
+            if status:
+                self.on_algo_status(token, status, data, size, crc)
+            return
         if token == 0 or token != self.cold_request_id or status != OK:
             if size:
                 self.emit_raw(RECORD_KIND_OWN_FRAME_OTHER, data, size, crc, self.clock.mono_ns(), self.clock.wall_ns())
@@ -389,6 +431,46 @@ cdef class UsdmOrderSession(BinanceOrderSession):
             self.on_wallets(data, size, crc, as_of_ns)
         else:
             self.on_income(data[:size], crc)
+
+    cdef int on_algo_status(self, uint64_t token, int status, const char* data, Py_ssize_t size, uint32_t crc) except -1:
+        """GET algoOrder: the conditional order, or an error that OMS weighs (-2013: not found)."""
+        cdef Request request
+        cdef RecordHeader* record
+        cdef tw_cursor c
+        memset(&request, 0, sizeof(Request))
+        request.request_id = token
+        request.action = OUTBOUND_QUERY
+        request.order_handle = self.cold_now.detail
+        request.instrument_id = self.cold_now.instrument_id
+        c.p = data
+        c.end = data + size
+        if status != OK:
+            return 0 if self.on_order_reply(&request, size, crc, self.clock.mono_ns(), self.clock.wall_ns()) else self.give_up(NO_ROOM_LEFT)
+        self.frame.fault = FRAME_FAULT_MISSING_FIELD
+        if not self.usdm.read_algo(&c, &self.frame, True) or self.frame.instrument_id == 0:
+            return self.emit_refused(self.frame.fault, data, size, crc, self.clock.mono_ns(), self.clock.wall_ns())
+        record = self.claim_input(RECORD_KIND_ORDER_STATUS, sizeof(ExecutionPayload))
+        if record == NULL:
+            return self.give_up(NO_ROOM_LEFT)
+        memcpy(record + 1, &self.frame.execution, sizeof(ExecutionPayload))
+        record.frame_length = <uint32_t> size
+        record.frame_crc32c = crc
+        self.push_input(record, self.frame.instrument_id, request.order_handle, self.clock.wall_ns(), self.clock.mono_ns())
+        return 0
+
+    cdef int read_row(self) noexcept:
+        if self.list_kind == LIST_ORDERS and self.order_part == PART_CONDITIONAL:
+            return self.usdm.read_algo(&self.list_at, &self.frame, True)
+        return BinanceOrderSession.read_row(self)
+
+    cdef int next_row(self) except -1:
+        """Open orders stand in two lists: those of the book, then those that wait for a price."""
+        cdef bint was_orders = self.list_kind == LIST_ORDERS
+        cdef int done = BinanceOrderSession.next_row(self)
+        if was_orders and self.list_kind == LIST_NONE and self.order_part == PART_ORDERS and not self.reconcile_failed:
+            self.order_part = PART_CONDITIONAL
+            self.begin_wish()
+        return done
 
     cdef int on_positions(self, const char* data, Py_ssize_t size, uint32_t crc, int64_t as_of_ns) except -1:
         """GET positionRisk names only what is open: our other contracts are flat. The balances are asked for next."""

@@ -26,12 +26,50 @@ cdef inline uint8_t type_of(const char* text, size_t size) noexcept nogil:
         return ORDER_TYPE_LIMIT
     if is_word(text, size, b"MARKET"):
         return ORDER_TYPE_MARKET
+    if is_word(text, size, b"STOP_MARKET"):
+        return ORDER_TYPE_STOP
+    if is_word(text, size, b"STOP"):
+        return ORDER_TYPE_STOP_LIMIT
+    if is_word(text, size, b"TAKE_PROFIT_MARKET"):
+        return ORDER_TYPE_MARKET_IF_TOUCHED
+    if is_word(text, size, b"TRAILING_STOP_MARKET"):
+        return ORDER_TYPE_TRAILING_STOP
     if size >= 9 and memcmp(text, b"STOP_LOSS", 9) == 0:
         return ORDER_TYPE_STOP if size == 9 else ORDER_TYPE_STOP_LIMIT
     return ORDER_TYPE_MARKET_IF_TOUCHED if is_word(text, size, b"TAKE_PROFIT") else ORDER_TYPE_LIMIT_IF_TOUCHED
 
 
+cdef inline uint8_t cause_of(const char* text, size_t size) noexcept nogil:
+    if size == 1:
+        # USD-M's numbers
+        if text[0] == c'0':
+            return EXPIRY_CAUSE_NONE
+        if text[0] == c'1':
+            return EXPIRY_CAUSE_SELF_TRADE
+        if text[0] == c'4':
+            return EXPIRY_CAUSE_REDUCE_ONLY
+        if text[0] == c'5':
+            return EXPIRY_CAUSE_LIQUIDATION
+        return EXPIRY_CAUSE_NO_LIQUIDITY if text[0] == c'2' or text[0] == c'3' or text[0] == c'9' else EXPIRY_CAUSE_OTHER
+    if is_word(text, size, b"OCO_TRIGGER") or is_word(text, size, b"OTO_PHASE_ONE_EXPIRED"):
+        return EXPIRY_CAUSE_CONTINGENCY
+    return EXPIRY_CAUSE_NO_LIQUIDITY if is_word(text, size, b"INSUFFICIENT_LIQUIDITY") else EXPIRY_CAUSE_OTHER
+
+
+cdef inline bint position_side_of(const char* text, size_t size, uint8_t* side) noexcept nogil:
+    if is_word(text, size, b"LONG"):
+        side[0] = POSITION_SIDE_LONG
+    elif is_word(text, size, b"SHORT"):
+        side[0] = POSITION_SIDE_SHORT
+    else:
+        side[0] = POSITION_SIDE_BOTH
+        return is_word(text, size, b"BOTH")
+    return True
+
+
 cdef inline uint8_t force_of(const char* text, size_t size) noexcept nogil:
+    if is_word(text, size, b"GTD"):
+        return TIME_IN_FORCE_GTD
     return TIME_IN_FORCE_IOC if is_word(text, size, b"IOC") else TIME_IN_FORCE_FOK if is_word(text, size, b"FOK") else TIME_IN_FORCE_GTC
 
 

@@ -1,0 +1,158 @@
+"""The words of an execution algorithm, as text, to its terms. A word that the algorithm does not know is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from engine.control.exact import bad, bps, distance, duration_ns, known, on_grid, scaled, whole
+from engine.execution.profile import VolumeProfile
+from engine.model.algo_terms import AlgoTerms, Iceberg, Peg, Pov, Shortfall, Sniper, Twap, Vwap
+from engine.model.codes import TrailKind
+
+Words = Mapping[str, str]
+KINDS: Mapping[str, type[AlgoTerms]] = {
+    "twap": Twap,
+    "vwap": Vwap,
+    "pov": Pov,
+    "iceberg": Iceberg,
+    "shortfall": Shortfall,
+    "is": Shortfall,
+    "sniper": Sniper,
+    "peg": Peg,
+}
+TIMED = {
+    "duration": "duration_ns",
+    "slices": "slices",
+    "style": "style",
+    "catch-up": "catch_up",
+    "at-end": "at_end",
+    "time-jitter": "time_jitter_bps",
+    "size-jitter": "size_jitter_bps",
+    "retry": "retry_ns",
+}
+# the word an operator says, and the field that it sets
+WORDS: Mapping[type[AlgoTerms], Mapping[str, str]] = {
+    Twap: TIMED,
+    Vwap: TIMED,
+    Shortfall: TIMED
+    | {
+        "risk-aversion": "risk_aversion_e18",
+        "volatility": "volatility_e8",
+        "temporary-impact": "temporary_impact_e18",
+        "permanent-impact": "permanent_impact_e18",
+    },
+    Pov: {
+        "participation": "participation_bps",
+        "min-participation": "min_bps",
+        "max-participation": "max_bps",
+        "min-child": "child_lots_min",
+        "max-child": "child_lots_max",
+        "style": "style",
+        "duration": "duration_ns",
+        "at-end": "at_end",
+        "retry": "retry_ns",
+    },
+    Iceberg: {
+        "display": "display_lots",
+        "size-jitter": "size_jitter_bps",
+        "refresh": "refresh_ns",
+        "duration": "duration_ns",
+    },
+    Sniper: {"min-take": "take_lots_min", "retry": "retry_ns", "duration": "duration_ns"},
+    Peg: {
+        "to": "to",
+        "offset": "offset_ticks",
+        "tolerance": "tolerance_ticks",
+        "replace-every": "replace_ns",
+        "display": "display_lots",
+        "post-only": "post_only",
+        "duration": "duration_ns",
+        "at-end": "at_end",
+    },
+}
+NEEDED: Mapping[type[AlgoTerms], tuple[str, ...]] = {
+    Twap: ("duration",),
+    Vwap: ("duration",),
+    Shortfall: ("duration", "risk-aversion", "volatility", "temporary-impact"),
+    Pov: ("participation",),
+    Iceberg: ("limit", "display"),
+    Sniper: ("limit",),
+    Peg: (),
+}
+CHOICES = {
+    "style": ("take", "join"),
+    "catch_up": ("next", "spread", "none"),
+    "at_end": ("cancel", "cross"),
+    "to": ("best", "mid", "opposite"),
+}
+
+
+def algo_terms(
+    name: str, words: Words, tick_e8: int, lot_e8: int, profile: VolumeProfile | None, now_wall_ns: int
+) -> AlgoTerms:
+    """The terms of the algorithm `name`; refuses unknown, missing and misshapen words."""
+    kind = known(KINDS, name, "algorithm")
+    fields = {"limit": "limit_ticks"} | dict(WORDS[kind])
+    for word in NEEDED[kind]:
+        if word not in words:
+            price = " (a price)" if word == "limit" else ""
+            raise bad(f"{name} needs --{'price' if word == 'limit' else word}{price}")
+    found: dict[str, Any] = {}
+    for word, text in words.items():
+        if word not in fields:
+            raise bad(f"{name} knows no {word!r}; it knows: {', '.join(sorted(fields))}")
+        found[fields[word]] = value_of(fields[word], word, text, tick_e8, lot_e8)
+    if kind is Vwap:
+        found["weights"] = weights_of(profile, found, now_wall_ns)
+    elif profile is not None:
+        raise bad(f"{name} has no volume profile: that is vwap's")
+    try:
+        return msgspec.convert({"algo": kind.__name__.lower()} | found, kind)
+    except msgspec.ValidationError as error:
+        raise bad(f"{name}: {error}") from None
+
+
+def weights_of(profile: VolumeProfile | None, found: dict[str, Any], now_wall_ns: int) -> tuple[int, ...]:
+    """What the profile expects of each slice, from now on."""
+    if profile is None:
+        raise bad("vwap needs --profile FILE: `tradewind profile` makes one")
+    found.setdefault("slices", 10)
+    return profile.weights(now_wall_ns, found["duration_ns"], max(1, min(found["slices"], 1_000)))
+
+
+def value_of(field: str, word: str, text: str, tick_e8: int, lot_e8: int) -> int | str | bool:
+    """One word's value, by the unit that its field's name ends with."""
+    if field in CHOICES:
+        if text not in CHOICES[field]:
+            raise bad(f"{word} {text!r} must be one of {', '.join(CHOICES[field])}")
+        return text
+    if field == "post_only":
+        return text == "yes"
+    if field.endswith("_e18"):
+        return scaled(text, 18, word)
+    if field.endswith("_e8"):
+        return scaled(text, 8, word)
+    if field in ("offset_ticks", "tolerance_ticks"):
+        return signed_ticks(text, tick_e8, word)
+    unit = field.rpartition("_")[2]
+    if unit == "ns":
+        return duration_ns(text, word)
+    if unit == "bps":
+        return bps(text, word)
+    if unit == "slices":
+        return whole(text, word)
+    return on_grid(text, tick_e8 if unit == "ticks" else lot_e8, word)
+
+
+def signed_ticks(text: str, tick_e8: int, word: str) -> int:
+    """5ticks, -2ticks, 0.5 in units of the price; 0 is allowed."""
+    sign, bare = (-1, text[1:]) if text.startswith("-") else (1, text)
+    if bare in ("0", "0ticks"):
+        return 0
+    found = distance(bare, tick_e8, word)
+    if found.unit != TrailKind.TICKS:
+        raise bad(f"{word} {text!r} must be ticks, as 5ticks, or units of the price")
+    return sign * found.amount

@@ -1,0 +1,143 @@
+"""Parents in the ledger's fold: what was asked for over several orders, how far it is, and which orders belong to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from engine.journal import decode, layout
+from engine.journal.cursor import Record
+from engine.model.codes import Contingency, ParentState, RecordKind
+
+OPEN_PARENTS = frozenset(state.name for state in (ParentState.WORKING, ParentState.PAUSED, ParentState.CANCELING))
+PARENTS_KEPT_MAX = 20_000
+_INTENT, _INTENT_NAMES = layout.payload_format(RecordKind.INTENT)
+_HAS_CONDITIONS = 7
+_CONDITIONS, _CONDITION_NAMES = layout.conditions_format()
+
+
+class _Child(msgspec.Struct):
+    handle: int = 0
+
+
+class _Instruction(msgspec.Struct):
+    """What a listing wants of an instruction: see `engine.model.instructions`."""
+
+    kind: str = ""
+    contingency: int = 0
+    terms: dict[str, Any] = {}
+    orders: list[dict[str, Any]] = []
+
+
+class _Own(msgspec.Struct):
+    progress: dict[str, int] = {}
+
+
+class _Saved(msgspec.Struct):
+    instruction: _Instruction = msgspec.field(default_factory=_Instruction)
+    children: list[_Child] = []
+    own: Any = None
+
+
+@dataclass
+class Family:
+    """`parent_of`: handle of an order to its parent's; `conditions`: what an order's intent said beyond price and quantity."""
+
+    parent_of: dict[int, int] = field(default_factory=dict)
+    conditions: dict[int, dict[str, Any]] = field(default_factory=dict)
+    parents: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    def take_intent(self, record: Record) -> None:
+        """An order with conditions: its parent, trigger, display."""
+        payload = record.payload
+        if len(payload) < _INTENT.size + _CONDITIONS.size or not payload[_HAS_CONDITIONS]:
+            return
+        found = dict(zip(_INTENT_NAMES, _INTENT.unpack_from(payload), strict=True))
+        found |= zip(_CONDITION_NAMES, _CONDITIONS.unpack_from(payload, _INTENT.size), strict=True)
+        self.conditions[record.order_handle] = found
+        self.adopt(record.order_handle, found["parent_handle"])
+
+    def adopt(self, handle: int, parent_handle: int) -> None:
+        """An order belongs to a parent; one that is its own parent (a held order) stands alone."""
+        if parent_handle and parent_handle != handle:
+            self.parent_of[handle] = parent_handle
+
+    def take_parent(self, record: Record) -> dict[str, Any]:
+        """Payload and JSON of a PARENT_STATE: what it is, its progress; its children are noted."""
+        body = decode.payload(record)
+        saved = saved_of(body.get("text", ""))
+        for child in saved.children:
+            self.adopt(child.handle, record.order_handle)
+        for order in saved.instruction.orders:
+            self.adopt(int(order.get("handle", 0)), record.order_handle)
+        self.parents.pop(record.order_handle, None)
+        if len(self.parents) >= PARENTS_KEPT_MAX:
+            self._forget_closed()
+        return body | {"what": what_of(saved.instruction), "progress": progress_of(saved.own)}
+
+    def _forget_closed(self) -> None:
+        """Keep those at work and the younger half of the others."""
+        closed = [handle for handle, row in self.parents.items() if row["state"] not in OPEN_PARENTS]
+        for handle in closed[: PARENTS_KEPT_MAX // 2]:
+            del self.parents[handle]
+        self.parent_of = {child: parent for child, parent in self.parent_of.items() if parent in self.parents}
+
+    def forget_order(self, handle: int) -> None:
+        """An order that is not listed any more."""
+        self.parent_of.pop(handle, None)
+        self.conditions.pop(handle, None)
+
+
+def saved_of(text: str) -> _Saved:
+    """The JSON of a PARENT_STATE; empty where it is none that this build knows."""
+    try:
+        return msgspec.json.decode(text or "{}", type=_Saved)
+    except msgspec.DecodeError:
+        return _Saved()
+
+
+def what_of(instruction: _Instruction) -> str:
+    """An instruction in a word: `twap`, `bracket`, `oco`, `protection`, `held`."""
+    if instruction.kind == "algo":
+        return str(instruction.terms.get("algo", "algo"))
+    if instruction.kind == "orderlist" and instruction.contingency in Contingency._value2member_map_:
+        return Contingency(instruction.contingency).name.lower()
+    return instruction.kind
+
+
+def progress_of(own: Any) -> dict[str, int]:
+    """The progress in a parent's own state; empty where it tells none."""
+    try:
+        return msgspec.convert(own, _Own).progress
+    except msgspec.ValidationError:
+        return {}
+
+
+@dataclass(frozen=True)
+class Node:
+    """A row of the tree: a parent, or an order; `depth` 0 = stands by itself."""
+
+    row: dict[str, Any]
+    is_parent: bool
+    depth: int
+    is_last: bool
+
+
+def tree(parents: Iterable[dict[str, Any]], orders: Iterable[dict[str, Any]]) -> list[Node]:
+    """Parents with their orders below, then orders of nobody; a parent whose own order has its handle is that order's row."""
+    below: dict[int, list[dict[str, Any]]] = {}
+    rows = list(orders)
+    for order in rows:
+        below.setdefault(order.get("parent", 0), []).append(order)
+    alone = {order["handle"] for order in below.get(0, [])}
+    shown = [parent for parent in parents if parent["handle"] not in alone]
+    found: list[Node] = []
+    for parent in shown:
+        children = below.pop(parent["handle"], [])
+        found.append(Node(parent, True, 0, False))
+        found += [Node(child, False, 1, number == len(children) - 1) for number, child in enumerate(children)]
+    left = sorted((order for group in below.values() for order in group), key=lambda order: int(order["seq"]))
+    return found + [Node(order, False, 0, False) for order in left]

@@ -1,0 +1,509 @@
+"""How what is open is closed: a stop that is held here (or rests at the venue and follows by itself), and take-profits.
+
+One rule keeps everything within the position: an exit is sent for no more than `closable_lots`, that is the position less every
+order that closes already, UNKNOWN ones and those just asked for in full. When the stop fires, the take-profits are cancelled; what
+they do not hold goes out at once, the rest as their cancels are confirmed, again and again until nothing is left to protect.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from engine.execution.atr import AverageRange
+from engine.execution.hold import retry_delay_ns, ticks_of
+from engine.execution.parent import Child, ChildTerms, MarketView, Parent, Port, Watch
+from engine.model.codes import AlarmCode, OrderFlag, OrderState, OrderType, Side, TrailKind
+from engine.model.instructions import WHOLE_BPS, Distance, ExitPlan, StopPlan, TargetPlan
+
+ROLE_ENTRY = 0
+ROLE_STOP = 100
+ROLE_NATIVE_STOP = 101
+ROLE_TARGET = 200
+# a target's orders are put together again when there are more of them
+PARTS_MAX = 3
+TARGET_RETRY_NS = 10_000_000_000
+
+
+class Owner(Protocol):
+    """The parent whose exits these are."""
+
+    def guarded_lots(self) -> int: ...
+    def reference_ticks(self) -> int: ...
+
+
+class ExitState(msgspec.Struct, kw_only=True):
+    """What a restart needs. Levels in ticks; `level_ticks`: the stop's fixed level, which only ever moves towards the price."""
+
+    is_known: bool = False
+    reference_ticks: int = 0
+    level_ticks: int = 0
+    trail_level: int = 0
+    extreme: int = 0
+    trail_ticks: int = 0
+    is_stopping: bool = False
+    is_even: bool = False
+    even_armed: bool = False
+    target_filled: list[int] = []
+    target_fired: list[bool] = []
+    targets_off: bool = False
+    attempts: int = 0
+    is_alarmed: bool = False
+
+
+class Exits:
+    """The exits of one parent. `side`: the orders' side, opposite to what is protected."""
+
+    def __init__(self, parent: Parent, owner: Owner, plan: ExitPlan, side: int) -> None:
+        self.parent, self.owner, self.plan, self.side = parent, owner, plan, side
+        self.state = ExitState()
+        self.fit_targets()
+        self.stop_watch = self.even_watch = 0
+        self.target_watches = [0] * len(plan.targets)
+        self.retry_timer = self.target_timer = 0
+        self.range = None if plan.stop is None or plan.stop.atr is None else AverageRange(plan.stop.atr)
+
+    def fit_targets(self) -> None:
+        """One row for each target."""
+        count = len(self.plan.targets)
+        self.state.target_filled = (self.state.target_filled + [0] * count)[:count]
+        self.state.target_fired = (self.state.target_fired + [False] * count)[:count]
+
+    @property
+    def port(self) -> Port:
+        """The parent's."""
+        return self.parent.port
+
+    def open_of(self, *roles: int) -> list[Child]:
+        """Children of these roles that may still be filled, oldest first."""
+        return [child for child in self.parent.open_children if child.role in roles]
+
+    @property
+    def open_exits(self) -> list[Child]:
+        """Every exit that may still be filled."""
+        return [child for child in self.parent.open_children if child.role >= ROLE_STOP]
+
+    def profit_price(self, reference_ticks: int, distance_ticks: int) -> int:
+        """So far in profit from the reference: above it for a sell."""
+        return reference_ticks + (distance_ticks if self.side == Side.SELL else -distance_ticks)
+
+    def is_tighter(self, level_ticks: int, other_ticks: int) -> bool:
+        """Would a stop there fire sooner."""
+        if other_ticks == 0:
+            return True
+        return level_ticks > other_ticks if self.side == Side.SELL else level_ticks < other_ticks
+
+    # --- what is to be done now ---
+
+    def work(self) -> None:
+        """Compare what should be with what is."""
+        lots = self.owner.guarded_lots()
+        if lots <= 0:
+            self.rest()
+            return
+        self.know_levels()
+        self.count_targets()
+        if self.state.is_stopping:
+            self.push_out(lots)
+            return
+        self.guard()
+        self.place_targets(lots)
+
+    def rest(self) -> None:
+        """Nothing to protect: no orders, no watches."""
+        self.disarm()
+        self.count_targets()
+        for child in self.open_exits:
+            self.port.cancel(child.handle)
+        self.drop_timers()
+
+    def drop_timers(self) -> None:
+        """Nothing is tried again."""
+        for timer_id in (self.retry_timer, self.target_timer):
+            if timer_id:
+                self.port.drop_timer(timer_id)
+        self.retry_timer = self.target_timer = 0
+
+    def know_levels(self) -> None:
+        """First levels, from the first price that anything was opened at."""
+        stop, reference_ticks = self.plan.stop, self.owner.reference_ticks()
+        if self.state.is_known or reference_ticks <= 0:
+            return
+        self.state.is_known, self.state.reference_ticks = True, reference_ticks
+        self.parent.is_changed = True
+        if stop is None:
+            return
+        if stop.trigger_ticks:
+            self.state.level_ticks = stop.trigger_ticks
+        elif stop.distance is not None:
+            self.state.level_ticks = max(
+                self.profit_price(reference_ticks, -stop.distance.ticks_of(reference_ticks)), 1
+            )
+        elif stop.trail is not None and stop.activation is None:
+            self.state.level_ticks = max(self.profit_price(reference_ticks, -stop.trail.ticks_of(reference_ticks)), 1)
+        if stop.atr is not None:
+            self.port.listen()
+
+    # --- the stop ---
+
+    def guard(self) -> None:
+        """The stop stands, at the venue or here."""
+        stop = self.plan.stop
+        if stop is None or not self.state.is_known:
+            return
+        if self.is_native():
+            self.guard_natively(stop)
+        elif not self.stop_watch:
+            self.arm_stop(stop)
+        self.arm_even()
+
+    def is_native(self) -> bool:
+        """Does the stop rest at the venue: only where it follows the position by itself, and does not move on its own."""
+        stop, placement = self.plan.stop, self.plan.placement
+        if stop is None or placement == "engine" or stop.trail is not None or stop.atr is not None:
+            return False
+        facts = self.port.instrument()
+        can_follow = facts.kind != 0 and bool(facts.native_order_types >> OrderType.STOP & 1)
+        return can_follow and not stop.limit_offset_ticks and self.parent.follows_position
+
+    def guard_natively(self, stop: StopPlan) -> None:
+        """A close-position order at the right price; until it rests, and whenever it does not, the engine watches."""
+        natives = self.open_of(ROLE_NATIVE_STOP)
+        for child in natives:
+            if child.level_ticks != self.state.level_ticks:
+                self.port.cancel(child.handle)
+        if any(child.is_resting and not child.is_cancel_wanted for child in natives):
+            self.port.disarm(self.stop_watch)
+            self.stop_watch = 0
+            return
+        if not self.stop_watch:
+            self.arm_stop(stop)
+        if not natives and not self.retry_timer:
+            self.send_native(stop)
+
+    def send_native(self, stop: StopPlan) -> None:
+        """Ask for the order that closes whatever the position is by then."""
+        handle = self.port.submit(
+            ChildTerms(
+                side=self.side,
+                qty_lots=0,
+                order_type=OrderType.STOP,
+                trigger_ticks=self.state.level_ticks,
+                trigger_source=stop.trigger_source,
+                flags=OrderFlag.CLOSE_POSITION,
+                role=ROLE_NATIVE_STOP,
+                position_side=self.parent.position_side,
+            )
+        )
+        if handle:
+            self.parent.children[handle].level_ticks = self.state.level_ticks
+
+    def arm_stop(self, stop: StopPlan) -> None:
+        """Watch for the stop's price; a trailing one from where it stood."""
+        trail = self.trail_terms(stop)
+        activation_ticks = 0
+        if stop.activation is not None:
+            reference_ticks = self.state.reference_ticks
+            activation_ticks = self.profit_price(reference_ticks, stop.activation.ticks_of(reference_ticks))
+        self.stop_watch = self.port.arm(
+            Watch(
+                instrument_id=0,
+                side=self.side,
+                is_above=self.side == Side.BUY,
+                trigger_source=stop.trigger_source,
+                level_ticks=self.state.level_ticks,
+                trail_kind=trail[0],
+                trail_amount=trail[1],
+                activation_ticks=0 if self.state.extreme else max(activation_ticks, 0),
+                extreme=self.state.extreme,
+            )
+        )
+        if not self.stop_watch:
+            self.fail("no room to watch one more price")
+
+    def trail_terms(self, stop: StopPlan) -> tuple[int, int]:
+        """Kind and amount of the trail that holds now."""
+        if self.state.trail_ticks:
+            return TrailKind.TICKS, self.state.trail_ticks
+        trail: Distance | None = stop.trail
+        return (TrailKind.NONE, 0) if trail is None else (trail.unit, trail.amount)
+
+    def arm_even(self) -> None:
+        """Watch for the profit at which the stop moves to break-even."""
+        even = self.plan.break_even
+        if even is None or self.state.is_even or self.even_watch:
+            return
+        reference_ticks = self.state.reference_ticks
+        if reference_ticks > 0 and self.plan.stop is not None:
+            self.even_watch = self.port.arm(
+                Watch(
+                    instrument_id=0,
+                    side=self.side,
+                    is_above=self.side == Side.SELL,
+                    trigger_source=self.plan.stop.trigger_source,
+                    level_ticks=max(self.profit_price(reference_ticks, even.after.ticks_of(reference_ticks)), 1),
+                )
+            )
+
+    def move_level(self, level_ticks: int) -> None:
+        """A new fixed level, only ever towards the price."""
+        if level_ticks <= 0 or not self.is_tighter(level_ticks, self.state.level_ticks):
+            return
+        self.state.level_ticks = level_ticks
+        self.parent.is_changed = True
+        self.release_stop_watch()
+
+    def release_stop_watch(self) -> None:
+        """The watch must be made anew; how far it has trailed is kept."""
+        if self.stop_watch:
+            self.state.extreme = self.port.trail_extreme(self.stop_watch) or self.state.extreme
+            self.port.disarm(self.stop_watch)
+            self.stop_watch = 0
+
+    # --- take-profits ---
+
+    def count_targets(self) -> None:
+        """How much each target has taken: by what its orders have filled since they were looked at last."""
+        for child in self.parent.children.values():
+            number = child.role - ROLE_TARGET
+            if 0 <= number < len(self.plan.targets):
+                self.state.target_filled[number] += child.filled_lots - child.counted_lots
+                child.counted_lots = child.filled_lots
+
+    def wanted_lots(self, number: int, lots: int) -> int:
+        """What target `number` still has to take: its share of all that was to be taken, less what it took."""
+        taken = self.state.target_filled
+        whole = lots + sum(taken)
+        shares = [target.share_bps for target in self.plan.targets]
+        before, until = sum(shares[:number]), sum(shares[: number + 1])
+        mine = whole * until // WHOLE_BPS - whole * before // WHOLE_BPS
+        return max(mine - taken[number], 0)
+
+    def place_targets(self, lots: int) -> None:
+        """Each target has orders for what it still has to take, no more and no less."""
+        if self.state.targets_off or not self.state.is_known:
+            return
+        for number, target in enumerate(self.plan.targets):
+            wanted = self.wanted_lots(number, lots)
+            if target.is_held:
+                self.hold_target(number, target, wanted)
+            else:
+                self.rest_target(number, target, wanted)
+
+    def target_ticks(self, target: TargetPlan) -> int:
+        """Its price."""
+        if target.distance is None:
+            return target.price_ticks
+        reference_ticks = self.state.reference_ticks
+        return max(self.profit_price(reference_ticks, target.distance.ticks_of(reference_ticks)), 1)
+
+    def hold_target(self, number: int, target: TargetPlan, wanted: int) -> None:
+        """Wait for its price, then take at the market."""
+        if not self.state.target_fired[number]:
+            if wanted > 0 and not self.target_watches[number]:
+                self.target_watches[number] = self.port.arm(
+                    Watch(
+                        instrument_id=0,
+                        side=self.side,
+                        is_above=self.side == Side.SELL,
+                        level_ticks=self.target_ticks(target),
+                    )
+                )
+            return
+        if not self.open_of(ROLE_TARGET + number) and not self.target_timer:
+            self.send_target(number, wanted, 0, OrderType.MARKET)
+
+    def rest_target(self, number: int, target: TargetPlan, wanted: int) -> None:
+        """Limit orders at the venue: more of them as the position grows, fewer as it shrinks."""
+        parts = self.open_of(ROLE_TARGET + number)
+        working = sum(child.leaves_lots for child in parts)
+        if working > wanted or (working < wanted and len(parts) >= PARTS_MAX):
+            for child in reversed(parts):
+                if working > wanted or len(parts) >= PARTS_MAX:
+                    working -= child.leaves_lots
+                    self.port.cancel(child.handle)
+        elif working < wanted and not self.target_timer and not any(child.is_cancel_wanted for child in parts):
+            self.send_target(number, wanted - working, self.target_ticks(target), OrderType.LIMIT)
+
+    def send_target(self, number: int, lots: int, price_ticks: int, order_type: int) -> None:
+        """One order of a target; what is too small for the venue waits for more."""
+        facts = self.port.instrument()
+        lots = min(lots, self.port.closable_lots(self.side), facts.max_qty_lots)
+        price = price_ticks or self.port.market().last_trade_ticks
+        if lots > 0 and facts.is_sendable(price, lots, reduces=True):
+            self.send(lots, order_type, price_ticks, ROLE_TARGET + number)
+
+    def send(self, lots: int, order_type: int, price_ticks: int, role: int) -> bool:
+        """An exit, to the gate: it can only close."""
+        handle = self.port.submit(
+            ChildTerms(
+                side=self.side,
+                qty_lots=lots,
+                order_type=order_type,
+                price_ticks=price_ticks,
+                flags=OrderFlag.REDUCE_ONLY,
+                role=role,
+                position_side=self.parent.position_side,
+            )
+        )
+        if not handle:
+            self.retry(role)
+        return bool(handle)
+
+    # --- the stop has fired ---
+
+    def push_out(self, lots: int) -> None:
+        """Everything out: what no exit holds at once, the rest as their cancels are confirmed."""
+        self.disarm()
+        for child in self.open_exits:
+            if child.role != ROLE_STOP:
+                self.port.cancel(child.handle)
+        if self.retry_timer:
+            return
+        held = sum(child.leaves_lots for child in self.open_exits if child.role != ROLE_NATIVE_STOP)
+        if any(not child.is_over for child in self.open_of(ROLE_NATIVE_STOP)):
+            return
+        lots = min(lots - held, self.port.closable_lots(self.side), self.port.instrument().max_qty_lots)
+        if lots > 0:
+            self.send(lots, *self.release_terms(), ROLE_STOP)
+        elif not self.open_exits:
+            # somebody else's orders hold the position: look again
+            self.fail("other orders hold what the stop has to close")
+            self.retry(ROLE_STOP)
+
+    def release_terms(self) -> tuple[int, int]:
+        """Type and price of the order that the stop becomes: a limit so far beyond the trigger, or at the market."""
+        stop = self.plan.stop
+        if stop is None or not stop.limit_offset_ticks or self.state.attempts > 0:
+            return OrderType.MARKET, 0
+        facts = self.port.instrument()
+        level = self.state.trail_level or self.state.level_ticks
+        price = self.profit_price(level, -stop.limit_offset_ticks)
+        return OrderType.LIMIT, min(max(price, facts.min_price_ticks, 1), facts.max_price_ticks)
+
+    # --- what comes back ---
+
+    def on_trigger(self, watch_id: int) -> None:
+        """A price was seen."""
+        if watch_id == self.stop_watch:
+            self.stop_watch = 0
+            self.state.is_stopping = True
+            self.drop_timers()
+            self.state.attempts = 0
+        elif watch_id == self.even_watch:
+            self.even_watch = 0
+            self.move_to_even()
+        elif watch_id in self.target_watches:
+            number = self.target_watches.index(watch_id)
+            self.target_watches[number] = 0
+            self.state.target_fired[number] = True
+        self.parent.is_changed = True
+
+    def move_to_even(self) -> None:
+        """The stop goes to the entry's price and a little profit."""
+        even, reference_ticks = self.plan.break_even, self.state.reference_ticks
+        if even is not None:
+            self.state.is_even = True
+            self.move_level(self.profit_price(reference_ticks, even.offset_ticks))
+
+    def on_trail(self, watch_id: int, level: int) -> None:
+        """The trailing level moved."""
+        if watch_id == self.stop_watch and self.plan.stop is not None:
+            self.state.extreme = self.port.trail_extreme(watch_id)
+            self.state.trail_level = ticks_of(self.port, self.plan.stop.trigger_source, level)
+            self.parent.is_changed = True
+
+    def on_market(self, view: MarketView) -> None:
+        """Trades make bars, bars the average range, that the trail's distance."""
+        if self.range is None or self.plan.stop is None or view.trade_lots <= 0:
+            return
+        if self.range.add(view.trade_ticks, view.event_ns or self.port.now_wall_ns):
+            trail_ticks = self.range.distance_ticks()
+            if trail_ticks and trail_ticks != self.state.trail_ticks:
+                # how far it came is kept as a fixed level: a wider range never loosens the stop
+                self.move_level(self.state.trail_level)
+                self.state.trail_ticks = trail_ticks
+                self.release_stop_watch()
+                self.parent.is_changed = True
+
+    def on_timer(self, timer_id: int) -> None:
+        """To be tried again."""
+        if timer_id == self.retry_timer:
+            self.retry_timer = 0
+        elif timer_id == self.target_timer:
+            self.target_timer = 0
+
+    def on_child(self, child: Child) -> None:
+        """An exit moved: a refused one is tried again, a person is told once."""
+        if child.role >= ROLE_STOP and child.state in (OrderState.REFUSED, OrderState.REJECTED):
+            if child.role in (ROLE_STOP, ROLE_NATIVE_STOP):
+                self.fail("an order that protects the position was refused")
+            self.parent.reason = child.reason
+            self.retry(child.role)
+        elif child.filled_lots and child.role == ROLE_STOP:
+            self.state.attempts = 0
+
+    def fail(self, text: str) -> None:
+        """PROTECTION_FAILED, once."""
+        if not self.state.is_alarmed:
+            self.state.is_alarmed = True
+            self.port.alarm(AlarmCode.PROTECTION_FAILED, text)
+
+    def retry(self, role: int) -> None:
+        """Later again, and longer each time; a target has time, and must never make a stop wait."""
+        if role >= ROLE_TARGET:
+            if not self.target_timer:
+                self.target_timer = self.port.set_timer(TARGET_RETRY_NS)
+        elif not self.retry_timer:
+            self.retry_timer = self.port.set_timer(retry_delay_ns(self.state.attempts))
+            self.state.attempts += 1
+
+    def retry_now(self) -> None:
+        """What stood in the way is gone."""
+        self.drop_timers()
+        self.state.attempts = 0
+        self.state.is_alarmed = False
+
+    # --- ends and changes ---
+
+    def disarm(self) -> None:
+        """Watch nothing."""
+        self.release_stop_watch()
+        self.port.disarm(self.even_watch)
+        self.even_watch = 0
+        for number, watch_id in enumerate(self.target_watches):
+            self.port.disarm(watch_id)
+            self.target_watches[number] = 0
+
+    def drop_targets(self) -> None:
+        """No more take-profits; the stop stands."""
+        self.state.targets_off = True
+        self.parent.is_changed = True
+        for child in self.open_exits:
+            if child.role >= ROLE_TARGET:
+                self.port.cancel(child.handle)
+        for number, watch_id in enumerate(self.target_watches):
+            self.port.disarm(watch_id)
+            self.target_watches[number] = 0
+
+    def amend(self, plan: ExitPlan) -> None:
+        """Another plan for the same position: old targets are taken back, the stop is made anew."""
+        self.disarm()
+        for child in self.open_exits:
+            if child.role >= ROLE_TARGET:
+                self.port.cancel(child.handle)
+        self.plan = plan
+        self.state = ExitState(is_stopping=self.state.is_stopping)
+        self.fit_targets()
+        self.target_watches = [0] * len(plan.targets)
+        self.range = None if plan.stop is None or plan.stop.atr is None else AverageRange(plan.stop.atr)
+        for child in self.parent.children.values():
+            if child.role >= ROLE_TARGET:
+                child.role = ROLE_STOP + 2  # an exit of the old plan: it counts, but for no target
+        self.parent.is_changed = True
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing of it can be filled any more."""
+        return not self.open_exits

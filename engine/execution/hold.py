@@ -1,0 +1,166 @@
+"""An order that waits in the engine: for its price, and for the moment at which it expires."""
+
+from __future__ import annotations
+
+from engine.execution.parent import ChildTerms, HeldNews, Port, Watch
+from engine.model.codes import OrderFlag, OrderState, OrderType, Reason, Side, TimeInForce, TriggerSource
+from engine.model.instructions import TOUCHED_TYPES, TRAILING_TYPES, OrderTerms
+
+PLAIN_FLAGS = OrderFlag.POST_ONLY | OrderFlag.REDUCE_ONLY
+TICK_SOURCES = frozenset({TriggerSource.LAST, TriggerSource.BID_ASK})
+MARKET_WHEN_TRIGGERED = frozenset({OrderType.STOP, OrderType.MARKET_IF_TOUCHED, OrderType.TRAILING_STOP})
+# a refused release is tried again after this, then twice, four times as long ... at most
+RETRY_NS = 100_000_000
+RETRY_NS_MAX = 5_000_000_000
+
+
+def retry_delay_ns(attempts: int) -> int:
+    """How long to wait after so many refusals in a row."""
+    return min(RETRY_NS << min(attempts, 16), RETRY_NS_MAX)
+
+
+def fires_above(order: OrderTerms) -> bool:
+    """A stop fires when the price has gone against it, a touch when it has come to it."""
+    is_touch = order.order_type in TOUCHED_TYPES
+    return (order.side == Side.BUY) != is_touch
+
+
+def ticks_of(port: Port, source: int, units: int) -> int:
+    """A price in a source's units as ticks, rounded down."""
+    return units if source in TICK_SOURCES else units // port.instrument().tick_size_e8
+
+
+class Hold:
+    """One conditional order and the watch that waits for it. `trigger_ticks`: where it would fire now; 0 = not known yet."""
+
+    __slots__ = ("extreme", "is_fired", "terms", "trigger_ticks", "watch_id")
+
+    def __init__(self, terms: OrderTerms) -> None:
+        self.terms = terms
+        self.trigger_ticks = terms.trigger_ticks
+        self.extreme = 0
+        self.watch_id = 0
+        self.is_fired = False
+
+    def arm(self, port: Port) -> bool:
+        """Wait for the price; False where the stage has no room for one more."""
+        if self.watch_id or self.is_fired:
+            return True
+        terms = self.terms
+        self.watch_id = port.arm(
+            Watch(
+                instrument_id=0,
+                side=terms.side,
+                is_above=fires_above(terms),
+                trigger_source=terms.trigger_source,
+                level_ticks=self.trigger_ticks,
+                trail_kind=terms.trail_kind if terms.order_type in TRAILING_TYPES else 0,
+                trail_amount=terms.trail_amount,
+                activation_ticks=terms.activation_ticks,
+                extreme=self.extreme,
+            )
+        )
+        return self.watch_id != 0
+
+    def disarm(self, port: Port) -> None:
+        """Wait no longer; how far a trailing one has come is kept."""
+        if self.watch_id:
+            self.extreme = port.trail_extreme(self.watch_id) or self.extreme
+            port.disarm(self.watch_id)
+            self.watch_id = 0
+
+    def note_trail(self, port: Port, level: int) -> None:
+        """The level moved: remember what a restart must begin with."""
+        self.extreme = port.trail_extreme(self.watch_id)
+        self.trigger_ticks = ticks_of(port, self.terms.trigger_source, level)
+
+    def note_fired(self) -> None:
+        """The price was seen."""
+        self.watch_id = 0
+        self.is_fired = True
+
+    def released(self, port: Port, qty_lots: int, handle: int, role: int = 0) -> ChildTerms:
+        """The plain order that it becomes."""
+        terms = self.terms
+        flags = terms.flags & PLAIN_FLAGS
+        if terms.flags & OrderFlag.CLOSE_POSITION:
+            flags |= OrderFlag.REDUCE_ONLY
+        is_market = terms.order_type in MARKET_WHEN_TRIGGERED or terms.order_type == OrderType.MARKET
+        return ChildTerms(
+            side=terms.side,
+            qty_lots=qty_lots,
+            order_type=OrderType.MARKET if is_market else OrderType.LIMIT,
+            price_ticks=0 if is_market else self._limit_ticks(port),
+            time_in_force=working_time_in_force(terms, is_market=is_market),
+            flags=flags & ~OrderFlag.POST_ONLY if is_market else flags,
+            role=role,
+            handle=handle,
+            position_side=terms.position_side,
+        )
+
+    def _limit_ticks(self, port: Port) -> int:
+        if self.terms.order_type != OrderType.TRAILING_STOP_LIMIT:
+            return self.terms.price_ticks
+        facts = port.instrument()
+        limit_ticks = self.trigger_ticks + self.terms.limit_offset_ticks
+        return min(max(limit_ticks, facts.min_price_ticks, 1), facts.max_price_ticks)
+
+    def news(
+        self, handle: int, qty_lots: int, state: int = OrderState.HELD, reason: int = Reason.NONE, filled_lots: int = 0
+    ) -> HeldNews:
+        """How its owner shall see it."""
+        terms = self.terms
+        return HeldNews(
+            handle=handle,
+            side=terms.side,
+            order_type=terms.order_type,
+            time_in_force=terms.time_in_force,
+            price_ticks=terms.price_ticks,
+            qty_lots=qty_lots,
+            trigger_ticks=self.trigger_ticks,
+            filled_lots=filled_lots,
+            state=state,
+            reason=reason,
+        )
+
+
+def working_time_in_force(terms: OrderTerms, *, is_market: bool) -> int:
+    """What the venue is told: dates are kept here."""
+    if is_market or terms.time_in_force in (TimeInForce.GTD, TimeInForce.DAY):
+        return TimeInForce.GTC
+    return terms.time_in_force
+
+
+class Expiry:
+    """When an order's time is over by the wall clock; 0 = never."""
+
+    __slots__ = ("at_ns", "timer_id")
+
+    def __init__(self) -> None:
+        self.at_ns = 0
+        self.timer_id = 0
+
+    def start(self, port: Port, terms: OrderTerms) -> None:
+        """Note the end, once, and wait for it."""
+        if not self.at_ns and terms.time_in_force == TimeInForce.GTD:
+            self.at_ns = terms.expire_ns
+        if not self.at_ns and terms.time_in_force == TimeInForce.DAY:
+            self.at_ns = port.session_end_ns()
+        if self.at_ns:
+            self.timer_id = port.set_timer(self.at_ns - port.now_wall_ns)
+
+    def is_due(self, port: Port, timer_id: int) -> bool:
+        """Is this the timer, and the time over; a wall clock that was set back makes it wait on."""
+        if not self.timer_id or timer_id != self.timer_id:
+            return False
+        self.timer_id = 0
+        if port.now_wall_ns >= self.at_ns:
+            return True
+        self.timer_id = port.set_timer(self.at_ns - port.now_wall_ns)
+        return False
+
+    def stop(self, port: Port) -> None:
+        """Wait no longer."""
+        if self.timer_id:
+            port.drop_timer(self.timer_id)
+            self.timer_id = 0

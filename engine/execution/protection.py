@@ -1,0 +1,178 @@
+"""Exits that follow a position, whoever made it: their size is the position's, whatever changes it.
+
+It ends with the position, or by a person; a strategy can give it another plan, not take it away. Kill cancels its take-profits and
+leaves the stop held: it goes on after `arm`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from engine.execution.exits import Exits, ExitState
+from engine.execution.parent import Child, ChildTerms, FillFact, MarketView, Parent
+from engine.model.codes import InstructionKind, ParentState, Reason, Side
+from engine.model.instructions import ExitPlan, Protection, fault_of_exits
+
+
+class Guarding(Parent):
+    """Base of what has exits: events go to the exits, then everything is looked at."""
+
+    is_protective = True
+    exits: Exits
+
+    def work(self) -> None:
+        """Do what is to be done now."""
+        raise NotImplementedError
+
+    def on_child(self, child: Child) -> None:
+        """An order moved."""
+        self.exits.on_child(child)
+        self.work()
+
+    def on_fill(self, child: Child, fill: FillFact) -> None:
+        """An order was filled."""
+        del child, fill
+        self.work()
+
+    def on_position(self, position_lots: int) -> None:
+        """The position changed, by us or by somebody else."""
+        del position_lots
+        self.work()
+
+    def on_trigger(self, watch_id: int, price: int) -> None:
+        """A price was seen; a gap through it is seen once."""
+        del price
+        self.exits.on_trigger(watch_id)
+        self.work()
+
+    def on_trail(self, watch_id: int, level: int) -> None:
+        """The stop trailed."""
+        self.exits.on_trail(watch_id, level)
+
+    def on_market(self, view: MarketView) -> None:
+        """Trades, for the average range."""
+        self.exits.on_market(view)
+        self.work()
+
+    def on_timer(self, timer_id: int, data: int) -> None:
+        """To be tried again."""
+        del data
+        self.exits.on_timer(timer_id)
+        self.work()
+
+    def on_armed(self) -> None:
+        """A person armed the engine."""
+        self.exits.retry_now()
+        self.reason = Reason.NONE
+        self.is_changed = True
+        self.work()
+
+    def resume_exits(self) -> None:
+        """After a restart: what listened listens again."""
+        if self.exits.range is not None and self.exits.state.is_known:
+            self.port.listen()
+
+    def amend_exits(self, exits: ExitPlan) -> int:
+        """Another plan for what is protected."""
+        if fault_of_exits(exits):
+            return Reason.UNSUPPORTED
+        self.exits.amend(exits)
+        self.work()
+        return Reason.NONE
+
+    def pause(self) -> None:
+        """Protection is not paused: that would be to leave the position alone."""
+
+
+class ProtectionParent(Guarding):
+    """See the module."""
+
+    kind = InstructionKind.PROTECTION
+    follows_position = True
+
+    def __init__(self, instruction: Protection, handle: int, strategy_id: int) -> None:
+        super().__init__(instruction, handle, strategy_id)
+        self.position_side = instruction.position_side
+        self.direction = 0
+        self.exits = Exits(self, self, instruction.exits, Side.SELL)
+
+    def on_start(self) -> None:
+        """A position must be there."""
+        lots = self.port.position_lots()
+        if lots == 0:
+            self.end(ParentState.REJECTED, Reason.NOT_FOUND)
+            return
+        self.take_direction(1 if lots > 0 else -1)
+        self.move_to(ParentState.WORKING)
+        self.work()
+
+    def on_resume_run(self) -> None:
+        """Take up where it stood: the position may be another by now."""
+        self.resume_exits()
+        self.work()
+
+    def take_direction(self, direction: int) -> None:
+        """Long or short: it protects that, and never what is turned into the other."""
+        self.direction = direction
+        self.side = self.exits.side = Side.SELL if direction > 0 else Side.BUY
+
+    def guarded_lots(self) -> int:
+        """The position's size, as long as it is on the side that was to be protected."""
+        self.qty_lots = max(self.port.position_lots() * self.direction, 0)
+        return self.qty_lots
+
+    def reference_ticks(self) -> int:
+        """What distances count from."""
+        return self.port.entry_price_ticks()
+
+    def room_for(self, terms: ChildTerms) -> int:
+        """Exits never exceed the position, with everything that closes it already."""
+        return self.port.closable_lots(terms.side)
+
+    def work(self) -> None:
+        """As the position is; flat ends it."""
+        if self.is_over:
+            return
+        self.exits.work()
+        if self.guarded_lots() == 0 and self.exits.is_idle:
+            self.end(ParentState.CANCELED if self.status == ParentState.CANCELING else ParentState.DONE, self.reason)
+
+    def cancel_by(self, *, by_person: bool) -> None:
+        """Only a person takes protection away."""
+        if by_person:
+            self.cancel()
+        else:
+            self.reason = Reason.UNSUPPORTED
+            self.is_changed = True
+
+    def cancel(self, reason: int = Reason.NONE) -> None:
+        """The end of it."""
+        self.exits.disarm()
+        self.exits.drop_timers()
+        super().cancel(reason)
+
+    def on_sweep(self, *, is_kill: bool) -> None:
+        """The stop stands; take-profits are orders like others. After a kill they come back with `arm`."""
+        if is_kill:
+            self.reason = Reason.HALTED
+            self.is_changed = True
+        else:
+            self.exits.drop_targets()
+
+    def cancel_order(self, handle: int) -> bool:
+        """One of its orders: it comes back where it is still wanted, so nothing is done."""
+        del handle
+        return False
+
+    def state(self) -> Any:
+        """Direction and exits."""
+        return {"direction": self.direction, "exits": self.exits.state, "plan": self.exits.plan}
+
+    def restore(self, saved: Any) -> None:
+        """Where it stood."""
+        plan = msgspec.convert(saved["plan"], ExitPlan)
+        self.exits = Exits(self, self, plan, Side.SELL)
+        self.exits.state = msgspec.convert(saved["exits"], ExitState)
+        self.take_direction(saved["direction"])

@@ -1,0 +1,38 @@
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar, final
+
+from engine.journal.journal import Journal
+from engine.model.tables import Tables
+from engine.risk.limits import LimitBook
+from engine.risk.settings import RiskSettings
+from engine.runtime.actor import Actor
+from engine.runtime.counters import Counters
+from engine.runtime.ring import Ring
+
+_Record = TypeVar("_Record")
+
+@final
+class RiskMonitor(Actor):
+    """What is measured by scope, and the limits in force: see ``monitor.pyx``."""
+
+    @property
+    def limits(self) -> LimitBook: ...
+    @property
+    def refused_changes(self) -> int: ...
+    def __init__(
+        self,
+        name: str,
+        journal: Journal,
+        tables: Tables,
+        counters: Counters,
+        settings: RiskSettings,
+        *,
+        to_risk: Ring,
+        risk_events: Ring,
+    ) -> None: ...
+    def set_limit(self, scope: int, scope_id: int, field: str, value: int) -> None: ...
+    def lot_e8(self, instrument_id: int) -> int: ...
+    def base_row(self, scope: int, scope_id: int) -> dict[str, int]: ...
+    def measured(self, scope: int, scope_id: int) -> dict[str, Any]: ...
+    def breaker(self, venue_id: int) -> int: ...
+    def restoring(self, records: Iterable[_Record], *, wall_ns: int, mono_ns: int) -> Iterator[_Record]: ...

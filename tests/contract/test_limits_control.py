@@ -1,0 +1,113 @@
+"""Limits on the real daemon: read with their use, tightened at once, loosened when said so, kept over a restart; modes at work."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.model.codes import HaltReason, RecordKind, TradingState
+from tests.fault.market import Market
+
+RESTING = "tests.fault.resting_maker:RestingMaker"
+
+
+@pytest.fixture
+def market() -> Iterator[Market]:
+    """A venue and a configuration; the daemon is the test's to start."""
+    root = Path(tempfile.mkdtemp(prefix="tradewind-limits-"))
+    found = Market(root, ("BTCUSDT",))
+    yield found
+    found.close()
+    shutil.rmtree(root, ignore_errors=True)
+
+
+def limits(market: Market, *words: str) -> dict[tuple[str, str, str], dict[str, Any]]:
+    """`ctl limits get` by scope, name and key."""
+    done = market.ctl("limits", "get", *words)
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    return {(row["scope"], row["name"], row["limit"]): row for row in json.loads(done.stdout)["limits"]}
+
+
+def command(market: Market, *words: str, code: int = 0) -> str:
+    """A command's stdout, or what it says on stderr where it is refused."""
+    done = market.ctl("limits", *words)
+    assert done.returncode == code, (done.stdout, done.stderr)
+    return done.stderr if code else done.stdout
+
+
+def verdict(market: Market, qty: str) -> str:
+    """What the gate says to an order by hand, away from the market; NONE where it passes."""
+    price = f"{market.witness.mid('BTCUSDT') * Decimal('0.99'):.2f}"
+    done = market.ctl("order", "buy", "BTCUSDT", qty, "--price", price, "--post-only")
+    return str(json.loads(done.stdout)["reason"]) if done.stdout else done.stderr
+
+
+def test_limits_are_shown_tightened_at_once_and_loosened_only_with_the_flag_over_a_restart(market: Market) -> None:
+    market.write_config(strategy=RESTING, params={"levels": 1})
+    market.start()
+    market.wait_active()
+    key = ("instrument", "BTCUSDT", "max_order_qty")
+    shown = limits(market)
+    assert shown[key]["source"] == "config"
+    assert shown[key]["value"] == "0.01"
+    assert ("engine", "", "max_open_orders") in shown
+    assert verdict(market, "0.01") == "NONE"
+
+    command(market, "set", "max_order_qty=0.005", "--symbol", "BTCUSDT", "--reason", "drill")
+    assert verdict(market, "0.01") == "QTY_ABOVE_MAX"
+    row = limits(market, "--symbol", "BTCUSDT")[key]
+    assert (row["value"], row["source"], row["reason"]) == ("0.005", "command", "drill")
+    assert row["uid"] >= 0
+
+    told = command(market, "set", "max_order_qty=0.008", "--symbol", "BTCUSDT", code=1)
+    assert "--loosen" in told
+    told = command(market, "set", "max_order_qty=0.0000001", "--symbol", "BTCUSDT", code=1)
+    assert "no multiple of the lot" in told
+    assert verdict(market, "0.01") == "QTY_ABOVE_MAX"
+
+    market.wait_for(lambda: market.ledger_records(RecordKind.LIMITS) != [], "the LIMITS record on disk")
+    market.kill()
+    market.start()
+    market.wait_active()
+    assert limits(market)[key]["value"] == "0.005"
+    assert verdict(market, "0.01") == "QTY_ABOVE_MAX"
+
+    command(market, "set", "max_order_qty=0.02", "--symbol", "BTCUSDT", "--loosen")
+    assert verdict(market, "0.01") == "NONE"
+    command(market, "set", "max_order_qty=0.004", "max_open_orders=7", "--symbol", "BTCUSDT")
+    told = command(market, "reset", "--symbol", "BTCUSDT", code=1)
+    assert "this loosens max_order_qty, max_open_orders" in told
+    command(market, "reset", "--symbol", "BTCUSDT", "--loosen")
+    assert limits(market)[key]["source"] == "config"
+
+
+def test_a_drawdown_takes_the_mode_that_halts_until_a_person_arms_also_over_a_restart(market: Market) -> None:
+    """The market maker loses its fees: the smallest thresholds are reached by its first trades."""
+    modes = (
+        '[risk.modes]\ncalm_s = 0\n\n[risk.modes.ELEVATED]\ndrawdown = "0.00000001"\nlimits_percent = 50\n\n'
+        '[risk.modes.CRITICAL]\ndrawdown = "0.5"\nlimits_percent = 10\nstate = "halted"\nuntil_arm = true\n\n[reconcile]\n'
+    )
+    market.write_config(replaced={"[reconcile]\n": modes})
+    market.start()
+    market.wait_active()
+    market.wait_state(TradingState.HALTED, HaltReason.RISK, 60)
+    row = limits(market)["instrument", "BTCUSDT", "max_order_qty"]
+    assert (row["value"], row["in_force"]) == ("0.01", "0.001")
+    market.wait_for(lambda: market.witness.open_orders() == [], "no open order at the venue")
+    assert verdict(market, "0.01") == "HALTED"
+
+    market.kill()
+    market.start()
+    market.wait_for(lambda: market.counters().get("reconciled") == 1, "reconciled", 30)
+    market.wait_state(TradingState.HALTED, HaltReason.RISK, 30)
+    told = [row["payload"] for row in market.ledger_records(RecordKind.RISK_STATE)]
+    assert {"ELEVATED", "CRITICAL"} & {row["risk_mode"] for row in told}
+    assert market.ctl("arm", "--reason", "looked").returncode == 0
+    market.wait_active()

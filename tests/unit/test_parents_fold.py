@@ -1,0 +1,161 @@
+"""Parents, held orders and children in the ledger's fold, in the tree that the command line shows, and in `explain`."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from engine.cli.ctl_tree import algo_row, distance_text, tree_row
+from engine.cli.explain import lines
+from engine.desk.ledger import LedgerFold, LedgerState
+from engine.desk.parents import tree
+from engine.journal import layout
+from engine.journal.explain import explain
+from engine.journal.reader import JournalReader
+from engine.model.codes import InstructionKind, OrderState, ParentState, Reason, RecordKind, Side
+from tests.ledger_harness import Ledger, body
+
+PARENT, CHILD, SECOND, ALONE = (9 << 32) + 1, (9 << 32) + 2, (9 << 32) + 3, (9 << 32) + 4
+WHERE = {"instrument_id": 1, "venue_id": 1, "strategy_id": 1}
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    made = Ledger(tmp_path)
+    yield made
+    made.journal.close(reason="test")
+
+
+def state_of(ledger: Ledger) -> LedgerState:
+    ledger.journal.flush()
+    return LedgerFold(ledger.data_dir, ledger.runtime_dir).refresh()
+
+
+def parent(
+    ledger: Ledger, state: ParentState = ParentState.WORKING, children: tuple[int, ...] = (), **instruction: Any
+) -> int:
+    """A PARENT_STATE as the stage writes it."""
+    said = instruction or {"kind": "algo", "terms": {"algo": "twap"}}
+    progress = {"elapsed_ns": 10**9, "duration_ns": 60 * 10**9, "slippage_centibps": 125, "ahead_bps": -40}
+    saved = {
+        "instruction": said | {"instrument_id": 1},
+        "children": [{"handle": handle} for handle in children],
+        "own": {"progress": progress},
+    }
+    payload = body(
+        RecordKind.PARENT_STATE,
+        qty_lots=100_000,
+        filled_lots=20_000,
+        working_lots=5_000,
+        average_price_e8=30_000 * 10**8,
+        children=2,
+        kind=InstructionKind.ALGO if not instruction else InstructionKind.BRACKET,
+        state=state,
+        side=Side.BUY,
+    )
+    return ledger.add(RecordKind.PARENT_STATE, payload + msgspec.json.encode(saved), order_handle=PARENT, **WHERE)
+
+
+def intent(ledger: Ledger, handle: int, parent_handle: int, trigger_ticks: int = 0, cause: int = 0) -> int:
+    payload = body(
+        RecordKind.INTENT, has_conditions=1, price_ticks=3_000_000, qty_lots=100, trigger_ticks=trigger_ticks
+    )
+    form, _ = layout.conditions_format()
+    conditions = struct.pack("<Q", parent_handle).ljust(form.size, b"\0")
+    return ledger.add(RecordKind.INTENT, payload + conditions, order_handle=handle, cause_seq=cause, **WHERE)
+
+
+def held(ledger: Ledger, handle: int, parent_handle: int, state: OrderState = OrderState.HELD) -> int:
+    payload = bytearray(
+        body(RecordKind.HELD_ORDER, venue_order_id=parent_handle, qty_lots=50_000, state=state, side=Side.SELL)
+    )
+    return ledger.add(RecordKind.HELD_ORDER, bytes(payload), order_handle=handle, **WHERE)
+
+
+def test_a_parent_is_listed_with_its_progress_until_it_is_over(ledger: Ledger) -> None:
+    parent(ledger)
+    [row] = state_of(ledger).open_parents()
+    assert (row["what"], row["symbol"], row["strategy"], row["side"]) == ("twap", "BTCUSDT", "maker", "BUY")
+    assert (row["qty"], row["filled"], row["average_price"], row["state"]) == ("1", "0.2", "30000", "WORKING")
+    told = algo_row(row)
+    assert (told["remaining"], told["slippage_bps"], told["ahead_bps"]) == ("0.8", "1.25", -40)
+    assert told["time"] == "1 s of 60 s"
+    parent(ledger, ParentState.DONE)
+    state = state_of(ledger)
+    assert (state.open_parents(), len(state.family.parents)) == ([], 1)
+
+
+def test_children_stand_below_their_parent_and_others_by_themselves(ledger: Ledger) -> None:
+    intent(ledger, CHILD, PARENT)
+    ledger.order(CHILD, OrderState.NEW)
+    parent(ledger, children=(CHILD, SECOND), kind="bracket")
+    held(ledger, SECOND, PARENT)
+    ledger.order(ALONE, OrderState.NEW)
+    state = state_of(ledger)
+    rows = [tree_row(node) for node in tree(state.open_parents(), state.open_orders())]
+    assert [row["order"] for row in rows] == [str(PARENT), f"├─ 07c{CHILD}", f"└─ {SECOND}", f"07c{ALONE}"]
+    assert next(row["type"] for row in rows) == "BRACKET"
+    assert rows[2]["state"] == "HELD"
+
+
+def test_an_order_that_is_its_own_parent_is_one_row(ledger: Ledger) -> None:
+    parent(ledger, kind="held")
+    held(ledger, PARENT, PARENT)
+    state = state_of(ledger)
+    [node] = tree(state.open_parents(), state.open_orders())
+    assert (node.is_parent, node.depth, node.row["state"]) == (False, 0, "HELD")
+
+
+def test_a_held_order_outlives_a_reconciliation_and_ends_as_an_order_does(ledger: Ledger) -> None:
+    held(ledger, SECOND, PARENT)
+    ledger.restart()
+    ledger.add(RecordKind.RECONCILE_END, body(RecordKind.RECONCILE_END))
+    assert [row["handle"] for row in state_of(ledger).open_orders()] == [SECOND]
+    ledger.order(SECOND, OrderState.FILLED, filled=50_000)
+    assert state_of(ledger).open_orders() == []
+
+
+def test_the_trigger_of_an_order_at_the_venue_is_what_its_intent_said(ledger: Ledger) -> None:
+    intent(ledger, ALONE, 0, trigger_ticks=2_900_000)
+    ledger.order(ALONE, OrderState.NEW)
+    [order] = state_of(ledger).open_orders()
+    assert (order["trigger"], order["parent"]) == ("29000", 0)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b'{"own":3}', b'{"instruction":{"kind":7}}'])
+def test_a_parent_whose_json_is_not_known_is_listed_all_the_same(ledger: Ledger, text: bytes) -> None:
+    payload = body(RecordKind.PARENT_STATE, qty_lots=100_000, state=ParentState.WORKING)
+    ledger.add(RecordKind.PARENT_STATE, payload + text, order_handle=PARENT, **WHERE)
+    [row] = state_of(ledger).open_parents()
+    assert (row["qty"], row["progress"]) == ("1", {})
+
+
+def test_how_far_a_trigger_is_away_is_told_in_price_and_basis_points() -> None:
+    from decimal import Decimal
+
+    assert distance_text("29000", Decimal(30_000)) == "-1000 (-333.3 bps)"
+    assert distance_text("29000", None) == ""
+
+
+def test_explaining_a_child_shows_what_its_parent_was_asked_and_a_parent_shows_its_children(ledger: Ledger) -> None:
+    asked = ledger.add(RecordKind.INSTRUCTION, b'{"kind":"algo"}', order_handle=PARENT, **WHERE)
+    intent(ledger, CHILD, PARENT)
+    ledger.order(CHILD, OrderState.FILLED, filled=50_000, reason=Reason.NONE)
+    intent(ledger, SECOND, PARENT)
+    ledger.order(SECOND, OrderState.NEW)
+    parent(ledger, ParentState.DONE)
+    ledger.journal.flush()
+    reader = JournalReader(ledger.data_dir)
+    child = explain(reader, str(CHILD))
+    assert child is not None
+    assert [step.name for step in child.steps] == ["asked", "signal", "state", "parent"]
+    whole = explain(reader, str(PARENT))
+    assert whole is not None
+    assert [step.name for step in whole.steps] == ["asked", "signal", "state", "signal", "state", "parent"]
+    assert whole.steps[0].seq == asked
+    assert "INSTRUCTION" in lines(whole)[1]
