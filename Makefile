@@ -117,6 +117,7 @@ dist/.proved: $(VENV)/.built $(PACKAGE) tests/style/installed.py
 
 docs: $(VENV)/.built
 	$(BIN)/python -m tests.style.invariants
+	$(BIN)/python -m tests.style.reasons
 
 lock: $(VENV)/.installed
 	$(BIN)/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-annotate --no-header \

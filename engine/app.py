@@ -7,37 +7,35 @@ control, timers =[inbound_control]=>     |     =[to_strategy]===================
                                        GATE <=[intents]=====================================-+
                                        GATE =[approvals]=> OMS =[outbound]=> order session
                                        GATE =[refusals]==> STRATEGIES,  OMS =[manual_intents]=> GATE
+
+OMS, order session, market sessions and the rings to_oms, approvals and outbound exist once for each line: a venue and an account
+at it, `[venue.NAME]` in the configuration. Which line a record or an order is of, its venue id says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from engine.book.stage import BookStage
 from engine.config import Config, LoadedConfig
 from engine.config_limits import limit_values
 from engine.control.catalog import Names, names_of, write_catalog
-from engine.credentials import Credentials, ed25519_signer
 from engine.exit_codes import CommandError, ExitCode
-from engine.feed.instruments import InstrumentKeeper
-from engine.feed.keeper import MarketKeeper
-from engine.feed.polls import PollKeeper
 from engine.gateway.order_session import GatewayActor
 from engine.journal.journal import Journal
 from engine.journal.sequencer import Sequencer
+from engine.line import INTENT_SLOTS, NS_PER_MS, RING_SLOTS, Line, LineInputs, LineRings, of_each
+from engine.line_names import risk_rows, shown_name, strategy_symbols
 from engine.model.approval import ApprovalRegister
-from engine.model.codes import HaltReason, RecordKind
-from engine.model.instruments import InstrumentSpec, format_e8
-from engine.model.margin_terms import ContractMargin
+from engine.model.codes import HaltReason
+from engine.model.instruments import format_e8
 from engine.model.subscriptions import parse_subscription
 from engine.model.tables import Tables
-from engine.oms.oms import Oms
 from engine.risk.gate import RiskGate
 from engine.risk.monitor import RiskMonitor
 from engine.risk_wiring import configure_limits, set_currency, settings_of
-from engine.runtime.actor import Pipeline
+from engine.runtime.actor import Actor, Pipeline
 from engine.runtime.counters import Counters
-from engine.runtime.net import NetError, ReconnectPolicy
 from engine.runtime.registry import Registry
 from engine.runtime.ring import Ring
 from engine.runtime.timers import TimerQueue
@@ -46,40 +44,22 @@ from engine.runtime.world import World
 from engine.strategy.api import Strategy
 from engine.strategy.loader import subscriptions_of
 from engine.strategy.runner import StrategyRunner
-from engine.venue_access import VenueAccess
-from engine.venue_kinds import MarketRoute, OrderKeeping, OrderLine, VenueKind, kind_of
-from engine.venues.binance.market_session import BinanceMarketSession
-from engine.venues.binance.order_session import BinanceOrderSession
-from engine.venues.binance.reference import ReferenceDataError
-from engine.venues.binance.rest_market import VenueError
-from engine.venues.binance.signer import HmacSigner
 from engine.venues.binance.statistics import Wanted, wanted_of
 
-ACCOUNT_ID = 1
-RING_SLOTS = 4096
-INTENT_SLOTS = 1024
-# the exchange's longest processing delay: its engine answers within 10 s or says that it does not know (-1007)
-VENUE_DELAY_NS_MAX = 10_000_000_000
-NS_PER_MS = 1_000_000
 # a hang in C code is ended by an abort; with a second for the restart, trading is back within five
 WATCHDOG_ABORT_MS = 3_000
-MARKET_SESSION_FIRST = 100
-# as many as the keeper gives out, so that two routes' sessions never look alike to the books
-SESSIONS_PER_ROUTE = 32
-POLL_SESSION_ID = 90
-ORDER_SESSION_ID = 1
-SNAPSHOT_LEVELS = 1000
+# numbers of lines are venue ids, and those are for ever: 1 to 15
+LINES_MAX = 15
 
 
 class Rings:
-    """The bounded rings between the stages, named as in the drawing."""
+    """The bounded rings between the stages that serve every line, named as in the drawing."""
 
     def __init__(self) -> None:
         self.inbound_market = Ring("inbound_market", RING_SLOTS)
         self.inbound_own = Ring("inbound_own", RING_SLOTS)
         self.inbound_control = Ring("inbound_control", RING_SLOTS)
         self.to_book = Ring("to_book", RING_SLOTS)
-        self.to_oms = Ring("to_oms", RING_SLOTS)
         self.to_strategy = Ring("to_strategy", RING_SLOTS)
         self.to_risk = Ring("to_risk", RING_SLOTS)
         self.risk_events = Ring("risk_events", RING_SLOTS)
@@ -88,12 +68,10 @@ class Rings:
         self.refusals = Ring("refusals", INTENT_SLOTS)
         self.intents = Ring("intents", INTENT_SLOTS)
         self.manual_intents = Ring("manual_intents", INTENT_SLOTS)
-        self.approvals = Ring("approvals", INTENT_SLOTS)
-        self.outbound = Ring("outbound", RING_SLOTS)
 
 
 class Engine:
-    """Everything of one engine, wired."""
+    """Everything of one engine, wired. `inputs`: what each line brings along, in the configuration's order."""
 
     def __init__(
         self,
@@ -101,22 +79,20 @@ class Engine:
         world: World,
         journal: Journal,
         registry: Registry,
-        specs: list[InstrumentSpec],
+        inputs: Sequence[LineInputs],
         strategies: dict[str, Strategy],
-        credentials: Credentials,
-        rate_limits: Mapping[tuple[str, str], int],
         *,
         stays_down: bool,
     ) -> None:
         config = loaded.config
-        (self.venue_name,) = config.venue
         self.loaded, self.world, self.journal, self.rings = loaded, world, journal, Rings()
-        self.venue = config.venue[self.venue_name]
-        self.kind = kind_of(self.venue.kind)
-        self.venue_id = registry.venue_id(self.venue_name)
-        self.fill_tables(registry, specs, strategies)
+        self._resyncs: dict[int, list[int]] = {}
+        self._refreshes: set[int] = set()
+        self.venue_ids = {line.name: registry.venue_id(line.name) for line in inputs}
+        self.fill_tables(registry, inputs, strategies)
+        line_rings = {name: LineRings(self.suffix_of(name)) for name in self.venue_ids}
         self.counters = Counters(str(loaded.counters_path))
-        self.counters.show_rings(vars(self.rings).values())
+        self.counters.show_rings([ring for row in (self.rings, *line_rings.values()) for ring in vars(row).values()])
         clock, rings = world.clock, self.rings
         if stays_down:
             self.tables.set_control(halt_reason=HaltReason.CRASH_LOOP)
@@ -126,72 +102,77 @@ class Engine:
 
         # --- the stages, in flow order ---
         self.sequencer = Sequencer(
-            "sequencer", journal, self.tables, self.counters, rings.inbound_own, rings.inbound_control,
-            rings.inbound_market, rings.to_book, rings.to_oms, rings.to_strategy, clock, to_risk=rings.to_risk,
+            "sequencer", journal, self.tables, self.counters, rings.inbound_own, rings.inbound_control, rings.inbound_market,
+            rings.to_book, {self.venue_ids[name]: row.to_oms for name, row in line_rings.items()}, rings.to_strategy, clock,
+            to_risk=rings.to_risk,
         )  # fmt: skip
         to_book, market_events = rings.to_book, rings.market_events
         self.book = BookStage("book", journal, self.tables, self.counters, to_book, market_events, clock=clock)
-        self.oms = Oms(
-            "oms", journal, self.tables, self.counters, register,
-            to_oms=rings.to_oms, approvals=rings.approvals, outbound=rings.outbound, order_events=rings.order_events,
-            manual_intents=rings.manual_intents, order_timeout_ns=self.venue.order_timeout_ms * NS_PER_MS,
-            recv_window_ns=self.venue.recv_window_ms * NS_PER_MS, venue_delay_ns_max=VENUE_DELAY_NS_MAX,
-            account_id=ACCOUNT_ID, venue_id=self.venue_id, cancel_on_start=config.reconcile.cancel_on_start,
-            has_cancel_all=self.kind.capabilities.has_cancel_all_by_symbol,
-            reporting_currency=config.portfolio.currency, risk_events=rings.risk_events,
-        )  # fmt: skip
+        self.lines = [Line(self, line, self.venue_ids[line.name], line_rings[line.name]) for line in inputs]
         self.monitor = self.risk_monitor()
         self.strategies = StrategyRunner(
             "strategies", journal, self.tables, self.counters, order_events=rings.order_events, refusals=rings.refusals,
             market_events=rings.market_events, to_strategy=rings.to_strategy, intents=rings.intents, timers=self.timers,
-            clock=clock, reader=self.book.reader, watchdog=self.watchdog, account_id=ACCOUNT_ID,
+            clock=clock, reader=self.book.reader, watchdog=self.watchdog,
             orders_per_input_max=config.runaway.orders_per_input_max,
             rejections_per_10s_max=config.runaway.rejections_per_10s_max,
             executions_per_10s_max=config.runaway.executions_per_10s_max,
         )  # fmt: skip
         self.gate = RiskGate(
             "gate", journal, self.tables, self.counters, register, self.book.reader, clock, intents=rings.intents,
-            manual_intents=rings.manual_intents, approvals=rings.approvals, refusals=rings.refusals,
+            manual_intents=rings.manual_intents, approvals=of_each(self.lines, "approvals"), refusals=rings.refusals,
         )  # fmt: skip
-        self.codec = self.kind.market_codec(self.tables, self.venue_id, self.venue.symbols)
-        self.session = self.order_session(register, credentials, rate_limits)
-        gateway = GatewayActor("gateway", self.session)
-        stages = [self.sequencer, self.book, self.oms, self.monitor, self.strategies, self.gate, self.oms, gateway]
+        order_stages: list[Actor] = [line.oms for line in self.lines]
+        gateways = [GatewayActor("gateway" + line.suffix, line.session) for line in self.lines]
+        stages = [
+            self.sequencer,
+            self.book,
+            *order_stages,
+            self.monitor,
+            self.strategies,
+            self.gate,
+            *order_stages,
+            *gateways,
+        ]
         self.pipeline = Pipeline(stages)  # OMS twice: what the gate approves leaves in the round that asked for it
         self.sequencer.attach(self.pipeline)
         self.watchdog.watch(stages)
-        for name, strategy in strategies.items():
-            section = config.strategy[name]
-            subscriptions = subscriptions_of(strategy, section.subscriptions)
-            self.strategies.attach(
-                strategy, name, self.strategy_ids[name], section.symbols, self.venue_id, subscriptions
-            )
-        self.wanted, self.specs = wanted_statistics(config, self.kind, strategies), specs
+        self.attach_strategies(strategies)
 
-    def tell_margin(self, terms: Iterable[ContractMargin]) -> None:
-        """How the account stands in each contract, as inputs: a replay has them too."""
-        for row in terms:
-            self.sequencer.submit_record(
-                int(RecordKind.MARGIN_TIERS), row.payload(), venue_id=self.venue_id, account_id=ACCOUNT_ID,
-                instrument_id=self.tables.instrument_id(self.venue_id, row.symbol),
-            )  # fmt: skip
-        self.tables.set_hedge(self.venue_id, self.venue.position_mode == "hedge")
+    # --- names and numbers ---
+
+    def suffix_of(self, name: str) -> str:
+        """What tells a line's parts from another's; nothing where there is one line."""
+        return f".{name}" if len(self.venue_ids) > 1 else ""
+
+    def line_number(self, name: str) -> int:
+        """The line's place in the configuration, from 0."""
+        return list(self.venue_ids).index(name)
+
+    def line(self, venue_id: int) -> Line | None:
+        """The line with a number; None where it is not traded."""
+        return next((line for line in self.lines if line.venue_id == venue_id), None)
 
     def names(self) -> Names:
         """What the numbers in this run's records are called."""
         engine = self.loaded.config.engine
-        venues = {self.venue_name: self.venue_id}
-        return names_of(engine.name, engine.mode, self.tables, venues, self.strategy_ids)
+        return names_of(engine.name, engine.mode, self.tables, self.venue_ids, self.strategy_ids)
 
-    def fill_tables(self, registry: Registry, specs: list[InstrumentSpec], strategies: Mapping[str, Strategy]) -> None:
+    def fill_tables(self, registry: Registry, inputs: Sequence[LineInputs], strategies: Mapping[str, Strategy]) -> None:
         """Instruments, ids and limits; all names go into the journal, so that it can be read without us."""
-        config = self.loaded.config
+        if max(self.venue_ids.values()) > LINES_MAX:
+            text = f"this data directory has known more than {LINES_MAX} names of venues; begin a new one"
+            raise CommandError(ExitCode.CONFIG, f"{self.loaded.path}: venue: {text}")
         self.registry, self.tables = registry, Tables()
-        registry.fill(self.tables, specs)
+        for venue_id in self.venue_ids.values():
+            self.tables.use_line(venue_id)
+        registry.fill(self.tables, [spec for line in inputs for spec in line.specs])
         self.strategy_ids = {name: registry.strategy_id(name) for name in strategies}
         registry.save()
         self.tables.set_epoch(self.journal.epoch)
-        set_limits(self.tables, self.venue_id, config)
+        for name, venue in self.loaded.config.venue.items():
+            self.tables.set_hedge(self.venue_ids[name], venue.position_mode == "hedge")
+        set_limits(self.tables, self.venue_ids, self.loaded.config)
         write_catalog(self.journal, self.tables, self.names())
 
     def risk_monitor(self) -> RiskMonitor:
@@ -201,105 +182,52 @@ class Engine:
             "risk", self.journal, self.tables, self.counters, settings_of(config), to_risk=rings.to_risk,
             risk_events=rings.risk_events,
         )  # fmt: skip
-        configure_limits(monitor, self.tables, config, {self.venue_name: self.venue_id}, self.strategy_ids)
+        configure_limits(monitor, self.tables, config, self.venue_ids, self.strategy_ids)
         set_currency(self.tables, config.portfolio.currency)
         return monitor
 
-    def order_session(
-        self, register: ApprovalRegister, credentials: Credentials, rate_limits: Mapping[tuple[str, str], int]
-    ) -> BinanceOrderSession:
-        """The venue's order protocol: an Ed25519 key logs the session on, an HMAC key signs each request."""
-        config, rings = self.loaded.config, self.rings
-        is_hmac = credentials.key_type == "hmac"
-        codec = self.kind.order_codec(
-            self.tables, self.codec, engine_id=config.engine.id, api_key=credentials.api_key,
-            signer=HmacSigner(credentials.secret) if is_hmac else None, recv_window_ms=self.venue.recv_window_ms,
-        )  # fmt: skip
-        return self.kind.order_session(
-            "orders", ORDER_SESSION_ID, self.journal, self.tables, self.counters, register, self.world.clock,
-            self.kind.budget(rate_limits), codec, outbound=rings.outbound, inbound=rings.inbound_own,
-            venue_id=self.venue_id, account_id=ACCOUNT_ID,
-            log_on_signer=None if is_hmac else ed25519_signer(credentials.secret),
-        )  # fmt: skip
+    def attach_strategies(self, strategies: Mapping[str, Strategy]) -> None:
+        """Each strategy gets its symbols, of whichever lines, and each line what strategies ask of it beside books and trades."""
+        config = self.loaded.config
+        for name, strategy in strategies.items():
+            rows = {
+                shown_name(config.venue, line, symbol): self.tables.instrument_id(self.venue_ids[line], symbol)
+                for line, symbol in strategy_symbols(config, name)
+            }
+            subscriptions = subscriptions_of(strategy, config.strategy[name].subscriptions)
+            self.strategies.attach(strategy, name, self.strategy_ids[name], rows, subscriptions=subscriptions)
+        for line in self.lines:
+            line.wanted = wanted_statistics(config, line, strategies)
 
-    def order_keeper(self, access: VenueAccess, on_fatal: Callable[[BaseException], None]) -> OrderKeeping:
-        """Who keeps the order connections; `access` is the order half's."""
-        return self.kind.order_keeper(
-            OrderLine(
-                world=access.world, pipeline=self.pipeline, session=self.session, access=access, on_fatal=on_fatal,
-                order_url=self.kind.order_url(access.venue.ws_api_url), stream_url=access.venue.stream_url,
-            )
-        )  # fmt: skip
+    # --- what the books want of the lines ---
 
-    def market_keepers(self, access: VenueAccess, on_fatal: Callable[[BaseException], None]) -> list[MarketKeeper]:
-        """Who keeps the market connections: one for each route of the venue's kind."""
-        for symbol in self.venue.symbols:
-            self.book.prepare(self.tables.instrument_id(self.venue_id, symbol))
-        return [
-            self.market_keeper(access, on_fatal, route, number)
-            for number, route in enumerate(self.kind.market_routes)
-            if route.has_books or self.wanted.streams.get(route.path)
-        ]
+    def take_resyncs(self, venue_id: int) -> list[int]:
+        """Instruments of a line that want a snapshot; what others want is kept for them."""
+        for instrument_id in self.book.take_resyncs():
+            self._resyncs.setdefault(self.tables.instrument(instrument_id)["venue_id"], []).append(instrument_id)
+        return self._resyncs.pop(venue_id, [])
 
-    def market_keeper(
-        self, access: VenueAccess, on_fatal: Callable[[BaseException], None], route: MarketRoute, number: int
-    ) -> MarketKeeper:
-        """One market connection; the route with the books fetches depth snapshots too."""
-        clock, rings, venue = self.world.clock, self.rings, self.venue
-
-        def make_session(session_id: int) -> object:
-            return route.session(
-                f"market-{session_id}", session_id, self.codec, self.journal, rings.inbound_market, self.counters, clock,
-                venue.symbols, stream_kinds=route.stream_kinds, streams=self.wanted.streams.get(route.path, ()),
-                feeds_books=route.has_books,
-            )  # fmt: skip
-
-        async def fetch_snapshot(instrument_id: int) -> bytes:
-            return await access.rest.depth(self.tables.symbol(instrument_id), SNAPSHOT_LEVELS)
-
-        return MarketKeeper(
-            net=self.world.net, clock=clock, counters=self.counters, pipeline=self.pipeline,
-            books=self.book if route.has_books else NoBooks(), policy=ReconnectPolicy(self.world.rng),
-            url=f"{venue.stream_url}{route.path}", make_session=make_session, fetch_snapshot=fetch_snapshot,
-            connect_options={**access.options(venue.stream_url), "on_fatal": on_fatal},
-            first_session_id=MARKET_SESSION_FIRST + number * SESSIONS_PER_ROUTE,
-        )  # fmt: skip
-
-    def poll_keeper(self, access: VenueAccess) -> PollKeeper:
-        """Who asks for what the venue gives only over REST."""
-        session = BinanceMarketSession(
-            "polls", POLL_SESSION_ID, self.codec, self.journal, self.rings.inbound_market, self.counters, self.world.clock,
-            self.venue.symbols, stream_kinds=(), feeds_books=False,
-        )  # fmt: skip
-        polls = [(poll, symbol, self.tables.instrument_id(self.venue_id, symbol)) for poll, symbol in self.wanted.polls]
-        return PollKeeper(
-            clock=self.world.clock, pipeline=self.pipeline, session=session, polls=polls, fetch=access.rest.poll,
-            expected=(NetError, VenueError),
-        )  # fmt: skip
-
-    def instrument_keeper(self, access: VenueAccess) -> InstrumentKeeper:
-        """Who asks now and then what the venue's symbols are."""
-
-        async def fetch(symbols: list[str]) -> dict[str, InstrumentSpec]:
-            return await access.rest.listed(self.venue_id, symbols)
-
-        return InstrumentKeeper(
-            sequencer=self.sequencer, pipeline=self.pipeline, tables=self.tables, books=self.book, specs=self.specs,
-            fetch=fetch, interval_s=self.venue.instrument_refresh_s, expected=(NetError, VenueError, ReferenceDataError),
-        )  # fmt: skip
+    def take_refresh(self, venue_id: int) -> bool:
+        """Did a venue say that reference data changed: every line looks once."""
+        if self.book.take_refresh():
+            self._refreshes.update(self.venue_ids.values())
+        is_wanted = venue_id in self._refreshes
+        self._refreshes.discard(venue_id)
+        return is_wanted
 
 
-def wanted_statistics(config: Config, kind: VenueKind, strategies: Mapping[str, Strategy]) -> Wanted:
-    """What the strategies together ask for beside books and trades; what the venue has not was refused before anything opened.
+def wanted_statistics(config: Config, line: Line, strategies: Mapping[str, Strategy]) -> Wanted:
+    """What the strategies together ask of a line beside books and trades; what no line of theirs has was refused before.
 
     Positions are valued and margined by the venue's mark prices: they are subscribed for every symbol, where the kind has them.
     """
     asked = [
-        (row, config.strategy[name].symbols)
-        for name, strategy in strategies.items()
-        for row in subscriptions_of(strategy, config.strategy[name].subscriptions)
+        (row, [symbol for name, symbol in strategy_symbols(config, strategy_name) if name == line.name])
+        for strategy_name, strategy in strategies.items()
+        for row in subscriptions_of(strategy, config.strategy[strategy_name].subscriptions)
     ]
-    asked += [(parse_subscription("mark_price"), venue.symbols) for venue in config.venue.values()]
+    asked.append((parse_subscription("mark_price"), list(line.venue.symbols)))
+    kind = line.kind
     return wanted_of((source, row, symbols) for row, symbols in asked if (source := kind.source_of(row)) is not None)
 
 
@@ -308,15 +236,7 @@ def abort_after_ms(strategy_turn_ms_max: int) -> int:
     return max(WATCHDOG_ABORT_MS, 2 * strategy_turn_ms_max)
 
 
-class NoBooks:
-    """A market connection that carries no depth: none of its sessions mends a book."""
-
-    def take_resyncs(self) -> list[int]:
-        """None, ever."""
-        return []
-
-
-def set_limits(tables: Tables, venue_id: int, config: Config) -> None:
+def set_limits(tables: Tables, venue_ids: Mapping[str, int], config: Config) -> None:
     """Every limit from the configuration, decimals to ticks and lots; a quantity off the lot grid is refused."""
     risk = config.risk
     tables.set_engine_limits(
@@ -326,13 +246,14 @@ def set_limits(tables: Tables, venue_id: int, config: Config) -> None:
         stale_after_ns=risk.stale_after_ms * NS_PER_MS,
         clock_drift_ns_max=risk.clock_drift_ms_max * NS_PER_MS,
     )
-    for symbol, limits in risk.instrument.items():
-        row_id = tables.instrument_id(venue_id, symbol)
+    for line, symbol, key in risk_rows(config):
+        limits = risk.instrument[key]
+        row_id = tables.instrument_id(venue_ids[line], symbol)
         lot_e8 = tables.instrument(row_id)["lot_size_e8"]
         amounts = limit_values(limits)
         for name in ("max_order_qty", "max_position"):
             if amounts[name] % lot_e8:
-                text = f"risk.instrument.{symbol}.{name}: {getattr(limits, name)} is no multiple of the lot {format_e8(lot_e8)}"
+                text = f"risk.instrument.{key}.{name}: {getattr(limits, name)} is no multiple of the lot {format_e8(lot_e8)}"
                 raise CommandError(ExitCode.CONFIG, text)
         tables.set_limits(
             row_id,

@@ -27,12 +27,16 @@ from engine.config_limits import scope_faults
 from engine.config_schema import Config, VenueSection
 from engine.config_source import Path as KeyPath
 from engine.config_source import SourceMap, scan
+from engine.line_names import UnknownSymbolError, line_of, lines_trading, risk_rows
 from engine.model.dead_man_cost import feeding_fault
 from engine.model.instruments import INT64_MAX, to_e8
 
 __all__ = ["Config", "ConfigError", "LoadedConfig", "Problem", "load", "resolved"]
 
 SOCKET_PATH_MAX = 107
+LINES_MAX = 15
+# a ring is called `approvals.NAME`, which must fit into 24 bytes
+LINE_NAME = re.compile(r"^[A-Za-z0-9_-]{1,13}$")
 # the kinds of venue that cancel by themselves when they are not told again in time
 DEAD_MAN_KINDS = frozenset({"binance-usdm"})
 # as the exchange publishes it (exchangeInfo, REQUEST_WEIGHT)
@@ -360,10 +364,10 @@ def cross_faults(config: Config) -> Iterator[tuple[KeyPath, str]]:
     if not config.venue:
         yield ("venue",), "at least one [venue.NAME] is needed"
     yield from paper_faults(config)
-    traded = [symbol for venue in config.venue.values() for symbol in venue.symbols]
     for name, venue in config.venue.items():
         yield from venue_faults(config, name, venue)
-    yield from symbol_faults(config, traded)
+    yield from line_faults(config)
+    yield from symbol_faults(config)
     yield from scope_faults(config)
     yield from journal_faults(config)
     if config.engine.data_dir == config.engine.runtime_dir:
@@ -424,20 +428,48 @@ def futures_faults(name: str, venue: VenueSection) -> Iterator[tuple[KeyPath, st
             yield ("venue", name, key), 'only a futures venue has it: kind = "binance-usdm"'
 
 
-def symbol_faults(config: Config, traded: list[str]) -> Iterator[tuple[KeyPath, str]]:
-    """Each traded symbol has limits; limits and strategies name only traded symbols."""
-    for symbol in traded:
-        if symbol not in config.risk.instrument:
+def line_faults(config: Config) -> Iterator[tuple[KeyPath, str]]:
+    """Names that can stand before a symbol, and one section for one account."""
+    accounts: dict[tuple[str, str, str], str] = {}
+    for name, venue in config.venue.items():
+        if not LINE_NAME.match(name):
+            yield ("venue", name), "a venue's name is 1 to 13 of a-z A-Z 0-9 _ -"
+        other = accounts.setdefault((venue.kind, venue.rest_url, venue.credential), name)
+        if other != name:
+            yield (
+                ("venue", name, "credential"),
+                f"[venue.{other}] trades with this key already: a section is one account",
+            )
+    if len(config.venue) > LINES_MAX:
+        yield ("venue",), f"at most {LINES_MAX} venues and accounts in one engine"
+
+
+def symbol_faults(config: Config) -> Iterator[tuple[KeyPath, str]]:
+    """Each traded symbol has limits; limits and strategies name only traded symbols, strategies without a doubt which."""
+    traded = sorted({symbol for venue in config.venue.values() for symbol in venue.symbols})
+    for _, symbol, key in risk_rows(config):
+        if key not in config.risk.instrument:
             yield ("risk", "instrument", symbol), "missing: a traded symbol needs its limits, they have no default"
-    for symbol in config.risk.instrument:
-        if symbol not in traded:
-            yield ("risk", "instrument", symbol), _unknown_symbol(symbol, traded)
-    for name, strategy in config.strategy.items():
-        for symbol in strategy.symbols:
-            if symbol not in traded:
-                yield ("strategy", name, "symbols"), f"{symbol}: {_unknown_symbol(symbol, traded)}"
-        if len(set(strategy.symbols)) != len(strategy.symbols):
-            yield ("strategy", name, "symbols"), "a symbol stands twice"
+    for key in config.risk.instrument:
+        if not lines_trading(config.venue, key):
+            yield ("risk", "instrument", key), _unknown_symbol(key, traded)
+    for name in config.strategy:
+        yield from strategy_faults(config, name, traded)
+
+
+def strategy_faults(config: Config, name: str, traded: list[str]) -> Iterator[tuple[KeyPath, str]]:
+    """Every symbol is of one line, and stands once."""
+    key, meant = ("strategy", name, "symbols"), []
+    for text in config.strategy[name].symbols:
+        if not lines_trading(config.venue, text):
+            yield key, f"{text}: {_unknown_symbol(text, traded)}"
+            continue
+        try:
+            meant.append(line_of(config.venue, text))
+        except UnknownSymbolError as error:
+            yield key, str(error)
+    if len(set(meant)) != len(meant):
+        yield key, "a symbol stands twice"
 
 
 def _unknown_symbol(symbol: str, traded: list[str]) -> str:

@@ -183,7 +183,9 @@ class RiskSection(AccountRisk, frozen=True, kw_only=True):
     clock_drift_ms_max: Annotated[
         int, Meta(ge=1, le=1000, description="drift from the venue's clock above which no new order leaves")
     ]
-    instrument: Annotated[dict[str, InstrumentRisk], Meta(description="limits by symbol")]
+    instrument: Annotated[
+        dict[str, InstrumentRisk], Meta(description="limits by symbol; `VENUE:SYMBOL`: of that line alone")
+    ]
     account: Annotated[dict[str, AccountRisk], Meta(description="limits by account number")] = msgspec.field(
         default_factory=dict
     )

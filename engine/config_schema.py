@@ -82,11 +82,12 @@ class JournalSection(Section, frozen=True, kw_only=True):
 
 
 Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9_-]{2,31}$")]
+LineSymbol = Annotated[str, Meta(pattern=r"^([A-Za-z0-9_-]{1,13}:)?[A-Z0-9_-]{2,31}$")]
 SYMBOLS = {"wanted": 'a list of symbols in the venue\'s spelling, in capitals, as ["BTCUSDT"]'}
 
 
 class VenueSection(Section, frozen=True, kw_only=True):
-    """One venue and one account at it."""
+    """One venue and one account at it; several sections are several venues or accounts in one engine."""
 
     kind: Annotated[Literal["binance-spot", "binance-usdm"], Meta(description="the venue's protocol")]
     rest_url: Annotated[str, url_meta("https http", "REST base, without path; `http` only on this host")]
@@ -176,7 +177,14 @@ class StrategySection(Section, frozen=True, kw_only=True):
             "the class to run, as `module:Class`",
         ),
     ] = msgspec.field(name="class")
-    symbols: Annotated[tuple[Symbol, ...], Meta(min_length=1, description="what it sees and may trade", extra=SYMBOLS)]
+    symbols: Annotated[
+        tuple[LineSymbol, ...],
+        Meta(
+            min_length=1,
+            description="what it sees and may trade; `VENUE:SYMBOL` where several venues or accounts trade the symbol",
+            extra=SYMBOLS,
+        ),
+    ]
     subscriptions: Annotated[
         tuple[str, ...],
         Meta(

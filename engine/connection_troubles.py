@@ -32,8 +32,10 @@ class Watched:
 class ConnectionTroubles:
     """Looks at the keepers once a tick."""
 
-    def __init__(self, sequencer: Sequencer, venue_id: int, watched: list[Watched]) -> None:
+    def __init__(self, sequencer: Sequencer, venue_id: int, watched: list[Watched], line: str = "") -> None:
+        """`line`: the name to tell these connections from another line's by."""
         self._sequencer = sequencer
+        self._line = line
         self._venue_id = venue_id
         self._watched = watched
         self.text = ""
@@ -49,7 +51,7 @@ class ConnectionTroubles:
                     self._note(item, cause)
             elif item.is_ready():
                 item.told = ""
-        self.text = "; ".join(causes)
+        self.text = "; ".join(f"{self._line}: {cause}" if self._line else cause for cause in causes)
 
     def _note(self, item: Watched, cause: str) -> None:
         text = f"{item.name} does not stand: {cause}".encode()[:TEXT_BYTES_MAX]

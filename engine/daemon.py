@@ -8,19 +8,19 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from engine.app import Engine
 from engine.config import Config, LoadedConfig, digest
-from engine.connection_troubles import ConnectionTroubles, Watched
+from engine.config_schema import VenueSection
 from engine.control.commands import EngineControl, EngineNames, OperatorCommand
 from engine.control.messages import ScopeKind
 from engine.control.server import ControlServer
 from engine.credentials import Credentials, load_credentials
-from engine.dead_man_duty import FallAlarm, dead_man_of, require_weight
+from engine.dead_man_duty import require_weight
 from engine.exit_codes import CommandError, ExitCode
 from engine.guard.kills import Kills, KillsUnreadable
 from engine.journal.cursor import Record
@@ -28,11 +28,14 @@ from engine.journal.errors import JournalFull
 from engine.journal.journal import Journal
 from engine.journal.reader import JournalReader
 from engine.journal.settings import JournalConfig
-from engine.kill_cancels import kill_cancels_of
+from engine.line import LineInputs
+from engine.line_duty import LineDuty, first_error
+from engine.line_names import strategy_symbols
 from engine.model import clientid
 from engine.model.codes import CommandKind, Counter, HaltReason, Lane, RecordKind, TimerKind, TradingState
+from engine.model.instruments import InstrumentSpec
 from engine.orderly_stop import OrderlyStop
-from engine.paper import MarketOnlyNet, Paper, is_paper, open_paper, paper_credentials
+from engine.paper import MarketOnlyNet, Paper, in_process_world, is_paper, open_paper, paper_credentials
 from engine.quiet_time import QuietTime
 from engine.risk_wiring import limit_desk
 from engine.runtime.account_lock import lock_account
@@ -46,7 +49,7 @@ from engine.runtime.world import World
 from engine.strategy.api import Strategy
 from engine.strategy.loader import StrategyLoadError, load_strategy, subscriptions_of
 from engine.venue_access import VenueAccess
-from engine.venue_kinds import Keeper, VenueKind, kind_of
+from engine.venue_kinds import VenueKind, kind_of
 
 # how much longer a supervisor is asked to wait while the journal is recovered
 RECOVERY_EXTENSION_S = 120.0
@@ -61,54 +64,61 @@ def run(loaded: LoadedConfig) -> int:
     with contextlib.closing(Supervisor.of_environment(world.clock)) as supervisor:
         QuietTime(loaded.runtime_dir, world).sit_out(supervisor, say)
     journal = open_journal(loaded, world)
-    account_lock = -1
+    account_locks: list[int] = []
     import uvloop
 
     try:
-        account_lock = lock_account(credentials.api_key)
+        # one key may be of a spot and of a futures line
+        account_locks += (lock_account(key) for key in sorted({item.api_key for item in credentials.values()}))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(serve(loaded, world, journal, credentials, strategies))
     except BaseException as error:
         close_journal(journal, f"start failed: {error}" if isinstance(error, CommandError) else f"fatal: {error!r}")
         raise
     finally:
-        if account_lock >= 0:
-            os.close(account_lock)
+        for lock in account_locks:
+            os.close(lock)
 
 
 def live_net(config: Config) -> LiveNet | MarketOnlyNet:
-    """The network; in paper trading one over which no order can leave."""
+    """The network; in paper trading one over which no order can leave. Several lines on paper have one each (`line_world`)."""
     if not is_paper(config) or len(config.venue) != 1:
         return LiveNet()
     (venue,) = config.venue.values()
     return MarketOnlyNet(LiveNet(), venue)
 
 
-def read_inputs(loaded: LoadedConfig, world: World) -> tuple[Credentials, dict[str, Strategy]]:
-    """Everything that can be refused before a socket opens: the account's keys and the strategies' parameters."""
+def line_world(config: Config, world: World, venue: VenueSection) -> World:
+    """The World of one line's market half."""
+    if not is_paper(config) or len(config.venue) == 1:
+        return world
+    return in_process_world(world, MarketOnlyNet(world.net, venue))
+
+
+def read_inputs(loaded: LoadedConfig, world: World) -> tuple[dict[str, Credentials], dict[str, Strategy]]:
+    """Everything that can be refused before a socket opens: the keys of each line's account and the strategies' parameters."""
     config = loaded.config
-    if len(config.venue) != 1:
-        raise CommandError(
-            ExitCode.CONFIG, f"{loaded.path}: venue: this version trades at one venue, not {len(config.venue)}"
-        )
-    (venue,) = config.venue.values()
     strategies = {}
     for name, section in config.strategy.items():
         try:
             strategies[name] = load_strategy(section.class_path, section.params)
-            check_subscriptions(kind_of(venue.kind), strategies[name], section.subscriptions)
+            lines = dict.fromkeys(line for line, _ in strategy_symbols(config, name))
+            kinds = [kind_of(config.venue[line].kind) for line in lines]
+            check_subscriptions(kinds, strategies[name], section.subscriptions)
         except StrategyLoadError as error:
             raise CommandError(ExitCode.CONFIG, f"{loaded.path}: strategy.{name}: {error}") from None
     if is_paper(config):
-        return paper_credentials(loaded, world), strategies
-    return load_credentials(venue.credential, venue.key_type), strategies
+        return dict.fromkeys(config.venue, paper_credentials(loaded, world)), strategies
+    keys = {name: load_credentials(venue.credential, venue.key_type) for name, venue in config.venue.items()}
+    return keys, strategies
 
 
-def check_subscriptions(kind: VenueKind, strategy: Strategy, words: Iterable[str]) -> None:
-    """Everything subscribed to must be heard by the strategy and had by the venue. Raises StrategyLoadError."""
+def check_subscriptions(kinds: Sequence[VenueKind], strategy: Strategy, words: Iterable[str]) -> None:
+    """Everything subscribed to must be heard by the strategy and had by one of its venues. Raises StrategyLoadError."""
     for row in subscriptions_of(strategy, words):
-        if kind.source_of(row) is None:
-            raise StrategyLoadError(f'subscriptions: a venue of kind "{kind.name}" has no "{row.name}"')
+        if all(kind.source_of(row) is None for kind in kinds):
+            names = " or ".join(f'"{kind.name}"' for kind in kinds)
+            raise StrategyLoadError(f'subscriptions: a venue of kind {names} has no "{row.name}"')
 
 
 def require_core(cpu: int | None) -> None:
@@ -154,30 +164,40 @@ async def serve(
     loaded: LoadedConfig,
     world: World,
     journal: Journal,
-    credentials: Credentials,
+    credentials: Mapping[str, Credentials],
     strategies: dict[str, Strategy],
 ) -> int:
     """Fetch reference data, wire, trade, stop."""
-    ((venue_name, venue),) = loaded.config.venue.items()
     registry = Registry(Path(loaded.config.engine.data_dir) / "names.json", world.disk)
-    access = VenueAccess(world, venue)
-    paper: Paper | None = None
+    config = loaded.config
+    accesses = {name: VenueAccess(line_world(config, world, venue), venue) for name, venue in config.venue.items()}
+    papers: list[Paper] = []
     try:
-        specs = await access.reference_data(registry.venue_id(venue_name))
-        require_weight(venue_name, venue, access.rest.rate_limits["REQUEST_WEIGHT", "MINUTE"])
-        if is_paper(loaded.config):
-            paper = await open_paper(loaded, world, access, specs, credentials)
-        await access.orders.settle_account(credentials)
+        inputs = []
+        for name, access in accesses.items():
+            specs = await reference_data(registry, name, access)
+            if is_paper(config):
+                papers.append(await open_paper(loaded, access.world, access, specs, credentials[name], name))
+            await access.orders.settle_account(credentials[name])
+            inputs.append(LineInputs(name, access.venue, credentials[name], specs, access.rest.rate_limits))
         guard = crash_guard(loaded)
         stays_down = guard is not None and guard.note_start(world.clock.time_ns())
-        limits = access.rest.rate_limits
-        engine = Engine(loaded, world, journal, registry, specs, strategies, credentials, limits, stays_down=stays_down)
-        return await Daemon(engine, access, guard).run()
+        engine = Engine(loaded, world, journal, registry, inputs, strategies, stays_down=stays_down)
+        return await Daemon(engine, accesses, guard).run()
     finally:
-        QuietTime(loaded.runtime_dir, world).note(access.rest.quiet_left_ns())
-        await access.close()
-        if paper is not None:
+        # a wish for quiet of one venue holds for the next start of them all
+        QuietTime(loaded.runtime_dir, world).note(max(access.rest.quiet_left_ns() for access in accesses.values()))
+        for access in accesses.values():
+            await access.close()
+        for paper in papers:
             paper.close()
+
+
+async def reference_data(registry: Registry, name: str, access: VenueAccess) -> list[InstrumentSpec]:
+    """Ask one venue what its symbols and limits are. Raises CommandError."""
+    specs = await access.reference_data(registry.venue_id(name))
+    require_weight(name, access.venue, access.rest.rate_limits["REQUEST_WEIGHT", "MINUTE"])
+    return specs
 
 
 def crash_guard(loaded: LoadedConfig) -> CrashLoopGuard | None:
@@ -191,9 +211,8 @@ def crash_guard(loaded: LoadedConfig) -> CrashLoopGuard | None:
 class Daemon:
     """One engine's life. `run` returns the exit code."""
 
-    def __init__(self, engine: Engine, access: VenueAccess, guard: CrashLoopGuard | None) -> None:
+    def __init__(self, engine: Engine, accesses: Mapping[str, VenueAccess], guard: CrashLoopGuard | None) -> None:
         self.engine = engine
-        self.access = access
         self.loaded = engine.loaded
         self.crash_guard = guard
         self.kills = Kills(self.loaded.data_dir)
@@ -201,22 +220,10 @@ class Daemon:
         self.fatal: BaseException | None = None
         self.assets_named = engine.tables.asset_count
         self.next_reconcile_ns = 0
-        access.orders.rest.share(engine.session)
-        self.gateway = engine.order_keeper(access.orders, self.on_fatal)
-        self.markets = engine.market_keepers(access, self.on_fatal)
-        self.keepers: list[Keeper] = [
-            *self.markets,
-            self.gateway,
-            engine.poll_keeper(access),
-            engine.instrument_keeper(access),
-        ]
+        self.duties = [LineDuty(line, accesses[line.name], self.on_fatal) for line in engine.lines]
         clock = engine.world.clock
         self.supervisor = Supervisor.of_environment(clock)
-        self.dead_man = dead_man_of(engine, access.orders)
-        self.fall_alarm = FallAlarm(engine, self.dead_man)
-        self.kill_cancels = kill_cancels_of(engine, access.orders)
-        self.troubles = ConnectionTroubles(engine.sequencer, engine.venue_id, self.watched_connections())
-        self.stop = OrderlyStop(engine, self.supervisor, lambda: self.gateway.last_error)
+        self.stop = OrderlyStop(engine, self.supervisor, lambda: first_error(self.duties))
         self.collector = IdleCollector(clock, engine.counters)
         self.turns = Turns(
             clock,
@@ -236,7 +243,7 @@ class Daemon:
             engine.monitor,
             engine.tables,
             self.loaded.config,
-            {engine.venue_name: engine.venue_id},
+            engine.venue_ids,
             engine.strategy_ids,
         )
         self.control = ControlServer(
@@ -248,7 +255,7 @@ class Daemon:
                 clock,
                 self.submit_command,
                 engine.register.halts,
-                lambda: self.troubles.text,
+                self.troubles,
                 self.limits,
             ),
             counters=engine.counters,
@@ -262,11 +269,13 @@ class Daemon:
         loop = asyncio.get_running_loop()
         self.supervisor.extend(RECOVERY_EXTENSION_S)
         self.supervisor.status("reading the ledger of earlier runs")
-        clock = self.engine.world.clock
-        self.engine.oms.restore(
-            self.engine.monitor.restoring(self.earlier_records(), wall_ns=clock.time_ns(), mono_ns=clock.monotonic_ns())
-        )
-        self.engine.tell_margin(self.access.orders.margin_terms)
+        clock, earlier = self.engine.world.clock, self.earlier_records()
+        earlier = self.engine.monitor.restoring(earlier, wall_ns=clock.time_ns(), mono_ns=clock.monotonic_ns())
+        for line in self.engine.lines:
+            line.oms.restore(earlier)
+            earlier = self.earlier_records()
+        for duty in self.duties:
+            duty.line.tell_margin(duty.access.orders.margin_terms)
         self.note_facts()
         self.obey_guard()
         self.control.open(loop)
@@ -275,15 +284,12 @@ class Daemon:
         self.engine.watchdog.start()
         pin_to_core(self.loaded.config.engine.cpu)
         self.turns.start(loop)
-        tasks = [loop.create_task(job) for job in (keeper.run() for keeper in self.keepers)]
+        tasks = [loop.create_task(job) for job in (keeper.run() for duty in self.duties for keeper in duty.keepers)]
         for task in tasks:
             task.add_done_callback(self.on_task_end)
         self.supervisor.ready(self.state_text())
-        where = (
-            f"on paper, with the market of {self.engine.venue_name}"
-            if is_paper(self.loaded.config)
-            else f"at {self.engine.venue_name}"
-        )
+        names = ", ".join(self.engine.venue_ids)
+        where = f"on paper, with the market of {names}" if is_paper(self.loaded.config) else f"at {names}"
         say(f"started {self.loaded.config.engine.name}, epoch {self.engine.journal.epoch}, {where}")
         loop.create_task(self.settle()).add_done_callback(self.on_task_end)
         try:
@@ -292,26 +298,21 @@ class Daemon:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        if self.dead_man is not None:
-            # what may still be open is the venue's to cancel
-            await (self.dead_man.disarm() if self.stop.is_flat and self.fatal is None else self.dead_man.leave())
+        for duty in self.duties:
+            await duty.let_go(is_flat=self.stop.is_flat and self.fatal is None)
         return self.close()
 
     def on_progress(self) -> None:
         """Every actor was polled since the last time: whoever would act on our death is told that we live."""
         self.supervisor.beat()
-        if self.dead_man is not None:
-            self.dead_man.feed()
+        for duty in self.duties:
+            duty.feed()
 
     async def settle(self) -> None:
         """Once the connections stand: freeze what lives for garbage collection, and spin if asked to."""
-        session, credential = self.engine.session, self.engine.venue.credential
         while not self.engine.tables.control_state()["reconciled"]:
-            if session.is_key_refused:
-                text = f"the venue refuses the credential {credential!r}: {session.failure}"
-                raise CommandError(
-                    ExitCode.NO_PERMISSION, f"{self.engine.venue_name}: {text}: check its key and rights"
-                )
+            for duty in self.duties:
+                duty.require_key()
             await asyncio.sleep(0.05)
         self.collector.freeze()
         self.turns.begin_spin()
@@ -363,20 +364,28 @@ class Daemon:
         counters.set(Counter.RECONCILED, int(state["reconciled"]))
         counters.set(Counter.GATEWAY_READY, int(state["gateway_ready"]))
         now_ns = self.engine.world.clock.monotonic_ns()
-        if now_ns >= self.next_reconcile_ns and state["reconciled"] and not self.stop.has_begun:
+        if now_ns >= self.next_reconcile_ns and self.is_any_reconciled() and not self.stop.has_begun:
             self.next_reconcile_ns = now_ns + self.loaded.config.reconcile.interval_s * NS_PER_S
             with contextlib.suppress(JournalFull):
                 self.engine.sequencer.submit_timer(TimerKind.RECONCILE, deadline_mono_ns=now_ns)
         if self.engine.tables.asset_count != self.assets_named:
             self.name_assets()
-        self.fall_alarm.look()
+        for duty in self.duties:
+            duty.each_tick(is_stopping=self.stop.has_begun)
         if self.stop.has_begun:
             self.stop.advance()
             if self.stop.is_done:
                 self.stopped.set()
             return
-        self.troubles.look()
         self.supervisor.status(self.state_text())
+
+    def is_any_reconciled(self) -> bool:
+        """Is there a line whose account has been read: those are read again now and then, whatever the others do."""
+        return any(self.engine.tables.line_state(line.venue_id)["reconciled"] for line in self.engine.lines)
+
+    def troubles(self) -> str:
+        """Why connections do not stand; empty where they do."""
+        return "; ".join(duty.troubles.text for duty in self.duties if duty.troubles.text)
 
     def state_text(self) -> str:
         """The trading state and what keeps connections from standing, for `systemctl status`."""
@@ -385,26 +394,17 @@ class Daemon:
         reason = HaltReason(state["halt_reason"]).name
         text = name if state["trading_state"] == TradingState.ACTIVE else f"{name} ({reason})"
         text = f"PAPER {text}" if is_paper(self.loaded.config) else text
-        return f"{text}; {self.troubles.text}" if self.troubles.text else text
+        return "; ".join([text, *self.halted_lines(), *filter(None, [self.troubles()])])
 
-    def watched_connections(self) -> list[Watched]:
-        """The keepers whose failed attempts are told in words."""
-        counters, tables, switch = self.engine.counters, self.engine.tables, self.dead_man
-        watched = (
-            [] if switch is None else [Watched("the dead-man switch", lambda: switch.is_fed, lambda: switch.last_error)]
-        )
+    def halted_lines(self) -> list[str]:
+        """Of several lines, those that do not trade."""
+        if len(self.engine.lines) == 1:
+            return []
+        states = [(line.name, self.engine.tables.line_state(line.venue_id)) for line in self.engine.lines]
         return [
-            *watched,
-            Watched(
-                "the market connection",
-                lambda: counters.get(Counter.FEED_SESSIONS_READY) >= len(self.markets),
-                lambda: next((keeper.last_error for keeper in self.markets if keeper.last_error), ""),
-            ),
-            Watched(
-                "the order connection",
-                lambda: bool(tables.control_state()["gateway_ready"]),
-                lambda: self.gateway.last_error,
-            ),
+            f"{name}: {TradingState(state['trading_state']).name} ({HaltReason(state['halt_reason']).name})"
+            for name, state in states
+            if state["trading_state"] != TradingState.ACTIVE
         ]
 
     def name_assets(self) -> None:
@@ -432,17 +432,26 @@ class Daemon:
             self.stop.begin()
         if sequence == 0:
             return 0
-        if command.kind == CommandKind.KILL and self.kill_cancels is not None:
-            self.kill_cancels.begin(command.scope_kind, command.instrument_id)
+        if command.kind == CommandKind.KILL:
+            self.cancel_beside(command)
         if command.kind == CommandKind.ARM:
             self.arm_outside(command)
         return sequence
+
+    def cancel_beside(self, command: OperatorCommand) -> None:
+        """The lines of a kill that cancel by another way too."""
+        wanted = command.venue_id or command.account_id
+        if command.instrument_id:
+            wanted = int(self.engine.tables.instrument(command.instrument_id)["venue_id"])
+        for duty in self.duties:
+            if duty.kill_cancels is not None and wanted in (0, duty.line.venue_id):
+                duty.kill_cancels.begin(command.scope_kind, command.instrument_id)
 
     def arm_outside(self, command: OperatorCommand) -> None:
         """What an `arm` clears beside the stages: the whole engine's its count of crashes, and kills that the guard has kept."""
         if command.scope_kind == 0 and self.crash_guard is not None:
             self.crash_guard.clear()
-        if command.strategy_id == 0:
+        if command.scope_kind in (ScopeKind.ALL, ScopeKind.INSTRUMENT):
             symbol = self.engine.tables.symbol(command.instrument_id) if command.instrument_id else ""
             self.kills.clear(symbol)
 
@@ -453,14 +462,24 @@ class Daemon:
         except KillsUnreadable as error:
             orders = [("", f"the guard's kills cannot be read: {error}", os.getuid())]
         for symbol, reason, uid in orders:
-            row = self.engine.tables.instrument_id(self.engine.venue_id, symbol) if symbol else 0
-            if symbol and not row:
-                continue
             scope = ScopeKind.INSTRUMENT if symbol else ScopeKind.ALL
             text = f"kept by the guard: {reason}"
-            self.submit_command(
-                OperatorCommand(kind=CommandKind.KILL, uid=uid, reason=text, scope_kind=scope, instrument_id=row)
-            )
+            for venue_id, row in self.rows_of(symbol) if symbol else [(0, 0)]:
+                self.submit_command(
+                    OperatorCommand(
+                        kind=CommandKind.KILL,
+                        uid=uid,
+                        reason=text,
+                        scope_kind=scope,
+                        venue_id=venue_id,
+                        instrument_id=row,
+                    )
+                )
+
+    def rows_of(self, symbol: str) -> list[tuple[int, int]]:
+        """(venue id, instrument id) of a symbol in every line that trades it."""
+        rows = [(line.venue_id, self.engine.tables.instrument_id(line.venue_id, symbol)) for line in self.engine.lines]
+        return [(venue_id, row) for venue_id, row in rows if row]
 
     def on_task_end(self, task: asyncio.Task[None]) -> None:
         """A keeper ends only when it is cancelled; anything else is a fault of ours."""
@@ -497,9 +516,10 @@ class Daemon:
             engine_id=engine.id,
             mode=engine.mode,
             version=version(),
-            venues={self.engine.venue_name: self.engine.venue_id},
+            venues=self.engine.venue_ids,
             strategies=self.engine.strategy_ids,
             handle_of=clientid.decode,
+            accounts=frozenset(self.engine.venue_ids.values()),
         )
 
 

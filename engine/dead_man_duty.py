@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 from typing import cast
 
-from engine.app import Engine
 from engine.config_schema import VenueSection
 from engine.connection_troubles import STATE_PAYLOAD
 from engine.exit_codes import CommandError, ExitCode
 from engine.gateway.dead_man import Countdown, DeadManSwitch
 from engine.journal.errors import JournalFull
+from engine.line import Line
 from engine.model.codes import AlarmCode, RecordKind
 from engine.model.dead_man_cost import feeding_fault
 from engine.venue_access import VenueAccess
@@ -24,19 +24,19 @@ def require_weight(venue_name: str, venue: VenueSection, weight_minute: int) -> 
         raise CommandError(ExitCode.CONFIG, f"venue.{venue_name}.deadman_ms: {fault}")
 
 
-def dead_man_of(engine: Engine, access: VenueAccess) -> DeadManSwitch | None:
-    """The venue's dead-man switch where the configuration asks for it; which kinds of venue have one, its check knows."""
-    countdown_ms = engine.venue.deadman_ms
+def dead_man_of(line: Line, access: VenueAccess) -> DeadManSwitch | None:
+    """The line's dead-man switch where the configuration asks for it; which kinds of venue have one, its check knows."""
+    countdown_ms = line.venue.deadman_ms
     if countdown_ms is None:
         return None
-    return DeadManSwitch(cast(Countdown, access.rest), engine.venue.symbols, countdown_ms, engine.world.clock)
+    return DeadManSwitch(cast(Countdown, access.rest), line.venue.symbols, countdown_ms, line.engine.world.clock)
 
 
 class FallAlarm:
     """Tells each fall of the switch once, as an input that the order stage answers with an alarm."""
 
-    def __init__(self, engine: Engine, switch: DeadManSwitch | None) -> None:
-        self._engine = engine
+    def __init__(self, line: Line, switch: DeadManSwitch | None) -> None:
+        self._line = line
         self._switch = switch
         self._told = 0
 
@@ -44,7 +44,8 @@ class FallAlarm:
         """Called once a tick."""
         if self._switch is None or self._switch.falls == self._told:
             return
-        warning = STATE_PAYLOAD.pack(AlarmCode.SESSION_LOST, 0, 0, 0, self._engine.venue.deadman_ms)
+        warning = STATE_PAYLOAD.pack(AlarmCode.SESSION_LOST, 0, 0, 0, self._line.venue.deadman_ms)
         with contextlib.suppress(JournalFull):  # tried again at the next tick
-            self._engine.sequencer.submit_record(RecordKind.ACCOUNT_WARNING, warning, venue_id=self._engine.venue_id)
+            sequencer, venue_id = self._line.engine.sequencer, self._line.venue_id
+            sequencer.submit_record(RecordKind.ACCOUNT_WARNING, warning, venue_id=venue_id, account_id=venue_id)
             self._told = self._switch.falls

@@ -9,8 +9,8 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from engine.app import Engine
 from engine.control.messages import ScopeKind
+from engine.line import Line
 from engine.runtime.net import NetError
 from engine.venue_access import VenueAccess
 from engine.venues.binance.rest_market import VenueError
@@ -57,8 +57,8 @@ class KillCancels:
             self.last_error = f"{symbol}: {error or type(error).__name__}"
 
 
-def kill_cancels_of(engine: Engine, access: VenueAccess) -> KillCancels | None:
+def kill_cancels_of(line: Line, access: VenueAccess) -> KillCancels | None:
     """None where the order connection itself cancels all of a symbol (spot)."""
     if not isinstance(access.rest, UsdmRest):
         return None
-    return KillCancels(access.rest, engine.venue.symbols, engine.tables.symbol)
+    return KillCancels(access.rest, line.venue.symbols, line.engine.tables.symbol)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from engine.app import Engine
 from engine.journal.errors import JournalFull
-from engine.model.codes import CommandKind, Counter
+from engine.line import Line
+from engine.model.codes import CommandKind
 from engine.runtime.service import Supervisor
 
 # longer than an order can stay UNKNOWN: recvWindow and the venue's longest delay
@@ -20,7 +21,7 @@ NS_PER_S = 1_000_000_000
 
 
 class OrderlyStop:
-    """`is_done` when the engine may close. `is_flat`: nothing of ours is open, and `doubt` is empty where the venue said so."""
+    """`is_done` when the engine may close. `is_flat`: nothing of ours is open, and `doubt` is empty where every venue said so."""
 
     def __init__(self, engine: Engine, supervisor: Supervisor, last_error: Callable[[], str]) -> None:
         self._engine = engine
@@ -28,7 +29,7 @@ class OrderlyStop:
         self._last_error = last_error
         self._began_ns = 0
         self._next_extension_ns = 0
-        self._reconciles: int | None = None
+        self._reconciles: dict[int, int] = {}
         self.is_done = False
         self.is_flat = False
         self.doubt = "the venue did not confirm in time that no order of ours is open: check it there"
@@ -44,7 +45,7 @@ class OrderlyStop:
         self._supervisor.stopping("stopping: cancels all orders and asks the venue")
 
     def advance(self) -> None:
-        """Quiet, then confirmed by a reconciliation that began after it, then the end; or the time-out."""
+        """Quiet, then confirmed by reconciliations that began after it, then the end; or the time-out."""
         now_ns = self._engine.world.clock.monotonic_ns()
         if now_ns >= self._next_extension_ns:
             self._next_extension_ns = now_ns + NS_PER_S
@@ -54,12 +55,10 @@ class OrderlyStop:
             self.is_done = True
         elif not self._engine.tables.control_state()["stopping"]:
             self._ask_again()
-        elif not self._engine.oms.quiet:
+        elif not all(line.oms.quiet for line in self._engine.lines):
             return
-        elif self._nothing_can_be_open():
-            self._end_unreached(waited_s)
         else:
-            self._verify()
+            self._conclude(waited_s)
 
     def _ask_again(self) -> None:
         """The journal had no room for STOP when it was asked for; its writer makes some."""
@@ -68,27 +67,38 @@ class OrderlyStop:
         except JournalFull:
             return
 
-    def _nothing_can_be_open(self) -> bool:
+    def _conclude(self, waited_s: float) -> None:
+        """Every line has the venue's word, or can have nothing open."""
+        unreached = [line for line in self._engine.lines if self._nothing_can_be_open(line)]
+        others = [line for line in self._engine.lines if line not in unreached]
+        is_verified = self._verify([line.venue_id for line in others]) if others else True
+        if unreached and waited_s <= UNREACHED_WAIT_S:
+            return
+        if is_verified:
+            # orders of others on the account are not ours to cancel
+            self.is_flat = not any(line.oms.orders() for line in others)
+            self.doubt = self.doubt if not self.is_flat else self._doubt_of(unreached)
+            self.is_done = True
+
+    def _nothing_can_be_open(self, line: Line) -> bool:
         """The order session does not stand, this run sent nothing, and no earlier run left an order that is known."""
-        sent = self._engine.counters.get(Counter.ORDERS_SENT)
-        return sent == 0 and not self._engine.tables.control_state()["gateway_ready"]
+        return line.session.orders_sent == 0 and not self._engine.tables.line_state(line.venue_id)["gateway_ready"]
 
-    def _end_unreached(self, waited_s: float) -> None:
-        if waited_s > UNREACHED_WAIT_S:
-            why = self._last_error() or "it has not answered yet"
-            self.doubt = f"without the venue's word ({why}): this run sent no order, the journal knows of none open"
-            self.is_done = self.is_flat = True
+    def _doubt_of(self, unreached: Sequence[Line]) -> str:
+        if not unreached:
+            return ""
+        why = self._last_error() or "it has not answered yet"
+        return f"without the venue's word ({why}): this run sent no order, the journal knows of none open"
 
-    def _verify(self) -> None:
-        reconciles = self._engine.counters.get(Counter.RECONCILES)
-        if self._reconciles is None:
-            self._reconciles = reconciles
+    def _verify(self, venue_ids: Sequence[int]) -> bool:
+        """Has every one of these lines been read again since all was quiet."""
+        done = {number: self._engine.tables.line_state(number)["reconciles"] for number in venue_ids}
+        news = [number for number in venue_ids if number not in self._reconciles]
+        if news:
+            self._reconciles.update((number, done[number]) for number in news)
             try:
                 self._engine.sequencer.execute_command(CommandKind.RECONCILE, uid=os.getuid(), reason="stop")
             except JournalFull:
-                self._reconciles = None
-        elif reconciles > self._reconciles:
-            # orders of others on the account are not ours to cancel
-            self.is_flat = not self._engine.oms.orders()
-            self.doubt = "" if self.is_flat else self.doubt
-            self.is_done = True
+                self._reconciles = {}
+            return False
+        return all(done[number] > self._reconciles[number] for number in venue_ids)

@@ -166,9 +166,18 @@ class Paper:
 
 
 async def open_paper(
-    loaded: LoadedConfig, world: World, access: VenueAccess, specs: list[InstrumentSpec], credentials: Credentials
+    loaded: LoadedConfig,
+    world: World,
+    access: VenueAccess,
+    specs: list[InstrumentSpec],
+    credentials: Credentials,
+    line: str = "",
 ) -> Paper:
-    """Make the paper venue and let `access.orders` lead to it; on the running loop. Raises CommandError."""
+    """Make the paper venue and let `access.orders` lead to it; on the running loop. Raises CommandError.
+
+    `world` has the market-only network of the line; of several lines each has an account file by its name.
+    """
+    file_name = ACCOUNT_FILE if len(loaded.config.venue) == 1 else f"paper-account-{line}.jsonl"
     section = loaded.config.paper
     prices_e8 = dict(
         zip(
@@ -183,7 +192,7 @@ async def open_paper(
         venue = build_paper(
             specs, prices_e8, terms, access.rest.rate_limits, world.clock, is_usdm=is_usdm, seed=world.seed
         )
-        books = PaperBooks(loaded.data_dir / ACCOUNT_FILE, venue.core, world.clock.time_ns())
+        books = PaperBooks(loaded.data_dir / file_name, venue.core, world.clock.time_ns())
     except ValueError as error:
         raise CommandError(ExitCode.CONFIG, f"{loaded.path}: paper: {error}") from None
     venue.shell.before_publish = books.note
@@ -196,7 +205,7 @@ async def open_paper(
     return Paper(venue, net, books)
 
 
-def in_process_world(world: World, net: MemoryNet) -> World:
+def in_process_world(world: World, net: MemoryNet | MarketOnlyNet) -> World:
     """The same World with another network."""
     return World(world.clock, world.disk, world.seed, world.rng, net, world.is_virtual)
 

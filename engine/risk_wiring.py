@@ -8,6 +8,7 @@ from engine.config import Config
 from engine.config_limits import limit_values, mode_rules, scope_id_rows
 from engine.config_risk_schema import ModeRule
 from engine.control.limits import LimitDesk
+from engine.line_names import risk_rows
 from engine.model.codes import BreakerState, LimitScope, RiskMode, TradingState
 from engine.model.instruments import E8, INT64_MAX, to_e8
 from engine.model.tables import Tables
@@ -65,10 +66,9 @@ def configure_limits(
     """Every limit of the configuration to the monitor, which puts it in force. A line's account has the number of its venue."""
     for scope, scope_id, values in scope_id_rows(config, venues.values(), venues, strategies):
         monitor.limits.configure(scope, scope_id, values)
-    for name, venue_id in venues.items():
-        for symbol in config.venue[name].symbols:
-            row_id = tables.instrument_id(venue_id, symbol)
-            monitor.limits.configure(LimitScope.INSTRUMENT, row_id, limit_values(config.risk.instrument[symbol]))
+    for line, symbol, key in risk_rows(config):
+        row_id = tables.instrument_id(venues[line], symbol)
+        monitor.limits.configure(LimitScope.INSTRUMENT, row_id, limit_values(config.risk.instrument[key]))
 
 
 def set_currency(tables: Tables, currency: str) -> None:

@@ -14,6 +14,7 @@ something is due and then jumps there. The same configuration, seed, strategies 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -28,6 +29,7 @@ from engine.journal.errors import JournalFull
 from engine.journal.journal import Journal
 from engine.journal.reader import JournalReader
 from engine.journal.settings import JournalConfig
+from engine.line import LineInputs
 from engine.model.codes import CommandKind, Counter, Lane, RecordKind, TimerKind, TradingState
 from engine.orderly_stop import OrderlyStop
 from engine.paper import MarketOnlyNet, Paper, is_paper, open_paper, paper_credentials
@@ -141,33 +143,33 @@ class Simulation:
         if is_paper(self.loaded.config):
             self.paper = await open_paper(self.loaded, self.world, self._access, specs, self.credentials)
         await self._access.orders.settle_account(self.credentials)
-        limits = self._access.rest.rate_limits
+        inputs = LineInputs(name, venue, self.credentials, specs, self._access.rest.rate_limits)
         engine = Engine(
             self.loaded,
             self.world,
             self.journal,
             registry,
-            specs,
+            [inputs],
             self.strategies,
-            self.credentials,
-            limits,
             stays_down=False,
         )
-        self._access.orders.rest.share(engine.session)
-        self._gateway = engine.order_keeper(self._access.orders, self._on_fatal)
+        (line,) = engine.lines
+        self._access.orders.rest.share(line.session)
+        self._gateway = line.order_keeper(self._access.orders, self._on_fatal)
         self._keepers = [
-            *engine.market_keepers(self._access, self._on_fatal),
+            *line.market_keepers(self._access, self._on_fatal),
             self._gateway,
-            engine.poll_keeper(self._access),
-            engine.instrument_keeper(self._access),
+            line.poll_keeper(self._access),
+            line.instrument_keeper(self._access),
         ]
         self._assets_named = engine.tables.asset_count
         return engine
 
     def begin(self) -> None:
         """Recover, and let connections and ticks begin; time stands still."""
-        self.engine.oms.restore(self._earlier_records())
-        self.engine.tell_margin(self._access.orders.margin_terms)
+        (line,) = self.engine.lines
+        line.oms.restore(self._earlier_records())
+        line.tell_margin(self._access.orders.margin_terms)
         self.engine.counters.set(Counter.EPOCH, self.journal.epoch)
         self.loop.call_soon(self._tick)
         for keeper in self._keepers:
@@ -223,9 +225,9 @@ class Simulation:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self.close()
-        elif not self._is_closed:
-            self._is_closed = True
-            self.journal.crash()
+        else:
+            with contextlib.suppress(Exception):  # what ended the run is being told already
+                self.crash()
 
     # --- time ----------------------------------------------------------------------------------------------------
 

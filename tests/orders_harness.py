@@ -39,7 +39,7 @@ RECONCILE_BEGIN, OPEN_ORDERS, TRADES, ACCOUNT, RECONCILE_END = 5, 6, 7, 8, 9
 SECOND_NS = 1_000_000_000
 RINGS = (
     *("own", "control", "market", "book", "oms", "strategy", "intents", "manual"),
-    *("approvals", "refusals", "outbound", "events", "feed"),
+    *("approvals", "refusals", "outbound", "events", "feed", "children", "child_refusals"),
 )
 FORMATS = {kind: layout.payload_format(kind) for kind in layout.PAYLOADS}
 
@@ -96,7 +96,10 @@ class Rig:
             manual_intents=r["manual"],
             approvals=r["approvals"],
             refusals=r["refusals"],
+            child_intents=r["children"],
+            child_refusals=r["child_refusals"],
         )
+        self.gate_children = r["children"]
         options: dict[str, Any] = {
             "order_timeout_ns": SECOND_NS,
             "recv_window_ns": 5 * SECOND_NS,
@@ -179,7 +182,8 @@ class Rig:
     def freshen(self, row: int) -> None:
         """The market as it is, seen just now."""
         market = self.tables.market(row)
-        self.set_market(row, bid_ticks=market["best_bid_ticks"], ask_ticks=market["best_ask_ticks"])
+        names = {"bid_ticks": "best_bid_ticks", "ask_ticks": "best_ask_ticks", "mark_e8": "mark_e8"}
+        self.set_market(row, **{name: market[field] for name, field in names.items()})
 
     # --- what the venue's session would put in ---
 

@@ -13,6 +13,7 @@ from engine.app import Engine
 from engine.config import load
 from engine.credentials import load_credentials
 from engine.daemon import open_journal
+from engine.line import LineInputs
 from engine.model.codes import Stage
 from engine.model.instruments import InstrumentSpec
 from engine.runtime.counters_reader import CountersReader, Histogram
@@ -67,13 +68,20 @@ class InProcess:
             self.world,
             self.journal,
             registry,
-            [spec(registry.venue_id("bench"))],
+            [
+                LineInputs(
+                    "bench",
+                    loaded.config.venue["bench"],
+                    load_credentials("bench", key_type, credentials),
+                    [spec(registry.venue_id("bench"))],
+                    UNLIMITED,
+                )
+            ],
             {"reply": strategy},  # type: ignore[dict-item]  # compiled strategies too
-            load_credentials("bench", key_type, credentials),
-            UNLIMITED,
             stays_down=False,
         )
-        self.engine.oms.restore([])
+        (self.line,) = self.engine.lines
+        self.line.oms.restore([])
         self.link = MemoryLink()
         self._order_id = 0
         self.market = self._open_market()
@@ -94,7 +102,7 @@ class InProcess:
         market = BinanceMarketSession(
             "market",
             100,
-            engine.codec,
+            self.line.codec,
             self.journal,
             engine.rings.inbound_market,
             engine.counters,
@@ -108,8 +116,8 @@ class InProcess:
         return market
 
     def _open_orders(self) -> None:
-        self.engine.session.link = self.link
-        self.engine.session.on_open()
+        self.line.session.link = self.link
+        self.line.session.on_open()
         for _ in range(20):
             self.engine.pipeline.run_to_completion()
             self.answer_requests()
@@ -122,7 +130,7 @@ class InProcess:
 
     def own_frame(self, frame: bytes) -> None:
         """One frame of the order connection, run to completion."""
-        deliver(self.engine.session, self.engine.pipeline, self.world.clock, frame)
+        deliver(self.line.session, self.engine.pipeline, self.world.clock, frame)
 
     def answer_requests(self) -> int:
         """Answer what was sent: an order is acknowledged and expires; returns how many requests there were."""

@@ -20,14 +20,14 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "flatten": ("venue", "account", "symbol", "strategy"),
     "cancel": ("venue", "account", "symbol", "strategy", "order"),
     "stop": (),
-    "reconcile": (),
+    "reconcile": ("venue", "account"),
 }
 # what goes to the engine and to its guard
 GUARDED = ("kill", "arm")
 SCOPE_HELP = {
     "venue": "only at this venue",
     "account": "only this account (its number)",
-    "symbol": "only this symbol",
+    "symbol": "only this symbol (VENUE:SYMBOL where several trade it)",
     "strategy": "only this strategy",
     "order": "this one order: client order id or handle; a parent with all its orders",
 }

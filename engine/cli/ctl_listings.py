@@ -14,6 +14,7 @@ from engine.cli.target import Target, find_target
 from engine.exit_codes import CommandError, ExitCode
 
 if TYPE_CHECKING:
+    from engine.control.messages import LineStatus
     from engine.desk.ledger import LedgerFold, LedgerState
 
 Show = Callable[[argparse.Namespace], int]
@@ -27,6 +28,7 @@ ACCOUNT_COLUMNS = [
 ]
 BALANCE_COLUMNS = ["venue", "asset", "free", "locked", "total"]
 LATENCY_COLUMNS = ["stage", "count", "p50", "p90", "p99", "p99_9", "max"]
+LINE_COLUMNS = ["line", "account", "trading_state", "halt_reason", "reconciled", "open_orders", "kill"]
 STRATEGY_COLUMNS = ["strategy", "state", "open_orders", "orders", "fills", "refusals"]
 
 
@@ -166,6 +168,7 @@ class Status(_Asked):
         fields["halt_reason"] = HaltReason(reply.halt_reason).name
         halted = {symbol: HaltReason(reason).name for symbol, reason in reply.halted_symbols.items()}
         fields["halted_symbols"] = halted
+        fields["lines"] = [line_fields(line) for line in reply.lines]
         if args.json:
             print_json(fields)
             return ExitCode.OK
@@ -175,8 +178,20 @@ class Status(_Asked):
         fields["uptime_s"] = max(0, fields.pop("now_wall_ns") - reply.start_wall_ns) // 1_000_000_000
         fields["clock_drift"] = f"{fields.pop('clock_drift_ns') / 1e6:.3f} ms"
         fields["halted_symbols"] = ", ".join(f"{symbol} ({reason})" for symbol, reason in halted.items()) or "none"
+        lines = fields.pop("lines")
         print_fields(fields)
+        if len(lines) > 1:
+            print()
+            print_table(lines, LINE_COLUMNS, empty="no lines")
         return ExitCode.OK
+
+
+def line_fields(line: LineStatus) -> dict[str, Any]:
+    """One line's row, its numbers by name."""
+    from engine.model.codes import HaltReason, TradingState
+
+    names = {"trading_state": TradingState(line.trading_state).name, "halt_reason": HaltReason(line.halt_reason).name}
+    return msgspec.structs.asdict(line) | names
 
 
 class Book(_Asked):

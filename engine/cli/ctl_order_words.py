@@ -10,7 +10,7 @@ from engine.exit_codes import CommandError, ExitCode
 
 if TYPE_CHECKING:
     from engine.control.messages import ExitsText, OrderText
-    from engine.execution.profile import VolumeProfile
+    from engine.model.volume_profile import VolumeProfile
 
 # what of a message is left for a profile; a longer one is made coarser
 PROFILE_BYTES_MAX = 12_000
@@ -176,7 +176,7 @@ def read_profile(path: Path) -> VolumeProfile:
     """A profile; exit code 66 where there is none, 65 where it is damaged."""
     import msgspec
 
-    from engine.execution.profile import VolumeProfile
+    from engine.model.volume_profile import VolumeProfile
 
     try:
         return msgspec.json.decode(path.read_bytes(), type=VolumeProfile)

@@ -16,7 +16,7 @@ from engine.exit_codes import CommandError, ExitCode
 if TYPE_CHECKING:
     from engine.config_schema import VenueSection
     from engine.execution.history import Row
-    from engine.execution.profile import VolumeProfile
+    from engine.model.volume_profile import VolumeProfile
 
 KLINE_PATHS = {"spot": "/api/v3/klines", "usdm": "/fapi/v1/klines"}
 CANDLES_A_REQUEST = 1_000
@@ -61,13 +61,13 @@ def run(args: argparse.Namespace) -> int:
 
 def made_of(args: argparse.Namespace, rows: Iterator[Row]) -> VolumeProfile:
     """The profile of the rows."""
-    from engine.control.exact import RefusedCommandError, duration_ns
-    from engine.execution.profile import profile_of
+    from engine.model.exact import WordError, duration_ns
+    from engine.model.volume_profile import profile_of
 
     try:
         bin_ns = duration_ns(args.bin, "bin")
         return profile_of(args.symbol.upper(), rows, bin_ns)
-    except RefusedCommandError as error:
+    except WordError as error:
         raise CommandError(ExitCode.USAGE, f"profile: {error}") from None
     except ValueError as error:
         raise CommandError(ExitCode.NO_INPUT, f"profile: {error}") from None

@@ -14,9 +14,9 @@ from typing import Literal
 
 import msgspec
 
-from engine.control.exact import RefusedCommandError, bad, decimal_text, known, on_grid
+from engine.control.exact import RefusedCommandError, decimal_text, known
 from engine.control.handles import next_handle
-from engine.control.limits import LimitDesk
+from engine.control.limits import LimitDesk, limit_scope
 from engine.control.messages import (
     Accepted,
     Amend,
@@ -32,6 +32,7 @@ from engine.control.messages import (
     Kill,
     Limits,
     LimitTable,
+    LineStatus,
     Order,
     Pause,
     Ping,
@@ -55,7 +56,8 @@ from engine.control.order_words import Place, instruction_of, protection_of
 from engine.control.server import Caller
 from engine.journal.errors import JournalFull
 from engine.journal.sequencer import Sequencer
-from engine.model.codes import CommandKind, Counter, LimitScope, TradingState
+from engine.model.codes import CommandKind, Counter, TradingState
+from engine.model.exact import WordError, on_grid
 from engine.model.instructions import Change, OrderTerms, Wish
 from engine.model.instructions import encode as encode_wish
 from engine.model.tables import Tables
@@ -174,6 +176,8 @@ class EngineControl:
             return self.command(request, caller)
         except RefusedCommandError as refusal:
             return Refused(code=refusal.code, text=str(refusal))
+        except WordError as fault:
+            return Refused(code=RefusalCode.BAD_VALUE, text=str(fault))
 
     def command(self, request: AnyCommand, caller: Caller) -> AnyReply:
         """Resolve, submit, and tell what the state is now."""
@@ -221,13 +225,18 @@ class EngineControl:
             command.scope_kind = ScopeKind.ORDER
 
     def instrument(self, symbol: str, venue_id: int) -> tuple[int, int]:
-        """(instrument id, venue id) of a symbol; a symbol of several venues needs its venue."""
+        """(instrument id, venue id) of a symbol; a symbol of several venues needs its venue, as VENUE:SYMBOL or beside it."""
+        named, _, symbol = symbol.rpartition(":")
+        if named:
+            venue_id = known(self._names.venues, named, "venue")
         venues = [venue_id] if venue_id else list(self._names.venues.values())
         found = [(row, venue) for venue in venues if (row := self._tables.instrument_id(venue, symbol.upper()))]
         if not found:
             raise RefusedCommandError(RefusalCode.UNKNOWN_NAME, f"unknown symbol {symbol!r}")
         if len(found) > 1:
-            raise RefusedCommandError(RefusalCode.UNKNOWN_NAME, f"{symbol!r} is traded at several venues: name one")
+            raise RefusedCommandError(
+                RefusalCode.UNKNOWN_NAME, f"{symbol!r} is traded at several venues: name one, as VENUE:SYMBOL"
+            )
         return found[0]
 
     def handle(self, text: str) -> int:
@@ -245,8 +254,12 @@ class EngineControl:
         if isinstance(request, (Pause, Resume)) and kind not in (ScopeKind.ALL, ScopeKind.STRATEGY, ScopeKind.ORDER):
             text = "pause and resume are about strategies, or about one parent order"
             raise RefusedCommandError(RefusalCode.BAD_VALUE, text)
-        if isinstance(request, (Stop, Reconcile)) and kind != ScopeKind.ALL:
+        if isinstance(request, Stop) and kind != ScopeKind.ALL:
             raise RefusedCommandError(RefusalCode.BAD_VALUE, "this command is about the whole engine: give no scope")
+        if isinstance(request, Reconcile) and kind not in (ScopeKind.ALL, ScopeKind.VENUE, ScopeKind.ACCOUNT):
+            raise RefusedCommandError(
+                RefusalCode.BAD_VALUE, "an account is read as a whole: name a venue or an account"
+            )
         if isinstance(request, (Kill, Arm, Flatten)) and kind == ScopeKind.ORDER:
             raise RefusedCommandError(RefusalCode.BAD_VALUE, "one order is not a scope of this command: use cancel")
         if isinstance(request, Flatten) and kind == ScopeKind.STRATEGY:
@@ -268,6 +281,8 @@ class EngineControl:
             instruct(command, protection_of(request, self.place(command.instrument_id)))
         elif isinstance(request, Amend):
             self.resolve_amend(command, request)
+        elif isinstance(request, (SetLimits, ResetLimits)):
+            self.resolve_limits(command, request)
         elif isinstance(request, (Pause, Resume)) and command.scope_kind == ScopeKind.ORDER:
             action: Literal["pause", "resume"] = "pause" if isinstance(request, Pause) else "resume"
             instruct(command, Change(handle=command.order_handle, action=action))
@@ -305,7 +320,7 @@ class EngineControl:
         command.qty_lots = on_grid(request.qty, place.lot_e8, "quantity") if request.qty else 0
         trigger_ticks = on_grid(request.trigger, place.tick_e8, "trigger price") if request.trigger else 0
         if not (command.price_ticks or command.qty_lots or trigger_ticks):
-            raise bad("nothing is to be amended: give a price, a quantity or a trigger price")
+            raise WordError("nothing is to be amended: give a price, a quantity or a trigger price")
         command.detail = encode_wish(
             Change(
                 handle=command.order_handle,
@@ -318,11 +333,10 @@ class EngineControl:
 
     def resolve_limits(self, command: OperatorCommand, request: SetLimits | ResetLimits) -> None:
         """Text to whole numbers; what loosens without being said to, or cannot be, is refused and not journaled."""
-        scope, scope_id = limit_scope(command)
         values = request.values if isinstance(request, SetLimits) else {}
         reset = request.names if isinstance(request, ResetLimits) else None
         try:
-            command.detail = self.limit_desk().change(scope, scope_id, values, loosen=request.loosen, reset=reset)
+            command.detail = self.limit_desk().change(*limit_scope(command), values, loosen=request.loosen, reset=reset)
         except LimitRefusedError as refusal:
             raise RefusedCommandError(RefusalCode.BAD_VALUE, str(refusal)) from None
 
@@ -420,12 +434,37 @@ class EngineControl:
             clock_drift_ns=state["clock_drift_ns"],
             halted_symbols=self.halted_symbols(),
             troubles=self._troubles()[:TROUBLES_MAX],
+            lines=tuple(self.line_status(name, venue_id) for name, venue_id in self._names.venues.items()),
+        )
+
+    def line_status(self, name: str, venue_id: int) -> LineStatus:
+        """One venue and account."""
+        row = self._tables.line_state(venue_id)
+        return LineStatus(
+            line=name,
+            account=venue_id,
+            trading_state=row["trading_state"],
+            halt_reason=row["halt_reason"],
+            reconciled=bool(row["reconciled"]),
+            gateway_ready=bool(row["gateway_ready"]),
+            user_stream_ready=bool(row["user_stream_ready"]),
+            kill=bool(row["is_killed"]),
+            clock_drift_ns=row["clock_drift_ns"],
+            open_orders=row["open_orders"],
+            reconciles=row["reconciles"],
         )
 
     def halted_symbols(self) -> dict[str, int]:
         """Symbols that stand still by themselves (kill, mismatch) until `arm`, by `HaltReason`."""
         rows = islice(self._halts()["instruments"].items(), HALTED_SHOWN_MAX)
-        return {self._tables.symbol(row): reason for row, reason in rows if 0 < row <= self._tables.instrument_count}
+        return {self.shown(row): reason for row, reason in rows if 0 < row <= self._tables.instrument_count}
+
+    def shown(self, row: int) -> str:
+        """An instrument's name: its symbol, with its venue before it where several trade the symbol."""
+        symbol, venue_id = self._tables.symbol(row), self._tables.instrument(row)["venue_id"]
+        others = [line for line in self._names.venues.values() if self._tables.instrument_id(line, symbol)]
+        names = {number: name for name, number in self._names.venues.items()}
+        return f"{names.get(venue_id, venue_id)}:{symbol}" if len(others) > 1 else symbol
 
 
 def instruct(command: OperatorCommand, wish: Wish) -> None:
@@ -433,22 +472,6 @@ def instruct(command: OperatorCommand, wish: Wish) -> None:
     command.kind = CommandKind.INSTRUCT
     command.order_handle = wish.handle
     command.detail = encode_wish(wish)
-
-
-def limit_scope(command: OperatorCommand) -> tuple[LimitScope, int]:
-    """Whose limits a scope means; one order has none."""
-    scopes = {
-        ScopeKind.ALL: (LimitScope.ENGINE, 0),
-        ScopeKind.VENUE: (LimitScope.VENUE, command.venue_id),
-        ScopeKind.ACCOUNT: (LimitScope.ACCOUNT, command.account_id),
-        ScopeKind.INSTRUMENT: (LimitScope.INSTRUMENT, command.instrument_id),
-        ScopeKind.STRATEGY: (LimitScope.STRATEGY, command.strategy_id),
-    }
-    if command.scope_kind not in scopes:
-        raise RefusedCommandError(
-            RefusalCode.BAD_VALUE, "one order has no limits: name a symbol, strategy, account or venue"
-        )
-    return scopes[ScopeKind(command.scope_kind)]
 
 
 def submit_through(sequencer: Sequencer) -> Callable[[OperatorCommand], int]:

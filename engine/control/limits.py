@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
-from engine.control.messages import LimitRowText, LimitTable
+from engine.control.exact import RefusedCommandError
+from engine.control.messages import LimitRowText, LimitTable, RefusalCode, ScopeKind
 from engine.model.codes import LimitScope
 from engine.model.instruments import E8, INT64_MAX, format_e8
 from engine.model.tables import Tables
@@ -192,6 +193,32 @@ class LimitDesk:
             )
             return int(most * self._tables.instrument(scope_id)["lot_size_e8"])
         return None
+
+
+class Scoped(Protocol):
+    """The scope of a command, as ids."""
+
+    scope_kind: int
+    venue_id: int
+    account_id: int
+    strategy_id: int
+    instrument_id: int
+
+
+def limit_scope(command: Scoped) -> tuple[LimitScope, int]:
+    """Whose limits a scope means; one order has none."""
+    scopes = {
+        ScopeKind.ALL: (LimitScope.ENGINE, 0),
+        ScopeKind.VENUE: (LimitScope.VENUE, command.venue_id),
+        ScopeKind.ACCOUNT: (LimitScope.ACCOUNT, command.account_id),
+        ScopeKind.INSTRUMENT: (LimitScope.INSTRUMENT, command.instrument_id),
+        ScopeKind.STRATEGY: (LimitScope.STRATEGY, command.strategy_id),
+    }
+    if command.scope_kind not in scopes:
+        raise RefusedCommandError(
+            RefusalCode.BAD_VALUE, "one order has no limits: name a symbol, strategy, account or venue"
+        )
+    return scopes[ScopeKind(command.scope_kind)]
 
 
 def percent(used: int, limit: int) -> int:

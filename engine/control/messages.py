@@ -289,8 +289,27 @@ class Refused(Reply, frozen=True, kw_only=True):
     text: str
 
 
+class LineStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One venue and account: numbers of `engine.model.codes`. `account` is what `--account` takes; `kill`: this line's own."""
+
+    line: str
+    account: int
+    trading_state: int
+    halt_reason: int
+    reconciled: bool
+    gateway_ready: bool
+    user_stream_ready: bool
+    kill: bool
+    clock_drift_ns: int
+    open_orders: int
+    reconciles: int
+
+
 class EngineStatus(Reply, frozen=True, kw_only=True):
-    """The engine's state: numbers of `engine.model.codes`, times in nanoseconds, counts since the start."""
+    """The engine's state, of all lines together: as free as the freest, ready where every one is.
+
+    Numbers of `engine.model.codes`, times in nanoseconds, counts since the start.
+    """
 
     engine: str
     engine_id: int
@@ -325,6 +344,7 @@ class EngineStatus(Reply, frozen=True, kw_only=True):
     # symbols that stand still by themselves, by `HaltReason`; at most HALTED_SHOWN_MAX of them
     halted_symbols: dict[str, int] = {}
     troubles: str = ""
+    lines: tuple[LineStatus, ...] = ()
 
 
 class BookStatus(Reply, frozen=True, kw_only=True):

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from engine.control.algo_words import algo_terms
-from engine.control.exact import bad, bps, distance, duration_ns, is_distance, known, moment_ns, on_grid
 from engine.control.messages import ExitsText, Order, OrderText, Protect
-from engine.execution.profile import VolumeProfile
-from engine.model import algo_terms as terms_of_algos
+from engine.model.algo_terms import check
+from engine.model.algo_words import algo_terms
 from engine.model.codes import (
     Contingency,
     OrderFlag,
@@ -25,6 +23,7 @@ from engine.model.codes import (
     TrailKind,
     TriggerSource,
 )
+from engine.model.exact import WordError, bps, distance, duration_ns, is_distance, moment_ns, on_grid
 from engine.model.instructions import (
     WHOLE_BPS,
     Algo,
@@ -40,6 +39,7 @@ from engine.model.instructions import (
     TargetPlan,
     fault_of,
 )
+from engine.model.volume_profile import VolumeProfile
 
 TYPES: Mapping[str, OrderType] = {
     "limit": OrderType.LIMIT,
@@ -91,7 +91,7 @@ def instruction_of(order: Order, place: Place) -> Instruction | OrderTerms:
     """What the order means: plain terms of one order that any venue takes, or an instruction."""
     kinds = [bool(order.algo), bool(order.legs) or bool(order.contingency), order.exits is not None]
     if sum(kinds) > 1:
-        raise bad("an algorithm, a list and a bracket exclude one another")
+        raise WordError("an algorithm, a list and a bracket exclude one another")
     if order.algo:
         return checked(algo_of(order, place))
     main = terms_of(order_text(order), place)
@@ -120,7 +120,7 @@ def protection_of(request: Protect, place: Place) -> Instruction:
 def checked(instruction: Instruction) -> Instruction:
     """The instruction, or a refusal that says what is wrong with it."""
     if fault := fault_of(instruction):
-        raise bad(fault)
+        raise WordError(fault)
     return instruction
 
 
@@ -166,23 +166,23 @@ def terms_of(text: OrderText, place: Place) -> OrderTerms:
 def _check_words(text: OrderText, kind: OrderType) -> None:
     """What does not belong to the type is refused, not passed over."""
     if kind in MARKETS and text.price:
-        raise bad(f"a {text.order_type} order has no price")
+        raise WordError(f"a {text.order_type} order has no price")
     if kind in MARKETS and text.post_only:
-        raise bad(f"a {text.order_type} order cannot be post-only")
+        raise WordError(f"a {text.order_type} order cannot be post-only")
     if kind not in TRAILING and (text.trail or text.activate):
-        raise bad("a trailing distance and its activation belong to a trailing-stop")
+        raise WordError("a trailing distance and its activation belong to a trailing-stop")
     if kind == OrderType.TRAILING_STOP_LIMIT and text.price:
-        raise bad("the limit of a trailing-stop-limit moves: give its limit offset")
+        raise WordError("the limit of a trailing-stop-limit moves: give its limit offset")
     if kind != OrderType.TRAILING_STOP_LIMIT and text.limit_offset:
-        raise bad("a limit offset belongs to a trailing-stop-limit")
+        raise WordError("a limit offset belongs to a trailing-stop-limit")
     if kind in PLAIN_TYPES and text.trigger:
-        raise bad(f"a {text.order_type} order has no trigger: say stop, stop-limit or take-profit")
+        raise WordError(f"a {text.order_type} order has no trigger: say stop, stop-limit or take-profit")
     if bool(text.expire) != (text.time_in_force == "gtd"):
-        raise bad("gtd and its date go together")
+        raise WordError("gtd and its date go together")
     if not text.qty and not text.close_position:
-        raise bad("a quantity is needed (or close-position)")
+        raise WordError("a quantity is needed (or close-position)")
     if kind in PLAIN_TYPES - MARKETS and not text.price:
-        raise bad("a limit order needs a price")
+        raise WordError("a limit order needs a price")
 
 
 def _price(text: str, place: Place, what: str) -> int:
@@ -195,7 +195,7 @@ def _offset(text: OrderText, place: Place) -> int:
         return 0
     found = distance(text.limit_offset, place.tick_e8, "limit offset")
     if found.unit != TrailKind.TICKS:
-        raise bad("a limit offset is a number of ticks or of the price's unit")
+        raise WordError("a limit offset is a number of ticks or of the price's unit")
     return found.amount if text.side == "buy" else -found.amount
 
 
@@ -206,9 +206,9 @@ def _expiry(text: OrderText, place: Place) -> int:
         return place.now_wall_ns + duration_ns(text.expire[1:], "expiry")
     found = moment_ns(text.expire, "expiry")
     if found <= place.now_wall_ns:
-        raise bad(f"expiry {text.expire!r} is past")
+        raise WordError(f"expiry {text.expire!r} is past")
     if found > EXPIRY_NS_MAX:
-        raise bad(f"expiry {text.expire!r} is too far away: gtc needs no date")
+        raise WordError(f"expiry {text.expire!r} is too far away: gtc needs no date")
     return found
 
 
@@ -224,7 +224,7 @@ def _flags(text: OrderText) -> int:
 def list_of(order: Order, main: OrderTerms, place: Place) -> OrderList:
     """The first order and its legs, which take side, quantity and position side from it unless they name their own."""
     if not order.legs or not order.contingency:
-        raise bad("a list needs its contingency and one more order at least")
+        raise WordError("a list needs its contingency and one more order at least")
     is_exclusive = order.contingency in ("oco", "ouo")
     other = order.side if is_exclusive else {"buy": "sell", "sell": "buy"}[order.side]
     legs = [
@@ -248,7 +248,7 @@ def exits_of(text: ExitsText, place: Place) -> ExitPlan:
     """A stop, targets, both; shares of targets that name none are what the others leave, in equal parts."""
     stop = stop_of(text, place) if text.stop_loss else None
     if stop is None and (text.break_even or text.stop_limit_offset):
-        raise bad("break-even and a limit offset belong to a stop loss, and there is none")
+        raise WordError("break-even and a limit offset belong to a stop loss, and there is none")
     break_even = None
     if text.break_even:
         break_even = BreakEven(after=distance(text.break_even, place.tick_e8, "break-even"))
@@ -263,7 +263,7 @@ def stop_of(text: ExitsText, place: Place) -> StopPlan:
     if text.stop_limit_offset:
         found = distance(text.stop_limit_offset, place.tick_e8, "limit offset")
         if found.unit != TrailKind.TICKS:
-            raise bad("a limit offset is a number of ticks or of the price's unit")
+            raise WordError("a limit offset is a number of ticks or of the price's unit")
         offset = found.amount
     source, where = SOURCES[text.trigger_by], text.stop_loss
     if where.startswith("trail:"):
@@ -281,10 +281,10 @@ def targets_of(texts: tuple[str, ...], place: Place) -> tuple[TargetPlan, ...]:
     parts = [text.partition("@") for text in texts]
     named = [bps(share, "share") if mark else 0 for _, mark, share in parts]
     if any(mark and not share for (_, mark, _), share in zip(parts, named, strict=True)):
-        raise bad("a share must be above 0")
+        raise WordError("a share must be above 0")
     rest, count = WHOLE_BPS - sum(named), named.count(0)
     if rest < count:
-        raise bad("the shares of the take-profits are more than the whole")
+        raise WordError("the shares of the take-profits are more than the whole")
     unnamed = [rest // count + (number == count - 1) * (rest % count) for number in range(count)]
     shares = [share or unnamed.pop(0) for share in named]
     return tuple(_target(where, share, place) for (where, _, _), share in zip(parts, shares, strict=True))
@@ -300,9 +300,9 @@ def algo_of(order: Order, place: Place) -> Algo:
     """An algorithm: side, quantity, limit price and flags of the order, the rest its own words."""
     refused = ("trigger", "trail", "activate", "limit_offset", "expire", "emulated", "post_only", "close_position")
     if named := [name.replace("_", "-") for name in refused if getattr(order, name)]:
-        raise bad(f"an algorithm has no {named[0]}")
+        raise WordError(f"an algorithm has no {named[0]}")
     if order.order_type not in ("limit", "market") or order.time_in_force != "gtc":
-        raise bad("an algorithm chooses type and time in force of its orders itself")
+        raise WordError("an algorithm chooses type and time in force of its orders itself")
     words = dict(order.algo_words)
     if order.price:
         words["limit"] = order.price
@@ -310,10 +310,10 @@ def algo_of(order: Order, place: Place) -> Algo:
         words["display"] = order.display
     profile = _profile(order.profile)
     terms = algo_terms(order.algo, words, place.tick_e8, place.lot_e8, profile, place.now_wall_ns)
-    if fault := terms_of_algos.check(terms):
-        raise bad(fault)
+    if fault := check(terms):
+        raise WordError(fault)
     if not order.qty:
-        raise bad("a quantity is needed")
+        raise WordError("a quantity is needed")
     return Algo(
         instrument_id=place.instrument_id,
         handle=place.next_handle(),
@@ -321,7 +321,7 @@ def algo_of(order: Order, place: Place) -> Algo:
         qty_lots=on_grid(order.qty, place.lot_e8, "quantity"),
         terms=msgspec.to_builtins(terms),
         flags=OrderFlag.REDUCE_ONLY * order.reduce_only,
-        position_side=known(SIDES, order.position_side, "position side"),
+        position_side=SIDES[order.position_side],
     )
 
 
@@ -331,4 +331,4 @@ def _profile(text: str) -> VolumeProfile | None:
     try:
         return msgspec.json.decode(text, type=VolumeProfile)
     except msgspec.DecodeError as error:
-        raise bad(f"the volume profile is none: {error}") from None
+        raise WordError(f"the volume profile is none: {error}") from None

@@ -1,7 +1,7 @@
 """Rows (time in ns, volume in 10^-8) out of what venues give: candles and trades as CSV or JSON, raw frames as recorded.
 
 Understood: Binance's candle files and REST bodies of `/klines` (opening time first, volume sixth), files with a header that names
-a time (`open_time`, `timestamp`, `time`) and a `volume` or a `qty`, Binance's trade files (without a header: id, price, quantity, ...,
+a time (`open_time`, `timestamp`, `time`) and a `volume` or a `qty`, Binance's trade files (no header: id, price, quantity ...
 time), and lines of `tradewind record` (`<ns> <frame>`), of which the trades count, or closed candles where there are no trades.
 """
 

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from typing import final
 
 from typing_extensions import Buffer, disjoint_base
@@ -24,7 +25,7 @@ class Sequencer(Actor):
         inbound_control: Ring,
         inbound_market: Ring,
         to_book: Ring,
-        to_oms: Ring,
+        to_oms: Ring | Mapping[int, Ring],
         to_strategy: Ring,
         clock: Clock,
         *,

@@ -1,16 +1,17 @@
+from collections.abc import Mapping
 from typing import final
 
 from engine.journal.journal import Journal
 from engine.model.approval import ApprovalRegister
 from engine.model.bookreader import BookReader
 from engine.model.tables import Tables
-from engine.runtime.actor import Actor
+from engine.risk.terms import TermsCheck
 from engine.runtime.clock import Clock
 from engine.runtime.counters import Counters
 from engine.runtime.ring import Ring
 
 @final
-class RiskGate(Actor):
+class RiskGate(TermsCheck):
     @property
     def approved_count(self) -> int: ...
     @property
@@ -27,7 +28,7 @@ class RiskGate(Actor):
         *,
         intents: Ring,
         manual_intents: Ring,
-        approvals: Ring,
+        approvals: Ring | Mapping[int, Ring],
         refusals: Ring,
         child_intents: Ring | None = None,
         child_refusals: Ring | None = None,

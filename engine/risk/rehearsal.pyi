@@ -21,6 +21,8 @@ def set_market(
     ask_lots: int = ...,
     last_ticks: int = ...,
     last_mono_ns: int = ...,
+    mark_e8: int = ...,
+    index_e8: int = ...,
 ) -> None: ...
 def set_exposure(
     tables: Tables,
@@ -51,11 +53,24 @@ def offer_intent(
     strategy_id: int = ...,
     account_id: int = ...,
     venue_id: int = ...,
-    trigger_ticks: int = 0,
-    expire_ns: int = 0,
-    position_side: int = 0,
+    position_side: int = ...,
+    trigger_ticks: int = ...,
+    expire_ns: int = ...,
     **conditions: int,
 ) -> int: ...
+def decide(
+    gate: RiskGate,
+    *,
+    order_handle: int,
+    instrument_id: int,
+    side: int,
+    price_ticks: int,
+    qty_lots: int,
+    order_type: int = ...,
+    flags: int = ...,
+    strategy_id: int = ...,
+) -> int: ...
+def end_order(gate: RiskGate, order_handle: int, filled_lots: int = ...) -> None: ...
 def spend(register: ApprovalRegister, slot: int, nonce: int, order_handle: int) -> bool: ...
 def time_gate(
     gate: RiskGate,

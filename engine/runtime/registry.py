@@ -20,7 +20,7 @@ class RegistryError(Exception):
 
 
 class Names(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """The file: position in a list, plus one, is the number."""
+    """The file: position in a list, plus one, is the number. An asset is `NUMBER:NAME` of its venue, of the first without it."""
 
     venues: list[str] = []
     strategies: list[str] = []
@@ -64,7 +64,8 @@ class Registry:
         for spec in specs:
             self._note(spec)
         for asset in self.names.assets:
-            tables.asset_id(asset)
+            line, colon, name = asset.partition(":")
+            tables.asset_id(name if colon else asset, int(line) if colon else 1)
         wanted = {(spec.venue_id, spec.symbol): spec for spec in specs}
         for known in self.names.instruments:
             current = wanted.get((known.venue_id, known.symbol))
@@ -77,8 +78,9 @@ class Registry:
     def note_assets(self, tables: Tables) -> bool:
         """Keep the numbers of assets that the tables have met (an account holds more than it trades); True where one is new."""
         before = len(self.names.assets)
-        for asset in tables.assets():
-            _number(self.names.assets, asset)
+        for number, asset in enumerate(tables.assets(), 1):
+            line = tables.asset_line(number)
+            _number(self.names.assets, asset if line == 1 else f"{line}:{asset}")
         return len(self.names.assets) > before
 
     def _note(self, spec: InstrumentSpec) -> None:

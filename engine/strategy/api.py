@@ -36,6 +36,7 @@ from engine.strategy.market_views import (
     OpenInterestView,
     TickerView,
 )
+from engine.strategy.sizing import Size, Sizer
 from engine.strategy.terms import Leg
 from engine.strategy.views import BarView, BookView, FillView, OrderView, StaleView, TimerView, TradeView, WorkingOrder
 
@@ -59,6 +60,7 @@ __all__ = [
     "Position",
     "PositionSide",
     "Side",
+    "Size",
     "StaleView",
     "Strategy",
     "StrategyConfig",
@@ -112,6 +114,11 @@ class Strategy(StrategyBase):
         """The account's position in a subscribed symbol."""
         lots = self.position_lots(symbol)
         return Position(symbol, lots, self.instrument(symbol).qty(lots))
+
+    @property
+    def size(self) -> Sizer:
+        """How much to trade: `self.size.percent_at_risk("BTCUSDT", Side.BUY, ...)`; see `engine.strategy.sizing`."""
+        return Sizer(self.instrument, self.limits_room)
 
     def submit(
         self,

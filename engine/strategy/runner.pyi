@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import final
 
 from engine.journal.journal import Journal
@@ -50,7 +50,7 @@ class StrategyRunner(Actor):
         strategy: StrategyBase,
         name: str,
         strategy_id: int,
-        symbols: Iterable[str],
+        symbols: Iterable[str] | Mapping[str, int],
         venue_id: int = 1,
         subscriptions: Iterable[Subscription] = (),
     ) -> None: ...

@@ -11,7 +11,6 @@ import pytest
 
 from engine.cli.ctl_orders import EXAMPLES
 from engine.control.server import ControlServer
-from engine.execution.profile import VolumeProfile
 from engine.exit_codes import ExitCode
 from engine.model.algo_terms import AlgoTerms, Pov, Twap, Vwap
 from engine.model.codes import (
@@ -25,6 +24,7 @@ from engine.model.codes import (
     TrailKind,
 )
 from engine.model.instructions import Algo, Bracket, Change, Held, OrderList, Protection, decode
+from engine.model.volume_profile import VolumeProfile
 from tests.contract.test_cli import Shell
 from tests.control_harness import FakeEngine, serving
 from tests.ledger_harness import Ledger, body

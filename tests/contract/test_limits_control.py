@@ -88,6 +88,12 @@ def test_limits_are_shown_tightened_at_once_and_loosened_only_with_the_flag_over
     assert limits(market)[key]["source"] == "config"
 
 
+def is_reconciled(market: Market) -> bool:
+    """The daemon that was started last, not the file that the one before has left."""
+    found = market.counters()
+    return market.engine is not None and found.get("pid") == market.engine.process.pid and found["reconciled"] == 1
+
+
 def test_a_drawdown_takes_the_mode_that_halts_until_a_person_arms_also_over_a_restart(market: Market) -> None:
     """The market maker loses its fees: the smallest thresholds are reached by its first trades."""
     modes = (
@@ -105,7 +111,7 @@ def test_a_drawdown_takes_the_mode_that_halts_until_a_person_arms_also_over_a_re
 
     market.kill()
     market.start()
-    market.wait_for(lambda: market.counters().get("reconciled") == 1, "reconciled", 30)
+    market.wait_for(lambda: is_reconciled(market), "reconciled", 60)
     market.wait_state(TradingState.HALTED, HaltReason.RISK, 30)
     told = [row["payload"] for row in market.ledger_records(RecordKind.RISK_STATE)]
     assert {"ELEVATED", "CRITICAL"} & {row["risk_mode"] for row in told}

@@ -95,6 +95,11 @@ class Pair:
                 if name == symbol:
                     holding.contract = new
 
+    def held(self) -> list[dict[str, Any]]:
+        """Every row of the book of accounts that has fills."""
+        keys = ((owner, row, side) for owner, symbol, side in self.slow_accounts.rows for row in [self.rows[symbol]])
+        return [self.accounts.wide(owner, row, side) for owner, row, side in keys]
+
     def compare(self) -> None:
         for book, slow in ((self.accounts, self.slow_accounts), (self.strategies, self.slow_strategies)):
             for (owner, symbol, side), holding in slow.rows.items():
@@ -133,6 +138,7 @@ def test_every_number_of_a_position_is_what_its_fills_make_to_the_last_unit() ->
         if number == FILLS // 2:
             pair.change_grid("BTCUSD.P")
     pair.compare()
+    assert sum(row["fills"] for row in pair.held()) == FILLS
 
 
 def test_a_coarser_lot_that_a_position_does_not_fit_moves_nothing() -> None:

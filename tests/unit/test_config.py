@@ -397,10 +397,13 @@ def test_a_futures_venue_says_leverage_margin_and_position_mode(tmp_path: Path) 
     assert [item.key for item in error.problems] == ["venue.sim.leverage"]
 
 
-def test_a_futures_account_may_be_hedged(tmp_path: Path) -> None:
-    path = tmp_path / "engine.toml"
+def test_a_futures_account_is_netted_or_hedged(tmp_path: Path) -> None:
+    path = tmp_path / "hedge.toml"
     path.write_text(GOOD.replace('"one-way"', '"hedge"'))
-    assert load(path).config.venue["sim"].position_mode == "hedge"
+    (venue,) = load(path).config.venue.values()
+    assert venue.position_mode == "hedge"
+    error = refusal(tmp_path, GOOD.replace('"one-way"', '"both"'))
+    assert "position_mode" in str(error)
 
 
 def test_a_spot_venue_has_no_leverage(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_an_unknown_name_is_refused_and_nothing_is_submitted(request_: AnyReques
     [
         Pause(scope=Scope(symbol="BTCUSDT")),
         Stop(scope=Scope(symbol="BTCUSDT")),
-        Reconcile(scope=Scope(venue="sim")),
+        Reconcile(scope=Scope(symbol="BTCUSDT")),
         Kill(scope=Scope(order="07Client1")),
         Order(side="buy", qty="1", price="1"),
         Order(side="buy", qty="1", price="1", scope=Scope(symbol="BTCUSDT", strategy="maker")),

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.control.exact import RefusedCommandError, bps, duration_ns, moment_ns, scaled
 from engine.control.messages import (
     Accepted,
     Amend,
@@ -22,7 +21,6 @@ from engine.control.messages import (
     Scope,
 )
 from engine.control.server import Caller
-from engine.execution.profile import VolumeProfile
 from engine.model.algo_terms import AlgoTerms, Iceberg, Peg, Pov, Shortfall, Sniper, Twap, Vwap
 from engine.model.codes import (
     CommandKind,
@@ -35,6 +33,7 @@ from engine.model.codes import (
     TrailKind,
     TriggerSource,
 )
+from engine.model.exact import WordError, bps, duration_ns, moment_ns, scaled
 from engine.model.instructions import (
     Algo,
     Bracket,
@@ -46,6 +45,7 @@ from engine.model.instructions import (
     Protection,
     decode,
 )
+from engine.model.volume_profile import VolumeProfile
 from tests.control_harness import FakeEngine
 
 CALLER = Caller(uid=1000, pid=1)
@@ -74,7 +74,8 @@ def instructed(request: Any) -> Any:
 
 
 def order(**words: Any) -> Order:
-    return Order(**({"scope": BTC, "side": "sell", "qty": "0.01"} | words))
+    fields: dict[str, Any] = {"scope": BTC, "side": "sell", "qty": "0.01"} | words
+    return Order(**fields)
 
 
 def held(**words: Any) -> OrderTerms:
@@ -323,7 +324,7 @@ def test_durations(text: str, ns: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "10", "m", "10 m", "1.5h", "0s", "-5m", "5m!"])
 def test_what_is_no_duration(text: str) -> None:
-    with pytest.raises(RefusedCommandError, match="must be"):
+    with pytest.raises(WordError, match="must be"):
         duration_ns(text, "duration")
 
 
@@ -331,11 +332,9 @@ def test_shares_scales_and_moments_are_exact_or_refused() -> None:
     assert (bps("0.05%", "share"), bps("12bps", "share")) == (5, 12)
     assert (scaled("2.5e-6", 18, "x"), scaled("3", 2, "x"), scaled("1.20e2", 0, "x")) == (2_500_000_000_000, 300, 120)
     assert moment_ns("1970-01-01T01:00:00.000001+01:00", "date") == 1_000
-    for call in (
-        lambda: bps("0.005%", "x"),
-        lambda: bps("5", "x"),
-        lambda: scaled("1e-19", 18, "x"),
-        lambda: scaled("-1", 2, "x"),
-    ):
-        with pytest.raises(RefusedCommandError):
-            call()
+    for share in ("0.005%", "5", "-1%", "x%"):
+        with pytest.raises(WordError):
+            bps(share, "x")
+    for number in ("1e-19", "-1", "one"):
+        with pytest.raises(WordError):
+            scaled(number, 18, "x")

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from engine.execution.algos.dice import mixed, roll, spread
 from engine.execution.algos.schedule import Plan, make_plan
 from engine.execution.algos.trajectory import curvature, shares, shares_of
-from engine.execution.profile import DAY_NS, VolumeProfile, profile_of
 from engine.model.algo_terms import E18, Shortfall, Twap, Vwap, check
+from engine.model.volume_profile import DAY_NS, VolumeProfile, profile_of
 
 SECOND_NS = 10**9
 HOUR_NS = 3_600 * SECOND_NS

@@ -405,8 +405,18 @@ def test_a_ledger_of_more_orders_than_there_are_slots_is_restored(rig: Rig) -> N
     rig.canceled(gone)
     rig.trade(done, 10, 10, trade_id=1)
     records = [record for record in ledger_of(rig) if record.kind in (RecordKind.ORDER_STATE, RecordKind.FILL)]
-    names = ("kind", "seq", "wall_ns", "venue_id", "account_id", "strategy_id", "instrument_id", "position_side")
-    names += ("order_handle", "payload")
+    names = (
+        "kind",
+        "seq",
+        "wall_ns",
+        "venue_id",
+        "account_id",
+        "strategy_id",
+        "instrument_id",
+        "position_side",
+        "order_handle",
+        "payload",
+    )
     facts = [{name: getattr(record, name) for name in names} for record in records]
     often = [fact for fact in facts if fact["order_handle"] != resting]
     many = [shifted(fact, number) for number in range(5000) for fact in often]

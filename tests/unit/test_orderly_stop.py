@@ -8,10 +8,9 @@ import pytest
 
 from engine.app import Engine
 from engine.journal.errors import JournalFull
-from engine.model.codes import CommandKind, Counter
+from engine.model.codes import CommandKind
 from engine.orderly_stop import STOP_TIMEOUT_S, UNREACHED_WAIT_S, OrderlyStop
 from engine.runtime.clock import Clock
-from engine.runtime.counters import Counters
 from engine.runtime.service import Supervisor
 
 TICK_NS = 50_000_000
@@ -22,12 +21,14 @@ class Stages:
 
     def __init__(self) -> None:
         self.clock = Clock.virtual()
-        self.counters = Counters()
         self.state: dict[str, Any] = {"stopping": False, "gateway_ready": True}
         self.open: list[dict[str, Any]] = []
         self.room = True
         self.commands: list[CommandKind] = []
-        self.world = self.tables = self.sequencer = self.oms = self
+        self.venue_id = 1
+        self.reconciles = self.orders_sent = 0
+        self.lines = [self]
+        self.world = self.tables = self.sequencer = self.oms = self.session = self
 
     @property
     def quiet(self) -> bool:
@@ -39,6 +40,9 @@ class Stages:
     def control_state(self) -> dict[str, Any]:
         return self.state
 
+    def line_state(self, venue_id: int) -> dict[str, Any]:
+        return {**self.state, "reconciles": self.reconciles}
+
     def execute_command(self, kind: int, **fields: Any) -> int:
         if not self.room:
             raise JournalFull("no room")
@@ -46,7 +50,7 @@ class Stages:
         if kind == CommandKind.STOP:
             self.state["stopping"] = True
         else:
-            self.counters.add(Counter.RECONCILES)
+            self.reconciles += 1
         return len(self.commands)
 
 
@@ -113,7 +117,7 @@ def test_what_may_be_open_is_never_given_up_early(cause: str) -> None:
     stages = Stages()
     stages.state |= {"stopping": True, "gateway_ready": False}
     if cause == "sent":
-        stages.counters.add(Counter.ORDERS_SENT)
+        stages.orders_sent = 1
         stages.room = False
     else:
         stages.open = [{"order_handle": 1}]

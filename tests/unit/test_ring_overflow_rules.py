@@ -10,6 +10,7 @@ import pytest
 
 from engine.app import Rings
 from engine.journal.errors import JournalFull
+from engine.line import LineRings
 from engine.model.codes import (
     BookState,
     CommandKind,
@@ -65,7 +66,7 @@ def valid_feed(inbound_capacity: int = 1024, events_capacity: int = 1024) -> Fee
 
 def test_every_ring_has_a_row_in_the_table_of_rules() -> None:
     table = re.findall(r"^\| `(\w+)` \|", PAGE.read_text(), re.MULTILINE)
-    assert sorted(table) == sorted(vars(Rings()))
+    assert sorted(table) == sorted(vars(Rings()) | vars(LineRings()))
 
 
 # --- before the book: a gap

@@ -12,8 +12,8 @@ import pytest
 
 from engine.cli import main as cli
 from engine.execution.history import rows_of_lines, time_ns, volume_e8
-from engine.execution.profile import DAY_NS, VolumeProfile, profile_of
 from engine.exit_codes import ExitCode
+from engine.model.volume_profile import DAY_NS, VolumeProfile, profile_of
 
 HOUR_NS = 3_600 * 10**9
 CANDLE = "1700000000000,1,2,0.5,1.5,12.5,1700000059999,0,3,0,0,0"

@@ -8,7 +8,7 @@ from engine.model.algo_terms import Vwap
 
 
 class VwapAlgo(ScheduledAlgo):
-    """The weights of the terms: see `engine.execution.profile`."""
+    """The weights of the terms: see `engine.model.volume_profile`."""
 
     def __init__(self, terms: Vwap, order: Order) -> None:
         super().__init__(terms, order, terms.weights)

@@ -20,6 +20,7 @@ from engine.venues.binance.rest_market import VenueError
 from engine.venues.binance.usdm_rest import UsdmRest
 
 NO_CHANGE_NEEDED = (-4046, -4059)
+MODES = {False: "one-way", True: "hedge"}
 MARGIN_TYPES = {"cross": "CROSSED", "isolated": "ISOLATED"}
 
 
@@ -42,7 +43,7 @@ class _Brackets(msgspec.Struct):
 
 async def settle_account(rest: UsdmRest, venue: VenueSection) -> None:
     """Make the account what `venue` says. Raises CommandError with what the venue answered where it cannot be."""
-    await settle_position_mode(rest, venue)
+    await settle_position_mode(rest, is_hedged=venue.position_mode == "hedge")
     for symbol in venue.symbols:
         found = await symbol_settings(rest, symbol)
         wanted = MARGIN_TYPES[str(venue.margin_type)]
@@ -61,24 +62,13 @@ async def differences(rest: UsdmRest, venue: VenueSection) -> list[str]:
     found = []
     is_hedged = (await rest.account_json("GET", "/fapi/v1/positionSide/dual"))["dualSidePosition"]
     if is_hedged != (venue.position_mode == "hedge"):
-        found.append(f"the account is in {'hedge' if is_hedged else 'one-way'} mode")
+        found.append(f"the account is in {MODES[is_hedged]} mode")
     for symbol in venue.symbols:
         row = await symbol_settings(rest, symbol)
         wanted = (MARGIN_TYPES[str(venue.margin_type)], venue.leverage)
         if (row["marginType"], row["leverage"]) != wanted:
             found.append(f"{symbol}: {row['marginType']}, leverage {row['leverage']}, not {wanted[0]}, {wanted[1]}")
     return found
-
-
-async def settle_position_mode(rest: UsdmRest, venue: VenueSection) -> None:
-    """One-way: one signed position a contract; hedge: a long and a short one beside each other."""
-    path, wanted = "/fapi/v1/positionSide/dual", venue.position_mode == "hedge"
-    if (await rest.account_json("GET", path))["dualSidePosition"] != wanted:
-        await change(rest, "position_mode", path, dualSidePosition=str(wanted).lower())
-    if (await rest.account_json("GET", path))["dualSidePosition"] != wanted:
-        words = ("one-way", "hedge") if wanted else ("hedge", "one-way")
-        text = f"position_mode: the account stays in {words[0]} mode, {words[1]} was asked for"
-        raise CommandError(ExitCode.CONFIG, text)
 
 
 async def margin_terms(rest: UsdmRest, venue: VenueSection) -> tuple[ContractMargin, ...]:
@@ -107,6 +97,16 @@ def tiers_of(brackets: list[_Bracket]) -> tuple[MarginTier, ...]:
         )
         for row in sorted(brackets, key=lambda row: row.notionalFloor)
     )
+
+
+async def settle_position_mode(rest: UsdmRest, *, is_hedged: bool = False) -> None:
+    """One-way: one signed position an instrument. Hedge: a long and a short one, and every order says of which it is."""
+    path = "/fapi/v1/positionSide/dual"
+    if (await rest.account_json("GET", path))["dualSidePosition"] != is_hedged:
+        await change(rest, "position_mode", path, dualSidePosition=str(is_hedged).lower())
+    if (await rest.account_json("GET", path))["dualSidePosition"] != is_hedged:
+        text = f"position_mode: the account stays in {MODES[not is_hedged]} mode, {MODES[is_hedged]} was asked for"
+        raise CommandError(ExitCode.CONFIG, text)
 
 
 async def symbol_settings(rest: UsdmRest, symbol: str) -> dict[str, Any]:

@@ -625,7 +625,9 @@ cdef class BookStage(Actor):
             return
         for i in range(1, self.tables.instrument_count + 1):
             book = self.books[i]
-            if book == NULL or not book.sessions & bit:
+            # sessions are numbered within a line: another's bit may be the same
+            if book == NULL or not book.sessions & bit or (
+                    item.record.venue_id and self.tables.instruments[i].venue_id != item.record.venue_id):
                 continue
             book.sessions &= ~bit
             if book.sessions == 0:

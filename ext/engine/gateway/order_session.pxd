@@ -57,6 +57,7 @@ cdef class OrderSession(Session):
     cdef readonly bint is_ready
     cdef readonly uint64_t refused_approvals
     cdef readonly uint64_t dropped_inputs
+    cdef readonly uint64_t orders_sent   # new orders and replaces of this run
     cdef bint is_input_lost
     cdef uint64_t next_request_id
     cdef readonly uint32_t in_flight

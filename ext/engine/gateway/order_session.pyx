@@ -95,6 +95,11 @@ cdef class OrderSession(Session):
             self.cold_head += 1
             return True
         if is_order:
+            if item.flags < self.register.capacity and self.register.slots[item.flags].state == SLOT_ISSUED and (
+                    self.register.slots[item.flags].venue_id != self.venue_id):
+                # approved for another line: its account is not ours to spend
+                self.refused_approvals += 1
+                return False
             if not self.register.consume(item.flags, item.cause_seq, item.order_handle):
                 # not a reply: a forged or repeated descriptor must not touch the order that it names
                 self.refused_approvals += 1
@@ -213,6 +218,7 @@ cdef class OrderSession(Session):
         if is_order:
             self.counters.record(STAGE_SENT, self.clock.lap_ns() - self.journal.now_mono_ns)
         self.budget.count(self.venue_ns(), 1 if is_order else 0, 1)
+        self.orders_sent += 1 if is_order else 0
         if request.action == OUTBOUND_SUBMIT:
             self.counters.values[<int> COUNTER_ORDERS_SENT] = self.counters.values[<int> COUNTER_ORDERS_SENT] + 1
         elif request.action == OUTBOUND_REPLACE:

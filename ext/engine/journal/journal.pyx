@@ -297,7 +297,8 @@ cdef class Journal:
         cdef TwLane* lane = <TwLane*> self._lanes[0]
         if lane.error[0] != 0:
             return True
-        return tw_used(lane) > (lane.mask + 1) - 2 * lane.reserve_bytes
+        # where the oldest bytes give way there is always room
+        return not lane.discards and tw_used(lane) > (lane.mask + 1) - 2 * lane.reserve_bytes
 
     cdef RecordHeader* renew(self, RecordHeader* record) noexcept nogil:
         if record == NULL:

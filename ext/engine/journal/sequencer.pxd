@@ -18,7 +18,11 @@ cdef class Sequencer(Actor):
     cdef Ring inbound_control
     cdef Ring inbound_market
     cdef Ring to_book
-    cdef Ring to_oms
+    cdef Ring to_oms                     # of the first line
+    cdef void* _line_rings[16]           # by venue id, borrowed from _lines
+    cdef void* _rings_in_use[16]
+    cdef int _line_count
+    cdef object _lines
     cdef Ring to_strategy
     cdef Ring to_risk            # None where there is no risk monitor
     cdef bint has_risk
@@ -29,7 +33,9 @@ cdef class Sequencer(Actor):
     cdef readonly uint64_t lost          # records that were no longer the journal's when their turn came
     cdef readonly uint64_t waits         # turns in which an input had to wait for room downstream
     cdef int _routes(self, const Descriptor* item) noexcept nogil
-    cdef bint _has_room(self, int routes) noexcept nogil
+    cdef bint _has_room(self, const Descriptor* item, int routes) noexcept nogil
+    cdef void* _line_of(self, const Descriptor* item) noexcept nogil
+    cdef bint _push_to_lines(self, const Descriptor* item) noexcept nogil
     cdef bint _apply(self, void* ring, Descriptor* item) noexcept nogil
     cdef void _count(self, int counter) noexcept nogil
     cdef void _publish_counts(self) noexcept nogil

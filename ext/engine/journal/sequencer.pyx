@@ -24,14 +24,19 @@ cdef enum:
     TO_STRATEGY = 4
     TO_RISK = 8
     REASON_BYTES_MAX = 512
+    LINES_MAX = 16
     DETAIL_BYTES_MAX = 32768
 
 
 cdef class Sequencer(Actor):
-    """Rings in: own, control, market. Rings out: book, OMS, strategy. `tables` is taken for uniformity and not used."""
+    """Rings in: own, control, market. Rings out: book, OMS, strategy. `tables` is taken for uniformity and not used.
+
+    `to_oms`: one ring, or one for each line by its venue id. An own-order input goes to the line that its record names; what names none
+    (ticks, commands about everything) goes to all of them, each with room for it.
+    """
 
     def __init__(self, str name, Journal journal not None, tables, Counters counters, Ring inbound_own not None,
-                 Ring inbound_control not None, Ring inbound_market not None, Ring to_book not None, Ring to_oms not None,
+                 Ring inbound_control not None, Ring inbound_market not None, Ring to_book not None, to_oms not None,
                  Ring to_strategy not None, Clock clock not None, *, Ring to_risk=None):
         Actor.__init__(self, name)
         self.journal = journal
@@ -40,11 +45,24 @@ cdef class Sequencer(Actor):
         self.inbound_control = inbound_control
         self.inbound_market = inbound_market
         self.to_book = to_book
-        self.to_oms = to_oms
+        self._lines = {1: to_oms} if isinstance(to_oms, Ring) else dict(to_oms)
+        self._bind_lines()
         self.to_strategy = to_strategy
         self.to_risk = to_risk
         self.has_risk = to_risk is not None
         self.clock = clock
+
+    def _bind_lines(self) -> None:
+        """The rings as the hot path reads them. A single line hears everything, whatever its records name."""
+        cdef Ring ring
+        cdef int number
+        if not self._lines or not all(0 < line < LINES_MAX for line in self._lines):
+            raise ValueError(f"lines {sorted(self._lines)}: at least one, numbered from 1 to {LINES_MAX - 1}")
+        for line, ring in self._lines.items():
+            self._line_rings[<int> line] = <void*> ring
+            self._rings_in_use[self._line_count] = <void*> ring
+            self._line_count += 1
+        self.to_oms = next(iter(self._lines.values()))
 
     def attach(self, Pipeline pipeline not None) -> None:
         """The pipeline that `execute_command` runs."""
@@ -88,14 +106,42 @@ cdef class Sequencer(Actor):
             return TO_STRATEGY
         return TO_OMS
 
-    cdef bint _has_room(self, int routes) noexcept nogil:
+    cdef bint _has_room(self, const Descriptor* item, int routes) noexcept nogil:
+        cdef int i
+        cdef void* line
         if routes & TO_BOOK and self.to_book.depth() >= self.to_book.capacity:
             return False
-        if routes & TO_OMS and self.to_oms.depth() >= self.to_oms.capacity:
+        if routes & TO_STRATEGY and self.to_strategy.depth() >= self.to_strategy.capacity:
             return False
         if routes & TO_RISK and self.has_risk and self.to_risk.depth() >= self.to_risk.capacity:
             return False
-        return not (routes & TO_STRATEGY and self.to_strategy.depth() >= self.to_strategy.capacity)
+        if not routes & TO_OMS:
+            return True
+        line = self._line_of(item)
+        if line != NULL:
+            return (<Ring> line).depth() < (<Ring> line).capacity
+        for i in range(self._line_count):
+            if (<Ring> self._rings_in_use[i]).depth() >= (<Ring> self._rings_in_use[i]).capacity:
+                return False
+        return True
+
+    cdef void* _line_of(self, const Descriptor* item) noexcept nogil:
+        """The ring of the line that an input is for; NULL: it is for all of them."""
+        if self._line_count == 1:
+            return self._rings_in_use[0]
+        # a line's account has its number: a command that names only the account is the line's too
+        if item.venue_id:
+            return self._line_rings[item.venue_id & (LINES_MAX - 1)]
+        return self._line_rings[item.account_id & (LINES_MAX - 1)]
+
+    cdef bint _push_to_lines(self, const Descriptor* item) noexcept nogil:
+        cdef int i
+        cdef void* line = self._line_of(item)
+        if line != NULL:
+            return (<Ring> line).push(item)
+        for i in range(self._line_count):
+            (<Ring> self._rings_in_use[i]).push(item)
+        return True
 
     cdef bint _apply(self, void* ring, Descriptor* item) noexcept nogil:
         """Commit one input and route it. False: it stays in its ring, since someone it goes to has no room.
@@ -109,7 +155,7 @@ cdef class Sequencer(Actor):
             (<Ring> ring).release()
             return True
         routes = self._routes(item)
-        if not self._has_room(routes):
+        if not self._has_room(item, routes):
             self.waits += 1
             return False
         if record.mono_ns >= self.journal.now_mono_ns:
@@ -140,7 +186,7 @@ cdef class Sequencer(Actor):
         if routes & TO_BOOK:
             self.to_book.push(item)
         if routes & TO_OMS:
-            self.to_oms.push(item)
+            self._push_to_lines(item)
         if routes & TO_STRATEGY:
             self.to_strategy.push(item)
         if routes & TO_RISK and self.has_risk:

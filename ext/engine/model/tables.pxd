@@ -1,8 +1,8 @@
 """The shared tables: what one stage knows and others read, without importing one another.
 
 Who writes what: `Instrument` rows - reference data at start; `MarketState` - book (state, best, stamps); `Exposure` - the gate adds
-on approval, OMS moves and releases; `TradingControl` - the command stage. Everybody reads. Row 0 of each table is "none";
-instrument ids count from 1. Memory never moves: rows may be pointed at for the tables' life.
+on approval, OMS moves and releases; `LineState` - the line's OMS; `TradingControl` - the command stage. Everybody reads. Row 0 of
+each table is "none", of `lines` what all of them are together; instrument ids count from 1. Memory never moves: rows may be pointed at for the tables' life.
 """
 cimport cython
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -15,6 +15,7 @@ cdef enum:
     VENUE_LIMIT_ROWS = 16
     POSITION_SIDES = 3
     MARGIN_TIERS_MAX = 16
+    LINE_CAPACITY = 16            # lines are numbered from 1
 
 cdef struct Instrument:
     uint32_t instrument_id
@@ -171,18 +172,29 @@ cdef struct EngineLimits:
     int64_t stale_after_ns
     int64_t clock_drift_ns_max
 
-cdef struct TradingControl:
-    uint8_t trading_state     # TradingState
-    uint8_t halt_reason       # HaltReason
+cdef struct LineState:
+    # one venue and account: what is true of it and of no other. Row 0: of all together (`sum_lines`)
+    uint8_t trading_state     # TradingState; row 0: the freest of all lines
+    uint8_t halt_reason       # HaltReason; row 0: of the first line that is halted
     uint8_t reconciled
     uint8_t gateway_ready
+    uint8_t user_stream_ready
+    uint8_t is_killed         # this line alone; sticky until arm
+    uint8_t is_used
+    uint8_t pad
+    int32_t open_orders
+    int32_t pad1
+    int64_t clock_drift_ns    # row 0: the largest
+    uint64_t reconciles       # done so far
+
+cdef struct TradingControl:
+    # what holds for the whole engine
     uint8_t kill              # sticky until arm
     uint8_t stopping
     uint8_t journal_reserve   # front nearly full: only cancels leave
-    uint8_t user_stream_ready
-    int64_t clock_drift_ns
+    uint8_t pad[5]
     uint64_t next_handle      # epoch << 32 | counter
-    int64_t balance_free_e8[512]
+    int64_t balance_free_e8[512]   # by asset, and an asset is of one line
     int64_t balance_locked_e8[512]
 
 cdef struct MarginTier:
@@ -242,6 +254,9 @@ cdef struct StrategyState:
     uint64_t fills
     uint64_t refusals
 
+# An amount in the reporting currency, rounded toward 0.
+cdef int64_t converted_e8(int64_t amount_e8, int64_t rate_e8) noexcept nogil
+
 cdef enum:
     # first rows of the scopes in limit_rows and scopes
     ENGINE_ROW = 0
@@ -277,6 +292,8 @@ cdef class Tables:
     cdef ExecutionTimes* executions      # by row of limit_rows
     cdef uint8_t[16] hedges              # by account: positions are kept by side
     cdef TradingControl control
+    cdef LineState[16] lines              # by venue id
+    cdef uint8_t[512] asset_lines         # by asset: the line whose account holds it
     cdef readonly uint32_t instrument_count
     cdef readonly uint16_t asset_count
     cdef dict _ids_by_symbol
@@ -312,6 +329,7 @@ cdef class Tables:
     cdef const MarginTier* tier_of(self, uint32_t instrument_id, int64_t notional_e8) noexcept nogil
     cdef void _touch_side(self, uint32_t instrument_id, int side, int64_t mark_e8) noexcept nogil
     cdef void _move_share(self, MarginAccount* account, const MarginRow* row, int sign) noexcept nogil
+    cdef void sum_lines(self) noexcept nogil
     cdef void _lift_all_limits(self) noexcept
     # The change of what works, of a position, of the open orders: rows, rows by strategy and the scopes' sums follow at once.
     cdef void move_working(self, uint32_t instrument_id, uint8_t position_side, uint16_t strategy_id, uint8_t order_side, int64_t lots) noexcept nogil

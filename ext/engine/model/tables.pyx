@@ -37,9 +37,13 @@ cdef int64_t INT64_MAX_VALUE = 0x7FFFFFFFFFFFFFFF
 
 cdef enum:
     # The most that one row can be worth in the sums, 1.4 * 10^9 units: a sum of hundreds of rows stays within 64 bits.
-    WORTH_MAX_E8 = 1 << 57
+    WORTH_MAX_E8 = 0x200000000000000
     EXECUTIONS_KEPT_MAX = 65536
     SIDE_OF_BUYS = 0
+
+
+cdef int64_t converted_e8(int64_t amount_e8, int64_t rate_e8) noexcept nogil:
+    return tw_converted(amount_e8, rate_e8)
 
 
 cdef inline void _add_worth(ScopeState* scope, const Worth* old, const Worth* new, int64_t positions) noexcept nogil:
@@ -374,11 +378,14 @@ cdef class Tables:
         cdef uint8_t side
         for side in range(POSITION_SIDES):
             for instrument_id in range(1, self.instrument_count + 1):
-                if not self.exposure_row(instrument_id, side).is_counted:
+                if self.exposure_row(instrument_id, side).is_counted:
+                    self.touch_exposure(instrument_id, side)
+            # strategies may hold against one another what sums up to nothing
+            for strategy_id in range(STRATEGY_CAPACITY):
+                if self.scopes[STRATEGY_ROWS + strategy_id].positions == 0:
                     continue
-                self.touch_exposure(instrument_id, side)
-                for strategy_id in range(STRATEGY_CAPACITY):
-                    if self.scopes[STRATEGY_ROWS + strategy_id].positions and self.strategy_row(instrument_id, side, strategy_id).is_counted:
+                for instrument_id in range(1, self.instrument_count + 1):
+                    if self.strategy_row(instrument_id, side, strategy_id).is_counted:
                         self.touch_strategy(instrument_id, side, strategy_id)
 
     def revalue(self) -> None:
@@ -486,15 +493,26 @@ cdef class Tables:
         self._check(instrument_id)
         return self.notional_e8(instrument_id, price_ticks, qty_lots)
 
-    def asset_id(self, str name) -> int:
-        """The id of an asset, given out on first sight; ids count from 1."""
-        if name in self._assets:
-            return self._assets.index(name)
+    def asset_id(self, str name, int venue_id=1) -> int:
+        """The id of an asset in a line's account, given out on first sight; ids count from 1. Two lines' USDT are two assets."""
+        cdef int number
+        if not 0 < venue_id < LINE_CAPACITY:
+            raise IndexError(f"no line {venue_id}")
+        for number in range(1, len(self._assets)):
+            if self.asset_lines[number] == venue_id and self._assets[number] == name:
+                return number
         if len(self._assets) >= ASSET_CAPACITY:
             raise ValueError(f"more than {ASSET_CAPACITY - 1} assets")
+        self.asset_lines[len(self._assets)] = venue_id
         self._assets.append(name)
         self.asset_count = len(self._assets)
         return len(self._assets) - 1
+
+    def asset_line(self, int asset_id) -> int:
+        """The line (venue id) in whose account an asset lies."""
+        if not 0 < asset_id < ASSET_CAPACITY:
+            raise IndexError(asset_id)
+        return self.asset_lines[asset_id]
 
     def asset_name(self, int asset_id) -> str:
         return self._assets[asset_id]
@@ -539,19 +557,20 @@ cdef class Tables:
         self._read_spec(&row, spec)
         memcpy(row.symbol, <const char*> symbol, len(symbol))
         # assets last: they are the one thing that a refusal would leave behind
-        self._require_asset_room({spec.base_asset, spec.quote_asset, spec.settle_asset or spec.quote_asset})
-        row.base_asset_id = self.asset_id(spec.base_asset)
-        row.quote_asset_id = self.asset_id(spec.quote_asset)
-        row.settle_asset_id = self.asset_id(spec.settle_asset or spec.quote_asset)
+        self._require_asset_room({spec.base_asset, spec.quote_asset, spec.settle_asset or spec.quote_asset}, spec.venue_id)
+        row.base_asset_id = self.asset_id(spec.base_asset, spec.venue_id)
+        row.quote_asset_id = self.asset_id(spec.quote_asset, spec.venue_id)
+        row.settle_asset_id = self.asset_id(spec.settle_asset or spec.quote_asset, spec.venue_id)
         row.instrument_id = row_id
         row.version = self.instruments[row_id].version + 1
         self.instruments[row_id] = row
         self.instrument_count = max(self.instrument_count, row_id)
         return row_id
 
-    def _require_asset_room(self, set names) -> None:
+    def _require_asset_room(self, set names, int venue_id) -> None:
         """Raises ValueError where the table has no room for the new ones among `names`."""
-        if len(self._assets) + len(names.difference(self._assets)) > ASSET_CAPACITY:
+        known = {name for number, name in enumerate(self._assets) if self.asset_lines[<int> number] == venue_id}
+        if len(self._assets) + len(names - known) > ASSET_CAPACITY:
             raise ValueError(f"more than {ASSET_CAPACITY - 1} assets")
 
     cdef int _read_spec(self, Instrument* row, object spec) except -1:
@@ -642,27 +661,89 @@ cdef class Tables:
         """Order handles of this run start above `epoch << 32`."""
         self.control.next_handle = <uint64_t> epoch << 32
 
-    def set_control(self, **fields) -> None:
-        """Set fields of the trading control by name (wiring and tests; the hot path writes the struct)."""
+    # --- lines
+
+    cdef void sum_lines(self) noexcept nogil:
+        """What all lines are together: as free as the freest, ready only where every one is."""
+        cdef int i
+        cdef LineState whole
+        cdef const LineState* line
+        memset(&whole, 0, sizeof(LineState))
+        whole.reconciled = whole.gateway_ready = whole.user_stream_ready = whole.is_killed = 1
+        for i in range(1, LINE_CAPACITY):
+            line = &self.lines[i]
+            if not line.is_used:
+                continue
+            whole.is_used = 1
+            whole.trading_state = max(whole.trading_state, line.trading_state)
+            if whole.halt_reason == 0:
+                whole.halt_reason = line.halt_reason
+            whole.reconciled &= line.reconciled
+            whole.gateway_ready &= line.gateway_ready
+            whole.user_stream_ready &= line.user_stream_ready
+            whole.is_killed &= line.is_killed
+            whole.open_orders += line.open_orders
+            whole.reconciles += line.reconciles
+            if (line.clock_drift_ns if line.clock_drift_ns >= 0 else -line.clock_drift_ns) > (
+                    whole.clock_drift_ns if whole.clock_drift_ns >= 0 else -whole.clock_drift_ns):
+                whole.clock_drift_ns = line.clock_drift_ns
+        if whole.is_used:
+            self.lines[0] = whole
+
+    def use_line(self, int venue_id) -> None:
+        """Say that a line is traded: it counts in what all are together. Its OMS does the same."""
+        if not 0 < venue_id < LINE_CAPACITY:
+            raise IndexError(f"no line {venue_id}")
+        self.lines[venue_id].is_used = 1
+        self.sum_lines()
+
+    def used_lines(self) -> list:
+        """The numbers (venue ids) of the lines that are traded."""
+        return [i for i in range(1, LINE_CAPACITY) if self.lines[i].is_used]
+
+    def line_state(self, int venue_id) -> dict:
+        """One line's row; 0: all together."""
+        if not 0 <= venue_id < LINE_CAPACITY:
+            raise IndexError(f"no line {venue_id}")
+        self.sum_lines()
+        row = dict(self.lines[venue_id])
+        flags = ("reconciled", "gateway_ready", "user_stream_ready", "is_killed", "is_used")
+        return {name: bool(value) if name in flags else value for name, value in row.items() if not name.startswith("pad")}
+
+    def set_control(self, int venue_id=0, **fields) -> None:
+        """Set fields of the trading control, or of one line (0: of every line), by name (wiring and tests; the hot path writes
+        the structs)."""
         for name, value in fields.items():
-            if name == "trading_state": self.control.trading_state = value
-            elif name == "halt_reason": self.control.halt_reason = value
-            elif name == "reconciled": self.control.reconciled = value
-            elif name == "gateway_ready": self.control.gateway_ready = value
-            elif name == "user_stream_ready": self.control.user_stream_ready = value
-            elif name == "kill": self.control.kill = value
+            if name == "kill": self.control.kill = value
             elif name == "stopping": self.control.stopping = value
             elif name == "journal_reserve": self.control.journal_reserve = value
-            elif name == "clock_drift_ns": self.control.clock_drift_ns = value
-            else: raise KeyError(name)
+            elif venue_id: self._set_line(venue_id, name, value)
+            else:
+                for number in range(LINE_CAPACITY):
+                    self._set_line(number, name, value)
+        self.sum_lines()
+
+    def _set_line(self, int venue_id, str name, value) -> None:
+        cdef LineState* line = &self.lines[venue_id]
+        if name == "trading_state": line.trading_state = value
+        elif name == "halt_reason": line.halt_reason = value
+        elif name == "reconciled": line.reconciled = value
+        elif name == "gateway_ready": line.gateway_ready = value
+        elif name == "user_stream_ready": line.user_stream_ready = value
+        elif name == "is_killed": line.is_killed = value
+        elif name == "clock_drift_ns": line.clock_drift_ns = value
+        else: raise KeyError(name)
 
     def control_state(self) -> dict:
+        """The whole engine: its own switches, and what its lines are together."""
+        cdef const LineState* line = &self.lines[0]
+        self.sum_lines()
         return {
-            "trading_state": self.control.trading_state, "halt_reason": self.control.halt_reason,
-            "reconciled": bool(self.control.reconciled), "gateway_ready": bool(self.control.gateway_ready),
-            "user_stream_ready": bool(self.control.user_stream_ready), "kill": bool(self.control.kill),
+            "trading_state": line.trading_state, "halt_reason": line.halt_reason,
+            "reconciled": bool(line.reconciled), "gateway_ready": bool(line.gateway_ready),
+            "user_stream_ready": bool(line.user_stream_ready), "kill": bool(self.control.kill or line.is_killed),
             "stopping": bool(self.control.stopping), "journal_reserve": bool(self.control.journal_reserve),
-            "clock_drift_ns": self.control.clock_drift_ns,
+            "clock_drift_ns": line.clock_drift_ns,
         }
 
     def set_balance(self, int asset_id, int64_t free_e8, int64_t locked_e8) -> None:
@@ -704,7 +785,7 @@ cdef class Tables:
         values = dict(row[0])
         if unknown := set(fields) - set(values):
             raise KeyError(f"no measures {', '.join(sorted(unknown))}")
-        row[0] = values | fields
+        row[0] = values | {"pad": bytes(4)} | fields  # padding reads as an empty text
 
     def scope(self, int scope, int scope_id) -> dict:
         """What is measured of one scope."""

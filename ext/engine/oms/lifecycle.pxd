@@ -4,7 +4,7 @@ from engine.journal.journal cimport Journal
 from engine.model.approval cimport ApprovalRegister, ApprovedOrder
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport ExecutionPayload, OrderReplyPayload, RecordHeader
-from engine.model.tables cimport Tables
+from engine.model.tables cimport LineState, Tables
 from engine.oms.orders cimport Order, OrderPool
 from engine.oms.positions cimport PositionBook
 from engine.oms.scribe cimport FillFacts, Scribe
@@ -54,6 +54,8 @@ cdef class OrderLifecycle(Actor):
     cdef uint16_t account_id
     cdef uint16_t venue_id
     cdef int64_t first_fill_ns        # wall time of the first fill ever booked; 0 = none
+    cdef LineState* line                # this line's row of the tables
+    cdef readonly uint64_t misrouted    # approvals and inputs of another line that came here, and were left alone
     cdef bint session_ready
     cdef ExternalOrder[EXTERNAL_CAPACITY] external_orders
     cdef readonly uint32_t external_count
@@ -69,6 +71,7 @@ cdef class OrderLifecycle(Actor):
     cdef void on_report(self, const Descriptor* item) noexcept nogil
     cdef void on_reply(self, const Descriptor* item) noexcept nogil
     cdef void apply(self, Order* order, uint64_t cause_seq, bint is_forced) noexcept nogil
+    cdef void tell_open_orders(self) noexcept nogil
     cdef void want_cancel(self, Order* order, int64_t due_mono_ns) noexcept nogil
     cdef void tend(self, Order* order, uint64_t cause_seq) noexcept nogil
     cdef bint send(self, const Order* order, int action) noexcept nogil

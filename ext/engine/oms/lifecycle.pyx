@@ -13,7 +13,7 @@ from engine.model.descriptor cimport Descriptor
 from engine.model.native cimport is_conditional
 from engine.model.records cimport (Conditions, ExecutionPayload, IntentPayload, OrderReplyPayload, RecordHeader, REPLACE_NOT_BEGUN,
                                    REPLACE_OLD_GONE)
-from engine.model.tables cimport POSITION_SIDES, STRATEGY_CAPACITY, Instrument, Tables
+from engine.model.tables cimport LINE_CAPACITY, POSITION_SIDES, STRATEGY_CAPACITY, Instrument, Tables
 from engine.model.unnamed cimport NO_TRADE_ID
 from engine.oms.orders cimport Order, OrderPool
 from engine.oms.positions cimport PositionBook, tw_cost_up_e8, tw_value_e16
@@ -60,7 +60,11 @@ cdef class OrderLifecycle(Actor):
         self.book_of_positions = PositionBook(tables)
         self.book_of_strategies = PositionBook(tables, STRATEGY_CAPACITY, False)
         self.trades = TradeSet(trade_capacity)
-        self.scribe = Scribe(journal, tables, counters, self.pool, self.book_of_positions, order_events, risk_events)
+        if not 0 < venue_id < LINE_CAPACITY:
+            raise ValueError(f"line {venue_id} is outside 1..{LINE_CAPACITY - 1}")
+        self.line = &tables.lines[venue_id]
+        self.line.is_used = 1
+        self.scribe = Scribe(journal, tables, counters, self.pool, self.book_of_positions, order_events, risk_events, venue_id)
         self.to_oms = to_oms
         self.approvals = approvals
         self.outbound = outbound
@@ -84,6 +88,10 @@ cdef class OrderLifecycle(Actor):
             return
         terms = &self.register.slots[slot]
         if terms.order_handle != item.order_handle or terms.state != SLOT_ISSUED:
+            return
+        if terms.venue_id != self.venue_id:
+            # another line's: its account must not pay for a fault of routing
+            self.misrouted += 1
             return
         order = self.pool.begin(slot)
         order.submit_mono_ns = self.journal.now_mono_ns
@@ -259,7 +267,13 @@ cdef class OrderLifecycle(Actor):
         self.pool.reserve(order)
         if moved > 0 or is_forced:
             self.scribe.order_state(order, previous, cause_seq)
-        self.counters.values[<int> COUNTER_OPEN_ORDERS] = self.pool.open_count
+        self.tell_open_orders()
+
+    cdef void tell_open_orders(self) noexcept nogil:
+        """This line's share of the engine's open orders follows."""
+        self.counters.values[<int> COUNTER_OPEN_ORDERS] = self.counters.values[<int> COUNTER_OPEN_ORDERS] + (
+            <uint64_t> (self.pool.open_count - self.line.open_orders))
+        self.line.open_orders = self.pool.open_count
 
     cdef void _end(self, Order* order, uint8_t state) noexcept nogil:
         if order.ended and order.ended != state:

@@ -3,7 +3,8 @@ cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.model.approval cimport ApprovedOrder
 from engine.model.descriptor cimport Descriptor
-from engine.model.records cimport CommandPayload, FillPayload, FundingPaymentPayload, OrderStatePayload, StatePayload
+from engine.model.records cimport (CommandPayload, Conditions, FillPayload, FundingPaymentPayload, IntentPayload, OrderStatePayload,
+                                   StatePayload)
 from engine.oms.accounts cimport AccountBook
 from engine.oms.lifecycle cimport OrderLifecycle
 from engine.oms.orders cimport Order
@@ -89,10 +90,17 @@ cdef class Oms(OrderLifecycle):
     cdef void _kill(self, const Descriptor* item, const Scope* scope) noexcept nogil
     cdef void _arm(self, const Scope* scope, uint64_t cause_seq) noexcept nogil
     cdef void _cancel_scope(self, const Scope* scope) noexcept nogil
+    cdef void _arm_instruments(self) noexcept nogil
+    cdef bint _is_ours(self, uint32_t instrument_id) noexcept nogil
+    cdef bint _is_meant(self, const Scope* scope) noexcept nogil
+    cdef void _restore_wide(self, uint8_t halt, bint is_whole) noexcept
     cdef bint _in_scope(self, const Order* order, const Scope* scope) noexcept nogil
     cdef void _flatten(self, const Scope* scope, uint64_t cause_seq) noexcept nogil
     cdef int64_t _closing_lots(self, uint32_t instrument_id, int side) noexcept nogil
     cdef void _flatten_one(self, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil
+    cdef void _operator_amend(self, const Descriptor* item, const CommandPayload* command) noexcept nogil
+    cdef void _offer(self, const Descriptor* item, const IntentPayload* wanted, const Conditions* conditions, uint64_t order_handle,
+                     uint32_t instrument_id, uint16_t strategy_id) noexcept nogil
     cdef void _operator_order(self, const Descriptor* item, const CommandPayload* command) noexcept nogil
     cdef void _start_reconcile(self) noexcept nogil
     cdef void _end_reconcile(self, const Descriptor* item) noexcept nogil

@@ -13,8 +13,8 @@ from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport (BalanceRow, BalancesPayload, CommandPayload, FillPayload, FundingPaymentPayload, IntentPayload,
                                    Conditions, OrderStatePayload, RecordHeader, StatePayload, TimerPayload, VenuePositionPayload,
                                    MarginTiersPayload, VerdictPayload)
-from engine.model.tables cimport (ENGINE_ROW, INSTRUMENT_CAPACITY, INSTRUMENT_ROWS, POSITION_SIDES, STRATEGY_ROWS, Instrument,
-                                  InstrumentLimits, Tables)
+from engine.model.tables cimport (ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_CAPACITY, INSTRUMENT_ROWS, POSITION_SIDES, STRATEGY_ROWS,
+                                  VENUE_ROWS, Instrument, InstrumentLimits, Tables)
 from engine.model.unnamed cimport NO_TRADE_ID
 from engine.oms.accounts cimport AccountBook
 from engine.oms.lifecycle cimport ExternalOrder, OrderLifecycle
@@ -66,13 +66,14 @@ cdef class Oms(OrderLifecycle):
         self._intents = {}
         self.cancel_on_start = cancel_on_start
         self.has_cancel_all = has_cancel_all
-        tables.control.trading_state = TRADING_STATE_HALTED
-        if tables.control.halt_reason == HALT_REASON_CRASH_LOOP:
+        self.line.trading_state = TRADING_STATE_HALTED
+        if self.line.halt_reason == HALT_REASON_CRASH_LOOP:
             # set by the wiring before it made us
             self.sticky_reason = HALT_REASON_CRASH_LOOP
             self.is_mismatched = True
         else:
-            tables.control.halt_reason = HALT_REASON_STARTING
+            self.line.halt_reason = HALT_REASON_STARTING
+        tables.sum_lines()
 
     cdef int do_work(self) except -1:
         cdef int done = 0
@@ -107,6 +108,10 @@ cdef class Oms(OrderLifecycle):
     cdef void _handle(self, const Descriptor* item) noexcept nogil:
         cdef int kind = item.kind
         if item.record == NULL:
+            return
+        if item.venue_id and item.venue_id != self.venue_id:
+            # another line's account: what it says is true there and would be false here
+            self.misrouted += 1
             return
         if kind == RECORD_KIND_EXECUTION_REPORT or kind == RECORD_KIND_ORDER_STATUS or kind == RECORD_KIND_OWN_TRADE:
             self.on_report(item)
@@ -177,7 +182,7 @@ cdef class Oms(OrderLifecycle):
         if self.phase == RECONCILE_COLLECTING and now_mono_ns - self.phase_mono_ns > RECONCILE_PATIENCE_NS:
             self.phase = RECONCILE_IDLE
         if (self.phase == RECONCILE_IDLE and now_mono_ns >= self.next_reconcile_mono_ns
-                and (self.is_recheck_wanted or not self.tables.control.reconciled)):
+                and (self.is_recheck_wanted or not self.line.reconciled)):
             self._start_reconcile()
         if (self.is_reread_wanted and self.phase == RECONCILE_IDLE and self.session_ready
                 and now_mono_ns >= self.next_reconcile_mono_ns + REREAD_PAUSE_NS):
@@ -194,14 +199,15 @@ cdef class Oms(OrderLifecycle):
         if state.state == SESSION_STATE_CONNECTING or state.state == SESSION_STATE_CONNECTED:
             return
         if halves & SESSION_ORDERS:
-            self.tables.control.gateway_ready = is_ready
+            self.line.gateway_ready = is_ready
             self.session_ready = is_ready
         if halves & SESSION_USER_STREAM:
-            self.tables.control.user_stream_ready = is_ready
-        self.counters.values[<int> COUNTER_GATEWAY_READY] = self.tables.control.gateway_ready
+            self.line.user_stream_ready = is_ready
+        self.tables.sum_lines()
+        self.counters.values[<int> COUNTER_GATEWAY_READY] = self.tables.lines[0].gateway_ready
         if not is_ready:
             # what happened while nobody listened is unknown until the account has been read again
-            self.tables.control.reconciled = 0
+            self.line.reconciled = 0
             self.phase = RECONCILE_IDLE
             self.deferred_count = 0
             self.next_reconcile_mono_ns = self.journal.now_mono_ns
@@ -209,7 +215,7 @@ cdef class Oms(OrderLifecycle):
             # in an orderly stop the engine hangs up itself, once all is verified
             if was_ready and not (self.tables.control.stopping and self.pool.open_count == 0):
                 self._tell_session_lost(state.reason, halves, item.seq)
-        elif self.tables.control.gateway_ready and self.tables.control.user_stream_ready:
+        elif self.line.gateway_ready and self.line.user_stream_ready:
             self._start_reconcile()
 
     cdef void _tell_session_lost(self, uint16_t reason, int64_t halves, uint64_t cause_seq) noexcept nogil:
@@ -231,20 +237,24 @@ cdef class Oms(OrderLifecycle):
 
     cdef void _on_time_sync(self, const Descriptor* item) noexcept nogil:
         cdef const StatePayload* state = <const StatePayload*> (item.record + 1)
-        self.tables.control.clock_drift_ns = state.detail
-        self.counters.values[<int> COUNTER_CLOCK_DRIFT_NS] = <uint64_t> state.detail
+        self.line.clock_drift_ns = state.detail
+        self.tables.sum_lines()
+        self.counters.values[<int> COUNTER_CLOCK_DRIFT_NS] = <uint64_t> self.tables.lines[0].clock_drift_ns
 
     cdef void _on_balances(self, const Descriptor* item) noexcept nogil:
         """What the venue says stands: its free and locked amounts replace ours."""
         cdef const BalancesPayload* balances = <const BalancesPayload*> (item.record + 1)
         cdef const BalanceRow* rows = <const BalanceRow*> (balances + 1)
+        cdef int asset
         cdef uint32_t i, count = (item.record.length - sizeof(RecordHeader) - sizeof(BalancesPayload)) // sizeof(BalanceRow)
         count = min(count, balances.count)
         if balances.is_complete:
-            memset(self.tables.control.balance_free_e8, 0, sizeof(int64_t) * ASSETS)
-            memset(self.tables.control.balance_locked_e8, 0, sizeof(int64_t) * ASSETS)
+            for asset in range(ASSETS):
+                if self.tables.asset_lines[asset] == self.venue_id:
+                    self.tables.control.balance_free_e8[asset] = 0
+                    self.tables.control.balance_locked_e8[asset] = 0
         for i in range(count):
-            if 0 < rows[i].asset_id < ASSETS:
+            if 0 < rows[i].asset_id < ASSETS and self.tables.asset_lines[rows[i].asset_id] == self.venue_id:
                 self.tables.control.balance_free_e8[rows[i].asset_id] = rows[i].free_e8
                 self.tables.control.balance_locked_e8[rows[i].asset_id] = rows[i].locked_e8
                 self.accounts.take_balance(rows[i].asset_id)
@@ -330,7 +340,7 @@ cdef class Oms(OrderLifecycle):
         cdef int side
         for i in range(1, self.tables.instrument_count + 1):
             for side in range(POSITION_SIDES):
-                if self.tables.instruments[i].kind != 0 and not self._position_agrees(i, side, cause_seq):
+                if self.tables.instruments[i].kind != 0 and self._is_ours(i) and not self._position_agrees(i, side, cause_seq):
                     agree = False
         return agree
 
@@ -364,7 +374,7 @@ cdef class Oms(OrderLifecycle):
         cdef int side
         for i in range(1, self.tables.instrument_count + 1):
             for side in range(POSITION_SIDES):
-                if self.venue_positions[side * INSTRUMENT_CAPACITY + <int> i].is_disputed and (instrument_id == 0 or instrument_id == i):
+                if self.venue_positions[side * INSTRUMENT_CAPACITY + <int> i].is_disputed and self._is_ours(i) and (instrument_id == 0 or instrument_id == i):
                     self._adopt_position(i, side, cause_seq)
                     self.venue_positions[side * INSTRUMENT_CAPACITY + <int> i].is_disputed = 0
 
@@ -404,6 +414,8 @@ cdef class Oms(OrderLifecycle):
         scope.strategy_id = item.record.strategy_id
         scope.instrument_id = item.record.instrument_id
         scope.order_handle = item.record.order_handle
+        if not self._is_meant(&scope):
+            return
         if command.command_kind == COMMAND_KIND_KILL:
             self._kill(item, &scope)
         elif command.command_kind == COMMAND_KIND_ARM:
@@ -418,6 +430,8 @@ cdef class Oms(OrderLifecycle):
             self._flatten(&scope, item.seq)
         elif command.command_kind == COMMAND_KIND_ORDER:
             self._operator_order(item, command)
+        elif command.command_kind == COMMAND_KIND_AMEND:
+            self._operator_amend(item, command)
         elif command.command_kind == COMMAND_KIND_RECONCILE:
             self._start_reconcile()
         self._start_sweep(item.seq)
@@ -428,8 +442,9 @@ cdef class Oms(OrderLifecycle):
             self.register.strategy_halts[scope.strategy_id % 64] = HALT_REASON_KILL
         elif scope.instrument_id:
             self.register.instrument_halts[scope.instrument_id % 512] = HALT_REASON_KILL
-        elif (scope.venue_id == 0 or scope.venue_id == self.venue_id) and (
-                scope.account_id == 0 or scope.account_id == self.account_id):
+        elif scope.venue_id or scope.account_id:
+            self.line.is_killed = 1
+        else:
             self.tables.control.kill = 1
         self._evaluate(item.seq)
         self._cancel_scope(scope)
@@ -446,17 +461,40 @@ cdef class Oms(OrderLifecycle):
             self.register.instrument_halts[scope.instrument_id % 512] = 0
             self.tables.rearm(INSTRUMENT_ROWS + scope.instrument_id % 512)
             return
-        self.tables.rearm_all()
-        memset(self.register.strategy_halts, 0, 64)
-        memset(self.register.instrument_halts, 0, 512)
-        self.tables.control.kill = 0
-        self.tables.control.journal_reserve = 0
+        if scope.venue_id == 0 and scope.account_id == 0:
+            self.tables.rearm_all()
+            memset(self.register.strategy_halts, 0, 64)
+            self.tables.control.kill = 0
+            self.tables.control.journal_reserve = 0
+        else:
+            self.tables.rearm(VENUE_ROWS + self.venue_id)
+            self.tables.rearm(ACCOUNT_ROWS + self.account_id)
+        self._arm_instruments()
+        self.line.is_killed = 0
         self.is_mismatched = False
         self.sticky_reason = HALT_REASON_NONE
         # armed means: trade once the account has been read again
-        self.tables.control.reconciled = 0
+        self.line.reconciled = 0
         self.phase = RECONCILE_IDLE
         self._start_reconcile()
+
+    cdef void _arm_instruments(self) noexcept nogil:
+        """Every symbol of this line."""
+        cdef uint32_t i
+        for i in range(1, self.tables.instrument_count + 1):
+            if self._is_ours(i):
+                self.register.instrument_halts[i] = 0
+
+    cdef bint _is_ours(self, uint32_t instrument_id) noexcept nogil:
+        return self.tables.instruments[instrument_id].venue_id == self.venue_id
+
+    cdef bint _is_meant(self, const Scope* scope) noexcept nogil:
+        """Is a command about this line, or about something that is in it."""
+        if scope.venue_id and scope.venue_id != self.venue_id:
+            return False
+        if scope.account_id and scope.account_id != self.account_id:
+            return False
+        return scope.instrument_id == 0 or (scope.instrument_id <= self.tables.instrument_count and self._is_ours(scope.instrument_id))
 
     cdef bint _in_scope(self, const Order* order, const Scope* scope) noexcept nogil:
         cdef const ApprovedOrder* terms = self.pool.terms(order)
@@ -487,8 +525,6 @@ cdef class Oms(OrderLifecycle):
     cdef void _operator_order(self, const Descriptor* item, const CommandPayload* command) noexcept nogil:
         """A person's order: an intent like any other, to the gate."""
         cdef IntentPayload wanted
-        cdef Descriptor out = item[0]
-        cdef RecordHeader* record
         memset(&wanted, 0, sizeof(IntentPayload))
         wanted.action = INTENT_ACTION_SUBMIT
         wanted.side = command.side
@@ -497,13 +533,50 @@ cdef class Oms(OrderLifecycle):
         wanted.flags = command.flags
         wanted.price_ticks = command.price_ticks
         wanted.qty_lots = command.qty_lots
-        out.order_handle = item.record.order_handle
+        self._offer(item, &wanted, NULL, item.record.order_handle, item.record.instrument_id, 0)
+
+    cdef void _operator_amend(self, const Descriptor* item, const CommandPayload* command) noexcept nogil:
+        """A person's other price or quantity of an open order (0 = as it is): less of it in its place, anything else as a replace
+        through the gate, on behalf of the strategy whose order it is."""
+        cdef Order* order = self.pool.find(item.record.order_handle)
+        cdef const ApprovedOrder* terms
+        cdef IntentPayload wanted
+        cdef Descriptor out = item[0]
+        if order == NULL or not order.is_listed:
+            return
+        terms = self.pool.terms(order)
+        memset(&wanted, 0, sizeof(IntentPayload))
+        wanted.action = INTENT_ACTION_REPLACE
+        wanted.side = terms.side
+        wanted.order_type = terms.order_type
+        wanted.time_in_force = terms.time_in_force
+        wanted.flags = terms.flags
+        wanted.position_side = terms.position_side
+        wanted.price_ticks = command.price_ticks if command.price_ticks else terms.price_ticks
+        wanted.qty_lots = command.qty_lots if command.qty_lots else terms.qty_lots
+        wanted.trigger_ticks = terms.trigger_ticks
+        wanted.expire_ns = terms.expire_ns
+        wanted.target_handle = order.order_handle
+        if (wanted.price_ticks == terms.price_ticks and wanted.qty_lots < terms.qty_lots
+                and self.tables.instruments[terms.instrument_id].native_order_types & NATIVE_FEATURE_AMEND):
+            out.order_handle = order.order_handle
+            out.strategy_id = 0
+            self.on_amend_intent(&out, wanted.qty_lots)
+        else:
+            self._offer(item, &wanted, self.pool.conditions(order), 0, terms.instrument_id, terms.strategy_id)
+
+    cdef void _offer(self, const Descriptor* item, const IntentPayload* wanted, const Conditions* conditions, uint64_t order_handle,
+                     uint32_t instrument_id, uint16_t strategy_id) noexcept nogil:
+        """An intent of a person to the gate, under this handle or (0) a new one."""
+        cdef Descriptor out = item[0]
+        cdef RecordHeader* record
+        out.order_handle = order_handle
         if out.order_handle == 0:
             self.tables.control.next_handle = self.tables.control.next_handle + 1
             out.order_handle = self.tables.control.next_handle
         out.account_id = self.account_id
-        out.strategy_id = 0
-        record = self.scribe.intent(&wanted, self.account_id, self.venue_id, item.record.instrument_id, out.order_handle, item.seq)
+        out.strategy_id = strategy_id
+        record = self.scribe.intent(wanted, conditions, self.account_id, self.venue_id, instrument_id, strategy_id, out.order_handle, item.seq)
         if record == NULL:
             return
         out.kind = RECORD_KIND_INTENT
@@ -518,7 +591,7 @@ cdef class Oms(OrderLifecycle):
         cdef uint32_t instrument_id
         self._cancel_scope(scope)
         for instrument_id in range(1, self.tables.instrument_count + 1):
-            if scope.instrument_id == 0 or scope.instrument_id == instrument_id:
+            if self._is_ours(instrument_id) and (scope.instrument_id == 0 or scope.instrument_id == instrument_id):
                 self._flatten_one(instrument_id, cause_seq)
 
     cdef int64_t _closing_lots(self, uint32_t instrument_id, int side) noexcept nogil:
@@ -569,7 +642,7 @@ cdef class Oms(OrderLifecycle):
         cdef uint32_t slot = self.pool.first_open, instrument_id
         cdef int side
         cdef uint64_t room = self.outbound.capacity - self.outbound.depth()
-        if (self.phase != RECONCILE_IDLE or not self.session_ready or not self.tables.control.user_stream_ready
+        if (self.phase != RECONCILE_IDLE or not self.session_ready or not self.line.user_stream_ready
                 or room < self.tables.instrument_count + 4):
             return
         self.phase = RECONCILE_COLLECTING
@@ -604,6 +677,7 @@ cdef class Oms(OrderLifecycle):
             self.deferred_count = 0
             return
         self.phase = RECONCILE_RESOLVING
+        self.line.reconciles += 1
         self.counters.values[<int> COUNTER_RECONCILES] = self.counters.values[<int> COUNTER_RECONCILES] + 1
         while slot != SLOT_NONE:
             order = &self.pool.orders[slot]
@@ -635,17 +709,18 @@ cdef class Oms(OrderLifecycle):
             # read again soon; who was not trading yet goes on waiting
             self.is_recheck_wanted = True
             self.next_reconcile_mono_ns = self.journal.now_mono_ns + POSITION_RETRY_NS
-            if not self.tables.control.reconciled:
+            if not self.line.reconciled:
                 return
         self.has_started = True
-        self.tables.control.reconciled = 1
-        self.counters.values[<int> COUNTER_RECONCILED] = 1
+        self.line.reconciled = 1
+        self.tables.sum_lines()
+        self.counters.values[<int> COUNTER_RECONCILED] = self.tables.lines[0].reconciled
 
     # --- trading state ---
 
     cdef uint8_t _halt_reason(self) noexcept nogil:
-        cdef int64_t drift_ns = self.tables.control.clock_drift_ns
-        if self.tables.control.kill:
+        cdef int64_t drift_ns = self.line.clock_drift_ns
+        if self.tables.control.kill or self.line.is_killed:
             return HALT_REASON_KILL
         if self.is_mismatched:
             return self.sticky_reason
@@ -653,9 +728,9 @@ cdef class Oms(OrderLifecycle):
             return HALT_REASON_STOPPING
         if self.tables.control.journal_reserve or self.journal.nearly_full():
             return HALT_REASON_JOURNAL
-        if not (self.tables.control.gateway_ready and self.tables.control.user_stream_ready):
+        if not (self.line.gateway_ready and self.line.user_stream_ready):
             return HALT_REASON_VENUE if self.has_started else HALT_REASON_STARTING
-        if not self.tables.control.reconciled:
+        if not self.line.reconciled:
             return HALT_REASON_STARTING
         if drift_ns > self.tables.engine_limits.clock_drift_ns_max or drift_ns < -self.tables.engine_limits.clock_drift_ns_max:
             return HALT_REASON_CLOCK
@@ -665,9 +740,10 @@ cdef class Oms(OrderLifecycle):
 
     cdef void _evaluate(self, uint64_t cause_seq) noexcept nogil:
         cdef uint8_t reason = self._halt_reason()
-        cdef uint8_t previous = self.tables.control.trading_state
+        cdef uint8_t previous = self.line.trading_state
         cdef uint8_t state = TRADING_STATE_ACTIVE if reason == HALT_REASON_NONE else TRADING_STATE_HALTED
-        self.counters.values[<int> COUNTER_RECONCILED] = self.tables.control.reconciled
+        if not self.line.reconciled:
+            self.counters.values[<int> COUNTER_RECONCILED] = 0
         if state == TRADING_STATE_ACTIVE and self.tables.scopes[ENGINE_ROW].trading_state == TRADING_STATE_REDUCING:
             state = TRADING_STATE_REDUCING
             self.is_reduced_by_risk = True
@@ -675,21 +751,22 @@ cdef class Oms(OrderLifecycle):
             return
         else:
             self.is_reduced_by_risk = False
-        if state == previous and reason == self.tables.control.halt_reason and self.is_state_told:
+        if state == previous and reason == self.line.halt_reason and self.is_state_told:
             return
         # the first state of a run is always written: a crash loop must be found by the next one
         self.is_state_told = True
-        if reason != self.tables.control.halt_reason:
+        if reason != self.line.halt_reason:
             self._tell_halt(reason, cause_seq)
-        self.tables.control.trading_state = state
-        self.tables.control.halt_reason = reason
+        self.line.trading_state = state
+        self.line.halt_reason = reason
+        self.tables.sum_lines()
         self.scribe.trading_state(previous, cause_seq)
 
     cdef void _tell_halt(self, uint8_t reason, uint64_t cause_seq) noexcept nogil:
         """Halts that no other alarm tells of, and what one of the risk monitor's asks for."""
         cdef Scope everything
         if reason == HALT_REASON_CLOCK:
-            self.scribe.alarm(ALARM_CODE_CLOCK_DRIFT, 0, 0, self.tables.control.clock_drift_ns,
+            self.scribe.alarm(ALARM_CODE_CLOCK_DRIFT, 0, 0, self.line.clock_drift_ns,
                               b"the venue's clock and ours are too far apart: no new orders", cause_seq)
         elif reason == HALT_REASON_JOURNAL:
             self.scribe.alarm(ALARM_CODE_JOURNAL_NEARLY_FULL, 0, 0, 0,
@@ -725,6 +802,8 @@ cdef class Oms(OrderLifecycle):
             payload = record.payload
             if len(payload) < sizes[kind]:
                 raise ValueError(f"ledger record {record.seq}: {len(payload)} bytes of payload, {sizes[kind]} needed")
+            if record.venue_id not in (0, self.venue_id):
+                continue  # another line's
             data = payload
             if kind == RECORD_KIND_INTENT or kind == RECORD_KIND_VERDICT:
                 self._remember_intent(record, kind)
@@ -773,8 +852,8 @@ cdef class Oms(OrderLifecycle):
         terms.qty_lots = state.qty_lots
         terms.instrument_id = record.instrument_id
         self._restore_conditions(terms)
-        terms.venue_id = record.venue_id
-        terms.account_id = record.account_id
+        terms.venue_id = self.venue_id
+        terms.account_id = self.account_id
         terms.strategy_id = record.strategy_id
         if self.tables.instruments[terms.instrument_id].kind == 0:
             terms.promised_asset_id = (self.tables.instruments[terms.instrument_id].quote_asset_id if state.side == SIDE_BUY
@@ -841,8 +920,8 @@ cdef class Oms(OrderLifecycle):
             return 0
         if self.first_fill_ns == 0:
             self.first_fill_ns = record.wall_ns
-        self._bring_over(record.account_id, instrument_id)
-        self.book_of_positions.book(record.account_id, instrument_id, side, fill.side, fill.price_ticks, fill.qty_lots,
+        self._bring_over(self.account_id, instrument_id)
+        self.book_of_positions.book(self.account_id, instrument_id, side, fill.side, fill.price_ticks, fill.qty_lots,
                                     fill.commission_asset_id, fill.commission_e8)
         self.book_of_strategies.book(record.strategy_id, instrument_id, side, fill.side, fill.price_ticks, fill.qty_lots,
                                      fill.commission_asset_id, fill.commission_e8)
@@ -878,17 +957,29 @@ cdef class Oms(OrderLifecycle):
         cdef uint8_t halt = HALT_REASON_KILL if command.command_kind == COMMAND_KIND_KILL else HALT_REASON_NONE
         if command.command_kind != COMMAND_KIND_KILL and command.command_kind != COMMAND_KIND_ARM:
             return 0
+        if record.account_id not in (0, self.account_id):
+            return 0
         if strategy_id:
             self.register.strategy_halts[strategy_id % 64] = halt
         elif instrument_id:
             self.register.instrument_halts[instrument_id % 512] = halt
         else:
-            self.tables.control.kill = 1 if halt else 0
-            if not halt:
-                memset(self.register.strategy_halts, 0, 64)
-                memset(self.register.instrument_halts, 0, 512)
-                self.is_mismatched = False
+            self._restore_wide(halt, record.venue_id == 0 and record.account_id == 0)
         return 0
+
+    cdef void _restore_wide(self, uint8_t halt, bint is_whole) noexcept:
+        """A kill or an `arm` of the whole engine, or of this line."""
+        if is_whole:
+            self.tables.control.kill = 1 if halt else 0
+        elif halt:
+            self.line.is_killed = 1
+        if halt:
+            return
+        self.line.is_killed = 0
+        self._arm_instruments()
+        self.is_mismatched = False
+        if is_whole:
+            memset(self.register.strategy_halts, 0, 64)
 
     cdef int _restore_state(self, object record, const StatePayload* state) except -1:
         cdef uint32_t instrument_id = record.instrument_id
@@ -920,7 +1011,7 @@ cdef class Oms(OrderLifecycle):
             self.pool.settle(order)
             self.pool.reserve(order)
             slot = following
-        self.counters.values[<int> COUNTER_OPEN_ORDERS] = self.pool.open_count
+        self.tell_open_orders()
         return 0
 
     # --- cold accessors ---
@@ -1016,7 +1107,8 @@ cdef class Oms(OrderLifecycle):
             {"asset": self.tables.asset_name(i), "asset_id": i, "free_e8": self.tables.control.balance_free_e8[i],
              "locked_e8": self.tables.control.balance_locked_e8[i]}
             for i in range(1, max(self.tables.asset_count, 1))
-            if self.tables.control.balance_free_e8[i] or self.tables.control.balance_locked_e8[i]
+            if self.tables.asset_lines[i] == self.venue_id
+            and (self.tables.control.balance_free_e8[i] or self.tables.control.balance_locked_e8[i])
         ]
 
     def external_open_orders(self) -> list:

@@ -2,7 +2,7 @@
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.journal.journal cimport Journal
-from engine.model.records cimport BalancesPayload, ExecutionPayload, IntentPayload, RecordHeader
+from engine.model.records cimport BalancesPayload, Conditions, ExecutionPayload, IntentPayload, RecordHeader
 from engine.model.tables cimport Tables
 from engine.oms.orders cimport Order, OrderPool
 from engine.oms.positions cimport PositionBook
@@ -31,6 +31,7 @@ cdef class Scribe:
     cdef Tables tables
     cdef Counters counters
     cdef OrderPool pool
+    cdef uint16_t venue_id
     cdef PositionBook positions
     cdef Ring order_events
     cdef Ring risk_events        # fills and order states again, for the risk monitor; None without one
@@ -43,8 +44,8 @@ cdef class Scribe:
     cdef void trading_state(self, uint16_t previous, uint64_t cause_seq) noexcept nogil
     cdef void alarm(self, uint16_t code, uint32_t instrument_id, uint64_t order_handle, int64_t detail,
                     const char* text, uint64_t cause_seq) noexcept nogil
-    cdef RecordHeader* intent(self, const IntentPayload* wanted, uint16_t account_id, uint16_t venue_id, uint32_t instrument_id,
-                              uint64_t order_handle, uint64_t cause_seq) noexcept nogil
+    cdef RecordHeader* intent(self, const IntentPayload* wanted, const Conditions* conditions, uint16_t account_id, uint16_t venue_id,
+                              uint32_t instrument_id, uint16_t strategy_id, uint64_t order_handle, uint64_t cause_seq) noexcept nogil
     cdef void refusal(self, const RecordHeader* intent, uint16_t reason) noexcept nogil
     cdef RecordHeader* _claim(self, int kind, uint32_t payload_size) noexcept nogil
     cdef void _push(self, RecordHeader* record, uint64_t order_handle) noexcept nogil

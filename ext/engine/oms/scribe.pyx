@@ -6,9 +6,9 @@ from engine.model.approval cimport ApprovedOrder
 from engine.model.clientid cimport CLIENT_ID_LENGTH, encode_client_id
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
-from engine.model.records cimport (BalancesPayload, FillPayload, IntentPayload, OrderStatePayload, PositionPayload, RecordHeader,
+from engine.model.records cimport (BalancesPayload, Conditions, FillPayload, IntentPayload, OrderStatePayload, PositionPayload, RecordHeader,
                                    StatePayload, VerdictPayload)
-from engine.model.tables cimport Instrument, Tables
+from engine.model.tables cimport Instrument, LineState, Tables
 from engine.oms.orders cimport Order, OrderPool
 from engine.oms.positions cimport PositionBook, tw_divide_half_even, tw_wide
 from engine.runtime.counters cimport Counters
@@ -19,8 +19,9 @@ cdef class Scribe:
     """Writes ORDER_STATE, FILL, POSITION, BALANCE, TRADING_STATE, ALARM and the operators' INTENT records."""
 
     def __init__(self, Journal journal not None, Tables tables not None, Counters counters not None, OrderPool pool not None,
-                 PositionBook positions not None, Ring order_events not None, Ring risk_events=None):
+                 PositionBook positions not None, Ring order_events not None, Ring risk_events=None, uint16_t venue_id=1):
         self.journal = journal
+        self.venue_id = venue_id
         self.tables = tables
         self.counters = counters
         self.pool = pool
@@ -162,15 +163,17 @@ cdef class Scribe:
     cdef void trading_state(self, uint16_t previous, uint64_t cause_seq) noexcept nogil:
         cdef RecordHeader* record = self._claim(RECORD_KIND_TRADING_STATE, sizeof(StatePayload))
         cdef StatePayload* out
-        self.counters.values[<int> COUNTER_TRADING_STATE] = self.tables.control.trading_state
-        self.counters.values[<int> COUNTER_HALT_REASON] = self.tables.control.halt_reason
+        cdef const LineState* line = &self.tables.lines[self.venue_id]
+        self.counters.values[<int> COUNTER_TRADING_STATE] = self.tables.lines[0].trading_state
+        self.counters.values[<int> COUNTER_HALT_REASON] = self.tables.lines[0].halt_reason
         if record == NULL:
             return
         out = <StatePayload*> (record + 1)
-        out.state = self.tables.control.trading_state
+        out.state = line.trading_state
         out.previous_state = previous
-        out.reason = self.tables.control.halt_reason
+        out.reason = line.halt_reason
         record.cause_seq = cause_seq
+        record.venue_id = record.account_id = self.venue_id
         self.journal.commit(record)
 
     cdef void alarm(self, uint16_t code, uint32_t instrument_id, uint64_t order_handle, int64_t detail,
@@ -187,17 +190,25 @@ cdef class Scribe:
         out.detail = detail
         memcpy(out + 1, text, size)
         record.cause_seq = cause_seq
+        record.venue_id = self.venue_id
         record.instrument_id = instrument_id
         record.order_handle = order_handle
         self.journal.commit(record)
 
-    cdef RecordHeader* intent(self, const IntentPayload* wanted, uint16_t account_id, uint16_t venue_id, uint32_t instrument_id,
-                              uint64_t order_handle, uint64_t cause_seq) noexcept nogil:
+    cdef RecordHeader* intent(self, const IntentPayload* wanted, const Conditions* conditions, uint16_t account_id, uint16_t venue_id,
+                              uint32_t instrument_id, uint16_t strategy_id, uint64_t order_handle, uint64_t cause_seq) noexcept nogil:
         """An operator's intent, on its way to the gate like any other."""
-        cdef RecordHeader* record = self._claim(RECORD_KIND_INTENT, sizeof(IntentPayload))
+        cdef IntentPayload* out
+        cdef RecordHeader* record = self._claim(RECORD_KIND_INTENT, sizeof(IntentPayload) + (sizeof(Conditions) if conditions != NULL else 0))
         if record == NULL:
             return NULL
-        memcpy(record + 1, wanted, sizeof(IntentPayload))
+        out = <IntentPayload*> (record + 1)
+        out[0] = wanted[0]
+        out.has_conditions = conditions != NULL
+        if conditions != NULL:
+            (<Conditions*> (out + 1))[0] = conditions[0]
+        record.strategy_id = strategy_id
+        record.position_side = wanted.position_side
         record.cause_seq = cause_seq
         record.account_id = account_id
         record.venue_id = venue_id

@@ -16,67 +16,44 @@ from engine.model.approval cimport SLOT_CLOSED, SLOT_FREE, ApprovalRegister, App
 from engine.model.bookreader cimport BookReader
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
-from engine.model.native cimport is_conditional, is_priced, native_reason
-from engine.model.records cimport Conditions, IntentPayload, Level, RecordHeader, VerdictPayload
-from engine.model.tables cimport Exposure, Instrument, InstrumentLimits, MarketState, Tables
+from engine.model.native cimport is_conditional, is_priced
+from engine.model.records cimport Conditions, IntentPayload, RecordHeader, VerdictPayload
+from engine.model.tables cimport (ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_ROWS, LINE_CAPACITY, PERMISSION_NO_SELF_TRADE, PERMISSION_NO_SHORT, STRATEGY_ROWS,
+                                  VENUE_ROWS, Exposure, LimitRow, ScopeState, Tables, Worth, converted_e8)
+from engine.risk.recent cimport RecentOrders, ReferencePrices
+from engine.risk.terms cimport LEGS_KEPT, SCOPES, Check, Leg, TermsCheck
 from engine.runtime.clock cimport Clock
 from engine.runtime.counters cimport Counters
 from engine.runtime.ring cimport Ring
 
-cdef extern from *:
-    """
-    typedef __int128 tw_wide;
-    /* a + b + c compared with a limit, exactly */
-    static inline int tw_sum_above(int64_t a, int64_t b, int64_t c, int64_t limit) {
-        return (tw_wide)a + b + c > (tw_wide)limit;
-    }
-    static inline int64_t tw_sum_clamped(int64_t a, int64_t b, int64_t c) {
-        tw_wide sum = (tw_wide)a + b + c;
-        if (sum > INT64_MAX) return INT64_MAX;
-        if (sum < -INT64_MAX) return -INT64_MAX;
-        return (int64_t)sum;
-    }
-    /* |2 price - (bid + ask)| in basis points of (bid + ask), rounded up, clamped */
-    static inline int64_t tw_distance_bps(int64_t price, int64_t bid, int64_t ask) {
-        tw_wide twice = (tw_wide)bid + ask, gap = 2 * (tw_wide)price - twice, bps;
-        if (twice <= 0) return INT64_MAX;
-        if (gap < 0) gap = -gap;
-        if (twice < (int64_t)1 << 62 && gap < (int64_t)1 << 48) return ((int64_t)gap * 10000 + (int64_t)twice - 1) / (int64_t)twice;
-        bps = (gap * 10000 + twice - 1) / twice;
-        return bps > INT64_MAX ? INT64_MAX : (int64_t)bps;
-    }
-    static inline int64_t tw_scaled(int64_t count, int64_t size) {
-        tw_wide product = (tw_wide)count * size;
-        return product > INT64_MAX ? INT64_MAX : (int64_t)product;
-    }
-    /* tokens (x 10^9) after dt nanoseconds at `rate` a second, at most `burst` whole ones */
-    static inline int64_t tw_refill(int64_t tokens_e9, int64_t dt_ns, int64_t rate_per_s, int64_t burst) {
-        tw_wide sum = (tw_wide)tokens_e9 + (tw_wide)dt_ns * rate_per_s, most = (tw_wide)burst * 1000000000;
-        if (sum > most) sum = most;
-        return sum > INT64_MAX ? INT64_MAX : (int64_t)sum;
-    }
-    """
-    int tw_sum_above(int64_t, int64_t, int64_t, int64_t) noexcept nogil
-    int64_t tw_sum_clamped(int64_t, int64_t, int64_t) noexcept nogil
-    int64_t tw_distance_bps(int64_t, int64_t, int64_t) noexcept nogil
-    int64_t tw_scaled(int64_t, int64_t) noexcept nogil
-    int64_t tw_refill(int64_t, int64_t, int64_t, int64_t) noexcept nogil
+cdef extern from "arithmetic.h" nogil:
+    int tw_sum_above(int64_t, int64_t, int64_t, int64_t) noexcept
+    int64_t tw_sum_clamped(int64_t, int64_t, int64_t) noexcept
+    int64_t tw_scaled(int64_t, int64_t) noexcept
+    int tw_product_above(int64_t, int64_t, int64_t, int64_t) noexcept
+    int64_t tw_refill(int64_t, int64_t, int64_t, int64_t) noexcept
 
 cdef enum:
     INTENTS_PER_POLL = 64
-    LEVELS_WALKED = 10
     TOKEN_E9 = 1000000000
+    SAMPLE_NS = 10000000          # reference prices are looked at so often at most
+    WORTH_MAX_E8 = 0x200000000000000        # what Tables values at most: more is not known exactly
 
 
-cdef class RiskGate(Actor):
+cdef inline int64_t _magnitude(int64_t value) noexcept nogil:
+    return -value if value < 0 else value
+
+
+cdef class RiskGate(TermsCheck):
     """Intents in; approvals (to OMS) and refusals (to strategies) out.
 
-    `books` gives depth for market orders. One gate per register: a second one raises RuntimeError.
+    `books` gives depth for market orders. `approvals`: one ring, or one for each line by its venue id: what is approved goes to the OMS
+    of its instrument's line and to no other. One gate per register: a second one raises RuntimeError.
     """
 
     def __init__(self, str name, Journal journal not None, Tables tables not None, Counters counters not None,
                  ApprovalRegister register not None, BookReader books not None, Clock clock not None, *,
-                 Ring intents not None, Ring manual_intents not None, Ring approvals not None, Ring refusals not None,
+                 Ring intents not None, Ring manual_intents not None, approvals not None, Ring refusals not None,
                  Ring child_intents=None, Ring child_refusals=None):
         super().__init__(name)
         register.take_issuer()
@@ -88,12 +65,31 @@ cdef class RiskGate(Actor):
         self.clock = clock
         self.intents = intents
         self.manual_intents = manual_intents
-        self.approvals = approvals
+        self._approvals_by_line = {line: approvals for line in range(LINE_CAPACITY)} if isinstance(approvals, Ring) else dict(approvals)
+        self._bind_lines()
         self.refusals = refusals
+        self.recent = RecentOrders()
+        self.references = ReferencePrices()
         self.child_intents = child_intents if child_intents is not None else Ring(f"{name}.child_intents", 2)
         self.child_refusals = child_refusals if child_refusals is not None else Ring(f"{name}.child_refusals", 2)
 
+    def _bind_lines(self) -> None:
+        """The approvals rings as the hot path reads them."""
+        cdef Ring ring
+        for line, ring in self._approvals_by_line.items():
+            if not 0 <= line < LINE_CAPACITY:
+                raise ValueError(f"line {line} is outside 1..{LINE_CAPACITY - 1}")
+            self._approval_rings[<int> line] = <void*> ring
+        self.approvals = next(iter(self._approvals_by_line.values()))
+
+    cdef void* _approvals_of(self, int venue_id) noexcept nogil:
+        """The ring to the line's OMS; an instrument of a line that is not traded here gets the first's, and no approval."""
+        cdef void* ring = self._approval_rings[venue_id & (LINE_CAPACITY - 1)]
+        return ring if ring != NULL else <void*> self.approvals
+
     cdef int do_work(self) except -1:
+        if self.journal.now_mono_ns >= self.sample_due_mono_ns:
+            self._sample_references()
         # operators first: a flatten is not to wait behind a runaway strategy; then what protects and works parents' orders
         return (self._drain(<void*> self.manual_intents, <void*> self.refusals, 0)
                 + self._drain(<void*> self.child_intents, <void*> self.child_refusals, 1)
@@ -126,11 +122,14 @@ cdef class RiskGate(Actor):
         self.counters.values[<int> COUNTER_INTENTS] = self.counters.values[<int> COUNTER_INTENTS] + 1
         memset(&check, 0, sizeof(Check))
         check.intent = intent
+        if intent.has_conditions and item.record.length >= sizeof(RecordHeader) + sizeof(IntentPayload) + sizeof(Conditions):
+            check.conditions = <const Conditions*> (intent + 1)
         check.handle = item.order_handle
         check.strategy_id = item.strategy_id
         check.is_child = is_child
         check.refusals = refusals
         self.reason = REASON_INTERNAL
+        self.scope = 0
         self.value = 0
         self.limit_value = 0
         if self._check(item, &check):
@@ -143,86 +142,106 @@ cdef class RiskGate(Actor):
         return 1
 
     cdef int _forward_cancel(self, const Descriptor* item) noexcept nogil:
-        """Cancels need neither approval nor rate token: they pass with data = 0."""
+        """Cancels need neither approval nor rate token: they pass with data = 0. So do amendments (flags = 1): they take risk away only."""
         cdef Descriptor forward = item[0]
         cdef const IntentPayload* intent = <const IntentPayload*> (item.record + 1)
+        cdef const ApprovedOrder* target
         forward.data = 0
+        forward.flags = 1 if intent.action == INTENT_ACTION_AMEND else 0
         if intent.target_handle:
             forward.order_handle = intent.target_handle
-        return 1 if self.approvals.push(&forward) else 0
+        target = self.register.find(forward.order_handle)
+        return 1 if (<Ring> self._approvals_of(target.venue_id if target != NULL else item.venue_id)).push(&forward) else 0
 
-    cdef int _refuse(self, uint16_t reason, int64_t value, int64_t limit_value) noexcept nogil:
-        self.reason = reason
-        self.value = value
-        self.limit_value = limit_value
-        return 0
+    cdef void _sample_references(self) noexcept nogil:
+        """Remember what the collar per period compares with: instruments that have one, while their books are valid."""
+        cdef uint32_t row
+        cdef int64_t period_ns, most_bps
+        self.sample_due_mono_ns = self.journal.now_mono_ns + SAMPLE_NS
+        for row in range(1, self.tables.instrument_count + 1):
+            period_ns = self._collar_period_ns(row, &most_bps)
+            if period_ns > 0 and self.tables.markets[row].book_state == BOOK_STATE_VALID:
+                self.references.sample(row, self.tables.reference_ticks(row), period_ns, self.journal.now_mono_ns)
 
     cdef int _check(self, const Descriptor* item, Check* check) noexcept nogil:
         """Every check in its order; the first that refuses names the reason."""
-        if not self._check_engine():
+        if not self._check_engine(item, check):
             return 0
         if not self._check_strategy(check):
             return 0
         if not self._check_instrument(item, check):
             return 0
+        if not self._check_scopes(check):
+            return 0
         if not self._check_target(item, check):
             return 0
-        if not self._check_type(check):
+        if not self._check_terms(item, check):
             return 0
-        if not self._check_size(check):
-            return 0
-        if not self._check_book(check):
-            return 0
-        if not self._check_price(check):
-            return 0
-        if not self._check_notional(check):
-            return 0
+        return self._check_limits(check)
+
+    cdef int _check_limits(self, Check* check) noexcept nogil:
+        """What it would add to what there is."""
         if not self._check_reducing(check):
             return 0
         if not self._check_position(check):
             return 0
         if not self._check_open_orders(check):
             return 0
+        if not self._check_exposure(check):
+            return 0
         if not self._check_balance(check):
             return 0
-        return self._check_rate()
+        if not self._check_self_trade(check):
+            return 0
+        if not self._check_duplicate(check):
+            return 0
+        return self._check_rate(check)
 
-    cdef int _check_engine(self) noexcept nogil:
-        if self.tables.control.kill:
+    cdef int _check_engine(self, const Descriptor* item, Check* check) noexcept nogil:
+        cdef uint32_t row = item.instrument_id if item.instrument_id <= self.tables.instrument_count else 0
+        cdef int venue_id = self.tables.instruments[row].venue_id & (LINE_CAPACITY - 1)
+        cdef uint8_t state
+        check.line = &self.tables.lines[venue_id]
+        check.approvals = self._approvals_of(venue_id)
+        state = check.line.trading_state
+        if self.tables.control.kill or check.line.is_killed:
             return self._refuse(REASON_HALTED, HALT_REASON_KILL, 0)
         if self.tables.control.stopping:
             return self._refuse(REASON_HALTED, HALT_REASON_STOPPING, 0)
-        if self.tables.control.trading_state != TRADING_STATE_ACTIVE and self.tables.control.trading_state != TRADING_STATE_REDUCING:
-            return self._refuse(REASON_HALTED, self.tables.control.halt_reason, 0)
+        if state != TRADING_STATE_ACTIVE and state != TRADING_STATE_REDUCING:
+            return self._refuse(REASON_HALTED, check.line.halt_reason, 0)
+        if state == TRADING_STATE_REDUCING:
+            self._only_reducing(check, REASON_REDUCING_ONLY, -1, 0, 0)
         if self.tables.control.journal_reserve or self.journal.nearly_full():
             return self._refuse(REASON_JOURNAL_FULL, 0, 0)
-        if self.approvals.depth() >= self.approvals.capacity:
-            return self._refuse(REASON_RING_FULL, <int64_t> self.approvals.depth(), <int64_t> self.approvals.capacity)
+        if (<Ring> check.approvals).depth() >= (<Ring> check.approvals).capacity:
+            return self._refuse(REASON_RING_FULL, <int64_t> (<Ring> check.approvals).depth(), <int64_t> (<Ring> check.approvals).capacity)
         if not self.register.has_room():
             return self._refuse(REASON_ORDER_POOL_FULL, self.register.open_orders, self.register.capacity)
         return 1
 
     cdef int _check_strategy(self, Check* check) noexcept nogil:
-        # strategy 0 is the operator
+        """Strategy 0 is the operator. What the execution stage holds for a strategy that stands still may yet protect its position."""
+        cdef bint protects = check.is_child and check.intent.flags & ORDER_FLAG_REDUCE_ONLY
         if check.strategy_id == 0:
             return 1
         if check.strategy_id >= 64:
             return self._refuse(REASON_STRATEGY_DISABLED, check.strategy_id, 63)
-        if not self.tables.strategies[check.strategy_id].enabled or self.register.strategy_halts[check.strategy_id]:
+        if self.register.strategy_halts[check.strategy_id]:
             return self._refuse(REASON_STRATEGY_DISABLED, check.strategy_id, 0)
-        if self.tables.strategies[check.strategy_id].paused:
+        if not self.tables.strategies[check.strategy_id].enabled and not protects:
+            return self._refuse(REASON_STRATEGY_DISABLED, check.strategy_id, 0)
+        if self.tables.strategies[check.strategy_id].paused and not protects:
             return self._refuse(REASON_STRATEGY_PAUSED, check.strategy_id, 0)
         return 1
 
     cdef int _check_instrument(self, const Descriptor* item, Check* check) noexcept nogil:
         cdef uint32_t row = item.instrument_id
+        cdef uint8_t side = check.intent.position_side
         if row == 0 or row > self.tables.instrument_count:
             return self._refuse(REASON_UNKNOWN_INSTRUMENT, row, self.tables.instrument_count)
         check.instrument = &self.tables.instruments[row]
         check.market = &self.tables.markets[row]
-        if check.intent.position_side > 2:
-            return self._refuse(REASON_POSITION_SIDE, check.intent.position_side, 2)
-        check.exposure = &self.tables.exposures[<uint32_t> check.intent.position_side * 512 + row]
         check.limits = &self.tables.limits[row]
         if not check.instrument.is_trading:
             return self._refuse(REASON_INSTRUMENT_NOT_TRADING, row, 0)
@@ -231,7 +250,86 @@ cdef class RiskGate(Actor):
         if not check.limits.is_set:
             # there are no default limits: an instrument without them is not armed
             return self._refuse(REASON_NOT_ARMED, row, 0)
+        # an account that keeps LONG and SHORT apart wants one of them, every other account neither
+        if side > POSITION_SIDE_SHORT or (side != POSITION_SIDE_BOTH) != (self.tables.hedges[check.instrument.venue_id & 15] != 0):
+            return self._refuse(REASON_POSITION_SIDE, side, self.tables.hedges[check.instrument.venue_id & 15])
+        check.exposure = self.tables.exposure_row(row, side)
+        check.rate_e8 = self.tables.rates_e8[check.instrument.quote_asset_id]
         return 1
+
+    cdef int _check_scopes(self, Check* check) noexcept nogil:
+        """The state of every scope that the order lies in; what their rows limit is read for the checks to come."""
+        cdef uint16_t line = check.instrument.venue_id & 15
+        cdef int64_t now_ns = self.journal.now_mono_ns
+        cdef const ScopeState* state
+        cdef const LimitRow* row
+        cdef int i
+        check.rows[0] = ENGINE_ROW
+        check.rows[1] = ACCOUNT_ROWS + line
+        check.rows[2] = VENUE_ROWS + line
+        check.rows[3] = STRATEGY_ROWS + check.strategy_id
+        check.rows[4] = <uint16_t> (INSTRUMENT_ROWS + check.instrument.instrument_id)
+        check.order_qty_lots = check.limits.max_order_qty_lots
+        check.position_lots = check.limits.max_position_lots
+        check.collar_bps = check.limits.price_collar_bps
+        check.slippage_bps = check.collar_period_bps = INT64_MAX
+        for i in range(SCOPES):
+            state = &self.tables.scopes[check.rows[i]]
+            row = &self.tables.limit_rows[check.rows[i]]
+            if ((state.trading_state != TRADING_STATE_ACTIVE) | (state.tripped != 0) | (now_ns < state.cooldown_until_mono_ns)
+                    | (now_ns < state.pause_until_mono_ns)):
+                if not self._check_scope_state(check, i, state):
+                    return 0
+            if row.is_set:
+                check.limited[check.limited_count] = i
+                check.limited_count += 1
+                self._read_limits(check, i, row, state)
+        return 1
+
+    cdef int _check_scope_state(self, Check* check, int scope, const ScopeState* state) noexcept nogil:
+        """HALTED refuses; the rest lets pass what reduces."""
+        cdef uint16_t reason = state.reason
+        if state.trading_state != TRADING_STATE_ACTIVE and state.trading_state != TRADING_STATE_REDUCING:
+            return self._refuse_in(scope, reason if reason else REASON_HALTED, state.trading_state, TRADING_STATE_ACTIVE)
+        if state.tripped and check.strategy_id and not check.is_child:
+            # a strategy that repeats itself sends nothing at all until a person has looked
+            return self._refuse_in(scope, REASON_REPEATED_EXECUTION, self.tables.limit_rows[check.rows[scope]].max_executions,
+                                   self.tables.limit_rows[check.rows[scope]].max_executions)
+        if state.trading_state == TRADING_STATE_REDUCING:
+            self._only_reducing(check, reason if reason else REASON_REDUCING_ONLY, scope, state.trading_state, TRADING_STATE_ACTIVE)
+        if state.tripped:
+            self._only_reducing(check, REASON_REPEATED_EXECUTION, scope, 0, self.tables.limit_rows[check.rows[scope]].max_executions)
+        if self.journal.now_mono_ns < state.cooldown_until_mono_ns:
+            self._only_reducing(check, REASON_LOSS_STREAK, scope, state.loss_streak, self.tables.limit_rows[check.rows[scope]].max_loss_streak)
+        if self.journal.now_mono_ns < state.pause_until_mono_ns:
+            self._only_reducing(check, REASON_PRICE_MOVE, scope, state.price_move_bps,
+                                self.tables.limit_rows[check.rows[scope]].max_price_move_bps)
+        return 1
+
+    cdef void _read_limits(self, Check* check, int scope, const LimitRow* row, const ScopeState* state) noexcept nogil:
+        """One row that limits something: what is compared with the order is the tightest of all rows."""
+        check.order_qty_lots = min(check.order_qty_lots, row.max_order_qty_lots)
+        check.position_lots = min(check.position_lots, row.max_position_lots)
+        check.collar_bps = min(check.collar_bps, row.price_collar_bps)
+        check.slippage_bps = min(check.slippage_bps, row.max_slippage_bps)
+        check.collar_period_bps = min(check.collar_period_bps, row.price_collar_period_bps)
+        check.duplicate_window_ns = max(check.duplicate_window_ns, row.duplicate_window_ns)
+        check.permissions |= row.permissions
+        if ((state.day_pnl_e8 < -row.max_daily_loss_e8) | (state.drawdown_e8 > row.max_drawdown_e8)
+                | (state.drawdown_bps > row.max_drawdown_bps)):
+            self._read_losses(check, scope, row, state)
+        if check.rate_e8 == 0 and scope != LIMIT_SCOPE_INSTRUMENT and (
+                row.max_order_notional_e8 & row.max_position_notional_e8 & row.max_gross_exposure_e8 & row.max_net_exposure_e8
+                & row.max_leverage_e4 & row.capital_budget_e8) != INT64_MAX:
+            self._only_reducing(check, REASON_NOT_VALUED, scope, check.instrument.quote_asset_id, 0)
+
+    cdef void _read_losses(self, Check* check, int scope, const LimitRow* row, const ScopeState* state) noexcept nogil:
+        if state.day_pnl_e8 < -row.max_daily_loss_e8:
+            self._only_reducing(check, REASON_DAILY_LOSS, scope, state.day_pnl_e8, -row.max_daily_loss_e8)
+        elif state.drawdown_e8 > row.max_drawdown_e8:
+            self._only_reducing(check, REASON_DRAWDOWN, scope, state.drawdown_e8, row.max_drawdown_e8)
+        else:
+            self._only_reducing(check, REASON_DRAWDOWN, scope, state.drawdown_bps, row.max_drawdown_bps)
 
     cdef int _check_target(self, const Descriptor* item, Check* check) noexcept nogil:
         cdef ApprovedOrder* target
@@ -253,132 +351,32 @@ cdef class RiskGate(Actor):
         check.target = target
         return 1
 
-    cdef int _check_type(self, Check* check) noexcept nogil:
-        cdef const IntentPayload* intent = check.intent
-        cdef bint post_only = (intent.flags & ORDER_FLAG_POST_ONLY) != 0
-        if intent.side > SIDE_SELL:
-            return self._refuse(REASON_UNSUPPORTED, intent.side, SIDE_SELL)
-        if native_reason(check.instrument, intent, <const Conditions*> (intent + 1) if intent.has_conditions else NULL, self.journal.now_wall_ns):
-            return self._refuse(REASON_UNSUPPORTED, intent.order_type, check.instrument.native_order_types)
-        if intent.flags & ~(ORDER_FLAG_POST_ONLY | ORDER_FLAG_REDUCE_ONLY | ORDER_FLAG_CLOSE_POSITION):
-            return self._refuse(REASON_UNSUPPORTED, intent.flags, ORDER_FLAG_POST_ONLY | ORDER_FLAG_REDUCE_ONLY)
-        if is_conditional(intent.order_type) and intent.trigger_ticks <= 0 and not intent.has_conditions:
-            return self._refuse(REASON_TRIGGER_PRICE, intent.trigger_ticks, 0)
-        if post_only and (intent.order_type != ORDER_TYPE_LIMIT or (intent.time_in_force != TIME_IN_FORCE_GTC and intent.time_in_force != TIME_IN_FORCE_GTD)):
-            return self._refuse(REASON_UNSUPPORTED, intent.flags, 0)
-        if check.target != NULL and intent.order_type == ORDER_TYPE_MARKET:
-            return self._refuse(REASON_UNSUPPORTED, intent.order_type, 0)
-        return 1
-
-    cdef int _check_size(self, Check* check) noexcept nogil:
-        cdef int64_t qty_lots = check.intent.qty_lots
-        if check.intent.flags & ORDER_FLAG_CLOSE_POSITION:
-            return 1 if qty_lots == 0 else self._refuse(REASON_QTY_ABOVE_MAX, qty_lots, 0)
-        if qty_lots <= 0:
-            return self._refuse(REASON_QTY_NOT_POSITIVE, qty_lots, 0)
-        if qty_lots < check.instrument.min_qty_lots:
-            return self._refuse(REASON_QTY_BELOW_MIN, qty_lots, check.instrument.min_qty_lots)
-        if qty_lots > check.instrument.max_qty_lots:
-            return self._refuse(REASON_QTY_ABOVE_MAX, qty_lots, check.instrument.max_qty_lots)
-        if qty_lots > check.limits.max_order_qty_lots:
-            return self._refuse(REASON_QTY_ABOVE_MAX, qty_lots, check.limits.max_order_qty_lots)
-        check.added_lots = qty_lots
-        return 1
-
-    cdef int _check_book(self, Check* check) noexcept nogil:
-        cdef int64_t age_ns = self.journal.now_mono_ns - check.market.last_mono_ns
-        if check.market.book_state == BOOK_STATE_STALE:
-            return self._refuse(REASON_STALE, age_ns, self.tables.engine_limits.stale_after_ns)
-        if check.market.book_state != BOOK_STATE_VALID:
-            return self._refuse(REASON_BOOK_INVALID, check.market.book_state, BOOK_STATE_VALID)
-        if not age_ns <= self.tables.engine_limits.stale_after_ns:
-            return self._refuse(REASON_STALE, age_ns, self.tables.engine_limits.stale_after_ns)
-        return 1
-
-    cdef int _check_price(self, Check* check) noexcept nogil:
-        cdef int64_t price_ticks = check.intent.price_ticks
-        if check.intent.order_type == ORDER_TYPE_MARKET:
-            return self._check_market_price(check)
-        if is_conditional(check.intent.order_type):
-            check.price_ticks = max(check.intent.trigger_ticks, price_ticks)
-            if check.price_ticks <= 0:
-                check.price_ticks = check.market.best_ask_ticks
-            return 1
-        if price_ticks <= 0:
-            return self._refuse(REASON_PRICE_NOT_POSITIVE, price_ticks, 0)
-        if price_ticks < check.instrument.min_price_ticks:
-            return self._refuse(REASON_PRICE_COLLAR, price_ticks, check.instrument.min_price_ticks)
-        if price_ticks > check.instrument.max_price_ticks:
-            return self._refuse(REASON_PRICE_COLLAR, price_ticks, check.instrument.max_price_ticks)
-        check.price_ticks = price_ticks
-        if check.intent.flags & ORDER_FLAG_POST_ONLY:
-            if check.intent.side == SIDE_BUY and 0 < check.market.best_ask_ticks <= price_ticks:
-                return self._refuse(REASON_WOULD_CROSS, price_ticks, check.market.best_ask_ticks)
-            if check.intent.side == SIDE_SELL and price_ticks <= check.market.best_bid_ticks:
-                return self._refuse(REASON_WOULD_CROSS, price_ticks, check.market.best_bid_ticks)
-        return self._within_collar(check, price_ticks)
-
-    cdef int _check_market_price(self, Check* check) noexcept nogil:
-        """The worst of the first ten levels that the order reaches must lie within the collar, and they must hold it all."""
-        cdef Level[LEVELS_WALKED] levels
-        cdef int64_t left_lots = check.intent.qty_lots
-        cdef int i, count, opposite = 1 if check.intent.side == SIDE_BUY else 0
-        count = self.books.read_levels(check.instrument.instrument_id, opposite, LEVELS_WALKED, levels)
-        for i in range(count):
-            check.price_ticks = levels[i].price_ticks
-            left_lots -= min(left_lots, levels[i].qty_lots)
-            if left_lots == 0:
-                break
-        if left_lots > 0 or check.price_ticks <= 0:
-            return self._refuse(REASON_PRICE_COLLAR, left_lots, 0)
-        return self._within_collar(check, check.price_ticks)
-
-    cdef int _within_collar(self, Check* check, int64_t price_ticks) noexcept nogil:
-        """Distance from the mid, or from the last trade where a side is empty, in basis points rounded up."""
-        cdef int64_t bid_ticks = check.market.best_bid_ticks
-        cdef int64_t ask_ticks = check.market.best_ask_ticks
-        cdef int64_t distance_bps
-        if bid_ticks <= 0 or ask_ticks <= 0:
-            bid_ticks = ask_ticks = check.market.last_trade_ticks
-        check.exposure.reference_ticks = bid_ticks + (ask_ticks - bid_ticks) // 2
-        distance_bps = tw_distance_bps(price_ticks, bid_ticks, ask_ticks)
-        # INT64_MAX: no reference price, or a distance that does not fit - no collar admits it
-        if distance_bps == INT64_MAX or distance_bps > check.limits.price_collar_bps:
-            return self._refuse(REASON_PRICE_COLLAR, distance_bps, check.limits.price_collar_bps)
-        return 1
-
-    cdef int _check_notional(self, Check* check) noexcept nogil:
-        cdef int64_t notional_e8 = self.tables.notional_e8(check.instrument.instrument_id, check.price_ticks, check.intent.qty_lots)
-        check.notional_e8 = notional_e8
-        if check.intent.flags & ORDER_FLAG_CLOSE_POSITION:
-            return 1
-        # futures: the venue lets a reduce-only order be as small as the position it closes
-        if notional_e8 < check.instrument.min_notional_e8 and not (
-                check.instrument.kind != 0 and check.intent.flags & ORDER_FLAG_REDUCE_ONLY):
-            return self._refuse(REASON_NOTIONAL_BELOW_MIN, notional_e8, check.instrument.min_notional_e8)
-        # INT64_MAX stands for "does not fit": no limit admits it
-        if notional_e8 == INT64_MAX or notional_e8 > check.instrument.max_notional_e8:
-            return self._refuse(REASON_NOTIONAL_ABOVE_MAX, notional_e8, check.instrument.max_notional_e8)
-        if notional_e8 > check.limits.max_order_notional_e8:
-            return self._refuse(REASON_NOTIONAL_ABOVE_MAX, notional_e8, check.limits.max_order_notional_e8)
-        return 1
-
     cdef int _check_reducing(self, Check* check) noexcept nogil:
-        """REDUCING and reduce-only: with all that works on its side the order may close the position, not turn it."""
+        """Reduce-only, and where only what reduces passes: with all that works on its side the order may close the position, not turn it."""
         cdef int64_t open_lots = check.exposure.position_lots
         cdef int64_t working_lots = check.exposure.working_sell_lots
         cdef int64_t replaced_lots = 0
-        if self.tables.control.trading_state == TRADING_STATE_ACTIVE and not check.intent.flags & ORDER_FLAG_REDUCE_ONLY:
+        cdef uint8_t side = check.intent.position_side
+        # the two sides of a hedged position: never more may be closed than is open
+        cdef bint closes = (side == POSITION_SIDE_LONG and check.intent.side == SIDE_SELL) or (
+            side == POSITION_SIDE_SHORT and check.intent.side == SIDE_BUY)
+        cdef bint is_flagged = (check.intent.flags & (ORDER_FLAG_REDUCE_ONLY | ORDER_FLAG_CLOSE_POSITION)) != 0
+        if check.reduce_reason == REASON_NONE and not is_flagged and not closes:
             return 1
         if check.intent.side == SIDE_BUY:
             open_lots = -open_lots
             working_lots = check.exposure.working_buy_lots
-        if check.target != NULL and check.instrument.kind != 0 and check.intent.flags & ORDER_FLAG_REDUCE_ONLY:
+        if check.instrument.kind != 0 and is_conditional(check.intent.order_type) and (is_flagged or closes):
+            working_lots = 0  # the venue cuts it to the position that is left when its price comes: beside others it cannot turn it
+        elif check.target != NULL and check.instrument.kind != 0 and (is_flagged or closes):
             # the venue cuts a reduce-only order to the position that is left: both in full cannot turn it
             replaced_lots = min(check.target.reserved_lots, check.added_lots)
-        if open_lots <= 0 or tw_sum_above(working_lots, check.added_lots, -replaced_lots, open_lots):
-            return self._refuse(REASON_REDUCING_ONLY, tw_sum_clamped(working_lots, check.added_lots, -replaced_lots), open_lots)
-        return 1
+        if open_lots > 0 and not tw_sum_above(working_lots, check.added_lots, -replaced_lots, open_lots):
+            return 1
+        if check.reduce_reason != REASON_NONE and check.reduce_reason != REASON_REDUCING_ONLY:
+            self.scope = check.reduce_scope
+            return self._refuse(check.reduce_reason, check.reduce_value, check.reduce_limit)
+        return self._refuse(REASON_REDUCING_ONLY, tw_sum_clamped(working_lots, check.added_lots, -replaced_lots), open_lots)
 
     cdef int _check_position(self, Check* check) noexcept nogil:
         """The position if everything working on this side filled, UNKNOWN orders at full size."""
@@ -387,18 +385,121 @@ cdef class RiskGate(Actor):
         if check.intent.side == SIDE_SELL:
             position_lots = -position_lots
             working_lots = check.exposure.working_sell_lots
-        if tw_sum_above(position_lots, working_lots, check.added_lots, check.limits.max_position_lots):
-            return self._refuse(REASON_POSITION_LIMIT, tw_sum_clamped(position_lots, working_lots, check.added_lots),
-                                check.limits.max_position_lots)
+            if check.permissions & PERMISSION_NO_SHORT and check.instrument.kind != 0 and (
+                    check.intent.position_side == POSITION_SIDE_SHORT or tw_sum_above(position_lots, working_lots, check.added_lots, 0)):
+                return self._refuse(REASON_SHORT_BANNED, tw_sum_clamped(position_lots, working_lots, check.added_lots), 0)
+        if tw_sum_above(position_lots, working_lots, check.added_lots, check.position_lots):
+            return self._refuse_in(LIMIT_SCOPE_INSTRUMENT, REASON_POSITION_LIMIT,
+                                   tw_sum_clamped(position_lots, working_lots, check.added_lots), check.position_lots)
         return 1
 
     cdef int _check_open_orders(self, Check* check) noexcept nogil:
         cdef int added = 0 if check.target != NULL else 1
+        cdef const LimitRow* row
+        cdef const ScopeState* state
+        cdef int i
         if check.exposure.open_orders + added > check.limits.max_open_orders:
-            return self._refuse(REASON_OPEN_ORDERS_LIMIT, check.exposure.open_orders + added, check.limits.max_open_orders)
+            return self._refuse_in(LIMIT_SCOPE_INSTRUMENT, REASON_OPEN_ORDERS_LIMIT, check.exposure.open_orders + added,
+                                   check.limits.max_open_orders)
         if self.register.open_orders + added > self.tables.engine_limits.max_open_orders:
-            return self._refuse(REASON_OPEN_ORDERS_LIMIT, self.register.open_orders + added,
-                                self.tables.engine_limits.max_open_orders)
+            return self._refuse_in(LIMIT_SCOPE_ENGINE, REASON_OPEN_ORDERS_LIMIT, self.register.open_orders + added,
+                                   self.tables.engine_limits.max_open_orders)
+        for i in range(check.limited_count):
+            row = &self.tables.limit_rows[check.rows[check.limited[i]]]
+            state = &self.tables.scopes[check.rows[check.limited[i]]]
+            if state.open_orders + added > row.max_open_orders:
+                return self._refuse_in(check.limited[i], REASON_OPEN_ORDERS_LIMIT, state.open_orders + added, row.max_open_orders)
+        return 1
+
+    cdef int _check_exposure(self, Check* check) noexcept nogil:
+        """Order, position, gross and net exposure, leverage, number of positions and budget of every scope, at the present price."""
+        cdef uint32_t instrument_id = check.instrument.instrument_id
+        cdef uint8_t side = check.intent.position_side
+        cdef Exposure* own
+        cdef Worth quoted, worth, own_quoted, own_worth
+        cdef int i
+        if check.limited_count == 0:
+            return 1
+        self.tables.touch_exposure(instrument_id, side)
+        self._worth_after(check, check.exposure, &quoted, &worth)
+        if quoted.gross_e8 >= WORTH_MAX_E8 or worth.gross_e8 >= WORTH_MAX_E8:
+            return self._refuse(REASON_NOT_VALUED, worth.gross_e8, WORTH_MAX_E8)
+        for i in range(check.limited_count):
+            if check.limited[i] == LIMIT_SCOPE_STRATEGY:
+                self.tables.touch_strategy(instrument_id, side, check.strategy_id)
+                own = self.tables.strategy_row(instrument_id, side, check.strategy_id)
+                self._worth_after(check, own, &own_quoted, &own_worth)
+                if not self._check_worth(check, LIMIT_SCOPE_STRATEGY, own, &own.worth, &own_worth):
+                    return 0
+            elif check.limited[i] == LIMIT_SCOPE_INSTRUMENT:
+                if not self._check_worth(check, LIMIT_SCOPE_INSTRUMENT, check.exposure, &check.exposure.quoted, &quoted):
+                    return 0
+            elif not self._check_worth(check, check.limited[i], check.exposure, &check.exposure.worth, &worth):
+                return 0
+        return 1
+
+    cdef void _worth_after(self, Check* check, const Exposure* row, Worth* quoted, Worth* worth) noexcept nogil:
+        """What a row would be worth with the order among what works."""
+        cdef int64_t lots
+        quoted[0] = row.quoted
+        worth[0] = row.worth
+        if check.intent.side == SIDE_BUY:
+            lots = tw_sum_clamped(row.position_lots, row.working_buy_lots, check.added_lots)
+            self.tables.value_lots(check.instrument.instrument_id, row.reference_ticks, lots, &quoted.net_if_bought_e8, &worth.net_if_bought_e8)
+        else:
+            lots = tw_sum_clamped(row.position_lots, -row.working_sell_lots, -check.added_lots)
+            self.tables.value_lots(check.instrument.instrument_id, row.reference_ticks, lots, &quoted.net_if_sold_e8, &worth.net_if_sold_e8)
+        quoted.gross_e8 = max(_magnitude(quoted.net_if_bought_e8), _magnitude(quoted.net_if_sold_e8))
+        worth.gross_e8 = max(_magnitude(worth.net_if_bought_e8), _magnitude(worth.net_if_sold_e8))
+
+    cdef int _check_worth(self, Check* check, int scope, const Exposure* row, const Worth* before, const Worth* after) noexcept nogil:
+        """One scope. What does not grow by the order does not refuse it: who is above a limit may come down."""
+        cdef const LimitRow* limits = &self.tables.limit_rows[check.rows[scope]]
+        cdef const ScopeState* state = &self.tables.scopes[check.rows[scope]]
+        cdef int64_t gross_e8 = state.gross_e8 + after.gross_e8 - before.gross_e8
+        cdef bint grows = after.gross_e8 > before.gross_e8
+        cdef int64_t net_e8, reach_e8, order_e8 = check.notional_e8
+        if check.intent.side == SIDE_BUY:
+            reach_e8 = after.net_if_bought_e8
+            net_e8 = state.net_if_bought_e8 + after.net_if_bought_e8 - before.net_if_bought_e8
+        else:
+            reach_e8 = -after.net_if_sold_e8
+            net_e8 = before.net_if_sold_e8 - after.net_if_sold_e8 - state.net_if_sold_e8
+        if scope != LIMIT_SCOPE_INSTRUMENT and check.rate_e8 != 100000000:
+            order_e8 = converted_e8(order_e8, check.rate_e8)
+        if ((order_e8 > limits.max_order_notional_e8) | (reach_e8 > limits.max_position_notional_e8) | (net_e8 > limits.max_net_exposure_e8)
+                | (grows & ((gross_e8 > limits.max_gross_exposure_e8) | (gross_e8 > limits.capital_budget_e8)
+                            | (limits.max_leverage_e4 != INT64_MAX)))
+                | ((row.is_counted == 0) & (state.positions >= limits.max_positions))):
+            return self._name_breach(check, scope, row, before, after)
+        return 1
+
+    cdef int _name_breach(self, Check* check, int scope, const Exposure* row, const Worth* before, const Worth* after) noexcept nogil:
+        """Which of a scope's limits it was, if any: leverage is only asked for here."""
+        cdef const LimitRow* limits = &self.tables.limit_rows[check.rows[scope]]
+        cdef const ScopeState* state = &self.tables.scopes[check.rows[scope]]
+        cdef int64_t gross_e8 = state.gross_e8 + after.gross_e8 - before.gross_e8
+        cdef bint is_buy = check.intent.side == SIDE_BUY, grows = after.gross_e8 > before.gross_e8
+        cdef int64_t reach_e8 = after.net_if_bought_e8 if is_buy else -after.net_if_sold_e8
+        cdef int64_t order_e8 = check.notional_e8 if scope == LIMIT_SCOPE_INSTRUMENT else converted_e8(check.notional_e8, check.rate_e8)
+        cdef int64_t net_e8 = state.net_if_bought_e8 + after.net_if_bought_e8 - before.net_if_bought_e8
+        if not is_buy:
+            net_e8 = before.net_if_sold_e8 - after.net_if_sold_e8 - state.net_if_sold_e8
+        if order_e8 > limits.max_order_notional_e8:
+            return self._refuse_in(scope, REASON_NOTIONAL_ABOVE_MAX, order_e8, limits.max_order_notional_e8)
+        if reach_e8 > limits.max_position_notional_e8:
+            return self._refuse_in(scope, REASON_POSITION_NOTIONAL, reach_e8, limits.max_position_notional_e8)
+        if grows and gross_e8 > limits.max_gross_exposure_e8:
+            return self._refuse_in(scope, REASON_GROSS_EXPOSURE, gross_e8, limits.max_gross_exposure_e8)
+        if net_e8 > limits.max_net_exposure_e8:
+            return self._refuse_in(scope, REASON_NET_EXPOSURE, net_e8, limits.max_net_exposure_e8)
+        if grows and limits.max_leverage_e4 != INT64_MAX and (
+                state.equity_e8 <= 0 or tw_product_above(gross_e8, 10000, limits.max_leverage_e4, state.equity_e8)):
+            return self._refuse_in(scope, REASON_LEVERAGE, gross_e8, state.equity_e8)
+        if row.is_counted == 0 and state.positions >= limits.max_positions:
+            return self._refuse_in(scope, REASON_POSITIONS_LIMIT, state.positions + 1, limits.max_positions)
+        if grows and gross_e8 > limits.capital_budget_e8:
+            return self._refuse_in(scope, REASON_CAPITAL_BUDGET, gross_e8, limits.capital_budget_e8)
         return 1
 
     cdef int _check_balance(self, Check* check) noexcept nogil:
@@ -406,16 +507,18 @@ cdef class RiskGate(Actor):
         cdef uint16_t asset_id = check.instrument.quote_asset_id
         cdef int64_t cost_e8 = check.notional_e8
         cdef int64_t added_e8, owned_e8
-        if check.instrument.kind != 0:
-            return 1
+        if check.instrument.kind != 0 or check.is_pending:
+            return 1  # the venue takes nothing for a leg that waits: what it sells is bought by the one before it
         if check.intent.side == SIDE_SELL:
             asset_id = check.instrument.base_asset_id
-            cost_e8 = tw_scaled(check.intent.qty_lots, check.instrument.lot_size_e8)
+            cost_e8 = tw_scaled(check.qty_lots, check.instrument.lot_size_e8)
         elif cost_e8 < INT64_MAX - 1:
             cost_e8 += 1  # the notional is rounded down
         added_e8 = cost_e8
         if check.target != NULL:
             added_e8 = max(cost_e8 - check.target.promised_e8, <int64_t> 0)
+        elif check.sibling != NULL:
+            added_e8 = max(cost_e8 - check.sibling.promised_e8, <int64_t> 0)
         owned_e8 = tw_sum_clamped(self.tables.control.balance_free_e8[asset_id], self.tables.control.balance_locked_e8[asset_id], 0)
         if tw_sum_above(self.register.promised_e8[asset_id], added_e8, 0, owned_e8):
             return self._refuse(REASON_INSUFFICIENT_BALANCE,
@@ -424,16 +527,59 @@ cdef class RiskGate(Actor):
         check.promise_asset_id = asset_id
         return 1
 
-    cdef int _check_rate(self) noexcept nogil:
-        """Token bucket on the turn's monotonic stamp; the last check, so that only what leaves takes a token."""
-        cdef int64_t elapsed_ns = self.journal.now_mono_ns - self.refilled_mono_ns
+    cdef int _check_self_trade(self, Check* check) noexcept nogil:
+        """Limit orders at their price, market orders at the last level they reach. What waits for a trigger rests nowhere yet."""
+        cdef const ApprovedOrder* own
+        if not check.permissions & PERMISSION_NO_SELF_TRADE or is_conditional(check.intent.order_type):
+            return 1
+        own = self.register.reached(check.instrument.instrument_id, check.intent.side, check.price_ticks)
+        if own != NULL:
+            return self._refuse(REASON_SELF_TRADE, check.price_ticks, own.price_ticks)
+        return 1
+
+    cdef int _check_duplicate(self, Check* check) noexcept nogil:
+        """The same again within the window. Children of a parent are alike by design, and bounded by its quantity."""
+        cdef int64_t age_ns
+        if check.duplicate_window_ns == 0 or check.is_child:
+            return 1
+        age_ns = self.recent.age_ns(check.intent, check.instrument.instrument_id, check.strategy_id, self.journal.now_mono_ns,
+                                    check.duplicate_window_ns)
+        if age_ns >= 0:
+            return self._refuse(REASON_DUPLICATE, age_ns, check.duplicate_window_ns)
+        return 1
+
+    cdef int _check_rate(self, Check* check) noexcept nogil:
+        """Token buckets on the turn's monotonic stamp; the last check, so that only what leaves takes tokens, and of every bucket."""
+        cdef int64_t now_ns = self.journal.now_mono_ns, elapsed_ns = now_ns - self.refilled_mono_ns
         cdef int64_t burst = self.tables.engine_limits.message_burst
+        cdef const LimitRow* row
+        cdef ScopeState* state
+        cdef int i
         if elapsed_ns > 0:
             self.tokens_e9 = tw_refill(self.tokens_e9, elapsed_ns, self.tables.engine_limits.message_rate_per_s, burst)
-            self.refilled_mono_ns = self.journal.now_mono_ns
+            self.refilled_mono_ns = now_ns
         if self.tokens_e9 < TOKEN_E9:
-            return self._refuse(REASON_MESSAGE_RATE, burst, self.tables.engine_limits.message_rate_per_s)
+            return self._refuse_in(LIMIT_SCOPE_ENGINE, REASON_MESSAGE_RATE, burst, self.tables.engine_limits.message_rate_per_s)
+        for i in range(check.limited_count):
+            row = &self.tables.limit_rows[check.rows[check.limited[i]]]
+            if row.message_rate_per_s == INT64_MAX:
+                continue
+            state = &self.tables.scopes[check.rows[check.limited[i]]]
+            # a rate without a burst allows a second's worth at once
+            burst = row.message_burst if row.message_burst != INT64_MAX else max(row.message_rate_per_s, <int64_t> 1)
+            if state.refilled_mono_ns == 0:
+                state.tokens_e9 = tw_refill(INT64_MAX, 0, 0, burst)  # begins full
+                state.refilled_mono_ns = now_ns
+            elif now_ns > state.refilled_mono_ns:
+                state.tokens_e9 = tw_refill(state.tokens_e9, now_ns - state.refilled_mono_ns, row.message_rate_per_s, burst)
+                state.refilled_mono_ns = now_ns
+            if state.tokens_e9 < TOKEN_E9:
+                return self._refuse_in(check.limited[i], REASON_MESSAGE_RATE, burst, row.message_rate_per_s)
         self.tokens_e9 -= TOKEN_E9
+        for i in range(check.limited_count):
+            if self.tables.limit_rows[check.rows[check.limited[i]]].message_rate_per_s != INT64_MAX:
+                state = &self.tables.scopes[check.rows[check.limited[i]]]
+                state.tokens_e9 -= TOKEN_E9
         return 1
 
     cdef void _approve(self, const Descriptor* item, Check* check, RecordHeader* record) noexcept nogil:
@@ -444,23 +590,44 @@ cdef class RiskGate(Actor):
             self._refuse(REASON_ORDER_POOL_FULL, self.register.open_orders, self.register.capacity)
             self._reject(item, check.refusals)
             return
+        self._fill_slot(slot, item, check)
+        self.register.rest(self.register.index_of(slot))
+        self.tables.move_working(slot.instrument_id, slot.position_side, slot.strategy_id, slot.side, check.added_lots)
+        self.tables.move_open_orders(slot.instrument_id, slot.position_side, slot.strategy_id, 1)
+        self.register.promised_e8[check.promise_asset_id] = self.register.promised_e8[check.promise_asset_id] + check.promise_e8
+        if check.duplicate_window_ns:
+            self.recent.note(check.intent, slot.instrument_id, slot.strategy_id, self.journal.now_mono_ns)
+        self.reason = REASON_NONE
+        self.scope = 0
+        slot.verdict_seq = self._write_verdict(record, item, slot.nonce)
+        approval = item[0]
+        approval.kind = RECORD_KIND_VERDICT
+        approval.data = <uint16_t> (self.register.index_of(slot) + 1)
+        approval.seq = approval.cause_seq = slot.verdict_seq
+        approval.record = record
+        (<Ring> check.approvals).push(&approval)
+        self.approved_count += 1
+        self.counters.values[<int> COUNTER_APPROVED] = self.counters.values[<int> COUNTER_APPROVED] + 1
+        self.counters.record(STAGE_GATE_DONE, self.clock.lap_ns() - self.journal.now_mono_ns)
+
+    cdef void _fill_slot(self, ApprovedOrder* slot, const Descriptor* item, Check* check) noexcept nogil:
+        """The order as it will be sent."""
+        cdef const Conditions* conditions = check.conditions
+        cdef Leg* leg
         slot.action = check.intent.action
         slot.side = check.intent.side
         slot.order_type = check.intent.order_type
         slot.time_in_force = check.intent.time_in_force
         slot.flags = check.intent.flags
-        slot.price_ticks = check.intent.price_ticks if is_priced(check.intent.order_type) else 0
-        slot.trigger_ticks = check.intent.trigger_ticks
-        slot.expire_ns = check.intent.expire_ns
         slot.position_side = check.intent.position_side
-        slot.has_conditions = check.intent.has_conditions
-        if slot.has_conditions:
-            self.register.conditions[self.register.index_of(slot)] = (<const Conditions*> (check.intent + 1))[0]
+        slot.price_ticks = check.intent.price_ticks if is_priced(check.intent.order_type) else 0
+        slot.trigger_ticks = check.intent.trigger_ticks if is_conditional(check.intent.order_type) else 0
+        slot.expire_ns = check.intent.expire_ns
         slot.qty_lots = check.intent.qty_lots
         slot.target_handle = check.intent.target_handle if check.target != NULL else 0
         slot.instrument_id = item.instrument_id
         slot.venue_id = check.instrument.venue_id
-        slot.account_id = item.account_id
+        slot.account_id = check.instrument.venue_id  # a line has one account, which has its number
         slot.strategy_id = item.strategy_id
         slot.reserved_lots = check.added_lots
         slot.promised_e8 = check.promise_e8
@@ -468,22 +635,15 @@ cdef class RiskGate(Actor):
         slot.promise_price_ticks = check.price_ticks
         if check.target != NULL:
             check.target.is_busy = 1
-        slot.position_side = check.intent.position_side
-        self.register.rest(self.register.index_of(slot))
-        self.tables.move_working(slot.instrument_id, slot.position_side, slot.strategy_id, slot.side, check.added_lots)
-        self.tables.move_open_orders(slot.instrument_id, slot.position_side, slot.strategy_id, 1)
-        self.register.promised_e8[check.promise_asset_id] = self.register.promised_e8[check.promise_asset_id] + check.promise_e8
-        self.reason = REASON_NONE
-        slot.verdict_seq = self._write_verdict(record, item, slot.nonce)
-        approval = item[0]
-        approval.kind = RECORD_KIND_VERDICT
-        approval.data = <uint16_t> (self.register.index_of(slot) + 1)
-        approval.seq = approval.cause_seq = slot.verdict_seq
-        approval.record = record
-        self.approvals.push(&approval)
-        self.approved_count += 1
-        self.counters.values[<int> COUNTER_APPROVED] = self.counters.values[<int> COUNTER_APPROVED] + 1
-        self.counters.record(STAGE_GATE_DONE, self.clock.lap_ns() - self.journal.now_mono_ns)
+        if conditions != NULL:
+            slot.has_conditions = 1
+            self.register.conditions[self.register.index_of(slot)] = conditions[0]
+            if conditions.list_size:
+                leg = &self.legs[self.leg_count & (LEGS_KEPT - 1)]
+                leg.list_handle = conditions.list_handle
+                leg.order_handle = check.handle
+                leg.list_index = conditions.list_index
+                self.leg_count += 1
 
     cdef void _reject(self, const Descriptor* item, void* refusals) noexcept nogil:
         """Journal the refusal (from the reserve if need be) and tell the strategy."""
@@ -506,6 +666,7 @@ cdef class RiskGate(Actor):
         cdef VerdictPayload* verdict = <VerdictPayload*> (record + 1)
         verdict.reason = self.reason
         verdict.approved = 1 if nonce else 0
+        verdict.scope = self.scope
         verdict.nonce = nonce
         verdict.value = self.value
         verdict.limit_value = self.limit_value

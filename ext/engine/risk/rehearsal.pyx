@@ -37,7 +37,8 @@ cdef class FixedBook(BookReader):
 
 
 def set_market(Tables tables not None, uint32_t instrument_id, *, int book_state, int64_t bid_ticks, int64_t ask_ticks,
-               int64_t bid_lots=1, int64_t ask_lots=1, int64_t last_ticks=0, int64_t last_mono_ns=0) -> None:
+               int64_t bid_lots=1, int64_t ask_lots=1, int64_t last_ticks=0, int64_t last_mono_ns=0, int64_t mark_e8=0,
+               int64_t index_e8=0) -> None:
     """Write one row of market state, as the book stage would."""
     tables._check(instrument_id)
     cdef MarketState* row = &tables.markets[instrument_id]
@@ -48,6 +49,8 @@ def set_market(Tables tables not None, uint32_t instrument_id, *, int book_state
     row.best_ask_lots = ask_lots
     row.last_trade_ticks = last_ticks
     row.last_mono_ns = last_mono_ns
+    row.mark_e8 = mark_e8
+    row.index_e8 = index_e8
     row.generation += 1
 
 
@@ -183,3 +186,33 @@ cdef int end_approved(RiskGate gate) noexcept:
         gate.approvals.release()
         done += 1
     return done
+
+
+def decide(RiskGate gate not None, *, uint64_t order_handle, uint32_t instrument_id, int side, int64_t price_ticks, int64_t qty_lots,
+           int order_type=0, int flags=0, int strategy_id=1) -> int:
+    """The gate's answer to one intent, as a Reason; what it approved stays reserved and the rings are left empty (differential tests)."""
+    cdef IntentPayload wish = IntentPayload(0, side, order_type, 0, flags, 0, 0, price_ticks, qty_lots, 0, 0, 0)
+    offer(gate.journal, gate.intents, &wish, NULL, order_handle, instrument_id, strategy_id, 1, 1)
+    gate.do_work()
+    while gate.approvals.peek() != NULL:
+        gate.approvals.release()
+    while gate.refusals.peek() != NULL:
+        gate.refusals.release()
+    return gate.reason
+
+
+def end_order(RiskGate gate not None, uint64_t order_handle, int64_t filled_lots=0) -> None:
+    """An approved order ends after so many lots, as OMS would have it: what it reserved is free again, what filled is a position."""
+    cdef ApprovedOrder* order = gate.register.find(order_handle)
+    cdef int64_t signed_lots
+    if order == NULL:
+        raise KeyError(order_handle)
+    signed_lots = filled_lots if order.side == 0 else -filled_lots
+    gate.tables.move_working(order.instrument_id, order.position_side, order.strategy_id, order.side, -order.reserved_lots)
+    gate.tables.move_open_orders(order.instrument_id, order.position_side, order.strategy_id, -1)
+    gate.register.promised_e8[order.promised_asset_id] = gate.register.promised_e8[order.promised_asset_id] - order.promised_e8
+    if filled_lots:
+        gate.tables.move_position(order.instrument_id, order.position_side, signed_lots)
+        gate.tables.move_strategy_position(order.instrument_id, order.position_side, order.strategy_id, signed_lots)
+        gate.tables.note_execution(order.instrument_id, order.strategy_id, gate.journal.now_mono_ns)
+    gate.register.close(gate.register.index_of(order))

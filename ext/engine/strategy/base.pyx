@@ -1,14 +1,16 @@
 """The compiled half of a strategy: intents, own orders, positions, timers, bars, notes."""
 from cpython.ref cimport Py_REFCNT
-from libc.stdint cimport uint8_t
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memset
 
 from engine.model.codes cimport (
-    INTENT_ACTION_REPLACE, INTENT_ACTION_SUBMIT, LANE_LEDGER, RECORD_KIND_STRATEGY_STATE, TIMER_KIND_STRATEGY,
+    INTENT_ACTION_REPLACE, INTENT_ACTION_SUBMIT, LANE_LEDGER, LIMIT_SCOPE_ACCOUNT, LIMIT_SCOPE_VENUE, RECORD_KIND_STRATEGY_STATE, TIMER_KIND_STRATEGY,
 )
 from engine.model.native cimport LIST_SIZE_MAX
 from engine.model.records cimport Conditions, IntentPayload, RecordHeader, StatePayload
-from engine.model.tables cimport ASSET_CAPACITY, INSTRUMENT_CAPACITY
+from engine.model.tables cimport (
+    ASSET_CAPACITY, ENGINE_ROW, INSTRUMENT_CAPACITY, INSTRUMENT_ROWS, STRATEGY_ROWS, Exposure, LimitRow, ScopeState,
+)
 from engine.strategy.views cimport WorkingOrder
 
 cdef enum:
@@ -18,6 +20,18 @@ cdef tuple CALLBACK_NAMES = (
     "on_start", "on_stop", "on_book", "on_trade", "on_bar", "on_order", "on_fill", "on_timer", "on_agg_trade", "on_kline",
     "on_ticker", "on_mark_price", "on_funding", "on_open_interest", "on_long_short_ratio", "on_liquidation", "on_instrument",
 )
+
+
+cdef object _left(int64_t limit, object used):
+    """What is left of a limit; INT64_MAX of none."""
+    return limit if limit == INT64_MAX else max(limit - used, 0)
+
+
+cdef object _in_quote(object value_e8, int64_t rate_e8):
+    """Reporting currency to quote asset, rounded down; nothing where no rate is known."""
+    if value_e8 == INT64_MAX:
+        return INT64_MAX
+    return min(value_e8 * 100_000_000 // rate_e8, INT64_MAX) if rate_e8 > 0 else 0
 
 
 cdef class StrategyBase:
@@ -202,9 +216,40 @@ cdef class StrategyBase:
         """The account's position in the symbol, signed, with every fill that was reported so far."""
         return self._tables.exposures[self._instrument_id(symbol)].position_lots
 
-    def free_balance_e8(self, str asset) -> int:
-        """What the account has of an asset and has not promised to open orders, in 10^-8; 0 for one never heard of."""
-        cdef int asset_id = self._tables.asset_id(asset)
+    def limits_room(self, object symbol, int side) -> tuple:
+        """What the limits in force leave for one order on `side`: (order lots, order value, position lots, position value, exposure).
+
+        Values in 10^-8 of the quote asset, INT64_MAX = not limited; what no rate is known for leaves nothing.
+        """
+        cdef uint32_t row_id = self._instrument_id(symbol)
+        cdef const LimitRow* own = &self._tables.limit_rows[INSTRUMENT_ROWS + <int> row_id]
+        cdef const ScopeState* state = &self._tables.scopes[INSTRUMENT_ROWS + <int> row_id]
+        cdef const Exposure* ours = &self._tables.exposures[row_id]
+        cdef uint16_t venue_id = self._tables.instruments[row_id].venue_id
+        lots_then = (ours.position_lots + ours.working_buy_lots) if side == 0 else (ours.working_sell_lots - ours.position_lots)
+        net_then = state.net_if_bought_e8 if side == 0 else -state.net_if_sold_e8
+        order_e8, position_e8 = own.max_order_notional_e8, _left(own.max_position_notional_e8, net_then)
+        exposure_e8 = _left(own.max_gross_exposure_e8, state.gross_e8)
+        rate_e8 = self._tables.rates_e8[self._tables.instruments[row_id].quote_asset_id]
+        for row in (ENGINE_ROW, self._tables.limit_row_of(LIMIT_SCOPE_ACCOUNT, venue_id), self._tables.limit_row_of(LIMIT_SCOPE_VENUE, venue_id),
+                    STRATEGY_ROWS + self.strategy_id):
+            limits, used = self._tables.limit_rows[<int> row], self._tables.scopes[<int> row]
+            order_e8 = min(order_e8, _in_quote(limits.max_order_notional_e8, rate_e8))
+            exposure_e8 = min(exposure_e8, _in_quote(_left(limits.max_gross_exposure_e8, used.gross_e8), rate_e8),
+                              _in_quote(_left(limits.capital_budget_e8, used.gross_e8), rate_e8))
+        return (min(own.max_order_qty_lots, self._tables.limits[row_id].max_order_qty_lots) if self._tables.limits[row_id].is_set
+                else own.max_order_qty_lots), order_e8, _left(own.max_position_lots, lots_then), position_e8, exposure_e8
+
+    def free_balance_e8(self, str asset, object symbol=None) -> int:
+        """What the account has of an asset and has not promised to open orders, in 10^-8; 0 for one never heard of.
+
+        `symbol` says whose account is meant: a strategy that trades at several venues or accounts must give one (ValueError).
+        """
+        rows = self._instrument_ids.values() if symbol is None else (self._instrument_id(symbol),)
+        lines = {self._tables.instruments[<uint32_t> row].venue_id for row in rows}
+        if len(lines) > 1:
+            raise ValueError(f"{asset}: this strategy trades at several venues or accounts; give a symbol of the one that is meant")
+        cdef int asset_id = self._tables.asset_id(asset, lines.pop() if lines else 1)
         return self._tables.control.balance_free_e8[asset_id] if 0 < asset_id < ASSET_CAPACITY else 0
 
     def book(self, object symbol) -> BookView:
@@ -258,7 +303,7 @@ cdef class StrategyBase:
     @property
     def trading_state(self) -> int:
         """`TradingState`: while it is not ACTIVE the gate refuses what adds risk."""
-        return self._tables.control.trading_state if self._tables is not None else 0
+        return self._tables.lines[0].trading_state if self._tables is not None else 0
 
     # -- what a compiled strategy overrides; a Python one is reached through its cached methods ------------------------
 

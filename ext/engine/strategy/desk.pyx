@@ -258,7 +258,7 @@ cdef class OrderDesk:
             return 0
         record.cause_seq = self._turn.seq
         record.venue_id = self._tables.instruments[order.instrument_id].venue_id
-        record.account_id = self._account_id
+        record.account_id = record.venue_id  # a line has one account, which has its number
         record.strategy_id = order.strategy_id
         record.instrument_id = order.instrument_id
         record.order_handle = order.handle
@@ -274,7 +274,7 @@ cdef class OrderDesk:
     cdef void _push(self, Descriptor* slot, WorkingOrder order, uint8_t action, uint64_t intent_seq) noexcept:
         slot.kind = RECORD_KIND_INTENT
         slot.venue_id = self._last_record.venue_id
-        slot.account_id = self._account_id
+        slot.account_id = self._last_record.account_id
         slot.strategy_id = order.strategy_id
         slot.instrument_id = order.instrument_id
         slot.flags = 0
@@ -298,7 +298,7 @@ cdef class OrderDesk:
             if record != NULL:
                 record.cause_seq = intent_seq
                 record.venue_id = self._tables.instruments[order.instrument_id].venue_id
-                record.account_id = self._account_id
+                record.account_id = record.venue_id
                 record.strategy_id = order.strategy_id
                 record.instrument_id = order.instrument_id
                 record.order_handle = order.handle

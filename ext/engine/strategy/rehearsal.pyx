@@ -91,7 +91,7 @@ cdef class Rehearsal:
         for spec in specs:
             self.tables.add_instrument(spec)
         self.tables.set_epoch(1)
-        self.tables.control.trading_state = TRADING_STATE_ACTIVE
+        self.tables.set_control(trading_state=TRADING_STATE_ACTIVE)
         self.watchdog = Watchdog(turn_ms_max, abort_after_ms) if turn_ms_max else None
         self.runner = StrategyRunner(
             "strategies", self.journal, self.tables, self.counters, order_events=self._order_events,

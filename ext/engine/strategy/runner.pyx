@@ -145,12 +145,14 @@ cdef class StrategyRunner(Actor):
 
     def attach(self, StrategyBase strategy not None, str name, int strategy_id, symbols, int venue_id=1, subscriptions=()) -> None:
         """Give a strategy its number (1..63), name, symbols and what it hears beside books and trades (`Subscription` rows).
+
+        `symbols`: the venue's own, all at `venue_id`; or, for several lines, a mapping of what the strategy calls them to instrument ids.
         Raises ValueError naming what does not fit."""
         if not 0 < strategy_id < STRATEGY_CAPACITY:
             raise ValueError(f"strategy {name}: its id {strategy_id} is outside 1..{STRATEGY_CAPACITY - 1}")
         if self._strategies[strategy_id] is not None:
             raise ValueError(f"strategy {name}: id {strategy_id} is taken by {self._strategies[strategy_id].name}")
-        ids = {symbol: self._tables.instrument_id(venue_id, symbol) for symbol in symbols}
+        ids = dict(symbols) if isinstance(symbols, dict) else {name: self._tables.instrument_id(venue_id, name) for name in symbols}
         unknown = [symbol for symbol, instrument_id in ids.items() if instrument_id == 0]
         if unknown:
             raise ValueError(f"strategy {name}: the venue has no symbol {', '.join(unknown)}")
@@ -158,7 +160,8 @@ cdef class StrategyRunner(Actor):
         self._strategies[strategy_id] = strategy
         self._attached |= <uint64_t> 1 << strategy_id
         self._unstarted |= <uint64_t> 1 << strategy_id
-        for instrument_id in ids.values():
+        for symbol, instrument_id in ids.items():
+            self._turn.symbols[instrument_id] = symbol
             self._subscribers[<uint32_t> instrument_id] |= <uint64_t> 1 << strategy_id
         for callback in range(CALLBACK_COUNT):
             if strategy.wants & (1 << callback):

@@ -1,7 +1,7 @@
 """Requests of the WebSocket API to bytes, its replies and user events to payloads of journal records; no Python object on the way."""
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.model.approval cimport ApprovedOrder
-from engine.model.records cimport BalanceRow, Conditions, ExecutionPayload
+from engine.model.records cimport BalanceRow, ExecutionPayload
 from engine.model.tables cimport Tables
 from engine.venues.binance.market_codec cimport MarketCodec
 from engine.venues.binance.fields cimport tw_slice
@@ -140,6 +140,7 @@ cdef bint take_words(ReportScratch* scratch) noexcept nogil
 
 cdef class OrderCodec:
     cdef Tables tables
+    cdef uint16_t venue_id               # whose assets are meant by names
     cdef MarketCodec symbols
     cdef HmacSigner signer
     cdef uint16_t engine_id
@@ -155,16 +156,8 @@ cdef class OrderCodec:
     cdef uint32_t key_size
     # Encode into `out` (4096 bytes); the size, or 0 where it cannot be.
     cdef int place(self, char* out, uint64_t request_id, const ApprovedOrder* terms, int64_t venue_ns) noexcept nogil
-    # Orders that wait for a price or show only a part, of `conditions` (NULL = none); lists; less of an order in its place.
-    cdef int place_terms(self, char* out, uint64_t request_id, const ApprovedOrder* terms, const Conditions* conditions,
-                         int64_t venue_ns) noexcept nogil
-    cdef int place_list(self, char* out, uint64_t request_id, const ApprovedOrder** terms, const Conditions** conditions, int count,
-                        int64_t venue_ns) noexcept nogil
-    cdef int cancel_list(self, char* out, uint64_t request_id, uint64_t list_handle, uint32_t instrument_id, int64_t venue_ns) noexcept nogil
-    cdef int amend(self, char* out, uint64_t request_id, const ApprovedOrder* terms, int64_t lots, int64_t venue_ns) noexcept nogil
+    # Parameters gathered in a bag: an order's name, and the request's whole text.
     cdef void put_id(self, tw_bag* bag, const char* prefix, const char* name, uint64_t order_handle) noexcept nogil
-    cdef void put_leg(self, tw_bag* bag, const char* prefix, const ApprovedOrder* terms, const Conditions* conditions,
-                      bint is_maker_only) noexcept nogil
     cdef int send_bag(self, tw_bag* bag, char* out, const char* method, uint64_t request_id, uint32_t instrument_id,
                       int64_t venue_ns) noexcept nogil
     cdef int by_client_id(self, char* out, const char* method, uint64_t request_id, uint64_t order_handle, uint32_t instrument_id,

@@ -25,6 +25,7 @@ from engine.runtime.crc32c cimport crc32c_bytes
 from engine.runtime.ring cimport Ring
 from engine.venues.binance.order_codec cimport *
 from engine.venues.binance.scan cimport *
+from engine.venues.binance.spot_forms cimport amend_in_place, cancel_list, place_list, place_terms
 
 import base64
 import json
@@ -171,7 +172,7 @@ cdef class BinanceOrderSession(OrderSession):
         if self.is_plain(terms):
             size = self.codec.place(self.text, request_id, terms, self.venue_ns())
         else:
-            size = self.codec.place_terms(self.text, request_id, terms, self.conditions_of(terms), self.venue_ns())
+            size = place_terms(self.codec, self.text, request_id, terms, self.conditions_of(terms), self.venue_ns())
         return self.keep_key(size)
 
     cdef bint is_plain(self, const ApprovedOrder* terms) noexcept nogil:
@@ -199,17 +200,17 @@ cdef class BinanceOrderSession(OrderSession):
                 return 0
             terms[index] = &self.register.slots[slots[i]]
             conditions[index] = &self.register.conditions[slots[i]]
-        return self.keep_key(self.codec.place_list(self.text, request_id, terms, conditions, count, self.venue_ns()))
+        return self.keep_key(place_list(self.codec, self.text, request_id, terms, conditions, count, self.venue_ns()))
 
     cdef int encode_cancel_list(self, uint64_t order_handle, uint32_t instrument_id, uint64_t request_id) noexcept nogil:
         cdef const ApprovedOrder* terms = self.register.find(order_handle)
         if terms == NULL or not terms.has_conditions:
             return 0
-        return self.keep_key(self.codec.cancel_list(self.text, request_id, self.conditions_of(terms).list_handle, instrument_id, self.venue_ns()))
+        return self.keep_key(cancel_list(self.codec, self.text, request_id, self.conditions_of(terms).list_handle, instrument_id, self.venue_ns()))
 
     cdef int encode_amend(self, uint64_t order_handle, uint32_t instrument_id, int64_t lots, uint64_t request_id) noexcept nogil:
         cdef const ApprovedOrder* terms = self.register.find(order_handle)
-        return self.keep_key(self.codec.amend(self.text, request_id, terms, lots, self.venue_ns())) if terms != NULL else 0
+        return self.keep_key(amend_in_place(self.codec, self.text, request_id, terms, lots, self.venue_ns())) if terms != NULL else 0
 
     cdef int encode_cancel(self, uint64_t order_handle, uint32_t instrument_id, uint64_t request_id) noexcept nogil:
         cdef int size = self.codec.by_client_id(self.text, b"order.cancel", request_id, order_handle, instrument_id, self.venue_ns())

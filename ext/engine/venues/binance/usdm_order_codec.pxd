@@ -1,7 +1,7 @@
 """USD-M futures: orders to the WebSocket order API, events of the private stream, and account lists of REST; no Python object on the way."""
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from engine.model.approval cimport ApprovedOrder
-from engine.model.records cimport BalanceRow
+from engine.model.records cimport BalanceRow, Conditions
 from engine.venues.binance.order_codec cimport BALANCE_ROWS_MAX, OrderCodec, OwnFrame, PositionRow, ReportScratch
 from engine.venues.binance.fields cimport tw_slice
 from engine.venues.binance.scan cimport tw_cursor
@@ -27,6 +27,9 @@ cdef class UsdmOrderCodec(OrderCodec):
     cdef int read_positions(self, tw_cursor* c, OwnFrame* out) noexcept
     cdef int cancel_target(self, char* out, uint64_t request_id, const ApprovedOrder* terms, int64_t venue_ns) noexcept nogil
     cdef int _decode_user(self, const char* data, Py_ssize_t size, OwnFrame* out) noexcept
+    cdef int place_terms(self, char* out, uint64_t request_id, const ApprovedOrder* terms, const Conditions* conditions,
+                         int64_t venue_ns) noexcept nogil
+    cdef int amend(self, char* out, uint64_t request_id, const ApprovedOrder* terms, int64_t lots, int64_t venue_ns) noexcept nogil
     cdef int cancel_algo(self, char* out, uint64_t request_id, uint64_t order_handle, int64_t venue_ns) noexcept nogil
     # A conditional order of a reply or a list: 1 good, 0 refused with `out.fault`.
     cdef int read_algo(self, tw_cursor* c, OwnFrame* out, bint is_whole) noexcept

@@ -19,7 +19,8 @@ from engine.model.approval cimport *
 from engine.model.codes cimport *
 from engine.model.native cimport is_conditional
 from engine.model.records cimport *
-from engine.model.tables cimport INSTRUMENT_CAPACITY, POSITION_SIDES, Exposure, Instrument, MarketState, Tables
+from engine.model.tables cimport (INSTRUMENT_CAPACITY, LINE_CAPACITY, POSITION_SIDES, Exposure, Instrument, LineState, MarketState,
+                                  Tables)
 from engine.runtime.crc32c cimport crc32c_bytes
 from engine.venues.binance.order_codec cimport *
 from engine.venues.binance.order_session cimport *
@@ -131,6 +132,10 @@ cdef class UsdmOrderSession(BinanceOrderSession):
     cdef bint asks_slowly(self, uint64_t order_handle) noexcept nogil:
         """This API does not tell of conditional orders: REST does."""
         return self.waits_for_price(order_handle)
+
+    cdef int encode_amend(self, uint64_t order_handle, uint32_t instrument_id, int64_t lots, uint64_t request_id) noexcept nogil:
+        cdef const ApprovedOrder* terms = self.register.find(order_handle)
+        return self.keep_key(self.usdm.amend(self.text, request_id, terms, lots, self.venue_ns())) if terms != NULL else 0
 
     cdef int encode_list(self, const uint32_t* slots, int count, uint64_t request_id) noexcept nogil:
         """The venue has no lists."""
@@ -536,7 +541,7 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         for (symbol, asset, hour_ms), amount_e8 in settled.items():
             instrument_id = self.tables.instrument_id(self.venue_id, symbol)
             if instrument_id:
-                self.emit_settlement(instrument_id, self.tables.asset_id(asset), hour_ms * NS_OF_MS, amount_e8)
+                self.emit_settlement(instrument_id, self.tables.asset_id(asset, self.venue_id), hour_ms * NS_OF_MS, amount_e8)
         self.cold_done(True)
 
     # --- records ---
@@ -639,9 +644,10 @@ cdef class UsdmUserSession(Session):
 cdef int _withheld(Tables tables, ApprovalRegister register, Journal journal, const ApprovedOrder* terms, int64_t mono_ns) noexcept nogil:
     """Why an approved new order may not follow any more: what the gate asks about state, asked again; REASON_NONE = it may."""
     cdef const ApprovedOrder* old = register.find(terms.target_handle)
-    if tables.control.kill or tables.control.stopping:
+    cdef const LineState* line = &tables.lines[terms.venue_id & (LINE_CAPACITY - 1)]
+    if tables.control.kill or line.is_killed or tables.control.stopping:
         return REASON_HALTED
-    if tables.control.trading_state != TRADING_STATE_ACTIVE and tables.control.trading_state != TRADING_STATE_REDUCING:
+    if line.trading_state != TRADING_STATE_ACTIVE and line.trading_state != TRADING_STATE_REDUCING:
         return REASON_HALTED
     if tables.control.journal_reserve or journal.nearly_full():
         return REASON_JOURNAL_FULL
@@ -671,7 +677,7 @@ cdef int _withheld_by_market(Tables tables, const ApprovedOrder* terms, int64_t 
         return REASON_BOOK_INVALID
     if mono_ns - market.last_mono_ns > tables.engine_limits.stale_after_ns:
         return REASON_STALE
-    if tables.control.trading_state == TRADING_STATE_ACTIVE or terms.flags & ORDER_FLAG_REDUCE_ONLY:
+    if tables.lines[terms.venue_id & (LINE_CAPACITY - 1)].trading_state == TRADING_STATE_ACTIVE or terms.flags & ORDER_FLAG_REDUCE_ONLY:
         return REASON_NONE
     if terms.side == SIDE_BUY:
         open_lots = -open_lots

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from engine.control.exact import bad, bps, distance, duration_ns, known, on_grid, scaled, whole
-from engine.execution.profile import VolumeProfile
 from engine.model.algo_terms import AlgoTerms, Iceberg, Peg, Pov, Shortfall, Sniper, Twap, Vwap
 from engine.model.codes import TrailKind
+from engine.model.exact import WordError, bps, distance, duration_ns, on_grid, scaled, whole
+from engine.model.volume_profile import VolumeProfile
 
 Words = Mapping[str, str]
 KINDS: Mapping[str, type[AlgoTerms]] = {
@@ -94,31 +94,38 @@ def algo_terms(
     name: str, words: Words, tick_e8: int, lot_e8: int, profile: VolumeProfile | None, now_wall_ns: int
 ) -> AlgoTerms:
     """The terms of the algorithm `name`; refuses unknown, missing and misshapen words."""
-    kind = known(KINDS, name, "algorithm")
+    kind = kind_of(name)
     fields = {"limit": "limit_ticks"} | dict(WORDS[kind])
     for word in NEEDED[kind]:
         if word not in words:
             price = " (a price)" if word == "limit" else ""
-            raise bad(f"{name} needs --{'price' if word == 'limit' else word}{price}")
+            raise WordError(f"{name} needs --{'price' if word == 'limit' else word}{price}")
     found: dict[str, Any] = {}
     for word, text in words.items():
         if word not in fields:
-            raise bad(f"{name} knows no {word!r}; it knows: {', '.join(sorted(fields))}")
+            raise WordError(f"{name} knows no {word!r}; it knows: {', '.join(sorted(fields))}")
         found[fields[word]] = value_of(fields[word], word, text, tick_e8, lot_e8)
     if kind is Vwap:
         found["weights"] = weights_of(profile, found, now_wall_ns)
     elif profile is not None:
-        raise bad(f"{name} has no volume profile: that is vwap's")
+        raise WordError(f"{name} has no volume profile: that is vwap's")
     try:
         return msgspec.convert({"algo": kind.__name__.lower()} | found, kind)
     except msgspec.ValidationError as error:
-        raise bad(f"{name}: {error}") from None
+        raise WordError(f"{name}: {error}") from None
+
+
+def kind_of(name: str) -> type[AlgoTerms]:
+    """The terms that a name means."""
+    if name not in KINDS:
+        raise WordError(f"unknown algorithm {name!r}; there are: {', '.join(sorted(KINDS))}")
+    return KINDS[name]
 
 
 def weights_of(profile: VolumeProfile | None, found: dict[str, Any], now_wall_ns: int) -> tuple[int, ...]:
     """What the profile expects of each slice, from now on."""
     if profile is None:
-        raise bad("vwap needs --profile FILE: `tradewind profile` makes one")
+        raise WordError("vwap needs --profile FILE: `tradewind profile` makes one")
     found.setdefault("slices", 10)
     return profile.weights(now_wall_ns, found["duration_ns"], max(1, min(found["slices"], 1_000)))
 
@@ -127,7 +134,7 @@ def value_of(field: str, word: str, text: str, tick_e8: int, lot_e8: int) -> int
     """One word's value, by the unit that its field's name ends with."""
     if field in CHOICES:
         if text not in CHOICES[field]:
-            raise bad(f"{word} {text!r} must be one of {', '.join(CHOICES[field])}")
+            raise WordError(f"{word} {text!r} must be one of {', '.join(CHOICES[field])}")
         return text
     if field == "post_only":
         return text == "yes"
@@ -154,5 +161,5 @@ def signed_ticks(text: str, tick_e8: int, word: str) -> int:
         return 0
     found = distance(bare, tick_e8, word)
     if found.unit != TrailKind.TICKS:
-        raise bad(f"{word} {text!r} must be ticks, as 5ticks, or units of the price")
+        raise WordError(f"{word} {text!r} must be ticks, as 5ticks, or units of the price")
     return sign * found.amount

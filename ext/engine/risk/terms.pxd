@@ -1,0 +1,97 @@
+"""The order under test, and the checks of its own terms. Every check is a method that returns 1 to pass; 0 refuses."""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from engine.journal.journal cimport Journal
+from engine.model.approval cimport ApprovalRegister, ApprovedOrder
+from engine.model.bookreader cimport BookReader
+from engine.model.descriptor cimport Descriptor
+from engine.model.records cimport Conditions, IntentPayload
+from engine.model.tables cimport Exposure, Instrument, InstrumentLimits, LineState, MarketState, Tables
+from engine.risk.recent cimport ReferencePrices
+from engine.runtime.actor cimport Actor
+
+cdef enum:
+    SCOPES = 5                   # engine, account, venue, strategy, instrument: the numbers of LimitScope
+    LEGS_KEPT = 16
+
+cdef struct Check:
+    # the intent under test and every row that a check reads
+    const IntentPayload* intent
+    const Conditions* conditions # NULL: none
+    const Instrument* instrument
+    const MarketState* market
+    const InstrumentLimits* limits
+    const LineState* line        # of the instrument's venue and account; of all together where there is no such instrument
+    void* approvals              # the line's ring
+    Exposure* exposure           # of the order's position side
+    ApprovedOrder* target        # REPLACE: the order that goes, else NULL
+    ApprovedOrder* sibling       # the leg of the same list that this one excludes, else NULL
+    void* refusals               # the ring that a refusal goes to
+    uint64_t handle
+    int64_t qty_lots             # as asked, or the position that is closed
+    int64_t added_lots           # what `working` grows by: the quantity, less what a sibling holds already; 0 of what closes a position
+    int64_t price_ticks          # dearest price: the limit, the trigger, or the last level a market order reaches
+    int64_t cheap_ticks          # the lower of limit and trigger
+    int64_t notional_e8
+    int64_t promise_e8           # what the order may spend, in full
+    int64_t rate_e8              # of the quote asset in the reporting currency
+    # the tightest of all scopes
+    int64_t order_qty_lots
+    int64_t position_lots
+    int64_t collar_bps
+    int64_t slippage_bps
+    int64_t collar_period_bps
+    int64_t duplicate_window_ns
+    int64_t reduce_value         # what the verdict says with `reduce_reason`
+    int64_t reduce_limit
+    uint32_t permissions
+    uint16_t reduce_reason       # Reason for which only what reduces passes; 0 = none
+    uint16_t promise_asset_id
+    uint16_t strategy_id
+    uint8_t reduce_scope
+    uint8_t is_child             # of the execution stage
+    uint8_t is_pending           # leg of a list whose first order must fill before it exists at the venue
+    uint8_t limited_count
+    uint8_t[5] limited           # scopes whose rows limit something
+    uint16_t[5] rows             # of limit_rows, by scope
+
+cdef struct Leg:
+    uint64_t list_handle
+    uint64_t order_handle
+    uint8_t list_index
+
+cdef class TermsCheck(Actor):
+    cdef Journal journal
+    cdef Tables tables
+    cdef ApprovalRegister register
+    cdef BookReader books
+    cdef ReferencePrices references
+    cdef Leg[16] legs            # of lists, the latest
+    cdef uint32_t leg_count
+    # outcome of the last check
+    cdef uint16_t reason
+    cdef uint8_t scope           # 1 + LimitScope of the limit; 0 = none
+    cdef int64_t value
+    cdef int64_t limit_value
+    cdef int64_t _collar_period_ns(self, uint32_t instrument_id, int64_t* most_bps) noexcept nogil
+    cdef int _check_terms(self, const Descriptor* item, Check* check) noexcept nogil
+    cdef int _refuse(self, uint16_t reason, int64_t value, int64_t limit_value) noexcept nogil
+    cdef int _refuse_in(self, int scope, uint16_t reason, int64_t value, int64_t limit_value) noexcept nogil
+    cdef void _only_reducing(self, Check* check, uint16_t reason, int scope, int64_t value, int64_t limit_value) noexcept nogil
+    cdef int _check_type(self, Check* check) noexcept nogil
+    cdef int _check_list(self, Check* check) noexcept nogil
+    cdef ApprovedOrder* _leg(self, uint64_t list_handle, int list_index) noexcept nogil
+    cdef int _check_permissions(self, Check* check) noexcept nogil
+    cdef int _check_size(self, Check* check) noexcept nogil
+    cdef int _check_market_size(self, Check* check) noexcept nogil
+    cdef int _check_book(self, Check* check) noexcept nogil
+    cdef int _check_price(self, Check* check) noexcept nogil
+    cdef int _on_grid(self, Check* check, int64_t price_ticks, uint16_t outside) noexcept nogil
+    cdef int _check_market_price(self, Check* check) noexcept nogil
+    cdef int _check_depth(self, Check* check, uint16_t too_thin) noexcept nogil
+    cdef int _check_conditional(self, Check* check) noexcept nogil
+    cdef int _check_trigger_side(self, Check* check, int64_t trigger_ticks) noexcept nogil
+    cdef int64_t _trigger_market_e8(self, Check* check) noexcept nogil
+    cdef int _within_collar(self, Check* check, int64_t price_ticks) noexcept nogil
+    cdef int _within_period_collar(self, Check* check, int64_t price_ticks) noexcept nogil
+    cdef int _scope_of_collar(self, Check* check) noexcept nogil
+    cdef int _check_notional(self, Check* check) noexcept nogil

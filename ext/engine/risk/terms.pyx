@@ -1,0 +1,359 @@
+"""What an order says of itself, and the market that it meets: type, size, prices, value. The first half of the gate's checks.
+
+Prices are whole ticks and quantities whole lots by their types, so nothing off the venue's grid can be said; what is left to compare are
+its coarser steps and its ranges.
+"""
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from engine.model.approval cimport SLOT_CLOSED, SLOT_FREE, ApprovedOrder
+from engine.model.codes cimport *
+from engine.model.descriptor cimport Descriptor
+from engine.model.native cimport is_priced, is_trailing, native_reason
+from engine.model.records cimport Conditions, IntentPayload, Level
+from engine.model.tables cimport (ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_ROWS, PERMISSION_NO_BUY, PERMISSION_NO_SELL, PERMISSION_RESTRICTED,
+                                  VENUE_ROWS, Instrument, LimitRow, MarketState)
+
+cdef extern from "arithmetic.h" nogil:
+    ctypedef long long tw_wide_sum
+    int64_t tw_distance_bps(int64_t, int64_t, int64_t) noexcept
+    int64_t tw_scaled(int64_t, int64_t) noexcept
+    int64_t tw_slippage_bps(tw_wide_sum, int64_t, int64_t, int64_t, int) noexcept
+
+cdef enum:
+    LEVELS_WALKED = 10
+    FLAGS_KNOWN = 15              # every OrderFlag
+
+
+cdef class TermsCheck(Actor):
+    """The checks of an order's terms. The gate is built on it; it makes no approval."""
+
+    cdef int64_t _collar_period_ns(self, uint32_t instrument_id, int64_t* most_bps) noexcept nogil:
+        """The period of the instrument's row, or its venue's, account's or the engine's: the nearest that has one; 0 = none."""
+        cdef uint16_t line = self.tables.instruments[instrument_id].venue_id & 15
+        cdef uint32_t[4] rows
+        cdef const LimitRow* limits
+        cdef int i
+        rows[0], rows[1], rows[2], rows[3] = INSTRUMENT_ROWS + instrument_id, VENUE_ROWS + line, ACCOUNT_ROWS + line, ENGINE_ROW
+        for i in range(4):
+            limits = &self.tables.limit_rows[rows[i]]
+            if limits.is_set and limits.price_collar_period_ns > 0 and limits.price_collar_period_bps != INT64_MAX:
+                most_bps[0] = limits.price_collar_period_bps
+                return limits.price_collar_period_ns
+        return 0
+
+    cdef int _refuse(self, uint16_t reason, int64_t value, int64_t limit_value) noexcept nogil:
+        self.reason = reason
+        self.value = value
+        self.limit_value = limit_value
+        return 0
+
+    cdef int _refuse_in(self, int scope, uint16_t reason, int64_t value, int64_t limit_value) noexcept nogil:
+        """Refuse by the limit of one scope (LimitScope)."""
+        self.scope = 1 + scope
+        return self._refuse(reason, value, limit_value)
+
+    cdef void _only_reducing(self, Check* check, uint16_t reason, int scope, int64_t value, int64_t limit_value) noexcept nogil:
+        """What reduces a position may pass, all else is refused for this reason (`_check_reducing`); the first reason stands."""
+        if check.reduce_reason == REASON_NONE:
+            check.reduce_reason = reason
+            check.reduce_scope = 1 + scope
+            check.reduce_value = value
+            check.reduce_limit = limit_value
+
+    cdef int _check_terms(self, const Descriptor* item, Check* check) noexcept nogil:
+        """What the order says of itself, and the market that it meets."""
+        if not self._check_type(check):
+            return 0
+        if not self._check_list(check):
+            return 0
+        if not self._check_permissions(check):
+            return 0
+        if not self._check_size(check):
+            return 0
+        if not self._check_book(check):
+            return 0
+        if not self._check_price(check):
+            return 0
+        return self._check_notional(check)
+
+    cdef int _check_type(self, Check* check) noexcept nogil:
+        """What the venue carries out by itself; the rest is the execution stage's, whose releases come here as plain orders."""
+        cdef const IntentPayload* intent = check.intent
+        cdef uint16_t reason
+        if intent.side > SIDE_SELL:
+            return self._refuse(REASON_UNSUPPORTED, intent.side, SIDE_SELL)
+        if intent.has_conditions and check.conditions == NULL:
+            return self._refuse(REASON_UNSUPPORTED, intent.has_conditions, 0)  # the record ends before what it says to hold
+        if intent.flags & ~FLAGS_KNOWN:
+            return self._refuse(REASON_UNSUPPORTED, intent.flags, FLAGS_KNOWN)
+        if (intent.time_in_force == TIME_IN_FORCE_GTD and intent.expire_ns <= self.journal.now_wall_ns
+                and check.instrument.native_order_types & NATIVE_FEATURE_GTD):
+            return self._refuse(REASON_EXPIRE_TIME, intent.expire_ns, self.journal.now_wall_ns)
+        reason = native_reason(check.instrument, intent, check.conditions, self.journal.now_wall_ns)
+        if reason:
+            return self._refuse(reason, intent.order_type, check.instrument.native_order_types)
+        if intent.flags & ORDER_FLAG_POST_ONLY and (intent.order_type != ORDER_TYPE_LIMIT or (
+                intent.time_in_force != TIME_IN_FORCE_GTC and intent.time_in_force != TIME_IN_FORCE_GTD)):
+            return self._refuse(REASON_UNSUPPORTED, intent.flags, 0)
+        if check.target != NULL and intent.order_type == ORDER_TYPE_MARKET:
+            return self._refuse(REASON_UNSUPPORTED, intent.order_type, 0)
+        return 1
+
+    cdef int _check_list(self, Check* check) noexcept nogil:
+        """Legs that exclude one another count once: the later one finds the earlier. Legs that wait for the first one are pending."""
+        cdef const Conditions* conditions = check.conditions
+        cdef int exclusive = 0  # index of the first of the two
+        if conditions == NULL or conditions.list_size == 0:
+            return 1
+        if conditions.contingency == CONTINGENCY_OTOCO:
+            exclusive = 1
+        check.is_pending = conditions.list_index > 0 and conditions.contingency != CONTINGENCY_OCO
+        if conditions.contingency != CONTINGENCY_OTO and conditions.list_index == exclusive + 1:
+            check.sibling = self._leg(conditions.list_handle, exclusive)
+            if check.sibling != NULL and (check.sibling.side != check.intent.side or check.sibling.position_side != check.intent.position_side
+                                          or check.sibling.instrument_id != check.instrument.instrument_id):
+                check.sibling = NULL  # not two ways out of one position: both count
+        return 1
+
+    cdef ApprovedOrder* _leg(self, uint64_t list_handle, int list_index) noexcept nogil:
+        """A leg of a list, approved a moment ago and still under way; NULL where it is not."""
+        cdef ApprovedOrder* found
+        cdef int i
+        for i in range(LEGS_KEPT):
+            if self.legs[i].list_handle == list_handle and self.legs[i].list_index == list_index:
+                found = self.register.find(self.legs[i].order_handle)
+                if found != NULL and found.state != SLOT_FREE and found.state != SLOT_CLOSED:
+                    return found
+        return NULL
+
+    cdef int _check_permissions(self, Check* check) noexcept nogil:
+        """What a scope may not do at all; what closes a position may always leave."""
+        if check.permissions == 0:
+            return 1
+        if check.permissions & (PERMISSION_RESTRICTED | (PERMISSION_NO_BUY if check.intent.side == SIDE_BUY else PERMISSION_NO_SELL)):
+            self._only_reducing(check, REASON_RESTRICTED, -1, check.intent.side, check.permissions)
+        return 1
+
+    cdef int _check_size(self, Check* check) noexcept nogil:
+        cdef int64_t qty_lots = check.intent.qty_lots
+        if check.intent.flags & ORDER_FLAG_CLOSE_POSITION:
+            # whatever the position is when its price comes: the venue takes no quantity. What it is now is valued; beside the
+            # position nothing is added, for it can never turn it
+            if qty_lots != 0:
+                return self._refuse(REASON_QTY_ABOVE_MAX, qty_lots, 0)
+            qty_lots = -check.exposure.position_lots if check.intent.side == SIDE_BUY else check.exposure.position_lots
+            if qty_lots <= 0:
+                return self._refuse(REASON_REDUCING_ONLY, 0, check.exposure.position_lots)
+        elif qty_lots <= 0:
+            return self._refuse(REASON_QTY_NOT_POSITIVE, qty_lots, 0)
+        elif qty_lots < check.instrument.min_qty_lots:
+            return self._refuse(REASON_QTY_BELOW_MIN, qty_lots, check.instrument.min_qty_lots)
+        elif qty_lots > check.instrument.max_qty_lots:
+            return self._refuse(REASON_QTY_ABOVE_MAX, qty_lots, check.instrument.max_qty_lots)
+        elif check.instrument.qty_step_lots > 1 and qty_lots % check.instrument.qty_step_lots:
+            return self._refuse(REASON_QTY_STEP, qty_lots, check.instrument.qty_step_lots)
+        check.qty_lots = check.added_lots = qty_lots
+        if check.intent.flags & ORDER_FLAG_CLOSE_POSITION:
+            check.added_lots = 0
+        else:
+            if not self._check_market_size(check):
+                return 0
+            if qty_lots > check.order_qty_lots:
+                return self._refuse_in(LIMIT_SCOPE_INSTRUMENT, REASON_QTY_ABOVE_MAX, qty_lots, check.order_qty_lots)
+        if check.conditions != NULL and check.conditions.display_lots != 0 and (
+                not check.instrument.min_qty_lots <= check.conditions.display_lots < qty_lots or check.conditions.display_lots <= 0):
+            return self._refuse(REASON_DISPLAY_QTY, check.conditions.display_lots, qty_lots)
+        if check.sibling != NULL:
+            check.added_lots = max(qty_lots - check.sibling.reserved_lots, <int64_t> 0)
+        return 1
+
+    cdef int _check_market_size(self, Check* check) noexcept nogil:
+        """What the venue asks of orders that take the market's price, at once or on a trigger."""
+        cdef const Instrument* instrument = check.instrument
+        cdef int64_t qty_lots = check.qty_lots
+        if is_priced(check.intent.order_type):
+            return 1
+        if qty_lots < instrument.market_min_qty_lots:
+            return self._refuse(REASON_QTY_BELOW_MIN, qty_lots, instrument.market_min_qty_lots)
+        if instrument.market_max_qty_lots > 0 and qty_lots > instrument.market_max_qty_lots:
+            return self._refuse(REASON_QTY_ABOVE_MAX, qty_lots, instrument.market_max_qty_lots)
+        if instrument.market_qty_step_lots > 1 and qty_lots % instrument.market_qty_step_lots:
+            return self._refuse(REASON_QTY_STEP, qty_lots, instrument.market_qty_step_lots)
+        return 1
+
+    cdef int _check_book(self, Check* check) noexcept nogil:
+        cdef int64_t age_ns = self.journal.now_mono_ns - check.market.last_mono_ns
+        if check.market.book_state == BOOK_STATE_STALE:
+            return self._refuse(REASON_STALE, age_ns, self.tables.engine_limits.stale_after_ns)
+        if check.market.book_state != BOOK_STATE_VALID:
+            return self._refuse(REASON_BOOK_INVALID, check.market.book_state, BOOK_STATE_VALID)
+        if not age_ns <= self.tables.engine_limits.stale_after_ns:
+            return self._refuse(REASON_STALE, age_ns, self.tables.engine_limits.stale_after_ns)
+        return 1
+
+    cdef int _check_price(self, Check* check) noexcept nogil:
+        cdef int64_t price_ticks = check.intent.price_ticks
+        if check.intent.order_type == ORDER_TYPE_MARKET:
+            return self._check_market_price(check)
+        if check.intent.order_type != ORDER_TYPE_LIMIT:
+            return self._check_conditional(check)
+        if price_ticks <= 0:
+            return self._refuse(REASON_PRICE_NOT_POSITIVE, price_ticks, 0)
+        if not self._on_grid(check, price_ticks, REASON_PRICE_COLLAR):
+            return 0
+        check.price_ticks = check.cheap_ticks = price_ticks
+        if check.intent.flags & ORDER_FLAG_POST_ONLY:
+            if check.intent.side == SIDE_BUY and 0 < check.market.best_ask_ticks <= price_ticks:
+                return self._refuse(REASON_WOULD_CROSS, price_ticks, check.market.best_ask_ticks)
+            if check.intent.side == SIDE_SELL and price_ticks <= check.market.best_bid_ticks:
+                return self._refuse(REASON_WOULD_CROSS, price_ticks, check.market.best_bid_ticks)
+        return self._within_collar(check, price_ticks)
+
+    cdef int _on_grid(self, Check* check, int64_t price_ticks, uint16_t outside) noexcept nogil:
+        """Prices are whole ticks by their type; the venue's range and its coarser step remain."""
+        if price_ticks < check.instrument.min_price_ticks:
+            return self._refuse(outside, price_ticks, check.instrument.min_price_ticks)
+        if price_ticks > check.instrument.max_price_ticks:
+            return self._refuse(outside, price_ticks, check.instrument.max_price_ticks)
+        if check.instrument.price_step_ticks > 1 and price_ticks % check.instrument.price_step_ticks:
+            return self._refuse(REASON_PRICE_STEP, price_ticks, check.instrument.price_step_ticks)
+        return 1
+
+    cdef int _check_market_price(self, Check* check) noexcept nogil:
+        """The worst of the first ten levels that the order reaches must lie within the collar, and they must hold it all."""
+        if not self._check_depth(check, REASON_PRICE_COLLAR):
+            return 0
+        check.cheap_ticks = check.price_ticks
+        return self._within_collar(check, check.price_ticks)
+
+    cdef int _check_depth(self, Check* check, uint16_t too_thin) noexcept nogil:
+        """Walk the other side of the book; the average paid may lie so far from the mid. The last level's price is the order's."""
+        cdef Level[LEVELS_WALKED] levels
+        cdef int64_t left_lots = check.qty_lots, taken_lots, slippage_bps
+        cdef tw_wide_sum value = 0
+        cdef int i, count, opposite = 1 if check.intent.side == SIDE_BUY else 0
+        count = self.books.read_levels(check.instrument.instrument_id, opposite, LEVELS_WALKED, levels)
+        for i in range(count):
+            check.price_ticks = levels[i].price_ticks
+            taken_lots = min(left_lots, levels[i].qty_lots)
+            value += <tw_wide_sum> taken_lots * check.price_ticks
+            left_lots -= taken_lots
+            if left_lots == 0:
+                break
+        if left_lots > 0 or check.price_ticks <= 0:
+            return self._refuse(too_thin, left_lots, 0)
+        if check.slippage_bps == INT64_MAX:
+            return 1
+        slippage_bps = tw_slippage_bps(value, check.qty_lots, check.market.best_bid_ticks, check.market.best_ask_ticks,
+                                       check.intent.side == SIDE_BUY)
+        if slippage_bps > check.slippage_bps:
+            return self._refuse(REASON_SLIPPAGE, slippage_bps, check.slippage_bps)
+        return 1
+
+    cdef int _check_conditional(self, Check* check) noexcept nogil:
+        """Orders that wait for a price: valued at the trigger, or the limit beyond it. How far the trigger lies off is the strategy's affair."""
+        cdef const Conditions* conditions = check.conditions
+        cdef int64_t trigger_ticks = check.intent.trigger_ticks, limit_ticks = check.intent.price_ticks, distance_bps
+        if is_trailing(check.intent.order_type):
+            if conditions == NULL or conditions.trail_kind == TRAIL_KIND_NONE or conditions.trail_amount <= 0:
+                return self._refuse(REASON_TRIGGER_PRICE, 0 if conditions == NULL else conditions.trail_amount, 1)
+            if trigger_ticks == 0:
+                trigger_ticks = conditions.activation_ticks if conditions.activation_ticks else self.tables.reference_ticks(check.instrument.instrument_id)
+        if trigger_ticks <= 0:
+            return self._refuse(REASON_TRIGGER_PRICE, trigger_ticks, 0)
+        if not self._on_grid(check, trigger_ticks, REASON_TRIGGER_PRICE):
+            return 0
+        if check.intent.trigger_ticks and not self._check_trigger_side(check, trigger_ticks):
+            return 0
+        if not is_priced(check.intent.order_type):
+            if check.slippage_bps != INT64_MAX and not self._check_depth(check, REASON_SLIPPAGE):
+                return 0
+            check.price_ticks = check.cheap_ticks = trigger_ticks
+            return 1
+        if limit_ticks <= 0:
+            return self._refuse(REASON_PRICE_NOT_POSITIVE, limit_ticks, 0)
+        if not self._on_grid(check, limit_ticks, REASON_PRICE_COLLAR):
+            return 0
+        distance_bps = tw_distance_bps(limit_ticks, trigger_ticks, trigger_ticks)
+        if distance_bps > check.collar_bps:
+            return self._refuse_in(self._scope_of_collar(check), REASON_PRICE_COLLAR, distance_bps, check.collar_bps)
+        check.price_ticks = max(limit_ticks, trigger_ticks)
+        check.cheap_ticks = min(limit_ticks, trigger_ticks)
+        return 1
+
+    cdef int _check_trigger_side(self, Check* check, int64_t trigger_ticks) noexcept nogil:
+        """A trigger that the market has reached already would send the order at once: that is another order than the one asked for."""
+        cdef int64_t market_e8 = self._trigger_market_e8(check)
+        cdef int64_t trigger_e8 = tw_scaled(trigger_ticks, check.instrument.tick_size_e8)
+        cdef bint touched = (check.intent.order_type == ORDER_TYPE_MARKET_IF_TOUCHED
+                             or check.intent.order_type == ORDER_TYPE_LIMIT_IF_TOUCHED)
+        if market_e8 <= 0:
+            return self._refuse(REASON_STALE, 0, 0)  # nobody has told the price that it waits for
+        if (trigger_e8 > market_e8) if (check.intent.side == SIDE_BUY) != touched else (trigger_e8 < market_e8):
+            return 1
+        return self._refuse(REASON_TRIGGERED_AT_ONCE, trigger_e8, market_e8)
+
+    cdef int64_t _trigger_market_e8(self, Check* check) noexcept nogil:
+        """The price that the trigger waits for, in 10^-8; 0 = not known."""
+        cdef const MarketState* market = check.market
+        cdef uint8_t source = TRIGGER_SOURCE_LAST if check.conditions == NULL else check.conditions.trigger_source
+        cdef int64_t ticks = market.last_trade_ticks
+        if source == TRIGGER_SOURCE_MARK:
+            return market.mark_e8
+        if source == TRIGGER_SOURCE_INDEX:
+            return market.index_e8
+        if source == TRIGGER_SOURCE_BID_ASK:
+            ticks = market.best_ask_ticks if check.intent.side == SIDE_BUY else market.best_bid_ticks
+        if ticks <= 0:
+            ticks = self.tables.reference_ticks(check.instrument.instrument_id)
+        return tw_scaled(ticks, check.instrument.tick_size_e8)
+
+    cdef int _within_collar(self, Check* check, int64_t price_ticks) noexcept nogil:
+        """Distance from the mid, or from the last trade where a side is empty, in basis points rounded up."""
+        cdef int64_t bid_ticks = check.market.best_bid_ticks
+        cdef int64_t ask_ticks = check.market.best_ask_ticks
+        cdef int64_t distance_bps
+        if bid_ticks <= 0 or ask_ticks <= 0:
+            bid_ticks = ask_ticks = check.market.last_trade_ticks
+        distance_bps = tw_distance_bps(price_ticks, bid_ticks, ask_ticks)
+        # INT64_MAX: no reference price, or a distance that does not fit - no collar admits it
+        if distance_bps == INT64_MAX or distance_bps > check.collar_bps:
+            return self._refuse_in(self._scope_of_collar(check), REASON_PRICE_COLLAR, distance_bps, check.collar_bps)
+        return self._within_period_collar(check, price_ticks) if check.collar_period_bps != INT64_MAX else 1
+
+    cdef int _within_period_collar(self, Check* check, int64_t price_ticks) noexcept nogil:
+        """Distance from the reference of one period ago; while none is remembered the collar against the present one stands alone."""
+        cdef int64_t most_bps = INT64_MAX, distance_bps, ago_ticks
+        if self._collar_period_ns(check.instrument.instrument_id, &most_bps) == 0:
+            return 1
+        ago_ticks = self.references.period_ago(check.instrument.instrument_id)
+        if ago_ticks <= 0:
+            return 1
+        distance_bps = tw_distance_bps(price_ticks, ago_ticks, ago_ticks)
+        if distance_bps > most_bps:
+            return self._refuse(REASON_COLLAR_PERIOD, distance_bps, most_bps)
+        return 1
+
+    cdef int _scope_of_collar(self, Check* check) noexcept nogil:
+        """Whose collar is the tightest."""
+        cdef int i
+        for i in range(check.limited_count):
+            if self.tables.limit_rows[check.rows[check.limited[i]]].price_collar_bps == check.collar_bps:
+                return check.limited[i]
+        return LIMIT_SCOPE_INSTRUMENT
+
+    cdef int _check_notional(self, Check* check) noexcept nogil:
+        cdef int64_t notional_e8 = self.tables.notional_e8(check.instrument.instrument_id, check.price_ticks, check.qty_lots)
+        cdef int64_t least_e8 = notional_e8
+        check.notional_e8 = notional_e8
+        if check.cheap_ticks != check.price_ticks:
+            least_e8 = self.tables.notional_e8(check.instrument.instrument_id, check.cheap_ticks, check.qty_lots)
+        # futures: the venue lets a reduce-only order be as small as the position it closes
+        if least_e8 < check.instrument.min_notional_e8 and not (
+                check.instrument.kind != 0 and check.intent.flags & (ORDER_FLAG_REDUCE_ONLY | ORDER_FLAG_CLOSE_POSITION)):
+            return self._refuse(REASON_NOTIONAL_BELOW_MIN, least_e8, check.instrument.min_notional_e8)
+        # INT64_MAX stands for "does not fit": no limit admits it
+        if notional_e8 == INT64_MAX or notional_e8 > check.instrument.max_notional_e8:
+            return self._refuse(REASON_NOTIONAL_ABOVE_MAX, notional_e8, check.instrument.max_notional_e8)
+        if notional_e8 > check.limits.max_order_notional_e8:
+            return self._refuse_in(LIMIT_SCOPE_INSTRUMENT, REASON_NOTIONAL_ABOVE_MAX, notional_e8, check.limits.max_order_notional_e8)
+        return 1

@@ -1,0 +1,82 @@
+"""A strategy that does what a scenario says and remembers what became of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from engine.model.codes import OrderState, OrderType, Side, TimeInForce
+from engine.strategy.api import BookView, FillView, OrderView, Strategy, TimerView
+
+SYMBOL = "BTCUSDT"
+LOOK_NS = 5_000_000
+SETTLED = frozenset(OrderState) - {
+    OrderState.NONE,
+    OrderState.APPROVED,
+    OrderState.PENDING_NEW,
+    OrderState.PENDING_CANCEL,
+    OrderState.PENDING_REPLACE,
+    OrderState.UNKNOWN,
+}
+
+
+class Scripted(Strategy):
+    """`ask(action)` runs in its next turn. Orders go by the scenario's names; a replaced one keeps its name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: deque[Callable[[], None]] = deque()
+        self.handles: dict[str, int] = {}
+        self.names: dict[int, str] = {}
+        self.states: dict[str, OrderState] = {}
+        self.filled: dict[str, Decimal] = {}
+        self.fills: list[tuple[str, Decimal, Decimal, bool]] = []
+        self.sees_market = False
+
+    def on_start(self) -> None:
+        """Look for work now and again."""
+        self.set_timer(LOOK_NS)
+
+    def on_timer(self, timer: TimerView) -> None:
+        """Do what was asked."""
+        while self.asked:
+            self.asked.popleft()()
+        self.set_timer(LOOK_NS)
+
+    def on_book(self, book: BookView) -> None:
+        """The market is there."""
+        self.sees_market = self.sees_market or book.is_valid
+
+    def place(self, name: str, side: str, qty: str, price: Decimal | None, options: dict[str, Any]) -> None:
+        """Submit an order under a name."""
+        known = {"type": OrderType, "time_in_force": TimeInForce}
+        plain = {key: known[key][value] if key in known else value for key, value in options.items()}
+        self.states[name] = OrderState.NONE
+        self.name(self.submit(SYMBOL, Side[side], qty, price, **plain), name)
+
+    def change(self, name: str, qty: str, price: Decimal) -> None:
+        """Replace an order."""
+        self.states[name] = OrderState.NONE
+        self.name(self.replace(self.handles[name], price, qty), name)
+
+    def end(self, name: str) -> None:
+        """Cancel an order."""
+        self.cancel(self.handles[name])
+
+    def name(self, handle: int, name: str) -> None:
+        """Remember who an order is."""
+        self.handles[name] = handle
+        self.names[handle] = name
+
+    def on_order(self, order: OrderView) -> None:
+        """What became of it; of a replaced order only the one that took its place counts."""
+        name = self.names.get(order.handle)
+        if name is not None and self.handles[name] == order.handle:
+            self.states[name] = OrderState(order.state)
+            self.filled[name] = Decimal(order.cum_qty_lots)
+
+    def on_fill(self, fill: FillView) -> None:
+        """A fill."""
+        self.fills.append((self.names.get(fill.handle, "?"), fill.price, fill.qty, fill.is_maker))
