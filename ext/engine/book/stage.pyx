@@ -190,8 +190,7 @@ cdef class BookStage(Actor):
         self.counts = counters.values
         self.inbound = inbound
         self.events = events
-        self.watched = watched
-        self.has_watched = watched is not None
+        self.watched, self.has_watched = watched, watched is not None
         self.clock = clock
         self.jump_bps_max = jump_bps_max
         self.locked_ns_max = locked_ns_max
@@ -763,20 +762,14 @@ cdef class BookStage(Actor):
         self.dirty_count += 1
 
     cdef void tell_watched(self, uint32_t instrument_id, const Descriptor* item) noexcept nogil:
-        """To who waits for prices, in order, of a VALID book alone. A change of the book carries its best bid and ask of this moment in
-        `order_handle` and `cause_seq`: the tables will have gone on when it is read."""
-        cdef MarketState* market = &self.tables.markets[instrument_id]
-        cdef Descriptor event
-        if not self.has_watched or market.book_state != BOOK_STATE_VALID:
-            return
-        event = item[0]
-        event.instrument_id = instrument_id
-        if item.kind == RECORD_KIND_DEPTH_DIFF or item.kind == RECORD_KIND_BOOK_TICKER or item.kind == RECORD_KIND_DEPTH_SNAPSHOT:
-            event.kind = RECORD_KIND_BOOK_TICKER
-            event.order_handle = <uint64_t> market.best_bid_ticks
-            event.cause_seq = <uint64_t> market.best_ask_ticks
-        if not self.watched.push(&event):
-            self.events_lost += 1
+        """In order, of a VALID book alone. A change of the book has its best bid and ask in `order_handle` and `cause_seq`."""
+        cdef Descriptor event = item[0]
+        if self.has_watched and self.tables.markets[instrument_id].book_state == BOOK_STATE_VALID:
+            if item.kind < RECORD_KIND_TRADE:
+                event.kind = RECORD_KIND_BOOK_TICKER
+                event.order_handle = <uint64_t> self.tables.markets[instrument_id].best_bid_ticks
+                event.cause_seq = <uint64_t> self.tables.markets[instrument_id].best_ask_ticks
+            self.events_lost += not self.watched.push(&event)
 
     cdef int flush_dirty(self) noexcept nogil:
         """Push what is dirty, oldest first; what finds no room stays dirty and is merged with what comes."""
