@@ -1,8 +1,9 @@
-"""What orders over time cost the hot thread: an algorithm's turn at a timer, and at a market event.
+"""What orders over time cost the hot thread: an algorithm's turn at a timer, at a market event, and the triggers of held orders.
 
 Ours: the parent as the stage runs it (pure Python, whole numbers, every turn asked what should work). Yardstick: the same written
 down as a plain Python loop with floats and no bound, no least quantity, no state for a restart. Medians of interleaved rounds, this
-thread's time on a core. Run: ``python bench/execution.py [--json] [--record]``.
+thread's time on a core. Triggers: the compiled table, asked from Python for each price, beside a Python loop over the same orders,
+none of which fires. Run: ``python bench/execution.py [--json] [--record]``.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from parts.rows import Row, report
 
 from engine.execution.algos.parent import AlgoParent
 from engine.execution.parent import Child, ChildTerms, InstrumentFacts, MarketView, Port
+from engine.execution.triggers import TriggerTable
 from engine.model.algo_terms import AlgoTerms, Peg, Twap
 from engine.model.codes import OrderState, Side
 from engine.model.instructions import Algo
 
 ROUNDS = 11
 TURNS = 2_000
+HELD = (10, 1_000)
 SECOND_NS = 10**9
 RULES = InstrumentFacts(
     instrument_id=1, kind=0, tick_size_e8=10**6, lot_size_e8=10**3, min_qty_lots=1, max_qty_lots=10**9, min_price_ticks=1,
@@ -176,10 +179,41 @@ def peg_row() -> Row:
     return row_of("peg, a market event's turn", ours, theirs)
 
 
+class PlainTriggers:
+    """Stops in a list, looked through at every price."""
+
+    def __init__(self, held: int) -> None:
+        self.rows = [
+            (number % 2 == 0, 7_000_000 + number if number % 2 == 0 else 5_000_000 - number) for number in range(held)
+        ]
+        self.fired: list[int] = []
+
+    def look(self, price: int) -> None:
+        """Which fire."""
+        for number, (is_above, level) in enumerate(self.rows):
+            if price >= level if is_above else price <= level:
+                self.fired.append(number)
+
+
+def trigger_row(held: int) -> Row:
+    """One price, so many stops held on its symbol."""
+    table, plain = TriggerTable(), PlainTriggers(held)
+    for is_above, level in plain.rows:
+        table.add(1, is_above=is_above, level=level)
+    found = interleaved(
+        {
+            "ours": lambda: each_ns(lambda number: table.look(1, 0, 6_000_000 + number, 6_000_000 + number)),  # type: ignore[arg-type, return-value]
+            "plain": lambda: each_ns(lambda number: plain.look(6_000_000 + number)),
+        },
+        ROUNDS,
+    )
+    return Row(f"{held} held orders, one price", "us", found["ours"] / 1e3, "plain Python", found["plain"] / 1e3)
+
+
 def main() -> int:
     """Print a row each."""
     options = arguments(__doc__).parse_args()
-    report("execution", [twap_row(), peg_row()], options)
+    report("execution", [twap_row(), peg_row(), *(trigger_row(held) for held in HELD)], options)
     return 0
 
 

@@ -7,6 +7,7 @@ The engine carries the instruction out by child orders, each through the gate; `
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -25,9 +26,12 @@ class AlgoCalls:
     """Part of `Strategy`, beside `engine.strategy.instructing`."""
 
     # what `Strategy` brings along
-    now_ns: int
     instrument: Callable[[str], Instrument]
     _instruct: Callable[[Instruction, Sequence[OrderTerms]], int]
+    if TYPE_CHECKING:
+
+        @property
+        def now_ns(self) -> int: ...
 
     def execute(
         self,

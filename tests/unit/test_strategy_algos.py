@@ -59,7 +59,8 @@ def test_flags_profiles_and_truths_are_carried() -> None:
     profile = VolumeProfile(symbol="X", bin_ns=3_600 * 10**9, days=1, bins_e8=tuple(range(24)))
     _, terms = asked(Side.SELL, 1, "vwap", duration="4h", slices=4, profile=profile)
     assert isinstance(terms, Vwap)
-    assert [weight * 6 // 10**15 for weight in terms.weights] == [0, 0, 1, 2] or sum(terms.weights) > 10**15 - 4
+    assert len(terms.weights) == 4
+    assert 10**9 - 4 <= sum(terms.weights) <= 10**9
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,8 @@ class Algo(ABC, Generic[TermsT]):
         self.over = False
         self.wake_ns = NEVER_NS
         self.next_try_ns = 0
+        # children that took nothing, in a row
+        self.misses = 0
 
     def decide(self, facts: Facts) -> Wish:
         """The wish now: what `wish` says while there is time, then the end's."""
@@ -141,13 +143,23 @@ class Algo(ABC, Generic[TermsT]):
         return int(getattr(self.terms, "retry_ns", 0))
 
     def take(self, facts: Facts, lots: int, *, may_grow: bool = True) -> Wish:
-        """Up to `lots` at the other side's best price, within the limit; what is not there is not waited for."""
-        if lots <= 0 or not facts.opposite_ticks or not self.is_within(facts.opposite_ticks):
+        """`lots` of what the other side shows within the limit, at the price of the last level needed; nothing is waited for.
+
+        No more is asked for than stands there (but the least that the venue takes): a part filled could leave a rest too small.
+        After a miss - the quote was gone - it reaches a level further.
+        """
+        levels = [level for level in facts.opposite_levels if self.is_within(level[0])]
+        if lots <= 0 or not levels:
             return NOTHING
         if facts.elapsed_ns < self.next_try_ns:
             self.wake_ns = min(self.wake_ns, self.next_try_ns)
             return Wish(facts.ours_lots, facts.ours_ticks, TimeInForce.IOC) if facts.ours_lots else NOTHING
-        return Wish(lots, facts.opposite_ticks, TimeInForce.IOC, may_grow=may_grow)
+        there = needed = 0
+        while needed < len(levels) and there < lots:
+            there += levels[needed][1]
+            needed += 1
+        price_ticks = levels[min(needed - 1 + self.misses, len(levels) - 1)][0]
+        return Wish(min(lots, max(there, self.order.least_lots)), price_ticks, TimeInForce.IOC, may_grow=may_grow)
 
     def join(self, facts: Facts, lots: int, *, may_grow: bool = True) -> Wish:
         """`lots` at the best price of our side, within the limit; moved no sooner than `retry_ns` after it was placed."""
@@ -186,8 +198,10 @@ class Algo(ABC, Generic[TermsT]):
         """A child was sent."""
         self.next_try_ns = facts.elapsed_ns + self.retry_ns
 
-    def ended(self, elapsed_ns: int) -> None:
+    def ended(self, elapsed_ns: int, *, is_filled: bool, is_taker: bool) -> None:  # noqa: ARG002 - of those that wait
         """The working child has ended, whatever way."""
+        if is_taker:
+            self.misses = 0 if is_filled else self.misses + 1
 
     def planned_lots(self, elapsed_ns: int) -> int | None:  # noqa: ARG002 - of those that have a plan
         """What should be filled by now; None where there is no plan."""

@@ -33,6 +33,7 @@ LEVELS_SEEN = 5
 BACK_OFF_NS, BACK_OFF_NS_MAX = 500_000_000, 30_000_000_000
 # how often an algorithm that does not hear every price looks again, at least
 LOOK_NS = 250_000_000
+WAIT_NS_LEAST = 1_000_000
 # what trying again does not cure
 HOPELESS = frozenset(
     {
@@ -56,8 +57,11 @@ class AlgoParent(Parent):
         super().__init__(instruction, handle, strategy_id)
         self.side, self.qty_lots = instruction.side, instruction.qty_lots
         self.position_side, self.flags = instruction.position_side, instruction.flags
-        self.terms: AlgoTerms = msgspec.convert(instruction.terms, AlgoTerms)
+        self._asked = instruction.terms
+        # made when it begins: what is wrong with an instruction is told by `fault_of`, after it was made a parent
+        self.terms: AlgoTerms
         self.algo: Algo[Any]
+        self.has_begun = False
         self.begin_ns = self.begin_wall_ns = 0
         self.arrival_half_ticks = 0
         self.traded_lots = 0
@@ -93,9 +97,11 @@ class AlgoParent(Parent):
         self._turn()
 
     def _make_algo(self) -> None:
+        self.terms = msgspec.convert(self._asked, AlgoTerms)
         price_ticks = self.terms.limit_ticks or self._mid_half_ticks() // 2
         order = Order(self.handle, Side(self.side), self.qty_lots, self.least_lots(price_ticks))
         self.algo = make(self.terms, order)
+        self.has_begun = True
         if self.algo.listens:
             self.port.listen(True)
 
@@ -103,7 +109,8 @@ class AlgoParent(Parent):
         """A child changed."""
         if child.is_ended:
             self._count_failure(child)
-            self.algo.ended(self._elapsed_ns)
+            is_taker = child.time_in_force == TimeInForce.IOC
+            self.algo.ended(self._elapsed_ns, is_filled=child.filled_lots > 0, is_taker=is_taker)
         elif child.is_resting:
             self.failures = 0
         self.is_changed = True
@@ -311,17 +318,30 @@ class AlgoParent(Parent):
         if self.is_over:
             self._leave()
             return
-        wake_ns = self.algo.wake_ns
-        if self.not_before_ns > self._elapsed_ns:
-            wake_ns = min(wake_ns, self.not_before_ns)
-        if not self.algo.listens and self.status == ParentState.WORKING:
-            wake_ns = min(wake_ns, self._elapsed_ns + max(LOOK_NS, self.algo.retry_ns))
-        wake_ns = max(wake_ns, self._elapsed_ns + 1)
-        if wake_ns >= NEVER_NS or (self._timer_id and self._elapsed_ns < self._timer_ns <= wake_ns):
+        wake_ns = self._wake_ns()
+        if wake_ns >= NEVER_NS:
+            self._forget_timer()
+            return
+        wake_ns = max(wake_ns, self._elapsed_ns + WAIT_NS_LEAST)
+        if self._timer_id and self._elapsed_ns < self._timer_ns <= wake_ns:
             return
         self._forget_timer()
         self._timer_id = self.port.set_timer(wake_ns - self._elapsed_ns)
         self._timer_ns = wake_ns
+
+    def _wake_ns(self) -> int:
+        """Of what works, the algorithm's own moment; of what is paused, its end; a cancel waits for its children only."""
+        elapsed_ns, ends_ns = self._elapsed_ns, self.algo.duration_ns
+        if self.status == ParentState.PAUSED:
+            return ends_ns if ends_ns > elapsed_ns else NEVER_NS
+        if self.status != ParentState.WORKING:
+            return NEVER_NS
+        wake_ns = self.algo.wake_ns
+        if self.not_before_ns > elapsed_ns:
+            wake_ns = min(wake_ns, self.not_before_ns)
+        if not self.algo.listens:
+            wake_ns = min(wake_ns, elapsed_ns + max(LOOK_NS, self.algo.retry_ns))
+        return wake_ns
 
     def _leave(self) -> None:
         """Nothing will be done any more: nothing is to be heard of the market either."""
@@ -338,6 +358,8 @@ class AlgoParent(Parent):
 
     def state(self) -> dict[str, Any]:
         """What a restart and a listing need; the progress is for the listing only."""
+        if not self.has_begun:
+            return self._saved
         return {
             "begin_wall_ns": self.begin_wall_ns,
             "arrival_half_ticks": self.arrival_half_ticks,

@@ -499,4 +499,5 @@ cdef class ExecutionStage(Actor):
             instrument_id=instrument_id, kind=row.kind, tick_size_e8=row.tick_size_e8, lot_size_e8=row.lot_size_e8,
             min_qty_lots=row.min_qty_lots, max_qty_lots=row.max_qty_lots, min_price_ticks=row.min_price_ticks,
             max_price_ticks=row.max_price_ticks, min_notional_e8=row.min_notional_e8, native_order_types=row.native_order_types,
-            base_asset_id=row.base_asset_id, quote_asset_id=row.quote_asset_id)
+            base_asset_id=row.base_asset_id, quote_asset_id=row.quote_asset_id,
+            qty_step_lots=max(row.qty_step_lots, 1), price_step_ticks=max(row.price_step_ticks, 1))
