@@ -439,10 +439,8 @@ cdef class BookStage(Actor):
             return
         self.counts[<int> COUNTER_TICKERS_SEEN] += 1
         held.update_id = ticker.update_id
-        held.bid_ticks = ticker.bid_price_ticks
-        held.bid_lots = ticker.bid_qty_lots
-        held.ask_ticks = ticker.ask_price_ticks
-        held.ask_lots = ticker.ask_qty_lots
+        held.bid_ticks, held.bid_lots = ticker.bid_price_ticks, ticker.bid_qty_lots
+        held.ask_ticks, held.ask_lots = ticker.ask_price_ticks, ticker.ask_qty_lots
         if ticker.update_id <= book.update_id:
             self.on_late_ticker(book, item, &held)
             return
@@ -469,10 +467,8 @@ cdef class BookStage(Actor):
                                 b"absurd jump of the ticker", ticker.bid_price_ticks + ticker.ask_price_ticks)
                 return False
         market.update_id = ticker.update_id
-        market.best_bid_ticks = ticker.bid_price_ticks
-        market.best_bid_lots = ticker.bid_qty_lots
-        market.best_ask_ticks = ticker.ask_price_ticks
-        market.best_ask_lots = ticker.ask_qty_lots
+        market.best_bid_ticks, market.best_bid_lots = ticker.bid_price_ticks, ticker.bid_qty_lots
+        market.best_ask_ticks, market.best_ask_lots = ticker.ask_price_ticks, ticker.ask_qty_lots
         return True
 
     cdef void on_trade(self, Book* book, const Descriptor* item, const TradePayload* trade) noexcept nogil:
@@ -593,12 +589,9 @@ cdef class BookStage(Actor):
         row = &self.tables.instruments[item.instrument_id]
         row.is_trading = update.is_trading and not update.is_grid_changed
         if not update.is_grid_changed:
-            row.min_qty_lots = update.min_qty_lots
-            row.max_qty_lots = update.max_qty_lots
-            row.min_price_ticks = update.min_price_ticks
-            row.max_price_ticks = update.max_price_ticks
-            row.min_notional_e8 = update.min_notional_e8
-            row.max_notional_e8 = update.max_notional_e8
+            row.min_qty_lots, row.max_qty_lots = update.min_qty_lots, update.max_qty_lots
+            row.min_price_ticks, row.max_price_ticks = update.min_price_ticks, update.max_price_ticks
+            row.min_notional_e8, row.max_notional_e8 = update.min_notional_e8, update.max_notional_e8
         row.version += 1
         book = self.open_book(item.instrument_id)
         if book == NULL or row.is_trading:
@@ -727,10 +720,8 @@ cdef class BookStage(Actor):
             return
         read_top(book, &top)
         market.update_id = book.update_id
-        market.best_bid_ticks = top.bid_ticks
-        market.best_bid_lots = top.bid_lots
-        market.best_ask_ticks = top.ask_ticks
-        market.best_ask_lots = top.ask_lots
+        market.best_bid_ticks, market.best_bid_lots = top.bid_ticks, top.bid_lots
+        market.best_ask_ticks, market.best_ask_lots = top.ask_ticks, top.ask_lots
         self.refresh(book, item, event_ns)
 
     cdef void refresh(self, Book* book, const Descriptor* item, int64_t event_ns) noexcept nogil:
