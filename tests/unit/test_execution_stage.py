@@ -52,7 +52,7 @@ class StageRig(FeedHarness):
             self.journal,
             self.tables,
             self.counters,
-            **self.rings,
+            **self.rings,  # type: ignore[arg-type]
             timers=self.timers,
             reader=BookReader(),
             entry_price=lambda *_: 0,
