@@ -32,7 +32,8 @@ from engine.journal.settings import JournalConfig
 from engine.line import LineInputs
 from engine.model.codes import CommandKind, Counter, Lane, RecordKind, TimerKind, TradingState
 from engine.orderly_stop import OrderlyStop
-from engine.paper import MarketOnlyNet, Paper, is_paper, open_paper, paper_credentials
+from engine.paper import Paper, open_paper
+from engine.paper_market import MarketOnlyNet, is_paper, paper_credentials
 from engine.runtime.clock import Clock
 from engine.runtime.registry import Registry
 from engine.runtime.service import Supervisor

@@ -1,4 +1,4 @@
-"""On a recorded market paper fills what the replay venue fills: the same strategy, the same orders, the same places of the recording."""
+"""On a recorded market paper fills what the replay venue fills: the same orders at the same places of the recording."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.paper import MarketOnlyClient, OrdersStayHere, require_market_stream, require_public
+from engine.paper_market import MarketOnlyClient, OrdersStayHere, require_market_stream, require_public
 from engine.runtime.net import HttpClient, HttpResponse
 
 STREAMS = "wss://stream.example:9443"

@@ -71,7 +71,7 @@ cdef class ExecutionStage(Actor):
         while done < EVENTS_PER_POLL and self.execution_events.peek() != NULL:
             event = self.execution_events.peek()[0]
             self.execution_events.release()
-            if event.record != NULL and self._holds[event.instrument_id % INSTRUMENT_CAPACITY]:
+            if event.record != NULL and self._knows[event.instrument_id % INSTRUMENT_CAPACITY]:
                 self._on_order_event(&event)
             done += 1
         return done
@@ -439,6 +439,7 @@ cdef class ExecutionStage(Actor):
     def set_holding(self, uint32_t instrument_id, bint holds) -> None:
         """A parent is there: order events and prices of the instrument are looked at."""
         self._holds[instrument_id % INSTRUMENT_CAPACITY] = holds
+        self._knows[instrument_id % INSTRUMENT_CAPACITY] = True
         self._update_watch(instrument_id % INSTRUMENT_CAPACITY)
 
     def set_listening(self, uint32_t instrument_id, bint listens) -> None:

@@ -170,7 +170,7 @@ def spend(ApprovalRegister register not None, uint32_t slot, uint64_t nonce, uin
 
 def time_gate(RiskGate gate not None, *, uint64_t order_handle, uint32_t instrument_id, int side, int64_t price_ticks, int64_t qty_lots,
               int order_type=0, int time_in_force=0, int strategy_id=1, int rounds=1, int intents=32) -> list:
-    """Nanoseconds an intent, one number a round: `intents` of the same terms wait, the gate answers them all (benchmarks).
+    """Nanoseconds an intent, one number a round: `intents` wait, each a lot smaller, and the gate answers them all (benchmarks).
 
     Between rounds every approved order ends, as if it had never left. RuntimeError where one is refused: the path was another one.
     """
@@ -182,6 +182,7 @@ def time_gate(RiskGate gate not None, *, uint64_t order_handle, uint32_t instrum
         gate.journal.now_mono_ns = gate.clock.begin_ns()
         gate.tables.markets[instrument_id].last_mono_ns = gate.journal.now_mono_ns
         for i in range(intents):
+            wish.qty_lots = qty_lots - i
             offer(gate.journal, gate.intents, &wish, NULL, order_handle, instrument_id, strategy_id, 1, 1)
             order_handle += 1
         began_ns = gate.clock.mono_ns()
