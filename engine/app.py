@@ -265,15 +265,14 @@ class Engine:
 def wanted_statistics(config: Config, line: Line, strategies: Mapping[str, Strategy]) -> Wanted:
     """What the strategies together ask of a line beside books and trades; what no line of theirs has was refused before.
 
-    A paper account is margined by the venue's mark prices: they are subscribed for every symbol, where the kind has them.
+    Positions are valued and margined by the venue's mark prices: they are subscribed for every symbol, where the kind has them.
     """
     asked = [
         (row, [symbol for name, symbol in strategy_symbols(config, strategy_name) if name == line.name])
         for strategy_name, strategy in strategies.items()
         for row in subscriptions_of(strategy, config.strategy[strategy_name].subscriptions)
     ]
-    if config.engine.mode == "paper":
-        asked.append((parse_subscription("mark_price"), list(line.venue.symbols)))
+    asked.append((parse_subscription("mark_price"), list(line.venue.symbols)))
     kind = line.kind
     return wanted_of((source, row, symbols) for row, symbols in asked if (source := kind.source_of(row)) is not None)
 

@@ -280,6 +280,8 @@ class Daemon:
         self.supervisor.extend(RECOVERY_EXTENSION_S)
         self.supervisor.status("reading the ledger of earlier runs")
         self.engine.recover(self.earlier_records)
+        for duty in self.duties:
+            duty.line.tell_margin(duty.access.orders.margin_terms)
         self.note_facts()
         self.obey_guard()
         self.control.open(loop)
