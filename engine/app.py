@@ -8,20 +8,25 @@ control, timers =[inbound_control]=>     |     =[to_strategy]===================
                                        GATE =[approvals]=> OMS =[outbound]=> order session
                                        GATE =[refusals]==> STRATEGIES,  OMS =[manual_intents]=> GATE
 
+STRATEGIES =[instructions]=> EXECUTION =[child_intents]=> GATE =[child_refusals]=> EXECUTION =[parent_events]=> STRATEGIES
+BOOK =[watched]=> EXECUTION,  OMS =[execution_events]=> EXECUTION,  SEQUENCER =[to_execution]=> EXECUTION
+
 OMS, order session, market sessions and the rings to_oms, approvals and outbound exist once for each line: a venue and an account
 at it, `[venue.NAME]` in the configuration. Which line a record or an order is of, its venue id says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from engine.book.stage import BookStage
 from engine.config import Config, LoadedConfig
 from engine.config_limits import limit_values
 from engine.control.catalog import Names, names_of, write_catalog
+from engine.execution.stage import ExecutionStage
 from engine.exit_codes import CommandError, ExitCode
 from engine.gateway.order_session import GatewayActor
+from engine.journal.cursor import Record
 from engine.journal.journal import Journal
 from engine.journal.sequencer import Sequencer
 from engine.line import INTENT_SLOTS, NS_PER_MS, RING_SLOTS, Line, LineInputs, LineRings, of_each
@@ -50,6 +55,8 @@ from engine.venues.binance.statistics import Wanted, wanted_of
 WATCHDOG_ABORT_MS = 3_000
 # numbers of lines are venue ids, and those are for ever: 1 to 15
 LINES_MAX = 15
+# the counters file has room for so many
+RINGS_SHOWN = 48
 
 
 class Rings:
@@ -68,6 +75,13 @@ class Rings:
         self.refusals = Ring("refusals", INTENT_SLOTS)
         self.intents = Ring("intents", INTENT_SLOTS)
         self.manual_intents = Ring("manual_intents", INTENT_SLOTS)
+        self.watched = Ring("watched", RING_SLOTS)
+        self.execution_events = Ring("execution_events", RING_SLOTS)
+        self.to_execution = Ring("to_execution", RING_SLOTS)
+        self.instructions = Ring("instructions", INTENT_SLOTS)
+        self.child_intents = Ring("child_intents", INTENT_SLOTS)
+        self.child_refusals = Ring("child_refusals", INTENT_SLOTS)
+        self.parent_events = Ring("parent_events", RING_SLOTS)
 
 
 class Engine:
@@ -92,7 +106,8 @@ class Engine:
         self.fill_tables(registry, inputs, strategies)
         line_rings = {name: LineRings(self.suffix_of(name)) for name in self.venue_ids}
         self.counters = Counters(str(loaded.counters_path))
-        self.counters.show_rings([ring for row in (self.rings, *line_rings.values()) for ring in vars(row).values()])
+        shown = [ring for row in (self.rings, *line_rings.values()) for ring in vars(row).values()]
+        self.counters.show_rings(shown[:RINGS_SHOWN])
         clock, rings = world.clock, self.rings
         if stays_down:
             self.tables.set_control(halt_reason=HaltReason.CRASH_LOOP)
@@ -104,10 +119,12 @@ class Engine:
         self.sequencer = Sequencer(
             "sequencer", journal, self.tables, self.counters, rings.inbound_own, rings.inbound_control, rings.inbound_market,
             rings.to_book, {self.venue_ids[name]: row.to_oms for name, row in line_rings.items()}, rings.to_strategy, clock,
-            to_risk=rings.to_risk,
+            to_risk=rings.to_risk, to_execution=rings.to_execution,
         )  # fmt: skip
         to_book, market_events = rings.to_book, rings.market_events
-        self.book = BookStage("book", journal, self.tables, self.counters, to_book, market_events, clock=clock)
+        self.book = BookStage(
+            "book", journal, self.tables, self.counters, to_book, market_events, clock=clock, watched=rings.watched
+        )
         self.lines = [Line(self, line, self.venue_ids[line.name], line_rings[line.name]) for line in inputs]
         self.monitor = self.risk_monitor()
         self.strategies = StrategyRunner(
@@ -117,10 +134,18 @@ class Engine:
             orders_per_input_max=config.runaway.orders_per_input_max,
             rejections_per_10s_max=config.runaway.rejections_per_10s_max,
             executions_per_10s_max=config.runaway.executions_per_10s_max,
+            instructions=rings.instructions, parent_events=rings.parent_events,
+        )  # fmt: skip
+        self.execution = ExecutionStage(
+            "execution", journal, self.tables, self.counters, instructions=rings.instructions, watched=rings.watched,
+            execution_events=rings.execution_events, to_execution=rings.to_execution, child_intents=rings.child_intents,
+            child_refusals=rings.child_refusals, parent_events=rings.parent_events, timers=self.timers,
+            reader=self.book.reader, entry_price=self.entry_price_ticks, day_end_ns=day_end_ns(config.engine.session_end),
         )  # fmt: skip
         self.gate = RiskGate(
             "gate", journal, self.tables, self.counters, register, self.book.reader, clock, intents=rings.intents,
             manual_intents=rings.manual_intents, approvals=of_each(self.lines, "approvals"), refusals=rings.refusals,
+            child_intents=rings.child_intents, child_refusals=rings.child_refusals,
         )  # fmt: skip
         order_stages: list[Actor] = [line.oms for line in self.lines]
         gateways = [GatewayActor("gateway" + line.suffix, line.session) for line in self.lines]
@@ -130,6 +155,7 @@ class Engine:
             *order_stages,
             self.monitor,
             self.strategies,
+            self.execution,
             self.gate,
             *order_stages,
             *gateways,
@@ -153,10 +179,30 @@ class Engine:
         """The line with a number; None where it is not traded."""
         return next((line for line in self.lines if line.venue_id == venue_id), None)
 
+    def recover(self, earlier: Callable[[], Iterable[Record]]) -> None:
+        """Take up what the ledger of earlier runs says, before anything connects; `earlier` gives its records anew at each call."""
+        clock = self.world.clock
+        records: Iterable[Record] = self.monitor.restoring(
+            earlier(), wall_ns=clock.time_ns(), mono_ns=clock.monotonic_ns()
+        )
+        for line in self.lines:
+            line.oms.restore(records)
+            records = earlier()
+        self.execution.restore(records)
+
     def names(self) -> Names:
         """What the numbers in this run's records are called."""
         engine = self.loaded.config.engine
         return names_of(engine.name, engine.mode, self.tables, self.venue_ids, self.strategy_ids)
+
+    def entry_price_ticks(self, instrument_id: int, position_side: int) -> int:
+        """Average price of what the account holds of an instrument, to the nearest tick; 0 where it is flat."""
+        del position_side
+        instrument = self.tables.instrument(instrument_id)
+        oms = next(line.oms for line in self.lines if line.venue_id == instrument["venue_id"])
+        row = oms.positions_book.wide(instrument["venue_id"], instrument_id)
+        per_tick_e16 = abs(row["position_lots"]) * instrument["lot_size_e8"] * instrument["tick_size_e8"]
+        return (2 * abs(row["cost_e16"]) + per_tick_e16) // (2 * per_tick_e16) if per_tick_e16 else 0
 
     def fill_tables(self, registry: Registry, inputs: Sequence[LineInputs], strategies: Mapping[str, Strategy]) -> None:
         """Instruments, ids and limits; all names go into the journal, so that it can be read without us."""
@@ -229,6 +275,12 @@ def wanted_statistics(config: Config, line: Line, strategies: Mapping[str, Strat
     asked.append((parse_subscription("mark_price"), list(line.venue.symbols)))
     kind = line.kind
     return wanted_of((source, row, symbols) for row, symbols in asked if (source := kind.source_of(row)) is not None)
+
+
+def day_end_ns(session_end: str) -> int:
+    """HH:MM as nanoseconds after midnight."""
+    hours, minutes = session_end.split(":")
+    return (int(hours) * 60 + int(minutes)) * 60_000_000_000
 
 
 def abort_after_ms(strategy_turn_ms_max: int) -> int:

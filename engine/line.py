@@ -120,7 +120,7 @@ class Line:
             venue_delay_ns_max=VENUE_DELAY_NS_MAX, account_id=self.venue_id, venue_id=self.venue_id,
             cancel_on_start=engine.loaded.config.reconcile.cancel_on_start,
             has_cancel_all=self.kind.capabilities.has_cancel_all_by_symbol, risk_events=rings.risk_events,
-            reporting_currency=engine.loaded.config.portfolio.currency,
+            execution_events=rings.execution_events, reporting_currency=engine.loaded.config.portfolio.currency,
         )  # fmt: skip
 
     def _order_session(

@@ -94,7 +94,7 @@ class Rig:
             self.clock,
             intents=r["intents"],
             manual_intents=r["manual"],
-            approvals=r["approvals"],
+            approvals=self.gate_approvals(),
             refusals=r["refusals"],
             child_intents=r["children"],
             child_refusals=r["child_refusals"],
@@ -123,6 +123,10 @@ class Rig:
         self._trade_id = 100
         if active:
             self.go_active()
+
+    def gate_approvals(self) -> Any:
+        """Where the gate's approvals go: one ring, or one for each line."""
+        return self.rings["approvals"]
 
     def _sequencer(self, name: str, to_oms: Ring) -> Sequencer:
         r = self.rings

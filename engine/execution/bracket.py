@@ -14,7 +14,7 @@ from engine.execution.exits import ROLE_ENTRY, Exits, ExitState
 from engine.execution.hold import Expiry, Hold
 from engine.execution.parent import Child, ChildTerms, opposite
 from engine.execution.protection import Guarding
-from engine.model.codes import InstructionKind, OrderState, ParentState, Reason, Side
+from engine.model.codes import InstructionKind, OrderState, OrderType, ParentState, Reason, Side
 from engine.model.instructions import Bracket, ExitPlan, OrderTerms
 
 
@@ -45,8 +45,13 @@ class BracketParent(Guarding):
         self.work()
 
     def on_resume_run(self) -> None:
-        """Take up where it stood."""
+        """Take up where it stood; an entry that never left waits for its price again, one at the market is not sent so late."""
         self.resume_exits()
+        entry = self.entry()
+        if entry is not None and entry.never_left and entry.order_type != OrderType.MARKET and not self.is_entry_over:
+            del self.children[self.entry_handle]
+            self.hold.rewind()
+            self.is_entry_sent = False
         if not self.is_entry_over:
             self.expiry.start(self.port, self.hold.terms)
             if not self.is_entry_sent:

@@ -14,7 +14,16 @@ import msgspec
 from engine.execution.atr import AverageRange
 from engine.execution.hold import retry_delay_ns, ticks_of
 from engine.execution.parent import Child, ChildTerms, MarketView, Parent, Port, Watch
-from engine.model.codes import AlarmCode, OrderFlag, OrderState, OrderType, Side, TrailKind
+from engine.model.codes import (
+    AlarmCode,
+    NativeFeature,
+    OrderFlag,
+    OrderState,
+    OrderType,
+    Side,
+    TrailKind,
+    TriggerSource,
+)
 from engine.model.instructions import WHOLE_BPS, Distance, ExitPlan, StopPlan, TargetPlan
 
 ROLE_ENTRY = 0
@@ -163,9 +172,12 @@ class Exits:
         stop, placement = self.plan.stop, self.plan.placement
         if stop is None or placement == "engine" or stop.trail is not None or stop.atr is not None:
             return False
-        facts = self.port.instrument()
-        can_follow = facts.kind != 0 and bool(facts.native_order_types >> OrderType.STOP & 1)
-        return can_follow and not stop.limit_offset_ticks and self.parent.follows_position
+        native = self.port.instrument().native_order_types
+        can_watch = stop.trigger_source == TriggerSource.LAST or (
+            stop.trigger_source == TriggerSource.MARK and bool(native & NativeFeature.TRIGGER_MARK)
+        )
+        can_follow = bool(native >> OrderType.STOP & 1) and bool(native & NativeFeature.CLOSE_POSITION)
+        return can_follow and can_watch and not stop.limit_offset_ticks and self.parent.follows_position
 
     def guard_natively(self, stop: StopPlan) -> None:
         """A close-position order at the right price; until it rests, and whenever it does not, the engine watches."""
@@ -271,21 +283,23 @@ class Exits:
                 self.state.target_filled[number] += child.filled_lots - child.counted_lots
                 child.counted_lots = child.filled_lots
 
-    def wanted_lots(self, number: int, lots: int) -> int:
-        """What target `number` still has to take: its share of all that was to be taken, less what it took."""
-        taken = self.state.target_filled
-        whole = lots + sum(taken)
-        shares = [target.share_bps for target in self.plan.targets]
-        before, until = sum(shares[:number]), sum(shares[: number + 1])
-        mine = whole * until // WHOLE_BPS - whole * before // WHOLE_BPS
-        return max(mine - taken[number], 0)
+    def wanted_lots(self, lots: int) -> list[int]:
+        """What each target still has to take: its share of all that was to be taken, less what it took; no more than there is."""
+        taken, shares = self.state.target_filled, [target.share_bps for target in self.plan.targets]
+        whole, left, wanted = lots + sum(taken), lots, []
+        for number in range(len(shares)):
+            before, until = sum(shares[:number]), sum(shares[: number + 1])
+            mine = whole * until // WHOLE_BPS - whole * before // WHOLE_BPS
+            wanted.append(min(max(mine - taken[number], 0), left))
+            left -= wanted[-1]
+        return wanted
 
     def place_targets(self, lots: int) -> None:
         """Each target has orders for what it still has to take, no more and no less."""
         if self.state.targets_off or not self.state.is_known:
             return
-        for number, target in enumerate(self.plan.targets):
-            wanted = self.wanted_lots(number, lots)
+        for number, wanted in enumerate(self.wanted_lots(lots)):
+            target = self.plan.targets[number]
             if target.is_held:
                 self.hold_target(number, target, wanted)
             else:
@@ -359,6 +373,7 @@ class Exits:
         for child in self.open_exits:
             if child.role != ROLE_STOP:
                 self.port.cancel(child.handle)
+        self.shrink_stops(lots)
         if self.retry_timer:
             return
         held = sum(child.leaves_lots for child in self.open_exits if child.role != ROLE_NATIVE_STOP)
@@ -371,6 +386,15 @@ class Exits:
             # somebody else's orders hold the position: look again
             self.fail("other orders hold what the stop has to close")
             self.retry(ROLE_STOP)
+
+    def shrink_stops(self, lots: int) -> None:
+        """Somebody else has closed what our orders were to close: off with the newest of them."""
+        stops = self.open_of(ROLE_STOP)
+        excess = sum(child.leaves_lots for child in stops) - lots
+        for child in reversed(stops):
+            if excess > 0:
+                excess -= child.leaves_lots
+                self.port.cancel(child.handle)
 
     def release_terms(self) -> tuple[int, int]:
         """Type and price of the order that the stop becomes: a limit so far beyond the trigger, or at the market."""

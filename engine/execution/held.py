@@ -64,7 +64,14 @@ class HeldOrder(Parent):
         self.work()
 
     def on_resume_run(self) -> None:
-        """Take up the wait where it stood."""
+        """Take up the wait where it stood; what was released and never left waits for its price again."""
+        own = self.children.get(self.handle)
+        if own is not None and own.never_left:
+            del self.children[self.handle]
+            self.hold.rewind()
+        if own is not None and own.is_over and not own.never_left:
+            self.on_over(own)  # it ended without our hearing of it
+            return
         self.expiry.start(self.port, self.terms)
         if not self.children or self.is_sliced:
             self.tell()
@@ -152,7 +159,7 @@ class HeldOrder(Parent):
     def on_fill(self, child: Child, fill: FillFact) -> None:
         """A slice that is full makes room for the next."""
         del fill
-        if self.is_sliced:
+        if self.is_sliced and not self.is_over:
             self.tell()
         if child.is_over:
             self.on_over(child)

@@ -74,6 +74,10 @@ class Hold:
         self.extreme = port.trail_extreme(self.watch_id)
         self.trigger_ticks = ticks_of(port, self.terms.trigger_source, level)
 
+    def rewind(self) -> None:
+        """It fired, and what it released never left: its price has to be seen again."""
+        self.is_fired = False
+
     def note_fired(self) -> None:
         """The price was seen."""
         self.watch_id = 0

@@ -113,6 +113,11 @@ class Child(msgspec.Struct, kw_only=True, omit_defaults=True):
         return self.state == OrderState.UNKNOWN
 
     @property
+    def never_left(self) -> bool:
+        """An earlier run asked for it and died before it was sent."""
+        return self.state == OrderState.REFUSED and self.reason == Reason.SESSION_DOWN
+
+    @property
     def is_resting(self) -> bool:
         """The venue has acknowledged it, and nothing is under way with it."""
         return self.state in (OrderState.NEW, OrderState.PARTIALLY_FILLED)
@@ -178,6 +183,9 @@ class InstrumentFacts(msgspec.Struct, kw_only=True, frozen=True):
     native_order_types: int
     base_asset_id: int = 0
     quote_asset_id: int = 0
+    # coarser than tick and lot where the venue's grids are
+    qty_step_lots: int = 1
+    price_step_ticks: int = 1
 
     def notional_e8(self, price_ticks: int, qty_lots: int) -> int:
         """Value of a limit order in the quote asset, rounded down."""

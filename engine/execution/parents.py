@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from engine.execution.algos import make as make_algo
 from engine.execution.bracket import BracketParent
 from engine.execution.held import HeldOrder, news_of
 from engine.execution.lists import ListParent
@@ -40,7 +41,7 @@ from engine.model.codes import (
     TrailKind,
     TriggerSource,
 )
-from engine.model.instructions import Bracket, Change, Held, Instruction, OrderList, Protection, fault_of
+from engine.model.instructions import Algo, Bracket, Change, Held, Instruction, OrderList, Protection, fault_of
 
 Maker = Callable[[Any, int, int], Parent]
 # over, but remembered: a fill that nobody expected any more may come
@@ -126,6 +127,8 @@ class SavedParent(msgspec.Struct, kw_only=True):
     valued_lots: int
     child_count: int
     children: list[Child]
+    # order events up to this record are worked off in it
+    upto_seq: int = 0
     own: Any = None
 
 
@@ -134,6 +137,7 @@ MAKERS: dict[type, Maker] = {
     OrderList: ListParent,
     Bracket: BracketParent,
     Protection: ProtectionParent,
+    Algo: make_algo,
 }
 
 
@@ -151,6 +155,7 @@ class Parents:
         self.watches: dict[int, Parent] = {}
         self.listeners: dict[int, list[Parent]] = {}
         self.told: dict[int, int] = {}
+        self.order_seq = 0
         # false while the account of an earlier run has not been read again: what was restored waits
         self.is_running = True
         self.is_stopping = False
@@ -563,7 +568,7 @@ class Parents:
                 previous_status=previous,
                 side=parent.side,
                 position_side=parent.position_side,
-                text=msgspec.json.encode(saved_of(parent)),
+                text=msgspec.json.encode(saved_of(parent, self.order_seq)),
             )
         )
 
@@ -631,7 +636,7 @@ def orders_of(wish: Instruction) -> tuple[Any, ...]:
     return (wish.entry,) if isinstance(wish, Bracket) else ()
 
 
-def saved_of(parent: Parent) -> SavedParent:
+def saved_of(parent: Parent, upto_seq: int) -> SavedParent:
     """Everything that a restart needs; of ended children only those whose fills have not all come."""
     return SavedParent(
         instruction=parent.instruction,
@@ -644,6 +649,7 @@ def saved_of(parent: Parent) -> SavedParent:
         valued_lots=parent.valued_lots,
         child_count=parent.child_count,
         children=saved_children(parent),
+        upto_seq=upto_seq,
         own=parent.state(),
     )
 

@@ -144,9 +144,7 @@ PAYLOADS: dict[RecordKind, str] = {
     RecordKind.ACCOUNT_POSITION: _BALANCES,
     RecordKind.BALANCE_UPDATE: _BALANCES,
     RecordKind.BALANCE: _BALANCES,
-    RecordKind.VENUE_POSITION: (
-        "position_lots:q entry_price_e8:q as_of_ns:q is_answer:B pad:7x isolated_wallet_e8:q"
-    ),
+    RecordKind.VENUE_POSITION: ("position_lots:q entry_price_e8:q as_of_ns:q is_answer:B pad:7x isolated_wallet_e8:q"),
     RecordKind.FUNDING_PAYMENT: "amount_e8:q event_ns:q asset_id:H is_answer:B pad:5x",
     RecordKind.MARGIN_TIERS: "leverage:i is_isolated:B pad:3x count:I pad:4x",
     RecordKind.ACCOUNT: _ACCOUNT,

@@ -30,6 +30,7 @@ class Sequencer(Actor):
         clock: Clock,
         *,
         to_risk: Ring | None = None,
+        to_execution: Ring | None = None,
     ) -> None: ...
     def attach(self, pipeline: Pipeline) -> None: ...
     def submit_command(

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from engine.model.algo_terms import fault_of_terms
 from engine.model.codes import Contingency, InstructionKind, OrderFlag, OrderType, TimeInForce, TrailKind, TriggerSource
 
 WHOLE_BPS = 10_000
@@ -237,7 +238,7 @@ def fault_of(wish: Wish) -> str:
         return fault_of_order(wish.entry) or fault_of_exits(wish.exits)
     if isinstance(wish, Protection):
         return fault_of_exits(wish.exits)
-    return ""
+    return fault_of_terms(wish.terms) if isinstance(wish, Algo) else ""
 
 
 def fault_of_order(order: OrderTerms) -> str:

@@ -10,6 +10,8 @@ class OrderLifecycle(Actor):
     def external_count(self) -> int: ...
     @property
     def cancels_ignored(self) -> int: ...
+    @property
+    def amends_ignored(self) -> int: ...
     def __init__(
         self,
         name: str,
@@ -30,4 +32,5 @@ class OrderLifecycle(Actor):
         venue_id: int = ...,
         trade_capacity: int = ...,
         risk_events: Ring | None = ...,
+        execution_events: Ring | None = ...,
     ) -> None: ...

@@ -3,6 +3,7 @@ from typing import final
 from engine.model.tables import Tables
 
 def bare_name(name: str) -> str: ...
+
 @final
 class Valuation:
     @property

@@ -24,7 +24,9 @@ from engine.model.codes import (
     TriggerSource,
 )
 from engine.runtime.watchdog import StrategyHang
+from engine.strategy.algos import AlgoCalls
 from engine.strategy.base import StrategyBase
+from engine.strategy.instructing import Atr, Away, Bps, Instructing, Target
 from engine.strategy.instrument import Amount, Instrument, instrument_from_row
 from engine.strategy.market_views import (
     FundingView,
@@ -34,6 +36,7 @@ from engine.strategy.market_views import (
     LongShortRatioView,
     MarkPriceView,
     OpenInterestView,
+    ParentView,
     TickerView,
 )
 from engine.strategy.sizing import Size, Sizer
@@ -42,8 +45,11 @@ from engine.strategy.views import BarView, BookView, FillView, OrderView, StaleV
 
 __all__ = [
     "Amount",
+    "Atr",
+    "Away",
     "BarView",
     "BookView",
+    "Bps",
     "Contingency",
     "FillView",
     "FundingView",
@@ -57,6 +63,7 @@ __all__ = [
     "OpenInterestView",
     "OrderType",
     "OrderView",
+    "ParentView",
     "Position",
     "PositionSide",
     "Side",
@@ -65,6 +72,7 @@ __all__ = [
     "Strategy",
     "StrategyConfig",
     "StrategyHang",
+    "Target",
     "TickerView",
     "TimeInForce",
     "TimerView",
@@ -86,7 +94,7 @@ class Position(msgspec.Struct, frozen=True):
     qty: Decimal
 
 
-class Strategy(StrategyBase):
+class Strategy(StrategyBase, Instructing, AlgoCalls):
     """A trading strategy. Its parameters are a nested ``class Config(StrategyConfig, frozen=True)``."""
 
     Config: ClassVar[type[StrategyConfig]] = StrategyConfig

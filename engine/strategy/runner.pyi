@@ -38,6 +38,8 @@ class StrategyRunner(Actor):
         orders_per_input_max: int = 1000,
         rejections_per_10s_max: int = 200,
         executions_per_10s_max: int = 1000,
+        instructions: Ring | None = None,
+        parent_events: Ring | None = None,
     ) -> None: ...
     @property
     def calls(self) -> int: ...

@@ -78,6 +78,8 @@ cdef class BookStage(Actor):
     cdef Clock clock
     cdef Ring inbound
     cdef Ring events
+    cdef Ring watched             # to the execution stage: instruments whose `is_watched` is set; None without one
+    cdef bint has_watched
     cdef Book** books
     cdef PagePool pool
     cdef TouchedPrices touched
@@ -122,4 +124,5 @@ cdef class BookStage(Actor):
     cdef void publish_book(self, Book* book, const Descriptor* item, int64_t event_ns) noexcept nogil
     cdef void refresh(self, Book* book, const Descriptor* item, int64_t event_ns) noexcept nogil
     cdef void mark_dirty(self, Book* book, const Descriptor* item, int kind) noexcept nogil
+    cdef void tell_watched(self, uint32_t instrument_id, const Descriptor* item) noexcept nogil
     cdef int flush_dirty(self) noexcept nogil

@@ -182,7 +182,7 @@ cdef class BookStage(Actor):
 
     def __init__(self, str name, Journal journal not None, Tables tables not None, Counters counters not None,
                  Ring inbound not None, Ring events not None, *, int64_t jump_bps_max=2000, int64_t locked_ns_max=1_000_000_000,
-                 uint32_t pages_max=262144, Clock clock=None):
+                 uint32_t pages_max=262144, Clock clock=None, Ring watched=None):
         Actor.__init__(self, name)
         pool_init(&self.pool, pages_max)
         self.journal = journal
@@ -191,6 +191,8 @@ cdef class BookStage(Actor):
         self.counts = counters.values
         self.inbound = inbound
         self.events = events
+        self.watched = watched
+        self.has_watched = watched is not None
         self.clock = clock
         self.jump_bps_max = jump_bps_max
         self.locked_ns_max = locked_ns_max
@@ -481,6 +483,8 @@ cdef class BookStage(Actor):
         market.last_trade_ticks = trade.price_ticks
         market.last_trade_lots = trade.qty_lots
         market.generation += 1
+        if market.is_watched:
+            self.tell_watched(book.instrument_id, item)
         self.flush_dirty()
         if not self.events.push(item):
             self.counts[<int> COUNTER_STRATEGY_CONFLATED] += 1
@@ -566,6 +570,8 @@ cdef class BookStage(Actor):
             return
         if item.kind == RECORD_KIND_MARK_PRICE and 0 < item.instrument_id <= self.tables.instrument_count:
             self.on_mark(&self.tables.markets[item.instrument_id], <const MarkPricePayload*> payload_of(item))
+        if item.kind == RECORD_KIND_MARK_PRICE and self.tables.markets[item.instrument_id % INSTRUMENT_CAPACITY].is_watched:
+            self.tell_watched(item.instrument_id % INSTRUMENT_CAPACITY, item)
         self.flush_dirty()
         if not self.events.push(item):
             self.events_lost += 1
@@ -739,6 +745,8 @@ cdef class BookStage(Actor):
         self.tables.note_market(book.instrument_id)
         if market.book_state != BOOK_STATE_VALID:
             self.set_state(book, item, BOOK_STATE_VALID, REASON_NONE, b"synchronised", <int64_t> book.update_id)
+        if market.is_watched:
+            self.tell_watched(book.instrument_id, item)
         self.mark_dirty(book, item, item.kind)
 
     cdef void mark_dirty(self, Book* book, const Descriptor* item, int kind) noexcept nogil:
@@ -763,6 +771,22 @@ cdef class BookStage(Actor):
         book.is_dirty = 1
         self.dirty[self.dirty_count] = book.instrument_id
         self.dirty_count += 1
+
+    cdef void tell_watched(self, uint32_t instrument_id, const Descriptor* item) noexcept nogil:
+        """To who waits for prices, in order, of a VALID book alone. A change of the book carries its best bid and ask of this moment in
+        `order_handle` and `cause_seq`: the tables will have gone on when it is read."""
+        cdef MarketState* market = &self.tables.markets[instrument_id]
+        cdef Descriptor event
+        if not self.has_watched or market.book_state != BOOK_STATE_VALID:
+            return
+        event = item[0]
+        event.instrument_id = instrument_id
+        if item.kind == RECORD_KIND_DEPTH_DIFF or item.kind == RECORD_KIND_BOOK_TICKER or item.kind == RECORD_KIND_DEPTH_SNAPSHOT:
+            event.kind = RECORD_KIND_BOOK_TICKER
+            event.order_handle = <uint64_t> market.best_bid_ticks
+            event.cause_seq = <uint64_t> market.best_ask_ticks
+        if not self.watched.push(&event):
+            self.events_lost += 1
 
     cdef int flush_dirty(self) noexcept nogil:
         """Push what is dirty, oldest first; what finds no room stays dirty and is merged with what comes."""

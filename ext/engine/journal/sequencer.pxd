@@ -26,6 +26,8 @@ cdef class Sequencer(Actor):
     cdef Ring to_strategy
     cdef Ring to_risk            # None where there is no risk monitor
     cdef bint has_risk
+    cdef Ring to_execution       # None where there is no execution stage
+    cdef bint has_execution
     cdef Pipeline _pipeline
     cdef uint64_t _submitted
     cdef uint64_t _command_seq

@@ -9,7 +9,7 @@ from libc.string cimport memcpy, memset
 from engine.model.codes cimport (
     COMMAND_KIND_PAUSE, COUNTER_COMMANDS, COUNTER_JOURNAL_BYTES, COUNTER_JOURNAL_LAST_SEQ, COUNTER_JOURNAL_RECORDS,
     COUNTER_JOURNAL_REFUSED, COUNTER_JOURNAL_SYNCED_SEQ, COUNTER_TIMERS, LANE_LEDGER, RECORD_KIND_COMMAND,
-    RECORD_KIND_EXECUTION_REPORT, RECORD_KIND_FUNDING_PAYMENT, RECORD_KIND_INSTRUMENT_UPDATE, RECORD_KIND_TIMER, RECORD_KIND_VENUE_HEALTH, TIMER_KIND_BAR, TIMER_KIND_STRATEGY, TIMER_KIND_TICK,
+    RECORD_KIND_EXECUTION_REPORT, RECORD_KIND_FUNDING_PAYMENT, RECORD_KIND_INSTRUMENT_UPDATE, RECORD_KIND_TIMER, RECORD_KIND_VENUE_HEALTH, TIMER_KIND_BAR, TIMER_KIND_EXECUTION, TIMER_KIND_STRATEGY, TIMER_KIND_TICK,
 )
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport CommandPayload, RecordHeader, TimerPayload
@@ -23,6 +23,7 @@ cdef enum:
     TO_OMS = 2
     TO_STRATEGY = 4
     TO_RISK = 8
+    TO_EXECUTION = 16
     REASON_BYTES_MAX = 512
     LINES_MAX = 16
     DETAIL_BYTES_MAX = 32768
@@ -37,7 +38,7 @@ cdef class Sequencer(Actor):
 
     def __init__(self, str name, Journal journal not None, tables, Counters counters, Ring inbound_own not None,
                  Ring inbound_control not None, Ring inbound_market not None, Ring to_book not None, to_oms not None,
-                 Ring to_strategy not None, Clock clock not None, *, Ring to_risk=None):
+                 Ring to_strategy not None, Clock clock not None, *, Ring to_risk=None, Ring to_execution=None):
         Actor.__init__(self, name)
         self.journal = journal
         self.counters = counters
@@ -50,6 +51,8 @@ cdef class Sequencer(Actor):
         self.to_strategy = to_strategy
         self.to_risk = to_risk
         self.has_risk = to_risk is not None
+        self.to_execution = to_execution
+        self.has_execution = to_execution is not None
         self.clock = clock
 
     def _bind_lines(self) -> None:
@@ -92,7 +95,7 @@ cdef class Sequencer(Actor):
         if kind == RECORD_KIND_INSTRUMENT_UPDATE:
             return TO_BOOK | TO_STRATEGY
         if kind == RECORD_KIND_COMMAND:
-            return TO_OMS | TO_STRATEGY | TO_RISK
+            return TO_OMS | TO_STRATEGY | TO_RISK | TO_EXECUTION
         if kind == RECORD_KIND_FUNDING_PAYMENT:
             return TO_OMS | TO_RISK
         if kind == RECORD_KIND_VENUE_HEALTH:
@@ -101,10 +104,10 @@ cdef class Sequencer(Actor):
             return TO_OMS
         timer = <TimerPayload*> (<uint8_t*> item.record + sizeof(RecordHeader))
         if timer.timer_kind == TIMER_KIND_TICK:
-            return TO_BOOK | TO_OMS | TO_STRATEGY | TO_RISK
+            return TO_BOOK | TO_OMS | TO_STRATEGY | TO_RISK | TO_EXECUTION
         if timer.timer_kind == TIMER_KIND_STRATEGY or timer.timer_kind == TIMER_KIND_BAR:
             return TO_STRATEGY
-        return TO_OMS
+        return TO_EXECUTION if timer.timer_kind == TIMER_KIND_EXECUTION else TO_OMS
 
     cdef bint _has_room(self, const Descriptor* item, int routes) noexcept nogil:
         cdef int i
@@ -114,6 +117,8 @@ cdef class Sequencer(Actor):
         if routes & TO_STRATEGY and self.to_strategy.depth() >= self.to_strategy.capacity:
             return False
         if routes & TO_RISK and self.has_risk and self.to_risk.depth() >= self.to_risk.capacity:
+            return False
+        if routes & TO_EXECUTION and self.has_execution and self.to_execution.depth() >= self.to_execution.capacity:
             return False
         if not routes & TO_OMS:
             return True
@@ -191,6 +196,8 @@ cdef class Sequencer(Actor):
             self.to_strategy.push(item)
         if routes & TO_RISK and self.has_risk:
             self.to_risk.push(item)
+        if routes & TO_EXECUTION and self.has_execution:
+            self.to_execution.push(item)
         (<Ring> ring).release()
         return True
 

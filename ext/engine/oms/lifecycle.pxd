@@ -47,6 +47,8 @@ cdef class OrderLifecycle(Actor):
     cdef Ring order_events
     cdef Ring risk_events
     cdef bint has_risk
+    cdef Ring execution_events
+    cdef bint has_execution
     cdef Ring manual_intents
     cdef int64_t order_timeout_ns
     cdef int64_t recv_window_ns

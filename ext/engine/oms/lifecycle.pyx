@@ -48,7 +48,7 @@ cdef class OrderLifecycle(Actor):
                  ApprovalRegister register not None, *, Ring to_oms not None, Ring approvals not None, Ring outbound not None,
                  Ring order_events not None, Ring manual_intents not None, int64_t order_timeout_ns, int64_t recv_window_ns,
                  int64_t venue_delay_ns_max, uint16_t account_id=1, uint16_t venue_id=1, uint32_t trade_capacity=65536,
-                 Ring risk_events=None):
+                 Ring risk_events=None, Ring execution_events=None):
         super().__init__(name)
         if order_timeout_ns <= 0 or recv_window_ns <= 0 or venue_delay_ns_max < 0:
             raise ValueError("order_timeout_ns and recv_window_ns must be positive, venue_delay_ns_max not negative")
@@ -64,13 +64,16 @@ cdef class OrderLifecycle(Actor):
             raise ValueError(f"line {venue_id} is outside 1..{LINE_CAPACITY - 1}")
         self.line = &tables.lines[venue_id]
         self.line.is_used = 1
-        self.scribe = Scribe(journal, tables, counters, self.pool, self.book_of_positions, order_events, risk_events, venue_id)
+        self.scribe = Scribe(journal, tables, counters, self.pool, self.book_of_positions, order_events, risk_events, venue_id,
+                             execution_events)
         self.to_oms = to_oms
         self.approvals = approvals
         self.outbound = outbound
         self.order_events = order_events
         self.risk_events = risk_events
         self.has_risk = risk_events is not None
+        self.execution_events = execution_events
+        self.has_execution = execution_events is not None
         self.manual_intents = manual_intents
         self.order_timeout_ns = order_timeout_ns
         self.recv_window_ns = recv_window_ns

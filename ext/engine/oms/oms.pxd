@@ -95,6 +95,7 @@ cdef class Oms(OrderLifecycle):
     cdef bint _is_meant(self, const Scope* scope) noexcept nogil
     cdef void _restore_wide(self, uint8_t halt, bint is_whole) noexcept
     cdef bint _in_scope(self, const Order* order, const Scope* scope) noexcept nogil
+    cdef void _hold(self, const Scope* scope, bint is_held) noexcept nogil
     cdef void _flatten(self, const Scope* scope, uint64_t cause_seq) noexcept nogil
     cdef int64_t _closing_lots(self, uint32_t instrument_id, int side) noexcept nogil
     cdef void _flatten_one(self, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil

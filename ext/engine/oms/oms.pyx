@@ -39,6 +39,9 @@ cdef enum:
     SESSION_USER_STREAM = 2
     # so many readings in a row must disagree: one may have been overtaken by a fill on its way
     POSITION_MISSES_MAX = 3
+    # flags of FLATTEN: what closes a position step by step (engine/flatten.py) begins and ends with them
+    FLATTEN_HOLD = 1
+    FLATTEN_RELEASE = 2
 
 cdef int64_t RECONCILE_RETRY_NS = 1_000_000_000
 cdef int64_t POSITION_RETRY_NS = 200_000_000
@@ -103,7 +106,8 @@ cdef class Oms(OrderLifecycle):
     cdef bint _has_room(self) noexcept nogil:
         return (self.order_events.depth() + ROOM_NEEDED <= self.order_events.capacity
                 and self.outbound.depth() + ROOM_NEEDED <= self.outbound.capacity
-                and not (self.has_risk and self.risk_events.depth() + ROOM_NEEDED > self.risk_events.capacity))
+                and not (self.has_risk and self.risk_events.depth() + ROOM_NEEDED > self.risk_events.capacity)
+                and not (self.has_execution and self.execution_events.depth() + ROOM_NEEDED > self.execution_events.capacity))
 
     cdef void _handle(self, const Descriptor* item) noexcept nogil:
         cdef int kind = item.kind
@@ -427,8 +431,11 @@ cdef class Oms(OrderLifecycle):
             memset(&scope, 0, sizeof(Scope))
             self._cancel_scope(&scope)
         elif command.command_kind == COMMAND_KIND_FLATTEN:
-            self._flatten(&scope, item.seq)
-        elif command.command_kind == COMMAND_KIND_ORDER:
+            if command.flags & (FLATTEN_HOLD | FLATTEN_RELEASE):
+                self._hold(&scope, command.flags & FLATTEN_HOLD)
+            else:
+                self._flatten(&scope, item.seq)
+        elif command.command_kind == COMMAND_KIND_ORDER or command.command_kind == COMMAND_KIND_HEDGE:
             self._operator_order(item, command)
         elif command.command_kind == COMMAND_KIND_AMEND:
             self._operator_amend(item, command)
@@ -585,6 +592,20 @@ cdef class Oms(OrderLifecycle):
         out.seq = out.cause_seq = record.seq
         if not self.manual_intents.push(&out):
             self.scribe.refusal(record, REASON_RING_FULL)
+
+    cdef void _hold(self, const Scope* scope, bint is_held) noexcept nogil:
+        """The symbols in the scope stand still, their orders are cancelled, while they are being closed; released they trade again."""
+        cdef uint32_t i
+        cdef uint8_t* halts = self.register.instrument_halts
+        for i in range(1, self.tables.instrument_count + 1):
+            if not self._is_ours(i) or (scope.instrument_id and scope.instrument_id != i):
+                continue
+            if is_held and not halts[i]:
+                halts[i] = HALT_REASON_FLATTEN
+            elif not is_held and halts[i] == HALT_REASON_FLATTEN:
+                halts[i] = HALT_REASON_NONE
+        if is_held:
+            self._cancel_scope(scope)
 
     cdef void _flatten(self, const Scope* scope, uint64_t cause_seq) noexcept nogil:
         """Cancel what is open in the scope, then close its positions by market orders through the gate."""

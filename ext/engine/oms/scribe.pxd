@@ -36,6 +36,8 @@ cdef class Scribe:
     cdef Ring order_events
     cdef Ring risk_events        # fills and order states again, for the risk monitor; None without one
     cdef bint has_risk
+    cdef Ring execution_events   # the same again for the execution stage; None without one
+    cdef bint has_execution
     cdef readonly uint64_t lost_records    # the journal took not even the reserve
     cdef RecordHeader* order_state(self, Order* order, uint8_t previous_state, uint64_t cause_seq) noexcept nogil
     cdef void fill(self, const Order* order, const FillFacts* facts, uint64_t cause_seq) noexcept nogil
@@ -48,4 +50,5 @@ cdef class Scribe:
                               uint32_t instrument_id, uint16_t strategy_id, uint64_t order_handle, uint64_t cause_seq) noexcept nogil
     cdef void refusal(self, const RecordHeader* intent, uint16_t reason) noexcept nogil
     cdef RecordHeader* _claim(self, int kind, uint32_t payload_size) noexcept nogil
-    cdef void _push(self, RecordHeader* record, uint64_t order_handle) noexcept nogil
+    cdef uint16_t _family(self, const Order* order) noexcept nogil
+    cdef void _push(self, RecordHeader* record, uint64_t order_handle, uint16_t flags) noexcept nogil

@@ -19,7 +19,8 @@ cdef class Scribe:
     """Writes ORDER_STATE, FILL, POSITION, BALANCE, TRADING_STATE, ALARM and the operators' INTENT records."""
 
     def __init__(self, Journal journal not None, Tables tables not None, Counters counters not None, OrderPool pool not None,
-                 PositionBook positions not None, Ring order_events not None, Ring risk_events=None, uint16_t venue_id=1):
+                 PositionBook positions not None, Ring order_events not None, Ring risk_events=None, uint16_t venue_id=1,
+                 Ring execution_events=None):
         self.journal = journal
         self.venue_id = venue_id
         self.tables = tables
@@ -29,6 +30,8 @@ cdef class Scribe:
         self.order_events = order_events
         self.risk_events = risk_events
         self.has_risk = risk_events is not None
+        self.execution_events = execution_events
+        self.has_execution = execution_events is not None
 
     cdef RecordHeader* _claim(self, int kind, uint32_t payload_size) noexcept nogil:
         cdef RecordHeader* record = self.journal.claim(LANE_LEDGER, kind, sizeof(RecordHeader) + payload_size, True)
@@ -42,7 +45,8 @@ cdef class Scribe:
             memset(record + 1, 0, payload_size)
         return record
 
-    cdef void _push(self, RecordHeader* record, uint64_t order_handle) noexcept nogil:
+    cdef void _push(self, RecordHeader* record, uint64_t order_handle, uint16_t flags) noexcept nogil:
+        """`flags`: `_family`, since a strategy's cancel of everything leaves children to their parent."""
         cdef Descriptor event
         memset(&event, 0, sizeof(Descriptor))
         event.kind = record.kind
@@ -54,10 +58,22 @@ cdef class Scribe:
         event.wall_ns = self.journal.now_wall_ns
         event.mono_ns = self.journal.now_mono_ns
         event.order_handle = order_handle
+        event.flags = flags
         event.record = record
         self.order_events.push(&event)
         if self.has_risk:
             self.risk_events.push(&event)
+        if self.has_execution:
+            self.execution_events.push(&event)
+
+    cdef uint16_t _family(self, const Order* order) noexcept nogil:
+        """0: an order by itself; 1: of an instruction; 2: one that was held, under its own handle."""
+        cdef uint64_t parent_handle = 0
+        if self.pool.terms(order).has_conditions:
+            parent_handle = self.pool.register.conditions[self.pool.slot_of(order)].parent_handle
+        if parent_handle == 0:
+            return 0
+        return 2 if parent_handle == order.order_handle else 1
 
     cdef RecordHeader* order_state(self, Order* order, uint8_t previous_state, uint64_t cause_seq) noexcept nogil:
         """ORDER_STATE, and the strategy is told. NULL where the journal took no record."""
@@ -98,7 +114,7 @@ cdef class Scribe:
         record.instrument_id = terms.instrument_id
         record.order_handle = order.order_handle
         order.last_seq = self.journal.commit(record)
-        self._push(record, order.order_handle)
+        self._push(record, order.order_handle, self._family(order))
         return record
 
     cdef void fill(self, const Order* order, const FillFacts* facts, uint64_t cause_seq) noexcept nogil:
@@ -134,7 +150,7 @@ cdef class Scribe:
             record.order_handle = order.order_handle
             encode_client_id(self.journal.engine_id, order.order_handle, out.client_order_id)
         self.journal.commit(record)
-        self._push(record, record.order_handle)
+        self._push(record, record.order_handle, 0)
 
     cdef void position(self, uint16_t account_id, uint16_t venue_id, uint32_t instrument_id, int position_side, uint64_t cause_seq) noexcept nogil:
         cdef RecordHeader* record = self._claim(RECORD_KIND_POSITION, sizeof(PositionPayload))

@@ -13,12 +13,15 @@ from engine.model.tables cimport (
 )
 from engine.strategy.views cimport WorkingOrder
 
+from engine.model.instructions import Change, encode
+
 cdef enum:
     NOTE_BYTES_MAX = 1000
 
 cdef tuple CALLBACK_NAMES = (
     "on_start", "on_stop", "on_book", "on_trade", "on_bar", "on_order", "on_fill", "on_timer", "on_agg_trade", "on_kline",
     "on_ticker", "on_mark_price", "on_funding", "on_open_interest", "on_long_short_ratio", "on_liquidation", "on_instrument",
+    "on_parent",
 )
 
 
@@ -100,6 +103,9 @@ cdef class StrategyBase:
     def on_instrument(self, instrument) -> None:
         """Reference data of a symbol of this strategy changed: status, limits, tick or lot."""
 
+    def on_parent(self, parent) -> None:
+        """One of the strategy's instructions - a held order, list, bracket, protection, algorithm - changed."""
+
     # -- what authors call --------------------------------------------------------------------------------------------
 
     def submit_ticks(self, uint32_t instrument_id, uint8_t side, int64_t price_ticks, int64_t qty_lots,
@@ -157,8 +163,8 @@ cdef class StrategyBase:
         return self._desk.submit(self.strategy_id, &wish, instrument_id)
 
     def replace_ticks(self, uint64_t handle, int64_t price_ticks, int64_t qty_lots, int64_t trigger_ticks=0) -> int:
-        """Ask for another price and total quantity; the handle of the order that takes the place, or 0 when the old one has
-        ended. The venue cancels the old order and places the new one, which keeps type, time in force, flags, side of the position and
+        """Ask for another price and total quantity; the handle of the order that takes the place - of one that the engine holds its
+        own -, or 0 when the old one has ended. The venue cancels the old order and places the new one, which keeps type, time in force, flags, side of the position and
         - where none is named - the trigger."""
         cdef IntentPayload wish
         cdef WorkingOrder order
@@ -166,9 +172,43 @@ cdef class StrategyBase:
         order = self._desk.find(self.strategy_id, handle)
         if order is None or order.is_ended:
             return 0
+        if order.is_staged or order.is_child:
+            # the engine's own: it keeps its handle
+            change = Change(handle=handle, action="amend", price_ticks=price_ticks, qty_lots=qty_lots, trigger_ticks=trigger_ticks)
+            return handle if self._desk.instruct(self.strategy_id, order.instrument_id, handle, encode(change), True) == 0 else 0
         wish = IntentPayload(INTENT_ACTION_REPLACE, order.side, order.order_type, order.time_in_force, order.flags, order.position_side,
                              order.has_conditions, price_ticks, qty_lots, trigger_ticks or order.trigger_ticks, order.expire_ns, handle)
         return self._desk.place(self.strategy_id, &wish, &order.conditions if order.has_conditions else NULL, order.instrument_id)
+
+    def new_handle(self) -> int:
+        """A handle that nobody has: for the orders of an instruction."""
+        self._check_turn()
+        return self._tables.next_handle()
+
+    def instruct(self, uint32_t instrument_id, uint64_t handle, bytes text, orders=()) -> int:
+        """Ask the execution stage for something (JSON of `engine.model.instructions`); a `Reason`, 0 = it is on its way.
+
+        `orders`: (handle, OrderTerms) of the orders in it, which are the strategy's own from now on; refused here they end a turn later."""
+        cdef uint16_t reason
+        self._check_turn()
+        if not 0 < instrument_id <= self._tables.instrument_count:
+            raise ValueError(f"no instrument has the id {instrument_id}")
+        for order_handle, terms in orders:
+            self._desk.track_staged(self.strategy_id, instrument_id, order_handle, terms)
+        reason = self._desk.instruct(self.strategy_id, instrument_id, handle, text, False)
+        if reason:
+            for order_handle, _ in orders:
+                self._desk._refuse(self._desk.find(self.strategy_id, order_handle), reason, 0)
+        return reason
+
+    def change(self, uint32_t instrument_id, uint64_t handle, bytes text) -> bool:
+        """Ask for a change of an instruction that is under way; False where there is no room: ask again."""
+        self._check_turn()
+        return self._desk.instruct(self.strategy_id, instrument_id, handle, text, True) == 0
+
+    def parents(self) -> dict:
+        """This strategy's instructions that are not over: instrument id by handle."""
+        return {} if self._desk is None else dict(self._desk.parents[self.strategy_id])
 
     def cancel(self, uint64_t handle) -> bool:
         """Ask for a cancel; False when the order has ended or is not this strategy's. Never refused by the gate."""

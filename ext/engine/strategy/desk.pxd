@@ -16,6 +16,8 @@ cdef class OrderDesk:
     cdef Tables _tables
     cdef Counters _counters
     cdef Ring _intents
+    cdef Ring _instructions        # to the execution stage; None without one
+    cdef list parents              # by strategy id: dict handle -> True, instructions that are not over
     cdef Turn _turn
     cdef uint16_t _account_id
     cdef list orders               # by strategy id: dict handle -> WorkingOrder
@@ -40,6 +42,11 @@ cdef class OrderDesk:
     cdef int cancel_quotes(self, uint16_t strategy_id, uint32_t instrument_id) except -1
     cdef int cancel_all(self, uint16_t strategy_id) except -1
     cdef int flush(self) except -1
+    # INSTRUCTION (JSON) to the execution stage; a Reason where it cannot go.
+    cdef uint16_t instruct(self, uint16_t strategy_id, uint32_t instrument_id, uint64_t handle, bytes text, bint is_safe) except? 0xFFFF
+    # An order that the stage holds: tracked under its handle.
+    cdef WorkingOrder track_staged(self, uint16_t strategy_id, uint32_t instrument_id, uint64_t handle, object terms)
+    cdef int note_parent(self, const Descriptor* event) except -1
     cdef WorkingOrder find(self, uint16_t strategy_id, uint64_t handle)
     cdef WorkingOrder apply(self, const Descriptor* event)
     cdef int end(self, WorkingOrder order, uint8_t state) except -1
@@ -50,6 +57,7 @@ cdef class OrderDesk:
     cdef void _push(self, Descriptor* slot, WorkingOrder order, uint8_t action, uint64_t intent_seq) noexcept
     cdef int _refuse(self, WorkingOrder order, uint16_t reason, uint64_t intent_seq) except -1
     cdef bint _send_cancel(self, WorkingOrder order) noexcept
+    cdef bint _send_stage_cancel(self, uint16_t strategy_id, uint32_t instrument_id, uint64_t handle)
     cdef bint _send_change(self, WorkingOrder order, uint8_t action, int64_t qty_lots) noexcept
     cdef bint _is_runaway(self, uint16_t strategy_id) noexcept
     cdef RecordHeader* _last_record

@@ -3,27 +3,48 @@
 Nothing here calls a strategy. A wish that cannot be passed on (disabled, paused, ring full, journal full) is refused with a
 notice that the runner delivers in a later turn. Cancels are never refused: one that finds no room waits and is retried.
 """
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from engine.model.codes cimport (
-    COUNTER_REFUSED, INTENT_ACTION_AMEND, INTENT_ACTION_CANCEL, NATIVE_FEATURE_AMEND, REASON_UNSUPPORTED, LANE_LEDGER, ORDER_STATE_FILLED,
-    ORDER_FLAG_REDUCE_ONLY, ORDER_STATE_NEW, ORDER_STATE_NONE, ORDER_STATE_PARTIALLY_FILLED, REASON_JOURNAL_FULL, REASON_MESSAGE_RATE, REASON_NONE, REASON_RING_FULL,
-    ORDER_TYPE_LIMIT, REASON_STRATEGY_DISABLED, REASON_STRATEGY_PAUSED, RECORD_KIND_INTENT, RECORD_KIND_VERDICT,
+    COUNTER_REFUSED, INTENT_ACTION_AMEND, INTENT_ACTION_CANCEL, INTENT_ACTION_SUBMIT, LANE_LEDGER, NATIVE_FEATURE_AMEND, ORDER_FLAG_REDUCE_ONLY,
+    ORDER_STATE_FILLED, ORDER_STATE_HELD, ORDER_STATE_NEW, ORDER_STATE_NONE, ORDER_STATE_PARTIALLY_FILLED, ORDER_TYPE_LIMIT,
+    PARENT_STATE_DONE, REASON_JOURNAL_FULL, REASON_MESSAGE_RATE, REASON_NONE, REASON_RING_FULL, REASON_STRATEGY_DISABLED,
+    REASON_STRATEGY_PAUSED, REASON_UNSUPPORTED, RECORD_KIND_HELD_ORDER, RECORD_KIND_INSTRUCTION, RECORD_KIND_INTENT,
+    RECORD_KIND_VERDICT,
 )
 from engine.model.native cimport native_reason
-from engine.model.records cimport VerdictPayload
+from engine.model.records cimport ParentStatePayload, VerdictPayload
 from engine.model.tables cimport STRATEGY_CAPACITY, StrategyState
+
+from engine.model.instructions import Held, OrderList, OrderTerms, encode
+
+
+cdef object terms_of(const IntentPayload* wish, const Conditions* conditions, uint64_t handle):
+    """An order with all its terms as an instruction names it."""
+    cdef dict more = {}
+    if conditions != NULL:
+        more = {
+            "trigger_source": conditions.trigger_source, "trail_kind": conditions.trail_kind, "trail_amount": conditions.trail_amount,
+            "activation_ticks": conditions.activation_ticks, "limit_offset_ticks": conditions.limit_offset_ticks,
+            "display_lots": conditions.display_lots,
+        }
+    return OrderTerms(
+        side=wish.side, order_type=wish.order_type, qty_lots=wish.qty_lots, price_ticks=wish.price_ticks,
+        trigger_ticks=wish.trigger_ticks, time_in_force=wish.time_in_force, expire_ns=wish.expire_ns, flags=wish.flags,
+        position_side=wish.position_side, handle=handle, **more)
 
 
 cdef class OrderDesk:
     """Intents out, own orders kept. One desk serves all strategies of a runner."""
 
     def __init__(self, Journal journal not None, Tables tables not None, Counters counters not None, Ring intents not None,
-                 Turn turn not None, int account_id, uint32_t orders_per_input_max):
+                 Turn turn not None, int account_id, uint32_t orders_per_input_max, Ring instructions=None):
         self._journal = journal
         self._tables = tables
         self._counters = counters
         self._intents = intents
+        self._instructions = instructions
+        self.parents = [{} for _ in range(STRATEGY_CAPACITY)]
         self._turn = turn
         self._account_id = account_id
         self._orders_per_input_max = orders_per_input_max
@@ -64,19 +85,36 @@ cdef class OrderDesk:
         return first
 
     cdef uint64_t hold(self, uint16_t strategy_id, const IntentPayload* wish, const Conditions* conditions, uint32_t instrument_id) except 0:
-        """What the venue does not do by itself."""
+        """What the venue does not do by itself: to the execution stage. Not a replace: an order at the venue stays there."""
         cdef uint64_t handle = self._tables.next_handle()
-        self._refuse(self._track(strategy_id, handle, instrument_id), REASON_UNSUPPORTED, 0)
+        if wish.action != INTENT_ACTION_SUBMIT:
+            self._refuse(self._track(strategy_id, handle, instrument_id), REASON_UNSUPPORTED, 0)
+            return handle
+        terms = terms_of(wish, conditions, handle)
+        self._hold_as(strategy_id, instrument_id, handle, Held(instrument_id=instrument_id, handle=handle, order=terms), [terms])
         return handle
 
     cdef uint64_t hold_list(self, uint16_t strategy_id, const IntentPayload* wishes, const Conditions* conditions, int count,
                             uint32_t instrument_id) except 0:
-        cdef uint64_t first = 0, handle
+        cdef uint64_t first = self._tables.next_handle(), handle = first
         cdef int i
+        cdef list orders = []
         for i in range(count):
-            handle = self.hold(strategy_id, &wishes[i], &conditions[i], instrument_id)
-            first = first or handle
+            orders.append(terms_of(&wishes[i], &conditions[i], handle))
+            handle = self._tables.next_handle()
+        wish = OrderList(instrument_id=instrument_id, handle=handle, contingency=conditions[0].contingency, orders=tuple(orders))
+        self._hold_as(strategy_id, instrument_id, handle, wish, orders)
         return first
+
+    def _hold_as(self, uint16_t strategy_id, uint32_t instrument_id, uint64_t handle, wish, list orders) -> None:
+        """The instruction, and its orders tracked; refused here they end a turn later."""
+        cdef uint16_t reason
+        for terms in orders:
+            self.track_staged(strategy_id, instrument_id, terms.handle, terms)
+        reason = self.instruct(strategy_id, instrument_id, handle, encode(wish), False)
+        if reason != REASON_NONE:
+            for terms in orders:
+                self._refuse(self.find(strategy_id, terms.handle), reason, 0)
 
     cdef bint amend(self, uint16_t strategy_id, uint64_t handle, int64_t qty_lots) except -1:
         """False where there is nothing to make smaller, or the venue cannot."""
@@ -139,7 +177,7 @@ cdef class OrderDesk:
             return False
         if not order.cancel_requested:
             order.cancel_requested = True
-            if not self._send_cancel(order):
+            if not self._pass_cancel(order):
                 self.waiting_cancels[handle] = order
         return True
 
@@ -147,8 +185,11 @@ cdef class OrderDesk:
         """Ask for a cancel of every open order of the strategy; returns how many were asked for now."""
         cdef int count = 0
         for handle, order in list((<dict> self.orders[strategy_id]).items()):
-            if not (<WorkingOrder> order).cancel_requested:
+            if not (<WorkingOrder> order).cancel_requested and not (<WorkingOrder> order).is_child:
                 count += self.cancel(strategy_id, handle)
+        for handle, instrument_id in list((<dict> self.parents[strategy_id]).items()):
+            if handle not in <dict> self.orders[strategy_id]:
+                self._send_stage_cancel(strategy_id, instrument_id, handle)
         return count
 
     cdef int cancel_quotes(self, uint16_t strategy_id, uint32_t instrument_id) except -1:
@@ -159,7 +200,7 @@ cdef class OrderDesk:
         for handle, item in list((<dict> self.orders[strategy_id]).items()):
             order = <WorkingOrder> item
             if (order.instrument_id == instrument_id and order.order_type == ORDER_TYPE_LIMIT and not order.cancel_requested
-                    and not order.flags & ORDER_FLAG_REDUCE_ONLY):
+                    and not order.flags & ORDER_FLAG_REDUCE_ONLY and not order.is_child and not order.is_staged):
                 count += self.cancel(strategy_id, handle)
         return count
 
@@ -169,7 +210,7 @@ cdef class OrderDesk:
         cdef int done = 0
         for handle in list(self.waiting_cancels):
             order = self.waiting_cancels[handle]
-            if not order.is_ended and not self._send_cancel(order):
+            if not order.is_ended and not self._pass_cancel(order):
                 return done
             del self.waiting_cancels[handle]
             done += 1
@@ -194,9 +235,73 @@ cdef class OrderDesk:
         if payload.state == ORDER_STATE_NEW or payload.state == ORDER_STATE_PARTIALLY_FILLED:
             # open again after a cancel was asked for: the cancel was refused or overtaken, and may be asked for anew
             order.cancel_requested = event.order_handle in self.waiting_cancels
-        elif payload.state >= ORDER_STATE_FILLED:
+        elif payload.state >= ORDER_STATE_FILLED and payload.state != ORDER_STATE_HELD:
             self.end(order, payload.state)
         return order
+
+    cdef int note_parent(self, const Descriptor* event) except -1:
+        """PARENT_STATE of one of the strategy's instructions."""
+        cdef const ParentStatePayload* parent = <const ParentStatePayload*> (event.record + 1)
+        if parent.state >= PARENT_STATE_DONE:
+            (<dict> self.parents[event.strategy_id]).pop(event.order_handle, None)
+        else:
+            (<dict> self.parents[event.strategy_id])[event.order_handle] = event.instrument_id
+        return 0
+
+    cdef uint16_t instruct(self, uint16_t strategy_id, uint32_t instrument_id, uint64_t handle, bytes text, bint is_safe) except? 0xFFFF:
+        """INSTRUCTION, written down and passed on. `is_safe`: it only takes away, so it needs no leave and may use the reserve."""
+        cdef RecordHeader* record
+        cdef Descriptor* slot
+        cdef uint16_t reason = REASON_NONE if is_safe else self._reason_against(strategy_id)
+        if reason == REASON_NONE and not is_safe and self._is_runaway(strategy_id):
+            reason = REASON_MESSAGE_RATE
+        if self._instructions is None:
+            return REASON_UNSUPPORTED
+        if reason != REASON_NONE:
+            return reason
+        slot = self._instructions.claim()
+        if slot == NULL:
+            return REASON_RING_FULL
+        record = self._journal.claim(LANE_LEDGER, RECORD_KIND_INSTRUCTION, <uint32_t> (sizeof(RecordHeader) + len(text)), is_safe)
+        if record == NULL:
+            return REASON_JOURNAL_FULL
+        memset(record + 1, 0, record.length - sizeof(RecordHeader))
+        memcpy(record + 1, <const char*> text, len(text))
+        record.cause_seq = self._turn.seq
+        record.venue_id = self._tables.instruments[instrument_id].venue_id
+        record.account_id = record.venue_id
+        record.strategy_id = strategy_id
+        record.instrument_id = instrument_id
+        record.order_handle = handle
+        self._journal.commit(record)
+        memset(slot, 0, sizeof(Descriptor))
+        slot.kind = RECORD_KIND_INSTRUCTION
+        slot.venue_id, slot.account_id = record.venue_id, record.account_id
+        slot.strategy_id, slot.instrument_id = strategy_id, instrument_id
+        slot.seq = slot.cause_seq = record.seq
+        slot.wall_ns, slot.mono_ns = self._turn.wall_ns, self._turn.mono_ns
+        slot.order_handle = handle
+        slot.record = record
+        self._instructions.publish()
+        return REASON_NONE
+
+    cdef WorkingOrder track_staged(self, uint16_t strategy_id, uint32_t instrument_id, uint64_t handle, object terms):
+        cdef WorkingOrder order = self._track(strategy_id, handle, instrument_id)
+        order.is_staged = True
+        order.side, order.order_type, order.time_in_force = terms.side, terms.order_type, terms.time_in_force
+        order.flags, order.price_ticks, order.qty_lots = terms.flags, terms.price_ticks, terms.qty_lots
+        self._tables.strategies[strategy_id].orders += 1
+        return order
+
+    cdef bint _send_stage_cancel(self, uint16_t strategy_id, uint32_t instrument_id, uint64_t handle):
+        cdef bytes text = b'{"kind":"change","action":"cancel","handle":%d}' % handle
+        return self.instruct(strategy_id, instrument_id, handle, text, True) == REASON_NONE
+
+    def _pass_cancel(self, WorkingOrder order) -> bool:
+        """To the stage where the order is its own, else to the gate."""
+        if self._instructions is not None and (order.is_staged or order.is_child):
+            return self._send_stage_cancel(order.strategy_id, order.instrument_id, order.handle)
+        return self._send_cancel(order)
 
     cdef int end(self, WorkingOrder order, uint8_t state) except -1:
         order.state = state
@@ -218,7 +323,7 @@ cdef class OrderDesk:
 
     cdef WorkingOrder _adopt(self, const Descriptor* event, const OrderStatePayload* payload):
         cdef WorkingOrder order
-        if payload.state >= ORDER_STATE_FILLED:
+        if payload.state >= ORDER_STATE_FILLED and payload.state != ORDER_STATE_HELD:
             return None
         order = self._track(event.strategy_id, event.order_handle, event.instrument_id)
         order.side = payload.side
@@ -227,6 +332,8 @@ cdef class OrderDesk:
         order.flags = payload.flags
         order.trigger_ticks = payload.trigger_ticks
         order.position_side = event.record.position_side
+        order.is_staged = event.kind == RECORD_KIND_HELD_ORDER or event.flags == 2
+        order.is_child = event.flags == 1
         return order
 
     cdef bint _is_runaway(self, uint16_t strategy_id) noexcept:

@@ -2,7 +2,7 @@
 cimport cython
 from engine.model.records cimport (
     FundingRow, InstrumentUpdatePayload, KlinePayload, LiquidationPayload, LongShortRatioPayload, MarkPricePayload,
-    OpenInterestPayload, Ticker24hRow,
+    OpenInterestPayload, ParentStatePayload, Ticker24hRow,
 )
 from engine.strategy.views cimport View
 
@@ -42,6 +42,11 @@ cdef class LongShortRatioView(View):
 cdef class LiquidationView(View):
     cdef const LiquidationPayload* _liquidation
     cdef const LiquidationPayload* _read(self) except NULL
+
+@cython.final
+cdef class ParentView(View):
+    cdef const ParentStatePayload* _parent
+    cdef const ParentStatePayload* _read(self) except NULL
 
 @cython.final
 cdef class InstrumentView(View):

@@ -2,8 +2,9 @@
 are Decimal. Like every view they die with the callback."""
 from decimal import Decimal
 
+from engine.model.codes cimport PARENT_STATE_DONE
 from engine.model.records cimport (
-    FundingRow, InstrumentUpdatePayload, KlinePayload, LiquidationPayload, LongShortRatioPayload, MarkPricePayload,
+    FundingRow, ParentStatePayload, RecordHeader, InstrumentUpdatePayload, KlinePayload, LiquidationPayload, LongShortRatioPayload, MarkPricePayload,
     OpenInterestPayload, Ticker24hRow,
 )
 
@@ -399,6 +400,78 @@ cdef class LiquidationView(View):
     @property
     def qty(self) -> object:
         return self._turn.quantity(self._instrument_id, self._read().qty_lots)
+
+
+cdef class ParentView(View):
+    """An instruction of the strategy: a held order, a list, a bracket, a protection, an algorithm."""
+
+    cdef const ParentStatePayload* _read(self) except NULL:
+        self._check()
+        return self._parent
+
+    @property
+    def handle(self) -> int:
+        """The instruction's own."""
+        return (<const RecordHeader*> self._read() - 1).order_handle
+
+    @property
+    def kind(self) -> int:
+        """`InstructionKind`."""
+        return self._read().kind
+
+    @property
+    def state(self) -> int:
+        """`ParentState`."""
+        return self._read().state
+
+    @property
+    def previous_state(self) -> int:
+        return self._read().previous_state
+
+    @property
+    def reason(self) -> int:
+        """`Reason` of its end, or of what stands in its way; 0 = none."""
+        return self._read().reason
+
+    @property
+    def side(self) -> int:
+        return self._read().side
+
+    @property
+    def qty_lots(self) -> int:
+        """What its orders may fill at most."""
+        return self._read().qty_lots
+
+    @property
+    def filled_lots(self) -> int:
+        return self._read().filled_lots
+
+    @property
+    def working_lots(self) -> int:
+        """What its orders may still fill."""
+        return self._read().working_lots
+
+    @property
+    def average_price_e8(self) -> int:
+        """Of what was filled; 0 = nothing."""
+        return self._read().average_price_e8
+
+    @property
+    def children(self) -> int:
+        """How many orders it has had."""
+        return self._read().children
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing of it will be done any more."""
+        return self._read().state >= PARENT_STATE_DONE
+
+    @property
+    def detail(self) -> bytes:
+        """Everything that is known of it, as JSON."""
+        cdef const RecordHeader* record = <const RecordHeader*> self._read() - 1
+        cdef const char* text = <const char*> (self._parent + 1)
+        return text[:record.length - sizeof(RecordHeader) - sizeof(ParentStatePayload)].rstrip(b"\0")
 
 
 cdef class InstrumentView(View):

@@ -28,6 +28,7 @@ cdef class StrategyRunner(Actor):
     cdef tw_watchdog _no_watchdog
     cdef Ring _order_events
     cdef Ring _refusals
+    cdef Ring _parent_events           # of the execution stage; empty without one
     cdef Ring _market_events
     cdef Ring _to_strategy
     cdef TimerQueue _timers
@@ -78,6 +79,7 @@ cdef class StrategyRunner(Actor):
     cdef int _deliver_fill(self, const Descriptor* event) except -1
     cdef int _deliver_notices(self) except -1
     cdef int _deliver_refusal(self, WorkingOrder order, uint16_t reason) except -1
+    cdef int _handle_parent_event(self, const Descriptor* event) except -1
     cdef int _handle_refusal(self, const Descriptor* event) except -1
     cdef int _handle_input(self, const Descriptor* event) except -1
     cdef int _handle_timer(self, const Descriptor* event) except -1

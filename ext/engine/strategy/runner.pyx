@@ -15,7 +15,7 @@ from engine.model.codes cimport (
     COUNTER_STRATEGY_HANGS, LANE_LEDGER, ORDER_STATE_APPROVED, ORDER_STATE_PENDING_CANCEL, ORDER_STATE_PENDING_NEW,
     ORDER_STATE_PENDING_REPLACE, ORDER_STATE_REFUSED, ORDER_STATE_REJECTED, REASON_BOOK_INVALID, REASON_HALTED,
     REASON_JOURNAL_FULL, REASON_REDUCING_ONLY, REASON_SESSION_DOWN, REASON_STALE, RECORD_KIND_AGG_TRADE, RECORD_KIND_ALARM,
-    BOOK_STATE_VALID, RECORD_KIND_COMMAND, RECORD_KIND_CONTRACT_INFO, RECORD_KIND_FILL, RECORD_KIND_FUNDING_RATE,
+    BOOK_STATE_VALID, RECORD_KIND_COMMAND, RECORD_KIND_CONTRACT_INFO, RECORD_KIND_FILL, RECORD_KIND_HELD_ORDER, RECORD_KIND_PARENT_STATE, RECORD_KIND_FUNDING_RATE,
     RECORD_KIND_INSTRUMENT_UPDATE, RECORD_KIND_KLINE, RECORD_KIND_LIQUIDATION, RECORD_KIND_LONG_SHORT_RATIO,
     RECORD_KIND_MARK_PRICE, RECORD_KIND_MINI_TICKER, RECORD_KIND_OPEN_INTEREST, RECORD_KIND_ORDER_STATE, RECORD_KIND_TICKER_24H,
     RECORD_KIND_TIMER, RECORD_KIND_TRADE,
@@ -24,20 +24,20 @@ from engine.model.codes cimport (
 from engine.model.bookreader cimport BookReader
 from engine.model.records cimport (
     CommandPayload, FillPayload, FundingRatePayload, FundingRow, InstrumentUpdatePayload, KlinePayload, LiquidationPayload,
-    LongShortRatioPayload, MarkPricePayload, MiniTickerRow, OpenInterestPayload, RecordHeader, StatePayload, Ticker24hRow,
+    LongShortRatioPayload, ParentStatePayload, MarkPricePayload, MiniTickerRow, OpenInterestPayload, RecordHeader, StatePayload, Ticker24hRow,
     TickersPayload, TimerPayload, TradePayload, VerdictPayload,
 )
 from engine.model.tables cimport STRATEGY_CAPACITY, StrategyState
 from engine.runtime.watchdog cimport tw_turn_begin, tw_turn_end, tw_turn_was_interrupted
 from engine.strategy.base cimport (
     CALLBACK_AGG_TRADE, CALLBACK_BAR, CALLBACK_BOOK, CALLBACK_COUNT, CALLBACK_FILL, CALLBACK_FUNDING, CALLBACK_INSTRUMENT,
-    CALLBACK_KLINE, CALLBACK_LIQUIDATION, CALLBACK_LONG_SHORT_RATIO, CALLBACK_MARK_PRICE, CALLBACK_OPEN_INTEREST, CALLBACK_ORDER,
+    CALLBACK_KLINE, CALLBACK_LIQUIDATION, CALLBACK_LONG_SHORT_RATIO, CALLBACK_MARK_PRICE, CALLBACK_OPEN_INTEREST, CALLBACK_ORDER, CALLBACK_PARENT,
     CALLBACK_START, CALLBACK_STOP, CALLBACK_TICKER, CALLBACK_TIMER, CALLBACK_TRADE,
     STRATEGY_STATUS_CREATED, STRATEGY_STATUS_DISABLED, STRATEGY_STATUS_PAUSED, STRATEGY_STATUS_RUNNING,
     STRATEGY_STATUS_STOPPED,
 )
 from engine.strategy.market_views cimport (
-    FundingView, InstrumentView, KlineView, LiquidationView, LongShortRatioView, MarkPriceView, OpenInterestView, TickerView,
+    FundingView, InstrumentView, ParentView, KlineView, LiquidationView, LongShortRatioView, MarkPriceView, OpenInterestView, TickerView,
 )
 from engine.strategy.views cimport BarView, BookView, FillView, OrderView, TimerView, TradeView
 
@@ -55,7 +55,7 @@ cdef uint64_t LAST_SEQ = 0xFFFFFFFFFFFFFFFF
 
 # by callback, from CALLBACK_AGG_TRADE on
 cdef tuple EVENT_VIEWS = (None,) * <int> CALLBACK_AGG_TRADE + (
-    TradeView, KlineView, TickerView, MarkPriceView, FundingView, OpenInterestView, LongShortRatioView, LiquidationView, InstrumentView,
+    TradeView, KlineView, TickerView, MarkPriceView, FundingView, OpenInterestView, LongShortRatioView, LiquidationView, InstrumentView, ParentView,
 )
 
 
@@ -98,6 +98,8 @@ cdef void aim(View view, int callback, const void* payload, size_t extra):
         (<LongShortRatioView> view)._ratio = <const LongShortRatioPayload*> payload
     elif callback == CALLBACK_LIQUIDATION:
         (<LiquidationView> view)._liquidation = <const LiquidationPayload*> payload
+    elif callback == CALLBACK_PARENT:
+        (<ParentView> view)._parent = <const ParentStatePayload*> payload
     else:
         (<InstrumentView> view)._update = <const InstrumentUpdatePayload*> payload
         (<InstrumentView> view)._text_bytes = extra
@@ -121,7 +123,7 @@ cdef class StrategyRunner(Actor):
                  Ring intents not None, TimerQueue timers not None, Clock clock not None, BookReader reader=None,
                  Watchdog watchdog=None, int account_id=1, int trade_kind=RECORD_KIND_TRADE, int64_t bar_delay_ns=100_000_000,
                  object after_hang=None, uint32_t orders_per_input_max=1000, uint32_t rejections_per_10s_max=200,
-                 uint32_t executions_per_10s_max=1000):
+                 uint32_t executions_per_10s_max=1000, Ring instructions=None, Ring parent_events=None):
         Actor.__init__(self, name)
         if not is_trade(trade_kind):
             raise ValueError(f"trade_kind {trade_kind} is neither TRADE nor AGG_TRADE")
@@ -130,7 +132,8 @@ cdef class StrategyRunner(Actor):
         self._market_events, self._to_strategy = market_events, to_strategy
         self._timers = timers
         self._turn = Turn(tables, reader if reader is not None else BookReader())
-        self._desk = OrderDesk(journal, tables, counters, intents, self._turn, account_id, orders_per_input_max)
+        self._parent_events = parent_events if parent_events is not None else Ring(f"{name}.parent_events", 2)
+        self._desk = OrderDesk(journal, tables, counters, intents, self._turn, account_id, orders_per_input_max, instructions)
         self._bars = BarBook(tables, timers, bar_delay_ns)
         self._trade_kind = trade_kind
         self._rejections_max = rejections_per_10s_max
@@ -225,6 +228,7 @@ cdef class StrategyRunner(Actor):
         cdef uint64_t lowest = LAST_SEQ
         offer(<void*> self._order_events, &best, &lowest)
         offer(<void*> self._refusals, &best, &lowest)
+        offer(<void*> self._parent_events, &best, &lowest)
         offer(<void*> self._to_strategy, &best, &lowest)
         offer(<void*> self._market_events, &best, &lowest)
         return best
@@ -243,6 +247,8 @@ cdef class StrategyRunner(Actor):
             self._handle_market(&event)
         elif ring == <void*> self._order_events:
             self._handle_order_event(&event)
+        elif ring == <void*> self._parent_events:
+            self._handle_parent_event(&event)
         elif ring == <void*> self._refusals:
             self._handle_refusal(&event)
         else:
@@ -455,7 +461,7 @@ cdef class StrategyRunner(Actor):
         cdef OrderStatePayload* payload = <OrderStatePayload*> (event.record + 1)
         cdef StrategyBase strategy = <StrategyBase> self._strategies[event.strategy_id]
         cdef WorkingOrder order = self._desk.apply(event)
-        if order is not None and not order.is_ended and strategy.status == STRATEGY_STATUS_DISABLED:
+        if order is not None and not order.is_ended and not order.is_child and strategy.status == STRATEGY_STATUS_DISABLED:
             # it was under way when its strategy was disabled, or came back after a refused cancel
             self._desk.cancel(event.strategy_id, event.order_handle)
         if payload.state in (ORDER_STATE_APPROVED, ORDER_STATE_PENDING_NEW, ORDER_STATE_PENDING_CANCEL,
@@ -548,6 +554,17 @@ cdef class StrategyRunner(Actor):
         if self._rejections[row] > self._rejections_max and self._is_live(strategy):
             self._disable(strategy, False, b"runaway: too many of its orders were refused in ten seconds")
         return 0
+
+    cdef int _handle_parent_event(self, const Descriptor* event) except -1:
+        """HELD_ORDER: an own order like any other. PARENT_STATE: an instruction of the strategy's."""
+        if event.record == NULL or self._strategies[event.strategy_id] is None:
+            return 0
+        if event.kind == RECORD_KIND_HELD_ORDER:
+            return self._deliver_order_state(event)
+        if event.kind != RECORD_KIND_PARENT_STATE:
+            return 0
+        self._desk.note_parent(event)
+        return self._tell(<uint64_t> 1 << event.strategy_id, CALLBACK_PARENT, event.record + 1, 0, event.instrument_id)
 
     cdef int _handle_refusal(self, const Descriptor* event) except -1:
         """A VERDICT of the gate against one of our orders; a full journal leaves the reason in the descriptor only."""
@@ -681,7 +698,8 @@ cdef class StrategyRunner(Actor):
             return False
         if strategy.status == STRATEGY_STATUS_RUNNING:
             return True
-        return strategy.status == STRATEGY_STATUS_PAUSED and (callback == CALLBACK_ORDER or callback == CALLBACK_FILL)
+        return strategy.status == STRATEGY_STATUS_PAUSED and (
+            callback == CALLBACK_ORDER or callback == CALLBACK_FILL or callback == CALLBACK_PARENT)
 
     cdef int _call(self, StrategyBase strategy, int callback, View view) except -1:
         """One turn: the callback between two ticks of the watchdog's number. Whatever it raises disables its strategy only."""

@@ -94,6 +94,8 @@ cdef class WorkingOrder:
     cdef readonly uint64_t replaces
     cdef readonly uint16_t strategy_id
     cdef readonly uint16_t flags
+    cdef readonly bint is_staged          # the execution stage's: changes go through it
+    cdef readonly bint is_child           # of an instruction: a cancel of everything leaves it to its parent
     cdef readonly int64_t trigger_ticks
     cdef readonly int64_t expire_ns
     cdef readonly uint8_t position_side

@@ -6,7 +6,7 @@ can never come alive with another event's values.
 """
 from decimal import Decimal
 
-from engine.model.codes cimport BOOK_STATE_VALID, ORDER_STATE_FILLED
+from engine.model.codes cimport BOOK_STATE_VALID, ORDER_STATE_FILLED, ORDER_STATE_HELD
 from engine.model.records cimport Level
 from engine.model.tables cimport INSTRUMENT_CAPACITY, MarketState
 
@@ -360,7 +360,7 @@ cdef class OrderView(View):
     @property
     def is_ended(self) -> bool:
         """No more of it can be filled, as far as the engine knows."""
-        return self._read().state >= ORDER_STATE_FILLED
+        return self._read().state >= ORDER_STATE_FILLED and self._read().state != ORDER_STATE_HELD
 
     @property
     def price(self) -> object:
