@@ -46,8 +46,10 @@ def position(ledger: Ledger, lots: int, cost_e8: int) -> None:
 
 
 def account(ledger: Ledger, asset_id: int, rows: tuple[dict[str, int], ...] = (), **fields: int) -> None:
-    names = ("instrument_id", "position_side", "is_isolated", "leverage", "position_lots", "mark_e8", "unrealised_e8")
-    names += ("initial_margin_e8", "maintenance_e8", "liquidation_e8", "funding_due_e8")
+    names = (
+        *("instrument_id", "position_side", "is_isolated", "leverage", "position_lots", "mark_e8", "unrealised_e8"),
+        *("initial_margin_e8", "maintenance_e8", "liquidation_e8", "funding_due_e8"),
+    )
     packed = b"".join(struct.pack("<IBB2xi4xqqqqqqq", *(row.get(name, 0) for name in names)) for row in rows)
     fixed = body(RecordKind.ACCOUNT, asset_id=asset_id, reporting_asset_id=USDT, count=len(rows), **fields)
     ledger.add(RecordKind.ACCOUNT, fixed + packed, venue_id=1, account_id=1)
