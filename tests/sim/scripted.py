@@ -7,8 +7,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from engine.model.codes import OrderState, OrderType, Side, TimeInForce
-from engine.strategy.api import BookView, FillView, OrderView, Strategy, TimerView
+from engine.model.codes import Contingency, OrderState, OrderType, Side, TimeInForce, TriggerSource
+from engine.strategy.api import BookView, FillView, Leg, OrderView, Strategy, TimerView
 
 SYMBOL = "BTCUSDT"
 LOOK_NS = 5_000_000
@@ -20,6 +20,17 @@ SETTLED = frozenset(OrderState) - {
     OrderState.PENDING_REPLACE,
     OrderState.UNKNOWN,
 }
+
+
+def plain(options: dict[str, Any]) -> dict[str, Any]:
+    """Enumerations by their names."""
+    known: dict[str, Any] = {
+        "type": OrderType,
+        "time_in_force": TimeInForce,
+        "trigger_source": TriggerSource,
+        "side": Side,
+    }
+    return {key: known[key][value] if key in known else value for key, value in options.items()}
 
 
 class Scripted(Strategy):
@@ -51,10 +62,18 @@ class Scripted(Strategy):
 
     def place(self, name: str, side: str, qty: str, price: Decimal | None, options: dict[str, Any]) -> None:
         """Submit an order under a name."""
-        known = {"type": OrderType, "time_in_force": TimeInForce}
-        plain = {key: known[key][value] if key in known else value for key, value in options.items()}
         self.states[name] = OrderState.NONE
-        self.name(self.submit(SYMBOL, Side[side], qty, price, **plain), name)
+        self.name(self.submit(SYMBOL, Side[side], qty, price, **plain(options)), name)
+
+    def place_list(self, contingency: str, legs: dict[str, dict[str, Any]]) -> None:
+        """Submit the orders of a list under their names."""
+        terms = [Leg(**plain(leg)) for leg in legs.values()]
+        for name, handle in zip(legs, self.submit_list(SYMBOL, Contingency[contingency], terms), strict=True):
+            self.name(handle, name)
+
+    def lessen(self, name: str, qty: str) -> None:
+        """Make an order smaller in its place."""
+        assert self.amend(self.handles[name], qty)
 
     def change(self, name: str, qty: str, price: Decimal) -> None:
         """Replace an order."""

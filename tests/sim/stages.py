@@ -152,6 +152,15 @@ def ask(strategy: Scripted, step: Step, prices: Prices) -> None:
         strategy.asked.append(
             lambda: strategy.place(step.order, step.side, step.qty, price, words(step.options, prices))
         )
+    elif step.do == "list":
+        legs = {
+            leg.order: {"side": leg.side, "qty": leg.qty, "price": prices.of(leg.price), **words(leg.options, prices)}
+            for leg in step.legs
+        }
+        strategy.states.update(dict.fromkeys(legs, OrderState.NONE))
+        strategy.asked.append(lambda: strategy.place_list(step.contingency, legs))
+    elif step.do == "amend":
+        strategy.asked.append(lambda: strategy.lessen(step.order, step.qty))
     elif step.do == "replace":
         assert price is not None
         strategy.asked.append(lambda: strategy.change(step.order, step.qty, price))

@@ -145,3 +145,14 @@ def test_slots_are_reused_oldest_first_and_find_stays_right() -> None:
     assert [rig.oms.order(h) is not None for h in handles[-8:]] == [True] * 8
     assert all(rig.oms.order(h) is None for h in handles[:-8])
     assert rig.register.open_orders == 0
+
+
+@pytest.mark.invariant("R24")
+def test_an_amend_that_nobody_asked_for_does_not_leave() -> None:
+    rig = SessionRig()
+    handle = rig.open_order()
+    rig.rings["outbound"].offer(int(RecordKind.ORDER_STATE), order_handle=handle, instrument_id=1, data=12)
+    rig.pipeline.run_to_completion()
+    assert rig.session.refused_approvals == 1
+    assert rig.requests("order.amend.keepPriority") == []
+    assert rig.state(handle) == "NEW"

@@ -105,6 +105,9 @@ cdef class OrderSession(Session):
                 self.refused_approvals += 1
                 return False
             terms = &self.register.slots[item.flags]
+        elif action == OUTBOUND_AMEND and not self.lessens(item):
+            self.refused_approvals += 1
+            return False
         memset(&request, 0, sizeof(Request))
         request.request_id = self.next_request_id + 1
         self.expire(request.request_id)
@@ -145,6 +148,11 @@ cdef class OrderSession(Session):
         if reason == REASON_RATE_BUDGET:
             self.counters.values[<int> COUNTER_RATE_LIMITED] = self.counters.values[<int> COUNTER_RATE_LIMITED] + 1
         return self.notice(RECORD_KIND_ORDER_REPLY, action, item.order_handle, item.instrument_id, reason, 0)
+
+    cdef bint lessens(self, const Descriptor* item) noexcept nogil:
+        """Nothing approves an amend, so it may only take away from what was approved."""
+        cdef const ApprovedOrder* terms = self.register.find(item.order_handle)
+        return terms != NULL and terms.state == SLOT_SPENT and 0 < <int64_t> item.cause_seq < terms.qty_lots
 
     cdef bint send_leg(self, const Descriptor* item) noexcept:
         """One order of a list, its approval spent; with the last one the whole list leaves in one request."""
