@@ -57,6 +57,12 @@ class EngineSection(Section, frozen=True, kw_only=True):
         CrashLoop | Literal["off"],
         Meta(description='when to stay down: a table, or `"off"` (for kill tests only)'),
     ]
+    session_end: Annotated[
+        str,
+        text_meta(
+            r"^([01][0-9]|2[0-3]):[0-5][0-9]$", "HH:MM", "time of day (UTC) at which orders with time in force DAY expire"
+        ),
+    ] = "00:00"
 
 
 class JournalSection(Section, frozen=True, kw_only=True):

@@ -14,8 +14,7 @@ order's state, by its name), or after `wait_ms`.
     orders = { a = "FILLED" }
     fills = [["a", "bid", "0.001", "maker"]]   # in their order; the parts of one order at one price count as one; "*" any price
 
-`amend` makes an order smaller in its place; `list` asks for several orders at once (`contingency`, `legs`).
-`market` steps are orders of another account at the venue (`time_in_force` IOC unless said). `options` of `place` are the keyword
+`place_list` has a `contingency` and `legs`, each as a `place`. `market` steps are orders of another account at the venue (`time_in_force` IOC unless said). `options` of `place` are the keyword
 arguments of `Strategy.submit`, with enumerations by name.
 """
 
@@ -34,8 +33,8 @@ KINDS = ("binance-spot", "binance-usdm")
 PRICE = re.compile(r"(bid|ask)([+-]\d+)?")
 
 
-class ListedOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One order of a `list` step."""
+class Leg(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An order of a list."""
 
     order: str
     side: str
@@ -47,17 +46,17 @@ class ListedOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One thing that happens."""
 
-    do: Literal["place", "replace", "amend", "list", "cancel", "market", "wait"]
+    do: Literal["place", "place_list", "replace", "amend", "cancel", "market", "wait"]
     order: str = ""
     side: str = ""
     qty: str = ""
     price: str = ""
     time_in_force: str = "IOC"
     options: dict[str, Any] = {}
-    contingency: str = ""
-    legs: tuple[ListedOrder, ...] = ()
     then: dict[str, str] = {}
     wait_ms: int = 0
+    contingency: str = ""
+    legs: tuple[Leg, ...] = ()
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from engine.model.codes import Contingency, OrderState, OrderType, Side, TimeInForce, TriggerSource
+from engine.model.codes import Contingency, OrderState, Side
 from engine.strategy.api import BookView, FillView, Leg, OrderView, Strategy, TimerView
 
 SYMBOL = "BTCUSDT"
@@ -20,17 +20,6 @@ SETTLED = frozenset(OrderState) - {
     OrderState.PENDING_REPLACE,
     OrderState.UNKNOWN,
 }
-
-
-def plain(options: dict[str, Any]) -> dict[str, Any]:
-    """Enumerations by their names."""
-    known: dict[str, Any] = {
-        "type": OrderType,
-        "time_in_force": TimeInForce,
-        "trigger_source": TriggerSource,
-        "side": Side,
-    }
-    return {key: known[key][value] if key in known else value for key, value in options.items()}
 
 
 class Scripted(Strategy):
@@ -63,12 +52,12 @@ class Scripted(Strategy):
     def place(self, name: str, side: str, qty: str, price: Decimal | None, options: dict[str, Any]) -> None:
         """Submit an order under a name."""
         self.states[name] = OrderState.NONE
-        self.name(self.submit(SYMBOL, Side[side], qty, price, **plain(options)), name)
+        self.name(self.submit(SYMBOL, Side[side], qty, price, **options), name)
 
-    def place_list(self, contingency: str, legs: dict[str, dict[str, Any]]) -> None:
-        """Submit the orders of a list under their names."""
-        terms = [Leg(**plain(leg)) for leg in legs.values()]
-        for name, handle in zip(legs, self.submit_list(SYMBOL, Contingency[contingency], terms), strict=True):
+    def place_list(self, contingency: str, legs: list[tuple[str, Leg]]) -> None:
+        """Submit the orders of a list."""
+        handles = self.submit_list(SYMBOL, Contingency[contingency], [leg for _, leg in legs])
+        for handle, (name, _) in zip(handles, legs, strict=True):
             self.name(handle, name)
 
     def lessen(self, name: str, qty: str) -> None:

@@ -206,8 +206,14 @@ cdef struct StrategyState:
     uint64_t fills
     uint64_t refusals
 
-# An amount in the reporting currency, rounded toward 0.
-cdef int64_t converted_e8(int64_t amount_e8, int64_t rate_e8) noexcept nogil
+cdef extern from "worth.h" nogil:
+    int64_t TW_WORTH_MAX_E8
+    # An amount in the reporting currency, rounded down.
+    int64_t tw_converted(int64_t amount_e8, int64_t rate_e8) noexcept
+    # Signed lots in the quote asset and the reporting currency, rounded toward 0; 0 of the latter where the rate is not known.
+    void tw_value_lots(int64_t price, int64_t lots, int64_t numerator, int64_t denominator, int64_t rate_e8, int64_t* quoted_e8,
+                       int64_t* valued_e8) noexcept
+    int64_t tw_magnitude(int64_t value) noexcept
 
 cdef enum:
     # first rows of the scopes in limit_rows and scopes
@@ -276,9 +282,15 @@ cdef class Tables:
     cdef void touch_exposure(self, uint32_t instrument_id, uint8_t position_side) noexcept nogil
     cdef void touch_strategy(self, uint32_t instrument_id, uint8_t position_side, uint16_t strategy_id) noexcept nogil
     cdef void revalue_all(self) noexcept nogil
-    cdef int64_t reference_ticks(self, uint32_t instrument_id) noexcept nogil
-    cdef void value_lots(self, uint32_t instrument_id, int64_t price_ticks, int64_t lots, int64_t* quoted_e8, int64_t* valued_e8) noexcept nogil
-    cdef bint _value_row(self, Exposure* row, uint32_t instrument_id, Worth* worth_before, Worth* quoted_before) noexcept nogil
+    cdef void _value_row(self, Exposure* row, uint32_t instrument_id, Worth* change, Worth* quoted_change) noexcept nogil
+    cdef inline int64_t reference_ticks(self, uint32_t instrument_id) noexcept nogil:
+        """The price that positions are valued by: the mid rounded down, the last trade where a side is empty, then the mark; else 0."""
+        cdef const MarketState* market = &self.markets[instrument_id]
+        if market.best_bid_ticks > 0 and market.best_ask_ticks > 0:
+            return market.best_bid_ticks + ((market.best_ask_ticks - market.best_bid_ticks) >> 1)
+        if market.last_trade_ticks > 0:
+            return market.last_trade_ticks
+        return market.mark_e8 // self.instruments[instrument_id].tick_size_e8 if market.mark_e8 > 0 else 0
     # An own fill, for the throttle of repeated executions; arming a scope lets it trade again.
     cdef void note_execution(self, uint32_t instrument_id, uint16_t strategy_id, int64_t now_mono_ns) noexcept nogil
     cdef void _note_row(self, int row, int64_t now_mono_ns) noexcept nogil

@@ -12,40 +12,31 @@ cdef extern from *:
         int64_t lots;
         return !__builtin_mul_overflow(price, qty, &lots) && !__builtin_mul_overflow(lots, value, product);
     }
-    /* amount * rate / 10^8 of what is not negative, rounded down. Whole units and the rest apart: 64 bits hold both but for the absurd */
-    static inline int64_t tw_converted(int64_t amount_e8, int64_t rate_e8) {
-        int64_t whole, part;
-        if (rate_e8 == 100000000) return amount_e8;
-        if (!__builtin_mul_overflow(amount_e8 / 100000000, rate_e8, &whole) && !__builtin_mul_overflow(amount_e8 % 100000000, rate_e8, &part)
-            && !__builtin_add_overflow(whole, part / 100000000, &whole))
-            return whole;
-        tw_int128 value = (tw_int128)amount_e8 * rate_e8 / 100000000;
-        return value > INT64_MAX ? INT64_MAX : (int64_t)value;
-    }
     """
     ctypedef long long tw_int128
-    int64_t tw_converted(int64_t amount_e8, int64_t rate_e8) noexcept nogil
     bint tw_notional_fits(int64_t price, int64_t qty, int64_t value, int64_t* product) noexcept nogil
 
 cdef int64_t INT64_MAX_VALUE = 0x7FFFFFFFFFFFFFFF
 
 cdef enum:
-    # The most that one row can be worth in the sums, 1.4 * 10^9 units: a sum of hundreds of rows stays within 64 bits.
-    WORTH_MAX_E8 = 0x200000000000000
     EXECUTIONS_KEPT_MAX = 65536
     SIDE_OF_BUYS = 0
 
 
-cdef int64_t converted_e8(int64_t amount_e8, int64_t rate_e8) noexcept nogil:
-    return tw_converted(amount_e8, rate_e8)
-
-
-cdef inline void _add_worth(ScopeState* scope, const Worth* old, const Worth* new, int64_t positions) noexcept nogil:
-    scope.gross_e8 += new.gross_e8 - old.gross_e8
-    scope.net_e8 += new.net_e8 - old.net_e8
-    scope.net_if_bought_e8 += new.net_if_bought_e8 - old.net_if_bought_e8
-    scope.net_if_sold_e8 += new.net_if_sold_e8 - old.net_if_sold_e8
+cdef inline void _shift(ScopeState* scope, const Worth* change, int64_t positions) noexcept nogil:
+    scope.gross_e8 += change.gross_e8
+    scope.net_e8 += change.net_e8
+    scope.net_if_bought_e8 += change.net_if_bought_e8
+    scope.net_if_sold_e8 += change.net_if_sold_e8
     scope.positions += positions
+
+
+cdef inline void _less(Worth* change, const Worth* after) noexcept nogil:
+    """What has changed: `change` holds what was."""
+    change.gross_e8 = after.gross_e8 - change.gross_e8
+    change.net_e8 = after.net_e8 - change.net_e8
+    change.net_if_bought_e8 = after.net_if_bought_e8 - change.net_if_bought_e8
+    change.net_if_sold_e8 = after.net_if_sold_e8 - change.net_if_sold_e8
 
 
 cdef inline bint _is_open(const Exposure* row) noexcept nogil:
@@ -58,10 +49,6 @@ cdef inline int64_t _sum(int64_t a, int64_t b) noexcept nogil:
     if (a ^ total) & (b ^ total) < 0 or total < -INT64_MAX_VALUE:
         return INT64_MAX_VALUE if a > 0 else -INT64_MAX_VALUE
     return total
-
-
-cdef inline int64_t _magnitude(int64_t value) noexcept nogil:
-    return -value if value < 0 else value
 
 
 cdef class Tables:
@@ -134,71 +121,53 @@ cdef class Tables:
             return INT64_MAX_VALUE
         return <int64_t> value
 
-    cdef int64_t reference_ticks(self, uint32_t instrument_id) noexcept nogil:
-        """The price that positions are valued by: the mid rounded down, the last trade where a side is empty, then the mark; else 0."""
-        cdef const MarketState* market = &self.markets[instrument_id]
-        if market.best_bid_ticks > 0 and market.best_ask_ticks > 0:
-            return market.best_bid_ticks + ((market.best_ask_ticks - market.best_bid_ticks) >> 1)
-        if market.last_trade_ticks > 0:
-            return market.last_trade_ticks
-        return market.mark_e8 // self.instruments[instrument_id].tick_size_e8 if market.mark_e8 > 0 else 0
-
-    cdef void value_lots(self, uint32_t instrument_id, int64_t price_ticks, int64_t lots, int64_t* quoted_e8, int64_t* valued_e8) noexcept nogil:
-        """What signed lots are worth in the quote asset and the reporting currency, rounded toward 0; 0 where the rate is not known."""
-        cdef int64_t worth_e8
-        if lots == 0:
-            quoted_e8[0] = valued_e8[0] = 0
-            return
-        worth_e8 = min(self.notional_e8(instrument_id, price_ticks, _magnitude(lots)), <int64_t> WORTH_MAX_E8)
-        quoted_e8[0] = worth_e8 if lots > 0 else -worth_e8
-        worth_e8 = min(tw_converted(worth_e8, self.rates_e8[self.instruments[instrument_id].quote_asset_id]), <int64_t> WORTH_MAX_E8)
-        valued_e8[0] = worth_e8 if lots > 0 else -worth_e8
-
-    cdef bint _value_row(self, Exposure* row, uint32_t instrument_id, Worth* worth_before, Worth* quoted_before) noexcept nogil:
-        """Value a row at the present price; what it was worth goes to the last two. False: nothing has changed."""
+    cdef void _value_row(self, Exposure* row, uint32_t instrument_id, Worth* change, Worth* quoted_change) noexcept nogil:
+        """Value a row at the present price and tell by how much it has changed."""
+        cdef const Instrument* instrument = &self.instruments[instrument_id]
         cdef Worth* worth = &row.worth
         cdef Worth* quoted = &row.quoted
         cdef int64_t price_ticks = self.reference_ticks(instrument_id)
-        worth_before[0] = worth[0]
-        quoted_before[0] = quoted[0]
+        cdef int64_t rate_e8 = self.rates_e8[instrument.quote_asset_id]
+        cdef int64_t numerator = instrument.tick_lot_value_numerator, denominator = instrument.tick_lot_value_denominator
+        change[0] = worth[0]
+        quoted_change[0] = quoted[0]
         if price_ticks > 0:
             row.reference_ticks = price_ticks
         # a market that is empty for a moment does not make a position worth nothing
         price_ticks = row.reference_ticks
-        self.value_lots(instrument_id, price_ticks, row.position_lots, &quoted.net_e8, &worth.net_e8)
+        tw_value_lots(price_ticks, row.position_lots, numerator, denominator, rate_e8, &quoted.net_e8, &worth.net_e8)
         quoted.net_if_bought_e8 = quoted.net_if_sold_e8 = quoted.net_e8
         worth.net_if_bought_e8 = worth.net_if_sold_e8 = worth.net_e8
         if row.working_buy_lots:
-            self.value_lots(instrument_id, price_ticks, _sum(row.position_lots, row.working_buy_lots), &quoted.net_if_bought_e8, &worth.net_if_bought_e8)
+            tw_value_lots(price_ticks, _sum(row.position_lots, row.working_buy_lots), numerator, denominator, rate_e8,
+                          &quoted.net_if_bought_e8, &worth.net_if_bought_e8)
         if row.working_sell_lots:
-            self.value_lots(instrument_id, price_ticks, _sum(row.position_lots, -row.working_sell_lots), &quoted.net_if_sold_e8, &worth.net_if_sold_e8)
-        worth.gross_e8 = max(_magnitude(worth.net_if_bought_e8), _magnitude(worth.net_if_sold_e8))
-        quoted.gross_e8 = max(_magnitude(quoted.net_if_bought_e8), _magnitude(quoted.net_if_sold_e8))
-        return (worth.net_e8 != worth_before.net_e8 or worth.net_if_bought_e8 != worth_before.net_if_bought_e8
-                or worth.net_if_sold_e8 != worth_before.net_if_sold_e8 or quoted.net_e8 != quoted_before.net_e8
-                or quoted.net_if_bought_e8 != quoted_before.net_if_bought_e8 or quoted.net_if_sold_e8 != quoted_before.net_if_sold_e8)
+            tw_value_lots(price_ticks, _sum(row.position_lots, -row.working_sell_lots), numerator, denominator, rate_e8,
+                          &quoted.net_if_sold_e8, &worth.net_if_sold_e8)
+        worth.gross_e8 = max(tw_magnitude(worth.net_if_bought_e8), tw_magnitude(worth.net_if_sold_e8))
+        quoted.gross_e8 = max(tw_magnitude(quoted.net_if_bought_e8), tw_magnitude(quoted.net_if_sold_e8))
+        _less(change, worth)
+        _less(quoted_change, quoted)
 
     cdef void touch_exposure(self, uint32_t instrument_id, uint8_t position_side) noexcept nogil:
         cdef Exposure* row = self.exposure_row(instrument_id, position_side)
         cdef uint16_t line = self.instruments[instrument_id].venue_id & 15
-        cdef Worth worth, quoted
+        cdef Worth change, quoted_change
         cdef int64_t positions = (1 if _is_open(row) else 0) - row.is_counted
-        if not self._value_row(row, instrument_id, &worth, &quoted) and positions == 0:
-            return
+        self._value_row(row, instrument_id, &change, &quoted_change)
         row.is_counted += positions
-        _add_worth(&self.scopes[ENGINE_ROW], &worth, &row.worth, positions)
-        _add_worth(&self.scopes[ACCOUNT_ROWS + line], &worth, &row.worth, positions)
-        _add_worth(&self.scopes[VENUE_ROWS + line], &worth, &row.worth, positions)
-        _add_worth(&self.scopes[INSTRUMENT_ROWS + instrument_id], &quoted, &row.quoted, positions)
+        _shift(&self.scopes[ENGINE_ROW], &change, positions)
+        _shift(&self.scopes[ACCOUNT_ROWS + line], &change, positions)
+        _shift(&self.scopes[VENUE_ROWS + line], &change, positions)
+        _shift(&self.scopes[INSTRUMENT_ROWS + instrument_id], &quoted_change, positions)
 
     cdef void touch_strategy(self, uint32_t instrument_id, uint8_t position_side, uint16_t strategy_id) noexcept nogil:
         cdef Exposure* row = self.strategy_row(instrument_id, position_side, strategy_id)
-        cdef Worth worth, quoted
+        cdef Worth change, quoted_change
         cdef int64_t positions = (1 if _is_open(row) else 0) - row.is_counted
-        if not self._value_row(row, instrument_id, &worth, &quoted) and positions == 0:
-            return
+        self._value_row(row, instrument_id, &change, &quoted_change)
         row.is_counted += positions
-        _add_worth(&self.scopes[STRATEGY_ROWS + (strategy_id & 63)], &worth, &row.worth, positions)
+        _shift(&self.scopes[STRATEGY_ROWS + (strategy_id & 63)], &change, positions)
 
     cdef void revalue_all(self) noexcept nogil:
         cdef uint32_t instrument_id
