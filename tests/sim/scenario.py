@@ -12,7 +12,7 @@ order's state, by its name), or after `wait_ms`.
       { do = "market", side = "SELL", qty = "0.5", price = "bid-200", then = { a = "FILLED" } },
     ]
     orders = { a = "FILLED" }
-    fills = [["a", "bid", "0.001", "maker"]]   # in their order; the parts of one order at one price count as one; "*" any price
+    fills = [["a", "bid", "0.001", "maker"]]   # in their order; the parts of one order at one price count as one
 
 `place_list` has a `contingency` and `legs`, each as a `place`. `market` steps are orders of another account at the venue (`time_in_force` IOC unless said). `options` of `place` are the keyword
 arguments of `Strategy.submit`, with enumerations by name.
