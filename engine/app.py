@@ -55,6 +55,8 @@ from engine.venues.binance.statistics import Wanted, wanted_of
 WATCHDOG_ABORT_MS = 3_000
 # numbers of lines are venue ids, and those are for ever: 1 to 15
 LINES_MAX = 15
+# the counters file has room for so many
+RINGS_SHOWN = 48
 
 
 class Rings:
@@ -104,7 +106,8 @@ class Engine:
         self.fill_tables(registry, inputs, strategies)
         line_rings = {name: LineRings(self.suffix_of(name)) for name in self.venue_ids}
         self.counters = Counters(str(loaded.counters_path))
-        self.counters.show_rings([ring for row in (self.rings, *line_rings.values()) for ring in vars(row).values()])
+        shown = [ring for row in (self.rings, *line_rings.values()) for ring in vars(row).values()]
+        self.counters.show_rings(shown[:RINGS_SHOWN])
         clock, rings = world.clock, self.rings
         if stays_down:
             self.tables.set_control(halt_reason=HaltReason.CRASH_LOOP)
@@ -262,15 +265,14 @@ class Engine:
 def wanted_statistics(config: Config, line: Line, strategies: Mapping[str, Strategy]) -> Wanted:
     """What the strategies together ask of a line beside books and trades; what no line of theirs has was refused before.
 
-    A paper account is margined by the venue's mark prices: they are subscribed for every symbol, where the kind has them.
+    Positions are valued and margined by the venue's mark prices: they are subscribed for every symbol, where the kind has them.
     """
     asked = [
         (row, [symbol for name, symbol in strategy_symbols(config, strategy_name) if name == line.name])
         for strategy_name, strategy in strategies.items()
         for row in subscriptions_of(strategy, config.strategy[strategy_name].subscriptions)
     ]
-    if config.engine.mode == "paper":
-        asked.append((parse_subscription("mark_price"), list(line.venue.symbols)))
+    asked.append((parse_subscription("mark_price"), list(line.venue.symbols)))
     kind = line.kind
     return wanted_of((source, row, symbols) for row, symbols in asked if (source := kind.source_of(row)) is not None)
 

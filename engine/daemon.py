@@ -23,6 +23,7 @@ from engine.control.server import ControlServer
 from engine.credentials import Credentials, load_credentials
 from engine.dead_man_duty import require_weight
 from engine.exit_codes import CommandError, ExitCode
+from engine.flatten import PanicClose
 from engine.guard.kills import Kills, KillsUnreadable
 from engine.journal.cursor import Record
 from engine.journal.errors import JournalFull
@@ -31,7 +32,7 @@ from engine.journal.reader import JournalReader
 from engine.journal.settings import JournalConfig
 from engine.line import LineInputs
 from engine.line_duty import LineDuty, first_error
-from engine.line_names import strategy_symbols
+from engine.line_names import shown_name, strategy_symbols
 from engine.model import clientid
 from engine.model.codes import CommandKind, Counter, HaltReason, Lane, RecordKind, TimerKind, TradingState
 from engine.model.instruments import InstrumentSpec
@@ -252,6 +253,7 @@ class Daemon:
             on_progress=self.on_progress,
             may_spin=lambda: not engine.world.net.is_connecting,
         )
+        self.closing = PanicClose(engine, self.submit_command, self.shown_name)
         self.control = ControlServer(
             self.loaded.control_socket,
             EngineControl(
@@ -263,6 +265,8 @@ class Daemon:
                 engine.register.halts,
                 self.troubles,
                 self.limits,
+                self.closing.state,
+                self.refusal_of,
             ),
             counters=engine.counters,
             clock=clock,
@@ -276,6 +280,8 @@ class Daemon:
         self.supervisor.extend(RECOVERY_EXTENSION_S)
         self.supervisor.status("reading the ledger of earlier runs")
         self.engine.recover(self.earlier_records)
+        for duty in self.duties:
+            duty.line.tell_margin(duty.access.orders.margin_terms)
         self.note_facts()
         self.obey_guard()
         self.control.open(loop)
@@ -365,6 +371,7 @@ class Daemon:
         counters.set(Counter.HALT_REASON, state["halt_reason"])
         counters.set(Counter.RECONCILED, int(state["reconciled"]))
         counters.set(Counter.GATEWAY_READY, int(state["gateway_ready"]))
+        self.show_lines()
         now_ns = self.engine.world.clock.monotonic_ns()
         if now_ns >= self.next_reconcile_ns and self.is_any_reconciled() and not self.stop.has_begun:
             self.next_reconcile_ns = now_ns + self.loaded.config.reconcile.interval_s * NS_PER_S
@@ -377,12 +384,26 @@ class Daemon:
         for health in self.health:
             health.look()
         self.limit_use.look()
+        if not self.stop.has_begun:
+            self.closing.advance()
         if self.stop.has_begun:
             self.stop.advance()
             if self.stop.is_done:
                 self.stopped.set()
             return
         self.supervisor.status(self.state_text())
+
+    def show_lines(self) -> None:
+        """Each line's row for readers of the counters file."""
+        for number, line in enumerate(self.engine.lines):
+            row = self.engine.tables.line_state(line.venue_id)
+            flags = (row["reconciled"], row["gateway_ready"], row["user_stream_ready"], row["is_killed"])
+            state = (
+                row["trading_state"] | row["halt_reason"] << 8 | sum(bool(f) << 16 + bit for bit, f in enumerate(flags))
+            )
+            self.engine.counters.show_line(
+                number, line.name, state, row["open_orders"], row["clock_drift_ns"], row["reconciles"]
+            )
 
     def is_any_reconciled(self) -> bool:
         """Is there a line whose account has been read: those are read again now and then, whatever the others do."""
@@ -426,8 +447,21 @@ class Daemon:
 
     # --- commands and failures ---
 
+    def refusal_of(self, handle: int) -> int:
+        """Why the gate refused a person's order just now; 0 where it did not."""
+        gate = self.engine.gate
+        return gate.operator_refused_reason if gate.operator_refused_handle == handle else 0
+
+    def shown_name(self, row: int) -> str:
+        """What people call an instrument."""
+        tables, line = self.engine.tables, self.engine.line(self.engine.tables.instrument(row)["venue_id"])
+        symbol = tables.symbol(row)
+        return shown_name(self.loaded.config.venue, line.name, symbol) if line is not None else symbol
+
     def submit_command(self, command: OperatorCommand) -> int:
         """Journal an operator's command and let the stages apply it; returns its sequence, 0 when the journal is full."""
+        if command.kind == CommandKind.FLATTEN and command.flags == 0:
+            return self.closing.begin(command)
         fields = {name: getattr(command, name) for name in command.__struct_fields__ if name != "kind"}
         try:
             sequence = self.engine.sequencer.execute_command(command.kind, **fields)

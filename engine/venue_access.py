@@ -10,6 +10,7 @@ from engine.credentials import Credentials
 from engine.exit_codes import CommandError, ExitCode
 from engine.guarded_http import GuardedHttp, guard_terms
 from engine.model.instruments import InstrumentSpec
+from engine.model.margin_terms import ContractMargin
 from engine.runtime.net import NetError
 from engine.runtime.world import World
 from engine.venue_kinds import kind_of
@@ -53,6 +54,7 @@ class VenueAccess:
             raise CommandError(ExitCode.CONFIG, str(error)) from None
         self.http = GuardedHttp(http, world.clock, world.rng, guard_terms(health or HealthSection()))
         self.rest = self.kind.rest(self.http, world.clock)
+        self.margin_terms: tuple[ContractMargin, ...] = ()
         # the order half: the venue itself, but in paper trading a venue of our own
         self.orders: VenueAccess = self
 
@@ -69,7 +71,7 @@ class VenueAccess:
     async def settle_account(self, credentials: Credentials) -> None:
         """Have the account stand as the configuration says, where the kind has settings; CommandError where it cannot be."""
         try:
-            await self.kind.settle_account(self.rest, self.venue, credentials)
+            self.margin_terms = await self.kind.settle_account(self.rest, self.venue, credentials)
         except NetError as error:
             raise CommandError(ExitCode.UNAVAILABLE, str(error)) from None
         except VenueError as error:

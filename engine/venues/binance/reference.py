@@ -143,7 +143,7 @@ def native_bits(row: SymbolInfo) -> int:
     return bits & SPOT.native_order_types
 
 
-def market_rules(symbol: str, entry: dict[str, Any], lot_size_e8: int) -> dict[str, int]:
+def market_rules(symbol: str, entry: dict[str, Any], lot_size_e8: int) -> dict[str, Any]:
     """What a venue asks of market orders alone, in lots: least, most and step; 0 where the filter says nothing."""
     return {
         "market_min_qty_lots": -(-wire_size(symbol, entry, "minQty") // lot_size_e8),

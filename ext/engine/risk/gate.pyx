@@ -210,10 +210,21 @@ cdef class RiskGate(TermsCheck):
     cdef int _check_engine(self, const Descriptor* item, Check* check) noexcept nogil:
         cdef uint32_t row = item.instrument_id if item.instrument_id <= self.tables.instrument_count else 0
         cdef int venue_id = self.tables.instruments[row].venue_id & (LINE_CAPACITY - 1)
-        cdef uint8_t state
         check.line = &self.tables.lines[venue_id]
         check.approvals = self._approvals_of(venue_id)
-        state = check.line.trading_state
+        check.is_panic = check.intent.flags & ORDER_FLAG_PANIC and check.strategy_id == 0 and not check.is_child
+        if not (self._check_panic(check) if check.is_panic else self._check_halts(check)):
+            return 0
+        if self.tables.control.journal_reserve or self.journal.nearly_full():
+            return self._refuse(REASON_JOURNAL_FULL, 0, 0)
+        if (<Ring> check.approvals).depth() >= (<Ring> check.approvals).capacity:
+            return self._refuse(REASON_RING_FULL, <int64_t> (<Ring> check.approvals).depth(), <int64_t> (<Ring> check.approvals).capacity)
+        if not self.register.has_room():
+            return self._refuse(REASON_ORDER_POOL_FULL, self.register.open_orders, self.register.capacity)
+        return 1
+
+    cdef int _check_halts(self, Check* check) noexcept nogil:
+        cdef uint8_t state = check.line.trading_state
         if self.tables.control.kill or check.line.is_killed:
             return self._refuse(REASON_HALTED, HALT_REASON_KILL, 0)
         if self.tables.control.stopping:
@@ -222,13 +233,21 @@ cdef class RiskGate(TermsCheck):
             return self._refuse(REASON_HALTED, check.line.halt_reason, 0)
         if state == TRADING_STATE_REDUCING:
             self._only_reducing(check, REASON_REDUCING_ONLY, -1, 0, 0)
-        if self.tables.control.journal_reserve or self.journal.nearly_full():
-            return self._refuse(REASON_JOURNAL_FULL, 0, 0)
-        if (<Ring> check.approvals).depth() >= (<Ring> check.approvals).capacity:
-            return self._refuse(REASON_RING_FULL, <int64_t> (<Ring> check.approvals).depth(), <int64_t> (<Ring> check.approvals).capacity)
-        if not self.register.has_room():
-            return self._refuse(REASON_ORDER_POOL_FULL, self.register.open_orders, self.register.capacity)
         return 1
+
+    cdef int _check_panic(self, Check* check) noexcept nogil:
+        """A person closes a position: not held up by a kill, nor by what risk or a crash loop halted, but by all that makes the
+        position or the venue doubtful."""
+        cdef uint8_t reason = check.line.halt_reason
+        self._only_reducing(check, REASON_REDUCING_ONLY, -1, 0, 0)
+        if self.tables.control.stopping:
+            return self._refuse(REASON_HALTED, HALT_REASON_STOPPING, 0)
+        if not (check.line.gateway_ready and check.line.user_stream_ready and check.line.reconciled):
+            return self._refuse(REASON_HALTED, HALT_REASON_VENUE, 0)
+        if check.line.trading_state != TRADING_STATE_HALTED or (
+                reason == HALT_REASON_KILL or reason == HALT_REASON_RISK or reason == HALT_REASON_CRASH_LOOP):
+            return 1
+        return self._refuse(REASON_HALTED, reason, 0)
 
     cdef int _check_strategy(self, Check* check) noexcept nogil:
         """Strategy 0 is the operator. What the execution stage holds for a strategy that stands still may yet protect its position."""
@@ -255,7 +274,8 @@ cdef class RiskGate(TermsCheck):
         check.limits = &self.tables.limits[row]
         if not check.instrument.is_trading:
             return self._refuse(REASON_INSTRUMENT_NOT_TRADING, row, 0)
-        if self.register.instrument_halts[row]:
+        if self.register.instrument_halts[row] and not (
+                check.is_panic and self.register.instrument_halts[row] != HALT_REASON_MISMATCH):
             return self._refuse(REASON_HALTED, self.register.instrument_halts[row], row)
         if not check.limits.is_set:
             # there are no default limits: an instrument without them is not armed
@@ -299,7 +319,7 @@ cdef class RiskGate(TermsCheck):
     cdef int _check_scope_state(self, Check* check, int scope, const ScopeState* state) noexcept nogil:
         """HALTED refuses; the rest lets pass what reduces."""
         cdef uint16_t reason = state.reason
-        if state.trading_state != TRADING_STATE_ACTIVE and state.trading_state != TRADING_STATE_REDUCING:
+        if state.trading_state != TRADING_STATE_ACTIVE and state.trading_state != TRADING_STATE_REDUCING and not check.is_panic:
             return self._refuse_in(scope, reason if reason else REASON_HALTED, state.trading_state, TRADING_STATE_ACTIVE)
         if state.tripped and check.strategy_id and not check.is_child:
             # a strategy that repeats itself sends nothing at all until a person has looked
@@ -658,6 +678,9 @@ cdef class RiskGate(TermsCheck):
             refusal.seq = refusal.cause_seq = self._write_verdict(record, item, 0)
         (<Ring> refusals).push(&refusal)
         self.refused_count += 1
+        if item.strategy_id == 0:
+            self.operator_refused_handle = item.order_handle
+            self.operator_refused_reason = self.reason
         self.counters.values[<int> COUNTER_REFUSED] = self.counters.values[<int> COUNTER_REFUSED] + 1
 
     cdef uint64_t _write_verdict(self, RecordHeader* record, const Descriptor* item, uint64_t nonce) noexcept nogil:

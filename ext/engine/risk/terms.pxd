@@ -49,6 +49,7 @@ cdef struct Check:
     uint16_t strategy_id
     uint8_t reduce_scope
     uint8_t is_child             # of the execution stage
+    uint8_t is_panic             # a person closes: passes a kill, a halt of risk, its own symbol's halt; it may only reduce
     uint8_t is_pending           # leg of a list whose first order must fill before it exists at the venue
     uint8_t limited_count
     uint8_t[5] limited           # scopes whose rows limit something
