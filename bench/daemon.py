@@ -81,16 +81,21 @@ class Place:
         ports = wait_for_json(self.space.ready_file, self.venue, READY_TIMEOUT_S)
         text = workspace.engine_text(self.space, ports["rest"], ports["ws"], "block", market.symbols)
         self.space.engine_config.write_text(text)
+        self.paper_config = self.space.root / "paper.toml"
+        paper = text.replace('mode = "sim"', 'mode = "paper"').replace('credential = "demo"\nkey_type = "ed25519"\n', "")
+        for folder in (self.space.data_dir, self.space.runtime_dir):
+            paper = paper.replace(f'"{folder}"', f'"{folder}-paper"')
+        self.paper_config.write_text(paper)
 
     @contextlib.contextmanager
-    def daemon(self) -> Iterator[tuple[Child, float]]:
+    def daemon(self, config: Path | None = None) -> Iterator[tuple[Child, float]]:
         """A daemon and the seconds that it took to be READY; stopped with the block. RuntimeError where it never was."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
             name = f"tradewind-bench-{os.getpid()}"
             supervisor.bind(f"\0{name}")
             env = {"CREDENTIALS_DIRECTORY": str(self.space.credentials), "NOTIFY_SOCKET": f"@{name}"}
             began_s = time.perf_counter()
-            child = Child("engine", ["run", "--config", str(self.space.engine_config)], self.root, env)
+            child = Child("engine", ["run", "--config", str(config or self.space.engine_config)], self.root, env)
             try:
                 wait_ready(supervisor, child)
                 yield child, time.perf_counter() - began_s
@@ -128,14 +133,14 @@ def help_row(rounds: int) -> Row:
     return Row("tradewind --help", "s", ours, "an empty Python process", empty, TARGET_HELP_S)
 
 
-def ready_row(place: Place, rounds: int) -> Row:
+def ready_row(place: Place, rounds: int, config: Path | None = None, name: str = "start to READY") -> Row:
     """Process start to READY, beside a process that only imports the libraries."""
     pairs = []
     for _ in range(rounds):
-        with place.daemon() as (_, ready_s):
+        with place.daemon(config) as (_, ready_s):
             pairs.append((ready_s, seconds_of("-c", LIBRARIES)))
     ours, imports = (statistics.median(values) for values in zip(*pairs, strict=True))
-    return Row("start to READY", "s", ours, "importing its libraries", imports, TARGET_READY_S)
+    return Row(name, "s", ours, "importing its libraries", imports, TARGET_READY_S)
 
 
 def memory_row(place: Place, seconds: float) -> Row:
@@ -160,7 +165,8 @@ def main() -> int:
     try:
         place = Place(folder)
         try:
-            rows += [ready_row(place, options.rounds), memory_row(place, options.seconds)]
+            paper = ready_row(place, options.rounds, place.paper_config, "start to READY, paper")
+            rows += [ready_row(place, options.rounds), paper, memory_row(place, options.seconds)]
         finally:
             place.venue.stop()
     finally:

@@ -17,7 +17,7 @@ at it, `[venue.NAME]` in the configuration. Which line a record or an order is o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from engine.book.stage import BookStage
 from engine.config import Config, LoadedConfig
@@ -26,6 +26,7 @@ from engine.control.catalog import Names, names_of, write_catalog
 from engine.execution.stage import ExecutionStage
 from engine.exit_codes import CommandError, ExitCode
 from engine.gateway.order_session import GatewayActor
+from engine.journal.cursor import Record
 from engine.journal.journal import Journal
 from engine.journal.sequencer import Sequencer
 from engine.line import INTENT_SLOTS, NS_PER_MS, RING_SLOTS, Line, LineInputs, LineRings, of_each
@@ -139,7 +140,7 @@ class Engine:
             "execution", journal, self.tables, self.counters, instructions=rings.instructions, watched=rings.watched,
             execution_events=rings.execution_events, to_execution=rings.to_execution, child_intents=rings.child_intents,
             child_refusals=rings.child_refusals, parent_events=rings.parent_events, timers=self.timers,
-            reader=self.book.reader, entry_price=self.entry_price_ticks,
+            reader=self.book.reader, entry_price=self.entry_price_ticks, day_end_ns=day_end_ns(config.engine.session_end),
         )  # fmt: skip
         self.gate = RiskGate(
             "gate", journal, self.tables, self.counters, register, self.book.reader, clock, intents=rings.intents,
@@ -177,6 +178,17 @@ class Engine:
     def line(self, venue_id: int) -> Line | None:
         """The line with a number; None where it is not traded."""
         return next((line for line in self.lines if line.venue_id == venue_id), None)
+
+    def recover(self, earlier: Callable[[], Iterable[Record]]) -> None:
+        """Take up what the ledger of earlier runs says, before anything connects; `earlier` gives its records anew at each call."""
+        clock = self.world.clock
+        records: Iterable[Record] = self.monitor.restoring(
+            earlier(), wall_ns=clock.time_ns(), mono_ns=clock.monotonic_ns()
+        )
+        for line in self.lines:
+            line.oms.restore(records)
+            records = earlier()
+        self.execution.restore(records)
 
     def names(self) -> Names:
         """What the numbers in this run's records are called."""
@@ -253,17 +265,22 @@ class Engine:
 def wanted_statistics(config: Config, line: Line, strategies: Mapping[str, Strategy]) -> Wanted:
     """What the strategies together ask of a line beside books and trades; what no line of theirs has was refused before.
 
-    A paper account is margined by the venue's mark prices: they are subscribed for every symbol, where the kind has them.
+    Positions are valued and margined by the venue's mark prices: they are subscribed for every symbol, where the kind has them.
     """
     asked = [
         (row, [symbol for name, symbol in strategy_symbols(config, strategy_name) if name == line.name])
         for strategy_name, strategy in strategies.items()
         for row in subscriptions_of(strategy, config.strategy[strategy_name].subscriptions)
     ]
-    if config.engine.mode == "paper":
-        asked.append((parse_subscription("mark_price"), list(line.venue.symbols)))
+    asked.append((parse_subscription("mark_price"), list(line.venue.symbols)))
     kind = line.kind
     return wanted_of((source, row, symbols) for row, symbols in asked if (source := kind.source_of(row)) is not None)
+
+
+def day_end_ns(session_end: str) -> int:
+    """HH:MM as nanoseconds after midnight."""
+    hours, minutes = session_end.split(":")
+    return (int(hours) * 60 + int(minutes)) * 60_000_000_000
 
 
 def abort_after_ms(strategy_turn_ms_max: int) -> int:

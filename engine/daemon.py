@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -36,9 +37,8 @@ from engine.model import clientid
 from engine.model.codes import CommandKind, Counter, HaltReason, Lane, RecordKind, TimerKind, TradingState
 from engine.model.instruments import InstrumentSpec
 from engine.orderly_stop import OrderlyStop
-from engine.paper import MarketOnlyNet, Paper, in_process_world, is_paper, open_paper, paper_credentials
+from engine.paper_market import MarketOnlyNet, in_process_world, is_paper, paper_credentials
 from engine.quiet_time import QuietTime
-from engine.risk_wiring import limit_desk
 from engine.runtime.account_lock import lock_account
 from engine.runtime.crash_loop import CrashLoopGuard
 from engine.runtime.idle_gc import IdleCollector
@@ -50,7 +50,11 @@ from engine.runtime.world import World
 from engine.strategy.api import Strategy
 from engine.strategy.loader import StrategyLoadError, load_strategy, subscriptions_of
 from engine.venue_access import VenueAccess
+from engine.venue_health import LimitUse, VenueHealth, limit_desk
 from engine.venue_kinds import VenueKind, kind_of
+
+if TYPE_CHECKING:
+    from engine.paper import Paper
 
 # how much longer a supervisor is asked to wait while the journal is recovered
 RECOVERY_EXTENSION_S = 120.0
@@ -171,13 +175,19 @@ async def serve(
     """Fetch reference data, wire, trade, stop."""
     registry = Registry(Path(loaded.config.engine.data_dir) / "names.json", world.disk)
     config = loaded.config
-    accesses = {name: VenueAccess(line_world(config, world, venue), venue) for name, venue in config.venue.items()}
+    accesses = {
+        name: VenueAccess(line_world(config, world, venue), venue, config.health)
+        for name, venue in config.venue.items()
+    }
     papers: list[Paper] = []
     try:
         inputs = []
         for name, access in accesses.items():
             specs = await reference_data(registry, name, access)
             if is_paper(config):
+                # with it the simulated venue is loaded, which no other mode needs
+                from engine.paper import open_paper
+
                 papers.append(await open_paper(loaded, access.world, access, specs, credentials[name], name))
             await access.orders.settle_account(credentials[name])
             inputs.append(LineInputs(name, access.venue, credentials[name], specs, access.rest.rate_limits))
@@ -222,6 +232,9 @@ class Daemon:
         self.assets_named = engine.tables.asset_count
         self.next_reconcile_ns = 0
         self.duties = [LineDuty(line, accesses[line.name], self.on_fatal) for line in engine.lines]
+        self.limits = limit_desk(engine)
+        self.health = [VenueHealth(duty.line, duty.access) for duty in self.duties]
+        self.limit_use = LimitUse(engine, self.limits)
         clock = engine.world.clock
         self.supervisor = Supervisor.of_environment(clock)
         self.stop = OrderlyStop(engine, self.supervisor, lambda: first_error(self.duties))
@@ -241,13 +254,6 @@ class Daemon:
             may_spin=lambda: not engine.world.net.is_connecting,
         )
         self.closing = PanicClose(engine, self.submit_command, self.shown_name)
-        self.limits = limit_desk(
-            engine.monitor,
-            engine.tables,
-            self.loaded.config,
-            engine.venue_ids,
-            engine.strategy_ids,
-        )
         self.control = ControlServer(
             self.loaded.control_socket,
             EngineControl(
@@ -273,12 +279,9 @@ class Daemon:
         loop = asyncio.get_running_loop()
         self.supervisor.extend(RECOVERY_EXTENSION_S)
         self.supervisor.status("reading the ledger of earlier runs")
-        clock, earlier = self.engine.world.clock, self.earlier_records()
-        earlier = self.engine.monitor.restoring(earlier, wall_ns=clock.time_ns(), mono_ns=clock.monotonic_ns())
-        for line in self.engine.lines:
-            line.oms.restore(earlier)
-            earlier = self.earlier_records()
-        self.engine.execution.restore(earlier)
+        self.engine.recover(self.earlier_records)
+        for duty in self.duties:
+            duty.line.tell_margin(duty.access.orders.margin_terms)
         self.note_facts()
         self.obey_guard()
         self.control.open(loop)
@@ -287,7 +290,9 @@ class Daemon:
         self.engine.watchdog.start()
         pin_to_core(self.loaded.config.engine.cpu)
         self.turns.start(loop)
-        tasks = [loop.create_task(job) for job in (keeper.run() for duty in self.duties for keeper in duty.keepers)]
+        keepers = [keeper for duty in self.duties for keeper in duty.keepers]
+        keepers += [keeper for health in self.health for keeper in health.keepers]
+        tasks = [loop.create_task(keeper.run()) for keeper in keepers]
         for task in tasks:
             task.add_done_callback(self.on_task_end)
         self.supervisor.ready(self.state_text())
@@ -376,6 +381,9 @@ class Daemon:
             self.name_assets()
         for duty in self.duties:
             duty.each_tick(is_stopping=self.stop.has_begun)
+        for health in self.health:
+            health.look()
+        self.limit_use.look()
         if not self.stop.has_begun:
             self.closing.advance()
         if self.stop.has_begun:

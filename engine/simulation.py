@@ -32,7 +32,8 @@ from engine.journal.settings import JournalConfig
 from engine.line import LineInputs
 from engine.model.codes import CommandKind, Counter, Lane, RecordKind, TimerKind, TradingState
 from engine.orderly_stop import OrderlyStop
-from engine.paper import MarketOnlyNet, Paper, is_paper, open_paper, paper_credentials
+from engine.paper import Paper, open_paper
+from engine.paper_market import MarketOnlyNet, is_paper, paper_credentials
 from engine.runtime.clock import Clock
 from engine.runtime.registry import Registry
 from engine.runtime.service import Supervisor
@@ -167,9 +168,8 @@ class Simulation:
 
     def begin(self) -> None:
         """Recover, and let connections and ticks begin; time stands still."""
-        (line,) = self.engine.lines
-        line.oms.restore(self._earlier_records())
-        self.engine.execution.restore(self._earlier_records())
+        self.engine.recover(self._earlier_records)
+        self.engine.lines[0].tell_margin(self._access.orders.margin_terms)
         self.engine.counters.set(Counter.EPOCH, self.journal.epoch)
         self.loop.call_soon(self._tick)
         for keeper in self._keepers:

@@ -74,7 +74,7 @@ def everything_native(rig: Rig, **changed: Any) -> Rig:
 
 
 class GateAlone:
-    """The gate over a journal that forgets: a million decisions need no more memory than a thousand. Nothing is sent, `end` ends an order."""
+    """The gate over a journal that forgets: a million decisions need no more memory than a thousand."""
 
     def __init__(self, *, capacity: int = 256) -> None:
         self.journal = Journal.in_memory(engine_id=7, epoch=3, ring_bytes=1 << 22, discards=True)

@@ -186,7 +186,8 @@ class Rig:
     def freshen(self, row: int) -> None:
         """The market as it is, seen just now."""
         market = self.tables.market(row)
-        self.set_market(row, bid_ticks=market["best_bid_ticks"], ask_ticks=market["best_ask_ticks"])
+        names = {"bid_ticks": "best_bid_ticks", "ask_ticks": "best_ask_ticks", "mark_e8": "mark_e8"}
+        self.set_market(row, **{name: market[field] for name, field in names.items()})
 
     # --- what the venue's session would put in ---
 

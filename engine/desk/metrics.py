@@ -55,6 +55,12 @@ MEANINGS = {
     Counter.PID: "process id of the engine",
     Counter.START_WALL_NS: "when the engine started",
     Counter.CLOCK_DRIFT_NS: "our clock against the venue's",
+    Counter.RISK_MODE: "0 normal, 1 elevated, 2 high, 3 critical",
+    Counter.DAY_LOSS_E8: "loss of the day in 10^-8 of the reporting currency",
+    Counter.DRAWDOWN_BPS: "fall of the engine's profit from its peak, of the equity at the peak",
+    Counter.LIMIT_USE_PERCENT: "how full the fullest limit is",
+    Counter.BREAKERS_OPEN: "circuit breakers of venues that are open",
+    Counter.DELEVERAGE_QUANTILE: "worst auto-deleverage quantile of what is held, 0 to 4",
 }
 
 

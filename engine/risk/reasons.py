@@ -1,4 +1,4 @@
-"""What each Reason means: which check gives it, which limit it is of, in which scopes. The table of docs/risk.md is written from here."""
+"""What each Reason means: which check gives it, of which limit, in which scopes. docs/risk.md has the table of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LINE = (LimitScope.ENGINE, LimitScope.ACCOUNT, LimitScope.VENUE)
 
 
 class Meaning(NamedTuple):
-    """Who gives the reason, for what; keys of the configuration and the scopes that may have them; `yields`: what reduces passes."""
+    """Who gives the reason, for what; keys of the configuration and their scopes; `yields`: what reduces passes."""
 
     by: str
     check: str

@@ -218,7 +218,8 @@ class CountersReader:
             state, open_orders, drift_ns, reconciles = row[3:].tolist()
             flags = [bool(state >> (LINE_FLAGS_BIT + bit) & 1) for bit in range(4)]
             drift_ns -= (drift_ns >> 63) << 64
-            found.append(LineFigures(name, state & 255, state >> 8 & 255, *flags, open_orders, drift_ns, reconciles))
+            figures = (name, state & 255, state >> 8 & 255, *flags, open_orders, drift_ns, reconciles)
+            found.append(LineFigures(*figures))
         return found
 
     def histogram(self, stage: int) -> Histogram:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from decimal import Decimal
@@ -43,6 +45,7 @@ def test_paper_trades_without_a_key_and_no_order_reaches_the_venue(market: Paper
     status = json.loads(market.ctl("status").stdout)
     assert status["mode"] == "paper"
     assert status["reconciled"]
+    assert "PAPER" in status_text(market)
     assert status["orders_sent"] >= 3
     market.wait_for(lambda: market.counters()["reconciles"] >= 2, "a reconciliation beside trading", 30)
     assert market.counters()["illegal_transitions"] == 0
@@ -69,6 +72,22 @@ def test_a_killed_paper_engine_finds_its_account_again(market: PaperMarket) -> N
     assert market.wait_dead() == ExitCode.OK
     assert engine_volumes(market) == paper_volumes(market)
     assert_nothing_reached_the_venue(market)
+
+
+def test_the_doctor_wants_no_key_and_no_order_address(market: PaperMarket) -> None:
+    command = [sys.executable, "-m", "engine", "doctor", "--config", str(market.place.engine_config), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    checks = {row["name"]: row for row in json.loads(done.stdout)["checks"]}
+    assert checks["credentials"]["state"] == "ok"
+    assert not any("order API" in name or name.endswith(" account") for name in checks)
+    assert checks["simulated market stream"]["state"] == "ok"
+    assert not [name for name, row in checks.items() if row["state"] == "fail"]
+
+
+def status_text(market: PaperMarket) -> str:
+    """`ctl status` as people read it."""
+    command = [sys.executable, "-m", "engine", "ctl", "status", "--config", str(market.place.engine_config)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
 
 
 def totals(market: PaperMarket) -> dict[str, object]:

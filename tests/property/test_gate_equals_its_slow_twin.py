@@ -1,4 +1,4 @@
-"""The gate with everything switched on, against a twin that makes every sum anew: random limits, states, orders, fills, prices, rates."""
+"""The gate with everything switched on, against a twin that makes every sum anew: random limits, states, orders, prices."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def test_with_everything_switched_on_the_gate_decides_as_its_twin(amount: str) -
 
 @pytest.mark.invariant("R21")
 def test_a_million_steps_never_pass_a_limit_and_always_reach_it() -> None:
-    """Orders at L - 1, L and L + 1 of a position limit and of a gross exposure, beside whatever works, fills and ends in any order."""
+    """Orders at L - 1, L and L + 1 of position and gross exposure, beside whatever works, fills and ends in any order."""
     rng = random.Random(21)
     rig = GateAlone(capacity=64)
     rig.tables.set_rate(rig.tables.asset_id("USDT"), 10**8)

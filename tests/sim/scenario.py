@@ -14,7 +14,7 @@ order's state, by its name), or after `wait_ms`.
     orders = { a = "FILLED" }
     fills = [["a", "bid", "0.001", "maker"]]   # in their order; the parts of one order at one price count as one
 
-`market` steps are orders of another account at the venue (`time_in_force` IOC unless said). `options` of `place` are the keyword
+`place_list` has a `contingency` and `legs`, each as a `place`. `market` steps are orders of another account at the venue (`time_in_force` IOC unless said). `options` of `place` are the keyword
 arguments of `Strategy.submit`, with enumerations by name.
 """
 
@@ -33,10 +33,20 @@ KINDS = ("binance-spot", "binance-usdm")
 PRICE = re.compile(r"(bid|ask)([+-]\d+)?")
 
 
+class Leg(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An order of a list."""
+
+    order: str
+    side: str
+    qty: str
+    price: str = ""
+    options: dict[str, Any] = {}
+
+
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One thing that happens."""
 
-    do: Literal["place", "replace", "cancel", "market", "wait"]
+    do: Literal["place", "place_list", "replace", "cancel", "market", "wait"]
     order: str = ""
     side: str = ""
     qty: str = ""
@@ -45,6 +55,8 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     options: dict[str, Any] = {}
     then: dict[str, str] = {}
     wait_ms: int = 0
+    contingency: str = ""
+    legs: tuple[Leg, ...] = ()
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

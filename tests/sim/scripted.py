@@ -7,8 +7,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from engine.model.codes import OrderState, OrderType, Side, TimeInForce
-from engine.strategy.api import BookView, FillView, OrderView, Strategy, TimerView
+from engine.model.codes import Contingency, OrderState, Side
+from engine.strategy.api import BookView, FillView, Leg, OrderView, Strategy, TimerView
 
 SYMBOL = "BTCUSDT"
 LOOK_NS = 5_000_000
@@ -51,10 +51,14 @@ class Scripted(Strategy):
 
     def place(self, name: str, side: str, qty: str, price: Decimal | None, options: dict[str, Any]) -> None:
         """Submit an order under a name."""
-        known = {"type": OrderType, "time_in_force": TimeInForce}
-        plain = {key: known[key][value] if key in known else value for key, value in options.items()}
         self.states[name] = OrderState.NONE
-        self.name(self.submit(SYMBOL, Side[side], qty, price, **plain), name)
+        self.name(self.submit(SYMBOL, Side[side], qty, price, **options), name)
+
+    def place_list(self, contingency: str, legs: list[tuple[str, Leg]]) -> None:
+        """Submit the orders of a list."""
+        handles = self.submit_list(SYMBOL, Contingency[contingency], [leg for _, leg in legs])
+        for handle, (name, _) in zip(handles, legs, strict=True):
+            self.name(handle, name)
 
     def change(self, name: str, qty: str, price: Decimal) -> None:
         """Replace an order."""

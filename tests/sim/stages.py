@@ -16,7 +16,7 @@ import engine.daemon as daemon_module
 from engine.config import LoadedConfig, load
 from engine.control.commands import OperatorCommand
 from engine.credentials import Credentials
-from engine.model.codes import CommandKind, OrderState, TradingState
+from engine.model.codes import CommandKind, OrderState, OrderType, Side, TimeInForce, TradingState
 from engine.runtime.clock import Clock
 from engine.runtime.net import LiveNet
 from engine.runtime.world import World
@@ -28,6 +28,8 @@ from engine.sim.wire.config import load as load_venue
 from engine.sim.wire.server import Ports, VenueServer
 from engine.sim.wire.shell import VenueShell
 from engine.simulation import START_NS, Latency, Simulation
+from engine.strategy.api import Leg
+from tests.sim import scenario as scenario_module
 from tests.sim.scenario import Prices, Scenario, Step
 from tests.sim.scripted import SETTLED, SYMBOL, Scripted
 from tests.venue_harness import CONFIG, KEY, SECRET
@@ -62,7 +64,7 @@ ws_api_url = "ws://127.0.0.1:{ws}"
 {usdm}
 [paper]
 balances = {{ USDT = "250000", BTC = "2" }}
-[risk]
+{paper}[risk]
 max_open_orders = 50
 message_rate_per_s = 100
 message_burst = 100
@@ -83,12 +85,12 @@ interval_s = 30
 """
 
 
-def configure(root: Path, kind: str, mode: str, rest: int = 1, ws: int = 1) -> LoadedConfig:
-    """An engine with wide limits below `root`."""
+def configure(root: Path, kind: str, mode: str, rest: int = 1, ws: int = 1, paper: str = "") -> LoadedConfig:
+    """An engine with wide limits below `root`; `paper` are more keys of that table."""
     key = "" if mode == "paper" else 'credential = "sim"\nkey_type = "hmac"\n'
     usdm = USDM_KEYS if kind == "binance-usdm" else ""
     path = root / "engine.toml"
-    path.write_text(TEXT.format(mode=mode, kind=kind, rest=rest, ws=ws, key=key, usdm=usdm))
+    path.write_text(TEXT.format(mode=mode, kind=kind, rest=rest, ws=ws, key=key, usdm=usdm, paper=paper))
     return load(path)
 
 
@@ -108,8 +110,8 @@ def credentials() -> Credentials:
     return Credentials("hmac", KEY, SECRET.encode())
 
 
-def trade(shell: VenueShell, kind: str, step: Step, price: Decimal, now_ns: int) -> None:
-    """An order of the other account."""
+def trade(shell: VenueShell, kind: str, step: Step, price: Decimal, now_ns: int, account: int = OTHERS) -> None:
+    """An order of another account."""
     fields: dict[str, Any] = {
         "symbol": SYMBOL,
         "side": step.side,
@@ -119,10 +121,10 @@ def trade(shell: VenueShell, kind: str, step: Step, price: Decimal, now_ns: int)
         "price_e8": int(price * E8),
     }
     if kind == "binance-spot":
-        shell.core.place(OTHERS, OrderRequest(**fields), now_ns)
+        shell.core.place(account, OrderRequest(**fields), now_ns)
     else:
         assert shell.usdm is not None
-        shell.usdm.core.place(OTHERS, UsdmOrderRequest(**fields), now_ns)
+        shell.usdm.core.place(account, UsdmOrderRequest(**fields), now_ns)
 
 
 def nudge(shell: VenueShell, kind: str, prices: Prices, now_ns: int) -> None:
@@ -152,6 +154,10 @@ def ask(strategy: Scripted, step: Step, prices: Prices) -> None:
         strategy.asked.append(
             lambda: strategy.place(step.order, step.side, step.qty, price, words(step.options, prices))
         )
+    elif step.do == "place_list":
+        legs = [(row.order, leg_of(row, prices)) for row in step.legs]
+        strategy.states.update({row.order: OrderState.NONE for row in step.legs})
+        strategy.asked.append(lambda: strategy.place_list(step.contingency, legs))
     elif step.do == "replace":
         assert price is not None
         strategy.asked.append(lambda: strategy.change(step.order, step.qty, price))
@@ -160,8 +166,17 @@ def ask(strategy: Scripted, step: Step, prices: Prices) -> None:
 
 
 def words(options: dict[str, Any], prices: Prices) -> dict[str, Any]:
-    """Options with prices put in for their words."""
-    return {name: prices.of(value) if name in ("trigger", "activation") else value for name, value in options.items()}
+    """Options with prices and enumerations put in for their words."""
+    known = {"type": OrderType, "time_in_force": TimeInForce}
+    return {
+        name: prices.of(value) if name in ("trigger", "activation") else known[name][value] if name in known else value
+        for name, value in options.items()
+    }
+
+
+def leg_of(row: scenario_module.Leg, prices: Prices) -> Leg:
+    """An order of a list in the strategy's words."""
+    return Leg(side=Side[row.side], qty=row.qty, price=prices.of(row.price), **words(row.options, prices))
 
 
 def has_come(strategy: Scripted, step: Step) -> bool:
@@ -256,7 +271,7 @@ async def _serve(
 
     daemon_module.Daemon = Kept  # type: ignore[misc]
     try:
-        return await daemon_module.serve(loaded, world, journal, credentials(), {"scripted": strategy})
+        return await daemon_module.serve(loaded, world, journal, {"sim": credentials()}, {"scripted": strategy})
     finally:
         daemon_module.Daemon = original  # type: ignore[misc]
         if journal.is_open:

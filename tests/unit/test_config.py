@@ -41,6 +41,8 @@ from engine.config_source import scan
 from engine.risk.limits import LIMITS
 from tests.config_text import GOOD
 
+ROOT = Path(__file__).resolve().parents[2]
+
 SECTIONS: dict[str, type[msgspec.Struct]] = {
     "engine": EngineSection,
     "engine.crash_loop": CrashLoop,
@@ -437,3 +439,24 @@ def test_scopes_pairs_and_modes_that_cannot_work_are_refused(
     error = refusal(tmp_path, GOOD.replace(before, after, 1))
     assert key in [item.key for item in error.problems], str(error)
     assert told in str(error)
+
+
+def test_paper_needs_no_key_and_everything_else_does(tmp_path: Path) -> None:
+    text = (ROOT / "config" / "paper.toml").read_text()
+    path = tmp_path / "engine.toml"
+    path.write_text(text)
+    (venue,) = load(path).config.venue.values()
+    assert (venue.credential, venue.key_type) == ("", "none")
+    path.write_text(text.replace('mode = "paper"', 'mode = "live"'))
+    with pytest.raises(ConfigError) as refused:
+        load(path)
+    assert {problem.key for problem in refused.value.problems} == {"venue.binance.credential", "venue.binance.key_type"}
+
+
+def test_paper_refuses_a_guard_and_a_balance_that_is_no_amount(tmp_path: Path) -> None:
+    text = (ROOT / "config" / "paper.toml").read_text()
+    path = tmp_path / "engine.toml"
+    path.write_text(text.replace('BTC = "1"', 'BTC = "-1"') + "\n[guard]\nheartbeat_ms_max = 500\n")
+    with pytest.raises(ConfigError) as refused:
+        load(path)
+    assert {problem.key for problem in refused.value.problems} == {"guard", "paper.balances.BTC"}

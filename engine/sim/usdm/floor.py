@@ -45,7 +45,7 @@ class UsdmFloor(Floor):
     def __init__(self, config: VenueConfig, start_ns: int) -> None:
         super().__init__(config, start_ns)
         self.street = Street(self.listings)
-        self.fund_order_id = 0
+        self.fund_order_id = -1  # none yet: 0 is what a recorded market's orders are called
 
     def print_trade(self, listing: Listing, row: Row, now_ns: int) -> None:
         for side, order_id in ((row[1], row[5]), (1 - row[1], row[6])):
