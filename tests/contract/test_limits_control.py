@@ -129,7 +129,7 @@ def test_a_drawdown_takes_the_mode_that_halts_until_a_person_arms_also_over_a_re
 def test_order_requests_without_an_answer_open_the_breaker_and_the_gate_refuses_until_it_is_well(
     market: Market,
 ) -> None:
-    """The venue does not know what became of three orders (-1007): they are UNKNOWN, and no fourth leaves before the cool-down ends."""
+    """The venue does not know what became of three orders (-1007): UNKNOWN all, and no fourth leaves before the cool-down ends."""
     health = "[health]\nfailures = 3\nprobes = 1\ncooldown_ms = 8000\n\n[reconcile]\n"
     market.write_config(strategy=RESTING, params={"levels": 1}, replaced={"[reconcile]\n": health})
     market.start()
