@@ -60,6 +60,10 @@ class Scripted(Strategy):
         for handle, (name, _) in zip(handles, legs, strict=True):
             self.name(handle, name)
 
+    def lessen(self, name: str, qty: str) -> None:
+        """Make an order smaller in its place."""
+        assert self.amend(self.handles[name], qty)
+
     def change(self, name: str, qty: str, price: Decimal) -> None:
         """Replace an order."""
         self.states[name] = OrderState.NONE

@@ -158,6 +158,8 @@ def ask(strategy: Scripted, step: Step, prices: Prices) -> None:
         legs = [(row.order, leg_of(row, prices)) for row in step.legs]
         strategy.states.update({row.order: OrderState.NONE for row in step.legs})
         strategy.asked.append(lambda: strategy.place_list(step.contingency, legs))
+    elif step.do == "amend":
+        strategy.asked.append(lambda: strategy.lessen(step.order, step.qty))
     elif step.do == "replace":
         assert price is not None
         strategy.asked.append(lambda: strategy.change(step.order, step.qty, price))
