@@ -1,7 +1,8 @@
 """The risk gate alone, and an order's whole life, beside the same in Python.
 
-Gate: the daemon's own (every check on, 50 orders open), intents waiting in its ring; a limit order, and a market order that walks
-ten levels of the real book. Life: a ticker makes a compiled strategy submit (IOC), the venue's acknowledgement and its fill follow,
+Gate: the daemon's own, 50 orders open, intents waiting in its ring; a limit order, and a market order that walks ten levels
+of the real book; with the required limits alone, and with every check on in every scope (engine, account, venue, strategy,
+instrument). Life: a ticker makes a compiled strategy submit (IOC), the venue's acknowledgement and its fill follow,
 each frame run to completion - journal, book, strategy, gate, OMS, HMAC, position -; a ticker that makes no order is taken off.
 Run: ``python bench/gate.py [--json] [--record]``.
 """
@@ -13,6 +14,7 @@ import re
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 from parts.history import arguments
 from parts.in_process import ACKNOWLEDGED, CLIENT_ID_KEY, InProcess
@@ -21,7 +23,7 @@ from parts.rows import Row, report
 from parts.wire_venue import FrameFactory
 from pipeline import ticker
 
-from engine.model.codes import TimeInForce
+from engine.model.codes import LimitScope, TimeInForce
 from engine.risk.rehearsal import offer_intent, time_gate
 from engine.strategy.responder import Responder
 
@@ -31,6 +33,7 @@ INTENTS_A_ROUND = 32
 ROUNDS_A_CALL = 50
 BID_TICKS, ASK_TICKS = 5_999_999, 6_000_001
 LEVEL_LOTS = 5_000
+PERMISSIONS = 4 | 16  # no short sales, no own orders met
 MESSAGES_A_SECOND = 10**9  # more than a configuration may say: the bucket is emptied and refilled, but never empty
 FILLED = (
     b'{"subscriptionId":0,"event":{"e":"executionReport","E":1,"s":"BTCUSDT","c":"%b","S":"BUY","o":"LIMIT","f":"IOC",'
@@ -45,11 +48,37 @@ def thin(frame: bytes) -> bytes:
     return re.sub(rb'","[0-9.]+"\]', b'","0.05000000"]', frame)
 
 
+def every_limit(scope: LimitScope) -> dict[str, int]:
+    """Every limit of a scope, far enough off that the orders measured pass: each is looked at, none refuses."""
+    money_e8 = 10**17
+    return {
+        "max_order_qty_lots": 10**9, "max_position_lots": 10**12, "max_order_notional_e8": money_e8,
+        "max_position_notional_e8": money_e8, "max_gross_exposure_e8": money_e8, "max_net_exposure_e8": money_e8,
+        "max_leverage_e4": 1_000_000, "max_positions": 100, "max_open_orders": 10_000, "price_collar_bps": 900,
+        "price_collar_period_bps": 900, "price_collar_period_ns": 0 if scope is LimitScope.STRATEGY else 10**9,
+        "max_slippage_bps": 500, "message_rate_per_s": MESSAGES_A_SECOND, "message_burst": MESSAGES_A_SECOND,
+        "max_daily_loss_e8": money_e8, "max_drawdown_e8": money_e8, "max_drawdown_bps": 5_000, "max_loss_streak": 100,
+        "max_executions": 1_000, "executions_window_ns": 10**9, "max_price_move_bps": 5_000,
+        "capital_budget_e8": money_e8, "permissions": PERMISSIONS, "duplicate_window_ns": 1,
+    }  # fmt: skip
+
+
+def switch_everything_on(engine: Any) -> None:
+    """All limits in the five scopes of the orders measured, with equity and rates to compare by."""
+    tables = engine.tables
+    tables.set_rate(tables.asset_id("USDT"), 10**8)
+    for scope, number in zip(LimitScope, (0, 1, 1, 1, 1), strict=True):
+        tables.set_limit_row(scope, number, **every_limit(scope))
+        tables.set_scope(scope, number, equity_e8=10**16)
+    tables.revalue()
+
+
 class GateRig:
     """The daemon's gate over a book of twenty levels a side, with fifty orders open; and the yardstick in the same state."""
 
     def __init__(self, rig: InProcess) -> None:
         self.rig, self.next_handle = rig, 1 << 40
+        self.everything = False
         engine = rig.engine
         engine.tables.set_engine_limits(
             max_open_orders=100_000, message_burst=MESSAGES_A_SECOND, message_rate_per_s=MESSAGES_A_SECOND,
@@ -67,6 +96,12 @@ class GateRig:
         bids = [(BID_TICKS - level, LEVEL_LOTS) for level in range(20)]
         asks = [(ASK_TICKS + level, LEVEL_LOTS) for level in range(20)]
         self.python = PythonGate(Instrument(bids=bids, asks=asks, open_orders=OPEN_ORDERS), OPEN_ORDERS)
+
+    def switch_everything_on(self) -> None:
+        """Ours and the yardstick's."""
+        self.everything = True
+        switch_everything_on(self.rig.engine)
+        self.python.limited_scopes = len(LimitScope)
 
     def ours_ns(self, kind: int, qty_lots: int, rounds: int) -> float:
         """Median of the rounds, one intent."""
@@ -111,7 +146,8 @@ class GateRig:
                 lambda kind=kind, qty=qty_lots: self.ours_ns(kind, qty, count),  # type: ignore[misc]
                 lambda kind=kind, qty=qty_lots: self.python_ns(kind, qty, max(count // 20, 1)),  # type: ignore[misc]
             )
-            full_name = f"gate, {OPEN_ORDERS} open, {name}"
+            checks = "every check" if self.everything else "required limits"
+            full_name = f"gate, {OPEN_ORDERS} open, {checks}, {name}"
             found.append(Row(full_name, "ns", ours, "the same gate in Python", python, TARGET_GATE_NS))
         return found
 
@@ -199,7 +235,10 @@ def measured(rounds: int, count: int) -> list[Row]:
     gc.disable()
     try:
         with InProcess(Responder(100, every=10**9), "hmac") as rig:
-            rows = GateRig(rig).rows(rounds, count)
+            gate = GateRig(rig)
+            rows = gate.rows(rounds, count)
+            gate.switch_everything_on()
+            rows += gate.rows(rounds, count)
         with InProcess(Responder(100, every=2, time_in_force=TimeInForce.IOC), "hmac") as rig:
             rows += LifeRig(rig).rows(rounds, count)
     finally:

@@ -55,6 +55,8 @@ from engine.venues.binance.statistics import Wanted, wanted_of
 WATCHDOG_ABORT_MS = 3_000
 # numbers of lines are venue ids, and those are for ever: 1 to 15
 LINES_MAX = 15
+# the counters file has room for so many
+RINGS_SHOWN = 48
 
 
 class Rings:
@@ -104,7 +106,8 @@ class Engine:
         self.fill_tables(registry, inputs, strategies)
         line_rings = {name: LineRings(self.suffix_of(name)) for name in self.venue_ids}
         self.counters = Counters(str(loaded.counters_path))
-        self.counters.show_rings([ring for row in (self.rings, *line_rings.values()) for ring in vars(row).values()])
+        shown = [ring for row in (self.rings, *line_rings.values()) for ring in vars(row).values()]
+        self.counters.show_rings(shown[:RINGS_SHOWN])
         clock, rings = world.clock, self.rings
         if stays_down:
             self.tables.set_control(halt_reason=HaltReason.CRASH_LOOP)
@@ -137,7 +140,7 @@ class Engine:
             "execution", journal, self.tables, self.counters, instructions=rings.instructions, watched=rings.watched,
             execution_events=rings.execution_events, to_execution=rings.to_execution, child_intents=rings.child_intents,
             child_refusals=rings.child_refusals, parent_events=rings.parent_events, timers=self.timers,
-            reader=self.book.reader, entry_price=self.entry_price_ticks,
+            reader=self.book.reader, entry_price=self.entry_price_ticks, day_end_ns=day_end_ns(config.engine.session_end),
         )  # fmt: skip
         self.gate = RiskGate(
             "gate", journal, self.tables, self.counters, register, self.book.reader, clock, intents=rings.intents,
@@ -177,9 +180,11 @@ class Engine:
         return next((line for line in self.lines if line.venue_id == venue_id), None)
 
     def recover(self, earlier: Callable[[], Iterable[Record]]) -> None:
-        """Take up what the ledger of earlier runs says, before anything connects; `earlier()` reads it from its beginning."""
+        """Take up what the ledger of earlier runs says, before anything connects; `earlier` gives its records anew at each call."""
         clock = self.world.clock
-        records = self.monitor.restoring(earlier(), wall_ns=clock.time_ns(), mono_ns=clock.monotonic_ns())
+        records: Iterable[Record] = self.monitor.restoring(
+            earlier(), wall_ns=clock.time_ns(), mono_ns=clock.monotonic_ns()
+        )
         for line in self.lines:
             line.oms.restore(records)
             records = earlier()
@@ -260,17 +265,22 @@ class Engine:
 def wanted_statistics(config: Config, line: Line, strategies: Mapping[str, Strategy]) -> Wanted:
     """What the strategies together ask of a line beside books and trades; what no line of theirs has was refused before.
 
-    A paper account is margined by the venue's mark prices: they are subscribed for every symbol, where the kind has them.
+    Positions are valued and margined by the venue's mark prices: they are subscribed for every symbol, where the kind has them.
     """
     asked = [
         (row, [symbol for name, symbol in strategy_symbols(config, strategy_name) if name == line.name])
         for strategy_name, strategy in strategies.items()
         for row in subscriptions_of(strategy, config.strategy[strategy_name].subscriptions)
     ]
-    if config.engine.mode == "paper":
-        asked.append((parse_subscription("mark_price"), list(line.venue.symbols)))
+    asked.append((parse_subscription("mark_price"), list(line.venue.symbols)))
     kind = line.kind
     return wanted_of((source, row, symbols) for row, symbols in asked if (source := kind.source_of(row)) is not None)
+
+
+def day_end_ns(session_end: str) -> int:
+    """HH:MM as nanoseconds after midnight."""
+    hours, minutes = session_end.split(":")
+    return (int(hours) * 60 + int(minutes)) * 60_000_000_000
 
 
 def abort_after_ms(strategy_turn_ms_max: int) -> int:

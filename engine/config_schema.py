@@ -57,6 +57,14 @@ class EngineSection(Section, frozen=True, kw_only=True):
         CrashLoop | Literal["off"],
         Meta(description='when to stay down: a table, or `"off"` (for kill tests only)'),
     ]
+    session_end: Annotated[
+        str,
+        text_meta(
+            r"^([01][0-9]|2[0-3]):[0-5][0-9]$",
+            "HH:MM",
+            "time of day (UTC) at which orders with time in force DAY expire",
+        ),
+    ] = "00:00"
 
 
 class JournalSection(Section, frozen=True, kw_only=True):
@@ -146,7 +154,7 @@ class VenueSection(Section, frozen=True, kw_only=True):
     position_mode: (
         Annotated[
             Literal["one-way", "hedge"],
-            Meta(description='futures, must be written there: only "one-way" is traded; set for the account at start'),
+            Meta(description="futures, must be written there: one signed position, or long beside short; set at start"),
         ]
         | None
     ) = None

@@ -23,6 +23,7 @@ from engine.control.server import ControlServer
 from engine.credentials import Credentials, load_credentials
 from engine.dead_man_duty import require_weight
 from engine.exit_codes import CommandError, ExitCode
+from engine.flatten import PanicClose
 from engine.guard.kills import Kills, KillsUnreadable
 from engine.journal.cursor import Record
 from engine.journal.errors import JournalFull
@@ -31,14 +32,13 @@ from engine.journal.reader import JournalReader
 from engine.journal.settings import JournalConfig
 from engine.line import LineInputs
 from engine.line_duty import LineDuty, first_error
-from engine.line_names import strategy_symbols
+from engine.line_names import shown_name, strategy_symbols
 from engine.model import clientid
 from engine.model.codes import CommandKind, Counter, HaltReason, Lane, RecordKind, TimerKind, TradingState
 from engine.model.instruments import InstrumentSpec
 from engine.orderly_stop import OrderlyStop
 from engine.paper_market import MarketOnlyNet, in_process_world, is_paper, paper_credentials
 from engine.quiet_time import QuietTime
-from engine.risk_wiring import limit_desk
 from engine.runtime.account_lock import lock_account
 from engine.runtime.crash_loop import CrashLoopGuard
 from engine.runtime.idle_gc import IdleCollector
@@ -50,6 +50,7 @@ from engine.runtime.world import World
 from engine.strategy.api import Strategy
 from engine.strategy.loader import StrategyLoadError, load_strategy, subscriptions_of
 from engine.venue_access import VenueAccess
+from engine.venue_health import LimitUse, VenueHealth, limit_desk
 from engine.venue_kinds import VenueKind, kind_of
 
 if TYPE_CHECKING:
@@ -174,7 +175,10 @@ async def serve(
     """Fetch reference data, wire, trade, stop."""
     registry = Registry(Path(loaded.config.engine.data_dir) / "names.json", world.disk)
     config = loaded.config
-    accesses = {name: VenueAccess(line_world(config, world, venue), venue) for name, venue in config.venue.items()}
+    accesses = {
+        name: VenueAccess(line_world(config, world, venue), venue, config.health)
+        for name, venue in config.venue.items()
+    }
     papers: list[Paper] = []
     try:
         inputs = []
@@ -228,6 +232,9 @@ class Daemon:
         self.assets_named = engine.tables.asset_count
         self.next_reconcile_ns = 0
         self.duties = [LineDuty(line, accesses[line.name], self.on_fatal) for line in engine.lines]
+        self.limits = limit_desk(engine)
+        self.health = [VenueHealth(duty.line, duty.access) for duty in self.duties]
+        self.limit_use = LimitUse(engine, self.limits)
         clock = engine.world.clock
         self.supervisor = Supervisor.of_environment(clock)
         self.stop = OrderlyStop(engine, self.supervisor, lambda: first_error(self.duties))
@@ -246,13 +253,7 @@ class Daemon:
             on_progress=self.on_progress,
             may_spin=lambda: not engine.world.net.is_connecting,
         )
-        self.limits = limit_desk(
-            engine.monitor,
-            engine.tables,
-            self.loaded.config,
-            engine.venue_ids,
-            engine.strategy_ids,
-        )
+        self.closing = PanicClose(engine, self.submit_command, self.shown_name)
         self.control = ControlServer(
             self.loaded.control_socket,
             EngineControl(
@@ -264,6 +265,8 @@ class Daemon:
                 engine.register.halts,
                 self.troubles,
                 self.limits,
+                self.closing.state,
+                self.refusal_of,
             ),
             counters=engine.counters,
             clock=clock,
@@ -277,6 +280,8 @@ class Daemon:
         self.supervisor.extend(RECOVERY_EXTENSION_S)
         self.supervisor.status("reading the ledger of earlier runs")
         self.engine.recover(self.earlier_records)
+        for duty in self.duties:
+            duty.line.tell_margin(duty.access.orders.margin_terms)
         self.note_facts()
         self.obey_guard()
         self.control.open(loop)
@@ -285,7 +290,9 @@ class Daemon:
         self.engine.watchdog.start()
         pin_to_core(self.loaded.config.engine.cpu)
         self.turns.start(loop)
-        tasks = [loop.create_task(job) for job in (keeper.run() for duty in self.duties for keeper in duty.keepers)]
+        keepers = [keeper for duty in self.duties for keeper in duty.keepers]
+        keepers += [keeper for health in self.health for keeper in health.keepers]
+        tasks = [loop.create_task(keeper.run()) for keeper in keepers]
         for task in tasks:
             task.add_done_callback(self.on_task_end)
         self.supervisor.ready(self.state_text())
@@ -364,6 +371,7 @@ class Daemon:
         counters.set(Counter.HALT_REASON, state["halt_reason"])
         counters.set(Counter.RECONCILED, int(state["reconciled"]))
         counters.set(Counter.GATEWAY_READY, int(state["gateway_ready"]))
+        self.show_lines()
         now_ns = self.engine.world.clock.monotonic_ns()
         if now_ns >= self.next_reconcile_ns and self.is_any_reconciled() and not self.stop.has_begun:
             self.next_reconcile_ns = now_ns + self.loaded.config.reconcile.interval_s * NS_PER_S
@@ -373,12 +381,29 @@ class Daemon:
             self.name_assets()
         for duty in self.duties:
             duty.each_tick(is_stopping=self.stop.has_begun)
+        for health in self.health:
+            health.look()
+        self.limit_use.look()
+        if not self.stop.has_begun:
+            self.closing.advance()
         if self.stop.has_begun:
             self.stop.advance()
             if self.stop.is_done:
                 self.stopped.set()
             return
         self.supervisor.status(self.state_text())
+
+    def show_lines(self) -> None:
+        """Each line's row for readers of the counters file."""
+        for number, line in enumerate(self.engine.lines):
+            row = self.engine.tables.line_state(line.venue_id)
+            flags = (row["reconciled"], row["gateway_ready"], row["user_stream_ready"], row["is_killed"])
+            state = (
+                row["trading_state"] | row["halt_reason"] << 8 | sum(bool(f) << 16 + bit for bit, f in enumerate(flags))
+            )
+            self.engine.counters.show_line(
+                number, line.name, state, row["open_orders"], row["clock_drift_ns"], row["reconciles"]
+            )
 
     def is_any_reconciled(self) -> bool:
         """Is there a line whose account has been read: those are read again now and then, whatever the others do."""
@@ -422,8 +447,21 @@ class Daemon:
 
     # --- commands and failures ---
 
+    def refusal_of(self, handle: int) -> int:
+        """Why the gate refused a person's order just now; 0 where it did not."""
+        gate = self.engine.gate
+        return gate.operator_refused_reason if gate.operator_refused_handle == handle else 0
+
+    def shown_name(self, row: int) -> str:
+        """What people call an instrument."""
+        tables, line = self.engine.tables, self.engine.line(self.engine.tables.instrument(row)["venue_id"])
+        symbol = tables.symbol(row)
+        return shown_name(self.loaded.config.venue, line.name, symbol) if line is not None else symbol
+
     def submit_command(self, command: OperatorCommand) -> int:
         """Journal an operator's command and let the stages apply it; returns its sequence, 0 when the journal is full."""
+        if command.kind == CommandKind.FLATTEN and command.flags == 0:
+            return self.closing.begin(command)
         fields = {name: getattr(command, name) for name in command.__struct_fields__ if name != "kind"}
         try:
             sequence = self.engine.sequencer.execute_command(command.kind, **fields)

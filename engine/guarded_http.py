@@ -1,9 +1,9 @@
 """A venue's HTTP behind circuit breakers, one for each endpoint; what is idempotent is asked again with back-off and jitter.
 
-A failure is no whole reply, or a status of 500 and above: the venue could not answer. What it refuses (4xx) it has answered. An open
-breaker fails requests at once, without asking the venue; after the cool-down one request at a time shows whether it is well again.
-Nothing that cancels ever waits for a breaker: DELETE and the dead-man switch go always. Only GET and DELETE are asked again, never a
-POST or PUT: it may have been carried out.
+A failure is no whole reply, or a status of 500 and above: the venue could not answer. What it refuses (4xx) it has answered.
+An open breaker fails requests at once, without asking the venue; after the cool-down one request at a time shows whether it
+is well again. Nothing that cancels ever waits for a breaker: DELETE and the dead-man switch go always. Only GET and DELETE are
+asked again, never a POST or PUT: it may have been carried out.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from engine.config_risk_schema import HealthSection
 from engine.model.codes import BreakerState
 from engine.risk.measures import CircuitBreaker
 from engine.runtime.clock import Clock
@@ -41,6 +42,19 @@ class GuardTerms:
     retries: int
     retry_first_ms: int
     retry_most_ms: int
+
+
+def guard_terms(health: HealthSection) -> GuardTerms:
+    """The configuration's table in the guard's units."""
+    return GuardTerms(
+        failures=health.failures,
+        window_ns=health.window_ms * NS_PER_MS,
+        cooldown_ns=health.cooldown_ms * NS_PER_MS,
+        probes=health.probes,
+        retries=health.retries,
+        retry_first_ms=health.retry_first_ms,
+        retry_most_ms=health.retry_most_ms,
+    )
 
 
 @dataclass(frozen=True)

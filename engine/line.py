@@ -14,7 +14,9 @@ from engine.credentials import Credentials, ed25519_signer
 from engine.feed.instruments import InstrumentKeeper
 from engine.feed.keeper import MarketKeeper
 from engine.feed.polls import PollKeeper
+from engine.model.codes import RecordKind
 from engine.model.instruments import InstrumentSpec
+from engine.model.margin_terms import ContractMargin
 from engine.oms.oms import Oms
 from engine.runtime.net import NetError, ReconnectPolicy
 from engine.runtime.ring import Ring
@@ -99,6 +101,15 @@ class Line:
         self.oms = self._oms()
         self.session = self._order_session(inputs.credentials, inputs.rate_limits)
 
+    def tell_margin(self, terms: Iterable[ContractMargin]) -> None:
+        """How the account stands in each contract, as inputs: a replay has them too."""
+        tables = self.engine.tables
+        for row in terms:
+            self.engine.sequencer.submit_record(
+                int(RecordKind.MARGIN_TIERS), row.payload(), venue_id=self.venue_id, account_id=self.venue_id,
+                instrument_id=tables.instrument_id(self.venue_id, row.symbol),
+            )  # fmt: skip
+
     def _oms(self) -> Oms:
         engine, rings = self.engine, self.engine.rings
         return Oms(
@@ -109,7 +120,7 @@ class Line:
             venue_delay_ns_max=VENUE_DELAY_NS_MAX, account_id=self.venue_id, venue_id=self.venue_id,
             cancel_on_start=engine.loaded.config.reconcile.cancel_on_start,
             has_cancel_all=self.kind.capabilities.has_cancel_all_by_symbol, risk_events=rings.risk_events,
-            execution_events=rings.execution_events,
+            execution_events=rings.execution_events, reporting_currency=engine.loaded.config.portfolio.currency,
         )  # fmt: skip
 
     def _order_session(

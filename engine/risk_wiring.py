@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from engine.config import Config
 from engine.config_limits import limit_values, mode_rules, scope_id_rows
 from engine.config_risk_schema import ModeRule
-from engine.control.limits import LimitDesk
 from engine.line_names import risk_rows
 from engine.model.codes import BreakerState, LimitScope, RiskMode, TradingState
 from engine.model.instruments import E8, INT64_MAX, to_e8
@@ -76,15 +75,3 @@ def set_currency(tables: Tables, currency: str) -> None:
     for asset_id, name in enumerate(tables.assets(), 1):
         if name.rsplit(":", 1)[-1] == currency:
             tables.set_rate(asset_id, E8)
-
-
-def limit_desk(
-    monitor: RiskMonitor, tables: Tables, config: Config, venues: Mapping[str, int], strategies: Mapping[str, int]
-) -> LimitDesk:
-    """The limits at the control port, with the names of scopes."""
-    names = {
-        LimitScope.ACCOUNT: {venue_id: str(venue_id) for venue_id in venues.values()},
-        LimitScope.VENUE: {venue_id: name for name, venue_id in venues.items()},
-        LimitScope.STRATEGY: {strategy_id: name for name, strategy_id in strategies.items()},
-    }
-    return LimitDesk(monitor.limits, tables, names, config.portfolio.currency)

@@ -169,6 +169,7 @@ class Simulation:
     def begin(self) -> None:
         """Recover, and let connections and ticks begin; time stands still."""
         self.engine.recover(self._earlier_records)
+        self.engine.lines[0].tell_margin(self._access.orders.margin_terms)
         self.engine.counters.set(Counter.EPOCH, self.journal.epoch)
         self.loop.call_soon(self._tick)
         for keeper in self._keepers:

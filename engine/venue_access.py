@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ssl
 
+from engine.config_risk_schema import HealthSection
 from engine.config_schema import VenueSection
 from engine.credentials import Credentials
 from engine.exit_codes import CommandError, ExitCode
+from engine.guarded_http import GuardedHttp, guard_terms
 from engine.model.instruments import InstrumentSpec
-from engine.runtime.net import HttpClient, NetError
+from engine.model.margin_terms import ContractMargin
+from engine.runtime.net import NetError
 from engine.runtime.world import World
 from engine.venue_kinds import kind_of
 from engine.venues.binance.reference import ReferenceDataError, UnknownSymbolError
@@ -39,17 +42,19 @@ def refusal(error: VenueError | ReferenceDataError, what: str = "reference data"
 class VenueAccess:
     """The venue's addresses, and what is asked of it over HTTP."""
 
-    def __init__(self, world: World, venue: VenueSection) -> None:
+    def __init__(self, world: World, venue: VenueSection, health: HealthSection | None = None) -> None:
         self.world = world
         self.venue = venue
         self.kind = kind_of(venue.kind)
         try:
             is_tls = venue.rest_url.startswith("https") or venue.ws_api_url.startswith("wss")
             self.tls = world.net.tls_context(venue.tls_ca) if is_tls or venue.stream_url.startswith("wss") else None
-            self.http: HttpClient = world.net.http_client(venue.rest_url, tls=self.tls)
+            http = world.net.http_client(venue.rest_url, tls=self.tls)
         except NetError as error:
             raise CommandError(ExitCode.CONFIG, str(error)) from None
+        self.http = GuardedHttp(http, world.clock, world.rng, guard_terms(health or HealthSection()))
         self.rest = self.kind.rest(self.http, world.clock)
+        self.margin_terms: tuple[ContractMargin, ...] = ()
         # the order half: the venue itself, but in paper trading a venue of our own
         self.orders: VenueAccess = self
 
@@ -66,7 +71,7 @@ class VenueAccess:
     async def settle_account(self, credentials: Credentials) -> None:
         """Have the account stand as the configuration says, where the kind has settings; CommandError where it cannot be."""
         try:
-            await self.kind.settle_account(self.rest, self.venue, credentials)
+            self.margin_terms = await self.kind.settle_account(self.rest, self.venue, credentials)
         except NetError as error:
             raise CommandError(ExitCode.UNAVAILABLE, str(error)) from None
         except VenueError as error:

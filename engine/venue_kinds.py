@@ -16,6 +16,7 @@ from engine.credentials import Credentials
 from engine.exit_codes import CommandError, ExitCode
 from engine.gateway.budget import RateBudget
 from engine.gateway.keeper import OrderKeeper
+from engine.model.margin_terms import ContractMargin
 from engine.model.subscriptions import Subscription
 from engine.runtime.actor import Pipeline
 from engine.runtime.net import ReconnectPolicy
@@ -97,7 +98,7 @@ class VenueKind:
     source_of: Callable[[Subscription], Source | None]
     # order half
     rest: Callable[..., RestMarket]
-    settle_account: Callable[[RestMarket, VenueSection, Credentials], Awaitable[None]]
+    settle_account: Callable[[RestMarket, VenueSection, Credentials], Awaitable[tuple[ContractMargin, ...]]]
     order_api_path: str
     order_codec: Callable[..., OrderCodec]
     order_session: Callable[..., BinanceOrderSession]
@@ -136,15 +137,21 @@ def keep_futures(line: OrderLine) -> OrderKeeping:
     )  # fmt: skip
 
 
-async def leave_account(rest: RestMarket, venue: VenueSection, credentials: Credentials) -> None:
-    """A spot account has no settings of ours; its order session logs on by itself."""
+async def leave_account(
+    rest: RestMarket,  # noqa: ARG001 - the signature of the table's row
+    venue: VenueSection,  # noqa: ARG001
+    credentials: Credentials,  # noqa: ARG001
+) -> tuple[ContractMargin, ...]:
+    """A spot account has no settings of ours and no margin; its order session logs on by itself."""
+    return ()
 
 
-async def settle_futures(rest: RestMarket, venue: VenueSection, credentials: Credentials) -> None:
-    """Position mode, margin type and leverage as configured."""
+async def settle_futures(rest: RestMarket, venue: VenueSection, credentials: Credentials) -> tuple[ContractMargin, ...]:
+    """Position mode, margin type and leverage as configured; returns how each contract stands then, with its tiers."""
     futures = cast(UsdmRest, rest)
     futures.authorize(credentials, venue.recv_window_ms)
     await usdm_account.settle_account(futures, venue)
+    return await usdm_account.margin_terms(futures, venue)
 
 
 BINANCE_SPOT = VenueKind(

@@ -125,8 +125,15 @@ def still_venue() -> VenueShell:
     """A venue whose books are full and move only by accounts' orders."""
     file = load_venue(CONFIG)
     assert file.usdm is not None
-    spot = msgspec.structs.replace(file.venue, symbols=file.venue.symbols[:1], activity=0.0, backfill_minutes=0)
-    futures = msgspec.structs.replace(file.usdm, symbols=file.usdm.symbols[:1], activity=0.0, backfill_minutes=0)
+    us, others, *_ = file.venue.accounts
+    others = msgspec.structs.replace(others, balances={"BTC": "10000", "USDT": "900000000"})
+    spot = msgspec.structs.replace(
+        file.venue, symbols=file.venue.symbols[:1], activity=0.0, backfill_minutes=0, accounts=(us, others)
+    )
+    wallets = {**file.usdm.wallets, others.name: "900000000"}
+    futures = msgspec.structs.replace(
+        file.usdm, symbols=file.usdm.symbols[:1], activity=0.0, backfill_minutes=0, wallets=wallets
+    )
     shell = VenueShell(VenueCore(spot, 3, START_NS), file.wire, file.limits, START_NS)
     shell.add_usdm(UsdmCore(futures, spot.accounts, 3, START_NS), file.usdm_limits, file.usdm_wire, START_NS)
     return shell
@@ -213,15 +220,14 @@ class World:
         self.run(0.1)
 
     def print_at(self, price: Decimal) -> None:
-        """A trade at a price: the book is eaten up to there, by as much as it takes."""
-        side = "SELL" if price <= self.bid else "BUY"
-        for _ in range(60):
-            if self.bid < price < self.ask_price or (self.bid <= price if side == "SELL" else self.ask_price >= price):
+        """A trade at a price or a little beyond: the book is eaten up to there."""
+        is_sell = price <= self.bid
+        side = "SELL" if is_sell else "BUY"
+        for _ in range(200):
+            if self.bid < price if is_sell else self.ask_price > price:
                 break
-            self.trade(side, "5", price)
-        far = "BUY" if side == "SELL" else "SELL"
-        self.trade(far, "0.002", price, "GTC")
-        self.trade(side, "0.002", price)
+            self.trade(side, "0.3", price)
+        self.trade(side, "0.002", self.bid if is_sell else self.ask_price)
 
     # --- us ---
 
@@ -246,12 +252,18 @@ class World:
     def position(self) -> Decimal:
         """By our own fills."""
         tables = self.simulation.engine.tables
-        row = tables.instrument_id(self.simulation.engine.venue_id, SYMBOL)
+        row = tables.instrument_id(self.simulation.engine.lines[0].venue_id, SYMBOL)
         return Decimal(tables.exposure(row)["position_lots"] * tables.instrument(row)["lot_size_e8"]) / E8
+
+    @property
+    def lots(self) -> int:
+        """The same in lots."""
+        tables = self.simulation.engine.tables
+        return int(tables.exposure(tables.instrument_id(self.simulation.engine.lines[0].venue_id, SYMBOL))["position_lots"])
 
     def open_orders(self) -> list[dict[str, Any]]:
         """Ours, by the OMS."""
-        return self.simulation.engine.oms.orders()
+        return self.simulation.engine.lines[0].oms.orders()
 
     def ledger(self, kind: RecordKind) -> list[Record]:
         """Records of one kind, of every run."""

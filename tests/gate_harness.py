@@ -74,7 +74,7 @@ def everything_native(rig: Rig, **changed: Any) -> Rig:
 
 
 class GateAlone:
-    """The gate over a journal that forgets: a million decisions need no more memory than a thousand. Nothing is sent, `end` ends an order."""
+    """The gate over a journal that forgets: a million decisions need no more memory than a thousand."""
 
     def __init__(self, *, capacity: int = 256) -> None:
         self.journal = Journal.in_memory(engine_id=7, epoch=3, ring_bytes=1 << 22, discards=True)
@@ -122,7 +122,9 @@ class GateAlone:
         self.now_ns += passed_ns
         self.journal.set_now(self.now_ns, self.now_ns)
 
-    def ask(self, row: int, side: int, qty_lots: int, price_ticks: int = 10_000, strategy_id: int = 1, flags: int = 0) -> int:
+    def ask(
+        self, row: int, side: int, qty_lots: int, price_ticks: int = 10_000, strategy_id: int = 1, flags: int = 0
+    ) -> int:
         """The gate's answer as a number of Reason; the order's handle is `handle`."""
         self.handle += 1
         return decide(

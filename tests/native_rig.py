@@ -109,15 +109,16 @@ class NativeRig(Rig):
     def __init__(self, *, before: NativeRig | None = None, **options: Any) -> None:
         """`before`: the engine's earlier run at the same venue, whose ledger this one begins with."""
         clock = before.clock if before is not None else Clock.virtual()
-        self.dial = Dial() if before is None else before.dial
+        self.dial: Dial = Dial() if before is None else before.dial
         super().__init__(active=False, clock=clock, has_cancel_all=not self.is_futures, **options)
-        self.host = VenueHost(make_venue(clock, self.dial) if before is None else before.host.shell, clock)
-        self.net = MemoryNet(self.host, clock, Latency(to_venue_us=1_000, from_venue_us=1_000))
+        shell: VenueShell = make_venue(clock, self.dial) if before is None else before.host.shell
+        self.host: VenueHost = VenueHost(shell, clock)
+        self.net: Any = MemoryNet(self.host, clock, Latency(to_venue_us=1_000, from_venue_us=1_000))
         self.loop = virtual_loop(clock)
         if before is not None:
             self.oms.restore(parse(before.journal.front_bytes(0)))
         self.symbols = MarketCodec(self.tables, 1, ["BTCUSDT"])
-        self.session = self._session()
+        self.session: Any = self._session()
         self.pipeline = Pipeline([self.sequencer, self.oms, self.gate, GatewayActor("gateway", self.session)])
         self.loop.call_soon(self.host.start, self.loop)
         self.jobs = [self.loop.create_task(job) for job in (self._keep(), self._beat())]

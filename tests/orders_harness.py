@@ -94,7 +94,7 @@ class Rig:
             self.clock,
             intents=r["intents"],
             manual_intents=r["manual"],
-            approvals=r["approvals"],
+            approvals=self.gate_approvals(),
             refusals=r["refusals"],
             child_intents=r["children"],
             child_refusals=r["child_refusals"],
@@ -123,6 +123,10 @@ class Rig:
         self._trade_id = 100
         if active:
             self.go_active()
+
+    def gate_approvals(self) -> Any:
+        """Where the gate's approvals go: one ring, or one for each line."""
+        return self.rings["approvals"]
 
     def _sequencer(self, name: str, to_oms: Ring) -> Sequencer:
         r = self.rings
@@ -182,7 +186,8 @@ class Rig:
     def freshen(self, row: int) -> None:
         """The market as it is, seen just now."""
         market = self.tables.market(row)
-        self.set_market(row, bid_ticks=market["best_bid_ticks"], ask_ticks=market["best_ask_ticks"])
+        names = {"bid_ticks": "best_bid_ticks", "ask_ticks": "best_ask_ticks", "mark_e8": "mark_e8"}
+        self.set_market(row, **{name: market[field] for name, field in names.items()})
 
     # --- what the venue's session would put in ---
 

@@ -29,10 +29,11 @@ class Account:
 
     def __init__(self) -> None:
         self.wallet = "10000.00000000"
-        self.positions: dict[str, str] = {}
+        self.positions: dict[str, str] = {}  # "BTCUSDT", or "BTCUSDT:LONG" in hedge mode
         self.orders: list[dict[str, Any]] = []
         self.algos: list[dict[str, Any]] = []
         self.trades: list[dict[str, Any]] = []
+        self.income: list[dict[str, Any]] = []
         self.update_ms = 0
 
     def answer(self, path: str, params: dict[str, Any]) -> Any:
@@ -43,17 +44,19 @@ class Account:
         if path == "/fapi/v1/userTrades":
             return self._trades(params)
         if path == "/fapi/v3/positionRisk":
-            rows = self.positions.items()
             return [
                 {
-                    "symbol": s,
-                    "positionSide": "BOTH",
+                    "symbol": name.split(":")[0],
+                    "positionSide": name.partition(":")[2] or "BOTH",
                     "positionAmt": q,
                     "entryPrice": "100.000000000012",
+                    "isolatedWallet": "0",
                     "updateTime": 1,
                 }
-                for s, q in rows
+                for name, q in self.positions.items()
             ]
+        if path == "/fapi/v1/income":
+            return [row for row in self.income if row["time"] >= params["startTime"]][: params["limit"]]
         assert path == "/fapi/v3/balance"
         return [{"accountAlias": "x", "asset": "USDT", "balance": self.wallet, "updateTime": self.update_ms}]
 

@@ -55,6 +55,27 @@ class Order:
     is_used: bool = False
 
 
+@dataclass(slots=True)
+class Scope:
+    """Limits and state of an engine, account, venue, strategy or instrument."""
+
+    is_active: bool = True
+    wait_until_ns: int = 0
+    day_pnl_e8: int = 0
+    drawdown_e8: int = 0
+    drawdown_bps: int = 0
+    gross_e8: int = 0
+    net_e8: int = 0
+    positions: int = 0
+    open_orders: int = 0
+    equity_e8: int = 10**16
+    most_e8: int = 10**17
+    tokens: float = 1e9
+    refilled_ns: int = 0
+    burst: int = 10**9
+    rate: int = 10**9
+
+
 class PythonGate:
     """The same checks in the same order, in Python."""
 
@@ -68,6 +89,10 @@ class PythonGate:
         self.tokens, self.refilled_ns, self.rate, self.burst = 100_000.0, time.monotonic_ns(), 100_000, 100_000
         for handle in range(open_orders):
             self.orders[-handle - 1] = Order(-handle - 1, 0, 1, 1, 0)
+        self.limited_scopes = 0  # how many scopes limit everything
+        self.scopes = [Scope(open_orders=open_orders) for _ in range(5)]
+        self.recent: dict[tuple[int, int, int, int], int] = {}
+        self.best_own_sell_ticks = 0
 
     def decide(self, handle: int, side: int, kind: int, price_ticks: int, qty_lots: int, now_ns: int) -> str:
         """The reason of the refusal, or ""."""
@@ -91,6 +116,8 @@ class PythonGate:
                 return "depth"
         elif not row.min_price_ticks <= price_ticks <= row.max_price_ticks:
             return "price"
+            if self.limited_scopes and price_ticks * 2 > (row.bids[0][0] + row.asks[0][0]) * 1.05:
+                return "slippage"
         twice_mid = row.bids[0][0] + row.asks[0][0]
         if abs(2 * price_ticks - twice_mid) * 10_000 > row.collar_bps * twice_mid:
             return "collar"
@@ -113,6 +140,10 @@ class PythonGate:
         self.refilled_ns = now_ns
         if self.tokens < 1:
             return "rate"
+        if self.limited_scopes:
+            reason = self.decide_in_scopes(side, price_ticks, qty_lots, notional_e8, now_ns)
+            if reason:
+                return reason
         self.tokens -= 1
         self.orders[handle] = Order(handle, side, price_ticks, qty_lots, notional_e8 + 1)
         row.working_lots[side] += qty_lots
@@ -121,12 +152,54 @@ class PythonGate:
         self.journal.append((handle, 0, now_ns))
         return ""
 
+    def decide_in_scopes(self, side: int, price_ticks: int, qty_lots: int, notional_e8: int, now_ns: int) -> str:
+        """State, loss, exposure, positions, orders and bucket of every scope; own orders; the same again."""
+        row = self.instrument
+        value_e8 = row.asks[0][0] * row.tick_size_e8 * qty_lots * row.lot_size_e8 // E8
+        for scope in self.scopes:
+            if not scope.is_active or now_ns < scope.wait_until_ns or -scope.day_pnl_e8 > scope.most_e8:
+                return "state"
+            if scope.drawdown_e8 > scope.most_e8 or scope.drawdown_bps > 5_000:
+                return "drawdown"
+            gross_e8, net_e8 = scope.gross_e8 + value_e8, scope.net_e8 + (-value_e8 if side else value_e8)
+            if notional_e8 > scope.most_e8 or gross_e8 > scope.most_e8 or abs(net_e8) > scope.most_e8:
+                return "exposure"
+            if (
+                gross_e8 * 10_000 > 1_000_000 * scope.equity_e8
+                or scope.positions + 1 > 100
+                or scope.open_orders + 1 > 10_000
+            ):
+                return "leverage"
+            scope.tokens = min(scope.burst, scope.tokens + (now_ns - scope.refilled_ns) * 1e-9 * scope.rate)
+            scope.refilled_ns = now_ns
+            if scope.tokens < 1:
+                return "rate"
+        if 0 < self.best_own_sell_ticks <= price_ticks and side == 0:
+            return "own order"
+        key = (side, price_ticks, qty_lots, 1)
+        if now_ns - self.recent.get(key, -10) < 0:
+            return "again"
+        self.recent[key] = now_ns
+        for scope in self.scopes:
+            scope.gross_e8 += value_e8
+            scope.net_e8 += -value_e8 if side else value_e8
+            scope.open_orders += 1
+            scope.tokens -= 1
+        return ""
+
     def end(self, handle: int) -> None:
         """Undo an approval."""
         order = self.orders.pop(handle)
         self.instrument.working_lots[order.side] -= order.qty_lots
         self.instrument.open_orders -= 1
         self.promised_e8 -= order.promise_e8
+        if self.limited_scopes:
+            row = self.instrument
+            value_e8 = row.asks[0][0] * row.tick_size_e8 * order.qty_lots * row.lot_size_e8 // E8
+            for scope in self.scopes:
+                scope.gross_e8 -= value_e8
+                scope.net_e8 -= -value_e8 if order.side else value_e8
+                scope.open_orders -= 1
 
 
 class Result(msgspec.Struct, rename="camel"):

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from engine.cli import ctl_commands, ctl_limits, ctl_listings, ctl_orders
+from engine.cli import ctl_commands, ctl_emergency, ctl_limits, ctl_listings, ctl_orders
 from engine.cli.render import clear_screen
 from engine.cli.target import add_target_options
 from engine.exit_codes import ExitCode
@@ -23,12 +23,13 @@ COMMANDS = {
     "resume": "undo pause",
     "kill": "halt at once and cancel everything, until `arm`",
     "arm": "clear a halt that a person must clear; or enable a strategy again",
-    "flatten": "close the positions, by orders through the gate",
+    "flatten": "cancel, then close the positions by orders through the gate, until the venue says flat",
     "cancel": "cancel orders",
     "stop": "orderly end: cancel all, verify at the venue, close the journal",
     "reconcile": "compare orders and balances with the venue now",
 }
 ORDERS = {
+    "hedge": "offset the exposure of a symbol by a market order in another, sized by value",
     "order": "send orders of your own, of every type; the gate judges them like any other",
     "protect": "a stop-loss and take-profits that follow the position of a symbol",
     "amend": "another price, quantity or trigger price of an order",
@@ -37,7 +38,8 @@ LISTINGS = {
     "status": "the engine's state",
     "orders": "open orders as a tree under their parents (or --all that the ledger holds; --flat)",
     "algos": "execution algorithms: progress, average price, against arrival and schedule",
-    "positions": "positions, cost, realised profit, fees",
+    "positions": "positions, mark, profit, fees, margin, liquidation price and distance",
+    "account": "balances, equity and margin by account and asset, and all together in one currency",
     "balances": "balances as the venue told them",
     "book": "the top of a symbol's book and what we have there",
     "strategies": "each strategy's state and counts",
@@ -46,11 +48,13 @@ LISTINGS = {
 }
 
 ORDER_OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
+    "hedge": ctl_emergency.add_hedge_options,
     "order": ctl_orders.add_options,
     "protect": ctl_orders.add_protect_options,
     "amend": ctl_orders.add_amend_options,
 }
 ORDER_RUNS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "hedge": ctl_emergency.hedge,
     "order": ctl_orders.run,
     "protect": ctl_orders.protect,
     "amend": ctl_orders.amend,

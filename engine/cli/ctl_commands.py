@@ -36,6 +36,10 @@ SCOPE_HELP = {
 def add_options(name: str, parser: argparse.ArgumentParser) -> None:
     """--reason, --timeout and the scopes that the command knows."""
     add_command_options(parser)
+    if name == "flatten":
+        from engine.cli.ctl_emergency import add_flatten_options
+
+        add_flatten_options(parser)
     for scope in SCOPES[name]:
         kind = int if scope == "account" else str
         parser.add_argument(f"--{scope}", type=kind, metavar=scope.upper(), help=SCOPE_HELP[scope])
@@ -77,6 +81,10 @@ def run(args: argparse.Namespace) -> int:
         from engine.cli.ctl_guard import command_both
 
         return command_both(args, target, request)
+    if args.action == "flatten":
+        from engine.cli.ctl_emergency import flatten
+
+        return flatten(args, target, request)
     return tell(args, command(target, request, args.timeout))
 
 

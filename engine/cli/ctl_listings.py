@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from engine.desk.ledger import LedgerFold, LedgerState
 
 Show = Callable[[argparse.Namespace], int]
-POSITION_COLUMNS = ["symbol", "side", "position", "average_price", "realised_pnl", "fees", "money", "fills"]
+POSITION_COLUMNS = [
+    *("symbol", "side", "position", "average_price", "mark", "unrealised_pnl", "realised_pnl", "fees", "money"),
+    *("leverage", "margin", "liquidation_price", "liquidation_distance", "fills"),
+]
+ACCOUNT_COLUMNS = [
+    *("venue", "asset", "wallet", "locked", "unrealised", "equity", "initial_margin", "maintenance", "available"),
+    *("margin_ratio", "funding", "rate", "value"),
+]
 BALANCE_COLUMNS = ["venue", "asset", "free", "locked", "total"]
 LATENCY_COLUMNS = ["stage", "count", "p50", "p90", "p99", "p99_9", "max"]
 LINE_COLUMNS = ["line", "account", "trading_state", "halt_reason", "reconciled", "open_orders", "kill"]
@@ -51,6 +58,9 @@ def opened(args: argparse.Namespace) -> Show:
         from engine.cli.ctl_tree import Tree
 
         return Tree(target, open_fold(target)).show
+    if args.action == "account":
+        fold = open_fold(target)
+        return lambda args: show_accounts(args, fold)
     if args.action in ("positions", "balances"):
         fold = open_fold(target)
         return lambda args: show_folded(args, fold)
@@ -82,6 +92,27 @@ def show_folded(args: argparse.Namespace, fold: LedgerFold) -> int:
     else:
         print_table(rows, columns, empty=f"no {args.action}")
         print(f"as of sequence {state.as_of}, lag {lag}")
+    return ExitCode.OK
+
+
+def show_accounts(args: argparse.Namespace, fold: LedgerFold) -> int:
+    """Every asset of every account, and all together in the reporting currency."""
+    from engine.desk.accounts import total
+
+    state = refreshed(fold)
+    rows = list(state.accounts.values())
+    reporting = {row["raw"]["reporting_asset_id"] for row in rows} - {0}
+    currency = state.catalog.asset(min(reporting)).rpartition(":")[2] if reporting else ""
+    summed = total(rows, currency)
+    lag = fold.lag_records()
+    if args.json:
+        shown = [{name: value for name, value in row.items() if name != "raw"} for row in rows]
+        print_json({"accounts": shown, "total": summed, "as_of_sequence": state.as_of, "lag": lag})
+        return ExitCode.OK
+    print_table(rows, ACCOUNT_COLUMNS, empty="no account yet")
+    if rows:
+        print_fields(summed | {"unvalued": ", ".join(summed["unvalued"]) or "nothing"})
+    print(f"as of sequence {state.as_of}, lag {lag}")
     return ExitCode.OK
 
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from engine.exit_codes import CommandError, ExitCode
+from engine.runtime.parent_death import end_with_parent
 
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("run", "run an engine in this process"),
@@ -77,6 +78,7 @@ def chosen_verb(arguments: Sequence[str]) -> str | None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    end_with_parent()
     try:
         parser, module = build_parser(chosen_verb(arguments))
         parsed = parser.parse_args(arguments)

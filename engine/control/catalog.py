@@ -46,6 +46,8 @@ class InstrumentRow(msgspec.Struct, frozen=True, kw_only=True):
     min_qty_lots: int
     max_qty_lots: int
     min_notional_e8: int
+    multiplier_e8: int = 100_000_000
+    inverse: int = 0
 
 
 def names_of(engine: str, mode: str, tables: Tables, venues: Mapping[str, int], strategies: Mapping[str, int]) -> Names:

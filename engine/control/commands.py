@@ -16,6 +16,7 @@ import msgspec
 
 from engine.control.exact import RefusedCommandError, decimal_text, known
 from engine.control.handles import next_handle
+from engine.control.hedge import hedge_order
 from engine.control.limits import LimitDesk, limit_scope
 from engine.control.messages import (
     Accepted,
@@ -29,6 +30,9 @@ from engine.control.messages import (
     Command,
     EngineStatus,
     Flatten,
+    FlattenState,
+    FlattenStatus,
+    Hedge,
     Kill,
     Limits,
     LimitTable,
@@ -56,7 +60,7 @@ from engine.control.order_words import Place, instruction_of, protection_of
 from engine.control.server import Caller
 from engine.journal.errors import JournalFull
 from engine.journal.sequencer import Sequencer
-from engine.model.codes import CommandKind, Counter, TradingState
+from engine.model.codes import CommandKind, Counter, HaltReason, OrderType, Reason, Side, TradingState
 from engine.model.exact import WordError, on_grid
 from engine.model.instructions import Change, OrderTerms, Wish
 from engine.model.instructions import encode as encode_wish
@@ -66,6 +70,8 @@ from engine.runtime.clock import Clock
 from engine.runtime.counters import Counters
 
 HALTED_SHOWN_MAX = 100
+# a person may close positions while these halt
+CLOSABLE_HALTS = (HaltReason.KILL, HaltReason.RISK, HaltReason.CRASH_LOOP)
 TROUBLES_MAX = 1000
 AnyCommand = (
     Pause
@@ -73,6 +79,7 @@ AnyCommand = (
     | Kill
     | Arm
     | Flatten
+    | Hedge
     | Cancel
     | Stop
     | Reconcile
@@ -88,6 +95,7 @@ KINDS: dict[type[Command], CommandKind] = {
     Kill: CommandKind.KILL,
     Arm: CommandKind.ARM,
     Flatten: CommandKind.FLATTEN,
+    Hedge: CommandKind.HEDGE,
     Cancel: CommandKind.CANCEL,
     Stop: CommandKind.STOP,
     Order: CommandKind.ORDER,
@@ -151,8 +159,12 @@ class EngineControl:
         halts: Callable[[], Mapping[str, Mapping[int, int]]] = lambda: {"instruments": {}},
         troubles: Callable[[], str] = str,
         limits: LimitDesk | None = None,
+        flatten_state: Callable[[], FlattenState] = FlattenState,
+        refusal_of: Callable[[int], int] = lambda _handle: 0,
     ) -> None:
         self._names = names
+        self._flatten_state = flatten_state
+        self._refusal_of = refusal_of
         self._tables = tables
         self._counters = counters
         self._clock = clock
@@ -173,6 +185,8 @@ class EngineControl:
                 return self.strategies()
             if isinstance(request, Limits):
                 return self.limits(request)
+            if isinstance(request, FlattenStatus):
+                return self._flatten_state()
             return self.command(request, caller)
         except RefusedCommandError as refusal:
             return Refused(code=refusal.code, text=str(refusal))
@@ -195,6 +209,7 @@ class EngineControl:
             trading_state=state["trading_state"],
             halt_reason=state["halt_reason"],
             kill=bool(state["kill"]),
+            note=self.hedge_text(command) if isinstance(request, Hedge) else "",
         )
 
     def resolve_scope(self, command: OperatorCommand, scope: Scope) -> None:
@@ -265,18 +280,30 @@ class EngineControl:
         if isinstance(request, Flatten) and kind == ScopeKind.STRATEGY:
             text = "positions are the account's, not a strategy's: flatten a symbol, or everything"
             raise RefusedCommandError(RefusalCode.BAD_VALUE, text)
-        if isinstance(request, Flatten) and self._tables.control_state()["trading_state"] == TradingState.HALTED:
-            text = "the engine is HALTED: nothing but cancels leaves; arm it first"
-            raise RefusedCommandError(RefusalCode.STATE, text)
-        if isinstance(request, (Order, Protect)) and kind != ScopeKind.INSTRUMENT:
+        if isinstance(request, Flatten):
+            self.require_closable(command)
+        if isinstance(request, (Order, Protect, Hedge)) and kind != ScopeKind.INSTRUMENT:
             raise RefusedCommandError(RefusalCode.BAD_VALUE, "an order needs a symbol and no other scope")
         if isinstance(request, Amend) and kind != ScopeKind.ORDER:
             raise RefusedCommandError(RefusalCode.BAD_VALUE, "an amendment is about one order")
+
+    def require_closable(self, command: OperatorCommand) -> None:
+        """Positions are closed under a kill too; not where the venue or the position is in doubt, in every line that is meant."""
+        wanted = command.venue_id or command.account_id
+        rows = [self._tables.line_state(line) for line in self._names.venues.values() if wanted in (0, line)]
+        if all(
+            row["trading_state"] == TradingState.HALTED and row["halt_reason"] not in CLOSABLE_HALTS for row in rows
+        ):
+            halt = HaltReason(rows[0]["halt_reason"]).name if rows else "STARTING"
+            text = f"HALTED ({halt}): the position or the venue is in doubt, nothing but cancels leaves"
+            raise RefusedCommandError(RefusalCode.STATE, text)
 
     def resolve_words(self, request: AnyCommand, command: OperatorCommand) -> None:
         """What is particular to a command: the words of an order, of exits, of a change."""
         if isinstance(request, Order):
             self.resolve_order(command, request)
+        elif isinstance(request, Hedge):
+            self.resolve_hedge(command, request)
         elif isinstance(request, Protect):
             instruct(command, protection_of(request, self.place(command.instrument_id)))
         elif isinstance(request, Amend):
@@ -288,6 +315,25 @@ class EngineControl:
             instruct(command, Change(handle=command.order_handle, action=action))
         elif isinstance(request, (SetLimits, ResetLimits)):
             self.resolve_limits(command, request)
+
+    def resolve_hedge(self, command: OperatorCommand, request: Hedge) -> None:
+        """An order in the hedging instrument; the command is about that one, its detail says whose exposure it offsets."""
+        ratio_e8 = on_grid(request.ratio, 1, "ratio")
+        exposed_id = command.instrument_id
+        command.instrument_id, command.venue_id = self.instrument(request.with_symbol, 0)
+        found = hedge_order(self._tables, exposed_id, command.instrument_id, ratio_e8)
+        command.side, command.qty_lots = found.side, found.qty_lots
+        command.order_type, command.order_handle = OrderType.MARKET, next_handle(self._tables)
+        command.detail = msgspec.json.encode(found.detail)
+
+    def hedge_text(self, command: OperatorCommand) -> str:
+        """What a hedge did, or why the gate did not let it."""
+        lot_e8 = self._tables.instrument(command.instrument_id)["lot_size_e8"]
+        order = (
+            f"{Side(command.side).name} {decimal_text(command.qty_lots, lot_e8)} {self.shown(command.instrument_id)}"
+        )
+        reason = self._refusal_of(command.order_handle)
+        return f"refused by the gate: {order}: {Reason(reason).name}" if reason else f"sent: {order}"
 
     def resolve_order(self, command: OperatorCommand, order: Order) -> None:
         """Decimals to ticks and lots, exactly: off the grid is refused, never rounded."""

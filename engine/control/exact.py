@@ -33,3 +33,8 @@ def known(ids: Mapping[str, Value], name: str, what: str) -> Value:
         there_are = ", ".join(sorted(ids)) or "none"
         raise RefusedCommandError(RefusalCode.UNKNOWN_NAME, f"unknown {what} {name!r}; there are: {there_are}")
     return ids[name]
+
+
+def bad(text: str) -> RefusedCommandError:
+    """The refusal of a value."""
+    return RefusedCommandError(RefusalCode.BAD_VALUE, text)

@@ -215,9 +215,8 @@ def limit_scope(command: Scoped) -> tuple[LimitScope, int]:
         ScopeKind.STRATEGY: (LimitScope.STRATEGY, command.strategy_id),
     }
     if command.scope_kind not in scopes:
-        raise RefusedCommandError(
-            RefusalCode.BAD_VALUE, "one order has no limits: name a symbol, strategy, account or venue"
-        )
+        text = "one order has no limits: name a symbol, strategy, account or venue"
+        raise RefusedCommandError(RefusalCode.BAD_VALUE, text)
     return scopes[ScopeKind(command.scope_kind)]
 
 

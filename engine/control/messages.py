@@ -108,6 +108,17 @@ class Flatten(Command, frozen=True, kw_only=True):
     """Close the positions in scope by orders through the gate."""
 
 
+class Hedge(Command, frozen=True, kw_only=True):
+    """Offset the exposure of the symbol in scope by a market order in another, sized by value; through the gate like any."""
+
+    with_symbol: Name
+    ratio: Annotated[str, Meta(max_length=40)] = "1"
+
+
+class FlattenStatus(Request, frozen=True, kw_only=True):
+    """How far the latest flatten has come."""
+
+
 class Cancel(Command, frozen=True, kw_only=True):
     """Cancel the orders in scope."""
 
@@ -236,6 +247,8 @@ AnyRequest = (
     | Kill
     | Arm
     | Flatten
+    | FlattenStatus
+    | Hedge
     | Cancel
     | Stop
     | Reconcile
@@ -280,6 +293,28 @@ class Accepted(Reply, frozen=True, kw_only=True):
     trading_state: int = 0
     halt_reason: int = 0
     kill: bool = False
+    note: str = ""
+
+
+class FlattenRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One symbol of a flatten: our position, the venue's own word, orders still open, closing orders sent, why it is not flat."""
+
+    symbol: str
+    position: str
+    venue: str
+    open_orders: int
+    orders: int
+    why: str
+
+
+class FlattenState(Reply, frozen=True, kw_only=True):
+    """The latest flatten, by the sequence of its command (0: there was none). `is_flat`: the venue has said so."""
+
+    sequence: int = 0
+    is_done: bool = False
+    is_flat: bool = False
+    elapsed_ns: int = 0
+    rows: tuple[FlattenRow, ...] = ()
 
 
 class Refused(Reply, frozen=True, kw_only=True):
@@ -438,7 +473,9 @@ class GuardStatus(Reply, frozen=True, kw_only=True):
     troubles: str
 
 
-AnyReply = Pong | Accepted | Refused | EngineStatus | BookStatus | StrategyTable | LimitTable | GuardStatus
+AnyReply = (
+    Pong | Accepted | Refused | EngineStatus | BookStatus | StrategyTable | LimitTable | FlattenState | GuardStatus
+)
 
 encode = msgspec.msgpack.Encoder().encode
 decode_request = msgspec.msgpack.Decoder(AnyRequest).decode

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
+from engine.runtime.parent_death import PARENT_VARIABLE
+
 
 class DemoError(Exception):
     """The demo cannot go on; the text names the process and shows the end of its output."""
@@ -31,7 +33,12 @@ class Child:
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places)), **(env or {})},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(filter(None, places)),
+                PARENT_VARIABLE: str(os.getpid()),
+                **(env or {}),
+            },
         )
 
     def tail(self, lines: int = 12) -> str:

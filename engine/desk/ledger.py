@@ -14,13 +14,13 @@ from typing import Any
 import msgspec
 
 from engine.control.catalog import InstrumentRow, Names
+from engine.desk.accounts import NOTHING_TOLD, account_row, average_e8, margin_row, plain
 from engine.desk.parents import OPEN_PARENTS, Family
 from engine.journal import decode
 from engine.journal.cursor import Record
 from engine.journal.places import LANE_NAMES, Front, segments
 from engine.journal.reader import JournalReader, read_header
 from engine.model.codes import Lane, OrderState, RecordKind
-from engine.model.instruments import format_e8
 
 FOLD_WHOLE_BYTES = 256 << 20
 FRONT_HEADER_BYTES = 4096
@@ -114,11 +114,6 @@ class _Registry(msgspec.Struct):
     assets: list[str] = []
 
 
-def plain(value_e8: int) -> str:
-    """10^-8 as decimal text without trailing zeros."""
-    return format_e8(value_e8).rstrip("0").rstrip(".")
-
-
 @dataclass
 class LedgerState:
     """The fold. `as_of` is the last sequence taken, `since` the first."""
@@ -127,6 +122,8 @@ class LedgerState:
     orders: dict[int, dict[str, Any]] = field(default_factory=dict)
     positions: dict[tuple[int, int, int], dict[str, Any]] = field(default_factory=dict)
     balances: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
+    accounts: dict[tuple[int, int, int], dict[str, Any]] = field(default_factory=dict)
+    margins: dict[tuple[int, int, int], dict[str, Any]] = field(default_factory=dict)
     trading: dict[str, Any] = field(default_factory=dict)
     strategies: dict[int, dict[str, Any]] = field(default_factory=dict)
     family: Family = field(default_factory=Family)
@@ -228,7 +225,8 @@ class LedgerState:
         catalog, row_id = self.catalog, record.instrument_id
         lots, cost_e8 = body["position_lots"], body["position_cost_e8"]
         row = catalog.instruments.get(row_id)
-        average = plain(abs(cost_e8) * 10**8 // abs(lots * row.lot_size_e8)) if lots and row else ""
+        average = plain(average_e8(row, lots, cost_e8)) if lots and row else ""
+        told = self.margins.get((record.account_id, row_id, record.position_side), {}) if lots else {}
         self.positions[(record.account_id, row_id, record.position_side)] = {
             "venue": catalog.venue(record.venue_id),
             "account": record.account_id,
@@ -243,6 +241,7 @@ class LedgerState:
             "bought": catalog.qty(row_id, body["buy_lots"]),
             "sold": catalog.qty(row_id, body["sell_lots"]),
             "fills": body["fills"],
+            **(NOTHING_TOLD | told),
             "seq": record.seq,
         }
 
@@ -257,6 +256,23 @@ class LedgerState:
                 "total": plain(row["free_e8"] + row["locked_e8"]),
                 "seq": record.seq,
             }
+
+    def _account(self, record: Record) -> None:
+        """An asset of an account, and what its positions are worth now."""
+        body = decode.payload(record)
+        self.accounts[(record.venue_id, record.account_id, body["asset_id"])] = account_row(self.catalog, record, body)
+        settled = {
+            row_id for row_id, row in self.catalog.instruments.items() if row.settle_asset_id == body["asset_id"]
+        }
+        for key, position in self.positions.items():
+            if key[0] == record.account_id and key[1] in settled:
+                self.margins.pop(key, None)
+                position.update(NOTHING_TOLD)
+        for row in body["rows"]:
+            key = (record.account_id, row["instrument_id"], row["position_side"])
+            self.margins[key] = margin_row(self.catalog, row)
+            if key in self.positions:
+                self.positions[key].update(self.margins[key])
 
     def _trading(self, record: Record) -> None:
         self.trading = decode.payload(record) | {"seq": record.seq, "wall_ns": record.wall_ns}
@@ -291,6 +307,7 @@ _ACTIONS: dict[int, Callable[[LedgerState, Record], None]] = {
     RecordKind.PARENT_STATE: LedgerState._parent,
     RecordKind.POSITION: LedgerState._position,
     RecordKind.BALANCE: LedgerState._balance,
+    RecordKind.ACCOUNT: LedgerState._account,
     RecordKind.TRADING_STATE: LedgerState._trading,
     RecordKind.STRATEGY_STATE: LedgerState._strategy,
     RecordKind.RECONCILE_END: LedgerState._reconciled,

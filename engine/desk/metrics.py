@@ -2,12 +2,13 @@
 
 Counters are `tradewind_NAME_total`, gauges `tradewind_NAME`, latencies the histogram `tradewind_stage_latency_seconds`
 with bounds at powers of two (where the engine's own buckets end: nothing is interpolated) and, for those without a
-server that computes them, `tradewind_stage_latency_quantile_seconds`; rings by `ring`. Every sample carries the label `engine`.
+server that computes them, `tradewind_stage_latency_quantile_seconds`; rings by `ring`; venues and accounts as `tradewind_line_NAME`
+by `line`. Every sample carries the label `engine`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -23,6 +24,7 @@ from engine.model.codes import Counter
 from engine.runtime.counters_reader import (
     QUANTILES,
     Histogram,
+    LineFigures,
     RingFigures,
     bucket_bounds_ns,
 )
@@ -53,7 +55,25 @@ MEANINGS = {
     Counter.PID: "process id of the engine",
     Counter.START_WALL_NS: "when the engine started",
     Counter.CLOCK_DRIFT_NS: "our clock against the venue's",
+    Counter.RISK_MODE: "0 normal, 1 elevated, 2 high, 3 critical",
+    Counter.DAY_LOSS_E8: "loss of the day in 10^-8 of the reporting currency",
+    Counter.DRAWDOWN_BPS: "fall of the engine's profit from its peak, of the equity at the peak",
+    Counter.LIMIT_USE_PERCENT: "how full the fullest limit is",
+    Counter.BREAKERS_OPEN: "circuit breakers of venues that are open",
+    Counter.DELEVERAGE_QUANTILE: "worst auto-deleverage quantile of what is held, 0 to 4",
 }
+
+
+# one venue and account
+LINE_GAUGES: tuple[tuple[str, str, Callable[[LineFigures], float]], ...] = (
+    ("trading_state", "0 halted, 1 reducing, 2 active, of this line", lambda line: line.trading_state),
+    ("halt_reason", "number of engine.model.codes.HaltReason, of this line", lambda line: line.halt_reason),
+    ("reconciled", "1 while the account has been read and agrees", lambda line: line.reconciled),
+    ("gateway_ready", "1 while the order session stands", lambda line: line.gateway_ready),
+    ("open_orders", "orders open in this account", lambda line: line.open_orders),
+    ("clock_drift_seconds", "our clock against this venue's", lambda line: line.clock_drift_ns / 1e9),
+    ("reconciles", "reconciliations since the start", lambda line: line.reconciles),
+)
 
 
 class EngineCollector(Collector):
@@ -83,6 +103,7 @@ class EngineCollector(Collector):
                 yield self._sample(counter, reader.value(counter))
         yield from self._latencies(reader.histograms())
         yield from self._rings(reader.rings())
+        yield from self._lines(reader.lines())
 
     def _sample(self, counter: Counter, value: int) -> Metric:
         name, scale = SCALED.get(counter, (counter.name.lower(), 1))
@@ -123,6 +144,13 @@ class EngineCollector(Collector):
             high_water.add_metric([self._engine, ring.name], ring.high_water)
             refused.add_metric([self._engine, ring.name], ring.refused)
         yield from (depth, high_water, refused)
+
+    def _lines(self, lines: list[LineFigures]) -> Iterator[Metric]:
+        for name, meaning, read in LINE_GAUGES:
+            family = GaugeMetricFamily(f"tradewind_line_{name}", meaning, labels=["engine", "line"])
+            for line in lines:
+                family.add_metric([self._engine, line.name], read(line))
+            yield family
 
 
 def gauge(name: str, meaning: str, engine: str, value: float) -> Metric:

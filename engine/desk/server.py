@@ -16,9 +16,11 @@ import orjson
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from engine.desk.account_metrics import AccountCollector
 from engine.desk.counters_source import CountersSource
 from engine.desk.events import EventLog
 from engine.desk.health import Health
+from engine.desk.ledger import LedgerFold
 from engine.desk.metrics import EngineCollector
 from engine.desk.retention import Retention
 from engine.journal.errors import JournalError
@@ -58,6 +60,7 @@ class DeskServer:
         self.health = Health(source, Clock())
         self._registry = CollectorRegistry()
         self._registry.register(EngineCollector(source, places.engine, self.health))
+        self._registry.register(AccountCollector(lambda: LedgerFold(places.data_dir), places.engine))
         # one lock, because a scrape and a health check may find the file replaced at the same moment
         self._lock = threading.Lock()
         self._http = listen(places.listen, self._answer)

@@ -69,6 +69,9 @@ class HeldOrder(Parent):
         if own is not None and own.never_left:
             del self.children[self.handle]
             self.hold.rewind()
+        if own is not None and own.is_over and not own.never_left:
+            self.on_over(own)  # it ended without our hearing of it
+            return
         self.expiry.start(self.port, self.terms)
         if not self.children or self.is_sliced:
             self.tell()

@@ -88,6 +88,7 @@ class ListParent(Parent):
         self.position_side = instruction.orders[0].position_side
         self.is_released = not self.has_first
         self.is_alarmed = False
+        self.note_purpose()
         self.whole_lots = max(leg.qty_lots for leg in self.dependants)
         self.qty_lots = self.bound_lots()
 
@@ -110,6 +111,10 @@ class ListParent(Parent):
     def dependants(self) -> list[Leg]:
         """The others; of OCO and OUO all."""
         return self.legs[1:] if self.has_first else self.legs
+
+    def note_purpose(self) -> None:
+        """Once nothing of it opens any more, and all of it can only close, it is a protection: kill leaves it held."""
+        self.is_protective = self.is_released and all(is_reducing(leg.terms.flags) for leg in self.dependants)
 
     def bound_lots(self) -> int:
         """What all orders together may fill."""
@@ -183,6 +188,7 @@ class ListParent(Parent):
             return
         self.is_released = True
         leg.is_dead = True
+        self.note_purpose()
         if filled_lots == 0:
             self.drop_all(self.dependants, Reason.CANCELED_BY_CONTINGENCY)
             return
@@ -448,3 +454,4 @@ class ListParent(Parent):
         self.is_released, self.whole_lots = saved["is_released"], saved["whole_lots"]
         for leg, row in zip(self.legs, saved["legs"], strict=True):
             leg.restore(row)
+        self.note_purpose()

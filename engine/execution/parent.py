@@ -183,6 +183,9 @@ class InstrumentFacts(msgspec.Struct, kw_only=True, frozen=True):
     native_order_types: int
     base_asset_id: int = 0
     quote_asset_id: int = 0
+    # coarser than tick and lot where the venue's grids are
+    qty_step_lots: int = 1
+    price_step_ticks: int = 1
 
     def notional_e8(self, price_ticks: int, qty_lots: int) -> int:
         """Value of a limit order in the quote asset, rounded down."""

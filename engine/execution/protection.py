@@ -132,8 +132,11 @@ class ProtectionParent(Guarding):
         return self.port.closable_lots(terms.side)
 
     def work(self) -> None:
-        """As the position is; flat ends it."""
+        """As the position is; flat ends it, and one that was taken away places nothing any more."""
         if self.is_over:
+            return
+        if self.status == ParentState.CANCELING:
+            self.exits.rest()
             return
         self.exits.work()
         if self.guarded_lots() == 0 and self.exits.is_idle:

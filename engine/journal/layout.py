@@ -69,6 +69,11 @@ _FILL = (
     "realised_pnl_e8:q commission_asset_id:H side:B is_maker:B is_external:B pad:3x"
 )
 _POSITION = "position_lots:q position_cost_e8:q realised_pnl_e8:q fees_quote_e8:q buy_lots:Q sell_lots:Q fills:Q"
+_ACCOUNT = (
+    "wallet_e8:q locked_e8:q unrealised_e8:q equity_e8:q initial_margin_e8:q order_margin_e8:q maintenance_e8:q "
+    "available_e8:q margin_ratio_e8:q rate_e8:q funding_e8:q asset_id:H reporting_asset_id:H is_margin:B pad:3x count:I "
+    "pad:4x"
+)
 _INTENT = (
     "action:B side:B order_type:B time_in_force:B flags:H position_side:B has_conditions:B price_ticks:q "
     "qty_lots:q trigger_ticks:q expire_ns:q "
@@ -139,8 +144,10 @@ PAYLOADS: dict[RecordKind, str] = {
     RecordKind.ACCOUNT_POSITION: _BALANCES,
     RecordKind.BALANCE_UPDATE: _BALANCES,
     RecordKind.BALANCE: _BALANCES,
-    RecordKind.VENUE_POSITION: "position_lots:q entry_price_e8:q as_of_ns:q is_answer:B pad:7x",
-    RecordKind.FUNDING_PAYMENT: "amount_e8:q event_ns:q asset_id:H pad:6x",
+    RecordKind.VENUE_POSITION: ("position_lots:q entry_price_e8:q as_of_ns:q is_answer:B pad:7x isolated_wallet_e8:q"),
+    RecordKind.FUNDING_PAYMENT: "amount_e8:q event_ns:q asset_id:H is_answer:B pad:5x",
+    RecordKind.MARGIN_TIERS: "leverage:i is_isolated:B pad:3x count:I pad:4x",
+    RecordKind.ACCOUNT: _ACCOUNT,
     RecordKind.ACCOUNT_WARNING: _STATE,
     RecordKind.TIMER: "timer_id:Q deadline_mono_ns:q timer_kind:H pad:6x data:q",
     RecordKind.COMMAND: _COMMAND,
@@ -170,6 +177,11 @@ ROWS: dict[RecordKind, str] = {
     + "last_qty_part_e8:I change_e8:q change_percent_e8:q average_e8:q open_ns:q close_ns:q first_trade_id:q "
     "last_trade_id:q trade_count:Q last_qty_whole:Q",
     RecordKind.FUNDING_RATE: "funding_ns:q rate_e8:q mark_e8:q",
+    RecordKind.MARGIN_TIERS: "floor_e8:q cap_e8:q ratio_e8:q cum_e8:q leverage:i pad:4x",
+    RecordKind.ACCOUNT: (
+        "instrument_id:I position_side:B is_isolated:B adl:B pad:x leverage:i pad:4x position_lots:q mark_e8:q "
+        "unrealised_e8:q initial_margin_e8:q maintenance_e8:q liquidation_e8:q funding_due_e8:q"
+    ),
 }
 
 

@@ -48,12 +48,13 @@ class TimeInForce(IntEnum):
 
 
 class OrderFlag(IntEnum):
-    """Bits of an order's ``flags``."""
+    """Bits of an order's ``flags``. PANIC: a person's closing order, which passes where a kill or a halt of risk stands."""
 
     POST_ONLY = 1
     REDUCE_ONLY = 2
     CLOSE_POSITION = 4
     EMULATED = 8
+    PANIC = 16
 
 
 class OrderState(IntEnum):
@@ -121,7 +122,10 @@ class TradingState(IntEnum):
 
 
 class HaltReason(IntEnum):
-    """Why the engine is HALTED; only STARTING, VENUE and STOPPING clear by themselves, the rest by ``arm``."""
+    """Why the engine is HALTED; only STARTING, VENUE and STOPPING clear by themselves, the rest by ``arm``.
+
+    FLATTEN: a symbol whose position is being closed; it ends with that.
+    """
 
     NONE = 0
     STARTING = 1
@@ -133,6 +137,7 @@ class HaltReason(IntEnum):
     JOURNAL = 7
     CLOCK = 8
     RISK = 9
+    FLATTEN = 10
 
 
 class Reason(IntEnum):

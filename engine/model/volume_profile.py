@@ -17,8 +17,8 @@ from msgspec import Meta
 DAY_NS = 86_400 * 10**9
 MINUTE_NS = 60 * 10**9
 VERSION = 1
-# weights are parts of so many: enough for a slice of a millisecond in a week, and within 64 bits
-WEIGHT_WHOLE = 10**15
+# weights are parts of so many: they stand in every record of the parent
+WEIGHT_WHOLE = 10**9
 
 
 class VolumeProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,7 +46,7 @@ class VolumeProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return VolumeProfile(symbol=self.symbol, bin_ns=self.bin_ns * step, days=self.days, bins_e8=bins)
 
     def weights(self, start_wall_ns: int, duration_ns: int, slices: int) -> tuple[int, ...]:
-        """One weight for each slice of equal length: its share of the volume expected, in parts of 10^15.
+        """One weight for each slice of equal length: its share of the volume expected, in parts of 10^9.
 
         Where nothing is expected in the whole time, all weights are equal.
         """

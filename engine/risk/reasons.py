@@ -1,4 +1,4 @@
-"""What each Reason means: which check gives it, which limit it is of, in which scopes. The table of docs/risk.md is written from here."""
+"""What each Reason means: which check gives it, of which limit, in which scopes. docs/risk.md has the table of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LINE = (LimitScope.ENGINE, LimitScope.ACCOUNT, LimitScope.VENUE)
 
 
 class Meaning(NamedTuple):
-    """Who gives the reason, for what; keys of the configuration and the scopes that may have them; `yields`: what reduces passes."""
+    """Who gives the reason, for what; keys of the configuration and their scopes; `yields`: what reduces passes."""
 
     by: str
     check: str
@@ -42,11 +42,17 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.PRICE_NOT_POSITIVE: gate("a limit price above 0"),
     Reason.QTY_NOT_POSITIVE: gate("a quantity above 0"),
     Reason.QTY_BELOW_MIN: gate("the venue's least quantity, of market orders its own"),
-    Reason.QTY_ABOVE_MAX: gate("the largest order; the venue's, of market orders its own", "max_order_qty", scopes=INSTRUMENT),
+    Reason.QTY_ABOVE_MAX: gate(
+        "the largest order; the venue's, of market orders its own", "max_order_qty", scopes=INSTRUMENT
+    ),
     Reason.NOTIONAL_BELOW_MIN: gate("the venue's least value of an order"),
     Reason.NOTIONAL_ABOVE_MAX: gate("the largest value of an order; the venue's", "max_order_notional", scopes=ALL),
-    Reason.PRICE_COLLAR: gate("farthest price from the mid; of conditional orders the limit from its trigger", "price_collar_bps", scopes=ALL),
-    Reason.POSITION_LIMIT: gate("the largest position with all that works on the side", "max_position", scopes=INSTRUMENT),
+    Reason.PRICE_COLLAR: gate(
+        "farthest price from the mid; of conditional orders the limit from its trigger", "price_collar_bps", scopes=ALL
+    ),
+    Reason.POSITION_LIMIT: gate(
+        "the largest position with all that works on the side", "max_position", scopes=INSTRUMENT
+    ),
     Reason.OPEN_ORDERS_LIMIT: gate("orders open at once", "max_open_orders", scopes=ALL),
     Reason.MESSAGE_RATE: gate("token buckets", "message_rate_per_s", "message_burst", scopes=ALL),
     Reason.INSUFFICIENT_BALANCE: gate("spot: what the order may spend is there, beside what is promised"),
@@ -63,40 +69,68 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.APPROVAL_INVALID: Meaning("order session", "no approval, or spent"),
     Reason.VENUE_REJECT: Meaning("venue", "the venue refused it"),
     Reason.WOULD_CROSS: gate("post-only: would trade at once"),
-    Reason.DUPLICATE: gate("a handle is approved once; the same order again within the window", "duplicate_window_ms", scopes=ALL),
+    Reason.DUPLICATE: gate(
+        "a handle is approved once; the same order again within the window", "duplicate_window_ms", scopes=ALL
+    ),
     Reason.VENUE_TIMEOUT: Meaning("venue", "no answer in time"),
     Reason.NOT_FOUND: Meaning("venue", "no such order there"),
     Reason.INTERNAL: Meaning("engine", "a fault of the engine's own"),
     Reason.NOT_ARMED: gate("limits were never set"),
     Reason.KEY_REFUSED: Meaning("order session", "the venue refuses the API key"),
-    Reason.RESTRICTED: gate("a side or everything taken away", "no_buy", "no_sell", "restricted", scopes=ALL, yields=True),
+    Reason.RESTRICTED: gate(
+        "a side or everything taken away", "no_buy", "no_sell", "restricted", scopes=ALL, yields=True
+    ),
     Reason.SHORT_BANNED: gate("futures: no selling below a position of 0, no short side", "no_short", scopes=ALL),
     Reason.COLLAR_PERIOD: gate(
-        "farthest price from the reference of a period ago", "price_collar_period_bps", "price_collar_period_ms",
+        "farthest price from the reference of a period ago",
+        "price_collar_period_bps",
+        "price_collar_period_ms",
         scopes=NOT_STRATEGY,
     ),
-    Reason.SLIPPAGE: gate("market orders: the average of the levels walked from the mid", "max_slippage_bps", scopes=ALL),
-    Reason.GROSS_EXPOSURE: gate("sum of the values of positions, worst case of all working orders", "max_gross_exposure", scopes=ALL),
-    Reason.NET_EXPOSURE: gate("longs less shorts, all working orders of the side filled", "max_net_exposure", scopes=ALL),
+    Reason.SLIPPAGE: gate(
+        "market orders: the average of the levels walked from the mid", "max_slippage_bps", scopes=ALL
+    ),
+    Reason.GROSS_EXPOSURE: gate(
+        "sum of the values of positions, worst case of all working orders", "max_gross_exposure", scopes=ALL
+    ),
+    Reason.NET_EXPOSURE: gate(
+        "longs less shorts, all working orders of the side filled", "max_net_exposure", scopes=ALL
+    ),
     Reason.LEVERAGE: gate("gross exposure over equity", "max_leverage", scopes=LINE),
     Reason.POSITIONS_LIMIT: gate("positions that are not flat, working ones included", "max_positions", scopes=WIDE),
-    Reason.POSITION_NOTIONAL: gate("value of one position, working orders of the side filled", "max_position_notional", scopes=ALL),
+    Reason.POSITION_NOTIONAL: gate(
+        "value of one position, working orders of the side filled", "max_position_notional", scopes=ALL
+    ),
     Reason.MARGIN: gate("futures: initial margin of what would be opened is available"),
     Reason.SELF_TRADE: gate("would meet an own resting limit order of the account", "no_self_trade", scopes=ALL),
     Reason.REPEATED_EXECUTION: gate(
-        "so many executions within the window: nothing of the strategy until `arm`", "max_executions",
-        "executions_window_ms", scopes=ALL,
+        "so many executions within the window: nothing of the strategy until `arm`",
+        "max_executions",
+        "executions_window_ms",
+        scopes=ALL,
     ),
     Reason.DAILY_LOSS: gate("loss of the day", "max_daily_loss", scopes=ALL, yields=True),
-    Reason.DRAWDOWN: gate("fall from the peak, in money or basis points", "max_drawdown", "max_drawdown_bps", scopes=ALL, yields=True),
-    Reason.LOSS_STREAK: gate("cool-down after losses in a row", "max_loss_streak", "loss_cooldown_ms", scopes=ALL, yields=True),
-    Reason.PRICE_MOVE: gate(
-        "pause after a move of the price", "max_price_move_bps", "price_move_window_ms", "price_move_pause_ms",
-        scopes=INSTRUMENT, yields=True,
+    Reason.DRAWDOWN: gate(
+        "fall from the peak, in money or basis points", "max_drawdown", "max_drawdown_bps", scopes=ALL, yields=True
     ),
-    Reason.CAPITAL_BUDGET: gate("gross exposure of a strategy's own positions and orders", "capital_budget", scopes=STRATEGY),
+    Reason.LOSS_STREAK: gate(
+        "cool-down after losses in a row", "max_loss_streak", "loss_cooldown_ms", scopes=ALL, yields=True
+    ),
+    Reason.PRICE_MOVE: gate(
+        "pause after a move of the price",
+        "max_price_move_bps",
+        "price_move_window_ms",
+        "price_move_pause_ms",
+        scopes=INSTRUMENT,
+        yields=True,
+    ),
+    Reason.CAPITAL_BUDGET: gate(
+        "gross exposure of a strategy's own positions and orders", "capital_budget", scopes=STRATEGY
+    ),
     Reason.RISK_MODE: gate("the risk mode lets nothing open", scopes=ALL, yields=True),
-    Reason.NOT_VALUED: gate("no rate from the quote asset to the reporting currency, or a value beyond 1.4 * 10^9", yields=True),
+    Reason.NOT_VALUED: gate(
+        "no rate from the quote asset to the reporting currency, or a value beyond 1.4 * 10^9", yields=True
+    ),
     Reason.VENUE_UNHEALTHY: gate("the venue's circuit breaker is open", scopes=ALL),
     Reason.TRIGGER_PRICE: gate("a trigger within the venue's prices; a trailing distance above 0"),
     Reason.TRIGGERED_AT_ONCE: gate("the trigger lies on the far side of the market"),

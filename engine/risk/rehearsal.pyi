@@ -24,6 +24,17 @@ def set_market(
     mark_e8: int = ...,
     index_e8: int = ...,
 ) -> None: ...
+def offer_record(
+    journal: Journal,
+    ring: Ring,
+    kind: int,
+    payload: bytes,
+    *,
+    venue_id: int = ...,
+    account_id: int = ...,
+    strategy_id: int = ...,
+    instrument_id: int = ...,
+) -> bool: ...
 def set_exposure(
     tables: Tables,
     instrument_id: int,

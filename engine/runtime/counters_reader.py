@@ -19,6 +19,10 @@ from engine.model.codes import Counter, Stage
 MAGIC = b"TWCOUNT1"
 LAYOUT_VERSION = 1
 RINGS_OFFSET = 1024
+LINES_OFFSET = 80
+LINE_WORDS = 7
+LINES_MAX = 16
+LINE_FLAGS_BIT = 16
 RING_WORDS = 8
 RINGS_MAX = 48
 COUNTERS_OFFSET = 4096
@@ -107,6 +111,22 @@ class RingFigures:
     published: int
 
 
+@dataclass(frozen=True)
+class LineFigures:
+    """A venue and account at the last tick; ``reconciles`` since the engine's start."""
+
+    name: str
+    trading_state: int
+    halt_reason: int
+    reconciled: bool
+    gateway_ready: bool
+    user_stream_ready: bool
+    killed: bool
+    open_orders: int
+    clock_drift_ns: int
+    reconciles: int
+
+
 class CountersReader:
     """A read-only view of an engine's counters file.
 
@@ -189,6 +209,19 @@ class CountersReader:
             found.append(RingFigures(name, *row[3:].tolist()))
         return found
 
+    def lines(self) -> list[LineFigures]:
+        """The venues and accounts of the engine, in the order of its configuration."""
+        found = []
+        for number in range(min(self._words[9], LINES_MAX)):
+            row = self._words[LINES_OFFSET // 8 + number * LINE_WORDS :][:LINE_WORDS]
+            name = row[:3].tobytes().rstrip(b"\0").decode("utf-8", "replace")
+            state, open_orders, drift_ns, reconciles = row[3:].tolist()
+            flags = [bool(state >> (LINE_FLAGS_BIT + bit) & 1) for bit in range(4)]
+            drift_ns -= (drift_ns >> 63) << 64
+            figures = (name, state & 255, state >> 8 & 255, *flags, open_orders, drift_ns, reconciles)
+            found.append(LineFigures(*figures))
+        return found
+
     def histogram(self, stage: int) -> Histogram:
         """One stage's histogram."""
         start = HISTOGRAMS_OFFSET // 8 + stage * HISTOGRAM_SLOTS
@@ -202,10 +235,17 @@ class CountersReader:
         return {stage.name.lower(): self.histogram(stage) for stage in Stage}
 
     def snapshot(self) -> dict[str, Any]:
-        """``{"generation", "counters": {name: value}, "stages": {name: summary}, "rings": {name: figures}}``; latencies in ns."""
+        """``{"generation", "counters": {name: value}, "stages", "rings", "lines": {name: figures}}``; latencies in ns."""
         stages = {name: histogram.summary() for name, histogram in self.histograms().items()}
         rings = {ring.name: asdict(ring) for ring in self.rings()}
-        return {"generation": self.generation, "counters": self.values(), "stages": stages, "rings": rings}
+        lines = {line.name: asdict(line) for line in self.lines()}
+        return {
+            "generation": self.generation,
+            "counters": self.values(),
+            "stages": stages,
+            "rings": rings,
+            "lines": lines,
+        }
 
 
 def merged_histograms(readers: Iterable[CountersReader]) -> dict[str, Histogram]:

@@ -6,8 +6,8 @@ The engine carries the instruction out by child orders, each through the gate; `
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,28 +15,26 @@ from engine.model.algo_terms import check
 from engine.model.algo_words import algo_terms
 from engine.model.codes import OrderFlag, PositionSide, Side
 from engine.model.exact import WordError
-from engine.model.instructions import Algo, encode
+from engine.model.instructions import Algo, Instruction, OrderTerms
 from engine.model.volume_profile import VolumeProfile
 from engine.strategy.instrument import Amount, Instrument, to_decimal
 
 Word = str | int | bool
 
 
-class _Desk(Protocol):
-    """What of a strategy is used."""
-
-    @property
-    def now_ns(self) -> int: ...
-    def instrument(self, symbol: str) -> Instrument: ...
-    def new_handle(self) -> int: ...
-    def instruct(self, instrument_id: int, handle: int, text: bytes) -> int: ...
-
-
 class AlgoCalls:
-    """Part of `Strategy`."""
+    """Part of `Strategy`, beside `engine.strategy.instructing`."""
+
+    # what `Strategy` brings along
+    instrument: Callable[[str], Instrument]
+    _instruct: Callable[[Instruction, Sequence[OrderTerms]], int]
+    if TYPE_CHECKING:
+
+        @property
+        def now_ns(self) -> int: ...
 
     def execute(
-        self: _Desk,
+        self,
         symbol: str,
         side: Side,
         qty: Amount,
@@ -61,17 +59,15 @@ class AlgoCalls:
         terms = algo_terms(algo, said, instrument.tick_size_e8, instrument.lot_size_e8, profile, self.now_ns)
         if fault := check(terms):
             raise WordError(f"{algo}: {fault}")
-        handle = self.new_handle()
-        instruction = Algo(
+        wish = Algo(
             instrument_id=instrument.instrument_id,
-            handle=handle,
             side=side,
             qty_lots=instrument.qty_lots(qty),
             terms=plain(msgspec.to_builtins(terms)),
             flags=OrderFlag.REDUCE_ONLY * reduce_only,
             position_side=position_side,
         )
-        return self.instruct(instrument.instrument_id, handle, encode(instruction))
+        return self._instruct(wish, ())
 
 
 def word_text(value: Word) -> str:

@@ -24,6 +24,7 @@ from engine.model.codes import (
     TriggerSource,
 )
 from engine.runtime.watchdog import StrategyHang
+from engine.strategy.algos import AlgoCalls
 from engine.strategy.base import StrategyBase
 from engine.strategy.instructing import Atr, Away, Bps, Instructing, Target
 from engine.strategy.instrument import Amount, Instrument, instrument_from_row
@@ -93,7 +94,7 @@ class Position(msgspec.Struct, frozen=True):
     qty: Decimal
 
 
-class Strategy(StrategyBase, Instructing):
+class Strategy(StrategyBase, Instructing, AlgoCalls):
     """A trading strategy. Its parameters are a nested ``class Config(StrategyConfig, frozen=True)``."""
 
     Config: ClassVar[type[StrategyConfig]] = StrategyConfig

@@ -23,7 +23,7 @@ from engine.model.codes import Lane, RecordKind, TradingState
 from engine.runtime.counters_reader import CountersError, CountersReader
 from tests.fault.market import PROJECT
 
-ROOMY = "\n[limits]\nweight_minute = 1000000\nconnections_5m = 10000\n"
+ROOMY = "\n[limits]\nweight_minute = 1000000\nconnections_5m = 10000\norders_10s = 100000\n"
 
 
 @dataclass
@@ -76,13 +76,13 @@ class LinesMarket:
         self.engine: Child | None = None
         self.config = root / "tradewind.toml"
 
-    def add_venue(self, name: str, traded: DemoMarket, *, venue_text: str = "") -> LineVenue:
-        """Start a venue of a kind with one account, and make it a line."""
+    def add_venue(self, name: str, traded: DemoMarket, *, accounts: str = "") -> LineVenue:
+        """Start a venue of a kind and make its first account a line; `accounts`: text of further accounts."""
         root = self.root / f"venue-{name}"
         root.mkdir()
         place = workspace.create(root, traded)
         with place.venue_config.open("a") as config:
-            config.write(ROOMY + venue_text + ("\n[usdm_limits]\nweight_minute = 1000000\n" if traded is USDM else ""))
+            config.write(accounts + ROOMY + ("\n[usdm_limits]\nweight_minute = 1000000\n" if traded is USDM else ""))
         arguments = ["venue", "--config", str(place.venue_config), "--ready-file", str(place.ready_file)]
         arguments += ["--activity", str(self.activity), "--seed", "7", "--admin", str(root / "admin.sock")]
         child = Child(f"venue-{name}", arguments, root)

@@ -125,6 +125,34 @@ def test_positions_that_the_venue_closes_by_force_are_booked_each_time(market: M
     assert_agreed_after_stop(market)
 
 
+def test_margin_and_liquidation_price_are_what_the_venue_says(market: Market) -> None:
+    """A position of somebody else's hand, so that the symbol stands still: the same numbers on both sides, seen by `ctl`."""
+    market.start()
+    market.wait_active()
+    for _ in range(4):
+        tell(market, "/fapi/v1/order", symbol="BTCUSDT", side="BUY", type="MARKET", quantity="2.000")
+        time.sleep(0.3)
+    market.wait_for(lambda: position(market) > 5 and positions_agree(market), "a position, known to both", 40)
+    market.wait_for(lambda: abs(liquidation_price(market) - told_liquidation_price(market)) < Decimal("0.01"), "one price", 60)
+    assert liquidation_price(market) > 0
+    account = json.loads(market.ctl("account", "--json").stdout)
+    (row,) = [row for row in account["accounts"] if row["asset"] == "USDT"]
+    assert Decimal(row["equity"]) == Decimal(row["wallet"]) + Decimal(row["unrealised"])
+    assert Decimal(account["total"]["equity"]) == Decimal(row["value"])
+    assert account["total"]["currency"] == "USDT"
+
+
+def liquidation_price(market: Market) -> Decimal:
+    rows = json.loads(market.ctl("positions", "--json", "--symbol", "BTCUSDT").stdout)["positions"]
+    return Decimal(rows[0]["liquidation_price"] or 0) if rows else Decimal(0)
+
+
+def told_liquidation_price(market: Market) -> Decimal:
+    assert isinstance(market.witness, FuturesWitness)
+    rows = market.witness.get("/fapi/v3/positionRisk", signed=True, symbol="BTCUSDT")
+    return Decimal(rows[0]["liquidationPrice"]) if rows else Decimal(-1)
+
+
 def position(market: Market) -> Decimal:
     assert isinstance(market.witness, FuturesWitness)
     return market.witness.positions().get("BTCUSDT", Decimal(0))

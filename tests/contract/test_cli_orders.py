@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -25,9 +27,11 @@ from engine.model.codes import (
 )
 from engine.model.instructions import Algo, Bracket, Change, Held, OrderList, Protection, decode
 from engine.model.volume_profile import VolumeProfile
-from tests.contract.test_cli import Shell
+from engine.strategy.api import Strategy
+from tests.contract.test_cli import ROOT, Shell
 from tests.control_harness import FakeEngine, serving
 from tests.ledger_harness import Ledger, body
+from tests.unit.test_strategy_algos import Desk
 
 MINUTE_NS = 60 * 10**9
 
@@ -66,6 +70,37 @@ def test_every_example_of_the_help_is_understood(shell: Shell, engine: FakeEngin
     assert len(lines) > 12
     for line in lines:
         order(shell, engine, line)
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The fenced examples of a page."""
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/execution.md"])
+def test_every_order_that_a_page_teaches_is_understood(
+    shell: Shell, engine: FakeEngine, ledger: Ledger, tmp_path: Path, page: str
+) -> None:
+    profile = VolumeProfile(symbol="BTCUSDT", bin_ns=3_600 * 10**9, days=1, bins_e8=tuple(range(24)))
+    (tmp_path / "btc.json").write_bytes(msgspec.json.encode(profile))
+    text = "\n".join(blocks(page, "console") + blocks(page, "sh") + blocks(page, "bash"))
+    for line in re.findall(r"tradewind ctl (?:order|protect) [^\n#]*", text):
+        words = shlex.split(line.replace("btc.json", str(tmp_path / "btc.json")))[2:]
+        assert shell.ctl(*words).code == ExitCode.OK, line
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/execution.md"])
+def test_every_strategy_that_a_page_teaches_asks_for_what_the_engine_understands(page: str) -> None:
+    for text in blocks(page, "python"):
+        if "self.execute(" not in text:
+            continue
+        found: dict[str, Any] = {}
+        exec(compile(text, page, "exec"), found)
+        for strategy in [value for value in found.values() if isinstance(value, type) and issubclass(value, Strategy)]:
+            if strategy is not Strategy:
+                desk = Desk()
+                strategy.on_start(desk)  # type: ignore[arg-type]
+                assert desk.asked
 
 
 @pytest.mark.parametrize(

@@ -32,9 +32,9 @@ def spot(tmp_path: Path) -> Iterator[World]:
 
 
 def test_a_held_stop_is_one_order_from_held_to_filled(world: World) -> None:
-    world.buy("0.5")
+    world.buy("0.01")
     trigger = world.on_tick(world.bid - 50)
-    handle = world.ask(lambda s: s.sell(SYMBOL, "0.5", trigger=trigger, reduce_only=True, emulated=True))
+    handle = world.ask(lambda s: s.sell(SYMBOL, "0.01", trigger=trigger, reduce_only=True, emulated=True))
     world.run()
     assert world.strategy.states[handle] == OrderState.HELD
     assert world.open_orders() == []
@@ -48,9 +48,9 @@ def test_a_held_stop_is_one_order_from_held_to_filled(world: World) -> None:
 
 
 def test_every_conditional_type_is_released_when_its_price_is_met(world: World) -> None:
-    world.buy("1")
+    world.buy("0.012")
     below, above = world.on_tick(world.bid - 40), world.on_tick(world.ask_price + 40)
-    plain = {"qty": "0.1", "emulated": True, "side": Side.SELL}
+    plain = {"qty": "0.002", "emulated": True, "side": Side.SELL}
     legs = {
         "stop": Leg(trigger=below, **plain),
         "stop limit": Leg(trigger=below, price=world.on_tick(below - 400), **plain),
@@ -81,39 +81,39 @@ def test_every_conditional_type_is_released_when_its_price_is_met(world: World) 
 
 
 def test_a_held_order_is_amended_and_cancelled(world: World) -> None:
-    world.buy("0.5")
+    world.buy("0.01")
     low = world.on_tick(world.bid - 200)
-    handle = world.ask(lambda s: s.sell(SYMBOL, "0.5", trigger=low, reduce_only=True, emulated=True))
+    handle = world.ask(lambda s: s.sell(SYMBOL, "0.01", trigger=low, reduce_only=True, emulated=True))
     near = world.on_tick(world.bid - 30)
-    assert world.ask(lambda s: s.amend_held(SYMBOL, handle, trigger=near, qty="0.2"))
+    assert world.ask(lambda s: s.amend_held(SYMBOL, handle, trigger=near, qty="0.004"))
     world.print_at(near)
     world.run()
-    assert world.position == Decimal("0.3")
-    other = world.ask(lambda s: s.sell(SYMBOL, "0.3", trigger=low, reduce_only=True, emulated=True))
+    assert world.position == Decimal("0.006")
+    other = world.ask(lambda s: s.sell(SYMBOL, "0.006", trigger=low, reduce_only=True, emulated=True))
     assert world.ask(lambda s: s.cancel(other))
     world.run()
     assert world.strategy.states[other] == OrderState.CANCELED
 
 
 def test_a_bid_ask_stop_hears_the_book_and_not_the_trades(world: World) -> None:
-    world.buy("0.5")
+    world.buy("0.01")
     trigger = world.on_tick(world.bid - 20)
     leg = {"trigger": trigger, "trigger_source": TriggerSource.BID_ASK, "reduce_only": True, "emulated": True}
-    handle = world.ask(lambda s: s.sell(SYMBOL, "0.5", **leg))
+    handle = world.ask(lambda s: s.sell(SYMBOL, "0.01", **leg))
     world.print_at(trigger)
     world.run()
     assert world.strategy.states[handle] == OrderState.FILLED
 
 
 def test_a_bracket_from_entry_to_stop(world: World) -> None:
-    entry = Leg(side=Side.BUY, qty="0.4")
+    entry = Leg(side=Side.BUY, qty="0.008")
     targets = (Target(Away(300), share=5000), Target(Away(600), share=5000))
     parent, handle = world.ask(lambda s: s.submit_bracket(SYMBOL, entry, stop=Away(60), targets=targets))
     world.run(2)
     assert world.strategy.states[handle] == OrderState.FILLED
-    assert world.position == Decimal("0.4")
-    assert [row["qty_lots"] for row in world.open_orders()] == [row["qty_lots"] for row in world.open_orders()]
-    assert len(world.open_orders()) == 2
+    assert world.position == Decimal("0.008")
+    lots = sum(row["leaves_qty_lots"] for row in world.open_orders())
+    assert lots == world.lots
     average = world.strategy.fills[0][2]
     world.print_at(world.on_tick(average - 70))
     world.run(2)
@@ -123,7 +123,7 @@ def test_a_bracket_from_entry_to_stop(world: World) -> None:
 
 
 def test_a_bracket_from_entry_to_its_targets(world: World) -> None:
-    entry = Leg(side=Side.BUY, qty="0.4")
+    entry = Leg(side=Side.BUY, qty="0.008")
     targets = (Target(Away(30), share=5000), Target(Away(50), share=5000))
     parent, _ = world.ask(lambda s: s.submit_bracket(SYMBOL, entry, stop=Away(200), targets=targets))
     world.run(2)
@@ -136,11 +136,11 @@ def test_a_bracket_from_entry_to_its_targets(world: World) -> None:
 
 
 def test_protection_follows_the_position_until_it_is_flat(world: World) -> None:
-    world.buy("0.5")
+    world.buy("0.01")
     handle = world.ask(lambda s: s.protect(SYMBOL, stop=Away(60), targets=[Target(Away(500))], placement="engine"))
     world.run()
     lot = sum(row["leaves_qty_lots"] for row in world.open_orders())
-    world.buy("0.3")
+    world.buy("0.006")
     world.run()
     assert sum(row["leaves_qty_lots"] for row in world.open_orders()) * 5 == lot * 8
     world.print_at(world.on_tick(world.bid - 150))
@@ -151,24 +151,24 @@ def test_protection_follows_the_position_until_it_is_flat(world: World) -> None:
 
 
 def test_kill_leaves_protection_held_and_it_goes_on_after_arm(world: World) -> None:
-    world.buy("0.5")
+    world.buy("0.01")
     world.ask(lambda s: s.protect(SYMBOL, stop=Away(60), placement="engine"))
     world.simulation.command(CommandKind.KILL, reason="test")
     world.run()
     world.print_at(world.on_tick(world.bid - 150))
     world.run(2)
-    assert world.position == Decimal("0.5")
+    assert world.position == Decimal("0.01")
     world.simulation.command(CommandKind.ARM, reason="test")
     world.run(8)
     assert world.position == 0
 
 
 def test_an_oco_of_the_engine_fills_one(world: World) -> None:
-    world.buy("0.5")
+    world.buy("0.01")
     above, below = world.on_tick(world.ask_price + 300), world.on_tick(world.bid - 40)
     legs = (
-        Leg(side=Side.SELL, qty="0.5", price=above, emulated=True),
-        Leg(side=Side.SELL, qty="0.5", trigger=below, emulated=True),
+        Leg(side=Side.SELL, qty="0.01", price=above, emulated=True),
+        Leg(side=Side.SELL, qty="0.01", trigger=below, emulated=True),
     )
     handles = world.ask(lambda s: s.submit_oco(SYMBOL, *legs))
     world.run()
@@ -180,9 +180,9 @@ def test_an_oco_of_the_engine_fills_one(world: World) -> None:
 
 
 def test_a_person_instructs_pauses_and_cancels(spot: World) -> None:
-    spot.buy("0.5")
+    spot.buy("0.01")
     engine = spot.simulation.engine
-    row = engine.tables.instrument_id(engine.venue_id, SYMBOL)
+    row = engine.tables.instrument_id(engine.lines[0].venue_id, SYMBOL)
     low = int(spot.on_tick(spot.bid - 40) / spot.tick)
     text = (
         b'{"kind":"held","instrument_id":%d,"order":{"side":1,"order_type":2,"qty_lots":%d,"trigger_ticks":%d,"flags":10}}'
@@ -198,7 +198,7 @@ def test_a_person_instructs_pauses_and_cancels(spot: World) -> None:
     spot.simulation.command(CommandKind.PAUSE, order_handle=held.order_handle)
     spot.print_at(spot.on_tick(spot.bid - 50))
     spot.run()
-    assert spot.position == Decimal("0.5")
+    assert spot.position == Decimal("0.01")
     spot.simulation.command(CommandKind.INSTRUCT, detail=encode(Change(handle=held.order_handle, action="resume")))
     spot.print_at(spot.on_tick(spot.bid - 5))
     spot.run()
@@ -209,9 +209,9 @@ def test_a_person_instructs_pauses_and_cancels(spot: World) -> None:
 
 
 def test_a_held_order_survives_a_crash_and_is_released_once(world: World) -> None:
-    world.buy("0.5")
+    world.buy("0.01")
     trigger = world.on_tick(world.bid - 60)
-    handle = world.ask(lambda s: s.sell(SYMBOL, "0.5", trigger=trigger, reduce_only=True, emulated=True))
+    handle = world.ask(lambda s: s.sell(SYMBOL, "0.01", trigger=trigger, reduce_only=True, emulated=True))
     world.run()
     world.crash()
     world.run()
@@ -226,7 +226,7 @@ def test_a_held_order_survives_a_crash_and_is_released_once(world: World) -> Non
 
 
 def test_what_triggered_while_away_is_released_at_the_first_valid_book(world: World) -> None:
-    world.buy("0.5")
+    world.buy("0.01")
     handle = world.ask(lambda s: s.protect(SYMBOL, stop=Away(60), targets=[Target(Away(500))], placement="engine"))
     world.run()
     world.simulation.crash()
@@ -249,7 +249,7 @@ def test_a_bracket_that_is_killed_in_any_phase_protects_exactly_what_it_filled(
 ) -> None:
     world = World(tmp_path, kind)
     price = world.on_tick(world.bid - 20)
-    entry = Leg(side=Side.BUY, qty="0.4", price=price)
+    entry = Leg(side=Side.BUY, qty="0.008", price=price)
     world.ask(lambda s: s.submit_bracket(SYMBOL, entry, stop=Away(200), targets=[Target(Away(800))]))
     world.run()
     if phase == "entry":
@@ -257,18 +257,18 @@ def test_a_bracket_that_is_killed_in_any_phase_protects_exactly_what_it_filled(
     for _ in range(40):
         if world.bid <= price:
             break
-        world.trade("SELL", "5", price)
+        world.trade("SELL", "0.3", price)
     if phase == "part":
         world.run(0.002)
         world.crash()
-    while world.position < Decimal("0.4"):
-        world.trade("SELL", "5", price)
+    while world.position < Decimal("0.008"):
+        world.trade("SELL", "0.3", price)
         world.run()
     world.run()
     if phase == "filled":
         world.crash()
     working = sum(row["leaves_qty_lots"] for row in world.open_orders() if row["side"] == "SELL")
-    row = world.simulation.engine.tables.instrument_id(world.simulation.engine.venue_id, SYMBOL)
+    row = world.simulation.engine.tables.instrument_id(world.simulation.engine.lines[0].venue_id, SYMBOL)
     world.run()
     working = sum(row["leaves_qty_lots"] for row in world.open_orders() if row["side"] == "SELL")
     assert 0 < working <= world.simulation.engine.tables.exposure(row)["position_lots"]

@@ -117,3 +117,21 @@ def test_a_drawdown_takes_the_mode_that_halts_until_a_person_arms_also_over_a_re
     assert {"ELEVATED", "CRITICAL"} & {row["risk_mode"] for row in told}
     assert market.ctl("arm", "--reason", "looked").returncode == 0
     market.wait_active()
+
+
+def test_order_requests_without_an_answer_open_the_breaker_and_the_gate_refuses_until_it_is_well(
+    market: Market,
+) -> None:
+    """The venue does not know what became of three orders (-1007): they are UNKNOWN, and no fourth leaves before the cool-down ends."""
+    health = "[health]\nfailures = 3\nprobes = 1\ncooldown_ms = 8000\n\n[reconcile]\n"
+    market.write_config(strategy=RESTING, params={"levels": 1}, replaced={"[reconcile]\n": health})
+    market.start()
+    market.wait_active()
+    assert market.ctl("pause").returncode == 0
+    market.fault("order_error", count=3, code=-1007, executed=False)
+    assert [verdict(market, "0.001") for _ in range(3)] == ["NONE"] * 3
+    market.wait_for(lambda: verdict(market, "0.001") == "VENUE_UNHEALTHY", "the breaker opens")
+    alarms = [row["payload"]["state"] for row in market.ledger_records(RecordKind.ALARM)]
+    assert "BREAKER_OPEN" in alarms
+    assert market.ctl("cancel").returncode == 0
+    market.wait_for(lambda: verdict(market, "0.001") == "NONE", "the breaker lets a probe through", 40)

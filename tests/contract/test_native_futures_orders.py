@@ -19,7 +19,7 @@ from engine.model.codes import (
     TrailKind,
     TriggerSource,
 )
-from tests.native_rig import MAKER, TAKER, FuturesRig
+from tests.native_rig import MAKER, OURS, TAKER, FuturesRig
 from tests.orders_harness import SECOND_NS
 
 BUY, SELL = int(Side.BUY), int(Side.SELL)
@@ -218,3 +218,27 @@ def test_kill_cancels_waiting_orders_too(rig: FuturesRig) -> None:
     rig.command(CommandKind.KILL)
     rig.until(lambda: rig.oms.orders() == [])
     assert (rig.venue_algos(), rig.venue_open()) == ([], [])
+
+
+def hedge(rig: FuturesRig) -> None:
+    """The account keeps a long and a short position apart."""
+    rig.at_venue(lambda now_ns: rig.core.set_position_mode(OURS, True, now_ns))
+    rig.tables.set_hedge(1, True)
+
+
+def test_in_hedge_mode_each_order_says_of_which_position_it_is(rig: FuturesRig) -> None:
+    hedge(rig)
+    long = rig.intend(side=BUY, price_ticks=9_950, qty_lots=100, position_side=1)
+    short = rig.intend(side=SELL, price_ticks=10_050, qty_lots=70, position_side=2)
+    waiting = rig.intend(**stop(side=BUY, trigger_ticks=10_200, position_side=1))
+    assert rig.states_of([long, short, waiting]) == ["NEW"] * 3
+    sides = {order.client_order_id: order.position_side for order in rig.core.open_orders(OURS)}
+    assert sides == {rig.client_id(long): "LONG", rig.client_id(short): "SHORT"}
+    assert [algo.position_side for algo in rig.core.open_algo_orders(OURS)] == ["LONG"]
+    working = [rig.tables.exposure(1, side) for side in (0, 1, 2)]
+    assert [row["working_buy_lots"] for row in working] == [0, 200, 0]
+    assert [row["working_sell_lots"] for row in working] == [0, 0, 70]
+    for handle in (long, short, waiting):
+        rig.cancel(handle)
+    assert rig.states_of([long, short, waiting]) == ["CANCELED"] * 3
+    assert [rig.tables.exposure(1, side)["open_orders"] for side in (0, 1, 2)] == [0, 0, 0]

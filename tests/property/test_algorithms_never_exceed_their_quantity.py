@@ -10,7 +10,9 @@ import pytest
 
 from engine.model.algo_terms import AlgoTerms, Iceberg, Peg, Pov, Shortfall, Sniper, Twap, Vwap
 from engine.model.codes import ParentState, Side
-from tests.hostile_venue import RULES, HostileVenue, assert_lawful
+from engine.model.instructions import Change
+from tests.hostile_parents import HostileOutside
+from tests.hostile_venue import PARENT_HANDLE, RULES, HostileVenue, assert_lawful
 
 SECOND_NS = 10**9
 LIVES = 10_000 if os.environ.get("TRADEWIND_AMOUNT") == "long" else 1_000
@@ -96,6 +98,29 @@ def test_whatever_the_children_do_the_parents_quantity_is_not_exceeded(draw: Cal
     assert children > LIVES
     assert filled > 10 * LIVES
     assert done
+
+
+@pytest.mark.parametrize("draw", [twap, vwap, shortfall, pov, iceberg, sniper, peg])
+def test_the_same_holds_behind_the_books_that_the_engine_keeps(draw: Callable[[Random], AlgoTerms]) -> None:
+    children = filled = 0
+    for seed in range(LIVES // 4):
+        venue = HostileOutside(seed)
+        terms, side = draw(venue.dice), venue.dice.choice((Side.BUY, Side.SELL))
+        venue.start(terms, venue.dice.randint(10, 600), side)
+        for _ in range(STEPS_A_LIFE):
+            venue.step()
+        venue.parents.change(Change(handle=PARENT_HANDLE, action="cancel"), 0)
+        venue.drain()
+        assert venue.parent.status in OVER
+        assert not venue.live_lots()
+        assert (
+            venue.parent.filled_lots == venue.parent.valued_lots == venue.own_filled_lots <= venue.instruction.qty_lots
+        )
+        assert (venue.told[-1].filled_lots, venue.told[-1].working_lots) == (venue.own_filled_lots, 0)
+        children += len(venue.sent)
+        filled += venue.own_filled_lots
+    assert children > LIVES // 4
+    assert filled > LIVES
 
 
 def live_through(venue: HostileVenue) -> None:

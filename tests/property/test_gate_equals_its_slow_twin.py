@@ -1,4 +1,4 @@
-"""The gate with everything switched on, against a twin that makes every sum anew: random limits, states, orders, fills, prices, rates."""
+"""The gate with everything switched on, against a twin that makes every sum anew: random limits, states, orders, prices."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ class Pair:
 
     def set_limits(self, name: str, number: int) -> None:
         """A few of the limits anew, the others as they are; a bucket for some."""
-        chosen = {limit: self.value(limit) if self.rng.random() < 0.4 else INT64_MAX for limit in self.rng.sample(LIMITS, 5)}
+        chosen = {
+            limit: self.value(limit) if self.rng.random() < 0.4 else INT64_MAX for limit in self.rng.sample(LIMITS, 5)
+        }
         if "message_rate_per_s" not in self.twin.scopes[name, number].limits and self.rng.random() < 0.3:
             chosen |= {"message_rate_per_s": 10_000, "message_burst": self.rng.randrange(3, 9)}
         self.limit(name, number, **chosen)
@@ -129,7 +131,9 @@ class Pair:
             self.ask()
         elif choice < 0.88 and self.twin.orders:
             handle = rng.choice(list(self.twin.orders))
-            self.end(handle, rng.choice((0, self.twin.orders[handle].lots, rng.randrange(self.twin.orders[handle].lots + 1))))
+            self.end(
+                handle, rng.choice((0, self.twin.orders[handle].lots, rng.randrange(self.twin.orders[handle].lots + 1)))
+            )
         elif choice < 0.94:
             row = rng.choice((1, 2))
             self.price(row, self.twin.mids[row] + rng.choice((-7, -1, 0, 1, 7)) if rng.random() < 0.9 else 10_000)
@@ -172,13 +176,23 @@ def test_with_everything_switched_on_the_gate_decides_as_its_twin(amount: str) -
                 pair.sums_agree()
         seen += pair.seen
     assert min(seen[reason] for reason in COMMON) > 20, sorted(seen.items())
-    rare = ("SELF_TRADE", "DUPLICATE", "MESSAGE_RATE", "POSITION_LIMIT", "POSITIONS_LIMIT", "CAPITAL_BUDGET", "SHORT_BANNED")
-    assert all(seen[reason] for reason in (*rare, "REPEATED_EXECUTION", "LOSS_STREAK", "PRICE_MOVE", "HALTED", "RISK_MODE")), seen
+    rare = (
+        "SELF_TRADE",
+        "DUPLICATE",
+        "MESSAGE_RATE",
+        "POSITION_LIMIT",
+        "POSITIONS_LIMIT",
+        "CAPITAL_BUDGET",
+        "SHORT_BANNED",
+    )
+    assert all(
+        seen[reason] for reason in (*rare, "REPEATED_EXECUTION", "LOSS_STREAK", "PRICE_MOVE", "HALTED", "RISK_MODE")
+    ), seen
 
 
 @pytest.mark.invariant("R21")
 def test_a_million_steps_never_pass_a_limit_and_always_reach_it() -> None:
-    """Orders at L - 1, L and L + 1 of a position limit and of a gross exposure, beside whatever works, fills and ends in any order."""
+    """Orders at L - 1, L and L + 1 of position and gross exposure, beside whatever works, fills and ends in any order."""
     rng = random.Random(21)
     rig = GateAlone(capacity=64)
     rig.tables.set_rate(rig.tables.asset_id("USDT"), 10**8)

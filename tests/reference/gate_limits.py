@@ -82,7 +82,9 @@ class Twin:
         sells = sum(o.lots for o in mine if o.side == 1) + extra[1]
         return position, position + buys, position - sells
 
-    def exposure(self, name: str, row: int, strategy: int, asked: tuple[int, int, int] | None) -> tuple[int, int, int, int]:
+    def exposure(
+        self, name: str, row: int, strategy: int, asked: tuple[int, int, int] | None
+    ) -> tuple[int, int, int, int]:
         """(gross, net if bought, net if sold, positions) of a scope; `asked` = (row, side, lots) works too."""
         gross = bought = sold = count = 0
         for each in (row,) if name == "instrument" else (1, 2):

@@ -10,7 +10,11 @@ import pytest
 import engine.model.approval as approval_module
 from engine.model.approval import ApprovalRegister
 from engine.model.codes import RecordKind
-from engine.risk.rehearsal import spend
+from engine.risk.gate import RiskGate
+from engine.risk.recent import RecentOrders, ReferencePrices
+from engine.risk.rehearsal import offer_intent, spend
+from engine.risk.terms import TermsCheck
+from engine.runtime.actor import Actor
 from tests.orders_harness import SUBMIT, Rig
 from tests.session_rig import SessionRig
 
@@ -145,3 +149,38 @@ def test_slots_are_reused_oldest_first_and_find_stays_right() -> None:
     assert [rig.oms.order(h) is not None for h in handles[-8:]] == [True] * 8
     assert all(rig.oms.order(h) is None for h in handles[:-8])
     assert rig.register.open_orders == 0
+
+
+@pytest.mark.invariant("R24")
+def test_the_gate_and_what_it_is_built_on_have_no_name_that_approves() -> None:
+    """Not for strategies, operators or children: Python sees counts, and the step that every actor has."""
+    actor = {name for name in dir(Actor) if not name.startswith("_")}
+    for kind in (RiskGate, TermsCheck, RecentOrders, ReferencePrices):
+        public = {name for name in dir(kind) if not name.startswith("_")} - actor
+        assert public <= {"approved_count", "refused_count"}, kind
+    with pytest.raises(TypeError):
+
+        class Mine(RiskGate):  # type: ignore[misc]
+            """Final: nothing is put in its place."""
+
+
+@pytest.mark.invariant("R24")
+@pytest.mark.parametrize("ring", ["intents", "manual", "children"])
+def test_what_comes_by_any_of_the_gates_rings_is_approved_by_the_same_checks_or_not_at_all(ring: str) -> None:
+    rig = Rig()
+    rig.tables.set_control(kill=1)
+    strategy_id = 0 if ring == "manual" else 1
+    for number, kind in enumerate((RecordKind.VERDICT, RecordKind.ORDER_STATE)):
+        rig.rings[ring].offer(int(kind), order_handle=5 + number, instrument_id=1, data=SUBMIT)
+    offer_intent(
+        rig.journal, rig.rings[ring], order_handle=99, instrument_id=1, price_ticks=10_000, qty_lots=10, strategy_id=strategy_id
+    )  # fmt: skip
+    rig.pipeline.run_to_completion()
+    assert rig.sent() == []
+    assert rig.register.issued == 0
+    rig.tables.set_control(kill=0)
+    offer_intent(
+        rig.journal, rig.rings[ring], order_handle=100, instrument_id=1, price_ticks=10_000, qty_lots=10, strategy_id=strategy_id
+    )  # fmt: skip
+    rig.pipeline.run_to_completion()
+    assert rig.sent() == [(SUBMIT, 100)]

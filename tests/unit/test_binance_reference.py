@@ -83,3 +83,11 @@ def test_a_size_that_is_no_decimal_is_named(tick: str) -> None:
 def test_what_is_no_exchange_information_is_refused(text: bytes) -> None:
     with pytest.raises(ReferenceDataError, match="cannot be read"):
         decode_exchange_info(text, 1)
+
+
+def test_market_orders_have_sizes_of_their_own_where_the_filter_names_them() -> None:
+    market = {"filterType": "MARKET_LOT_SIZE", "minQty": "0.00000000", "maxQty": "120.5", "stepSize": "0.001"}
+    (spec,) = decode_exchange_info(body([*FILTERS, market]), 1)
+    assert (spec.market_min_qty_lots, spec.market_max_qty_lots, spec.market_qty_step_lots) == (0, 12_050_000, 100)
+    (spec,) = decode_exchange_info(body(FILTERS), 1)
+    assert (spec.market_min_qty_lots, spec.market_max_qty_lots, spec.market_qty_step_lots) == (0, 0, 0)

@@ -249,7 +249,7 @@ def test_a_vwap_has_the_profiles_weights_from_now_on() -> None:
     terms = msgspec.convert(wish.terms, AlgoTerms)
     assert isinstance(terms, Vwap)
     assert len(terms.weights) == 8
-    assert abs(sum(terms.weights) - 10**15) < 8
+    assert abs(sum(terms.weights) - 10**9) < 8
     assert "--profile" in refused(order(algo="vwap", algo_words={"duration": "4h"}))
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
+import msgspec
 import pytest
 
+from engine.execution.algos.parent import AlgoParent
 from engine.execution.algos.progress import nearest
 from engine.model.algo_terms import AlgoTerms, Iceberg, Peg, Pov, Shortfall, Sniper, Twap, Vwap
 from engine.model.codes import OrderFlag, OrderState, ParentState, Reason, Side, TimeInForce
-from tests.hostile_venue import HostileVenue
+from engine.model.instructions import Algo
+from tests.hostile_parents import HostileOutside
+from tests.hostile_venue import RULES, HostileVenue
 
 SECOND_NS = 10**9
 MINUTE_NS = 60 * SECOND_NS
@@ -313,3 +318,51 @@ def test_the_progress_says_what_is_done_at_what_cost_and_how_far_from_the_plan()
 
 def test_rounding_to_nearest_is_half_to_even_on_both_sides_of_zero() -> None:
     assert [nearest(value, 10) for value in (-25, -15, -5, 5, 15, 25, 26)] == [-2, -2, 0, 0, 2, 2, 3]
+
+
+def test_a_venue_with_coarser_grids_gets_whole_steps_and_the_odd_rest_is_told() -> None:
+    venue = HostileVenue(rules=msgspec.structs.replace(RULES, qty_step_lots=25, price_step_ticks=4))
+    parent = venue.start(Twap(duration_ns=4 * MINUTE_NS, slices=4, style="join", at_end="cancel"), 210)
+    for _ in range(16):
+        run(venue, 15 * SECOND_NS)
+        for order in list(venue.orders.values()):
+            venue.fill(order, order.leaves_lots)
+        venue.obliging()
+    assert {child.qty_lots % 25 for child in venue.sent} == {0}
+    assert {child.price_ticks for child in venue.sent} == {10_000}
+    assert (parent.filled_lots, parent.status, parent.reason) == (200, ParentState.DONE, Reason.QTY_BELOW_MIN)
+
+
+def test_neither_a_pause_nor_a_cancel_keeps_the_timers_busy() -> None:
+    venue = HostileVenue()
+    parent = venue.start(Twap(duration_ns=4 * MINUTE_NS, slices=4, style="join"), 400)
+    venue.obliging()
+    parent.pause()
+    run(venue, 2 * MINUTE_NS)
+    before = venue.handles
+    run(venue, MINUTE_NS)
+    assert venue.handles == before
+    assert [at - parent.begin_ns for at, _ in venue.timers.values()] == [4 * MINUTE_NS]
+    run(venue, 2 * MINUTE_NS)
+    assert parent.status == ParentState.EXPIRED
+    assert not venue.timers
+
+
+@pytest.mark.parametrize(
+    "terms", [{}, {"algo": "magic"}, {"algo": "twap"}, {"algo": "twap", "duration_ns": 5, "slices": 9}]
+)
+def test_an_instruction_whose_terms_are_none_ends_rejected_and_harms_nobody(terms: dict[str, Any]) -> None:
+    venue = HostileOutside()
+    wish = Algo(instrument_id=1, handle=7, side=Side.BUY, qty_lots=100, terms=terms)
+    parent = venue.parents.begin(wish, 7, 1)
+    assert (parent.status, venue.sent, len(venue.alarms)) == (ParentState.REJECTED, [], 1)
+    assert venue.told[-1].status == ParentState.REJECTED
+    assert 7 not in venue.parents.parents
+
+
+def test_what_comes_for_a_restored_parent_before_it_goes_on_is_kept() -> None:
+    venue = HostileVenue()
+    before = venue.start(Twap(duration_ns=4 * MINUTE_NS, slices=4), 400)
+    after = AlgoParent(venue.instruction, 7, 1)
+    after.restore(before.state())
+    assert after.state() == before.state()

@@ -463,3 +463,11 @@ def test_a_native_stop_at_break_even_is_moved_without_two_at_once() -> None:
     rig.confirm_cancels()
     (new,) = rig.asked()
     assert new.terms.trigger_ticks == PRICE
+
+
+def test_break_even_never_loosens_a_stop() -> None:
+    rig = Rig(position=10)
+    protect(rig, ExitPlan(stop=StopPlan(trigger_ticks=PRICE + 20), break_even=BreakEven(after=ticks(40))))
+    rig.price(PRICE + 40)
+    assert rig.price(PRICE + 21) == 0
+    assert rig.price(PRICE + 20) == 1

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from engine.execution.lists import ListParent
-from engine.model.codes import Contingency, OrderState, OrderType, ParentState, Reason, Side
+from engine.model.codes import Contingency, OrderFlag, OrderState, OrderType, ParentState, Reason, Side
 from engine.model.instructions import Change, OrderList, OrderTerms, fault_of
 from tests.execution_rig import INSTRUMENT, PRICE, Rig
 
@@ -158,6 +159,22 @@ def test_a_cancel_of_one_order_leaves_the_other() -> None:
     rig.confirm_cancels()
     rig.price(PRICE - 100)
     assert rig.orders[12].terms.qty_lots == 10
+
+
+def test_kill_leaves_a_list_that_only_closes() -> None:
+    rig = Rig(position=10)
+    closing = [msgspec.structs.replace(order, flags=OrderFlag.REDUCE_ONLY) for order in (TARGET, STOP)]
+    begin(rig, Contingency.OCO, *closing)
+    rig.approve()
+    rig.parents.sweep(is_kill=True)
+    rig.confirm_cancel(11)
+    rig.price(PRICE - 100)
+    assert rig.orders[12].terms.qty_lots == 10
+    rig = Rig(position=10)
+    begin(rig, Contingency.OCO, TARGET, STOP)
+    rig.approve()
+    rig.parents.sweep(is_kill=True)
+    assert rig.price(PRICE - 100) == 0
 
 
 def test_an_order_that_the_gate_refuses_takes_the_other_along() -> None:

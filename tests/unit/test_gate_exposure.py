@@ -1,4 +1,4 @@
-"""What an order adds to its scopes' exposure, in the reporting currency: L - 1 and L pass, L + 1 is refused, by the scope whose limit it is."""
+"""What an order adds to its scopes' exposure: L - 1 and L pass, L + 1 is refused, by the scope whose limit it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prices and sizes at their edges: collars by scope and by period, slippage of a walk through the book, the venue's coarser steps."""
+"""Prices and sizes at their edges: collars by scope and by period, slippage, the venue's coarser steps."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ def test_the_reference_moves_on_with_the_period(rig: Rig) -> None:
     rig.tables.set_limit_row(LimitScope.VENUE, 1, price_collar_period_bps=200, price_collar_period_ns=PERIOD_NS)
     prices_move(rig, [10_000] + [10_300] * 7, PERIOD_NS // 8)
     assert verdict(rig, price_ticks=10_300) is Reason.COLLAR_PERIOD
-    prices_move(rig, [10_300] * 2, PERIOD_NS // 8)
+    prices_move(rig, [10_600], PERIOD_NS // 8)
+    assert verdict(rig, price_ticks=10_600) is Reason.COLLAR_PERIOD, "the oldest of the period, not the latest"
+    prices_move(rig, [10_300], PERIOD_NS // 8)
     assert verdict(rig, price_ticks=10_300) is Reason.NONE
 
 
@@ -103,6 +105,12 @@ def test_what_a_market_order_pays_on_average_lies_within_the_bound(
     assert verdict(rig, side=side, qty_lots=100, price_ticks=10_000 + sign * 30) is Reason.NONE, (
         "a limit order bounds itself"
     )
+
+
+def test_a_market_order_larger_than_ten_levels_is_refused(rig: Rig) -> None:
+    rig.books.set_side(1, [(10_001 + level, 10) for level in range(11)])
+    assert verdict(rig, qty_lots=100, **MARKET) is Reason.NONE
+    assert verdict(rig, qty_lots=101, **MARKET) is Reason.PRICE_COLLAR
 
 
 # --- the venue's coarser rules ---

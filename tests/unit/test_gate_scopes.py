@@ -1,4 +1,4 @@
-"""The state of a scope - engine, account, venue, strategy, instrument - decides what may pass, and its limits on loss are kept to the unit."""
+"""The state of a scope decides what may pass, and its limits on loss are kept to the unit."""
 
 from __future__ import annotations
 

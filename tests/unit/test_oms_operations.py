@@ -408,6 +408,7 @@ def test_a_ledger_of_more_orders_than_there_are_slots_is_restored(rig: Rig) -> N
     names = (
         "kind",
         "seq",
+        "wall_ns",
         "venue_id",
         "account_id",
         "strategy_id",

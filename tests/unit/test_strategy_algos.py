@@ -10,7 +10,7 @@ import pytest
 
 from engine.model.algo_terms import AlgoTerms, Peg, Twap, Vwap
 from engine.model.codes import OrderFlag, Side
-from engine.model.instructions import Algo, decode
+from engine.model.instructions import Algo, decode, encode
 from engine.model.volume_profile import VolumeProfile
 from engine.strategy.algos import AlgoCalls
 from engine.strategy.instrument import Instrument
@@ -33,15 +33,11 @@ class Desk(AlgoCalls):
     def instrument(self, symbol: str) -> Instrument:
         return BTC
 
-    def new_handle(self) -> int:
+    def _instruct(self, wish: Any, orders: Any) -> int:
+        assert not orders
+        assert wish.instrument_id == BTC.instrument_id
+        self.asked.append(decode(encode(wish)))  # type: ignore[arg-type]
         return 77
-
-    def instruct(self, instrument_id: int, handle: int, text: bytes) -> int:
-        wish = decode(text)
-        assert isinstance(wish, Algo)
-        assert (wish.instrument_id, wish.handle) == (instrument_id, handle)
-        self.asked.append(wish)
-        return handle
 
 
 def asked(*words: Any, **more: Any) -> tuple[Algo, AlgoTerms]:
@@ -63,7 +59,8 @@ def test_flags_profiles_and_truths_are_carried() -> None:
     profile = VolumeProfile(symbol="X", bin_ns=3_600 * 10**9, days=1, bins_e8=tuple(range(24)))
     _, terms = asked(Side.SELL, 1, "vwap", duration="4h", slices=4, profile=profile)
     assert isinstance(terms, Vwap)
-    assert [weight * 6 // 10**15 for weight in terms.weights] == [0, 0, 1, 2] or sum(terms.weights) > 10**15 - 4
+    assert len(terms.weights) == 4
+    assert 10**9 - 4 <= sum(terms.weights) <= 10**9
 
 
 @pytest.mark.parametrize(

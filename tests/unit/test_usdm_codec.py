@@ -99,7 +99,8 @@ def test_an_account_update_tells_wallet_change_and_signed_positions(codec: UsdmO
     found = codec.read_user(json.dumps({"e": "ACCOUNT_UPDATE", "E": 9, "T": 8, "a": body}).encode())
     assert found["kind"] == ACCOUNT
     assert [row[1:] for row in found["balances"]] == [(99_987_200_000, -5_012_345_678), (-E8, 0)]
-    (position,) = found["positions"]  # others' contracts and hedged sides are not ours
+    position, hedged = found["positions"]  # others' contracts are not ours
+    assert (hedged["position_side"], hedged["position_lots"]) == (1, 1_000)
     assert (position["position_lots"], position["entry_price_e8"]) == (-30, 6_400_012_345_678)
     assert position["update_ns"] == 9_000_000
     assert (found["is_funding"], found["funding_instrument_id"]) == (True, 1)

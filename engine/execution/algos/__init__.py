@@ -8,5 +8,5 @@ from engine.model.instructions import Algo
 
 
 def make(instruction: Algo, handle: int, strategy_id: int) -> Parent:
-    """The parent of an ALGO instruction. msgspec.ValidationError where its terms are none."""
+    """The parent of an ALGO instruction, whose terms `engine.model.instructions.fault_of` has found good before it begins."""
     return AlgoParent(instruction, handle, strategy_id)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from engine.model.algo_terms import AlgoTerms, AtEnd
 from engine.model.codes import Side, TimeInForce
@@ -88,6 +88,16 @@ class Wish:
 NOTHING = Wish()
 
 
+class Quote(NamedTuple):
+    """A market event in short: best price and quantity of our side, the other side's best price, the trade's quantity, if any."""
+
+    is_valid: bool
+    own_ticks: int
+    own_lots: int
+    opposite_ticks: int
+    trade_lots: int
+
+
 class Algo(ABC, Generic[TermsT]):
     """Base of the algorithms. `over`: no further child will ever be wished for; `wake_ns`: when to ask again without any event."""
 
@@ -104,6 +114,8 @@ class Algo(ABC, Generic[TermsT]):
         self.over = False
         self.wake_ns = NEVER_NS
         self.next_try_ns = 0
+        # children that took nothing, in a row
+        self.misses = 0
 
     def decide(self, facts: Facts) -> Wish:
         """The wish now: what `wish` says while there is time, then the end's."""
@@ -131,13 +143,23 @@ class Algo(ABC, Generic[TermsT]):
         return int(getattr(self.terms, "retry_ns", 0))
 
     def take(self, facts: Facts, lots: int, *, may_grow: bool = True) -> Wish:
-        """Up to `lots` at the other side's best price, within the limit; what is not there is not waited for."""
-        if lots <= 0 or not facts.opposite_ticks or not self.is_within(facts.opposite_ticks):
+        """`lots` of what the other side shows within the limit, at the price of the last level needed; nothing is waited for.
+
+        No more is asked for than stands there (but the least that the venue takes): a part filled could leave a rest too small.
+        After a miss - the quote was gone - it reaches a level further.
+        """
+        levels = [level for level in facts.opposite_levels if self.is_within(level[0])]
+        if lots <= 0 or not levels:
             return NOTHING
         if facts.elapsed_ns < self.next_try_ns:
             self.wake_ns = min(self.wake_ns, self.next_try_ns)
             return Wish(facts.ours_lots, facts.ours_ticks, TimeInForce.IOC) if facts.ours_lots else NOTHING
-        return Wish(lots, facts.opposite_ticks, TimeInForce.IOC, may_grow=may_grow)
+        there = needed = 0
+        while needed < len(levels) and there < lots:
+            there += levels[needed][1]
+            needed += 1
+        price_ticks = levels[min(needed - 1 + self.misses, len(levels) - 1)][0]
+        return Wish(min(lots, max(there, self.order.least_lots)), price_ticks, TimeInForce.IOC, may_grow=may_grow)
 
     def join(self, facts: Facts, lots: int, *, may_grow: bool = True) -> Wish:
         """`lots` at the best price of our side, within the limit; moved no sooner than `retry_ns` after it was placed."""
@@ -149,9 +171,13 @@ class Algo(ABC, Generic[TermsT]):
         return Wish(lots, self.bounded(self.joined_ticks(facts)), may_move=may_move, may_grow=may_grow)
 
     def joined_ticks(self, facts: Facts) -> int:
-        """Best price of our side but for our own child: an order that stands alone at the best follows the others."""
+        """Best price of our side but for our own child: an order that stands alone at the best follows the others.
+
+        Alone is one whose level holds exactly its quantity: on paper the market does not show our orders at all, and a feed is a
+        little behind.
+        """
         for price_ticks, lots in facts.own_levels:
-            if price_ticks != facts.ours_ticks or lots > facts.ours_lots:
+            if price_ticks != facts.ours_ticks or lots != facts.ours_lots:
                 return price_ticks
         return facts.own_ticks
 
@@ -164,12 +190,18 @@ class Algo(ABC, Generic[TermsT]):
         """The price, or the limit where it is worse."""
         return price_ticks if self.is_within(price_ticks) else self.terms.limit_ticks
 
+    def heeds(self, quote: Quote) -> bool:  # noqa: ARG002 - of those that listen
+        """Can a market event change the wish; most events of a busy market cannot."""
+        return True
+
     def submitted(self, facts: Facts) -> None:
         """A child was sent."""
         self.next_try_ns = facts.elapsed_ns + self.retry_ns
 
-    def ended(self, facts: Facts) -> None:
+    def ended(self, elapsed_ns: int, *, is_filled: bool, is_taker: bool) -> None:  # noqa: ARG002 - of those that wait
         """The working child has ended, whatever way."""
+        if is_taker:
+            self.misses = 0 if is_filled else self.misses + 1
 
     def planned_lots(self, elapsed_ns: int) -> int | None:  # noqa: ARG002 - of those that have a plan
         """What should be filled by now; None where there is no plan."""

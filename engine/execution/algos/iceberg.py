@@ -38,10 +38,10 @@ class IcebergAlgo(Algo[Iceberg]):
         """The next part will be another."""
         self.part += 1
 
-    def ended(self, facts: Facts) -> None:
+    def ended(self, elapsed_ns: int, *, is_filled: bool, is_taker: bool) -> None:  # noqa: ARG002 - it rests
         """The next part waits for a delay of chance."""
         delay_ns = roll(self.order.seed ^ DELAY_SALT, self.part, self.terms.refresh_ns + 1)
-        self.next_try_ns = facts.elapsed_ns + delay_ns
+        self.next_try_ns = elapsed_ns + delay_ns
 
     def memory(self) -> dict[str, Any]:
         """The part too."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from engine.execution.algos.core import NEVER_NS, NOTHING, Algo, Facts, Order, Wish
+from engine.execution.algos.core import NEVER_NS, NOTHING, Algo, Facts, Order, Quote, Wish
 from engine.execution.algos.kinds import make
 from engine.execution.algos.progress import progress_of
 from engine.execution.parent import Child, ChildTerms, FillFact, MarketView, Parent, is_reducing
@@ -33,6 +33,7 @@ LEVELS_SEEN = 5
 BACK_OFF_NS, BACK_OFF_NS_MAX = 500_000_000, 30_000_000_000
 # how often an algorithm that does not hear every price looks again, at least
 LOOK_NS = 250_000_000
+WAIT_NS_LEAST = 1_000_000
 # what trying again does not cure
 HOPELESS = frozenset(
     {
@@ -56,8 +57,11 @@ class AlgoParent(Parent):
         super().__init__(instruction, handle, strategy_id)
         self.side, self.qty_lots = instruction.side, instruction.qty_lots
         self.position_side, self.flags = instruction.position_side, instruction.flags
-        self.terms: AlgoTerms = msgspec.convert(instruction.terms, AlgoTerms)
+        self._asked = instruction.terms
+        # made when it begins: what is wrong with an instruction is told by `fault_of`, after it was made a parent
+        self.terms: AlgoTerms
         self.algo: Algo[Any]
+        self.has_begun = False
         self.begin_ns = self.begin_wall_ns = 0
         self.arrival_half_ticks = 0
         self.traded_lots = 0
@@ -93,9 +97,11 @@ class AlgoParent(Parent):
         self._turn()
 
     def _make_algo(self) -> None:
+        self.terms = msgspec.convert(self._asked, AlgoTerms)
         price_ticks = self.terms.limit_ticks or self._mid_half_ticks() // 2
         order = Order(self.handle, Side(self.side), self.qty_lots, self.least_lots(price_ticks))
         self.algo = make(self.terms, order)
+        self.has_begun = True
         if self.algo.listens:
             self.port.listen(True)
 
@@ -103,7 +109,8 @@ class AlgoParent(Parent):
         """A child changed."""
         if child.is_ended:
             self._count_failure(child)
-            self.algo.ended(self._facts())
+            is_taker = child.time_in_force == TimeInForce.IOC
+            self.algo.ended(self._elapsed_ns, is_filled=child.filled_lots > 0, is_taker=is_taker)
         elif child.is_resting:
             self.failures = 0
         self.is_changed = True
@@ -118,7 +125,12 @@ class AlgoParent(Parent):
     def on_market(self, view: MarketView) -> None:
         """A trade counts for who takes a share of the volume."""
         self.traded_lots += view.trade_lots
-        self._turn()
+        if self.side == Side.BUY:
+            own_ticks, own_lots, opposite_ticks = view.best_bid_ticks, view.best_bid_lots, view.best_ask_ticks
+        else:
+            own_ticks, own_lots, opposite_ticks = view.best_ask_ticks, view.best_ask_lots, view.best_bid_ticks
+        if self.algo.heeds(Quote(view.is_valid, own_ticks, own_lots, opposite_ticks, view.trade_lots)):
+            self._turn()
 
     def on_timer(self, timer_id: int, data: int) -> None:  # noqa: ARG002 - there is one timer
         """Look again."""
@@ -160,26 +172,27 @@ class AlgoParent(Parent):
         if self.is_over:
             self._leave()
             return
-        facts = self._facts()
+        children = self.open_children
         if self.status == ParentState.PAUSED:
-            self._expire_paused()
-        elif self.status == ParentState.WORKING and not self._is_finished(facts):
+            self._expire_paused(children)
+        elif self.status == ParentState.WORKING and not self._is_finished(children):
+            facts = self._facts(working_of(children))
             wish = self.algo.decide(facts)
-            self._fulfil(NOTHING if self.algo.over else wish, facts)
+            self._fulfil(NOTHING if self.algo.over else wish, facts, children)
             self._expire()
         self._look_again()
 
-    def _is_finished(self, facts: Facts) -> bool:
+    def _is_finished(self, children: list[Child]) -> bool:
         """All is filled, or what is left is too little for the venue, or can never be sent."""
         if self.filled_lots >= self.qty_lots:
             self.cancel_children()
             self.end(ParentState.DONE)
-        elif self.open_children:
+        elif children:
             return False
         elif self.failures and self.reason in HOPELESS:
             self.port.alarm(AlarmCode.PARENT_FAILED, f"its orders are refused: {Reason(self.reason).name}")
             self.end(ParentState.REJECTED, self.reason)
-        elif self._is_dust(facts.unfilled_lots):
+        elif self._is_dust(self.remaining_lots):
             self.end(ParentState.DONE if self.filled_lots else ParentState.REJECTED, Reason.QTY_BELOW_MIN)
         return self.is_over
 
@@ -188,42 +201,31 @@ class AlgoParent(Parent):
         if self.algo.over and not self.open_children:
             self.end(ParentState.EXPIRED, Reason.EXPIRED)
 
-    def _expire_paused(self) -> None:
+    def _expire_paused(self, children: list[Child]) -> None:
         """A pause does not stop the clock; what is paused crosses nothing at its end."""
         ends_ns = self.algo.duration_ns
-        if ends_ns and self._elapsed_ns >= ends_ns and not self.open_children:
+        if ends_ns and self._elapsed_ns >= ends_ns and not children:
             self.end(ParentState.EXPIRED, Reason.EXPIRED)
 
-    def _fulfil(self, wish: Wish, facts: Facts) -> None:
+    def _fulfil(self, wish: Wish, facts: Facts, children: list[Child]) -> None:
         """One child that works as wished: the one there is stays, goes, or there is none and one is asked for."""
-        child = self._working()
-        for other in self._strays(child):
-            self.port.cancel(other.handle)
+        child = working_of(children)
+        for other in children:
+            # others like it were UNKNOWN and turned out to rest
+            if other is not child and is_working(other):
+                self.port.cancel(other.handle)
         if child is None:
             self._submit(wish, facts)
         elif not self._is_good(child, wish):
             self.port.cancel(child.handle)
 
-    def _working(self) -> Child | None:
-        """The oldest child that nobody wants cancelled and of which all is known."""
-        return next((child for child in self.open_children if self._is_working(child)), None)
-
-    def _strays(self, working: Child | None) -> list[Child]:
-        """Others like it: children that were UNKNOWN and turned out to rest."""
-        return [child for child in self.open_children if child is not working and self._is_working(child)]
-
-    @staticmethod
-    def _is_working(child: Child) -> bool:
-        return not (child.is_cancel_wanted or child.is_unknown or child.is_ended)
-
-    @staticmethod
-    def _is_good(child: Child, wish: Wish) -> bool:
+    def _is_good(self, child: Child, wish: Wish) -> bool:
         """May the child stay. One that takes ends by itself; one whose answer is awaited is let be."""
         if child.time_in_force == TimeInForce.IOC:
             return True
         if not wish.lots or wish.time_in_force == TimeInForce.IOC:
             return False
-        is_same = wish.price_ticks == child.price_ticks and wish.lots <= child.leaves_lots
+        is_same = self._priced(wish.price_ticks) == child.price_ticks and wish.lots <= child.leaves_lots
         return is_same or not wish.may_move or not child.is_resting
 
     def _submit(self, wish: Wish, facts: Facts) -> None:
@@ -235,7 +237,7 @@ class AlgoParent(Parent):
             side=self.side,
             qty_lots=lots,
             order_type=OrderType.LIMIT,
-            price_ticks=wish.price_ticks,
+            price_ticks=self._priced(wish.price_ticks),
             time_in_force=wish.time_in_force,
             flags=flags,
             position_side=self.position_side,
@@ -253,18 +255,24 @@ class AlgoParent(Parent):
         rules = self.port.instrument()
         least = max(rules.min_qty_lots, 1)
         value = price_ticks * rules.tick_size_e8 * rules.lot_size_e8
-        if value <= 0 or (rules.kind and is_reducing(self.flags)):
-            return least
-        return max(least, -(-rules.min_notional_e8 * 10**8 // value))
+        if value > 0 and not (rules.kind and is_reducing(self.flags)):
+            least = max(least, -(-rules.min_notional_e8 * 10**8 // value))
+        return least + -least % rules.qty_step_lots
 
     def _fitted(self, wish: Wish) -> int:
         """Lots to send: within the room, no less than the venue takes, and leaving no rest that it would not take. 0 = none now."""
-        room = self.port.remaining_lots
+        room, rules = self.port.remaining_lots, self.port.instrument()
         lots, least = min(wish.lots, room), self.least_lots(wish.price_ticks)
         if 0 < room - lots < least:
             lots = room - least if room - least >= least else (room if wish.may_grow else 0)
-        lots = min(lots, self.port.instrument().max_qty_lots)
+        lots = min(lots, rules.max_qty_lots)
+        lots -= lots % rules.qty_step_lots
         return lots if lots >= least else 0
+
+    def _priced(self, price_ticks: int) -> int:
+        """On the venue's grid of prices, away from the market."""
+        step = self.port.instrument().price_step_ticks
+        return price_ticks - price_ticks % step if self.side == Side.BUY else price_ticks + -price_ticks % step
 
     def _is_dust(self, lots: int) -> bool:
         """Too little to be sent at any price that the limit allows."""
@@ -277,12 +285,14 @@ class AlgoParent(Parent):
     def _elapsed_ns(self) -> int:
         return self.port.now_ns - self.begin_ns
 
-    def _facts(self) -> Facts:
-        child, own, opposite = self._working(), (), ()
+    def _facts(self, child: Child | None) -> Facts:
+        own: list[tuple[int, int]] = []
+        opposite: list[tuple[int, int]] = []
         if self.port.market().is_valid:
-            own = tuple(self.port.levels(self.side, LEVELS_SEEN))  # type: ignore[assignment]
-            opposite = tuple(self.port.levels(1 - self.side, LEVELS_SEEN))  # type: ignore[assignment]
-        self.arrival_half_ticks = self.arrival_half_ticks or self._mid_half_ticks()
+            own = self.port.levels(self.side, LEVELS_SEEN)
+            opposite = self.port.levels(1 - self.side, LEVELS_SEEN)
+        if not self.arrival_half_ticks:
+            self.arrival_half_ticks = self._mid_half_ticks()
         return Facts(
             elapsed_ns=self._elapsed_ns,
             filled_lots=self.filled_lots,
@@ -308,17 +318,30 @@ class AlgoParent(Parent):
         if self.is_over:
             self._leave()
             return
-        wake_ns = self.algo.wake_ns
-        if self.not_before_ns > self._elapsed_ns:
-            wake_ns = min(wake_ns, self.not_before_ns)
-        if not self.algo.listens and self.status == ParentState.WORKING:
-            wake_ns = min(wake_ns, self._elapsed_ns + max(LOOK_NS, self.algo.retry_ns))
-        wake_ns = max(wake_ns, self._elapsed_ns + 1)
-        if wake_ns >= NEVER_NS or (self._timer_id and self._elapsed_ns < self._timer_ns <= wake_ns):
+        wake_ns = self._wake_ns()
+        if wake_ns >= NEVER_NS:
+            self._forget_timer()
+            return
+        wake_ns = max(wake_ns, self._elapsed_ns + WAIT_NS_LEAST)
+        if self._timer_id and self._elapsed_ns < self._timer_ns <= wake_ns:
             return
         self._forget_timer()
         self._timer_id = self.port.set_timer(wake_ns - self._elapsed_ns)
         self._timer_ns = wake_ns
+
+    def _wake_ns(self) -> int:
+        """Of what works, the algorithm's own moment; of what is paused, its end; a cancel waits for its children only."""
+        elapsed_ns, ends_ns = self._elapsed_ns, self.algo.duration_ns
+        if self.status == ParentState.PAUSED:
+            return ends_ns if ends_ns > elapsed_ns else NEVER_NS
+        if self.status != ParentState.WORKING:
+            return NEVER_NS
+        wake_ns = self.algo.wake_ns
+        if self.not_before_ns > elapsed_ns:
+            wake_ns = min(wake_ns, self.not_before_ns)
+        if not self.algo.listens:
+            wake_ns = min(wake_ns, elapsed_ns + max(LOOK_NS, self.algo.retry_ns))
+        return wake_ns
 
     def _leave(self) -> None:
         """Nothing will be done any more: nothing is to be heard of the market either."""
@@ -335,6 +358,8 @@ class AlgoParent(Parent):
 
     def state(self) -> dict[str, Any]:
         """What a restart and a listing need; the progress is for the listing only."""
+        if not self.has_begun:
+            return self._saved
         return {
             "begin_wall_ns": self.begin_wall_ns,
             "arrival_half_ticks": self.arrival_half_ticks,
@@ -346,3 +371,13 @@ class AlgoParent(Parent):
     def restore(self, saved: Any) -> None:
         """Kept until the account has been read again: see `on_resume_run`."""
         self._saved = dict(saved or {})
+
+
+def is_working(child: Child) -> bool:
+    """Nobody wants it cancelled, and all of it is known."""
+    return not (child.is_cancel_wanted or child.is_unknown or child.is_ended)
+
+
+def working_of(children: list[Child]) -> Child | None:
+    """The oldest that works."""
+    return next((child for child in children if is_working(child)), None)

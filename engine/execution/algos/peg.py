@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.execution.algos.core import NOTHING, Algo, Facts, Order, Wish
+from engine.execution.algos.core import NOTHING, Algo, Facts, Order, Quote, Wish
 from engine.model.algo_terms import Peg
 
 
@@ -14,6 +14,13 @@ class PegAlgo(Algo[Peg]):
     def __init__(self, terms: Peg, order: Order) -> None:
         super().__init__(terms, order)
         self.duration_ns, self.at_end = terms.duration_ns, terms.at_end
+        self._seen: tuple[bool, int, int] | None = None
+        self._ours_lots = 0
+
+    def heeds(self, quote: Quote) -> bool:
+        """A price has changed, or at the best there is nobody left but our own order."""
+        before, self._seen = self._seen, (quote.is_valid, quote.own_ticks, quote.opposite_ticks)
+        return self._seen != before or quote.own_lots == self._ours_lots
 
     @property
     def retry_ns(self) -> int:
@@ -22,6 +29,7 @@ class PegAlgo(Algo[Peg]):
 
     def wish(self, facts: Facts) -> Wish:
         """The order at the price followed; one that stands near enough stays."""
+        self._ours_lots = facts.ours_lots
         price_ticks = self.pegged_ticks(facts)
         if price_ticks <= 0:
             return Wish(facts.ours_lots, facts.ours_ticks) if facts.ours_lots else NOTHING

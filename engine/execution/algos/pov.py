@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.execution.algos.core import Algo, Facts, Order, Wish
+from engine.execution.algos.core import Algo, Facts, Order, Quote, Wish
 from engine.model.algo_terms import WHOLE_BPS, Pov
 
 
@@ -15,6 +15,12 @@ class PovAlgo(Algo[Pov]):
     def __init__(self, terms: Pov, order: Order) -> None:
         super().__init__(terms, order)
         self.duration_ns, self.at_end = terms.duration_ns, terms.at_end
+        self._seen: tuple[bool, int, int] | None = None
+
+    def heeds(self, quote: Quote) -> bool:
+        """Something was traded, or a price has changed."""
+        before, self._seen = self._seen, (quote.is_valid, quote.own_ticks, quote.opposite_ticks)
+        return quote.trade_lots > 0 or self._seen != before
 
     def wish(self, facts: Facts) -> Wish:
         """Behind the least: take what lacks. Else rest or take up to the share."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.execution.algos.core import NOTHING, Algo, Facts, Order, Wish
+from engine.execution.algos.core import NOTHING, Algo, Facts, Order, Quote, Wish
 from engine.model.algo_terms import Sniper
 from engine.model.codes import TimeInForce
 
@@ -19,6 +19,10 @@ class SniperAlgo(Algo[Sniper]):
         self.duration_ns = terms.duration_ns
         self._shot_at: tuple[int, int] = (0, 0)
         self._shot_ns = -SAME_QUOTE_NS
+
+    def heeds(self, quote: Quote) -> bool:
+        """Its price stands in the book."""
+        return quote.is_valid and quote.opposite_ticks > 0 and self.is_within(quote.opposite_ticks)
 
     def wish(self, facts: Facts) -> Wish:
         """All that is left at the limit price, when enough stands there."""

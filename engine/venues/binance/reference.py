@@ -121,6 +121,7 @@ def instrument_spec(row: SymbolInfo, venue_id: int) -> InstrumentSpec:
         status=row.status,
         min_qty_lots=max(1, -(-wire_size(row.symbol, lot, "minQty") // lot_size_e8)),
         max_qty_lots=upper_limit(wire_size(row.symbol, lot, "maxQty"), lot_size_e8),
+        **market_rules(row.symbol, filters.get("MARKET_LOT_SIZE", {}), lot_size_e8),
         min_price_ticks=max(1, -(-wire_size(row.symbol, price, "minPrice") // tick_size_e8)),
         max_price_ticks=upper_limit(wire_size(row.symbol, price, "maxPrice"), tick_size_e8),
         min_notional_e8=wire_size(row.symbol, notional, "minNotional"),
@@ -140,6 +141,15 @@ def native_bits(row: SymbolInfo) -> int:
     bits |= NativeFeature.OTO * row.otoAllowed | NativeFeature.OTOCO * (row.otoAllowed and row.ocoAllowed)
     bits |= NativeFeature.REPLACE * row.cancelReplaceAllowed | NativeFeature.AMEND * row.amendAllowed
     return bits & SPOT.native_order_types
+
+
+def market_rules(symbol: str, entry: dict[str, Any], lot_size_e8: int) -> dict[str, Any]:
+    """What a venue asks of market orders alone, in lots: least, most and step; 0 where the filter says nothing."""
+    return {
+        "market_min_qty_lots": -(-wire_size(symbol, entry, "minQty") // lot_size_e8),
+        "market_max_qty_lots": wire_size(symbol, entry, "maxQty") // lot_size_e8,
+        "market_qty_step_lots": wire_size(symbol, entry, "stepSize") // lot_size_e8,
+    }
 
 
 def wire_size(symbol: str, entry: dict[str, Any], name: str) -> int:

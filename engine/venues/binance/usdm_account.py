@@ -7,16 +7,38 @@ Margin Type", "Change Initial Leverage", "Symbol Configuration"; error codes -40
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from engine.config_schema import VenueSection
 from engine.exit_codes import CommandError, ExitCode
+from engine.model.instruments import to_e8
+from engine.model.margin_terms import ContractMargin, MarginTier
 from engine.venues.binance.rest_market import VenueError
 from engine.venues.binance.usdm_rest import UsdmRest
 
 NO_CHANGE_NEEDED = (-4046, -4059)
 MODES = {False: "one-way", True: "hedge"}
 MARGIN_TYPES = {"cross": "CROSSED", "isolated": "ISOLATED"}
+
+
+class _Bracket(msgspec.Struct):
+    """One tier as the venue writes it."""
+
+    initialLeverage: int  # noqa: N815 - the venue's spelling
+    notionalCap: Decimal  # noqa: N815
+    notionalFloor: Decimal  # noqa: N815
+    maintMarginRatio: Decimal  # noqa: N815
+    cum: Decimal
+
+
+class _Brackets(msgspec.Struct):
+    """A symbol of leverageBracket."""
+
+    symbol: str
+    brackets: list[_Bracket]
 
 
 async def settle_account(rest: UsdmRest, venue: VenueSection) -> None:
@@ -47,6 +69,34 @@ async def differences(rest: UsdmRest, venue: VenueSection) -> list[str]:
         if (row["marginType"], row["leverage"]) != wanted:
             found.append(f"{symbol}: {row['marginType']}, leverage {row['leverage']}, not {wanted[0]}, {wanted[1]}")
     return found
+
+
+async def margin_terms(rest: UsdmRest, venue: VenueSection) -> tuple[ContractMargin, ...]:
+    """Leverage, margin type and tiers of the configured symbols, as they stand now (weight 1)."""
+    response = await rest.signed("GET", "/fapi/v1/leverageBracket")
+    # numbers of JSON become decimals as they stand: none of them is ever a float
+    rows = msgspec.json.decode(response.body, type=list[_Brackets])
+    found = {row.symbol: row.brackets for row in rows}
+    missing = [symbol for symbol in venue.symbols if symbol not in found]
+    if missing:
+        raise CommandError(ExitCode.PROTOCOL, f"{', '.join(missing)}: the venue tells no leverage brackets")
+    assert venue.leverage is not None
+    isolated = venue.margin_type == "isolated"
+    return tuple(ContractMargin(name, venue.leverage, isolated, tiers_of(found[name])) for name in venue.symbols)
+
+
+def tiers_of(brackets: list[_Bracket]) -> tuple[MarginTier, ...]:
+    """From the smallest notional up; the venue writes numbers where others write text."""
+    return tuple(
+        MarginTier(
+            floor_e8=to_e8(row.notionalFloor),
+            cap_e8=to_e8(row.notionalCap),
+            ratio_e8=to_e8(row.maintMarginRatio),
+            cum_e8=to_e8(row.cum),
+            leverage=row.initialLeverage,
+        )
+        for row in sorted(brackets, key=lambda row: row.notionalFloor)
+    )
 
 
 async def settle_position_mode(rest: UsdmRest, *, is_hedged: bool = False) -> None:

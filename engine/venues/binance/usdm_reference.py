@@ -17,6 +17,7 @@ from engine.venues.binance.capabilities import USDM
 from engine.venues.binance.reference import (
     ReferenceDataError,
     UnknownSymbolError,
+    market_rules,
     precision_unit,
     upper_limit,
     wire_size,
@@ -95,6 +96,7 @@ def contract_spec(row: ContractInfo, venue_id: int) -> InstrumentSpec:
         status=row.status,
         min_qty_lots=max(1, -(-wire_size(row.symbol, lot, "minQty") // lot_size_e8)),
         max_qty_lots=upper_limit(wire_size(row.symbol, lot, "maxQty"), lot_size_e8),
+        **market_rules(row.symbol, filters.get("MARKET_LOT_SIZE", {}), lot_size_e8),
         min_price_ticks=max(1, -(-wire_size(row.symbol, price, "minPrice") // tick_size_e8)),
         max_price_ticks=upper_limit(wire_size(row.symbol, price, "maxPrice"), tick_size_e8),
         min_notional_e8=wire_size(row.symbol, filters.get("MIN_NOTIONAL", {}), "notional"),

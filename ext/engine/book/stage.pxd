@@ -4,7 +4,8 @@ from engine.book.ladder cimport LadderSide, PagePool
 from engine.journal.journal cimport Journal
 from engine.model.bookreader cimport BookReader
 from engine.model.descriptor cimport Descriptor
-from engine.model.records cimport DepthPayload, FeedStatePayload, InstrumentUpdatePayload, Level, TickerPayload, TradePayload
+from engine.model.records cimport (DepthPayload, FeedStatePayload, InstrumentUpdatePayload, Level, MarkPricePayload, TickerPayload,
+                                   TradePayload)
 from engine.model.tables cimport MarketState, Tables
 from engine.runtime.actor cimport Actor
 from engine.runtime.clock cimport Clock
@@ -103,6 +104,7 @@ cdef class BookStage(Actor):
     cdef void on_ticker(self, Book* book, const Descriptor* item, const TickerPayload* ticker) noexcept nogil
     cdef void on_trade(self, Book* book, const Descriptor* item, const TradePayload* trade) noexcept nogil
     cdef void on_statistics(self, const Descriptor* item) noexcept nogil
+    cdef void on_mark(self, MarketState* market, const MarkPricePayload* mark) noexcept nogil
     cdef void on_instrument(self, const Descriptor* item, const InstrumentUpdatePayload* update) noexcept nogil
     cdef void on_feed_state(self, const Descriptor* item, const FeedStatePayload* payload) noexcept nogil
     cdef void on_tick(self, const Descriptor* item) noexcept nogil

@@ -25,6 +25,7 @@ from engine.model.bookreader cimport BookReader
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport (
+    MarkPricePayload,
     DepthPayload, FeedStatePayload, InstrumentUpdatePayload, Level, RecordHeader, StatePayload, TickerPayload, TimerPayload, TradePayload,
 )
 from engine.model.tables cimport INSTRUMENT_CAPACITY, Instrument, MarketState, Tables
@@ -567,12 +568,21 @@ cdef class BookStage(Actor):
         if item.kind == RECORD_KIND_CONTRACT_INFO:
             self.refresh_wanted = True  # the venue says that a contract changed: ask what it is now
             return
+        if item.kind == RECORD_KIND_MARK_PRICE and 0 < item.instrument_id <= self.tables.instrument_count:
+            self.on_mark(&self.tables.markets[item.instrument_id], <const MarkPricePayload*> payload_of(item))
         if item.kind == RECORD_KIND_MARK_PRICE and self.tables.markets[item.instrument_id % INSTRUMENT_CAPACITY].is_watched:
             self.tell_watched(item.instrument_id % INSTRUMENT_CAPACITY, item)
         self.flush_dirty()
         if not self.events.push(item):
             self.events_lost += 1
             self.counts[<int> COUNTER_STRATEGY_CONFLATED] += 1
+
+    cdef void on_mark(self, MarketState* market, const MarkPricePayload* mark) noexcept nogil:
+        """What positions are valued at, and what the next funding would be."""
+        market.mark_e8 = mark.mark_e8
+        market.index_e8 = mark.index_e8
+        market.funding_rate_e8 = mark.funding_rate_e8
+        market.next_funding_ns = mark.next_funding_ns
 
     cdef void on_instrument(self, const Descriptor* item, const InstrumentUpdatePayload* update) noexcept nogil:
         """New reference data, before anyone else sees it. A tick or lot that changed leaves the row on the grid of the start, and

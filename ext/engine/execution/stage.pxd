@@ -30,7 +30,8 @@ cdef class ExecutionStage(Actor):
     cdef uint16_t _account_id
     cdef uint64_t _cause_seq
     cdef bint _waits_for_account           # of an earlier run something was restored: it goes on once the account has been read
-    cdef uint8_t[512] _holds               # by instrument: a parent is there, its order events are looked at
+    cdef uint8_t[512] _holds               # by instrument: a parent is there, its prices are looked at
+    cdef uint8_t[512] _knows               # by instrument: there was a parent in this run: order events are looked at, late fills too
     cdef uint8_t[512] _listens             # by instrument: a parent wants the whole market
     cdef readonly uint64_t triggered
     cdef readonly uint64_t events_seen     # market events of watched instruments

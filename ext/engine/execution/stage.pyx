@@ -71,7 +71,7 @@ cdef class ExecutionStage(Actor):
         while done < EVENTS_PER_POLL and self.execution_events.peek() != NULL:
             event = self.execution_events.peek()[0]
             self.execution_events.release()
-            if event.record != NULL and self._holds[event.instrument_id % INSTRUMENT_CAPACITY]:
+            if event.record != NULL and self._knows[event.instrument_id % INSTRUMENT_CAPACITY]:
                 self._on_order_event(&event)
             done += 1
         return done
@@ -439,6 +439,7 @@ cdef class ExecutionStage(Actor):
     def set_holding(self, uint32_t instrument_id, bint holds) -> None:
         """A parent is there: order events and prices of the instrument are looked at."""
         self._holds[instrument_id % INSTRUMENT_CAPACITY] = holds
+        self._knows[instrument_id % INSTRUMENT_CAPACITY] = True
         self._update_watch(instrument_id % INSTRUMENT_CAPACITY)
 
     def set_listening(self, uint32_t instrument_id, bint listens) -> None:
@@ -498,4 +499,5 @@ cdef class ExecutionStage(Actor):
             instrument_id=instrument_id, kind=row.kind, tick_size_e8=row.tick_size_e8, lot_size_e8=row.lot_size_e8,
             min_qty_lots=row.min_qty_lots, max_qty_lots=row.max_qty_lots, min_price_ticks=row.min_price_ticks,
             max_price_ticks=row.max_price_ticks, min_notional_e8=row.min_notional_e8, native_order_types=row.native_order_types,
-            base_asset_id=row.base_asset_id, quote_asset_id=row.quote_asset_id)
+            base_asset_id=row.base_asset_id, quote_asset_id=row.quote_asset_id,
+            qty_step_lots=max(row.qty_step_lots, 1), price_step_ticks=max(row.price_step_ticks, 1))

@@ -85,6 +85,7 @@ cdef class OrderSession(Session):
     cdef bint send_item(self, const Descriptor* item) noexcept
     cdef bint send_leg(self, const Descriptor* item) noexcept
     cdef void refuse_legs(self, int reason) noexcept nogil
+    cdef bint _spend(self, const Descriptor* item) noexcept nogil
     cdef bint transmit(self, const Request* request, uint64_t cause_seq, bint is_order) noexcept
     # the bytes to the transport; True: they left, or may have
     cdef bint hand_over(self) noexcept

@@ -95,14 +95,7 @@ cdef class OrderSession(Session):
             self.cold_head += 1
             return True
         if is_order:
-            if item.flags < self.register.capacity and self.register.slots[item.flags].state == SLOT_ISSUED and (
-                    self.register.slots[item.flags].venue_id != self.venue_id):
-                # approved for another line: its account is not ours to spend
-                self.refused_approvals += 1
-                return False
-            if not self.register.consume(item.flags, item.cause_seq, item.order_handle):
-                # not a reply: a forged or repeated descriptor must not touch the order that it names
-                self.refused_approvals += 1
+            if not self._spend(item):
                 return False
             terms = &self.register.slots[item.flags]
         memset(&request, 0, sizeof(Request))
@@ -146,13 +139,24 @@ cdef class OrderSession(Session):
             self.counters.values[<int> COUNTER_RATE_LIMITED] = self.counters.values[<int> COUNTER_RATE_LIMITED] + 1
         return self.notice(RECORD_KIND_ORDER_REPLY, action, item.order_handle, item.instrument_id, reason, 0)
 
+    cdef bint _spend(self, const Descriptor* item) noexcept nogil:
+        """Spend an approval of this line, once. Not answered: a forged or repeated descriptor must not touch the order that it names."""
+        if item.flags < self.register.capacity and self.register.slots[item.flags].state == SLOT_ISSUED and (
+                self.register.slots[item.flags].venue_id != self.venue_id):
+            # approved for another line: its account is not ours to trade with
+            self.refused_approvals += 1
+            return False
+        if not self.register.consume(item.flags, item.cause_seq, item.order_handle):
+            self.refused_approvals += 1
+            return False
+        return True
+
     cdef bint send_leg(self, const Descriptor* item) noexcept:
         """One order of a list, its approval spent; with the last one the whole list leaves in one request."""
         cdef Request request
         cdef int size = 0, count
         cdef uint64_t first
-        if not self.register.consume(item.flags, item.cause_seq, item.order_handle):
-            self.refused_approvals += 1
+        if not self._spend(item):
             return False
         first = self.register.conditions[item.flags].list_handle
         count = self.register.conditions[item.flags].list_size

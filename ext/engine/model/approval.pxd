@@ -62,6 +62,7 @@ cdef struct ApprovedOrder:
     uint8_t is_busy           # a replace of it is under way
     uint8_t position_side
     uint8_t has_conditions    # conditions[slot] holds
+    int64_t valued_e8         # what of it stands in tables.margin_rows: notional of what may still open
     uint8_t is_resting        # among the limit orders that may rest at the venue: `reached` finds it
     uint8_t is_triggered      # conditional: its price came, it is an order like any other now
     uint8_t resting_pad[6]

@@ -31,6 +31,7 @@ cdef enum OrderFlagCode:
     ORDER_FLAG_REDUCE_ONLY = 2
     ORDER_FLAG_CLOSE_POSITION = 4
     ORDER_FLAG_EMULATED = 8
+    ORDER_FLAG_PANIC = 16
 
 cdef enum OrderStateCode:
     ORDER_STATE_NONE = 0
@@ -89,6 +90,7 @@ cdef enum HaltReasonCode:
     HALT_REASON_JOURNAL = 7
     HALT_REASON_CLOCK = 8
     HALT_REASON_RISK = 9
+    HALT_REASON_FLATTEN = 10
 
 cdef enum ReasonCode:
     REASON_NONE = 0

@@ -275,19 +275,75 @@ cdef enum ReplacePart:
     REPLACE_OLD_GONE = 2      # the old order was cancelled; the answer is the new one's
 
 cdef struct VenuePositionPayload:
-    # a futures position as the venue tells it; instrument_id stands in the header
+    # a futures position as the venue tells it; instrument_id and position_side stand in the header
     int64_t position_lots     # signed
     int64_t entry_price_e8
     int64_t as_of_ns          # venue time from which on the word holds at least
     uint8_t is_answer         # asked for by a reconciliation; else told by the stream
     uint8_t pad[7]
+    int64_t isolated_wallet_e8
 
 cdef struct FundingPaymentPayload:
     # paid (negative) or received; instrument_id stands in the header, 0 where the venue does not say
     int64_t amount_e8
     int64_t event_ns
     uint16_t asset_id
-    uint8_t pad[6]
+    uint8_t is_answer         # asked for by a reconciliation: all that this settlement of this instrument paid; else told by the stream
+    uint8_t pad[5]
+
+cdef struct MarginTiersPayload:
+    # how an account stands in one contract, as the venue told it at the start; instrument_id stands in the header
+    int32_t leverage
+    uint8_t is_isolated
+    uint8_t pad0[3]
+    uint32_t count
+    uint32_t pad1
+    # MarginTierRow rows[count] follow, from the smallest notional up
+
+cdef struct MarginTierRow:
+    int64_t floor_e8
+    int64_t cap_e8
+    int64_t ratio_e8          # maintenance margin ratio: 0.4 % is 400000
+    int64_t cum_e8            # maintenance margin = notional * ratio - cum
+    int32_t leverage          # the highest in this tier
+    uint32_t pad
+
+cdef struct AccountPayload:
+    # one asset of one account: all money in 10^-8 of the asset, but the rate
+    int64_t wallet_e8         # spot: free + locked
+    int64_t locked_e8
+    int64_t unrealised_e8     # of the positions below
+    int64_t equity_e8         # margin: wallet + unrealised; spot: wallet
+    int64_t initial_margin_e8 # of positions and orders
+    int64_t order_margin_e8
+    int64_t maintenance_e8
+    int64_t available_e8
+    int64_t margin_ratio_e8   # maintenance / margin balance of what is crossed; 10^8 = liquidation
+    int64_t rate_e8           # value of one unit in the reporting currency; 0 = not known
+    int64_t funding_e8        # paid (negative) and received so far
+    uint16_t asset_id
+    uint16_t reporting_asset_id
+    uint8_t is_margin
+    uint8_t pad[3]
+    uint32_t count
+    uint32_t pad1
+    # AccountPositionRow rows[count] follow: positions settled in the asset
+
+cdef struct AccountPositionRow:
+    uint32_t instrument_id
+    uint8_t position_side
+    uint8_t is_isolated
+    uint8_t adl
+    uint8_t pad0
+    int32_t leverage
+    uint32_t pad1
+    int64_t position_lots
+    int64_t mark_e8           # spot: the middle of the book
+    int64_t unrealised_e8
+    int64_t initial_margin_e8
+    int64_t maintenance_e8
+    int64_t liquidation_e8    # price; 0 = none
+    int64_t funding_due_e8    # what the next settlement would pay at the present mark and rate
 
 cdef struct TimerPayload:
     uint64_t timer_id

@@ -14,6 +14,7 @@ cdef enum:
     ACCOUNT_LIMIT_ROWS = 16
     VENUE_LIMIT_ROWS = 16
     POSITION_SIDES = 3
+    MARGIN_TIERS_MAX = 16
     LINE_CAPACITY = 16            # lines are numbered from 1
 
 cdef struct Instrument:
@@ -196,6 +197,53 @@ cdef struct TradingControl:
     int64_t balance_free_e8[512]   # by asset, and an asset is of one line
     int64_t balance_locked_e8[512]
 
+cdef struct MarginTier:
+    int64_t floor_e8
+    int64_t cap_e8
+    int64_t ratio_e8          # maintenance margin = notional * ratio - cum
+    int64_t cum_e8
+    int32_t leverage          # the highest in this tier
+    int32_t pad
+
+cdef struct MarginTerms:
+    # what an account chose for one contract, and the venue's tiers of it; leverage 0 = never told
+    int32_t leverage
+    uint8_t is_isolated
+    uint8_t tier_count
+    uint8_t pad[2]
+    int64_t notional_cap_e8   # the most that position and orders may be worth at this leverage
+    MarginTier[16] tiers
+
+cdef struct MarginRow:
+    # parallel to exposures; money in 10^-8 of the settle asset. The shares are what of it stands in the asset's MarginAccount.
+    int64_t cost_e8           # of what is open, signed as it enters profit: linear contracts like the position, inverse against it
+    int64_t buy_e8            # notional of working orders that may open
+    int64_t sell_e8
+    int64_t isolated_wallet_e8
+    int64_t unrealised_e8
+    int64_t position_margin_e8
+    int64_t order_margin_e8
+    int64_t maintenance_e8
+    int64_t wallet_share_e8   # of isolated_wallet_e8
+    uint8_t is_isolated       # how the shares were counted
+    uint8_t pad[7]
+
+cdef struct MarginAccount:
+    # one settle asset, which is of one account
+    int64_t wallet_e8
+    int64_t equity_e8         # wallet + unrealised
+    int64_t unrealised_e8
+    int64_t initial_margin_e8 # of positions and orders
+    int64_t order_margin_e8
+    int64_t maintenance_e8
+    int64_t available_e8      # for new orders; below 0 = none
+    int64_t isolated_wallets_e8
+    int64_t cross_unrealised_e8
+    int64_t cross_margin_e8   # initial margin of crossed positions
+    int64_t cross_maintenance_e8
+    uint8_t is_margin
+    uint8_t pad[7]
+
 cdef struct StrategyState:
     uint8_t enabled
     uint8_t paused
@@ -206,8 +254,14 @@ cdef struct StrategyState:
     uint64_t fills
     uint64_t refusals
 
-# An amount in the reporting currency, rounded toward 0.
-cdef int64_t converted_e8(int64_t amount_e8, int64_t rate_e8) noexcept nogil
+cdef extern from "worth.h" nogil:
+    int64_t TW_WORTH_MAX_E8
+    # An amount in the reporting currency, rounded down.
+    int64_t tw_converted(int64_t amount_e8, int64_t rate_e8) noexcept
+    # Signed lots in the quote asset and the reporting currency, rounded toward 0; 0 of the latter where the rate is not known.
+    void tw_value_lots(int64_t price, int64_t lots, int64_t numerator, int64_t denominator, int64_t rate_e8, int64_t* quoted_e8,
+                       int64_t* valued_e8) noexcept
+    int64_t tw_magnitude(int64_t value) noexcept
 
 cdef enum:
     # first rows of the scopes in limit_rows and scopes
@@ -236,6 +290,9 @@ cdef class Tables:
     cdef EngineLimits engine_limits
     cdef LimitRow* limit_rows            # by `limit_row`
     cdef ScopeState* scopes              # parallel to limit_rows
+    cdef MarginTerms* margin_terms       # by instrument
+    cdef MarginRow* margin_rows          # parallel to exposures
+    cdef MarginAccount* margins          # by settle asset
     cdef uint64_t[8] changed_markets     # a bit for each instrument whose prices moved since the risk monitor looked; set by the book
     cdef int64_t[512] rates_e8           # by asset: value of one unit in the reporting currency, 10^-8; 0 = not known
     cdef ExecutionTimes* executions      # by row of limit_rows
@@ -265,6 +322,19 @@ cdef class Tables:
         self.control.next_handle += 1
         return self.control.next_handle
     cdef int64_t notional_e8(self, uint32_t instrument_id, int64_t price_ticks, int64_t qty_lots) noexcept nogil
+    # What a quantity is worth in the settle asset at a price, 10^-8, rounded up.
+    cdef int64_t settle_value_e8(self, uint32_t instrument_id, int64_t price_ticks, int64_t qty_lots) noexcept nogil
+    # The price that positions are valued at: mark, else the middle of the book, else the last trade; 0 = nothing known.
+    cdef int64_t mark_of(self, uint32_t instrument_id) noexcept nogil
+    # Make a working order's notional in margin_rows what it is now; `valued_e8` is what stands there of it.
+    cdef void value_order(self, uint32_t instrument_id, int position_side, int side, int64_t* valued_e8, int64_t value_e8) noexcept nogil
+    # Recompute what one contract's positions and orders need, and move its account's sums.
+    cdef void touch_margin(self, uint32_t instrument_id) noexcept nogil
+    cdef void put_margin_terms(self, uint32_t instrument_id, int leverage, bint is_isolated, const MarginTier* tiers, int count) noexcept nogil
+    cdef void set_wallet(self, uint16_t asset_id, int64_t wallet_e8) noexcept nogil
+    cdef const MarginTier* tier_of(self, uint32_t instrument_id, int64_t notional_e8) noexcept nogil
+    cdef void _touch_side(self, uint32_t instrument_id, int side, int64_t mark_e8) noexcept nogil
+    cdef void _move_share(self, MarginAccount* account, const MarginRow* row, int sign) noexcept nogil
     cdef void sum_lines(self) noexcept nogil
     cdef void _lift_all_limits(self) noexcept
     # The change of what works, of a position, of the open orders: rows, rows by strategy and the scopes' sums follow at once.
@@ -276,9 +346,15 @@ cdef class Tables:
     cdef void touch_exposure(self, uint32_t instrument_id, uint8_t position_side) noexcept nogil
     cdef void touch_strategy(self, uint32_t instrument_id, uint8_t position_side, uint16_t strategy_id) noexcept nogil
     cdef void revalue_all(self) noexcept nogil
-    cdef int64_t reference_ticks(self, uint32_t instrument_id) noexcept nogil
-    cdef void value_lots(self, uint32_t instrument_id, int64_t price_ticks, int64_t lots, int64_t* quoted_e8, int64_t* valued_e8) noexcept nogil
-    cdef bint _value_row(self, Exposure* row, uint32_t instrument_id, Worth* worth_before, Worth* quoted_before) noexcept nogil
+    cdef void _value_row(self, Exposure* row, uint32_t instrument_id, Worth* change, Worth* quoted_change) noexcept nogil
+    cdef inline int64_t reference_ticks(self, uint32_t instrument_id) noexcept nogil:
+        """The price that positions are valued by: the mid rounded down, the last trade where a side is empty, then the mark; else 0."""
+        cdef const MarketState* market = &self.markets[instrument_id]
+        if market.best_bid_ticks > 0 and market.best_ask_ticks > 0:
+            return market.best_bid_ticks + ((market.best_ask_ticks - market.best_bid_ticks) >> 1)
+        if market.last_trade_ticks > 0:
+            return market.last_trade_ticks
+        return market.mark_e8 // self.instruments[instrument_id].tick_size_e8 if market.mark_e8 > 0 else 0
     # An own fill, for the throttle of repeated executions; arming a scope lets it trade again.
     cdef void note_execution(self, uint32_t instrument_id, uint16_t strategy_id, int64_t now_mono_ns) noexcept nogil
     cdef void _note_row(self, int row, int64_t now_mono_ns) noexcept nogil

@@ -12,40 +12,37 @@ cdef extern from *:
         int64_t lots;
         return !__builtin_mul_overflow(price, qty, &lots) && !__builtin_mul_overflow(lots, value, product);
     }
-    /* amount * rate / 10^8 of what is not negative, rounded down. Whole units and the rest apart: 64 bits hold both but for the absurd */
-    static inline int64_t tw_converted(int64_t amount_e8, int64_t rate_e8) {
-        int64_t whole, part;
-        if (rate_e8 == 100000000) return amount_e8;
-        if (!__builtin_mul_overflow(amount_e8 / 100000000, rate_e8, &whole) && !__builtin_mul_overflow(amount_e8 % 100000000, rate_e8, &part)
-            && !__builtin_add_overflow(whole, part / 100000000, &whole))
-            return whole;
-        tw_int128 value = (tw_int128)amount_e8 * rate_e8 / 100000000;
-        return value > INT64_MAX ? INT64_MAX : (int64_t)value;
-    }
     """
     ctypedef long long tw_int128
-    int64_t tw_converted(int64_t amount_e8, int64_t rate_e8) noexcept nogil
     bint tw_notional_fits(int64_t price, int64_t qty, int64_t value, int64_t* product) noexcept nogil
+
+cdef extern from "engine/model/margin.h":
+    int64_t tw_size_e8(int64_t, int64_t, int64_t, bint) noexcept nogil
+    int64_t tw_profit_e8(int64_t, int64_t, int64_t, bint, int64_t) noexcept nogil
+    int64_t tw_margin_e8(int64_t, int64_t) noexcept nogil
+    int64_t tw_maintenance_e8(int64_t, int64_t, int64_t) noexcept nogil
 
 cdef int64_t INT64_MAX_VALUE = 0x7FFFFFFFFFFFFFFF
 
 cdef enum:
-    # The most that one row can be worth in the sums, 1.4 * 10^9 units: a sum of hundreds of rows stays within 64 bits.
-    WORTH_MAX_E8 = 0x200000000000000
     EXECUTIONS_KEPT_MAX = 65536
     SIDE_OF_BUYS = 0
 
 
-cdef int64_t converted_e8(int64_t amount_e8, int64_t rate_e8) noexcept nogil:
-    return tw_converted(amount_e8, rate_e8)
-
-
-cdef inline void _add_worth(ScopeState* scope, const Worth* old, const Worth* new, int64_t positions) noexcept nogil:
-    scope.gross_e8 += new.gross_e8 - old.gross_e8
-    scope.net_e8 += new.net_e8 - old.net_e8
-    scope.net_if_bought_e8 += new.net_if_bought_e8 - old.net_if_bought_e8
-    scope.net_if_sold_e8 += new.net_if_sold_e8 - old.net_if_sold_e8
+cdef inline void _shift(ScopeState* scope, const Worth* change, int64_t positions) noexcept nogil:
+    scope.gross_e8 += change.gross_e8
+    scope.net_e8 += change.net_e8
+    scope.net_if_bought_e8 += change.net_if_bought_e8
+    scope.net_if_sold_e8 += change.net_if_sold_e8
     scope.positions += positions
+
+
+cdef inline void _less(Worth* change, const Worth* after) noexcept nogil:
+    """What has changed: `change` holds what was."""
+    change.gross_e8 = after.gross_e8 - change.gross_e8
+    change.net_e8 = after.net_e8 - change.net_e8
+    change.net_if_bought_e8 = after.net_if_bought_e8 - change.net_if_bought_e8
+    change.net_if_sold_e8 = after.net_if_sold_e8 - change.net_if_sold_e8
 
 
 cdef inline bint _is_open(const Exposure* row) noexcept nogil:
@@ -60,10 +57,6 @@ cdef inline int64_t _sum(int64_t a, int64_t b) noexcept nogil:
     return total
 
 
-cdef inline int64_t _magnitude(int64_t value) noexcept nogil:
-    return -value if value < 0 else value
-
-
 cdef class Tables:
     """Instruments, markets, exposures, limits, strategies: fixed C arrays, allocated once, zeroed."""
 
@@ -76,10 +69,15 @@ cdef class Tables:
         self.limit_rows = <LimitRow*> calloc(LIMIT_ROW_COUNT, sizeof(LimitRow))
         self.scopes = <ScopeState*> calloc(LIMIT_ROW_COUNT, sizeof(ScopeState))
         self.strategies = <StrategyState*> calloc(STRATEGY_CAPACITY, sizeof(StrategyState))
+        self.margin_terms = <MarginTerms*> calloc(INSTRUMENT_CAPACITY, sizeof(MarginTerms))
+        self.margin_rows = <MarginRow*> calloc(POSITION_SIDES * INSTRUMENT_CAPACITY, sizeof(MarginRow))
+        self.margins = <MarginAccount*> calloc(ASSET_CAPACITY, sizeof(MarginAccount))
         self.executions = <ExecutionTimes*> calloc(LIMIT_ROW_COUNT, sizeof(ExecutionTimes))
         if not (self.instruments and self.markets and self.exposures and self.strategy_exposures and self.limits and self.strategies
                 and self.limit_rows and self.scopes and self.executions):
             raise MemoryError("tables")
+        if not (self.margin_terms and self.margin_rows and self.margins):
+            raise MemoryError("margins")
         self._lift_all_limits()
         self._ids_by_symbol = {}
         self._assets = [""]
@@ -97,6 +95,9 @@ cdef class Tables:
         free(self.limit_rows)
         free(self.scopes)
         free(self.strategies)
+        free(self.margin_terms)
+        free(self.margin_rows)
+        free(self.margins)
 
     cdef void _lift_all_limits(self) noexcept:
         """Every scope unlimited and free; permissions and windows are 0."""
@@ -120,6 +121,10 @@ cdef class Tables:
         cdef int64_t product
         if row.tick_lot_value_denominator <= 0:
             return INT64_MAX_VALUE
+        if row.inverse:
+            # a contract is worth a fixed amount of the quote asset whatever its price
+            value = <tw_int128> qty_lots * row.lot_size_e8 * row.multiplier_e8 / 100000000
+            return <int64_t> value if -INT64_MAX_VALUE <= value <= INT64_MAX_VALUE else INT64_MAX_VALUE
         if tw_notional_fits(price_ticks, qty_lots, row.tick_lot_value_numerator, &product):
             # a division of 64 bits costs a fifth of one of 128; the smallest number alone would not be refused by it
             product = product / row.tick_lot_value_denominator
@@ -134,71 +139,207 @@ cdef class Tables:
             return INT64_MAX_VALUE
         return <int64_t> value
 
-    cdef int64_t reference_ticks(self, uint32_t instrument_id) noexcept nogil:
-        """The price that positions are valued by: the mid rounded down, the last trade where a side is empty, then the mark; else 0."""
+    # --- margin: what positions and orders of a contract need, added up by settle asset ---
+
+    cdef int64_t mark_of(self, uint32_t instrument_id) noexcept nogil:
         cdef const MarketState* market = &self.markets[instrument_id]
+        cdef int64_t tick_e8 = self.instruments[instrument_id].tick_size_e8
+        if market.mark_e8 > 0:
+            return market.mark_e8
         if market.best_bid_ticks > 0 and market.best_ask_ticks > 0:
-            return market.best_bid_ticks + ((market.best_ask_ticks - market.best_bid_ticks) >> 1)
-        if market.last_trade_ticks > 0:
-            return market.last_trade_ticks
-        return market.mark_e8 // self.instruments[instrument_id].tick_size_e8 if market.mark_e8 > 0 else 0
+            return (market.best_bid_ticks + market.best_ask_ticks) * tick_e8 // 2
+        return market.last_trade_ticks * tick_e8
 
-    cdef void value_lots(self, uint32_t instrument_id, int64_t price_ticks, int64_t lots, int64_t* quoted_e8, int64_t* valued_e8) noexcept nogil:
-        """What signed lots are worth in the quote asset and the reporting currency, rounded toward 0; 0 where the rate is not known."""
-        cdef int64_t worth_e8
-        if lots == 0:
-            quoted_e8[0] = valued_e8[0] = 0
+    cdef int64_t settle_value_e8(self, uint32_t instrument_id, int64_t price_ticks, int64_t qty_lots) noexcept nogil:
+        cdef const Instrument* row = &self.instruments[instrument_id]
+        return tw_size_e8(qty_lots * row.lot_size_e8, price_ticks * row.tick_size_e8, row.multiplier_e8, row.inverse)
+
+    cdef const MarginTier* tier_of(self, uint32_t instrument_id, int64_t notional_e8) noexcept nogil:
+        """The tier that holds an absolute notional; beyond the last cap the last; NULL where none was told."""
+        cdef const MarginTerms* terms = &self.margin_terms[instrument_id]
+        cdef int i
+        if terms.tier_count == 0:
+            return NULL
+        for i in range(terms.tier_count):
+            if notional_e8 <= terms.tiers[i].cap_e8:
+                return &terms.tiers[i]
+        return &terms.tiers[terms.tier_count - 1]
+
+    cdef void value_order(self, uint32_t instrument_id, int position_side, int side, int64_t* valued_e8, int64_t value_e8) noexcept nogil:
+        cdef MarginRow* row = &self.margin_rows[position_side * INSTRUMENT_CAPACITY + instrument_id]
+        if side == 0:
+            row.buy_e8 += value_e8 - valued_e8[0]
+        else:
+            row.sell_e8 += value_e8 - valued_e8[0]
+        valued_e8[0] = value_e8
+
+    cdef void touch_margin(self, uint32_t instrument_id) noexcept nogil:
+        """Recompute this contract's shares at the present mark price; what is free for new orders follows."""
+        cdef const Instrument* instrument = &self.instruments[instrument_id]
+        cdef MarginAccount* account = &self.margins[instrument.settle_asset_id]
+        cdef int64_t mark_e8
+        cdef int side
+        if instrument.kind == 0 or not account.is_margin:
             return
-        worth_e8 = min(self.notional_e8(instrument_id, price_ticks, _magnitude(lots)), <int64_t> WORTH_MAX_E8)
-        quoted_e8[0] = worth_e8 if lots > 0 else -worth_e8
-        worth_e8 = min(tw_converted(worth_e8, self.rates_e8[self.instruments[instrument_id].quote_asset_id]), <int64_t> WORTH_MAX_E8)
-        valued_e8[0] = worth_e8 if lots > 0 else -worth_e8
+        mark_e8 = self.mark_of(instrument_id)
+        for side in range(POSITION_SIDES):
+            self._touch_side(instrument_id, side, mark_e8)
+        account.equity_e8 = account.wallet_e8 + account.unrealised_e8
+        account.available_e8 = (account.wallet_e8 - account.isolated_wallets_e8 + account.cross_unrealised_e8
+                                - account.cross_margin_e8 - account.order_margin_e8)
 
-    cdef bint _value_row(self, Exposure* row, uint32_t instrument_id, Worth* worth_before, Worth* quoted_before) noexcept nogil:
-        """Value a row at the present price; what it was worth goes to the last two. False: nothing has changed."""
+    cdef void _touch_side(self, uint32_t instrument_id, int side, int64_t mark_e8) noexcept nogil:
+        cdef const Instrument* instrument = &self.instruments[instrument_id]
+        cdef const MarginTerms* terms = &self.margin_terms[instrument_id]
+        cdef MarginRow* row = &self.margin_rows[side * INSTRUMENT_CAPACITY + instrument_id]
+        cdef MarginAccount* account = &self.margins[instrument.settle_asset_id]
+        cdef int64_t qty_e8 = self.exposures[side * INSTRUMENT_CAPACITY + instrument_id].position_lots * instrument.lot_size_e8
+        cdef int64_t size_e8, signed_e8, largest_e8
+        cdef const MarginTier* tier
+        if qty_e8 == 0 and row.buy_e8 == 0 and row.sell_e8 == 0 and row.position_margin_e8 == 0 and row.order_margin_e8 == 0:
+            if row.wallet_share_e8 == 0 and row.isolated_wallet_e8 == 0 and row.unrealised_e8 == 0:
+                return
+        self._move_share(account, row, -1)
+        size_e8 = tw_size_e8(qty_e8 if qty_e8 >= 0 else -qty_e8, mark_e8, instrument.multiplier_e8, instrument.inverse)
+        if qty_e8 != 0 and mark_e8 == 0:
+            # nothing was ever told of its price: what it cost is the best that is known
+            size_e8 = row.cost_e8 if row.cost_e8 >= 0 else -row.cost_e8
+        signed_e8 = size_e8 if qty_e8 > 0 else -size_e8
+        largest_e8 = max(size_e8, tw_magnitude(signed_e8 + row.buy_e8), tw_magnitude(signed_e8 - row.sell_e8))
+        tier = self.tier_of(instrument_id, size_e8)
+        row.unrealised_e8 = tw_profit_e8(qty_e8, mark_e8, instrument.multiplier_e8, instrument.inverse, row.cost_e8)
+        row.position_margin_e8 = tw_margin_e8(size_e8, terms.leverage)
+        row.order_margin_e8 = tw_margin_e8(largest_e8, terms.leverage) - row.position_margin_e8
+        row.maintenance_e8 = tw_maintenance_e8(size_e8, tier.ratio_e8, tier.cum_e8) if tier != NULL else 0
+        row.is_isolated = terms.is_isolated
+        row.wallet_share_e8 = row.isolated_wallet_e8 if terms.is_isolated else 0
+        self._move_share(account, row, 1)
+
+    cdef void _move_share(self, MarginAccount* account, const MarginRow* row, int sign) noexcept nogil:
+        account.unrealised_e8 += sign * row.unrealised_e8
+        account.initial_margin_e8 += sign * (row.position_margin_e8 + row.order_margin_e8)
+        account.order_margin_e8 += sign * row.order_margin_e8
+        account.maintenance_e8 += sign * row.maintenance_e8
+        account.isolated_wallets_e8 += sign * row.wallet_share_e8
+        if not row.is_isolated:
+            account.cross_unrealised_e8 += sign * row.unrealised_e8
+            account.cross_margin_e8 += sign * row.position_margin_e8
+            account.cross_maintenance_e8 += sign * row.maintenance_e8
+
+    cdef void set_wallet(self, uint16_t asset_id, int64_t wallet_e8) noexcept nogil:
+        """The venue's word for the wallet of a margin asset; other assets have none."""
+        cdef MarginAccount* account = &self.margins[asset_id]
+        account.wallet_e8 = wallet_e8
+        account.equity_e8 = wallet_e8 + account.unrealised_e8
+        account.available_e8 = (wallet_e8 - account.isolated_wallets_e8 + account.cross_unrealised_e8
+                                - account.cross_margin_e8 - account.order_margin_e8)
+
+    def set_margin_terms(self, uint32_t instrument_id, *, int leverage, bint is_isolated, list tiers) -> None:
+        """`tiers`: (floor_e8, cap_e8, ratio_e8, cum_e8, leverage) from the smallest up. ValueError where they are none."""
+        cdef MarginTier rows[MARGIN_TIERS_MAX]
+        self._check(instrument_id)
+        if not 1 <= leverage <= 125 or len(tiers) > MARGIN_TIERS_MAX:
+            raise ValueError(f"leverage {leverage}, {len(tiers)} tiers")
+        for i, tier in enumerate(tiers):
+            rows[<int> i] = MarginTier(tier[0], tier[1], tier[2], tier[3], tier[4], 0)
+        self.put_margin_terms(instrument_id, leverage, is_isolated, rows, len(tiers))
+
+    cdef void put_margin_terms(self, uint32_t instrument_id, int leverage, bint is_isolated, const MarginTier* tiers, int count) noexcept nogil:
+        """From now on; what is open and working is counted anew."""
+        cdef MarginTerms* terms = &self.margin_terms[instrument_id]
+        cdef int i
+        memset(terms, 0, sizeof(MarginTerms))
+        terms.leverage = leverage
+        terms.is_isolated = is_isolated
+        terms.tier_count = <uint8_t> count
+        terms.notional_cap_e8 = 0 if count else INT64_MAX_VALUE
+        for i in range(count):
+            terms.tiers[i] = tiers[i]
+            if tiers[i].leverage >= leverage:
+                terms.notional_cap_e8 = max(terms.notional_cap_e8, tiers[i].cap_e8)
+        self.margins[self.instruments[instrument_id].settle_asset_id].is_margin = 1
+        self.touch_margin(instrument_id)
+
+    def set_margin_wallet(self, int asset_id, int64_t wallet_e8) -> None:
+        if not 0 < asset_id < ASSET_CAPACITY:
+            raise IndexError(asset_id)
+        self.set_wallet(asset_id, wallet_e8)
+
+    def set_isolated_wallet(self, uint32_t instrument_id, int position_side, int64_t wallet_e8) -> None:
+        self._check(instrument_id)
+        self.margin_rows[position_side * INSTRUMENT_CAPACITY + instrument_id].isolated_wallet_e8 = wallet_e8
+        self.touch_margin(instrument_id)
+
+    def set_mark(self, uint32_t instrument_id, int64_t mark_e8, int64_t funding_rate_e8=0, int64_t next_funding_ns=0) -> None:
+        """Mark price and coming funding (wiring and tests; the book stage writes the struct)."""
+        self._check(instrument_id)
+        self.markets[instrument_id].mark_e8 = mark_e8
+        self.markets[instrument_id].funding_rate_e8 = funding_rate_e8
+        self.markets[instrument_id].next_funding_ns = next_funding_ns
+        self.touch_margin(instrument_id)
+
+    def margin_terms_of(self, uint32_t instrument_id) -> dict:
+        self._check(instrument_id)
+        found = dict(self.margin_terms[instrument_id])
+        found["tiers"] = found["tiers"][: found["tier_count"]]
+        return found
+
+    def margin_row(self, uint32_t instrument_id, int position_side=0) -> dict:
+        self._check(instrument_id)
+        return dict(self.margin_rows[position_side * INSTRUMENT_CAPACITY + instrument_id])
+
+    def margin_account(self, int asset_id) -> dict:
+        if not 0 < asset_id < ASSET_CAPACITY:
+            raise IndexError(asset_id)
+        return dict(self.margins[asset_id])
+
+    cdef void _value_row(self, Exposure* row, uint32_t instrument_id, Worth* change, Worth* quoted_change) noexcept nogil:
+        """Value a row at the present price and tell by how much it has changed."""
+        cdef const Instrument* instrument = &self.instruments[instrument_id]
         cdef Worth* worth = &row.worth
         cdef Worth* quoted = &row.quoted
         cdef int64_t price_ticks = self.reference_ticks(instrument_id)
-        worth_before[0] = worth[0]
-        quoted_before[0] = quoted[0]
+        cdef int64_t rate_e8 = self.rates_e8[instrument.quote_asset_id]
+        cdef int64_t numerator = instrument.tick_lot_value_numerator, denominator = instrument.tick_lot_value_denominator
+        change[0] = worth[0]
+        quoted_change[0] = quoted[0]
         if price_ticks > 0:
             row.reference_ticks = price_ticks
         # a market that is empty for a moment does not make a position worth nothing
         price_ticks = row.reference_ticks
-        self.value_lots(instrument_id, price_ticks, row.position_lots, &quoted.net_e8, &worth.net_e8)
+        tw_value_lots(price_ticks, row.position_lots, numerator, denominator, rate_e8, &quoted.net_e8, &worth.net_e8)
         quoted.net_if_bought_e8 = quoted.net_if_sold_e8 = quoted.net_e8
         worth.net_if_bought_e8 = worth.net_if_sold_e8 = worth.net_e8
         if row.working_buy_lots:
-            self.value_lots(instrument_id, price_ticks, _sum(row.position_lots, row.working_buy_lots), &quoted.net_if_bought_e8, &worth.net_if_bought_e8)
+            tw_value_lots(price_ticks, _sum(row.position_lots, row.working_buy_lots), numerator, denominator, rate_e8,
+                          &quoted.net_if_bought_e8, &worth.net_if_bought_e8)
         if row.working_sell_lots:
-            self.value_lots(instrument_id, price_ticks, _sum(row.position_lots, -row.working_sell_lots), &quoted.net_if_sold_e8, &worth.net_if_sold_e8)
-        worth.gross_e8 = max(_magnitude(worth.net_if_bought_e8), _magnitude(worth.net_if_sold_e8))
-        quoted.gross_e8 = max(_magnitude(quoted.net_if_bought_e8), _magnitude(quoted.net_if_sold_e8))
-        return (worth.net_e8 != worth_before.net_e8 or worth.net_if_bought_e8 != worth_before.net_if_bought_e8
-                or worth.net_if_sold_e8 != worth_before.net_if_sold_e8 or quoted.net_e8 != quoted_before.net_e8
-                or quoted.net_if_bought_e8 != quoted_before.net_if_bought_e8 or quoted.net_if_sold_e8 != quoted_before.net_if_sold_e8)
+            tw_value_lots(price_ticks, _sum(row.position_lots, -row.working_sell_lots), numerator, denominator, rate_e8,
+                          &quoted.net_if_sold_e8, &worth.net_if_sold_e8)
+        worth.gross_e8 = max(tw_magnitude(worth.net_if_bought_e8), tw_magnitude(worth.net_if_sold_e8))
+        quoted.gross_e8 = max(tw_magnitude(quoted.net_if_bought_e8), tw_magnitude(quoted.net_if_sold_e8))
+        _less(change, worth)
+        _less(quoted_change, quoted)
 
     cdef void touch_exposure(self, uint32_t instrument_id, uint8_t position_side) noexcept nogil:
         cdef Exposure* row = self.exposure_row(instrument_id, position_side)
         cdef uint16_t line = self.instruments[instrument_id].venue_id & 15
-        cdef Worth worth, quoted
+        cdef Worth change, quoted_change
         cdef int64_t positions = (1 if _is_open(row) else 0) - row.is_counted
-        if not self._value_row(row, instrument_id, &worth, &quoted) and positions == 0:
-            return
+        self._value_row(row, instrument_id, &change, &quoted_change)
         row.is_counted += positions
-        _add_worth(&self.scopes[ENGINE_ROW], &worth, &row.worth, positions)
-        _add_worth(&self.scopes[ACCOUNT_ROWS + line], &worth, &row.worth, positions)
-        _add_worth(&self.scopes[VENUE_ROWS + line], &worth, &row.worth, positions)
-        _add_worth(&self.scopes[INSTRUMENT_ROWS + instrument_id], &quoted, &row.quoted, positions)
+        _shift(&self.scopes[ENGINE_ROW], &change, positions)
+        _shift(&self.scopes[ACCOUNT_ROWS + line], &change, positions)
+        _shift(&self.scopes[VENUE_ROWS + line], &change, positions)
+        _shift(&self.scopes[INSTRUMENT_ROWS + instrument_id], &quoted_change, positions)
 
     cdef void touch_strategy(self, uint32_t instrument_id, uint8_t position_side, uint16_t strategy_id) noexcept nogil:
         cdef Exposure* row = self.strategy_row(instrument_id, position_side, strategy_id)
-        cdef Worth worth, quoted
+        cdef Worth change, quoted_change
         cdef int64_t positions = (1 if _is_open(row) else 0) - row.is_counted
-        if not self._value_row(row, instrument_id, &worth, &quoted) and positions == 0:
-            return
+        self._value_row(row, instrument_id, &change, &quoted_change)
         row.is_counted += positions
-        _add_worth(&self.scopes[STRATEGY_ROWS + (strategy_id & 63)], &worth, &row.worth, positions)
+        _shift(&self.scopes[STRATEGY_ROWS + (strategy_id & 63)], &change, positions)
 
     cdef void revalue_all(self) noexcept nogil:
         cdef uint32_t instrument_id

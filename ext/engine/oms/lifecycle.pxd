@@ -38,6 +38,7 @@ cdef class OrderLifecycle(Actor):
     cdef ApprovalRegister register
     cdef OrderPool pool
     cdef PositionBook book_of_positions
+    cdef PositionBook book_of_strategies   # the same fills by strategy id; 0: operators, and what no order of ours explains
     cdef TradeSet trades
     cdef Scribe scribe
     cdef Ring to_oms
@@ -54,6 +55,7 @@ cdef class OrderLifecycle(Actor):
     cdef int64_t venue_delay_ns_max
     cdef uint16_t account_id
     cdef uint16_t venue_id
+    cdef int64_t first_fill_ns        # wall time of the first fill ever booked; 0 = none
     cdef LineState* line                # this line's row of the tables
     cdef readonly uint64_t misrouted    # approvals and inputs of another line that came here, and were left alone
     cdef bint session_ready

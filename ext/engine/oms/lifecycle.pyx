@@ -13,7 +13,7 @@ from engine.model.descriptor cimport Descriptor
 from engine.model.native cimport is_conditional
 from engine.model.records cimport (Conditions, ExecutionPayload, IntentPayload, OrderReplyPayload, RecordHeader, REPLACE_NOT_BEGUN,
                                    REPLACE_OLD_GONE)
-from engine.model.tables cimport LINE_CAPACITY, Instrument, Tables
+from engine.model.tables cimport LINE_CAPACITY, POSITION_SIDES, STRATEGY_CAPACITY, Instrument, Tables
 from engine.model.unnamed cimport NO_TRADE_ID
 from engine.oms.orders cimport Order, OrderPool
 from engine.oms.positions cimport PositionBook, tw_cost_up_e8, tw_value_e16
@@ -58,6 +58,7 @@ cdef class OrderLifecycle(Actor):
         self.register = register
         self.pool = OrderPool(tables, register)
         self.book_of_positions = PositionBook(tables)
+        self.book_of_strategies = PositionBook(tables, STRATEGY_CAPACITY, False)
         self.trades = TradeSet(trade_capacity)
         if not 0 < venue_id < LINE_CAPACITY:
             raise ValueError(f"line {venue_id} is outside 1..{LINE_CAPACITY - 1}")
@@ -420,6 +421,7 @@ cdef class OrderLifecycle(Actor):
             _facts_of(item, report, &facts)
             facts.side = self.pool.terms(order).side
             facts.position_side = self.pool.terms(order).position_side
+            facts.strategy_id = self.pool.terms(order).strategy_id
             is_new = self._book_trade(order, &facts, item.seq) or is_new
         else:
             if item.kind == RECORD_KIND_ORDER_STATUS and report.is_conditional and order.is_triggered and not order.ended:
@@ -454,7 +456,7 @@ cdef class OrderLifecycle(Actor):
             order.venue_cum_lots = order.booked_lots
         self.apply(order, cause_seq, True)
         self.scribe.fill(order, facts, cause_seq)
-        self.scribe.position(facts.account_id, facts.venue_id, facts.instrument_id, cause_seq)
+        self.scribe.position(facts.account_id, facts.venue_id, facts.instrument_id, facts.position_side, cause_seq)
         return True
 
     cdef void _book_external(self, Order* order, FillFacts* facts, uint16_t alarm, uint64_t cause_seq) noexcept nogil:
@@ -465,15 +467,19 @@ cdef class OrderLifecycle(Actor):
         if order != NULL:
             self.apply(order, cause_seq, False)
         self.scribe.fill(order, facts, cause_seq)
-        self.scribe.position(facts.account_id, facts.venue_id, facts.instrument_id, cause_seq)
+        self.scribe.position(facts.account_id, facts.venue_id, facts.instrument_id, facts.position_side, cause_seq)
         self.scribe.alarm(alarm, facts.instrument_id, order.order_handle if order != NULL else 0, facts.trade_id,
                           b"a fill beyond what our orders explain: booked as external, symbol halted", cause_seq)
 
     cdef void _move_position(self, const FillFacts* facts) noexcept nogil:
         """Book the trade; on spot what it spent leaves the free balance at once, what it brought waits for the venue's word."""
         cdef const Instrument* instrument = &self.tables.instruments[facts.instrument_id]
-        self.book_of_positions.book(facts.account_id, facts.instrument_id, facts.side, facts.price_ticks, facts.qty_lots,
-                                    facts.commission_asset_id, facts.commission_e8)
+        self.book_of_positions.book(facts.account_id, facts.instrument_id, facts.position_side, facts.side, facts.price_ticks,
+                                    facts.qty_lots, facts.commission_asset_id, facts.commission_e8)
+        if self.first_fill_ns == 0:
+            self.first_fill_ns = self.journal.now_wall_ns
+        self.book_of_strategies.book(facts.strategy_id, facts.instrument_id, facts.position_side, facts.side, facts.price_ticks,
+                                     facts.qty_lots, facts.commission_asset_id, facts.commission_e8)
         if instrument.kind != 0:
             return  # a futures trade moves margin: the wallet waits for the venue's word
         if facts.side == SIDE_BUY:
@@ -544,6 +550,8 @@ cdef class OrderLifecycle(Actor):
             trade = &self.deferred[i]
             order = self.pool.by_venue_id(trade.facts.instrument_id, trade.venue_order_id)
             if order != NULL:
+                trade.facts.position_side = self.pool.terms(order).position_side
+                trade.facts.strategy_id = self.pool.terms(order).strategy_id
                 self._book_trade(order, &trade.facts, cause_seq)
             elif self.trades.add_foreign(trade.facts.instrument_id, trade.venue_order_id, trade.facts.trade_id, trade.facts.qty_lots, 0):
                 self._book_external(NULL, &trade.facts, ALARM_CODE_UNKNOWN_FILL, cause_seq)
@@ -747,5 +755,5 @@ cdef void _facts_of(const Descriptor* item, const ExecutionPayload* report, Fill
     out.venue_id = item.venue_id
     out.instrument_id = item.instrument_id
     out.side = report.side
-    out.position_side = report.position_side
     out.is_maker = report.is_maker
+    out.position_side = report.position_side if report.position_side < POSITION_SIDES else 0

@@ -3,9 +3,14 @@ cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.model.approval cimport ApprovedOrder
 from engine.model.descriptor cimport Descriptor
-from engine.model.records cimport CommandPayload, Conditions, IntentPayload, FillPayload, OrderStatePayload, StatePayload
+from engine.model.records cimport (CommandPayload, Conditions, FillPayload, FundingPaymentPayload, IntentPayload, OrderStatePayload,
+                                   StatePayload)
+from engine.oms.accounts cimport AccountBook
 from engine.oms.lifecycle cimport OrderLifecycle
 from engine.oms.orders cimport Order
+
+cdef enum:
+    SETTLEMENTS_KEPT = 4096
 
 cdef enum ReconcilePhase:
     RECONCILE_IDLE = 0
@@ -22,6 +27,13 @@ cdef struct VenuePosition:
     uint8_t misses               # answers in a row that disagree
     uint8_t is_disputed          # halted for it: `arm` takes the venue's word over
 
+cdef struct Settlement:
+    # what is booked of one funding settlement of one contract
+    int64_t hour
+    int64_t amount_e8
+    uint32_t instrument_id
+    uint16_t asset_id
+
 cdef struct Scope:
     # 0 = all
     uint16_t venue_id
@@ -33,6 +45,7 @@ cdef struct Scope:
 @cython.final
 cdef class Oms(OrderLifecycle):
     cdef readonly int phase
+    cdef AccountBook accounts
     cdef dict _intents             # while a ledger is read: handle -> INTENT payload with Conditions
     cdef bint cancel_on_start
     cdef bint has_started
@@ -43,8 +56,11 @@ cdef class Oms(OrderLifecycle):
     cdef uint8_t sticky_reason
     cdef bint has_cancel_all       # the session can cancel a whole symbol in one request
     cdef bint is_recheck_wanted    # a position disagreed: the account is read again soon
-    cdef VenuePosition[512] venue_positions
+    cdef VenuePosition[1536] venue_positions   # parallel to exposures
     cdef int64_t[512] funding_e8   # by instrument: paid and received so far
+    cdef Settlement[SETTLEMENTS_KEPT] settlements   # a ring of the latest: a settlement is booked once, whoever tells of it
+    cdef uint32_t settlement_count
+    cdef int64_t newest_funding_ns
     cdef int64_t phase_mono_ns
     cdef int64_t next_reconcile_mono_ns
     cdef uint32_t sweep_mark
@@ -61,10 +77,14 @@ cdef class Oms(OrderLifecycle):
     cdef void _on_balances(self, const Descriptor* item) noexcept nogil
     cdef void _on_venue_position(self, const Descriptor* item) noexcept nogil
     cdef void _on_funding(self, const Descriptor* item) noexcept nogil
+    cdef void _book_funding(self, uint32_t instrument_id, const FundingPaymentPayload* paid) noexcept nogil
+    cdef Settlement* _settlement(self, uint32_t instrument_id, uint16_t asset_id, int64_t event_ns) noexcept nogil
+    cdef int64_t _funding_since_ns(self) noexcept nogil
     cdef void _on_warning(self, const Descriptor* item) noexcept nogil
     cdef bint _positions_agree(self, uint64_t cause_seq) noexcept nogil
     cdef void _adopt_positions(self, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil
-    cdef void _adopt_position(self, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil
+    cdef bint _position_agrees(self, uint32_t instrument_id, int side, uint64_t cause_seq) noexcept nogil
+    cdef void _adopt_position(self, uint32_t instrument_id, int side, uint64_t cause_seq) noexcept nogil
     cdef void _on_tick(self, const Descriptor* item) noexcept nogil
     cdef void _on_command(self, const Descriptor* item) noexcept nogil
     cdef void _kill(self, const Descriptor* item, const Scope* scope) noexcept nogil
@@ -75,6 +95,7 @@ cdef class Oms(OrderLifecycle):
     cdef bint _is_meant(self, const Scope* scope) noexcept nogil
     cdef void _restore_wide(self, uint8_t halt, bint is_whole) noexcept
     cdef bint _in_scope(self, const Order* order, const Scope* scope) noexcept nogil
+    cdef void _hold(self, const Scope* scope, bint is_held) noexcept nogil
     cdef void _flatten(self, const Scope* scope, uint64_t cause_seq) noexcept nogil
     cdef int64_t _closing_lots(self, uint32_t instrument_id, int side) noexcept nogil
     cdef void _flatten_one(self, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil
@@ -92,6 +113,7 @@ cdef class Oms(OrderLifecycle):
     cdef int _restore_conditions(self, ApprovedOrder* terms) except -1
     cdef int _restore_order(self, object record, const OrderStatePayload* state) except -1
     cdef int _restore_fill(self, object record, const FillPayload* fill) except -1
+    cdef int _bring_over(self, int account_id, uint32_t instrument_id) except -1
     cdef int _restore_command(self, object record, const CommandPayload* command) except -1
     cdef int _restore_state(self, object record, const StatePayload* state) except -1
     cdef int _restore_finish(self) except -1

@@ -5,21 +5,23 @@ while the rings out have room, so no burst can overflow them. Trading state is a
 each input: HALTED(starting | venue | stopping | journal | clock) clears by itself, HALTED(kill | crash loop | mismatch) by `arm`.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcmp, memset
 from engine.journal.journal cimport Journal
 from engine.model.approval cimport *
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport (BalanceRow, BalancesPayload, CommandPayload, FillPayload, FundingPaymentPayload, IntentPayload,
                                    Conditions, OrderStatePayload, RecordHeader, StatePayload, TimerPayload, VenuePositionPayload,
-                                   VerdictPayload)
-from engine.model.tables cimport (ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_ROWS, STRATEGY_ROWS, VENUE_ROWS, Instrument, InstrumentLimits,
-                                  Tables)
+                                   MarginTiersPayload, VerdictPayload)
+from engine.model.tables cimport (ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_CAPACITY, INSTRUMENT_ROWS, POSITION_SIDES, STRATEGY_ROWS,
+                                  VENUE_ROWS, Instrument, InstrumentLimits, Tables)
 from engine.model.unnamed cimport NO_TRADE_ID
+from engine.oms.accounts cimport AccountBook
 from engine.oms.lifecycle cimport ExternalOrder, OrderLifecycle
 from engine.oms.orders cimport Order
 from engine.oms.positions cimport PositionBook, tw_e16_to_e8, tw_value_e16
 from engine.oms.scribe cimport FillFacts
+from engine.oms.valuation cimport Valuation
 from engine.runtime.counters cimport Counters
 from engine.runtime.ring cimport Ring
 
@@ -37,11 +39,16 @@ cdef enum:
     SESSION_USER_STREAM = 2
     # so many readings in a row must disagree: one may have been overtaken by a fill on its way
     POSITION_MISSES_MAX = 3
+    # flags of FLATTEN: what closes a position step by step (engine/flatten.py) begins and ends with them
+    FLATTEN_HOLD = 1
+    FLATTEN_RELEASE = 2
 
 cdef int64_t RECONCILE_RETRY_NS = 1_000_000_000
 cdef int64_t POSITION_RETRY_NS = 200_000_000
 cdef int64_t REREAD_PAUSE_NS = 4_000_000_000
 cdef int64_t RECONCILE_PATIENCE_NS = 60_000_000_000
+cdef int64_t HOUR_NS = 3_600_000_000_000
+cdef int64_t DAY_NS = 86_400_000_000_000
 
 
 cdef class Oms(OrderLifecycle):
@@ -53,8 +60,12 @@ cdef class Oms(OrderLifecycle):
     """
 
     def __init__(self, str name, Journal journal not None, Tables tables not None, Counters counters not None,
-                 ApprovalRegister register not None, *, bint cancel_on_start=False, bint has_cancel_all=True, **options):
+                 ApprovalRegister register not None, *, bint cancel_on_start=False, bint has_cancel_all=True,
+                 str reporting_currency="USDT", int64_t liquidation_near_bps=1000, **options):
         OrderLifecycle.__init__(self, name, journal, tables, counters, register, **options)
+        self.accounts = AccountBook(journal, tables, self.book_of_positions, self.scribe, Valuation(tables, reporting_currency),
+                                    account_id=self.account_id, venue_id=self.venue_id, near_bps=liquidation_near_bps)
+        self.accounts.funding_e8 = self.funding_e8
         self._intents = {}
         self.cancel_on_start = cancel_on_start
         self.has_cancel_all = has_cancel_all
@@ -126,6 +137,8 @@ cdef class Oms(OrderLifecycle):
             self._on_venue_position(item)
         elif kind == RECORD_KIND_FUNDING_PAYMENT:
             self._on_funding(item)
+        elif kind == RECORD_KIND_MARGIN_TIERS:
+            self.accounts.take_terms(item.record)
         elif kind == RECORD_KIND_ACCOUNT_WARNING:
             self._on_warning(item)
         elif kind == RECORD_KIND_RECONCILE_BEGIN:
@@ -168,6 +181,8 @@ cdef class Oms(OrderLifecycle):
         if timer.timer_kind != TIMER_KIND_TICK:
             return
         self._start_sweep(item.seq)
+        if now_mono_ns >= self.accounts.next_look_mono_ns:
+            self.accounts.look(now_mono_ns, item.seq)
         if self.phase == RECONCILE_COLLECTING and now_mono_ns - self.phase_mono_ns > RECONCILE_PATIENCE_NS:
             self.phase = RECONCILE_IDLE
         if (self.phase == RECONCILE_IDLE and now_mono_ns >= self.next_reconcile_mono_ns
@@ -246,6 +261,7 @@ cdef class Oms(OrderLifecycle):
             if 0 < rows[i].asset_id < ASSETS and self.tables.asset_lines[rows[i].asset_id] == self.venue_id:
                 self.tables.control.balance_free_e8[rows[i].asset_id] = rows[i].free_e8
                 self.tables.control.balance_locked_e8[rows[i].asset_id] = rows[i].locked_e8
+                self.accounts.take_balance(rows[i].asset_id)
         self.scribe.balances(item.record)
 
     # --- futures: positions, funding, warnings ---
@@ -253,19 +269,64 @@ cdef class Oms(OrderLifecycle):
     cdef void _on_venue_position(self, const Descriptor* item) noexcept nogil:
         """The latest word stands, whichever way it came."""
         cdef const VenuePositionPayload* told = <const VenuePositionPayload*> (item.record + 1)
-        cdef VenuePosition* row = &self.venue_positions[item.instrument_id % 512]
+        cdef int side = item.record.position_side % POSITION_SIDES
+        cdef int place = side * INSTRUMENT_CAPACITY + <int> (item.instrument_id % INSTRUMENT_CAPACITY)
+        cdef VenuePosition* row = &self.venue_positions[place]
         if told.as_of_ns >= row.as_of_ns:
             row.position_lots = told.position_lots
             row.entry_price_e8 = told.entry_price_e8
             row.as_of_ns = told.as_of_ns
+            self.tables.margin_rows[place].isolated_wallet_e8 = told.isolated_wallet_e8
+            self.tables.touch_margin(item.instrument_id % INSTRUMENT_CAPACITY)
         if told.is_answer:
             row.is_answered = 1
-            row.fills_then = self.book_of_positions.row(self.account_id, item.instrument_id).fills
+            row.fills_then = self.book_of_positions.row(self.account_id, item.instrument_id, side).fills
 
     cdef void _on_funding(self, const Descriptor* item) noexcept nogil:
         """The record is the booking: it stands in the ledger, totals are kept by instrument."""
         cdef const FundingPaymentPayload* paid = <const FundingPaymentPayload*> (item.record + 1)
-        self.funding_e8[item.instrument_id % 512] = self.funding_e8[item.instrument_id % 512] + paid.amount_e8
+        self._book_funding(item.instrument_id % INSTRUMENT_CAPACITY, paid)
+
+    cdef void _book_funding(self, uint32_t instrument_id, const FundingPaymentPayload* paid) noexcept nogil:
+        """Each settlement once: an answer is all that it paid, so that only what the stream did not tell is added."""
+        cdef Settlement* known = self._settlement(instrument_id, paid.asset_id, paid.event_ns)
+        cdef Settlement* unnamed
+        cdef int64_t moved_e8 = paid.amount_e8
+        self.newest_funding_ns = max(self.newest_funding_ns, paid.event_ns)
+        if paid.is_answer:
+            moved_e8 -= known.amount_e8
+        known.amount_e8 += moved_e8
+        self.funding_e8[instrument_id] = self.funding_e8[instrument_id] + moved_e8
+        if not paid.is_answer or instrument_id == 0 or moved_e8 == 0:
+            return
+        unnamed = self._settlement(0, paid.asset_id, paid.event_ns)
+        if (unnamed.amount_e8 >= moved_e8 > 0) or (unnamed.amount_e8 <= moved_e8 < 0):
+            # the stream told of it and not for which contract: now it is known
+            unnamed.amount_e8 -= moved_e8
+            self.funding_e8[0] = self.funding_e8[0] - moved_e8
+
+    cdef Settlement* _settlement(self, uint32_t instrument_id, uint16_t asset_id, int64_t event_ns) noexcept nogil:
+        """What is booked of one settlement: contracts settle on the hour, the news of it comes a little later."""
+        cdef int64_t hour = (event_ns + HOUR_NS // 2) // HOUR_NS
+        cdef uint32_t i
+        cdef Settlement* row
+        for i in range(min(self.settlement_count, <uint32_t> SETTLEMENTS_KEPT)):
+            row = &self.settlements[i]
+            if row.hour == hour and row.instrument_id == instrument_id and row.asset_id == asset_id:
+                return row
+        row = &self.settlements[self.settlement_count % SETTLEMENTS_KEPT]
+        self.settlement_count += 1
+        row.hour = hour
+        row.amount_e8 = 0
+        row.instrument_id = instrument_id
+        row.asset_id = asset_id
+        return row
+
+    cdef int64_t _funding_since_ns(self) noexcept nogil:
+        """From when on settlements are asked for: a day before the latest known, not before our first fill; 0 = none can be missed."""
+        if self.first_fill_ns == 0:
+            return 0
+        return max(self.first_fill_ns, self.newest_funding_ns - DAY_NS)
 
     cdef void _on_warning(self, const Descriptor* item) noexcept nogil:
         cdef const StatePayload* warning = <const StatePayload*> (item.record + 1)
@@ -280,43 +341,52 @@ cdef class Oms(OrderLifecycle):
         """Compare what the venue answered with our fills; False while a difference may still be one of timing."""
         cdef bint agree = True
         cdef uint32_t i
-        cdef VenuePosition* row
+        cdef int side
         for i in range(1, self.tables.instrument_count + 1):
-            row = &self.venue_positions[i]
-            if not row.is_answered or self.tables.instruments[i].kind == 0 or not self._is_ours(i):
-                continue
-            row.is_answered = 0
-            if row.position_lots == self.tables.exposures[i].position_lots:
-                row.misses = 0
-                row.is_disputed = 0
-                continue
-            if row.is_disputed:
-                continue  # told already, and the symbol stands still
-            if row.fills_then == self.book_of_positions.row(self.account_id, i).fills:
-                row.misses += 1
-            if row.misses < POSITION_MISSES_MAX:
-                agree = False
-                continue
-            row.misses = 0
-            row.is_disputed = 1
-            self.halt_instrument(i, HALT_REASON_MISMATCH)
-            self.counters.values[<int> COUNTER_RECONCILE_MISMATCHES] = self.counters.values[<int> COUNTER_RECONCILE_MISMATCHES] + 1
-            self.scribe.alarm(ALARM_CODE_RECONCILE_MISMATCH, i, 0, row.position_lots,
-                              b"the venue's position is not what our fills make: symbol halted, arm takes the venue's over", cause_seq)
+            for side in range(POSITION_SIDES):
+                if self.tables.instruments[i].kind != 0 and self._is_ours(i) and not self._position_agrees(i, side, cause_seq):
+                    agree = False
         return agree
+
+    cdef bint _position_agrees(self, uint32_t instrument_id, int side, uint64_t cause_seq) noexcept nogil:
+        cdef int place = side * INSTRUMENT_CAPACITY + <int> instrument_id
+        cdef VenuePosition* row = &self.venue_positions[place]
+        if not row.is_answered:
+            return True
+        row.is_answered = 0
+        if row.position_lots == self.tables.exposures[place].position_lots:
+            row.misses = 0
+            row.is_disputed = 0
+            return True
+        if row.is_disputed:
+            return True  # told already, and the symbol stands still
+        if row.fills_then == self.book_of_positions.row(self.account_id, instrument_id, side).fills:
+            row.misses += 1
+        if row.misses < POSITION_MISSES_MAX:
+            return False
+        row.misses = 0
+        row.is_disputed = 1
+        self.halt_instrument(instrument_id, HALT_REASON_MISMATCH)
+        self.counters.values[<int> COUNTER_RECONCILE_MISMATCHES] = self.counters.values[<int> COUNTER_RECONCILE_MISMATCHES] + 1
+        self.scribe.alarm(ALARM_CODE_RECONCILE_MISMATCH, instrument_id, 0, row.position_lots,
+                          b"the venue's position is not what our fills make: symbol halted, arm takes the venue's over", cause_seq)
+        return True
 
     cdef void _adopt_positions(self, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil:
         """`arm` of a symbol (0: of all) whose position is disputed: a person has looked, and the venue's word counts."""
         cdef uint32_t i
+        cdef int side
         for i in range(1, self.tables.instrument_count + 1):
-            if self.venue_positions[i].is_disputed and self._is_ours(i) and (instrument_id == 0 or instrument_id == i):
-                self._adopt_position(i, cause_seq)
-                self.venue_positions[i].is_disputed = 0
+            for side in range(POSITION_SIDES):
+                if self.venue_positions[side * INSTRUMENT_CAPACITY + <int> i].is_disputed and self._is_ours(i) and (instrument_id == 0 or instrument_id == i):
+                    self._adopt_position(i, side, cause_seq)
+                    self.venue_positions[side * INSTRUMENT_CAPACITY + <int> i].is_disputed = 0
 
-    cdef void _adopt_position(self, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil:
+    cdef void _adopt_position(self, uint32_t instrument_id, int side, uint64_t cause_seq) noexcept nogil:
         """The difference becomes an external fill without a trade, at the venue's entry price, so that a restart finds it."""
-        cdef const VenuePosition* row = &self.venue_positions[instrument_id]
-        cdef int64_t missing_lots = row.position_lots - self.tables.exposures[instrument_id].position_lots
+        cdef int place = side * INSTRUMENT_CAPACITY + <int> instrument_id
+        cdef const VenuePosition* row = &self.venue_positions[place]
+        cdef int64_t missing_lots = row.position_lots - self.tables.exposures[place].position_lots
         cdef FillFacts facts
         if missing_lots == 0:
             return
@@ -324,6 +394,7 @@ cdef class Oms(OrderLifecycle):
         facts.trade_id = -1
         facts.qty_lots = missing_lots if missing_lots > 0 else -missing_lots
         facts.side = SIDE_BUY if missing_lots > 0 else SIDE_SELL
+        facts.position_side = <uint8_t> side
         facts.price_ticks = row.entry_price_e8 // self.tables.instruments[instrument_id].tick_size_e8
         if facts.price_ticks <= 0:
             facts.price_ticks = max(self.tables.markets[instrument_id].last_trade_ticks, <int64_t> 1)
@@ -333,7 +404,7 @@ cdef class Oms(OrderLifecycle):
         facts.is_external = 1
         self._move_position(&facts)
         self.scribe.fill(NULL, &facts, cause_seq)
-        self.scribe.position(self.account_id, self.venue_id, instrument_id, cause_seq)
+        self.scribe.position(self.account_id, self.venue_id, instrument_id, side, cause_seq)
         self.scribe.alarm(ALARM_CODE_POSITION_ADOPTED, instrument_id, 0, missing_lots,
                           b"armed: the venue's position was taken over, the difference booked as an external fill", cause_seq)
 
@@ -360,8 +431,11 @@ cdef class Oms(OrderLifecycle):
             memset(&scope, 0, sizeof(Scope))
             self._cancel_scope(&scope)
         elif command.command_kind == COMMAND_KIND_FLATTEN:
-            self._flatten(&scope, item.seq)
-        elif command.command_kind == COMMAND_KIND_ORDER:
+            if command.flags & (FLATTEN_HOLD | FLATTEN_RELEASE):
+                self._hold(&scope, command.flags & FLATTEN_HOLD)
+            else:
+                self._flatten(&scope, item.seq)
+        elif command.command_kind == COMMAND_KIND_ORDER or command.command_kind == COMMAND_KIND_HEDGE:
             self._operator_order(item, command)
         elif command.command_kind == COMMAND_KIND_AMEND:
             self._operator_amend(item, command)
@@ -519,6 +593,20 @@ cdef class Oms(OrderLifecycle):
         if not self.manual_intents.push(&out):
             self.scribe.refusal(record, REASON_RING_FULL)
 
+    cdef void _hold(self, const Scope* scope, bint is_held) noexcept nogil:
+        """The symbols in the scope stand still, their orders are cancelled, while they are being closed; released they trade again."""
+        cdef uint32_t i
+        cdef uint8_t* halts = self.register.instrument_halts
+        for i in range(1, self.tables.instrument_count + 1):
+            if not self._is_ours(i) or (scope.instrument_id and scope.instrument_id != i):
+                continue
+            if is_held and not halts[i]:
+                halts[i] = HALT_REASON_FLATTEN
+            elif not is_held and halts[i] == HALT_REASON_FLATTEN:
+                halts[i] = HALT_REASON_NONE
+        if is_held:
+            self._cancel_scope(scope)
+
     cdef void _flatten(self, const Scope* scope, uint64_t cause_seq) noexcept nogil:
         """Cancel what is open in the scope, then close its positions by market orders through the gate."""
         cdef uint32_t instrument_id
@@ -573,6 +661,7 @@ cdef class Oms(OrderLifecycle):
     cdef void _start_reconcile(self) noexcept nogil:
         """Ask the session to read the account: open orders, trades since the last known one, balances."""
         cdef uint32_t slot = self.pool.first_open, instrument_id
+        cdef int side
         cdef uint64_t room = self.outbound.capacity - self.outbound.depth()
         if (self.phase != RECONCILE_IDLE or not self.session_ready or not self.line.user_stream_ready
                 or room < self.tables.instrument_count + 4):
@@ -583,7 +672,8 @@ cdef class Oms(OrderLifecycle):
         self.deferred_count = 0
         self.is_recheck_wanted = False
         for instrument_id in range(1, self.tables.instrument_count + 1):
-            self.venue_positions[instrument_id].is_answered = 0
+            for side in range(POSITION_SIDES):
+                self.venue_positions[side * INSTRUMENT_CAPACITY + <int> instrument_id].is_answered = 0
         while slot != SLOT_NONE:
             self.pool.orders[slot].is_seen = 0
             slot = self.pool.orders[slot].next_open
@@ -593,7 +683,7 @@ cdef class Oms(OrderLifecycle):
             # without a trade of ours there is nothing that could be missing but of orders that are asked for one by one
             if self.trades.newest[instrument_id % 512] > 0:
                 self.send_bare(OUTBOUND_TRADES, instrument_id, <uint64_t> self.trades.newest[instrument_id % 512] + 1, 0)
-        self.send_bare(OUTBOUND_ACCOUNT, 0, 0, 0)
+        self.send_bare(OUTBOUND_ACCOUNT, 0, <uint64_t> self._funding_since_ns(), 0)
         self.send_bare(OUTBOUND_RECONCILE_END, 0, 0, 0)
 
     cdef void _end_reconcile(self, const Descriptor* item) noexcept nogil:
@@ -724,6 +814,7 @@ cdef class Oms(OrderLifecycle):
             RECORD_KIND_COMMAND: sizeof(CommandPayload), RECORD_KIND_TRADING_STATE: sizeof(StatePayload),
             RECORD_KIND_ALARM: sizeof(StatePayload), RECORD_KIND_FUNDING_PAYMENT: sizeof(FundingPaymentPayload),
             RECORD_KIND_INTENT: sizeof(IntentPayload), RECORD_KIND_VERDICT: sizeof(VerdictPayload),
+            RECORD_KIND_MARGIN_TIERS: sizeof(MarginTiersPayload),
         }
         for record in records:
             kind = record.kind
@@ -744,8 +835,10 @@ cdef class Oms(OrderLifecycle):
                 self._restore_fill(record, <const FillPayload*> data)
             elif kind == RECORD_KIND_COMMAND:
                 self._restore_command(record, <const CommandPayload*> data)
+            elif kind == RECORD_KIND_MARGIN_TIERS:
+                self.accounts.put_terms(record.instrument_id, <const MarginTiersPayload*> data, <uint32_t> len(payload))
             elif kind == RECORD_KIND_FUNDING_PAYMENT:
-                self.funding_e8[<uint32_t> record.instrument_id % 512] += (<const FundingPaymentPayload*> data).amount_e8
+                self._book_funding(<uint32_t> record.instrument_id % INSTRUMENT_CAPACITY, <const FundingPaymentPayload*> data)
             else:
                 self._restore_state(record, <const StatePayload*> data)
             used += 1
@@ -839,14 +932,20 @@ cdef class Oms(OrderLifecycle):
     cdef int _restore_fill(self, object record, const FillPayload* fill) except -1:
         cdef uint64_t handle = record.order_handle
         cdef uint32_t instrument_id = record.instrument_id
+        cdef int side = record.position_side % POSITION_SIDES
         cdef Order* order = self.pool.find(handle)
         cdef const Instrument* instrument
         self.tables._check(instrument_id)
         instrument = &self.tables.instruments[instrument_id]
         if fill.trade_id != NO_TRADE_ID and not self.trades.add(instrument_id, fill.trade_id, fill.qty_lots):
             return 0
-        self.book_of_positions.book(self.account_id, instrument_id, fill.side, fill.price_ticks, fill.qty_lots,
+        if self.first_fill_ns == 0:
+            self.first_fill_ns = record.wall_ns
+        self._bring_over(self.account_id, instrument_id)
+        self.book_of_positions.book(self.account_id, instrument_id, side, fill.side, fill.price_ticks, fill.qty_lots,
                                     fill.commission_asset_id, fill.commission_e8)
+        self.book_of_strategies.book(record.strategy_id, instrument_id, side, fill.side, fill.price_ticks, fill.qty_lots,
+                                     fill.commission_asset_id, fill.commission_e8)
         if order != NULL and not fill.is_external:
             self.tables.move_strategy_position(instrument_id, self.pool.terms(order).position_side, self.pool.terms(order).strategy_id,
                                                fill.qty_lots if fill.side == SIDE_BUY else -fill.qty_lots)
@@ -855,6 +954,22 @@ cdef class Oms(OrderLifecycle):
                 fill.price_ticks, instrument.tick_size_e8, fill.qty_lots, instrument.lot_size_e8)
             order.venue_cum_lots = max(order.venue_cum_lots, order.booked_lots)
             self.pool.reserve(order)
+        return 0
+
+    cdef int _bring_over(self, int account_id, uint32_t instrument_id) except -1:
+        """Before the first fill of a row: what was held under the symbol's other tick or lot goes on here."""
+        cdef const Instrument* instrument = &self.tables.instruments[instrument_id]
+        cdef uint32_t i
+        cdef int side
+        for side in range(POSITION_SIDES):
+            if self.book_of_positions.row(account_id, instrument_id, side).fills:
+                return 0
+        for i in range(1, self.tables.instrument_count + 1):
+            if i == instrument_id or self.tables.instruments[i].venue_id != instrument.venue_id:
+                continue
+            if memcmp(self.tables.instruments[i].symbol, instrument.symbol, sizeof(instrument.symbol)) == 0:
+                if self.book_of_positions.carry(i, instrument_id):
+                    self.book_of_strategies.carry(i, instrument_id)
         return 0
 
     cdef int _restore_command(self, object record, const CommandPayload* command) except -1:
@@ -899,8 +1014,11 @@ cdef class Oms(OrderLifecycle):
 
     cdef int _restore_finish(self) except -1:
         """Ended orders go to the reusable slots; the rest starts as what is certain: acknowledged, or in flight and UNKNOWN."""
-        cdef uint32_t slot = self.pool.first_open, following
+        cdef uint32_t slot = self.pool.first_open, following, i
         cdef Order* order
+        for i in range(1, self.tables.instrument_count + 1):
+            if self.tables.instruments[i].is_trading:
+                self._bring_over(self.account_id, i)
         while slot != SLOT_NONE:
             following = self.pool.orders[slot].next_open
             order = &self.pool.orders[slot]
@@ -923,6 +1041,10 @@ cdef class Oms(OrderLifecycle):
     def quiet(self) -> bool:
         """Stopping, and nothing is open at the venue any more."""
         return bool(self.tables.control.stopping) and self.pool.open_count == 0
+
+    @property
+    def account_book(self) -> AccountBook:
+        return self.accounts
 
     @property
     def positions_book(self) -> PositionBook:
@@ -971,13 +1093,20 @@ cdef class Oms(OrderLifecycle):
 
     def positions(self) -> list:
         """Positions ever traded: wire units plus the exact 10^-16 figures of `PositionBook.wide`."""
+        return self._positions_of(self.book_of_positions, "account_id")
+
+    def strategy_positions(self) -> list:
+        """The same by strategy id; 0: operators, and what no order of ours explains."""
+        return self._positions_of(self.book_of_strategies, "strategy_id")
+
+    def _positions_of(self, PositionBook book, str owner_name) -> list:
         rows = []
-        for account_id in range(16):
+        for owner in range(book.owners):
             for instrument_id in range(1, self.tables.instrument_count + 1):
-                row = self.book_of_positions.wide(account_id, instrument_id)
-                if row["fills"]:
-                    rows.append({"account_id": account_id, "instrument_id": instrument_id,
-                                 "symbol": self.tables.symbol(instrument_id)} | row)
+                for side in range(POSITION_SIDES):
+                    if book.row(owner, instrument_id, side).fills:
+                        ids = {owner_name: owner, "instrument_id": instrument_id, "position_side": side}
+                        rows.append(ids | {"symbol": self.tables.symbol(instrument_id)} | book.wide(owner, instrument_id, side))
         return rows
 
     def funding(self) -> dict:
@@ -987,9 +1116,10 @@ cdef class Oms(OrderLifecycle):
     def venue_positions_told(self) -> list:
         """Futures positions as the venue told them last, in lots."""
         return [
-            {"instrument_id": i, "position_lots": self.venue_positions[i].position_lots, "as_of_ns": self.venue_positions[i].as_of_ns,
-             "is_disputed": bool(self.venue_positions[i].is_disputed)}
-            for i in range(1, self.tables.instrument_count + 1) if self.venue_positions[i].as_of_ns
+            {"instrument_id": place % INSTRUMENT_CAPACITY, "position_side": place // INSTRUMENT_CAPACITY,
+             "position_lots": self.venue_positions[place].position_lots, "as_of_ns": self.venue_positions[place].as_of_ns,
+             "is_disputed": bool(self.venue_positions[place].is_disputed)}
+            for place in range(POSITION_SIDES * INSTRUMENT_CAPACITY) if self.venue_positions[place].as_of_ns
         ]
 
     def balances(self) -> list:

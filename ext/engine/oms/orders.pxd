@@ -75,6 +75,7 @@ cdef class OrderPool:
     cdef bint is_over(self, const Order* order) noexcept nogil
     cdef bint _is_second(self, const Order* order) noexcept nogil
     cdef void _reserve_one(self, Order* order) noexcept nogil
+    cdef int64_t _opening_e8(self, const ApprovedOrder* terms, int64_t lots) noexcept nogil
     cdef void _unlist(self, Order* order) noexcept nogil
 
 cdef bint is_legal(int old_state, int new_state) noexcept nogil

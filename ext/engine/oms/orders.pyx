@@ -10,8 +10,11 @@ from libc.string cimport memset
 from engine.model.approval cimport SLOT_NONE, ApprovalRegister, ApprovedOrder
 from engine.model.codes cimport *
 from engine.model.records cimport Conditions
-from engine.model.tables cimport INSTRUMENT_CAPACITY, Exposure, Instrument, Tables
+from engine.model.tables cimport INSTRUMENT_CAPACITY, POSITION_SIDES, Exposure, Instrument, Tables
 from engine.oms.positions cimport tw_cost_up_e8, tw_value_e16
+
+# what sums of many orders' values still fit 64 bits with
+cdef int64_t VALUE_MAX_E8 = <int64_t> 1 << 60
 
 # Every legal transition, by the name of what causes it.
 TRANSITIONS = {
@@ -238,11 +241,22 @@ cdef class OrderPool:
         if lots != terms.reserved_lots:
             self.tables.move_working(terms.instrument_id, terms.position_side, terms.strategy_id, terms.side, lots - terms.reserved_lots)
         terms.reserved_lots = lots
+        if instrument.kind != 0:
+            self.tables.value_order(terms.instrument_id, terms.position_side % POSITION_SIDES, terms.side, &terms.valued_e8,
+                                    self._opening_e8(terms, lots))
+            self.tables.touch_margin(terms.instrument_id)
         if terms.promised_asset_id:
             self.register.promised_e8[terms.promised_asset_id] = self.register.promised_e8[terms.promised_asset_id] + (promised_e8 - terms.promised_e8)
             terms.promised_e8 = promised_e8
         if self.is_over(order):
             self._unlist(order)
+
+    cdef int64_t _opening_e8(self, const ApprovedOrder* terms, int64_t lots) noexcept nogil:
+        """What an order's leaves may open, at the worst price promised: nothing where it can only close."""
+        cdef bint is_closing = terms.position_side != 0 and (terms.side == SIDE_BUY) != (terms.position_side == 1)
+        if lots == 0 or is_closing or terms.flags & (ORDER_FLAG_REDUCE_ONLY | ORDER_FLAG_CLOSE_POSITION):
+            return 0
+        return min(self.tables.settle_value_e8(terms.instrument_id, terms.promise_price_ticks, lots), VALUE_MAX_E8)
 
     cdef void _unlist(self, Order* order) noexcept nogil:
         """The order is over: off the open list, its slot may be reused."""

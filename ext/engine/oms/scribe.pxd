@@ -23,6 +23,7 @@ cdef struct FillFacts:
     uint8_t is_maker
     uint8_t is_external
     uint8_t position_side
+    uint16_t strategy_id
 
 @cython.final
 cdef class Scribe:
@@ -40,7 +41,7 @@ cdef class Scribe:
     cdef readonly uint64_t lost_records    # the journal took not even the reserve
     cdef RecordHeader* order_state(self, Order* order, uint8_t previous_state, uint64_t cause_seq) noexcept nogil
     cdef void fill(self, const Order* order, const FillFacts* facts, uint64_t cause_seq) noexcept nogil
-    cdef void position(self, uint16_t account_id, uint16_t venue_id, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil
+    cdef void position(self, uint16_t account_id, uint16_t venue_id, uint32_t instrument_id, int position_side, uint64_t cause_seq) noexcept nogil
     cdef void balances(self, const RecordHeader* source) noexcept nogil
     cdef void trading_state(self, uint16_t previous, uint64_t cause_seq) noexcept nogil
     cdef void alarm(self, uint16_t code, uint32_t instrument_id, uint64_t order_handle, int64_t detail,

@@ -128,7 +128,7 @@ cdef class Scribe:
         if record == NULL:
             return
         out = <FillPayload*> (record + 1)
-        self.positions.describe(facts.account_id, facts.instrument_id, &position)
+        self.positions.describe(facts.account_id, facts.instrument_id, facts.position_side, &position)
         out.trade_id = facts.trade_id
         out.price_ticks = facts.price_ticks
         out.qty_lots = facts.qty_lots
@@ -152,11 +152,12 @@ cdef class Scribe:
         self.journal.commit(record)
         self._push(record, record.order_handle, 0)
 
-    cdef void position(self, uint16_t account_id, uint16_t venue_id, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil:
+    cdef void position(self, uint16_t account_id, uint16_t venue_id, uint32_t instrument_id, int position_side, uint64_t cause_seq) noexcept nogil:
         cdef RecordHeader* record = self._claim(RECORD_KIND_POSITION, sizeof(PositionPayload))
         if record == NULL:
             return
-        self.positions.describe(account_id, instrument_id, <PositionPayload*> (record + 1))
+        self.positions.describe(account_id, instrument_id, position_side, <PositionPayload*> (record + 1))
+        record.position_side = <uint8_t> position_side
         record.cause_seq = cause_seq
         record.account_id = account_id
         record.venue_id = venue_id

@@ -40,6 +40,10 @@ static inline int tw_product_above(int64_t value, int64_t value_weight, int64_t 
 
 /* tokens (x 10^9) after dt nanoseconds at `rate` a second, at most `burst` whole ones */
 static inline int64_t tw_refill(int64_t tokens_e9, int64_t dt_ns, int64_t rate_per_s, int64_t burst) {
+    int64_t brought, full_e9;
+    if (!__builtin_mul_overflow(dt_ns, rate_per_s, &brought) && !__builtin_mul_overflow(burst, (int64_t)1000000000, &full_e9)
+        && !__builtin_add_overflow(tokens_e9, brought, &brought))
+        return brought < full_e9 ? brought : full_e9;
     tw_wide_sum sum = (tw_wide_sum)tokens_e9 + (tw_wide_sum)dt_ns * rate_per_s, most = (tw_wide_sum)burst * 1000000000;
     if (sum > most) sum = most;
     return sum > INT64_MAX ? INT64_MAX : (int64_t)sum;

@@ -4,9 +4,9 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.model.approval cimport ApprovedOrder
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport RecordHeader
-from engine.model.tables cimport Exposure, LimitRow, ScopeState, Worth
+from engine.model.tables cimport Exposure, LimitRow, ScopeState
 from engine.risk.recent cimport RecentOrders
-from engine.risk.terms cimport Check, TermsCheck
+from engine.risk.terms cimport Addition, Check, TermsCheck
 from engine.runtime.clock cimport Clock
 from engine.runtime.counters cimport Counters
 from engine.runtime.ring cimport Ring
@@ -29,6 +29,8 @@ cdef class RiskGate(TermsCheck):
     cdef int64_t refilled_mono_ns
     cdef readonly uint64_t approved_count
     cdef readonly uint64_t refused_count
+    cdef readonly uint64_t operator_refused_handle   # the latest refusal of a person's order, and why
+    cdef readonly uint16_t operator_refused_reason
     cdef int _drain(self, void* ring, void* refusals, uint8_t is_child) noexcept nogil
     cdef int _decide(self, const Descriptor* item, void* refusals, uint8_t is_child) noexcept nogil
     cdef int _forward_cancel(self, const Descriptor* item) noexcept nogil
@@ -36,6 +38,8 @@ cdef class RiskGate(TermsCheck):
     cdef int _check(self, const Descriptor* item, Check* check) noexcept nogil
     cdef int _check_limits(self, Check* check) noexcept nogil
     cdef int _check_engine(self, const Descriptor* item, Check* check) noexcept nogil
+    cdef int _check_halts(self, Check* check) noexcept nogil
+    cdef int _check_panic(self, Check* check) noexcept nogil
     cdef void* _approvals_of(self, int venue_id) noexcept nogil
     cdef int _check_strategy(self, Check* check) noexcept nogil
     cdef int _check_instrument(self, const Descriptor* item, Check* check) noexcept nogil
@@ -48,9 +52,9 @@ cdef class RiskGate(TermsCheck):
     cdef int _check_position(self, Check* check) noexcept nogil
     cdef int _check_open_orders(self, Check* check) noexcept nogil
     cdef int _check_exposure(self, Check* check) noexcept nogil
-    cdef void _worth_after(self, Check* check, const Exposure* row, Worth* quoted, Worth* worth) noexcept nogil
-    cdef int _check_worth(self, Check* check, int scope, const Exposure* row, const Worth* before, const Worth* after) noexcept nogil
-    cdef int _name_breach(self, Check* check, int scope, const Exposure* row, const Worth* before, const Worth* after) noexcept nogil
+    cdef void _value_addition(self, Check* check, const Exposure* row, Addition* quoted, Addition* valued) noexcept nogil
+    cdef int _check_worth(self, Check* check, int scope, const Addition* added) noexcept nogil
+    cdef int _name_breach(self, Check* check, int scope, const Addition* added, int64_t gross_e8, int64_t net_e8) noexcept nogil
     cdef int _check_balance(self, Check* check) noexcept nogil
     cdef int _check_self_trade(self, Check* check) noexcept nogil
     cdef int _check_duplicate(self, Check* check) noexcept nogil

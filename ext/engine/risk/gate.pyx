@@ -18,10 +18,11 @@ from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
 from engine.model.native cimport is_conditional, is_priced
 from engine.model.records cimport Conditions, IntentPayload, RecordHeader, VerdictPayload
-from engine.model.tables cimport (ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_ROWS, LINE_CAPACITY, PERMISSION_NO_SELF_TRADE, PERMISSION_NO_SHORT, STRATEGY_ROWS,
-                                  VENUE_ROWS, Exposure, LimitRow, ScopeState, Tables, Worth, converted_e8)
+from engine.model.tables cimport (ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_ROWS, LINE_CAPACITY, PERMISSION_NO_SELF_TRADE, PERMISSION_NO_SHORT,
+                                  STRATEGY_ROWS, TW_WORTH_MAX_E8, VENUE_ROWS, Exposure, Instrument, LimitRow, ScopeState, Tables, Worth,
+                                  tw_converted, tw_magnitude, tw_value_lots)
 from engine.risk.recent cimport RecentOrders, ReferencePrices
-from engine.risk.terms cimport LEGS_KEPT, SCOPES, Check, Leg, TermsCheck
+from engine.risk.terms cimport LEGS_KEPT, SCOPES, Addition, Check, Leg, TermsCheck
 from engine.runtime.clock cimport Clock
 from engine.runtime.counters cimport Counters
 from engine.runtime.ring cimport Ring
@@ -37,11 +38,20 @@ cdef enum:
     INTENTS_PER_POLL = 64
     TOKEN_E9 = 1000000000
     SAMPLE_NS = 10000000          # reference prices are looked at so often at most
-    WORTH_MAX_E8 = 0x200000000000000        # what Tables values at most: more is not known exactly
 
 
-cdef inline int64_t _magnitude(int64_t value) noexcept nogil:
-    return -value if value < 0 else value
+cdef inline bint above_leverage(const LimitRow* limits, const ScopeState* state, int64_t gross_e8) noexcept nogil:
+    """More than so many times the equity; without equity anything is."""
+    return limits.max_leverage_e4 != INT64_MAX and (
+        state.equity_e8 <= 0 or tw_product_above(gross_e8, 10000, limits.max_leverage_e4, state.equity_e8))
+
+
+cdef inline void _add_to(Addition* addition, const Worth* before, int64_t after_e8, bint is_buy) noexcept nogil:
+    """What the side's worst case becomes, and by how much it and the gross exposure grow."""
+    cdef int64_t other_e8 = before.net_if_sold_e8 if is_buy else before.net_if_bought_e8
+    addition.reach_e8 = after_e8 if is_buy else -after_e8
+    addition.net_e8 = addition.reach_e8 - (before.net_if_bought_e8 if is_buy else -before.net_if_sold_e8)
+    addition.gross_e8 = max(tw_magnitude(after_e8), tw_magnitude(other_e8)) - before.gross_e8
 
 
 cdef class RiskGate(TermsCheck):
@@ -200,10 +210,21 @@ cdef class RiskGate(TermsCheck):
     cdef int _check_engine(self, const Descriptor* item, Check* check) noexcept nogil:
         cdef uint32_t row = item.instrument_id if item.instrument_id <= self.tables.instrument_count else 0
         cdef int venue_id = self.tables.instruments[row].venue_id & (LINE_CAPACITY - 1)
-        cdef uint8_t state
         check.line = &self.tables.lines[venue_id]
         check.approvals = self._approvals_of(venue_id)
-        state = check.line.trading_state
+        check.is_panic = check.intent.flags & ORDER_FLAG_PANIC and check.strategy_id == 0 and not check.is_child
+        if not (self._check_panic(check) if check.is_panic else self._check_halts(check)):
+            return 0
+        if self.tables.control.journal_reserve or self.journal.nearly_full():
+            return self._refuse(REASON_JOURNAL_FULL, 0, 0)
+        if (<Ring> check.approvals).depth() >= (<Ring> check.approvals).capacity:
+            return self._refuse(REASON_RING_FULL, <int64_t> (<Ring> check.approvals).depth(), <int64_t> (<Ring> check.approvals).capacity)
+        if not self.register.has_room():
+            return self._refuse(REASON_ORDER_POOL_FULL, self.register.open_orders, self.register.capacity)
+        return 1
+
+    cdef int _check_halts(self, Check* check) noexcept nogil:
+        cdef uint8_t state = check.line.trading_state
         if self.tables.control.kill or check.line.is_killed:
             return self._refuse(REASON_HALTED, HALT_REASON_KILL, 0)
         if self.tables.control.stopping:
@@ -212,13 +233,21 @@ cdef class RiskGate(TermsCheck):
             return self._refuse(REASON_HALTED, check.line.halt_reason, 0)
         if state == TRADING_STATE_REDUCING:
             self._only_reducing(check, REASON_REDUCING_ONLY, -1, 0, 0)
-        if self.tables.control.journal_reserve or self.journal.nearly_full():
-            return self._refuse(REASON_JOURNAL_FULL, 0, 0)
-        if (<Ring> check.approvals).depth() >= (<Ring> check.approvals).capacity:
-            return self._refuse(REASON_RING_FULL, <int64_t> (<Ring> check.approvals).depth(), <int64_t> (<Ring> check.approvals).capacity)
-        if not self.register.has_room():
-            return self._refuse(REASON_ORDER_POOL_FULL, self.register.open_orders, self.register.capacity)
         return 1
+
+    cdef int _check_panic(self, Check* check) noexcept nogil:
+        """A person closes a position: not held up by a kill, nor by what risk or a crash loop halted, but by all that makes the
+        position or the venue doubtful."""
+        cdef uint8_t reason = check.line.halt_reason
+        self._only_reducing(check, REASON_REDUCING_ONLY, -1, 0, 0)
+        if self.tables.control.stopping:
+            return self._refuse(REASON_HALTED, HALT_REASON_STOPPING, 0)
+        if not (check.line.gateway_ready and check.line.user_stream_ready and check.line.reconciled):
+            return self._refuse(REASON_HALTED, HALT_REASON_VENUE, 0)
+        if check.line.trading_state != TRADING_STATE_HALTED or (
+                reason == HALT_REASON_KILL or reason == HALT_REASON_RISK or reason == HALT_REASON_CRASH_LOOP):
+            return 1
+        return self._refuse(REASON_HALTED, reason, 0)
 
     cdef int _check_strategy(self, Check* check) noexcept nogil:
         """Strategy 0 is the operator. What the execution stage holds for a strategy that stands still may yet protect its position."""
@@ -245,7 +274,8 @@ cdef class RiskGate(TermsCheck):
         check.limits = &self.tables.limits[row]
         if not check.instrument.is_trading:
             return self._refuse(REASON_INSTRUMENT_NOT_TRADING, row, 0)
-        if self.register.instrument_halts[row]:
+        if self.register.instrument_halts[row] and not (
+                check.is_panic and self.register.instrument_halts[row] != HALT_REASON_MISMATCH):
             return self._refuse(REASON_HALTED, self.register.instrument_halts[row], row)
         if not check.limits.is_set:
             # there are no default limits: an instrument without them is not armed
@@ -289,7 +319,7 @@ cdef class RiskGate(TermsCheck):
     cdef int _check_scope_state(self, Check* check, int scope, const ScopeState* state) noexcept nogil:
         """HALTED refuses; the rest lets pass what reduces."""
         cdef uint16_t reason = state.reason
-        if state.trading_state != TRADING_STATE_ACTIVE and state.trading_state != TRADING_STATE_REDUCING:
+        if state.trading_state != TRADING_STATE_ACTIVE and state.trading_state != TRADING_STATE_REDUCING and not check.is_panic:
             return self._refuse_in(scope, reason if reason else REASON_HALTED, state.trading_state, TRADING_STATE_ACTIVE)
         if state.tripped and check.strategy_id and not check.is_child:
             # a strategy that repeats itself sends nothing at all until a person has looked
@@ -415,92 +445,81 @@ cdef class RiskGate(TermsCheck):
         """Order, position, gross and net exposure, leverage, number of positions and budget of every scope, at the present price."""
         cdef uint32_t instrument_id = check.instrument.instrument_id
         cdef uint8_t side = check.intent.position_side
-        cdef Exposure* own
-        cdef Worth quoted, worth, own_quoted, own_worth
+        cdef int64_t price_ticks
+        cdef Addition quoted, valued, own_quoted, own
+        cdef Exposure* own_row
         cdef int i
         if check.limited_count == 0:
             return 1
-        self.tables.touch_exposure(instrument_id, side)
-        self._worth_after(check, check.exposure, &quoted, &worth)
-        if quoted.gross_e8 >= WORTH_MAX_E8 or worth.gross_e8 >= WORTH_MAX_E8:
-            return self._refuse(REASON_NOT_VALUED, worth.gross_e8, WORTH_MAX_E8)
+        price_ticks = self.tables.reference_ticks(instrument_id)
+        if price_ticks != check.exposure.reference_ticks:
+            self.tables.touch_exposure(instrument_id, side)  # who moves lots has done so; what may have moved since is the price
+        self._value_addition(check, check.exposure, &quoted, &valued)
+        quoted.order_e8 = check.notional_e8
+        valued.order_e8 = tw_converted(check.notional_e8, check.rate_e8)
         for i in range(check.limited_count):
             if check.limited[i] == LIMIT_SCOPE_STRATEGY:
-                self.tables.touch_strategy(instrument_id, side, check.strategy_id)
-                own = self.tables.strategy_row(instrument_id, side, check.strategy_id)
-                self._worth_after(check, own, &own_quoted, &own_worth)
-                if not self._check_worth(check, LIMIT_SCOPE_STRATEGY, own, &own.worth, &own_worth):
+                own_row = self.tables.strategy_row(instrument_id, side, check.strategy_id)
+                if price_ticks != own_row.reference_ticks:
+                    self.tables.touch_strategy(instrument_id, side, check.strategy_id)
+                self._value_addition(check, own_row, &own_quoted, &own)
+                own.order_e8 = valued.order_e8
+                if not self._check_worth(check, LIMIT_SCOPE_STRATEGY, &own):
                     return 0
-            elif check.limited[i] == LIMIT_SCOPE_INSTRUMENT:
-                if not self._check_worth(check, LIMIT_SCOPE_INSTRUMENT, check.exposure, &check.exposure.quoted, &quoted):
-                    return 0
-            elif not self._check_worth(check, check.limited[i], check.exposure, &check.exposure.worth, &worth):
+            elif not self._check_worth(check, check.limited[i], &quoted if check.limited[i] == LIMIT_SCOPE_INSTRUMENT else &valued):
                 return 0
         return 1
 
-    cdef void _worth_after(self, Check* check, const Exposure* row, Worth* quoted, Worth* worth) noexcept nogil:
+    cdef void _value_addition(self, Check* check, const Exposure* row, Addition* quoted, Addition* valued) noexcept nogil:
         """What a row would be worth with the order among what works."""
-        cdef int64_t lots
-        quoted[0] = row.quoted
-        worth[0] = row.worth
-        if check.intent.side == SIDE_BUY:
+        cdef const Instrument* instrument = check.instrument
+        cdef bint is_buy = check.intent.side == SIDE_BUY
+        cdef int64_t lots, quoted_e8, valued_e8
+        if is_buy:
             lots = tw_sum_clamped(row.position_lots, row.working_buy_lots, check.added_lots)
-            self.tables.value_lots(check.instrument.instrument_id, row.reference_ticks, lots, &quoted.net_if_bought_e8, &worth.net_if_bought_e8)
         else:
             lots = tw_sum_clamped(row.position_lots, -row.working_sell_lots, -check.added_lots)
-            self.tables.value_lots(check.instrument.instrument_id, row.reference_ticks, lots, &quoted.net_if_sold_e8, &worth.net_if_sold_e8)
-        quoted.gross_e8 = max(_magnitude(quoted.net_if_bought_e8), _magnitude(quoted.net_if_sold_e8))
-        worth.gross_e8 = max(_magnitude(worth.net_if_bought_e8), _magnitude(worth.net_if_sold_e8))
+        tw_value_lots(row.reference_ticks, lots, instrument.tick_lot_value_numerator, instrument.tick_lot_value_denominator, check.rate_e8,
+                      &quoted_e8, &valued_e8)
+        _add_to(quoted, &row.quoted, quoted_e8, is_buy)
+        _add_to(valued, &row.worth, valued_e8, is_buy)
+        quoted.is_new = valued.is_new = row.is_counted == 0
 
-    cdef int _check_worth(self, Check* check, int scope, const Exposure* row, const Worth* before, const Worth* after) noexcept nogil:
+    cdef int _check_worth(self, Check* check, int scope, const Addition* added) noexcept nogil:
         """One scope. What does not grow by the order does not refuse it: who is above a limit may come down."""
         cdef const LimitRow* limits = &self.tables.limit_rows[check.rows[scope]]
         cdef const ScopeState* state = &self.tables.scopes[check.rows[scope]]
-        cdef int64_t gross_e8 = state.gross_e8 + after.gross_e8 - before.gross_e8
-        cdef bint grows = after.gross_e8 > before.gross_e8
-        cdef int64_t net_e8, reach_e8, order_e8 = check.notional_e8
-        if check.intent.side == SIDE_BUY:
-            reach_e8 = after.net_if_bought_e8
-            net_e8 = state.net_if_bought_e8 + after.net_if_bought_e8 - before.net_if_bought_e8
-        else:
-            reach_e8 = -after.net_if_sold_e8
-            net_e8 = before.net_if_sold_e8 - after.net_if_sold_e8 - state.net_if_sold_e8
-        if scope != LIMIT_SCOPE_INSTRUMENT and check.rate_e8 != 100000000:
-            order_e8 = converted_e8(order_e8, check.rate_e8)
-        if ((order_e8 > limits.max_order_notional_e8) | (reach_e8 > limits.max_position_notional_e8) | (net_e8 > limits.max_net_exposure_e8)
-                | (grows & ((gross_e8 > limits.max_gross_exposure_e8) | (gross_e8 > limits.capital_budget_e8)
-                            | (limits.max_leverage_e4 != INT64_MAX)))
-                | ((row.is_counted == 0) & (state.positions >= limits.max_positions))):
-            return self._name_breach(check, scope, row, before, after)
+        cdef int64_t gross_e8 = state.gross_e8 + added.gross_e8
+        cdef int64_t net_e8 = (state.net_if_bought_e8 if check.intent.side == SIDE_BUY else -state.net_if_sold_e8) + added.net_e8
+        if ((added.order_e8 > limits.max_order_notional_e8) | (added.reach_e8 > limits.max_position_notional_e8)
+                | (net_e8 > limits.max_net_exposure_e8) | (added.is_new & (state.positions >= limits.max_positions))
+                | (added.reach_e8 >= TW_WORTH_MAX_E8)):
+            return self._name_breach(check, scope, added, gross_e8, net_e8)
+        if added.gross_e8 > 0 and ((gross_e8 > limits.max_gross_exposure_e8) | (gross_e8 > limits.capital_budget_e8)
+                                   | above_leverage(limits, state, gross_e8)):
+            return self._name_breach(check, scope, added, gross_e8, net_e8)
         return 1
 
-    cdef int _name_breach(self, Check* check, int scope, const Exposure* row, const Worth* before, const Worth* after) noexcept nogil:
-        """Which of a scope's limits it was, if any: leverage is only asked for here."""
+    cdef int _name_breach(self, Check* check, int scope, const Addition* added, int64_t gross_e8, int64_t net_e8) noexcept nogil:
+        """Which of a scope's limits it was."""
         cdef const LimitRow* limits = &self.tables.limit_rows[check.rows[scope]]
         cdef const ScopeState* state = &self.tables.scopes[check.rows[scope]]
-        cdef int64_t gross_e8 = state.gross_e8 + after.gross_e8 - before.gross_e8
-        cdef bint is_buy = check.intent.side == SIDE_BUY, grows = after.gross_e8 > before.gross_e8
-        cdef int64_t reach_e8 = after.net_if_bought_e8 if is_buy else -after.net_if_sold_e8
-        cdef int64_t order_e8 = check.notional_e8 if scope == LIMIT_SCOPE_INSTRUMENT else converted_e8(check.notional_e8, check.rate_e8)
-        cdef int64_t net_e8 = state.net_if_bought_e8 + after.net_if_bought_e8 - before.net_if_bought_e8
-        if not is_buy:
-            net_e8 = before.net_if_sold_e8 - after.net_if_sold_e8 - state.net_if_sold_e8
-        if order_e8 > limits.max_order_notional_e8:
-            return self._refuse_in(scope, REASON_NOTIONAL_ABOVE_MAX, order_e8, limits.max_order_notional_e8)
-        if reach_e8 > limits.max_position_notional_e8:
-            return self._refuse_in(scope, REASON_POSITION_NOTIONAL, reach_e8, limits.max_position_notional_e8)
+        cdef bint grows = added.gross_e8 > 0
+        if added.reach_e8 >= TW_WORTH_MAX_E8:
+            return self._refuse_in(scope, REASON_NOT_VALUED, added.reach_e8, TW_WORTH_MAX_E8)
+        if added.order_e8 > limits.max_order_notional_e8:
+            return self._refuse_in(scope, REASON_NOTIONAL_ABOVE_MAX, added.order_e8, limits.max_order_notional_e8)
+        if added.reach_e8 > limits.max_position_notional_e8:
+            return self._refuse_in(scope, REASON_POSITION_NOTIONAL, added.reach_e8, limits.max_position_notional_e8)
         if grows and gross_e8 > limits.max_gross_exposure_e8:
             return self._refuse_in(scope, REASON_GROSS_EXPOSURE, gross_e8, limits.max_gross_exposure_e8)
         if net_e8 > limits.max_net_exposure_e8:
             return self._refuse_in(scope, REASON_NET_EXPOSURE, net_e8, limits.max_net_exposure_e8)
-        if grows and limits.max_leverage_e4 != INT64_MAX and (
-                state.equity_e8 <= 0 or tw_product_above(gross_e8, 10000, limits.max_leverage_e4, state.equity_e8)):
+        if grows and above_leverage(limits, state, gross_e8):
             return self._refuse_in(scope, REASON_LEVERAGE, gross_e8, state.equity_e8)
-        if row.is_counted == 0 and state.positions >= limits.max_positions:
+        if added.is_new and state.positions >= limits.max_positions:
             return self._refuse_in(scope, REASON_POSITIONS_LIMIT, state.positions + 1, limits.max_positions)
-        if grows and gross_e8 > limits.capital_budget_e8:
-            return self._refuse_in(scope, REASON_CAPITAL_BUDGET, gross_e8, limits.capital_budget_e8)
-        return 1
+        return self._refuse_in(scope, REASON_CAPITAL_BUDGET, gross_e8, limits.capital_budget_e8)
 
     cdef int _check_balance(self, Check* check) noexcept nogil:
         """Spot: what the order may spend, with all that is promised already, must be there (free and locked at the venue)."""
@@ -659,6 +678,9 @@ cdef class RiskGate(TermsCheck):
             refusal.seq = refusal.cause_seq = self._write_verdict(record, item, 0)
         (<Ring> refusals).push(&refusal)
         self.refused_count += 1
+        if item.strategy_id == 0:
+            self.operator_refused_handle = item.order_handle
+            self.operator_refused_reason = self.reason
         self.counters.values[<int> COUNTER_REFUSED] = self.counters.values[<int> COUNTER_REFUSED] + 1
 
     cdef uint64_t _write_verdict(self, RecordHeader* record, const Descriptor* item, uint64_t nonce) noexcept nogil:

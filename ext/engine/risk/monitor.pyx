@@ -11,7 +11,7 @@ from libc.string cimport memcpy, memset, strlen
 from engine.model.codes cimport *
 from engine.model.records cimport RecordHeader
 from engine.model.tables cimport (
-    ACCOUNT_LIMIT_ROWS, ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_CAPACITY, INSTRUMENT_ROWS, LIMIT_ROW_COUNT, POSITION_SIDES, STRATEGY_CAPACITY,
+    ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_CAPACITY, INSTRUMENT_ROWS, LIMIT_ROW_COUNT, LINE_CAPACITY, POSITION_SIDES, STRATEGY_CAPACITY,
     STRATEGY_ROWS, VENUE_LIMIT_ROWS, VENUE_ROWS, Instrument, InstrumentLimits, MarketState, ScopeState,
 )
 from engine.risk.measures cimport *
@@ -307,7 +307,9 @@ cdef class RiskMonitor(Actor):
         scope.price_move_bps = price_move(&self.windows[instrument_id], limits.price_move_window_ns, self.journal.now_mono_ns, mid)
         if scope.price_move_bps <= limits.max_price_move_bps:
             return
+        # from this price on: a further move begins a further pause
         price_forget(&self.windows[instrument_id])
+        price_move(&self.windows[instrument_id], limits.price_move_window_ns, self.journal.now_mono_ns, mid)
         scope.pause_until_mono_ns = tw_risk_sum(self.journal.now_mono_ns, limits.price_move_pause_ns)
         self._alarm(row, ALARM_CODE_LIMIT_BREACHED, scope.price_move_bps, b"the price moved too far within its window: pause")
         self._tell(row, scope.risk_mode)
@@ -378,18 +380,26 @@ cdef class RiskMonitor(Actor):
         return True
 
     cdef void _value_balances(self) noexcept nogil:
-        """Equity: balances at their rates, and what open positions of derivatives have earned; by the venues' assets."""
-        cdef int64_t total_e8 = 0, amount_e8
+        """Equity of each line and of all: balances at their rates, and what open positions of derivatives have earned."""
+        cdef int64_t[LINE_CAPACITY] totals_e8
+        cdef int64_t all_e8 = 0, amount_e8
         cdef uint32_t i
-        cdef int row
+        cdef int row, line
+        memset(totals_e8, 0, sizeof(totals_e8))
         for i in range(1, self.tables.asset_count):
+            line = self.tables.asset_lines[i] % LINE_CAPACITY
             amount_e8 = tw_risk_sum(self.tables.control.balance_free_e8[i], self.tables.control.balance_locked_e8[i])
-            total_e8 = tw_risk_sum(total_e8, tw_risk_scale(amount_e8, self.tables.rates_e8[i], E8))
+            totals_e8[line] = tw_risk_sum(totals_e8[line], tw_risk_scale(amount_e8, self.tables.rates_e8[i], E8))
         for i in range(1, self.tables.instrument_count + 1):
             if self.is_traded[i] and self.tables.instruments[i].kind:
-                total_e8 = tw_risk_sum(total_e8, self._unrealised_e8(i))
+                line = self.tables.instruments[i].venue_id % LINE_CAPACITY
+                totals_e8[line] = tw_risk_sum(totals_e8[line], self._unrealised_e8(i))
+        for line in range(LINE_CAPACITY):
+            all_e8 = tw_risk_sum(all_e8, totals_e8[line])
+            self.measures[ACCOUNT_ROWS + line].equity_base_e8 = totals_e8[line]
+            self.measures[VENUE_ROWS + line].equity_base_e8 = totals_e8[line]
+        self.measures[ENGINE_ROW].equity_base_e8 = all_e8
         for row in range(STRATEGY_ROWS):
-            self.measures[row].equity_base_e8 = total_e8
             self.measures[row].pnl_then_e8 = self.measures[row].pnl_e8
 
     cdef int64_t _unrealised_e8(self, uint32_t instrument_id) noexcept nogil:

@@ -49,10 +49,19 @@ cdef struct Check:
     uint16_t strategy_id
     uint8_t reduce_scope
     uint8_t is_child             # of the execution stage
+    uint8_t is_panic             # a person closes: passes a kill, a halt of risk, its own symbol's halt; it may only reduce
     uint8_t is_pending           # leg of a list whose first order must fill before it exists at the venue
     uint8_t limited_count
     uint8_t[5] limited           # scopes whose rows limit something
     uint16_t[5] rows             # of limit_rows, by scope
+
+cdef struct Addition:
+    # what an order adds to an instrument's worth, in one currency, 10^-8
+    int64_t order_e8
+    int64_t reach_e8             # the position with all of its side filled, counted in the order's direction
+    int64_t net_e8               # by how much that grows
+    int64_t gross_e8             # by how much the larger of the two worst cases grows
+    int64_t is_new               # 1: there is no position yet
 
 cdef struct Leg:
     uint64_t list_handle

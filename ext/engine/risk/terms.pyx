@@ -83,7 +83,7 @@ cdef class TermsCheck(Actor):
             return self._refuse(REASON_UNSUPPORTED, intent.side, SIDE_SELL)
         if intent.has_conditions and check.conditions == NULL:
             return self._refuse(REASON_UNSUPPORTED, intent.has_conditions, 0)  # the record ends before what it says to hold
-        if intent.flags & ~FLAGS_KNOWN:
+        if intent.flags & ~(FLAGS_KNOWN | (ORDER_FLAG_PANIC if check.is_panic else 0)):
             return self._refuse(REASON_UNSUPPORTED, intent.flags, FLAGS_KNOWN)
         if (intent.time_in_force == TIME_IN_FORCE_GTD and intent.expire_ns <= self.journal.now_wall_ns
                 and check.instrument.native_order_types & NATIVE_FEATURE_GTD):

@@ -12,6 +12,9 @@ reads it and docs/metrics.md describes it:
     48     names hash: CRC-32 of the counter names and stage names with their numbers
     56     generation: counts the engines that have opened this file
     64     rings shown
+    72     lines shown (venues with an account)
+    80     lines: 16 times [name (24 bytes, zero-padded), state, open orders, clock drift ns, reconciliations]; state is the trading
+           state, the halt reason times 2^8, and from 2^16 on the bits reconciled, gateway ready, user stream ready, killed
     1024   rings: 48 times [name (24 bytes, zero-padded), capacity, depth, high water, refused, published]
     4096   counters: 256 values
     6144   histograms: 32 times [sum ns, max ns, 6 reserved, 2048 bucket counts]
@@ -41,6 +44,9 @@ cdef enum:
     BUCKET_CAPACITY = 2048
     HISTOGRAM_HEAD = 8
     RINGS_OFFSET = 1024
+    LINES_OFFSET = 80
+    LINE_WORDS = 7
+    LINES_MAX = 16
     RING_WORDS = 8
     RING_NAME_BYTES = 24
     COUNTERS_OFFSET = 4096
@@ -151,6 +157,20 @@ cdef class Counters:
         self._ring_count = len(rings)
         (<uint64_t*> self._mapping)[8] = self._ring_count
         self.publish_rings()
+
+    def show_line(self, int number, str name, uint64_t state, int64_t open_orders, int64_t clock_drift_ns, uint64_t reconciles) -> None:
+        """Write one line's row; rows count from 0 without a gap. Names are cut to 24 bytes."""
+        cdef bytes text = name.encode()[:RING_NAME_BYTES].ljust(RING_NAME_BYTES, b"\0")
+        cdef uint64_t* row
+        if not 0 <= number < LINES_MAX:
+            raise IndexError(f"line {number} is outside 0..{LINES_MAX - 1}")
+        row = <uint64_t*> (<char*> self._mapping + LINES_OFFSET) + number * LINE_WORDS
+        memcpy(row, <const char*> text, RING_NAME_BYTES)
+        row[3] = state
+        row[4] = <uint64_t> open_orders
+        row[5] = <uint64_t> clock_drift_ns
+        row[6] = reconciles
+        (<uint64_t*> self._mapping)[9] = max((<uint64_t*> self._mapping)[9], <uint64_t> number + 1)
 
     cdef void publish_rings(self) noexcept nogil:
         cdef uint64_t* row = <uint64_t*> (<char*> self._mapping + RINGS_OFFSET)

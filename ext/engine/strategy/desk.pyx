@@ -269,7 +269,7 @@ cdef class OrderDesk:
         memcpy(record + 1, <const char*> text, len(text))
         record.cause_seq = self._turn.seq
         record.venue_id = self._tables.instruments[instrument_id].venue_id
-        record.account_id = self._account_id
+        record.account_id = record.venue_id
         record.strategy_id = strategy_id
         record.instrument_id = instrument_id
         record.order_handle = handle

@@ -158,7 +158,9 @@ TW_INLINE int tw_read_field(tw_cursor *c, const tw_field *field, char *base) {
         return TW_FAULT_NONE;
     }
     case TW_FIELD_TIME: return tw_read_time(c, (int64_t *)target) ? TW_FAULT_NONE : tw_fault_of_number(start, 0, 0);
-    case TW_FIELD_DECIMAL: return tw_read_decimal_e8(c, (int64_t *)target) ? TW_FAULT_NONE : tw_fault_of_number(start, 1, 0);
+    case TW_FIELD_DECIMAL:
+        if (tw_pass_zero(c)) { *(int64_t *)target = 0; return TW_FAULT_NONE; }
+        return tw_read_decimal_e8(c, (int64_t *)target) ? TW_FAULT_NONE : tw_fault_of_number(start, 1, 0);
     case TW_FIELD_OPTIONAL:
         if (tw_is_empty_text(c)) return TW_FAULT_NONE;
         return tw_read_signed_decimal_e8(c, (int64_t *)target) ? TW_FAULT_NONE : tw_fault_of_number(start, 1, 1);
@@ -213,7 +215,7 @@ static __attribute__((noinline)) int tw_read_fields(tw_cursor *cursor, const tw_
         if (more <= 0) break;
         found = tw_field_number(t, key, size, (uint32_t)(number + 1));
         if (found < 0) {
-            if (!tw_skip_value(&c)) return TW_FAULT_SYNTAX;
+            if (!tw_pass_zero(&c) && !tw_skip_value(&c)) return TW_FAULT_SYNTAX;
             continue;
         }
         number = found;

@@ -105,6 +105,8 @@ cdef struct PositionRow:
     int64_t position_lots        # signed
     int64_t entry_price_e8
     int64_t update_ns            # of the venue; 0 = not told
+    int64_t isolated_wallet_e8
+    uint8_t position_side
 
 cdef struct ReportScratch:
     # what an order's report says, before its words are understood

@@ -272,6 +272,18 @@ TW_INLINE int tw_read_pair_of_column(tw_cursor *c, int64_t *a, int64_t *b, tw_de
     }
 }
 
+/* "0.00000000", which stands in half the places of an order that has not been filled: over it, where it stands here. */
+TW_INLINE int tw_pass_zero(tw_cursor *c) {
+    static const char zero[] = "\"0.00000000\"";
+    uint32_t rest, wanted;
+    if (c->end - c->p < 12 || tw_load8(c->p) != tw_load8(zero)) return 0;
+    memcpy(&rest, c->p + 8, 4);
+    memcpy(&wanted, zero + 8, 4);
+    if (rest != wanted) return 0;
+    c->p += 12;
+    return 1;
+}
+
 /* A quoted decimal, not negative, to an integer of 10^-8. */
 TW_INLINE int tw_read_decimal_e8(tw_cursor *c, int64_t *out) {
     return tw_take(c, '"') && tw_rest_of_decimal(c, out, NULL);
@@ -318,6 +330,14 @@ TW_INLINE uint64_t tw_string_stops(uint64_t v) {
 
 /* The end of the plain part of a string from `p` on. */
 TW_INLINE const char *tw_plain_end(const char *p, const char *end) {
+    while (end - p >= 16) {
+        /* compared with signs, what is not ASCII is below a blank too */
+        const __m128i v = _mm_loadu_si128((const __m128i *)p);
+        const __m128i quoted = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+        const uint32_t stops = (uint32_t)_mm_movemask_epi8(_mm_or_si128(quoted, _mm_cmplt_epi8(v, _mm_set1_epi8(' '))));
+        if (stops) return p + __builtin_ctz(stops);
+        p += 16;
+    }
     while (end - p >= 8) {
         uint64_t stops = tw_string_stops(tw_load8(p));
         if (stops) return p + (__builtin_ctzll(stops) >> 3);

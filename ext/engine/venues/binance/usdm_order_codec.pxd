@@ -2,10 +2,12 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from engine.model.approval cimport ApprovedOrder
 from engine.model.records cimport BalanceRow, Conditions
-from engine.model.tables cimport INSTRUMENT_CAPACITY
 from engine.venues.binance.order_codec cimport BALANCE_ROWS_MAX, OrderCodec, OwnFrame, PositionRow, ReportScratch
 from engine.venues.binance.fields cimport tw_slice
 from engine.venues.binance.scan cimport tw_cursor
+
+cdef enum:
+    POSITION_ROWS_MAX = 1536    # INSTRUMENT_CAPACITY * POSITION_SIDES
 
 cdef struct AccountChange:
     # of ACCOUNT_UPDATE, or of a REST list; balances stand in the OwnFrame, their venue times here
@@ -14,7 +16,7 @@ cdef struct AccountChange:
     uint32_t funding_instrument_id       # 0 = the venue does not say
     int64_t[BALANCE_ROWS_MAX] change_e8  # balance change without profit and fees, by balance row
     int64_t[BALANCE_ROWS_MAX] update_ns
-    PositionRow[INSTRUMENT_CAPACITY] positions
+    PositionRow[POSITION_ROWS_MAX] positions
 
 cdef class UsdmOrderCodec(OrderCodec):
     cdef AccountChange* change

@@ -4,7 +4,7 @@ Post-only is the time in force GTX there, reduce-only a parameter; a replace is 
 since order.modify would keep the old order's client id. Events of the private stream carry no wrapper; balances are wallet balances
 and stand in `free_e8` with nothing locked. Sources: Binance USD-M futures documentation, "Websocket API" and "User Data Streams".
 """
-from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset, strlen
 from engine.model.approval cimport ApprovedOrder
@@ -41,6 +41,7 @@ cdef struct PositionScratch:
     int64_t qty_e8
     int64_t entry_e8
     int64_t update_ns
+    int64_t isolated_wallet_e8
     tw_slice symbol
     tw_slice side
 
@@ -134,6 +135,8 @@ cdef int lay_account(tw_fields* wallets, tw_fields* positions, tw_fields* change
     add_field(positions, b"ps", TW_FIELD_TEXT, &p.side, 0, False)
     add_field(positions, b"positionSide", TW_FIELD_TEXT, &p.side, 0, False)
     add_field(positions, b"updateTime", TW_FIELD_TIME, &p.update_ns, 0, False)
+    add_field(positions, b"iw", TW_FIELD_SIGNED, &p.isolated_wallet_e8, 0, False)
+    add_field(positions, b"isolatedWallet", TW_FIELD_SIGNED, &p.isolated_wallet_e8, 0, False)
     add_field(change, b"m", TW_FIELD_TEXT, &a.cause)
     add_field(change, b"B", TW_FIELD_VALUE, &a.balances, 0, False)
     add_field(change, b"P", TW_FIELD_VALUE, &a.positions, 0, False)
@@ -501,7 +504,7 @@ cdef class UsdmOrderCodec(OrderCodec):
         return 1
 
     cdef int read_positions(self, tw_cursor* c, OwnFrame* out) noexcept:
-        """[{"s"|"symbol", "pa"|"positionAmt", "ep"|"entryPrice", "ps"|"positionSide", "updateTime"}]: one-way rows of our symbols."""
+        """[{"s"|"symbol", "pa"|"positionAmt", "ep"|"entryPrice", "ps"|"positionSide", "updateTime"}]: rows of our symbols, each position side its own."""
         cdef int first = 1, step
         self.change.position_count = 0
         if not tw_take(c, c'['):
@@ -527,10 +530,10 @@ cdef class UsdmOrderCodec(OrderCodec):
         if not (seen & 3 and seen & 12 and seen & 48):
             return own_refusal(out, FRAME_FAULT_MISSING_FIELD)
         known = self.symbols.find(scratch.symbol.p, scratch.symbol.size)
-        if known == NULL or self.change.position_count >= INSTRUMENT_CAPACITY:
+        if known == NULL or self.change.position_count >= POSITION_ROWS_MAX:
             return 1
-        if scratch.side.p != NULL and not is_word(scratch.side.p, scratch.side.size, b"BOTH"):
-            return 1  # of a hedge-mode account
+        if scratch.side.p != NULL and not position_side_of(scratch.side.p, scratch.side.size, &row.position_side):
+            return own_refusal(out, FRAME_FAULT_WORD)
         known = self.symbols.refreshed(known)
         if not tw_divide_exact(&known.lot, -scratch.qty_e8 if scratch.qty_e8 < 0 else scratch.qty_e8, &row.position_lots):
             return own_refusal(out, FRAME_FAULT_OFF_TICK)
@@ -539,6 +542,7 @@ cdef class UsdmOrderCodec(OrderCodec):
         row.instrument_id = known.instrument_id
         row.update_ns = scratch.update_ns
         row.entry_price_e8 = scratch.entry_e8
+        row.isolated_wallet_e8 = scratch.isolated_wallet_e8
         self.change.positions[self.change.position_count] = row
         self.change.position_count += 1
         return 1

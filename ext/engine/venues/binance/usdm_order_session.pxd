@@ -1,11 +1,11 @@
 """USD-M orders over the WebSocket order API, the user's events over the private stream, the rest by REST through the keeper."""
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from engine.gateway.order_session cimport Request
 from engine.journal.journal cimport Journal
 from engine.model.approval cimport ApprovedOrder
 from engine.model.records cimport RecordHeader
 from engine.runtime.session cimport Session
-from engine.venues.binance.order_codec cimport OwnFrame
+from engine.venues.binance.order_codec cimport PositionRow, OwnFrame
 from engine.venues.binance.order_session cimport BinanceOrderSession
 from engine.venues.binance.usdm_order_codec cimport UsdmOrderCodec
 
@@ -23,6 +23,7 @@ cdef enum OrderPart:
 cdef enum AccountPart:
     PART_POSITIONS = 0
     PART_BALANCES = 1
+    PART_INCOME = 2
 
 cdef class UsdmOrderSession(BinanceOrderSession):
     cdef UsdmOrderCodec usdm
@@ -50,7 +51,10 @@ cdef class UsdmOrderSession(BinanceOrderSession):
                             int64_t mono_ns, int64_t wall_ns) except -1
     cdef int on_positions(self, const char* data, Py_ssize_t size, uint32_t crc, int64_t as_of_ns) except -1
     cdef int on_wallets(self, const char* data, Py_ssize_t size, uint32_t crc, int64_t as_of_ns) except -1
-    cdef int emit_position(self, uint32_t instrument_id, int64_t lots, int64_t entry_e8, int64_t as_of_ns, bint is_answer) except -1
+    cdef int emit_position(self, const PositionRow* row, int64_t as_of_ns, bint is_answer) except -1
+    cdef int _answer_position(self, uint32_t instrument_id, int side, int64_t as_of_ns) except -1
+    cdef int _cold_weight(self) noexcept nogil
+    cdef int emit_settlement(self, uint32_t instrument_id, uint16_t asset_id, int64_t event_ns, int64_t amount_e8) except -1
     cdef int emit_funding(self, int row) except -1
     cdef int emit_warning(self, const char* data, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) except -1
     cdef int begin_wish(self) except -1

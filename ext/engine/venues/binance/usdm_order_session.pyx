@@ -19,7 +19,8 @@ from engine.model.approval cimport *
 from engine.model.codes cimport *
 from engine.model.native cimport is_conditional
 from engine.model.records cimport *
-from engine.model.tables cimport LINE_CAPACITY, Exposure, Instrument, LineState, MarketState, Tables
+from engine.model.tables cimport (INSTRUMENT_CAPACITY, LINE_CAPACITY, POSITION_SIDES, Exposure, Instrument, LineState, MarketState,
+                                  Tables)
 from engine.runtime.crc32c cimport crc32c_bytes
 from engine.venues.binance.order_codec cimport *
 from engine.venues.binance.order_session cimport *
@@ -28,6 +29,7 @@ from engine.venues.binance.scan cimport tw_cursor
 import json
 
 from engine.model.clientid import encode
+from engine.model.instruments import to_e8
 
 cdef enum:
     ORDERS_HALF = 1
@@ -38,6 +40,9 @@ cdef enum:
     OPEN_ORDERS_WEIGHT = 40
     LIST_WEIGHT = 5
     TRADES_PER_PAGE = 1000
+    INCOME_WEIGHT = 30
+    INCOME_ROWS_MAX = 1000
+    HOUR_MS = 3600000
     FIRST_HALF = 0
     SECOND_HALF = 1
     NS_OF_MS = 1000000
@@ -266,8 +271,7 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         self.frame.event_ns = self.frame.update_ns = frame.event_ns
         self.emit_balances(False, size, crc, mono_ns, wall_ns, RECORD_KIND_ACCOUNT_POSITION)
         for i in range(self.usdm.change.position_count):
-            self.emit_position(self.usdm.change.positions[i].instrument_id, self.usdm.change.positions[i].position_lots,
-                               self.usdm.change.positions[i].entry_price_e8, frame.event_ns, False)
+            self.emit_position(&self.usdm.change.positions[i], frame.event_ns, False)
         return 0
 
     cdef bint drop_stale(self, OwnFrame* frame, int64_t as_of_ns) noexcept nogil:
@@ -319,11 +323,17 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         self.cold_request_id = request.request_id
         self.cold_sent_mono_ns = self.journal.now_mono_ns
         self.is_wish_taken = False
-        self.budget.count(self.venue_ns(), 0, OPEN_ORDERS_WEIGHT if self.cold_now.action == OUTBOUND_OPEN_ORDERS
-                          else 1 if self.cold_now.action == OUTBOUND_QUERY else LIST_WEIGHT)
+        self.budget.count(self.venue_ns(), 0, self._cold_weight())
         if self.wake is not None:
             self.wake()
         return 1
+
+    cdef int _cold_weight(self) noexcept nogil:
+        if self.cold_now.action == OUTBOUND_OPEN_ORDERS:
+            return OPEN_ORDERS_WEIGHT
+        if self.cold_now.action == OUTBOUND_QUERY:
+            return 1
+        return INCOME_WEIGHT if self.cold_now.action == OUTBOUND_ACCOUNT and self.account_part == PART_INCOME else LIST_WEIGHT
 
     def _path(self) -> str:
         if self.cold_now.action == OUTBOUND_OPEN_ORDERS:
@@ -332,7 +342,7 @@ cdef class UsdmOrderSession(BinanceOrderSession):
             return "/fapi/v1/algoOrder"
         if self.cold_now.action == OUTBOUND_TRADES:
             return "/fapi/v1/userTrades"
-        return "/fapi/v3/positionRisk" if self.account_part == PART_POSITIONS else "/fapi/v3/balance"
+        return ("/fapi/v3/positionRisk", "/fapi/v3/balance", "/fapi/v1/income")[self.account_part]
 
     def take_wish(self) -> tuple | None:
         """(token, path, parameters) of the next GET, or None; token 0 is the unsigned question for the time."""
@@ -347,6 +357,8 @@ cdef class UsdmOrderSession(BinanceOrderSession):
             params["symbol"] = self.tables.symbol(self.cold_now.instrument_id)
             params["orderId" if self.cold_now.flags & 1 else "fromId"] = self.cold_now.detail
             params["limit"] = TRADES_PER_PAGE
+        elif self.cold_now.action == OUTBOUND_ACCOUNT and self.account_part == PART_INCOME:
+            params = {"incomeType": "FUNDING_FEE", "startTime": self.cold_now.detail // NS_OF_MS, "limit": INCOME_ROWS_MAX}
         elif self.cold_now.action == OUTBOUND_QUERY:
             params["clientAlgoId"] = encode(self.codec.engine_id, self.cold_now.detail)
         return self.cold_request_id, self._path(), params
@@ -420,8 +432,10 @@ cdef class UsdmOrderSession(BinanceOrderSession):
             self.on_list(&request, data, size, crc, self.clock.mono_ns(), self.clock.wall_ns())
         elif self.account_part == PART_POSITIONS:
             self.on_positions(data, size, crc, as_of_ns)
-        else:
+        elif self.account_part == PART_BALANCES:
             self.on_wallets(data, size, crc, as_of_ns)
+        else:
+            self.on_income(data[:size], crc)
 
     cdef int on_algo_status(self, uint64_t token, int status, const char* data, Py_ssize_t size, uint32_t crc) except -1:
         """GET algoOrder: the conditional order, or an error that OMS weighs (-2013: not found)."""
@@ -467,8 +481,7 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         """GET positionRisk names only what is open: our other contracts are flat. The balances are asked for next."""
         cdef tw_cursor c
         cdef uint32_t instrument_id
-        cdef int i
-        cdef int64_t lots, entry_e8
+        cdef int side
         c.p = data
         c.end = data + size
         if not self.usdm.read_positions(&c, &self.frame):
@@ -478,14 +491,24 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         for instrument_id in range(1, self.tables.instrument_count + 1):
             if self.tables.instruments[instrument_id].venue_id != self.venue_id or not self.tables.instruments[instrument_id].is_trading:
                 continue
-            lots = entry_e8 = 0
-            for i in range(self.usdm.change.position_count):
-                if self.usdm.change.positions[i].instrument_id == instrument_id:
-                    lots = self.usdm.change.positions[i].position_lots
-                    entry_e8 = self.usdm.change.positions[i].entry_price_e8
-            self.emit_position(instrument_id, lots, entry_e8, as_of_ns, True)
+            for side in range(POSITION_SIDES):
+                self._answer_position(instrument_id, side, as_of_ns)
         self.account_part = PART_BALANCES
         return self.begin_wish()
+
+    cdef int _answer_position(self, uint32_t instrument_id, int side, int64_t as_of_ns) except -1:
+        """What the list says of one position side; of LONG and SHORT only where there is something there or in our books."""
+        cdef PositionRow row
+        cdef int i
+        memset(&row, 0, sizeof(PositionRow))
+        row.instrument_id = instrument_id
+        row.position_side = <uint8_t> side
+        for i in range(self.usdm.change.position_count):
+            if self.usdm.change.positions[i].instrument_id == instrument_id and self.usdm.change.positions[i].position_side == side:
+                row = self.usdm.change.positions[i]
+        if side == 0 or row.position_lots != 0 or self.tables.exposures[side * INSTRUMENT_CAPACITY + <int> instrument_id].position_lots != 0:
+            return self.emit_position(&row, as_of_ns, True)
+        return 0
 
     cdef int on_wallets(self, const char* data, Py_ssize_t size, uint32_t crc, int64_t as_of_ns) except -1:
         cdef tw_cursor c
@@ -496,22 +519,46 @@ cdef class UsdmOrderSession(BinanceOrderSession):
             return self.emit_refused(self.frame.fault, data, size, crc, self.clock.mono_ns(), self.clock.wall_ns())
         self.drop_stale(&self.frame, as_of_ns)
         self.frame.event_ns = self.frame.update_ns = as_of_ns
+        self.emit_balances(False, size, crc, self.clock.mono_ns(), self.clock.wall_ns(), RECORD_KIND_ACCOUNT_POSITION)
+        if self.cold_now.detail == 0:
+            # no fill of ours yet: no funding of ours can have been missed
+            self.cold_done(True)
+            return 0
+        self.account_part = PART_INCOME
+        return self.begin_wish()
+
+    def on_income(self, bytes body, uint32_t crc) -> None:
+        """GET income, FUNDING_FEE: what each settlement of each contract has paid, all its rows added up."""
+        cdef const char* data = body
+        now = self.clock.mono_ns(), self.clock.wall_ns()
+        try:
+            settled = funding_settled(json.loads(body))
+        except (ValueError, KeyError, TypeError):
+            self.cold_done(False)
+            self.emit_refused(FRAME_FAULT_SYNTAX, data, len(body), crc, now[0], now[1])
+            return
+        self.emit_raw(RECORD_KIND_OWN_FRAME_OTHER, data, len(body), crc, now[0], now[1])
+        for (symbol, asset, hour_ms), amount_e8 in settled.items():
+            instrument_id = self.tables.instrument_id(self.venue_id, symbol)
+            if instrument_id:
+                self.emit_settlement(instrument_id, self.tables.asset_id(asset, self.venue_id), hour_ms * NS_OF_MS, amount_e8)
         self.cold_done(True)
-        return self.emit_balances(False, size, crc, self.clock.mono_ns(), self.clock.wall_ns(), RECORD_KIND_ACCOUNT_POSITION)
 
     # --- records ---
 
-    cdef int emit_position(self, uint32_t instrument_id, int64_t lots, int64_t entry_e8, int64_t as_of_ns, bint is_answer) except -1:
+    cdef int emit_position(self, const PositionRow* row, int64_t as_of_ns, bint is_answer) except -1:
         cdef RecordHeader* record = self.claim_input(RECORD_KIND_VENUE_POSITION, sizeof(VenuePositionPayload))
         cdef VenuePositionPayload* out
         if record == NULL:
             return self.give_up("the journal takes no more own-order records")
         out = <VenuePositionPayload*> (record + 1)
-        out.position_lots = lots
-        out.entry_price_e8 = entry_e8
+        out.position_lots = row.position_lots
+        out.entry_price_e8 = row.entry_price_e8
         out.as_of_ns = as_of_ns
         out.is_answer = is_answer
-        self.push_input(record, instrument_id, 0, self.clock.wall_ns(), self.clock.mono_ns())
+        out.isolated_wallet_e8 = row.isolated_wallet_e8
+        record.position_side = row.position_side
+        self.push_input(record, row.instrument_id, 0, self.clock.wall_ns(), self.clock.mono_ns())
         return 0
 
     cdef int emit_funding(self, int row) except -1:
@@ -524,6 +571,20 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         out.event_ns = self.user_frame.event_ns
         out.asset_id = self.user_frame.balances[row].asset_id
         self.push_input(record, self.usdm.change.funding_instrument_id, 0, self.clock.wall_ns(), self.clock.mono_ns())
+        return 0
+
+    cdef int emit_settlement(self, uint32_t instrument_id, uint16_t asset_id, int64_t event_ns, int64_t amount_e8) except -1:
+        """FUNDING_PAYMENT as the answer to a question: OMS books what of it is not booked yet."""
+        cdef RecordHeader* record = self.claim_input(RECORD_KIND_FUNDING_PAYMENT, sizeof(FundingPaymentPayload))
+        cdef FundingPaymentPayload* out
+        if record == NULL:
+            return self.give_up("the journal takes no more own-order records")
+        out = <FundingPaymentPayload*> (record + 1)
+        out.amount_e8 = amount_e8
+        out.event_ns = event_ns
+        out.asset_id = asset_id
+        out.is_answer = 1
+        self.push_input(record, instrument_id, 0, self.clock.wall_ns(), self.clock.mono_ns())
         return 0
 
     cdef int emit_warning(self, const char* data, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) except -1:
@@ -608,7 +669,7 @@ cdef int _withheld(Tables tables, ApprovalRegister register, Journal journal, co
 cdef int _withheld_by_market(Tables tables, const ApprovedOrder* terms, int64_t mono_ns) noexcept nogil:
     """The book, and in REDUCING the position: without reduce-only nothing but us keeps the order from turning it."""
     cdef const MarketState* market = &tables.markets[terms.instrument_id]
-    cdef const Exposure* exposure = &tables.exposures[terms.instrument_id]
+    cdef const Exposure* exposure = &tables.exposures[terms.position_side % POSITION_SIDES * INSTRUMENT_CAPACITY + <int> terms.instrument_id]
     cdef int64_t open_lots = exposure.position_lots, working_lots = exposure.working_sell_lots
     if market.book_state == BOOK_STATE_STALE:
         return REASON_STALE
@@ -622,6 +683,19 @@ cdef int _withheld_by_market(Tables tables, const ApprovedOrder* terms, int64_t 
         open_lots = -open_lots
         working_lots = exposure.working_buy_lots
     return REASON_NONE if working_lots <= open_lots else REASON_REDUCING_ONLY
+
+
+def funding_settled(list rows) -> dict:
+    """(symbol, asset, hour in ms) to amount in 10^-8. Of a full page the last hour is left out: its rows may go on behind it."""
+    settled = {}
+    for row in rows:
+        hour_ms = (row["time"] + HOUR_MS // 2) // HOUR_MS * HOUR_MS
+        key = row["symbol"], row["asset"], hour_ms
+        settled[key] = settled.get(key, 0) + to_e8(row["income"])
+    if len(rows) >= INCOME_ROWS_MAX:
+        last_ms = max(hour_ms for _, _, hour_ms in settled)
+        settled = {key: amount_e8 for key, amount_e8 in settled.items() if key[2] < last_ms}
+    return settled
 
 
 def _code_of(bytes body) -> int:

@@ -1,0 +1,79 @@
+"""How much of one instrument offsets what another is exposed to: sized by value, rounded down to lots.
+
+What is held and works in the hedging instrument counts already, so that a hedge asked for twice does not hedge twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import msgspec
+
+from engine.control.exact import RefusedCommandError
+from engine.control.messages import RefusalCode
+from engine.model.codes import BookState, Side
+from engine.model.instruments import E8, INT64_MAX
+from engine.model.tables import Tables
+
+
+class HedgeDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands in the COMMAND record beside the order: values in 10^-8 of the hedging instrument's quote asset."""
+
+    exposed_id: int
+    ratio_e8: int
+    exposed_value_e8: int
+    held_value_e8: int
+
+
+@dataclass(frozen=True)
+class HedgeOrder:
+    """The order that hedges, and how it came about."""
+
+    side: Side
+    qty_lots: int
+    detail: HedgeDetail
+
+
+def hedge_order(tables: Tables, exposed_id: int, with_id: int, ratio_e8: int) -> HedgeOrder:
+    """Raises RefusedCommandError where there is nothing to hedge, no price, or no way from one currency to the other."""
+    if exposed_id == with_id:
+        raise RefusedCommandError(RefusalCode.BAD_VALUE, "an instrument does not hedge itself: use flatten")
+    exposed = tables.exposure(exposed_id)["position_lots"] * lot_value_e8(tables, exposed_id)
+    exposed *= between(tables, exposed_id, with_id)
+    ours = tables.exposure(with_id)
+    held_lots = ours["position_lots"] + ours["working_buy_lots"] - ours["working_sell_lots"]
+    unit = lot_value_e8(tables, with_id)
+    wanted = -exposed * Fraction(ratio_e8, E8) - held_lots * unit
+    qty_lots = int(abs(wanted) / unit)
+    if qty_lots == 0:
+        raise RefusedCommandError(
+            RefusalCode.STATE, "nothing to hedge: what is open is offset already, to less than a lot"
+        )
+    if qty_lots > INT64_MAX:
+        raise RefusedCommandError(RefusalCode.BAD_VALUE, "the hedge does not fit into a quantity")
+    detail = HedgeDetail(
+        exposed_id=exposed_id, ratio_e8=ratio_e8, exposed_value_e8=int(exposed), held_value_e8=int(held_lots * unit)
+    )
+    return HedgeOrder(Side.BUY if wanted > 0 else Side.SELL, qty_lots, detail)
+
+
+def lot_value_e8(tables: Tables, row_id: int) -> Fraction:
+    """What one lot is worth at the middle of the book, in 10^-8 of the quote asset."""
+    row, market = tables.instrument(row_id), tables.market(row_id)
+    if market["book_state"] != BookState.VALID or market["best_bid_ticks"] <= 0 or market["best_ask_ticks"] <= 0:
+        raise RefusedCommandError(RefusalCode.STATE, f"{tables.symbol(row_id)}: no valid book to value it by")
+    twice_ticks = market["best_bid_ticks"] + market["best_ask_ticks"]
+    return Fraction(twice_ticks * row["tick_lot_value_numerator"], 2 * row["tick_lot_value_denominator"])
+
+
+def between(tables: Tables, exposed_id: int, with_id: int) -> Fraction:
+    """One unit of the exposed instrument's quote asset in the other's: the same asset is worth the same at every venue."""
+    assets = [tables.instrument(row)["quote_asset_id"] for row in (exposed_id, with_id)]
+    names = [tables.asset_name(asset) for asset in assets]
+    if names[0] == names[1]:
+        return Fraction(1)
+    rates = [tables.rate(asset) for asset in assets]
+    if not all(rates):
+        raise RefusedCommandError(RefusalCode.STATE, f"no rate between {names[0]} and {names[1]}")
+    return Fraction(rates[0], rates[1])

@@ -1,0 +1,106 @@
+"""An operator's orders of every kind, by the control port, at a venue: native, held, lists, brackets, protection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.control.messages import Amend, Cancel, ExitsText, Order, OrderText, Protect, Scope
+from tests.sim.operated import SYMBOL, Patient, Stage
+
+BTC = Scope(symbol=SYMBOL)
+
+
+@pytest.fixture(params=["binance-spot", "binance-usdm"])
+def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
+    with Stage(tmp_path, request.param, "sim", Patient()) as found:
+        yield found
+        found.simulation.stop()
+
+
+def price(stage: Stage, side: str, off: str) -> str:
+    """A price so far from the best one of a side, on the grid of both markets."""
+    return f"{(stage.prices.best[side] + Decimal(off)).quantize(Decimal('0.1')):f}"
+
+
+def asked(stage: Stage, request: Any) -> int:
+    """The handle; a second passes."""
+    handle = stage.ask(request)
+    stage.simulation.run_for(1.0)
+    return handle
+
+
+def orders(stage: Stage) -> list[tuple[str, str]]:
+    """Type and state of what is open."""
+    return sorted((row["type"], row["state"]) for row in stage.ledger().open_orders())
+
+
+def hold(stage: Stage, qty: str = "0.02") -> None:
+    """A position of ours."""
+    asked(stage, Order(scope=BTC, side="buy", qty=qty, price=price(stage, "ask", "50"), time_in_force="ioc"))
+    assert stage.filled() == Decimal(qty)
+
+
+def test_a_stop_waits_at_the_venue_or_in_the_engine_and_is_cancelled_by_its_handle(stage: Stage) -> None:
+    hold(stage)
+    trigger = price(stage, "bid", "-500")
+    words: dict[str, Any] = {"scope": BTC, "side": "sell", "qty": "0.01", "order_type": "stop", "trigger": trigger}
+    native = asked(stage, Order(**words))
+    held = asked(stage, Order(**words, emulated=True))
+    found = {row["handle"]: row for row in stage.ledger().open_orders()}
+    assert (found[native]["state"], found[held]["state"]) == ("NEW", "HELD")
+    assert Decimal(found[native]["trigger"]) == Decimal(found[held]["trigger"]) == Decimal(trigger)
+    for handle in (native, held):
+        asked(stage, Cancel(scope=Scope(order=str(handle))))
+    assert orders(stage) == []
+
+
+def test_a_held_stop_is_amended_in_place(stage: Stage) -> None:
+    hold(stage)
+    words: dict[str, Any] = {"scope": BTC, "side": "sell", "qty": "0.01", "order_type": "stop", "emulated": True}
+    held = asked(stage, Order(**words, trigger=price(stage, "bid", "-500")))
+    elsewhere = price(stage, "bid", "-700")
+    asked(stage, Amend(scope=Scope(order=str(held)), symbol=SYMBOL, trigger=elsewhere))
+    [order] = stage.ledger().open_orders()
+    assert (order["handle"], order["state"], Decimal(order["trigger"])) == (held, "HELD", Decimal(elsewhere))
+
+
+def test_one_of_two_cancels_the_other_and_a_tree_goes_at_once(stage: Stage) -> None:
+    hold(stage)
+    leg = OrderText(order_type="stop", trigger=price(stage, "bid", "-500"))
+    request = Order(
+        scope=BTC, side="sell", qty="0.01", price=price(stage, "ask", "500"), contingency="oco", legs=(leg,)
+    )
+    handle = asked(stage, request)
+    assert len(orders(stage)) == 2
+    assert {row["parent"] for row in stage.ledger().open_orders()} == {handle}
+    asked(stage, Cancel(scope=Scope(order=str(handle))))
+    assert orders(stage) == []
+
+
+def test_a_brackets_exits_follow_what_its_entry_has_filled(stage: Stage) -> None:
+    exits = ExitsText(stop_loss="1%", take_profits=(price(stage, "ask", "900") + "@50%", price(stage, "ask", "1900")))
+    entry: dict[str, Any] = {"scope": BTC, "side": "buy", "qty": "0.02", "price": price(stage, "ask", "50")}
+    handle = asked(stage, Order(**entry, exits=exits))
+    stage.simulation.run_for(1.0)
+    assert stage.filled() == Decimal("0.02")
+    found = stage.ledger()
+    assert found.family.parents[handle]["what"] == "bracket"
+    sales = [row for row in found.open_orders() if row["side"] == "SELL"]
+    targets = [row for row in sales if row["type"] == "LIMIT"]
+    assert sum(Decimal(row["leaves"]) for row in targets) == Decimal("0.02")
+    assert len({row["price"] for row in targets}) == 2
+    assert {row["parent"] for row in sales} == {handle}
+
+
+def test_a_protection_is_as_large_as_the_position(stage: Stage) -> None:
+    hold(stage)
+    handle = asked(stage, Protect(scope=BTC, exits=ExitsText(stop_loss="1%"), reason="overnight"))
+    parents = stage.ledger().family.parents
+    assert (parents[handle]["what"], parents[handle]["state"]) == ("protection", "WORKING")
+    asked(stage, Cancel(scope=Scope(order=str(handle))))
+    assert stage.ledger().family.parents[handle]["state"] == "CANCELED"
