@@ -15,7 +15,7 @@ order's state, by its name), or after `wait_ms`.
     fills = [["a", "bid", "0.001", "maker"]]   # in their order; the parts of one order at one price count as one
 
 `place_list` has a `contingency` and `legs`, each as a `place`; `bracket` a price word for its `stop` and its `target`; `execute`
-names an `algo` in its options. Orders that the engine makes are called `child`; `children_fill` waits until so much of them is filled.
+names an `algo` in its options. Orders that the engine makes are called `child`; `children_fill` waits until so much is filled.
 `market` steps are orders of another account at the venue (`time_in_force` IOC unless said). `options` of `place` are the keyword
 arguments of `Strategy.submit`, with enumerations by name.
 """
