@@ -259,7 +259,9 @@ class World:
     def lots(self) -> int:
         """The same in lots."""
         tables = self.simulation.engine.tables
-        return int(tables.exposure(tables.instrument_id(self.simulation.engine.lines[0].venue_id, SYMBOL))["position_lots"])
+        return int(
+            tables.exposure(tables.instrument_id(self.simulation.engine.lines[0].venue_id, SYMBOL))["position_lots"]
+        )
 
     def open_orders(self) -> list[dict[str, Any]]:
         """Ours, by the OMS."""

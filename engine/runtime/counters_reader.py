@@ -216,10 +216,21 @@ class CountersReader:
             row = self._words[LINES_OFFSET // 8 + number * LINE_WORDS :][:LINE_WORDS]
             name = row[:3].tobytes().rstrip(b"\0").decode("utf-8", "replace")
             state, open_orders, drift_ns, reconciles = row[3:].tolist()
-            flags = [bool(state >> (LINE_FLAGS_BIT + bit) & 1) for bit in range(4)]
-            drift_ns -= (drift_ns >> 63) << 64
-            figures = (name, state & 255, state >> 8 & 255, *flags, open_orders, drift_ns, reconciles)
-            found.append(LineFigures(*figures))
+            flags = state >> LINE_FLAGS_BIT
+            found.append(
+                LineFigures(
+                    name=name,
+                    trading_state=state & 255,
+                    halt_reason=state >> 8 & 255,
+                    reconciled=bool(flags & 1),
+                    gateway_ready=bool(flags & 2),
+                    user_stream_ready=bool(flags & 4),
+                    killed=bool(flags & 8),
+                    open_orders=open_orders,
+                    clock_drift_ns=drift_ns - ((drift_ns >> 63) << 64),
+                    reconciles=reconciles,
+                )
+            )
         return found
 
     def histogram(self, stage: int) -> Histogram:

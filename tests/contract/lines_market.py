@@ -82,7 +82,15 @@ class LinesMarket:
         root.mkdir()
         place = workspace.create(root, traded)
         with place.venue_config.open("a") as config:
-            config.write(accounts + ROOMY + ("\n[usdm_limits]\nweight_minute = 1000000\n" if traded is USDM else ""))
+            config.write(
+                accounts
+                + ROOMY
+                + (
+                    "\n[usdm_limits]\nweight_minute = 1000000\norders_10s = 100000\norders_minute = 100000\n"
+                    if traded is USDM
+                    else ""
+                )
+            )
         arguments = ["venue", "--config", str(place.venue_config), "--ready-file", str(place.ready_file)]
         arguments += ["--activity", str(self.activity), "--seed", "7", "--admin", str(root / "admin.sock")]
         child = Child(f"venue-{name}", arguments, root)
@@ -141,7 +149,7 @@ interval_s = 1
         self.engine = Child("engine", ["run", "--config", str(self.config)], self.root, env)
         return self.engine
 
-    def until(self, condition: Callable[[], bool], what: str, timeout_s: float = 40.0) -> None:
+    def until(self, condition: Callable[[], bool], what: str, timeout_s: float = 100.0) -> None:
         """Until the condition holds; fails with the engine's output."""
         assert self.engine is not None
         began = time.monotonic()

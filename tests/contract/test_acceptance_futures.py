@@ -133,7 +133,9 @@ def test_margin_and_liquidation_price_are_what_the_venue_says(market: Market) ->
         tell(market, "/fapi/v1/order", symbol="BTCUSDT", side="BUY", type="MARKET", quantity="2.000")
         time.sleep(0.3)
     market.wait_for(lambda: position(market) > 5 and positions_agree(market), "a position, known to both", 40)
-    market.wait_for(lambda: abs(liquidation_price(market) - told_liquidation_price(market)) < Decimal("0.01"), "one price", 60)
+    market.wait_for(
+        lambda: abs(liquidation_price(market) - told_liquidation_price(market)) < Decimal("0.01"), "one price", 60
+    )
     assert liquidation_price(market) > 0
     account = json.loads(market.ctl("account", "--json").stdout)
     (row,) = [row for row in account["accounts"] if row["asset"] == "USDT"]

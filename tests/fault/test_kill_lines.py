@@ -1,7 +1,7 @@
 """R25 by venue: 500 orders rest in two lines, half of each rate budget is spent, and one line is killed.
 
-How long it took is told, by the venue's stamps against the journal's stamp of the command, and not asserted: this machine does other work.
-What is asserted: all of the line's orders go, none of the other's, and the kill holds over a `kill -9` and a restart.
+How long it took is told, by the venue's stamps against the journal's stamp of the command, and not asserted: this machine does
+other work. What is asserted: all of the line's orders go, none of the other's, and the kill holds over a `kill -9` and a restart.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class Leg(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One thing that happens."""
 
-    do: Literal["place", "place_list", "bracket", "execute", "replace", "cancel", "market", "wait"]
+    do: Literal["place", "place_list", "bracket", "execute", "replace", "amend", "cancel", "market", "wait"]
     order: str = ""
     side: str = ""
     qty: str = ""

@@ -61,6 +61,10 @@ class Scripted(Strategy):
         for handle, (name, _) in zip(handles, legs, strict=True):
             self.call_it(handle, name)
 
+    def lessen(self, name: str, qty: str) -> None:
+        """Make an order smaller in its place."""
+        assert self.amend(self.handles[name], qty)
+
     def bracket(self, name: str, entry: Leg, stop: Decimal, target: Decimal) -> None:
         """An entry with a stop-loss and one take-profit for all of it."""
         self.call_it(self.submit_bracket(SYMBOL, entry, stop=stop, targets=[Target(target, 10_000)])[1], name)

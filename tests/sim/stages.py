@@ -168,6 +168,8 @@ def ask(strategy: Scripted, step: Step, prices: Prices) -> None:
         strategy.asked.append(lambda: strategy.bracket(step.order, entry, stop, target))
     elif step.do == "execute":
         strategy.asked.append(lambda: strategy.algo(step.order, step.side, step.qty, price, dict(step.options)))
+    elif step.do == "amend":
+        strategy.asked.append(lambda: strategy.lessen(step.order, step.qty))
     elif step.do == "replace":
         assert price is not None
         strategy.asked.append(lambda: strategy.move(step.order, step.qty, price))

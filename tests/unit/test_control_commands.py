@@ -203,7 +203,7 @@ def test_a_scope_that_could_be_carried_out_wider_than_asked_is_refused(scope: Sc
 
 def test_flatten_of_a_strategy_or_of_a_halted_engine_is_refused_and_says_why() -> None:
     engine = FakeEngine()
-    engine.tables.set_control(trading_state=TradingState.HALTED, halt_reason=HaltReason.KILL)
+    engine.tables.set_control(trading_state=TradingState.HALTED, halt_reason=HaltReason.MISMATCH)
     halted = ask(engine, Flatten())
     engine.tables.set_control(trading_state=TradingState.ACTIVE, halt_reason=HaltReason.NONE)
     strategy = ask(engine, Flatten(scope=Scope(strategy="taker")))
@@ -212,3 +212,11 @@ def test_flatten_of_a_strategy_or_of_a_halted_engine_is_refused_and_says_why() -
     assert isinstance(strategy, Refused)
     assert "account's" in strategy.text
     assert engine.submitted == []
+
+
+@pytest.mark.parametrize("halt", [HaltReason.KILL, HaltReason.RISK, HaltReason.CRASH_LOOP])
+def test_flatten_is_taken_under_a_halt_that_leaves_the_position_certain(halt: HaltReason) -> None:
+    engine = FakeEngine()
+    engine.tables.set_control(trading_state=TradingState.HALTED, halt_reason=halt)
+    assert isinstance(ask(engine, Flatten()), Accepted)
+    assert [command.kind for command in engine.submitted] == [CommandKind.FLATTEN]

@@ -56,7 +56,9 @@ def test_an_order_lives_from_pending_to_filled(rig: Rig) -> None:
     assert rig.oms.orders() == []
     exposure = rig.exposure()
     assert exposure["position_lots"] == 10
-    assert [exposure[name] for name in ("working_buy_lots", "working_sell_lots", "open_orders", "unknown_orders")] == [0] * 4
+    assert [exposure[name] for name in ("working_buy_lots", "working_sell_lots", "open_orders", "unknown_orders")] == [
+        0
+    ] * 4
 
 
 def test_on_order_comes_before_on_fill_and_the_position_is_updated_before_both(rig: Rig) -> None:
