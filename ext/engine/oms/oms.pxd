@@ -6,11 +6,9 @@ from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport (CommandPayload, Conditions, FillPayload, FundingPaymentPayload, IntentPayload, OrderStatePayload,
                                    StatePayload)
 from engine.oms.accounts cimport AccountBook
+from engine.oms.funding cimport FundingBook
 from engine.oms.lifecycle cimport OrderLifecycle
 from engine.oms.orders cimport Order
-
-cdef enum:
-    SETTLEMENTS_KEPT = 4096
 
 cdef enum ReconcilePhase:
     RECONCILE_IDLE = 0
@@ -26,13 +24,6 @@ cdef struct VenuePosition:
     uint8_t is_answered          # in the running reconciliation
     uint8_t misses               # answers in a row that disagree
     uint8_t is_disputed          # halted for it: `arm` takes the venue's word over
-
-cdef struct Settlement:
-    # what is booked of one funding settlement of one contract
-    int64_t hour
-    int64_t amount_e8
-    uint32_t instrument_id
-    uint16_t asset_id
 
 cdef struct Scope:
     # 0 = all
@@ -57,10 +48,7 @@ cdef class Oms(OrderLifecycle):
     cdef bint has_cancel_all       # the session can cancel a whole symbol in one request
     cdef bint is_recheck_wanted    # a position disagreed: the account is read again soon
     cdef VenuePosition[1536] venue_positions   # parallel to exposures
-    cdef int64_t[512] funding_e8   # by instrument: paid and received so far
-    cdef Settlement[SETTLEMENTS_KEPT] settlements   # a ring of the latest: a settlement is booked once, whoever tells of it
-    cdef uint32_t settlement_count
-    cdef int64_t newest_funding_ns
+    cdef FundingBook book_of_funding
     cdef int64_t phase_mono_ns
     cdef int64_t next_reconcile_mono_ns
     cdef uint32_t sweep_mark
@@ -77,8 +65,6 @@ cdef class Oms(OrderLifecycle):
     cdef void _on_balances(self, const Descriptor* item) noexcept nogil
     cdef void _on_venue_position(self, const Descriptor* item) noexcept nogil
     cdef void _on_funding(self, const Descriptor* item) noexcept nogil
-    cdef void _book_funding(self, uint32_t instrument_id, const FundingPaymentPayload* paid) noexcept nogil
-    cdef Settlement* _settlement(self, uint32_t instrument_id, uint16_t asset_id, int64_t event_ns) noexcept nogil
     cdef int64_t _funding_since_ns(self) noexcept nogil
     cdef void _on_warning(self, const Descriptor* item) noexcept nogil
     cdef bint _positions_agree(self, uint64_t cause_seq) noexcept nogil

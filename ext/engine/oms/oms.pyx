@@ -17,6 +17,7 @@ from engine.model.tables cimport (ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_CAPACITY,
                                   VENUE_ROWS, Instrument, InstrumentLimits, Tables)
 from engine.model.unnamed cimport NO_TRADE_ID
 from engine.oms.accounts cimport AccountBook
+from engine.oms.funding cimport FundingBook
 from engine.oms.lifecycle cimport ExternalOrder, OrderLifecycle
 from engine.oms.orders cimport Order
 from engine.oms.positions cimport PositionBook, tw_e16_to_e8, tw_value_e16
@@ -47,7 +48,6 @@ cdef int64_t RECONCILE_RETRY_NS = 1_000_000_000
 cdef int64_t POSITION_RETRY_NS = 200_000_000
 cdef int64_t REREAD_PAUSE_NS = 4_000_000_000
 cdef int64_t RECONCILE_PATIENCE_NS = 60_000_000_000
-cdef int64_t HOUR_NS = 3_600_000_000_000
 cdef int64_t DAY_NS = 86_400_000_000_000
 
 
@@ -65,7 +65,8 @@ cdef class Oms(OrderLifecycle):
         OrderLifecycle.__init__(self, name, journal, tables, counters, register, **options)
         self.accounts = AccountBook(journal, tables, self.book_of_positions, self.scribe, Valuation(tables, reporting_currency),
                                     account_id=self.account_id, venue_id=self.venue_id, near_bps=liquidation_near_bps)
-        self.accounts.funding_e8 = self.funding_e8
+        self.book_of_funding = FundingBook()
+        self.accounts.funding_e8 = self.book_of_funding.paid_e8
         self._intents = {}
         self.cancel_on_start = cancel_on_start
         self.has_cancel_all = has_cancel_all
@@ -284,49 +285,14 @@ cdef class Oms(OrderLifecycle):
 
     cdef void _on_funding(self, const Descriptor* item) noexcept nogil:
         """The record is the booking: it stands in the ledger, totals are kept by instrument."""
-        cdef const FundingPaymentPayload* paid = <const FundingPaymentPayload*> (item.record + 1)
-        self._book_funding(item.instrument_id % INSTRUMENT_CAPACITY, paid)
-
-    cdef void _book_funding(self, uint32_t instrument_id, const FundingPaymentPayload* paid) noexcept nogil:
-        """Each settlement once: an answer is all that it paid, so that only what the stream did not tell is added."""
-        cdef Settlement* known = self._settlement(instrument_id, paid.asset_id, paid.event_ns)
-        cdef Settlement* unnamed
-        cdef int64_t moved_e8 = paid.amount_e8
-        self.newest_funding_ns = max(self.newest_funding_ns, paid.event_ns)
-        if paid.is_answer:
-            moved_e8 -= known.amount_e8
-        known.amount_e8 += moved_e8
-        self.funding_e8[instrument_id] = self.funding_e8[instrument_id] + moved_e8
-        if not paid.is_answer or instrument_id == 0 or moved_e8 == 0:
-            return
-        unnamed = self._settlement(0, paid.asset_id, paid.event_ns)
-        if (unnamed.amount_e8 >= moved_e8 > 0) or (unnamed.amount_e8 <= moved_e8 < 0):
-            # the stream told of it and not for which contract: now it is known
-            unnamed.amount_e8 -= moved_e8
-            self.funding_e8[0] = self.funding_e8[0] - moved_e8
-
-    cdef Settlement* _settlement(self, uint32_t instrument_id, uint16_t asset_id, int64_t event_ns) noexcept nogil:
-        """What is booked of one settlement: contracts settle on the hour, the news of it comes a little later."""
-        cdef int64_t hour = (event_ns + HOUR_NS // 2) // HOUR_NS
-        cdef uint32_t i
-        cdef Settlement* row
-        for i in range(min(self.settlement_count, <uint32_t> SETTLEMENTS_KEPT)):
-            row = &self.settlements[i]
-            if row.hour == hour and row.instrument_id == instrument_id and row.asset_id == asset_id:
-                return row
-        row = &self.settlements[self.settlement_count % SETTLEMENTS_KEPT]
-        self.settlement_count += 1
-        row.hour = hour
-        row.amount_e8 = 0
-        row.instrument_id = instrument_id
-        row.asset_id = asset_id
-        return row
+        cdef int64_t unnamed_e8
+        self.book_of_funding.take(item.instrument_id, <const FundingPaymentPayload*> (item.record + 1), &unnamed_e8)
 
     cdef int64_t _funding_since_ns(self) noexcept nogil:
         """From when on settlements are asked for: a day before the latest known, not before our first fill; 0 = none can be missed."""
         if self.first_fill_ns == 0:
             return 0
-        return max(self.first_fill_ns, self.newest_funding_ns - DAY_NS)
+        return max(self.first_fill_ns, self.book_of_funding.newest_ns - DAY_NS)
 
     cdef void _on_warning(self, const Descriptor* item) noexcept nogil:
         cdef const StatePayload* warning = <const StatePayload*> (item.record + 1)
@@ -809,6 +775,7 @@ cdef class Oms(OrderLifecycle):
         cdef bytes payload
         cdef const char* data
         cdef int used = 0, kind
+        cdef int64_t unnamed_e8
         sizes = {
             RECORD_KIND_ORDER_STATE: sizeof(OrderStatePayload), RECORD_KIND_FILL: sizeof(FillPayload),
             RECORD_KIND_COMMAND: sizeof(CommandPayload), RECORD_KIND_TRADING_STATE: sizeof(StatePayload),
@@ -838,7 +805,7 @@ cdef class Oms(OrderLifecycle):
             elif kind == RECORD_KIND_MARGIN_TIERS:
                 self.accounts.put_terms(record.instrument_id, <const MarginTiersPayload*> data, <uint32_t> len(payload))
             elif kind == RECORD_KIND_FUNDING_PAYMENT:
-                self._book_funding(<uint32_t> record.instrument_id % INSTRUMENT_CAPACITY, <const FundingPaymentPayload*> data)
+                self.book_of_funding.take(record.instrument_id, <const FundingPaymentPayload*> data, &unnamed_e8)
             else:
                 self._restore_state(record, <const StatePayload*> data)
             used += 1
@@ -1111,7 +1078,7 @@ cdef class Oms(OrderLifecycle):
 
     def funding(self) -> dict:
         """Funding paid (negative) and received by instrument id, in 10^-8 of the settle asset; 0: the venue did not say for which."""
-        return {i: self.funding_e8[i] for i in range(512) if self.funding_e8[i]}
+        return self.book_of_funding.by_instrument()
 
     def venue_positions_told(self) -> list:
         """Futures positions as the venue told them last, in lots."""
