@@ -10,6 +10,7 @@ runtime_dir = "runtime"
 wait = "block"
 cpu = 1
 strategy_turn_ms_max = 50
+session_end = "17:00"
 crash_loop = { count = 3, minutes = 10 }
 
 [journal]
@@ -143,6 +144,7 @@ volatility_halflife_s = 120
 
 [portfolio]
 currency = "USDT"
+liquidation_near_bps = 500
 
 [health]
 failures = 5

@@ -373,6 +373,18 @@ def test_prices_alone_are_told_every_ten_seconds_and_a_fill_at_once(rig: UsdmRig
     assert len(accounts(rig)) == 1
 
 
+@pytest.mark.parametrize(("near_bps", "expected"), [(0, 0), (600, 0), (700, 1)])
+def test_how_near_is_near_is_configured(near_bps: int, expected: int) -> None:
+    """Liquidation at 70 / 0.996, mark 75: 629 basis points away."""
+    rig = UsdmRig(liquidation_near_bps=near_bps)
+    margin_terms(rig)
+    rig.account_update("DEPOSIT", wallet="30")
+    rig.oms.positions_book.add_fill(1, 1, 0, 10_000, 1_000)
+    rig.tables.set_mark(1, 75 * E8)
+    rig.tick(SECOND_NS)
+    assert rig.alarms().count(AlarmCode.LIQUIDATION_NEAR) == expected
+
+
 def test_nearness_of_liquidation_is_an_alarm_once_until_it_was_farther_away(rig: UsdmRig) -> None:
     rig.account_update("DEPOSIT", wallet="30")
     rig.oms.positions_book.add_fill(1, 1, 0, 10_000, 1_000)
