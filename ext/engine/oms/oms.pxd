@@ -6,7 +6,7 @@ from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport (CommandPayload, Conditions, FillPayload, FundingPaymentPayload, IntentPayload, OrderStatePayload,
                                    StatePayload)
 from engine.oms.accounts cimport AccountBook
-from engine.oms.funding cimport FundingBook
+from engine.model.funding cimport FundingBook
 from engine.oms.lifecycle cimport OrderLifecycle
 from engine.oms.orders cimport Order
 

@@ -17,7 +17,7 @@ from engine.model.tables cimport (ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_CAPACITY,
                                   VENUE_ROWS, Instrument, InstrumentLimits, Tables)
 from engine.model.unnamed cimport NO_TRADE_ID
 from engine.oms.accounts cimport AccountBook
-from engine.oms.funding cimport FundingBook
+from engine.model.funding cimport FundingBook
 from engine.oms.lifecycle cimport ExternalOrder, OrderLifecycle
 from engine.oms.orders cimport Order
 from engine.oms.positions cimport PositionBook, tw_e16_to_e8, tw_value_e16

@@ -5,7 +5,7 @@ from engine.journal.journal cimport Journal
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport CommandPayload, FillPayload, FundingPaymentPayload, OrderStatePayload, RiskStatePayload, StatePayload
 from engine.model.tables cimport LimitRow, Tables
-from engine.oms.funding cimport FundingBook
+from engine.model.funding cimport FundingBook
 from engine.risk.measures cimport Breaker, BreakerTerms, LossWindow, PriceWindow, Trade, TradeRow, Volatility
 from engine.runtime.actor cimport Actor
 from engine.runtime.counters cimport Counters

@@ -14,7 +14,7 @@ from engine.model.tables cimport (
     ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_CAPACITY, INSTRUMENT_ROWS, LIMIT_ROW_COUNT, LINE_CAPACITY, POSITION_SIDES, STRATEGY_CAPACITY,
     STRATEGY_ROWS, VENUE_LIMIT_ROWS, VENUE_ROWS, Instrument, InstrumentLimits, MarketState, ScopeState,
 )
-from engine.oms.funding cimport FundingBook
+from engine.model.funding cimport FundingBook
 from engine.risk.measures cimport *
 
 from engine.journal.errors import JournalFull
