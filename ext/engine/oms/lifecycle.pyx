@@ -275,7 +275,7 @@ cdef class OrderLifecycle(Actor):
     cdef void tell_open_orders(self) noexcept nogil:
         """This line's share of the engine's open orders follows."""
         self.counters.values[<int> COUNTER_OPEN_ORDERS] = self.counters.values[<int> COUNTER_OPEN_ORDERS] + (
-            <uint64_t> (self.pool.open_count - self.line.open_orders))
+            <uint64_t> (<int64_t> self.pool.open_count - self.line.open_orders))
         self.line.open_orders = self.pool.open_count
 
     cdef void _end(self, Order* order, uint8_t state) noexcept nogil:
