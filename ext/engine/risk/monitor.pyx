@@ -18,7 +18,7 @@ from engine.risk.measures cimport *
 
 from engine.journal.errors import JournalFull
 from engine.model.codes import Lane, RecordKind
-from engine.risk.limits import LimitBook, LimitRefusedError, Source, decode_change, encode, restored
+from engine.model.limits import LimitBook, LimitRefusedError, Source, decode_change, encode, restored
 
 cdef enum:
     EVENTS_PER_POLL = 64
