@@ -202,7 +202,7 @@ def trigger_row(held: int) -> Row:
         table.add(1, is_above=is_above, level=level)
     found = interleaved(
         {
-            "ours": lambda: each_ns(lambda number: table.look(1, 0, 6_000_000 + number, 6_000_000 + number)),  # type: ignore[arg-type, return-value]
+            "ours": lambda: each_ns(lambda number: table.look(1, 0, 6_000_000 + number, 6_000_000 + number)),  # type: ignore[arg-type]
             "plain": lambda: each_ns(lambda number: plain.look(6_000_000 + number)),
         },
         ROUNDS,

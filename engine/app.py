@@ -202,10 +202,9 @@ class Engine:
 
     def entry_price_ticks(self, instrument_id: int, position_side: int) -> int:
         """Average price of what the account holds of an instrument, to the nearest tick; 0 where it is flat."""
-        del position_side
         instrument = self.tables.instrument(instrument_id)
         oms = next(line.oms for line in self.lines if line.venue_id == instrument["venue_id"])
-        row = oms.positions_book.wide(instrument["venue_id"], instrument_id)
+        row = oms.positions_book.wide(instrument["venue_id"], instrument_id, position_side)
         per_tick_e16 = abs(row["position_lots"]) * instrument["lot_size_e8"] * instrument["tick_size_e8"]
         return (2 * abs(row["cost_e16"]) + per_tick_e16) // (2 * per_tick_e16) if per_tick_e16 else 0
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from typing import Literal
 
 import msgspec
 
+from engine.control.answers import book_status, strategy_row
 from engine.control.exact import RefusedCommandError, decimal_text, known
 from engine.control.handles import next_handle
 from engine.control.hedge import hedge_order
@@ -53,14 +53,13 @@ from engine.control.messages import (
     Status,
     Stop,
     Strategies,
-    StrategyRow,
     StrategyTable,
 )
 from engine.control.order_words import Place, instruction_of, protection_of
 from engine.control.server import Caller
 from engine.journal.errors import JournalFull
 from engine.journal.sequencer import Sequencer
-from engine.model.codes import CommandKind, Counter, HaltReason, OrderType, Reason, Side, TradingState
+from engine.model.codes import CommandKind, Counter, HaltReason, LimitScope, OrderType, Reason, Side, TradingState
 from engine.model.exact import WordError, on_grid
 from engine.model.instructions import Change, OrderTerms, Wish
 from engine.model.instructions import encode as encode_wish
@@ -403,45 +402,11 @@ class EngineControl:
         """The top of a book and what we hold and have working there."""
         venue_id = known(self._names.venues, request.venue, "venue") if request.venue else 0
         row_id, _ = self.instrument(request.symbol, venue_id)
-        row, market, ours = self._tables.instrument(row_id), self._tables.market(row_id), self._tables.exposure(row_id)
-        price = partial(decimal_text, step_e8=row["tick_size_e8"])
-        qty = partial(decimal_text, step_e8=row["lot_size_e8"])
-        return BookStatus(
-            symbol=self._tables.symbol(row_id),
-            state=market["book_state"],
-            update_id=market["update_id"],
-            sequence=market["last_seq"],
-            bid=price(market["best_bid_ticks"]),
-            bid_qty=qty(market["best_bid_lots"]),
-            ask=price(market["best_ask_ticks"]),
-            ask_qty=qty(market["best_ask_lots"]),
-            last_trade=price(market["last_trade_ticks"]),
-            last_trade_qty=qty(market["last_trade_lots"]),
-            age_ns=self._clock.monotonic_ns() - market["last_mono_ns"] if market["last_mono_ns"] else -1,
-            position=decimal_text(ours["position_lots"], row["lot_size_e8"], zero="0"),
-            working_buy=decimal_text(ours["working_buy_lots"], row["lot_size_e8"], zero="0"),
-            working_sell=decimal_text(ours["working_sell_lots"], row["lot_size_e8"], zero="0"),
-            open_orders=ours["open_orders"],
-            unknown_orders=ours["unknown_orders"],
-        )
+        return book_status(self._tables, row_id, self._clock.monotonic_ns())
 
     def strategies(self) -> StrategyTable:
         """Every strategy's row of the tables."""
-        rows = tuple(
-            StrategyRow(
-                strategy=name,
-                started=bool(row["started"]),
-                enabled=bool(row["enabled"]),
-                paused=bool(row["paused"]),
-                disabled_reason=row["disabled_reason"],
-                open_orders=row["open_orders"],
-                orders=row["orders"],
-                fills=row["fills"],
-                refusals=row["refusals"],
-            )
-            for name, strategy_id in self._names.strategies.items()
-            for row in (self._tables.strategy(strategy_id),)
-        )
+        rows = tuple(strategy_row(self._tables, name, number) for name, number in self._names.strategies.items())
         return StrategyTable(sequence=self._counters.get(Counter.JOURNAL_LAST_SEQ), rows=rows)
 
     def status(self) -> EngineStatus:
@@ -478,6 +443,7 @@ class EngineControl:
             stopping=bool(state["stopping"]),
             journal_reserve=bool(state["journal_reserve"]),
             clock_drift_ns=state["clock_drift_ns"],
+            risk_mode=self._tables.scope(LimitScope.ENGINE, 0)["risk_mode"],
             halted_symbols=self.halted_symbols(),
             troubles=self._troubles()[:TROUBLES_MAX],
             lines=tuple(self.line_status(name, venue_id) for name, venue_id in self._names.venues.items()),

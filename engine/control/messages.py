@@ -378,6 +378,8 @@ class EngineStatus(Reply, frozen=True, kw_only=True):
     strategies: int
     # symbols that stand still by themselves, by `HaltReason`; at most HALTED_SHOWN_MAX of them
     halted_symbols: dict[str, int] = {}
+    # the engine's own `RiskMode`; venues and instruments may have higher ones: `ctl limits get` shows what they leave
+    risk_mode: int = 0
     troubles: str = ""
     lines: tuple[LineStatus, ...] = ()
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from engine.execution.exits import ROLE_ENTRY, Exits, ExitState
+from engine.execution.exit_state import ROLE_ENTRY, ExitState
+from engine.execution.exits import Exits
 from engine.execution.hold import Expiry, Hold
 from engine.execution.parent import Child, ChildTerms, opposite
 from engine.execution.protection import Guarding

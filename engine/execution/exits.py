@@ -7,11 +7,17 @@ they do not hold goes out at once, the rest as their cancels are confirmed, agai
 
 from __future__ import annotations
 
-from typing import Protocol
-
-import msgspec
-
 from engine.execution.atr import AverageRange
+from engine.execution.exit_state import (
+    PARTS_MAX,
+    ROLE_NATIVE_STOP,
+    ROLE_STOP,
+    ROLE_TARGET,
+    TARGET_RETRY_NS,
+    ExitState,
+    Owner,
+    wanted_lots,
+)
 from engine.execution.hold import retry_delay_ns, ticks_of
 from engine.execution.parent import Child, ChildTerms, MarketView, Parent, Port, Watch
 from engine.model.codes import (
@@ -24,41 +30,7 @@ from engine.model.codes import (
     TrailKind,
     TriggerSource,
 )
-from engine.model.instructions import WHOLE_BPS, Distance, ExitPlan, StopPlan, TargetPlan
-
-ROLE_ENTRY = 0
-ROLE_STOP = 100
-ROLE_NATIVE_STOP = 101
-ROLE_TARGET = 200
-# a target's orders are put together again when there are more of them
-PARTS_MAX = 3
-TARGET_RETRY_NS = 10_000_000_000
-
-
-class Owner(Protocol):
-    """The parent whose exits these are."""
-
-    def guarded_lots(self) -> int: ...
-    def reference_ticks(self) -> int: ...
-
-
-class ExitState(msgspec.Struct, kw_only=True):
-    """What a restart needs. Levels in ticks; `level_ticks`: the stop's fixed level, which only ever moves towards the price."""
-
-    is_known: bool = False
-    reference_ticks: int = 0
-    level_ticks: int = 0
-    trail_level: int = 0
-    extreme: int = 0
-    trail_ticks: int = 0
-    is_stopping: bool = False
-    is_even: bool = False
-    even_armed: bool = False
-    target_filled: list[int] = []
-    target_fired: list[bool] = []
-    targets_off: bool = False
-    attempts: int = 0
-    is_alarmed: bool = False
+from engine.model.instructions import Distance, ExitPlan, StopPlan, TargetPlan
 
 
 class Exits:
@@ -95,7 +67,7 @@ class Exits:
 
     def profit_price(self, reference_ticks: int, distance_ticks: int) -> int:
         """So far in profit from the reference: above it for a sell."""
-        return reference_ticks + (distance_ticks if self.side == Side.SELL else -distance_ticks)
+        return reference_ticks + distance_ticks * (1 if self.side == Side.SELL else -1)
 
     def is_tighter(self, level_ticks: int, other_ticks: int) -> bool:
         """Would a stop there fire sooner."""
@@ -283,22 +255,11 @@ class Exits:
                 self.state.target_filled[number] += child.filled_lots - child.counted_lots
                 child.counted_lots = child.filled_lots
 
-    def wanted_lots(self, lots: int) -> list[int]:
-        """What each target still has to take: its share of all that was to be taken, less what it took; no more than there is."""
-        taken, shares = self.state.target_filled, [target.share_bps for target in self.plan.targets]
-        whole, left, wanted = lots + sum(taken), lots, []
-        for number in range(len(shares)):
-            before, until = sum(shares[:number]), sum(shares[: number + 1])
-            mine = whole * until // WHOLE_BPS - whole * before // WHOLE_BPS
-            wanted.append(min(max(mine - taken[number], 0), left))
-            left -= wanted[-1]
-        return wanted
-
     def place_targets(self, lots: int) -> None:
         """Each target has orders for what it still has to take, no more and no less."""
         if self.state.targets_off or not self.state.is_known:
             return
-        for number, wanted in enumerate(self.wanted_lots(lots)):
+        for number, wanted in enumerate(wanted_lots(lots, self.state.target_filled, self.plan.targets)):
             target = self.plan.targets[number]
             if target.is_held:
                 self.hold_target(number, target, wanted)
@@ -496,6 +457,10 @@ class Exits:
         self.release_stop_watch()
         self.port.disarm(self.even_watch)
         self.even_watch = 0
+        self.disarm_targets()
+
+    def disarm_targets(self) -> None:
+        """Watch for no take-profit."""
         for number, watch_id in enumerate(self.target_watches):
             self.port.disarm(watch_id)
             self.target_watches[number] = 0
@@ -504,19 +469,19 @@ class Exits:
         """No more take-profits; the stop stands."""
         self.state.targets_off = True
         self.parent.is_changed = True
+        self.cancel_targets()
+        self.disarm_targets()
+
+    def cancel_targets(self) -> None:
+        """Take back what rests for them."""
         for child in self.open_exits:
             if child.role >= ROLE_TARGET:
                 self.port.cancel(child.handle)
-        for number, watch_id in enumerate(self.target_watches):
-            self.port.disarm(watch_id)
-            self.target_watches[number] = 0
 
     def amend(self, plan: ExitPlan) -> None:
         """Another plan for the same position: old targets are taken back, the stop is made anew."""
         self.disarm()
-        for child in self.open_exits:
-            if child.role >= ROLE_TARGET:
-                self.port.cancel(child.handle)
+        self.cancel_targets()
         self.plan = plan
         self.state = ExitState(is_stopping=self.state.is_stopping)
         self.fit_targets()

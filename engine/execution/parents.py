@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -18,119 +18,38 @@ from engine.execution.algos import make as make_algo
 from engine.execution.bracket import BracketParent
 from engine.execution.held import HeldOrder, news_of
 from engine.execution.lists import ListParent
+from engine.execution.outside import (
+    OrderNews,
+    Outside,
+    ParentNews,
+    SavedParent,
+    WatchRow,
+    orders_of,
+    saved_of,
+)
 from engine.execution.parent import (
-    ENDED_KEPT,
     Child,
-    ChildTerms,
     FillFact,
-    HeldNews,
-    InstrumentFacts,
     MarketView,
     Parent,
     Port,
-    Watch,
 )
 from engine.execution.protection import ProtectionParent
+from engine.execution.requests import Requests
 from engine.model.codes import (
     AlarmCode,
-    IntentAction,
     OrderState,
     ParentState,
     Reason,
-    Side,
-    TrailKind,
-    TriggerSource,
 )
 from engine.model.instructions import Algo, Bracket, Change, Held, Instruction, OrderList, Protection, fault_of
 
 Maker = Callable[[Any, int, int], Parent]
 # over, but remembered: a fill that nobody expected any more may come
 OVER_KEPT = 256
-NS_PER_DAY = 86_400 * 10**9
-TICK_SOURCES = (TriggerSource.LAST, TriggerSource.BID_ASK)
 
 
-class WatchRow(msgspec.Struct, kw_only=True, frozen=True):
-    """A watch as the trigger table keeps it: prices and the distance in the source's units, a distance in basis points as such."""
-
-    instrument_id: int
-    is_above: bool
-    is_ask: bool
-    trigger_source: int
-    level: int
-    trail_kind: int
-    trail_amount: int
-    activation: int
-    extreme: int
-
-
-class ParentNews(msgspec.Struct, kw_only=True, frozen=True):
-    """What PARENT_STATE says."""
-
-    handle: int
-    strategy_id: int
-    instrument_id: int
-    qty_lots: int
-    filled_lots: int
-    working_lots: int
-    filled_value: int
-    valued_lots: int
-    children: int
-    reason: int
-    kind: int
-    status: int
-    previous_status: int
-    side: int
-    position_side: int
-    text: bytes
-
-
-class Outside(Protocol):
-    """The engine around it."""
-
-    @property
-    def now_wall_ns(self) -> int: ...
-    @property
-    def now_mono_ns(self) -> int: ...
-    def next_handle(self) -> int: ...
-    def write_intent(self, action: int, parent: Parent, handle: int, target_handle: int, terms: ChildTerms) -> bool: ...
-    def write_instruction(self, handle: int, strategy_id: int, instrument_id: int, text: bytes) -> None: ...
-    def write_parent(self, news: ParentNews) -> None: ...
-    def write_held(self, strategy_id: int, instrument_id: int, parent_handle: int, news: HeldNews) -> None: ...
-    def write_alarm(self, code: int, instrument_id: int, handle: int, text: bytes) -> None: ...
-    def add_watch(self, row: WatchRow) -> int: ...
-    def drop_watch(self, watch_id: int) -> None: ...
-    def watch_extreme(self, watch_id: int) -> int: ...
-    def set_holding(self, instrument_id: int, holds: bool) -> None: ...
-    def set_listening(self, instrument_id: int, listens: bool) -> None: ...
-    def schedule(self, deadline_mono_ns: int, data: int) -> int: ...
-    def drop_timer(self, timer_id: int) -> None: ...
-    def market(self, instrument_id: int) -> MarketView: ...
-    def levels(self, instrument_id: int, side: int, depth: int) -> list[tuple[int, int]]: ...
-    def position_lots(self, instrument_id: int, position_side: int) -> int: ...
-    def entry_price_ticks(self, instrument_id: int, position_side: int) -> int: ...
-    def working_lots(self, instrument_id: int, position_side: int, side: int) -> int: ...
-    def held_lots(self, instrument_id: int) -> int: ...
-    def instrument(self, instrument_id: int) -> InstrumentFacts: ...
-
-
-class SavedParent(msgspec.Struct, kw_only=True):
-    """The JSON of PARENT_STATE: everything that a restart begins with."""
-
-    instruction: Instruction
-    strategy_id: int
-    status: int
-    reason: int
-    qty_lots: int
-    filled_lots: int
-    filled_value: int
-    valued_lots: int
-    child_count: int
-    children: list[Child]
-    # order events up to this record are worked off in it
-    upto_seq: int = 0
-    own: Any = None
-
+__all__ = ["MAKERS", "Maker", "OrderNews", "Outside", "ParentNews", "Parents", "SavedParent", "WatchRow", "saved_of"]
 
 MAKERS: dict[type, Maker] = {
     Held: HeldOrder,
@@ -141,191 +60,15 @@ MAKERS: dict[type, Maker] = {
 }
 
 
-class Parents:
-    """See the module. `day_end_ns`: when the session of DAY orders ends, after midnight UTC."""
+class Parents(Requests):
+    """See the module. `makers`: the kinds of parents, by type of instruction."""
 
     def __init__(self, outside: Outside, makers: dict[type, Maker] | None = None, day_end_ns: int = 0) -> None:
-        self.outside = outside
+        super().__init__(outside, day_end_ns)
         self.makers = dict(MAKERS if makers is None else makers)
-        self.day_end_ns = day_end_ns
-        self.parents: dict[int, Parent] = {}
         self.over: OrderedDict[int, Parent] = OrderedDict()
-        self.parent_of: dict[int, Parent] = {}
-        self.timers: dict[int, tuple[Parent, int]] = {}
-        self.watches: dict[int, Parent] = {}
-        self.listeners: dict[int, list[Parent]] = {}
         self.told: dict[int, int] = {}
         self.order_seq = 0
-        # false while the account of an earlier run has not been read again: what was restored waits
-        self.is_running = True
-        self.is_stopping = False
-
-    # --- what a parent's port asks for ---
-
-    @property
-    def now_wall_ns(self) -> int:
-        """The event's stamp."""
-        return self.outside.now_wall_ns
-
-    @property
-    def now_mono_ns(self) -> int:
-        """The event's stamp."""
-        return self.outside.now_mono_ns
-
-    def submit(self, parent: Parent, terms: ChildTerms) -> int:
-        """An order of a parent, to the gate; 0 where there is no room or the engine stops."""
-        if self.is_stopping or not self.is_running:
-            return 0
-        handle = terms.handle or self.outside.next_handle()
-        if not self.outside.write_intent(IntentAction.SUBMIT, parent, handle, 0, terms):
-            return 0
-        self.adopt(parent, child_of(terms, handle))
-        return handle
-
-    def adopt(self, parent: Parent, child: Child) -> None:
-        """From now on the child's reports are the parent's."""
-        known = self.parent_of.get(child.handle) is parent and child.handle in parent.children
-        parent.children[child.handle] = child
-        parent.child_count += not known
-        self.parent_of[child.handle] = parent
-        parent.is_changed = True
-        ended = [item.handle for item in parent.children.values() if item.is_over]
-        for handle in ended[: max(len(ended) - ENDED_KEPT, 0)]:
-            del parent.children[handle]
-            self.parent_of.pop(handle, None)
-
-    def cancel(self, parent: Parent, child: Child) -> bool:
-        """A child's cancel, to the gate, which never refuses one."""
-        terms = ChildTerms(side=child.side, qty_lots=child.qty_lots, position_side=child.position_side)
-        return self.outside.write_intent(IntentAction.CANCEL, parent, child.handle, child.handle, terms)
-
-    def replace(self, parent: Parent, child: Child, price_ticks: int, qty_lots: int) -> int:
-        """A child's replace, to the gate; the handle of the order that takes the place, or 0."""
-        handle = self.outside.next_handle()
-        terms = ChildTerms(
-            side=child.side,
-            qty_lots=qty_lots or child.qty_lots,
-            order_type=child.order_type,
-            price_ticks=price_ticks or child.price_ticks,
-            time_in_force=child.time_in_force,
-            flags=child.flags,
-            role=child.role,
-            position_side=child.position_side,
-        )
-        if self.is_stopping or not self.outside.write_intent(IntentAction.REPLACE, parent, handle, child.handle, terms):
-            return 0
-        self.adopt(parent, msgspec.structs.replace(child_of(terms, handle), replaces=child.handle))
-        return handle
-
-    def set_timer(self, parent: Parent, delay_ns: int, data: int) -> int:
-        """A timer of a parent."""
-        timer_id = self.outside.schedule(self.outside.now_mono_ns + delay_ns, data)
-        self.timers[timer_id] = (parent, data)
-        return timer_id
-
-    def drop_timer(self, timer_id: int) -> None:
-        """Take it back."""
-        if self.timers.pop(timer_id, None) is not None:
-            self.outside.drop_timer(timer_id)
-
-    def arm(self, parent: Parent, watch: Watch) -> int:
-        """A watch of a parent, in the trigger table; 0 where it is full."""
-        watch_id = self.outside.add_watch(self.row_of(parent, watch))
-        if watch_id:
-            self.watches[watch_id] = parent
-        return watch_id
-
-    def row_of(self, parent: Parent, watch: Watch) -> WatchRow:
-        """The watch in the units of its source."""
-        instrument_id = watch.instrument_id or parent.instrument_id
-        size = 1 if watch.trigger_source in TICK_SOURCES else self.outside.instrument(instrument_id).tick_size_e8
-        return WatchRow(
-            instrument_id=instrument_id,
-            is_above=watch.is_above,
-            is_ask=watch.side == Side.BUY,
-            trigger_source=watch.trigger_source,
-            level=watch.level_ticks * size,
-            trail_kind=watch.trail_kind,
-            trail_amount=watch.trail_amount * (size if watch.trail_kind == TrailKind.TICKS else 1),
-            activation=watch.activation_ticks * size,
-            extreme=watch.extreme,
-        )
-
-    def disarm(self, watch_id: int) -> None:
-        """The watch is not wanted any more."""
-        if self.watches.pop(watch_id, None) is not None:
-            self.outside.drop_watch(watch_id)
-
-    def trail_extreme(self, watch_id: int) -> int:
-        """The best price of a trailing watch."""
-        return self.outside.watch_extreme(watch_id)
-
-    def listen(self, parent: Parent, wanted: bool) -> None:
-        """Tell the parent the whole market of its instrument, or no longer."""
-        rows = self.listeners.setdefault(parent.instrument_id, [])
-        if wanted and parent not in rows:
-            rows.append(parent)
-        elif not wanted and parent in rows:
-            rows.remove(parent)
-        self.outside.set_listening(parent.instrument_id, bool(rows))
-
-    def market(self, instrument_id: int) -> MarketView:
-        """The market as it stands."""
-        return self.outside.market(instrument_id)
-
-    def levels(self, instrument_id: int, side: int, depth: int) -> list[tuple[int, int]]:
-        """Levels of the book."""
-        return self.outside.levels(instrument_id, side, depth)
-
-    def position_lots(self, instrument_id: int, position_side: int) -> int:
-        """The account's position."""
-        return self.outside.position_lots(instrument_id, position_side)
-
-    def entry_price_ticks(self, instrument_id: int, position_side: int) -> int:
-        """Its average price."""
-        return self.outside.entry_price_ticks(instrument_id, position_side)
-
-    def closable_lots(self, instrument_id: int, position_side: int, side: int) -> int:
-        """What of the position nothing closes yet: orders at work and orders just asked for count in full."""
-        position_lots = self.outside.position_lots(instrument_id, position_side)
-        open_lots = position_lots if side == Side.SELL else -position_lots
-        if side == Side.SELL and self.outside.instrument(instrument_id).kind == 0:
-            # fees in the base asset leave less than the fills make
-            open_lots = min(open_lots, self.outside.held_lots(instrument_id))
-        open_lots -= self.outside.working_lots(instrument_id, position_side, side)
-        return max(open_lots - self.asked_lots(instrument_id, position_side, side), 0)
-
-    def asked_lots(self, instrument_id: int, position_side: int, side: int) -> int:
-        """Orders of all parents that the gate has not answered yet."""
-        return sum(
-            child.qty_lots
-            for parent in self.parents.values()
-            if parent.instrument_id == instrument_id
-            for child in parent.children.values()
-            if child.state == OrderState.NONE and child.side == side and child.position_side == position_side
-        )
-
-    def instrument(self, instrument_id: int) -> InstrumentFacts:
-        """Reference data."""
-        return self.outside.instrument(instrument_id)
-
-    def next_handle(self) -> int:
-        """A handle that nobody has."""
-        return self.outside.next_handle()
-
-    def session_end_ns(self) -> int:
-        """The next end of a session by the wall clock."""
-        now_ns = self.outside.now_wall_ns
-        end_ns = now_ns - now_ns % NS_PER_DAY + self.day_end_ns
-        return end_ns if end_ns > now_ns else end_ns + NS_PER_DAY
-
-    def tell_held(self, parent: Parent, news: HeldNews) -> None:
-        """HELD_ORDER."""
-        self.outside.write_held(parent.strategy_id, parent.instrument_id, parent.handle, news)
-
-    def alarm(self, parent: Parent, code: int, text: str) -> None:
-        """ALARM."""
-        self.outside.write_alarm(code, parent.instrument_id, parent.handle, text.encode())
 
     # --- instructions and changes ---
 
@@ -599,63 +342,3 @@ class Parents:
         for parent in list(self.parents.values()):
             parent.is_changed = True
             self.run(parent, parent.on_start if parent.status == ParentState.NONE else parent.on_resume_run)
-
-
-class OrderNews(msgspec.Struct, kw_only=True, frozen=True):
-    """What ORDER_STATE says of a child."""
-
-    state: int
-    reason: int
-    price_ticks: int
-    qty_lots: int
-    cum_lots: int
-    leaves_lots: int
-
-
-def child_of(terms: ChildTerms, handle: int) -> Child:
-    """The child that was just asked for."""
-    return Child(
-        handle=handle,
-        role=terms.role,
-        side=terms.side,
-        order_type=terms.order_type,
-        time_in_force=terms.time_in_force,
-        flags=terms.flags,
-        price_ticks=terms.price_ticks,
-        qty_lots=terms.qty_lots,
-        position_side=terms.position_side,
-    )
-
-
-def orders_of(wish: Instruction) -> tuple[Any, ...]:
-    """The orders that an instruction names."""
-    if isinstance(wish, Held):
-        return (wish.order,)
-    if isinstance(wish, OrderList):
-        return wish.orders
-    return (wish.entry,) if isinstance(wish, Bracket) else ()
-
-
-def saved_of(parent: Parent, upto_seq: int) -> SavedParent:
-    """Everything that a restart needs; of ended children only those whose fills have not all come."""
-    return SavedParent(
-        instruction=parent.instruction,
-        strategy_id=parent.strategy_id,
-        status=parent.status,
-        reason=parent.reason,
-        qty_lots=parent.qty_lots,
-        filled_lots=parent.filled_lots,
-        filled_value=parent.filled_value,
-        valued_lots=parent.valued_lots,
-        child_count=parent.child_count,
-        children=saved_children(parent),
-        upto_seq=upto_seq,
-        own=parent.state(),
-    )
-
-
-def saved_children(parent: Parent) -> list[Child]:
-    """Those that may still be filled, and as many ended ones as its kind needs to know of."""
-    ended = [child.handle for child in parent.children.values() if child.is_over]
-    left_out = set(ended[: len(ended) - parent.ended_saved] if parent.ended_saved else ended)
-    return [child for child in parent.children.values() if child.handle not in left_out]

@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from engine.execution.exits import Exits, ExitState
+from engine.execution.exit_state import ExitState
+from engine.execution.exits import Exits
 from engine.execution.parent import Child, ChildTerms, FillFact, MarketView, Parent
 from engine.model.codes import InstructionKind, ParentState, Reason, Side
 from engine.model.instructions import ExitPlan, Protection, fault_of_exits
@@ -24,7 +25,7 @@ class Guarding(Parent):
 
     def work(self) -> None:
         """Do what is to be done now."""
-        raise NotImplementedError
+        self.exits.work()
 
     def on_child(self, child: Child) -> None:
         """An order moved."""

@@ -28,9 +28,9 @@ from engine.journal.errors import JournalCorrupt, JournalLocked
 from engine.model.codes import CommandKind, Counter, HaltReason, OrderState, RecordKind, Stage, TradingState
 from engine.runtime.counters import Counters
 from engine.runtime.net import NetError
+from tests.config_text import GOOD
 from tests.control_harness import FakeEngine, serving
 from tests.ledger_harness import Ledger, body
-from tests.unit.test_config import GOOD
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,7 +6,6 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -27,11 +26,9 @@ from engine.model.codes import (
 )
 from engine.model.instructions import Algo, Bracket, Change, Held, OrderList, Protection, decode
 from engine.model.volume_profile import VolumeProfile
-from engine.strategy.api import Strategy
 from tests.contract.test_cli import ROOT, Shell
 from tests.control_harness import FakeEngine, serving
 from tests.ledger_harness import Ledger, body
-from tests.unit.test_strategy_algos import Desk
 
 MINUTE_NS = 60 * 10**9
 
@@ -87,20 +84,6 @@ def test_every_order_that_a_page_teaches_is_understood(
     for line in re.findall(r"tradewind ctl (?:order|protect) [^\n#]*", text):
         words = shlex.split(line.replace("btc.json", str(tmp_path / "btc.json")))[2:]
         assert shell.ctl(*words).code == ExitCode.OK, line
-
-
-@pytest.mark.parametrize("page", ["README.md", "docs/execution.md"])
-def test_every_strategy_that_a_page_teaches_asks_for_what_the_engine_understands(page: str) -> None:
-    for text in blocks(page, "python"):
-        if "self.execute(" not in text:
-            continue
-        found: dict[str, Any] = {}
-        exec(compile(text, page, "exec"), found)
-        for strategy in [value for value in found.values() if isinstance(value, type) and issubclass(value, Strategy)]:
-            if strategy is not Strategy:
-                desk = Desk()
-                strategy.on_start(desk)  # type: ignore[arg-type]
-                assert desk.asked
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.model.codes import CommandKind, OrderState, OrderType, ParentState, RecordKind, Side, TriggerSource
 from engine.model.instructions import Change, encode
 from engine.strategy.api import Away, Leg, Target
-from tests.execution_world import OVER, SYMBOL, World
+from tests.execution_world import OVER, SYMBOL, Asked, World
 
 KINDS = ("binance-spot", "binance-usdm")
 
@@ -47,10 +49,15 @@ def test_a_held_stop_is_one_order_from_held_to_filled(world: World) -> None:
     assert world.strategy.parents_seen[handle] == ParentState.DONE
 
 
+def place(strategy: Asked, leg: Leg) -> int:
+    instrument = strategy.instrument(SYMBOL)
+    return strategy.submit_ticks(instrument.instrument_id, **leg.ticks(instrument))
+
+
 def test_every_conditional_type_is_released_when_its_price_is_met(world: World) -> None:
     world.buy("0.012")
     below, above = world.on_tick(world.bid - 40), world.on_tick(world.ask_price + 40)
-    plain = {"qty": "0.002", "emulated": True, "side": Side.SELL}
+    plain: dict[str, Any] = {"qty": "0.002", "emulated": True, "side": Side.SELL}
     legs = {
         "stop": Leg(trigger=below, **plain),
         "stop limit": Leg(trigger=below, price=world.on_tick(below - 400), **plain),
@@ -61,12 +68,7 @@ def test_every_conditional_type_is_released_when_its_price_is_met(world: World) 
         "trailing": Leg(trail=Decimal(30), **plain),
         "trailing limit": Leg(trail_bps=10, limit_offset=Decimal(1), type=OrderType.TRAILING_STOP_LIMIT, **plain),
     }
-    handles = {
-        name: world.ask(
-            lambda s, leg=leg: s.submit_ticks(s.instrument(SYMBOL).instrument_id, **leg.ticks(s.instrument(SYMBOL)))
-        )
-        for name, leg in legs.items()
-    }
+    handles = {name: world.ask(partial(place, leg=leg)) for name, leg in legs.items()}
     world.run()
     assert {world.strategy.states[handle] for handle in handles.values()} == {OrderState.HELD}
     world.print_at(above)
@@ -98,7 +100,12 @@ def test_a_held_order_is_amended_and_cancelled(world: World) -> None:
 def test_a_bid_ask_stop_hears_the_book_and_not_the_trades(world: World) -> None:
     world.buy("0.01")
     trigger = world.on_tick(world.bid - 20)
-    leg = {"trigger": trigger, "trigger_source": TriggerSource.BID_ASK, "reduce_only": True, "emulated": True}
+    leg: dict[str, Any] = {
+        "trigger": trigger,
+        "trigger_source": TriggerSource.BID_ASK,
+        "reduce_only": True,
+        "emulated": True,
+    }
     handle = world.ask(lambda s: s.sell(SYMBOL, "0.01", **leg))
     world.print_at(trigger)
     world.run()
@@ -232,7 +239,6 @@ def test_what_triggered_while_away_is_released_at_the_first_valid_book(world: Wo
     world.simulation.crash()
     low = world.on_tick(world.bid - 150)
     core = world._core
-    from tests.execution_world import OTHERS, START_NS  # noqa: F401
 
     world.start()
     world.print_at(low)

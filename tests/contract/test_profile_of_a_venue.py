@@ -12,7 +12,7 @@ from engine.cli.profile import _fetch
 from engine.config import load
 from engine.exit_codes import CommandError, ExitCode
 from engine.model.volume_profile import profile_of
-from tests.unit.test_config import GOOD
+from tests.config_text import GOOD
 from tests.venue_harness import RunningVenue, make_shell, play
 
 HOUR_NS = 3_600 * 10**9

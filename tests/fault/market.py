@@ -140,7 +140,9 @@ class Market:
 
         def holds() -> bool:
             found = self.counters()
-            return (found.get("trading_state"), found.get("halt_reason")) == (state, reason)
+            # not the file that a killed one has left
+            is_ours = self.engine is not None and found.get("pid") == self.engine.process.pid
+            return is_ours and (found["trading_state"], found["halt_reason"]) == (state, reason)
 
         return self.wait_for(holds, f"{state.name} ({reason.name})", timeout_s)
 

@@ -13,7 +13,7 @@ from engine.control.messages import Accepted
 from engine.control.server import Caller
 from engine.desk.ledger import LedgerState
 from engine.journal import decode
-from engine.model.codes import CommandKind, Lane, RecordKind
+from engine.model.codes import BookState, CommandKind, Lane, RecordKind
 from engine.simulation import START_NS, Latency, Simulation
 from engine.strategy.api import BookView, Strategy, TimerView
 from tests.sim.scenario import Step
@@ -54,7 +54,7 @@ class Patient(Strategy):
 class Stage:
     """A simulation with a still market, an operator's control port, and its ledger."""
 
-    def __init__(self, root: Path, kind: str, mode: str, strategy: Patient, shell: Any = None) -> None:
+    def __init__(self, root: Path, kind: str, mode: str, strategy: Strategy, shell: Any = None) -> None:
         self.kind, self.strategy = kind, strategy
         self.shell = shell or still_venue(START_NS)
         self.prices = prices_of(self.shell, kind)
@@ -70,7 +70,7 @@ class Stage:
     def __enter__(self) -> Stage:
         self.simulation.start()
         for _ in range(NUDGES_MAX):
-            if self.strategy.sees_market:
+            if self.simulation.engine.tables.market(1)["book_state"] == BookState.VALID:
                 break
             self.simulation.inject(lambda venue, now_ns: nudge(venue, self.kind, self.prices, now_ns))
             self.simulation.run_for(0.2)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,11 @@ from engine.control.messages import Cancel, Order, Pause, Resume, Scope
 from engine.journal.explain import explain
 from engine.journal.reader import JournalReader
 from engine.model.codes import Side
+from engine.simulation import START_NS
+from engine.strategy.api import Strategy
+from tests.contract.test_cli import ROOT
 from tests.sim.operated import SYMBOL, Patient, Stage
+from tests.sim.stages import prices_of, still_venue
 
 WORLDS = [("binance-spot", "sim"), ("binance-usdm", "sim"), ("binance-spot", "paper")]
 # on paper our orders leave no mark on a market that stands still: what was taken seems to stand there still
@@ -112,3 +118,36 @@ def test_an_algorithm_goes_on_after_a_crash_with_what_is_left(tmp_path: Path) ->
         assert again.filled() == Decimal("0.04")
         assert again.ledger().family.parents[strategy.parent]["state"] == "DONE"
         again.simulation.stop()
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/execution.md"])
+def test_what_a_page_teaches_of_a_bracket_and_a_twap_works_as_it_stands(tmp_path: Path, page: str) -> None:
+    """The page's strategies, word for word but for the prices, which are made those of the market."""
+    texts = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    best = prices_of(still_venue(START_NS), "binance-spot").best["ask"]
+    for number, text in enumerate(text for text in texts if "self.execute(" in text or "self.submit_bracket(" in text):
+        (tmp_path / str(number)).mkdir()
+        strategy = taught(priced(text, best))
+        with Stage(tmp_path / str(number), "binance-spot", "sim", strategy) as stage:
+            stage.simulation.run_for(5.0)
+            [parent] = stage.ledger().open_parents()
+            assert (parent["what"], parent["state"]) in (("twap", "WORKING"), ("bracket", "WORKING"))
+            assert stage.filled() > 0
+            stage.simulation.stop()
+
+
+def priced(text: str, best: Decimal) -> str:
+    """The prices of the page, as far from the market as they mean to be."""
+    for word, off in (("30500", 500), ("30000", 50), ("31000", 900), ("32000", 1_900)):
+        text = text.replace(f'"{word}"', f'"{best + off:f}"')
+    return text
+
+
+def taught(text: str) -> Strategy:
+    """The strategy that a page defines."""
+    found: dict[str, Any] = {}
+    exec(compile(text, "page", "exec"), found)
+    kinds = [value for value in found.values() if isinstance(value, type) and issubclass(value, Strategy)]
+    [kind] = [value for value in kinds if value is not Strategy]
+    strategy: Strategy = kind()
+    return strategy

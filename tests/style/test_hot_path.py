@@ -89,8 +89,8 @@ def test_every_stage_is_on_the_list() -> None:
     tree = hot_path.Tree(ROOT / "ext")
     polls = {(item.module, f"{name}.do_work") for name, item in tree.classes.items() if tree.descends(item, "Actor")}
     wanted = hot_path.listing((ROOT / "ext/HOT").read_text(encoding="utf-8"))
-    # a base class, and the two whose polls run what is Python by its nature: authors' strategies, a venue's cold requests
-    others = {"OrderLifecycle", "StrategyRunner", "GatewayActor"}
+    # a base class, and those whose polls run what is Python by its nature: authors' strategies, instructions, cold requests
+    others = {"OrderLifecycle", "StrategyRunner", "ExecutionStage", "GatewayActor"}
     assert {name for _, name in polls - wanted.entries} == {f"{name}.do_work" for name in others}
 
 

@@ -25,7 +25,7 @@ def test_what_the_gates_sources_refuse_with_is_said_to_be_the_gates() -> None:
     used = {Reason[name] for name in re.findall(r"\bREASON_(\w+)", text)} - {Reason.NONE, Reason.INTERNAL}
     assert {reason for reason in used if MEANINGS[reason].by != "gate"} == set()
     # states carry reasons of the risk monitor's, which the gate hands on
-    handed_on = {Reason.RISK_MODE, Reason.VENUE_UNHEALTHY, Reason.MARGIN}
+    handed_on = {Reason.RISK_MODE, Reason.VENUE_UNHEALTHY}
     assert {reason for reason, meaning in MEANINGS.items() if meaning.by == "gate"} - used <= handed_on
 
 

@@ -152,6 +152,17 @@ def test_slots_are_reused_oldest_first_and_find_stays_right() -> None:
 
 
 @pytest.mark.invariant("R24")
+def test_an_amend_that_nobody_asked_for_does_not_leave() -> None:
+    rig = SessionRig()
+    handle = rig.open_order()
+    rig.rings["outbound"].offer(int(RecordKind.ORDER_STATE), order_handle=handle, instrument_id=1, data=12)
+    rig.pipeline.run_to_completion()
+    assert rig.session.refused_approvals == 1
+    assert rig.requests("order.amend.keepPriority") == []
+    assert rig.state(handle) == "NEW"
+
+
+@pytest.mark.invariant("R24")
 def test_the_gate_and_what_it_is_built_on_have_no_name_that_approves() -> None:
     """Not for strategies, operators or children: Python sees counts, and the step that every actor has."""
     actor = {name for name in dir(Actor) if not name.startswith("_")}

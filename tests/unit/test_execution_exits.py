@@ -25,6 +25,7 @@ from engine.model.instructions import (
     Distance,
     ExitPlan,
     OrderTerms,
+    Placement,
     Protection,
     StopPlan,
     TargetPlan,
@@ -426,7 +427,7 @@ def test_another_plan_takes_the_old_targets_back() -> None:
 
 
 @pytest.mark.parametrize("placement", ["auto", "native"])
-def test_a_native_stop_closes_the_position_and_the_engine_watches_until_it_rests(placement: str) -> None:
+def test_a_native_stop_closes_the_position_and_the_engine_watches_until_it_rests(placement: Placement) -> None:
     rig = Rig(position=10, native_order_types=NATIVE)
     protect(rig, ExitPlan(stop=STOP, placement=placement))
     (native,) = rig.asked()

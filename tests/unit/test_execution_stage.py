@@ -52,7 +52,7 @@ class StageRig(FeedHarness):
             self.journal,
             self.tables,
             self.counters,
-            **self.rings,
+            **self.rings,  # type: ignore[arg-type]
             timers=self.timers,
             reader=BookReader(),
             entry_price=lambda *_: 0,
@@ -176,3 +176,31 @@ def test_parent_state_carries_everything_that_a_restart_needs(rig: StageRig) -> 
     assert saved["instruction"]["kind"] == "held"
     assert saved["own"]["trigger_ticks"] == 9_000
     assert saved["children"] == []
+
+
+def fill(ring: Ring) -> None:
+    """With descriptors that name nothing."""
+    while ring.offer(0):
+        pass
+
+
+def test_without_room_to_the_gate_an_order_is_tried_again(rig: StageRig) -> None:
+    rig.hold(10_020)
+    fill(rig.rings["child_intents"])
+    rig.frame(trade(1, "100.00"))
+    assert rig.stage.triggered == 1
+    rig.pushed("child_intents")
+    due = rig.timers.pop_due(rig.clock.monotonic_ns() + 1_000_000_000)
+    assert due is not None
+    rig.stage.parents.on_timer(due[0])
+    assert [event["order_handle"] for event in rig.pushed("child_intents")] == [7]
+
+
+def test_without_room_to_strategies_nothing_is_taken(rig: StageRig) -> None:
+    rig.hold(10_020)
+    fill(rig.rings["parent_events"])
+    rig.frame(trade(1, "100.00"))
+    assert rig.stage.triggered == 0
+    rig.pushed("parent_events")
+    rig.run()
+    assert rig.stage.triggered == 1

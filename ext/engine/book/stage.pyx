@@ -191,8 +191,7 @@ cdef class BookStage(Actor):
         self.counts = counters.values
         self.inbound = inbound
         self.events = events
-        self.watched = watched
-        self.has_watched = watched is not None
+        self.watched, self.has_watched = watched, watched is not None
         self.clock = clock
         self.jump_bps_max = jump_bps_max
         self.locked_ns_max = locked_ns_max
@@ -440,10 +439,8 @@ cdef class BookStage(Actor):
             return
         self.counts[<int> COUNTER_TICKERS_SEEN] += 1
         held.update_id = ticker.update_id
-        held.bid_ticks = ticker.bid_price_ticks
-        held.bid_lots = ticker.bid_qty_lots
-        held.ask_ticks = ticker.ask_price_ticks
-        held.ask_lots = ticker.ask_qty_lots
+        held.bid_ticks, held.bid_lots = ticker.bid_price_ticks, ticker.bid_qty_lots
+        held.ask_ticks, held.ask_lots = ticker.ask_price_ticks, ticker.ask_qty_lots
         if ticker.update_id <= book.update_id:
             self.on_late_ticker(book, item, &held)
             return
@@ -470,10 +467,8 @@ cdef class BookStage(Actor):
                                 b"absurd jump of the ticker", ticker.bid_price_ticks + ticker.ask_price_ticks)
                 return False
         market.update_id = ticker.update_id
-        market.best_bid_ticks = ticker.bid_price_ticks
-        market.best_bid_lots = ticker.bid_qty_lots
-        market.best_ask_ticks = ticker.ask_price_ticks
-        market.best_ask_lots = ticker.ask_qty_lots
+        market.best_bid_ticks, market.best_bid_lots = ticker.bid_price_ticks, ticker.bid_qty_lots
+        market.best_ask_ticks, market.best_ask_lots = ticker.ask_price_ticks, ticker.ask_qty_lots
         return True
 
     cdef void on_trade(self, Book* book, const Descriptor* item, const TradePayload* trade) noexcept nogil:
@@ -594,12 +589,9 @@ cdef class BookStage(Actor):
         row = &self.tables.instruments[item.instrument_id]
         row.is_trading = update.is_trading and not update.is_grid_changed
         if not update.is_grid_changed:
-            row.min_qty_lots = update.min_qty_lots
-            row.max_qty_lots = update.max_qty_lots
-            row.min_price_ticks = update.min_price_ticks
-            row.max_price_ticks = update.max_price_ticks
-            row.min_notional_e8 = update.min_notional_e8
-            row.max_notional_e8 = update.max_notional_e8
+            row.min_qty_lots, row.max_qty_lots = update.min_qty_lots, update.max_qty_lots
+            row.min_price_ticks, row.max_price_ticks = update.min_price_ticks, update.max_price_ticks
+            row.min_notional_e8, row.max_notional_e8 = update.min_notional_e8, update.max_notional_e8
         row.version += 1
         book = self.open_book(item.instrument_id)
         if book == NULL or row.is_trading:
@@ -728,10 +720,8 @@ cdef class BookStage(Actor):
             return
         read_top(book, &top)
         market.update_id = book.update_id
-        market.best_bid_ticks = top.bid_ticks
-        market.best_bid_lots = top.bid_lots
-        market.best_ask_ticks = top.ask_ticks
-        market.best_ask_lots = top.ask_lots
+        market.best_bid_ticks, market.best_bid_lots = top.bid_ticks, top.bid_lots
+        market.best_ask_ticks, market.best_ask_lots = top.ask_ticks, top.ask_lots
         self.refresh(book, item, event_ns)
 
     cdef void refresh(self, Book* book, const Descriptor* item, int64_t event_ns) noexcept nogil:
@@ -773,20 +763,14 @@ cdef class BookStage(Actor):
         self.dirty_count += 1
 
     cdef void tell_watched(self, uint32_t instrument_id, const Descriptor* item) noexcept nogil:
-        """To who waits for prices, in order, of a VALID book alone. A change of the book carries its best bid and ask of this moment in
-        `order_handle` and `cause_seq`: the tables will have gone on when it is read."""
-        cdef MarketState* market = &self.tables.markets[instrument_id]
-        cdef Descriptor event
-        if not self.has_watched or market.book_state != BOOK_STATE_VALID:
-            return
-        event = item[0]
-        event.instrument_id = instrument_id
-        if item.kind == RECORD_KIND_DEPTH_DIFF or item.kind == RECORD_KIND_BOOK_TICKER or item.kind == RECORD_KIND_DEPTH_SNAPSHOT:
-            event.kind = RECORD_KIND_BOOK_TICKER
-            event.order_handle = <uint64_t> market.best_bid_ticks
-            event.cause_seq = <uint64_t> market.best_ask_ticks
-        if not self.watched.push(&event):
-            self.events_lost += 1
+        """In order, of a VALID book alone. A change of the book has its best bid and ask in `order_handle` and `cause_seq`."""
+        cdef Descriptor event = item[0]
+        if self.has_watched and self.tables.markets[instrument_id].book_state == BOOK_STATE_VALID:
+            if item.kind < RECORD_KIND_TRADE:
+                event.kind = RECORD_KIND_BOOK_TICKER
+                event.order_handle = <uint64_t> self.tables.markets[instrument_id].best_bid_ticks
+                event.cause_seq = <uint64_t> self.tables.markets[instrument_id].best_ask_ticks
+            self.events_lost += not self.watched.push(&event)
 
     cdef int flush_dirty(self) noexcept nogil:
         """Push what is dirty, oldest first; what finds no room stays dirty and is merged with what comes."""

@@ -29,6 +29,7 @@ cdef enum:
     EVENTS_PER_POLL = 1024
     LEVELS_MAX = 100
     TEXT_MAX = 1000
+    ROOM_NEEDED = 1024          # of `parent_events`
 
 cdef int64_t NS_PER_DAY = 86_400_000_000_000
 
@@ -56,8 +57,11 @@ cdef class ExecutionStage(Actor):
         self.parents = Parents(self, makers, day_end_ns)
 
     cdef int do_work(self) except -1:
+        cdef int done
+        if self.parent_events.depth() + ROOM_NEEDED > self.parent_events.capacity:
+            return 0  # nobody is to miss what became of an order
         # what happened to orders first: who is asked next decides by it
-        cdef int done = self._drain_order_events()
+        done = self._drain_order_events()
         done += self._drain_refusals()
         done += self._drain_watched()
         done += self._drain_instructions()

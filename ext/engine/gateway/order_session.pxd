@@ -83,6 +83,7 @@ cdef class OrderSession(Session):
 
     cdef int drain(self) noexcept
     cdef bint send_item(self, const Descriptor* item) noexcept
+    cdef bint lessens(self, const Descriptor* item) noexcept nogil
     cdef bint send_leg(self, const Descriptor* item) noexcept
     cdef void refuse_legs(self, int reason) noexcept nogil
     cdef bint _spend(self, const Descriptor* item) noexcept nogil

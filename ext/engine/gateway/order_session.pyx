@@ -98,6 +98,9 @@ cdef class OrderSession(Session):
             if not self._spend(item):
                 return False
             terms = &self.register.slots[item.flags]
+        elif action == OUTBOUND_AMEND and not self.lessens(item):
+            self.refused_approvals += 1
+            return False
         memset(&request, 0, sizeof(Request))
         request.request_id = self.next_request_id + 1
         self.expire(request.request_id)
@@ -138,6 +141,11 @@ cdef class OrderSession(Session):
         if reason == REASON_RATE_BUDGET:
             self.counters.values[<int> COUNTER_RATE_LIMITED] = self.counters.values[<int> COUNTER_RATE_LIMITED] + 1
         return self.notice(RECORD_KIND_ORDER_REPLY, action, item.order_handle, item.instrument_id, reason, 0)
+
+    cdef bint lessens(self, const Descriptor* item) noexcept nogil:
+        """Nothing approves an amend, so it may only take away from what was approved."""
+        cdef const ApprovedOrder* terms = self.register.find(item.order_handle)
+        return terms != NULL and terms.state == SLOT_SPENT and 0 < <int64_t> item.cause_seq < terms.qty_lots
 
     cdef bint _spend(self, const Descriptor* item) noexcept nogil:
         """Spend an approval of this line, once. Not answered: a forged or repeated descriptor must not touch the order that it names."""

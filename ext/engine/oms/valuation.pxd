@@ -14,7 +14,7 @@ cdef class Valuation:
     cdef uint16_t[512] twin             # the first asset of the same name: several lines name the same asset apart
     # Work all rates out anew from the present prices.
     cdef void revalue(self) noexcept nogil
-    cdef void _name_assets(self) noexcept
+    cdef void _name_assets(self) noexcept nogil
     cdef int64_t price_of(self, uint32_t instrument_id) noexcept nogil
     cdef bint _step(self, int hop, bint is_spot) noexcept nogil
     cdef bint _reach(self, uint16_t asset_id, uint16_t from_id, int64_t price_e8, bint is_inverse, int hop) noexcept nogil

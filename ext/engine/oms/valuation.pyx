@@ -32,7 +32,11 @@ cdef class Valuation:
         self.currency = currency
         self.named_assets = 1
 
-    cdef void _name_assets(self) noexcept:
+    cdef void _name_assets(self) noexcept nogil:
+        with gil:
+            self._compare_names()
+
+    def _compare_names(self) -> None:
         """Assets met since the last time: which is whose twin, and which are the currency itself."""
         first = {bare_name(self.tables.asset_name(i)): i for i in reversed(range(1, self.named_assets))}
         while self.named_assets < self.tables.asset_count:
@@ -52,8 +56,7 @@ cdef class Valuation:
         cdef uint16_t asset_id, twin
         cdef int hop
         if self.named_assets < self.tables.asset_count:
-            with gil:
-                self._name_assets()
+            self._name_assets()
         memset(self.rates_e8, 0, sizeof(self.rates_e8))
         memset(self.hops, 0, sizeof(self.hops))
         if self.reporting_id:

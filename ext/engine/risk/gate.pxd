@@ -56,6 +56,8 @@ cdef class RiskGate(TermsCheck):
     cdef int _check_worth(self, Check* check, int scope, const Addition* added) noexcept nogil
     cdef int _name_breach(self, Check* check, int scope, const Addition* added, int64_t gross_e8, int64_t net_e8) noexcept nogil
     cdef int _check_balance(self, Check* check) noexcept nogil
+    cdef int _check_margin(self, Check* check) noexcept nogil
+    cdef void _promise_margin(self, ApprovedOrder* slot, const Check* check) noexcept nogil
     cdef int _check_self_trade(self, Check* check) noexcept nogil
     cdef int _check_duplicate(self, Check* check) noexcept nogil
     cdef int _check_rate(self, Check* check) noexcept nogil

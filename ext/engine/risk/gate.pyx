@@ -19,7 +19,7 @@ from engine.model.descriptor cimport Descriptor
 from engine.model.native cimport is_conditional, is_priced
 from engine.model.records cimport Conditions, IntentPayload, RecordHeader, VerdictPayload
 from engine.model.tables cimport (ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_ROWS, LINE_CAPACITY, PERMISSION_NO_SELF_TRADE, PERMISSION_NO_SHORT,
-                                  STRATEGY_ROWS, TW_WORTH_MAX_E8, VENUE_ROWS, Exposure, Instrument, LimitRow, ScopeState, Tables, Worth,
+                                  STRATEGY_ROWS, TW_WORTH_MAX_E8, VENUE_ROWS, Exposure, Instrument, LimitRow, MarginAccount, MarginTerms, ScopeState, Tables, Worth,
                                   tw_converted, tw_magnitude, tw_value_lots)
 from engine.risk.recent cimport RecentOrders, ReferencePrices
 from engine.risk.terms cimport LEGS_KEPT, SCOPES, Addition, Check, Leg, TermsCheck
@@ -200,6 +200,8 @@ cdef class RiskGate(TermsCheck):
         if not self._check_exposure(check):
             return 0
         if not self._check_balance(check):
+            return 0
+        if not self._check_margin(check):
             return 0
         if not self._check_self_trade(check):
             return 0
@@ -546,6 +548,45 @@ cdef class RiskGate(TermsCheck):
         check.promise_asset_id = asset_id
         return 1
 
+    cdef int _check_margin(self, Check* check) noexcept nogil:
+        """Futures: what the order opens beyond the larger of the two worst cases has its initial margin in what is available."""
+        cdef uint32_t instrument_id = check.instrument.instrument_id
+        cdef const MarginTerms* terms = &self.tables.margin_terms[instrument_id]
+        cdef const MarginAccount* account = &self.tables.margins[check.instrument.settle_asset_id]
+        cdef const Exposure* row = check.exposure
+        cdef int64_t up_lots, down_lots, before_lots, opened_lots, price_ticks, value_e8
+        if check.instrument.kind == 0 or not account.is_margin:
+            return 1
+        up_lots = tw_sum_clamped(row.position_lots, row.working_buy_lots, 0)
+        down_lots = tw_sum_clamped(row.position_lots, -row.working_sell_lots, 0)
+        before_lots = max(tw_magnitude(up_lots), tw_magnitude(down_lots))
+        if check.intent.side == SIDE_BUY:
+            up_lots = tw_sum_clamped(up_lots, check.added_lots, 0)
+        else:
+            down_lots = tw_sum_clamped(down_lots, -check.added_lots, 0)
+        opened_lots = max(tw_magnitude(up_lots), tw_magnitude(down_lots)) - before_lots
+        if opened_lots <= 0:
+            return 1
+        if terms.leverage <= 0:
+            return self._refuse(REASON_MARGIN, 0, 0)  # the account's settings were never told
+        price_ticks = max(check.price_ticks, row.reference_ticks)
+        value_e8 = self.tables.settle_value_e8(instrument_id, price_ticks, before_lots + opened_lots)
+        if value_e8 > terms.notional_cap_e8:
+            return self._refuse(REASON_MARGIN, value_e8, terms.notional_cap_e8)
+        value_e8 = self.tables.settle_value_e8(instrument_id, price_ticks, opened_lots)
+        if tw_product_above(value_e8, 1, account.available_e8, terms.leverage):
+            return self._refuse(REASON_MARGIN, value_e8, account.available_e8)
+        return 1
+
+    cdef void _promise_margin(self, ApprovedOrder* slot, const Check* check) noexcept nogil:
+        """What the order may open stands among the account's orders before the next intent is looked at."""
+        cdef bint closes = slot.position_side != POSITION_SIDE_BOTH and (slot.side == SIDE_BUY) != (slot.position_side == POSITION_SIDE_LONG)
+        cdef int64_t value_e8 = 0
+        if not closes and not slot.flags & (ORDER_FLAG_REDUCE_ONLY | ORDER_FLAG_CLOSE_POSITION):
+            value_e8 = self.tables.settle_value_e8(slot.instrument_id, slot.promise_price_ticks, check.added_lots)
+        self.tables.value_order(slot.instrument_id, slot.position_side, slot.side, &slot.valued_e8, value_e8)
+        self.tables.touch_margin(slot.instrument_id)
+
     cdef int _check_self_trade(self, Check* check) noexcept nogil:
         """Limit orders at their price, market orders at the last level they reach. What waits for a trigger rests nowhere yet."""
         cdef const ApprovedOrder* own
@@ -613,6 +654,8 @@ cdef class RiskGate(TermsCheck):
         self.register.rest(self.register.index_of(slot))
         self.tables.move_working(slot.instrument_id, slot.position_side, slot.strategy_id, slot.side, check.added_lots)
         self.tables.move_open_orders(slot.instrument_id, slot.position_side, slot.strategy_id, 1)
+        if check.instrument.kind != 0:
+            self._promise_margin(slot, check)
         self.register.promised_e8[check.promise_asset_id] = self.register.promised_e8[check.promise_asset_id] + check.promise_e8
         if check.duplicate_window_ns:
             self.recent.note(check.intent, slot.instrument_id, slot.strategy_id, self.journal.now_mono_ns)
