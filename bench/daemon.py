@@ -82,7 +82,9 @@ class Place:
         text = workspace.engine_text(self.space, ports["rest"], ports["ws"], "block", market.symbols)
         self.space.engine_config.write_text(text)
         self.paper_config = self.space.root / "paper.toml"
-        paper = text.replace('mode = "sim"', 'mode = "paper"').replace('credential = "demo"\nkey_type = "ed25519"\n', "")
+        paper = text.replace('mode = "sim"', 'mode = "paper"').replace(
+            'credential = "demo"\nkey_type = "ed25519"\n', ""
+        )
         for folder in (self.space.data_dir, self.space.runtime_dir):
             paper = paper.replace(f'"{folder}"', f'"{folder}-paper"')
         self.paper_config.write_text(paper)

@@ -127,15 +127,7 @@ class Engine:
         )
         self.lines = [Line(self, line, self.venue_ids[line.name], line_rings[line.name]) for line in inputs]
         self.monitor = self.risk_monitor()
-        self.strategies = StrategyRunner(
-            "strategies", journal, self.tables, self.counters, order_events=rings.order_events, refusals=rings.refusals,
-            market_events=rings.market_events, to_strategy=rings.to_strategy, intents=rings.intents, timers=self.timers,
-            clock=clock, reader=self.book.reader, watchdog=self.watchdog,
-            orders_per_input_max=config.runaway.orders_per_input_max,
-            rejections_per_10s_max=config.runaway.rejections_per_10s_max,
-            executions_per_10s_max=config.runaway.executions_per_10s_max,
-            instructions=rings.instructions, parent_events=rings.parent_events,
-        )  # fmt: skip
+        self.strategies = self.strategy_runner()
         self.execution = ExecutionStage(
             "execution", journal, self.tables, self.counters, instructions=rings.instructions, watched=rings.watched,
             execution_events=rings.execution_events, to_execution=rings.to_execution, child_intents=rings.child_intents,
@@ -164,6 +156,19 @@ class Engine:
         self.sequencer.attach(self.pipeline)
         self.watchdog.watch(stages)
         self.attach_strategies(strategies)
+
+    def strategy_runner(self) -> StrategyRunner:
+        """The stage in which authors' strategies run."""
+        config, rings = self.loaded.config, self.rings
+        return StrategyRunner(
+            "strategies", self.journal, self.tables, self.counters, order_events=rings.order_events, refusals=rings.refusals,
+            market_events=rings.market_events, to_strategy=rings.to_strategy, intents=rings.intents, timers=self.timers,
+            clock=self.world.clock, reader=self.book.reader, watchdog=self.watchdog,
+            orders_per_input_max=config.runaway.orders_per_input_max,
+            rejections_per_10s_max=config.runaway.rejections_per_10s_max,
+            executions_per_10s_max=config.runaway.executions_per_10s_max,
+            instructions=rings.instructions, parent_events=rings.parent_events,
+        )  # fmt: skip
 
     # --- names and numbers ---
 

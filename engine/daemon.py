@@ -8,20 +8,18 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from engine.app import Engine
-from engine.config import Config, LoadedConfig, digest
-from engine.config_schema import VenueSection
+from engine.config import LoadedConfig, digest
 from engine.control.commands import EngineControl, EngineNames, OperatorCommand
 from engine.control.messages import ScopeKind
 from engine.control.server import ControlServer
-from engine.credentials import Credentials, load_credentials
-from engine.dead_man_duty import require_weight
+from engine.credentials import Credentials
 from engine.exit_codes import CommandError, ExitCode
 from engine.flatten import PanicClose
 from engine.guard.kills import Kills, KillsUnreadable
@@ -32,26 +30,22 @@ from engine.journal.reader import JournalReader
 from engine.journal.settings import JournalConfig
 from engine.line import LineInputs
 from engine.line_duty import LineDuty, first_error
-from engine.line_names import shown_name, strategy_symbols
 from engine.model import clientid
 from engine.model.codes import CommandKind, Counter, HaltReason, Lane, RecordKind, TimerKind, TradingState
-from engine.model.instruments import InstrumentSpec
 from engine.orderly_stop import OrderlyStop
-from engine.paper_market import MarketOnlyNet, in_process_world, is_paper, paper_credentials
+from engine.paper_market import is_paper
 from engine.quiet_time import QuietTime
 from engine.runtime.account_lock import lock_account
 from engine.runtime.crash_loop import CrashLoopGuard
 from engine.runtime.idle_gc import IdleCollector
-from engine.runtime.net import LiveNet
 from engine.runtime.registry import Registry
 from engine.runtime.service import Supervisor
 from engine.runtime.turns import Turns
 from engine.runtime.world import World
+from engine.start_inputs import line_world, live_net, read_inputs, reference_data
 from engine.strategy.api import Strategy
-from engine.strategy.loader import StrategyLoadError, load_strategy, subscriptions_of
 from engine.venue_access import VenueAccess
 from engine.venue_health import LimitUse, VenueHealth, limit_desk
-from engine.venue_kinds import VenueKind, kind_of
 
 if TYPE_CHECKING:
     from engine.paper import Paper
@@ -83,47 +77,6 @@ def run(loaded: LoadedConfig) -> int:
     finally:
         for lock in account_locks:
             os.close(lock)
-
-
-def live_net(config: Config) -> LiveNet | MarketOnlyNet:
-    """The network; in paper trading one over which no order can leave. Several lines on paper have one each (`line_world`)."""
-    if not is_paper(config) or len(config.venue) != 1:
-        return LiveNet()
-    (venue,) = config.venue.values()
-    return MarketOnlyNet(LiveNet(), venue)
-
-
-def line_world(config: Config, world: World, venue: VenueSection) -> World:
-    """The World of one line's market half."""
-    if not is_paper(config) or len(config.venue) == 1:
-        return world
-    return in_process_world(world, MarketOnlyNet(world.net, venue))
-
-
-def read_inputs(loaded: LoadedConfig, world: World) -> tuple[dict[str, Credentials], dict[str, Strategy]]:
-    """Everything that can be refused before a socket opens: the keys of each line's account and the strategies' parameters."""
-    config = loaded.config
-    strategies = {}
-    for name, section in config.strategy.items():
-        try:
-            strategies[name] = load_strategy(section.class_path, section.params)
-            lines = dict.fromkeys(line for line, _ in strategy_symbols(config, name))
-            kinds = [kind_of(config.venue[line].kind) for line in lines]
-            check_subscriptions(kinds, strategies[name], section.subscriptions)
-        except StrategyLoadError as error:
-            raise CommandError(ExitCode.CONFIG, f"{loaded.path}: strategy.{name}: {error}") from None
-    if is_paper(config):
-        return dict.fromkeys(config.venue, paper_credentials(loaded, world)), strategies
-    keys = {name: load_credentials(venue.credential, venue.key_type) for name, venue in config.venue.items()}
-    return keys, strategies
-
-
-def check_subscriptions(kinds: Sequence[VenueKind], strategy: Strategy, words: Iterable[str]) -> None:
-    """Everything subscribed to must be heard by the strategy and had by one of its venues. Raises StrategyLoadError."""
-    for row in subscriptions_of(strategy, words):
-        if all(kind.source_of(row) is None for kind in kinds):
-            names = " or ".join(f'"{kind.name}"' for kind in kinds)
-            raise StrategyLoadError(f'subscriptions: a venue of kind {names} has no "{row.name}"')
 
 
 def require_core(cpu: int | None) -> None:
@@ -204,13 +157,6 @@ async def serve(
             paper.close()
 
 
-async def reference_data(registry: Registry, name: str, access: VenueAccess) -> list[InstrumentSpec]:
-    """Ask one venue what its symbols and limits are. Raises CommandError."""
-    specs = await access.reference_data(registry.venue_id(name))
-    require_weight(name, access.venue, access.rest.rate_limits["REQUEST_WEIGHT", "MINUTE"])
-    return specs
-
-
 def crash_guard(loaded: LoadedConfig) -> CrashLoopGuard | None:
     """None where kill tests turned it off by name."""
     setting = loaded.config.engine.crash_loop
@@ -253,7 +199,7 @@ class Daemon:
             on_progress=self.on_progress,
             may_spin=lambda: not engine.world.net.is_connecting,
         )
-        self.closing = PanicClose(engine, self.submit_command, self.shown_name)
+        self.closing = PanicClose(engine, self.submit_command)
         self.control = ControlServer(
             self.loaded.control_socket,
             EngineControl(
@@ -371,7 +317,8 @@ class Daemon:
         counters.set(Counter.HALT_REASON, state["halt_reason"])
         counters.set(Counter.RECONCILED, int(state["reconciled"]))
         counters.set(Counter.GATEWAY_READY, int(state["gateway_ready"]))
-        self.show_lines()
+        for number, duty in enumerate(self.duties):
+            duty.show(number)
         now_ns = self.engine.world.clock.monotonic_ns()
         if now_ns >= self.next_reconcile_ns and self.is_any_reconciled() and not self.stop.has_begun:
             self.next_reconcile_ns = now_ns + self.loaded.config.reconcile.interval_s * NS_PER_S
@@ -392,18 +339,6 @@ class Daemon:
                 self.stopped.set()
             return
         self.supervisor.status(self.state_text())
-
-    def show_lines(self) -> None:
-        """Each line's row for readers of the counters file."""
-        for number, line in enumerate(self.engine.lines):
-            row = self.engine.tables.line_state(line.venue_id)
-            flags = (row["reconciled"], row["gateway_ready"], row["user_stream_ready"], row["is_killed"])
-            state = (
-                row["trading_state"] | row["halt_reason"] << 8 | sum(bool(f) << 16 + bit for bit, f in enumerate(flags))
-            )
-            self.engine.counters.show_line(
-                number, line.name, state, row["open_orders"], row["clock_drift_ns"], row["reconciles"]
-            )
 
     def is_any_reconciled(self) -> bool:
         """Is there a line whose account has been read: those are read again now and then, whatever the others do."""
@@ -451,12 +386,6 @@ class Daemon:
         """Why the gate refused a person's order just now; 0 where it did not."""
         gate = self.engine.gate
         return gate.operator_refused_reason if gate.operator_refused_handle == handle else 0
-
-    def shown_name(self, row: int) -> str:
-        """What people call an instrument."""
-        tables, line = self.engine.tables, self.engine.line(self.engine.tables.instrument(row)["venue_id"])
-        symbol = tables.symbol(row)
-        return shown_name(self.loaded.config.venue, line.name, symbol) if line is not None else symbol
 
     def submit_command(self, command: OperatorCommand) -> int:
         """Journal an operator's command and let the stages apply it; returns its sequence, 0 when the journal is full."""

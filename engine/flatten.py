@@ -17,6 +17,7 @@ from engine.control.commands import OperatorCommand
 from engine.control.exact import decimal_text
 from engine.control.handles import next_handle
 from engine.control.messages import FlattenRow, FlattenState, ScopeKind
+from engine.line_names import shown_name
 from engine.model.codes import CommandKind, OrderFlag, OrderType, Reason, Side
 
 # of a FLATTEN command (ext/engine/oms/oms.pyx)
@@ -65,10 +66,9 @@ class Job:
 class PanicClose:
     """The daemon's. `submit` journals a command, lets the stages apply it and returns its sequence, 0 where there was no room."""
 
-    def __init__(self, engine: Engine, submit: Callable[[OperatorCommand], int], name_of: Callable[[int], str]) -> None:
+    def __init__(self, engine: Engine, submit: Callable[[OperatorCommand], int]) -> None:
         self._engine = engine
         self._submit = submit
-        self._name_of = name_of
         self._job: Job | None = None
 
     # --- commands ---
@@ -88,6 +88,11 @@ class PanicClose:
         self._job = job
         self.advance()
         return sequence
+
+    def _name_of(self, row: int) -> str:
+        """What people call an instrument."""
+        symbol, line = self._engine.tables.symbol(row), self._engine.line(self._line_id(row))
+        return shown_name(self._engine.loaded.config.venue, line.name, symbol) if line is not None else symbol
 
     def _rows(self, command: OperatorCommand) -> list[int]:
         """The instruments in a command's scope: all that have limits in this run and are, or were, traded."""

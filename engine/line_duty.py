@@ -59,6 +59,15 @@ class LineDuty:
         if not is_stopping:
             self.troubles.look()
 
+    def show(self, number: int) -> None:
+        """The line's row for readers of the counters file."""
+        row = self.line.engine.tables.line_state(self.line.venue_id)
+        flags = (row["reconciled"], row["gateway_ready"], row["user_stream_ready"], row["is_killed"])
+        state = row["trading_state"] | row["halt_reason"] << 8 | sum(bool(f) << 16 + bit for bit, f in enumerate(flags))
+        self.line.engine.counters.show_line(
+            number, self.line.name, state, row["open_orders"], row["clock_drift_ns"], row["reconciles"]
+        )
+
     def feed(self) -> None:
         """The engine makes progress: the venue is told, where it listens."""
         if self.dead_man is not None:

@@ -242,3 +242,20 @@ def test_in_hedge_mode_each_order_says_of_which_position_it_is(rig: FuturesRig) 
         rig.cancel(handle)
     assert rig.states_of([long, short, waiting]) == ["CANCELED"] * 3
     assert [rig.tables.exposure(1, side)["open_orders"] for side in (0, 1, 2)] == [0, 0, 0]
+
+
+def test_in_hedge_mode_fills_move_the_position_of_their_side(rig: FuturesRig) -> None:
+    hedge(rig)
+    long = rig.intend(side=BUY, price_ticks=9_990, qty_lots=100, position_side=1)
+    rig.others(TAKER, "SELL", "99.90", "0.1")
+    rig.until_state(long, "FILLED")
+    short = rig.intend(side=SELL, price_ticks=10_010, qty_lots=70, position_side=2)
+    rig.others(TAKER, "BUY", "100.10", "0.07")
+    rig.until_state(short, "FILLED")
+    assert [rig.tables.exposure(1, side)["position_lots"] for side in (0, 1, 2)] == [0, 100, -70]
+    out = rig.intend(**stop(side=SELL, trigger_ticks=9_900, position_side=1))
+    rig.trade_at("99.00")
+    rig.until_state(out, "FILLED")
+    assert [rig.tables.exposure(1, side)["position_lots"] for side in (0, 1, 2)] == [0, 0, -70]
+    rig.run(2)
+    assert rig.register.halts()["instruments"] == {}

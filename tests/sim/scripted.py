@@ -8,10 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 from engine.model.codes import Contingency, OrderState, Side
-from engine.strategy.api import BookView, FillView, Leg, OrderView, Strategy, TimerView
+from engine.strategy.api import BookView, FillView, Leg, OrderView, Strategy, Target, TimerView
 
 SYMBOL = "BTCUSDT"
 LOOK_NS = 5_000_000
+CHILD = "child"  # an order that the engine made
 SETTLED = frozenset(OrderState) - {
     OrderState.NONE,
     OrderState.APPROVED,
@@ -52,28 +53,36 @@ class Scripted(Strategy):
     def place(self, name: str, side: str, qty: str, price: Decimal | None, options: dict[str, Any]) -> None:
         """Submit an order under a name."""
         self.states[name] = OrderState.NONE
-        self.name(self.submit(SYMBOL, Side[side], qty, price, **options), name)
+        self.call_it(self.submit(SYMBOL, Side[side], qty, price, **options), name)
 
     def place_list(self, contingency: str, legs: list[tuple[str, Leg]]) -> None:
         """Submit the orders of a list."""
         handles = self.submit_list(SYMBOL, Contingency[contingency], [leg for _, leg in legs])
         for handle, (name, _) in zip(handles, legs, strict=True):
-            self.name(handle, name)
+            self.call_it(handle, name)
 
     def lessen(self, name: str, qty: str) -> None:
         """Make an order smaller in its place."""
         assert self.amend(self.handles[name], qty)
 
-    def change(self, name: str, qty: str, price: Decimal) -> None:
+    def bracket(self, name: str, entry: Leg, stop: Decimal, target: Decimal) -> None:
+        """An entry with a stop-loss and one take-profit for all of it."""
+        self.call_it(self.submit_bracket(SYMBOL, entry, stop=stop, targets=[Target(target, 10_000)])[1], name)
+
+    def algo(self, name: str, side: str, qty: str, price: Decimal | None, options: dict[str, Any]) -> None:
+        """An execution algorithm; the scenario's name is the parent's."""
+        self.call_it(self.execute(SYMBOL, Side[side], qty, options.pop("algo"), price, **options), name)
+
+    def move(self, name: str, qty: str, price: Decimal) -> None:
         """Replace an order."""
         self.states[name] = OrderState.NONE
-        self.name(self.replace(self.handles[name], price, qty), name)
+        self.call_it(self.replace(self.handles[name], price, qty), name)
 
     def end(self, name: str) -> None:
         """Cancel an order."""
         self.cancel(self.handles[name])
 
-    def name(self, handle: int, name: str) -> None:
+    def call_it(self, handle: int, name: str) -> None:
         """Remember who an order is."""
         self.handles[name] = handle
         self.names[handle] = name
@@ -87,4 +96,4 @@ class Scripted(Strategy):
 
     def on_fill(self, fill: FillView) -> None:
         """A fill."""
-        self.fills.append((self.names.get(fill.handle, "?"), fill.price, fill.qty, fill.is_maker))
+        self.fills.append((self.names.get(fill.handle, CHILD), fill.price, fill.qty, fill.is_maker))

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from engine.simulation import START_NS, Latency, Simulation
 from engine.strategy.api import Leg
 from tests.sim import scenario as scenario_module
 from tests.sim.scenario import Prices, Scenario, Step
-from tests.sim.scripted import SETTLED, SYMBOL, Scripted
+from tests.sim.scripted import CHILD, SETTLED, SYMBOL, Scripted
 from tests.venue_harness import CONFIG, KEY, SECRET
 
 SEED = 3
@@ -158,11 +159,20 @@ def ask(strategy: Scripted, step: Step, prices: Prices) -> None:
         legs = [(row.order, leg_of(row, prices)) for row in step.legs]
         strategy.states.update({row.order: OrderState.NONE for row in step.legs})
         strategy.asked.append(lambda: strategy.place_list(step.contingency, legs))
+    elif step.do == "bracket":
+        entry = Leg(side=Side[step.side], qty=step.qty, price=price)
+        stop, target = prices.of(step.stop), prices.of(step.target)
+        assert stop is not None
+        assert target is not None
+        strategy.states[step.order] = OrderState.NONE
+        strategy.asked.append(lambda: strategy.bracket(step.order, entry, stop, target))
+    elif step.do == "execute":
+        strategy.asked.append(lambda: strategy.algo(step.order, step.side, step.qty, price, dict(step.options)))
     elif step.do == "amend":
         strategy.asked.append(lambda: strategy.lessen(step.order, step.qty))
     elif step.do == "replace":
         assert price is not None
-        strategy.asked.append(lambda: strategy.change(step.order, step.qty, price))
+        strategy.asked.append(lambda: strategy.move(step.order, step.qty, price))
     elif step.do == "cancel":
         strategy.asked.append(lambda: strategy.end(step.order))
 
@@ -187,7 +197,14 @@ def has_come(strategy: Scripted, step: Step) -> bool:
         return False
     if step.do in ("place", "replace") and step.order not in step.then:
         return strategy.states[step.order] in SETTLED
+    filled = sum(qty for name, _, qty, _ in strategy.fills if name == CHILD)
+    if step.children_fill and filled < Decimal(step.children_fill):
+        return False
     return all(strategy.states.get(name) == OrderState[state] for name, state in step.then.items())
+
+
+def _is_awaited(strategy: Scripted, step: Step) -> bool:
+    return not has_come(strategy, step)
 
 
 # --- in-process and paper: virtual time --------------------------------------------------------------------------------
@@ -213,8 +230,8 @@ def play_virtual(root: Path, kind: str, mode: str, scenario: Scenario) -> Script
         for step in scenario.steps:
             ask(strategy, step, prices)
             if step.do == "market":
-                simulation.inject(lambda venue, now_ns, step=step: _move(venue, kind, step, prices, now_ns))
-            simulation.run_while(lambda step=step: not has_come(strategy, step), VIRTUAL_LIMIT_S)  # type: ignore[misc]
+                simulation.inject(partial(_move, kind, step, prices))
+            simulation.run_while(partial(_is_awaited, strategy, step), VIRTUAL_LIMIT_S)
             simulation.run_for(max(step.wait_ms / 1000, 0.3))
         if mode == "paper":
             assert shell.orders == 0
@@ -222,7 +239,7 @@ def play_virtual(root: Path, kind: str, mode: str, scenario: Scenario) -> Script
     return strategy
 
 
-def _move(shell: VenueShell, kind: str, step: Step, prices: Prices, now_ns: int) -> None:
+def _move(kind: str, step: Step, prices: Prices, shell: VenueShell, now_ns: int) -> None:
     price = prices.of(step.price)
     assert price is not None
     trade(shell, kind, step, price, now_ns)
@@ -271,7 +288,7 @@ async def _serve(
             super().__init__(*args)
             found.append(self)
 
-    daemon_module.Daemon = Kept  # type: ignore[misc]
+    daemon_module.Daemon = Kept  # type: ignore[misc, assignment]
     try:
         return await daemon_module.serve(loaded, world, journal, {"sim": credentials()}, {"scripted": strategy})
     finally:
@@ -295,9 +312,9 @@ async def _play_steps(server: VenueServer, kind: str, scenario: Scenario, strate
     for step in scenario.steps:
         ask(strategy, step, prices)
         if step.do == "market":
-            _move(server.shell, kind, step, prices, server.begin_turn())
+            _move(kind, step, prices, server.shell, server.begin_turn())
             server.shell.finish()
-        await _until(lambda step=step: has_come(strategy, step), serving)  # type: ignore[misc]
+        await _until(partial(has_come, strategy, step), serving)
         await asyncio.sleep(max(step.wait_ms / 1000, 0.05))
 
 

@@ -134,20 +134,21 @@ def play(root: Path, recording: Path, kind: str, mode: str) -> OnTrades:
     return strategy
 
 
-def compare(folder: Path, recording: Path, kind: str) -> None:
-    """Both runs, fill by fill."""
+def both(folder: Path, recording: Path, kind: str) -> tuple[OnTrades, OnTrades]:
+    """The strategy after both runs: with its orders on paper, and at the replay venue."""
     replayed = play(folder / "replay", recording, kind, "sim")
     on_paper = play(folder / "paper", recording, kind, "paper")
     assert replayed.trades == on_paper.trades > 0
     assert replayed.made == on_paper.made > 5
     assert [fill for fill in replayed.fills if fill[3]], "no resting order filled: nothing is shown"
-    assert on_paper.fills == replayed.fills
-    assert on_paper.ends == replayed.ends
+    return on_paper, replayed
 
 
 @pytest.mark.parametrize("family", ["spot", "usdm"])
 def test_on_a_made_recording(tmp_path: Path, family: str) -> None:
-    compare(tmp_path, synthetic(tmp_path / "made.raw", family), f"binance-{family}")
+    on_paper, replayed = both(tmp_path, synthetic(tmp_path / "made.raw", family), f"binance-{family}")
+    assert on_paper.fills == replayed.fills
+    assert on_paper.ends == replayed.ends
 
 
 @pytest.mark.parametrize("family", ["spot", "usdm"])
@@ -155,4 +156,7 @@ def test_on_a_recorded_day(tmp_path: Path, family: str) -> None:
     found = [row for row in recordings() if row.market == family and row.symbol == "BTCUSDT"]
     if not found:
         pytest.skip("no recorded data on this machine")
-    compare(tmp_path, beginning(found[0].paths[0], tmp_path / "day.raw"), f"binance-{family}")
+    recording = beginning(found[0].paths[0], tmp_path / "day.raw")
+    on_paper, replayed = both(tmp_path, recording, f"binance-{family}")
+    assert on_paper.fills == replayed.fills
+    assert on_paper.ends == replayed.ends

@@ -70,6 +70,11 @@ class Place:
             "depth@100ms", {"e": "depthUpdate", "E": self.clock.time_ns() // 1_000_000, **ids, "b": bids, "a": asks}
         )
 
+    @property
+    def core(self) -> Any:
+        """The venue's core, of either kind."""
+        return self.venue.core
+
     def call(self, name: str, *arguments: Any, **options: Any) -> Any:
         """A call of the core inside a turn of the venue; what it causes is noted and published."""
         found: list[Any] = []
@@ -111,11 +116,11 @@ def test_every_standing_spot_order_stands_again(spot: Place) -> None:
     ]
     for request in requests:
         spot.call("place", request)
-    before = {order.client_order_id: order for order in spot.venue.core.open_orders(1)}
+    before = {order.client_order_id: order for order in spot.core.open_orders(1)}
     assert len(before) == len(requests)
-    account = spot.venue.core.account(1)
+    account = spot.core.account(1)
     spot.again()
-    after = {order.client_order_id: order for order in spot.venue.core.open_orders(1)}
+    after = {order.client_order_id: order for order in spot.core.open_orders(1)}
     for name, order in before.items():
         found = after[name]
         fields = (
@@ -130,13 +135,13 @@ def test_every_standing_spot_order_stands_again(spot: Place) -> None:
             "trailing_delta",
         )
         assert [getattr(found, field) for field in fields] == [getattr(order, field) for field in fields]
-    assert spot.venue.core.account(1).balances == account.balances
+    assert spot.core.account(1).balances == account.balances
     spot.print_trade("57000", "5.000")
-    left = {order.client_order_id for order in spot.venue.core.open_orders(1)}
+    left = {order.client_order_id for order in spot.core.open_orders(1)}
     assert left == {"maker", "profit"}  # the rest was traded through or triggered
-    for order in spot.venue.core.open_orders(1):
+    for order in spot.core.open_orders(1):
         spot.call("cancel", "BTCUSDT", order_id=order.order_id)
-    assert all(row.locked_e8 == 0 for row in spot.venue.core.account(1).balances)
+    assert all(row.locked_e8 == 0 for row in spot.core.account(1).balances)
 
 
 def test_the_legs_of_a_list_end_expired_and_are_known_so(spot: Place) -> None:
@@ -145,13 +150,13 @@ def test_the_legs_of_a_list_end_expired_and_are_known_so(spot: Place) -> None:
         spot_request("below", "SELL", "STOP_LOSS", stop_price_e8=59_000 * E8),
     )
     spot.call("place_list", OrderListRequest(kind="OCO", symbol="BTCUSDT", legs=legs, list_client_order_id="list"))
-    assert len(spot.venue.core.open_orders(1)) == 2
+    assert len(spot.core.open_orders(1)) == 2
     spot.again()
-    assert spot.venue.core.open_orders(1) == []
+    assert spot.core.open_orders(1) == []
     for leg in legs:
-        order = spot.venue.core.order_status(1, "BTCUSDT", orig_client_order_id=leg.client_order_id)
+        order = spot.core.order_status(1, "BTCUSDT", orig_client_order_id=leg.client_order_id)
         assert (order.status, order.executed_e8) == ("EXPIRED", 0)
-    assert all(row.locked_e8 == 0 for row in spot.venue.core.account(1).balances)
+    assert all(row.locked_e8 == 0 for row in spot.core.account(1).balances)
 
 
 def test_conditional_futures_orders_wait_again_and_trigger(usdm: Place) -> None:
@@ -167,19 +172,19 @@ def test_conditional_futures_orders_wait_again_and_trigger(usdm: Place) -> None:
         symbol="BTCUSDT", side="SELL", type="LIMIT", time_in_force="GTC", price_e8=60_500 * E8,
         quantity_e8=E8 // 50, reduce_only=True,
     ))  # fmt: skip
-    before = usdm.venue.core.open_algo_orders(1)
-    account = usdm.venue.core.account(1)
+    before = usdm.core.open_algo_orders(1)
+    account = usdm.core.account(1)
     usdm.again()
-    assert [(row.algo_id, row.client_algo_id, row.trigger_price_e8) for row in usdm.venue.core.open_algo_orders(1)] == [
+    assert [(row.algo_id, row.client_algo_id, row.trigger_price_e8) for row in usdm.core.open_algo_orders(1)] == [
         (row.algo_id, row.client_algo_id, row.trigger_price_e8) for row in before
     ]
-    assert usdm.venue.core.account(1).wallet_e8 == account.wallet_e8
-    (order,) = usdm.venue.core.open_orders(1)
+    assert usdm.core.account(1).wallet_e8 == account.wallet_e8
+    (order,) = usdm.core.open_orders(1)
     assert (order.reduce_only, order.qty_e8) == (True, E8 // 50)
     usdm.diff([["59999", "0"], ["59990", "0"], ["59400", "5.000"]], [])
     usdm.print_trade("59450", "1.000")
-    assert [row.client_algo_id for row in usdm.venue.core.open_algo_orders(1)] == ["trail"]
-    assert usdm.venue.core.open_orders(1) == []  # nothing is left to reduce
+    assert [row.client_algo_id for row in usdm.core.open_algo_orders(1)] == ["trail"]
+    assert usdm.core.open_orders(1) == []  # nothing is left to reduce
 
 
 def test_own_trades_leave_nothing_with_the_insurance_fund(usdm: Place) -> None:
@@ -193,7 +198,7 @@ def test_own_trades_leave_nothing_with_the_insurance_fund(usdm: Place) -> None:
     for _ in range(30):
         usdm.print_trade("60000", "0.001")
         usdm.clock.advance(1_000_000_000)
-    (order,) = usdm.venue.core.open_orders(1)
+    (order,) = usdm.core.open_orders(1)
     assert order.executed_e8 == 0
 
 

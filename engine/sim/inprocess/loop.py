@@ -221,5 +221,5 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
 
 def virtual_loop(clock: Clock) -> VirtualLoop:
-    """A loop on this clock. What asyncio's loops have beside these calls (files, sockets, processes) raises NotImplementedError."""
+    """A loop on this clock. It has none of what asyncio's loops have beside these calls (files, sockets, processes)."""
     return VirtualLoop(clock)  # type: ignore[abstract]
