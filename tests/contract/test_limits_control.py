@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import time
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
