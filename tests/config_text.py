@@ -10,8 +10,8 @@ runtime_dir = "runtime"
 wait = "block"
 cpu = 1
 strategy_turn_ms_max = 50
-session_end = "17:00"
 crash_loop = { count = 3, minutes = 10 }
+session_end = "17:00"
 
 [journal]
 ledger_front_bytes = 65536

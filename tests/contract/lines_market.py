@@ -133,6 +133,9 @@ stale_after_ms = 5000
 clock_drift_ms_max = 1000
 {limits}
 {strategies}
+[health]
+cooldown_ms = 1000
+
 [desk]
 listen = "127.0.0.1:0"
 
