@@ -76,7 +76,9 @@ class LinesMarket:
         self.engine: Child | None = None
         self.config = root / "tradewind.toml"
 
-    def add_venue(self, name: str, traded: DemoMarket, *, accounts: str = "") -> LineVenue:
+    def add_venue(
+        self, name: str, traded: DemoMarket, *, accounts: str = "", symbols: tuple[str, ...] = ("BTCUSDT",)
+    ) -> LineVenue:
         """Start a venue of a kind and make its first account a line; `accounts`: text of further accounts."""
         root = self.root / f"venue-{name}"
         root.mkdir()
@@ -99,7 +101,7 @@ class LinesMarket:
         found = LineVenue(name, traded, place, child, ports, witness)
         self.venues[name] = found
         self.keep_key(name, place.engine_key)
-        self.sections.append(found.section(name, '"BTCUSDT"'))
+        self.sections.append(found.section(name, ", ".join(f'"{symbol}"' for symbol in symbols)))
         return found
 
     def witness(self, traded: DemoMarket, ports: dict[str, Any], key: workspace.Key) -> VenueWitness:
