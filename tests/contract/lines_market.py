@@ -115,7 +115,7 @@ class LinesMarket:
             path.touch(mode=0o600)
             path.write_text(text)
 
-    def write_config(self, strategies: str, limits: str) -> None:
+    def write_config(self, strategies: str, limits: str, *, turn_ms_max: int = 200) -> None:
         """The engine's configuration: the lines so far, these limits and strategies."""
         self.config.write_text(f"""[engine]
 name = "lines"
@@ -123,7 +123,7 @@ id = 1
 mode = "sim"
 data_dir = "{self.root / "data"}"
 runtime_dir = "{self.root / "run"}"
-strategy_turn_ms_max = 200
+strategy_turn_ms_max = {turn_ms_max}
 crash_loop = "off"
 
 {"".join(self.sections)}
