@@ -12,14 +12,14 @@ from engine.config_schema import Config
 from engine.config_source import Path as KeyPath
 from engine.model.codes import LimitScope
 from engine.model.instruments import to_e8
-from engine.risk.limits import DECIMAL_UNITS, LIMITS, NEEDS, Unit
+from engine.model.limits import DECIMAL_UNITS, LIMITS, NEEDS, Unit
 
 MODES = ("ELEVATED", "HIGH", "CRITICAL")
 THRESHOLDS = ("drawdown", "drawdown_bps", "window_loss", "volatility_bps", "venue_health")
 
 
 def limit_values(section: Section) -> dict[str, int]:
-    """The limits that a table sets, in the units of `engine.risk.limits`."""
+    """The limits that a table sets, in the units of `engine.model.limits`."""
     found = {}
     for name, limit in LIMITS.items():
         value = getattr(section, name, None)

@@ -20,7 +20,7 @@ from engine.control.messages import FlattenRow, FlattenState, ScopeKind
 from engine.line_names import shown_name
 from engine.model.codes import CommandKind, OrderFlag, OrderType, PositionSide, Reason, Side
 
-# of a FLATTEN command (ext/engine/oms/oms.pyx)
+# of a FLATTEN command (ext/engine/oms/commands.pyx)
 HOLD, RELEASE = 1, 2
 NS_PER_S = 1_000_000_000
 # without anything getting smaller for so long it ends, and says what is left

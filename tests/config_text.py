@@ -11,6 +11,7 @@ wait = "block"
 cpu = 1
 strategy_turn_ms_max = 50
 crash_loop = { count = 3, minutes = 10 }
+session_end = "17:00"
 
 [journal]
 ledger_front_bytes = 65536

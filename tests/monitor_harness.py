@@ -20,8 +20,8 @@ from engine.model.codes import (
     TimerKind,
     TradingState,
 )
+from engine.model.limits import LimitChange, encode
 from engine.model.tables import Tables
-from engine.risk.limits import LimitChange, encode
 from engine.risk.monitor import RiskMonitor
 from engine.risk.rehearsal import offer_record, set_market
 from engine.risk.settings import ModeTerms, RiskSettings

@@ -63,8 +63,8 @@ from engine.model.codes import CommandKind, Counter, HaltReason, LimitScope, Ord
 from engine.model.exact import WordError, on_grid
 from engine.model.instructions import Change, OrderTerms, Wish
 from engine.model.instructions import encode as encode_wish
+from engine.model.limits import LimitRefusedError
 from engine.model.tables import Tables
-from engine.risk.limits import LimitRefusedError
 from engine.runtime.clock import Clock
 from engine.runtime.counters import Counters
 

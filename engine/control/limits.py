@@ -11,8 +11,7 @@ from engine.control.exact import RefusedCommandError
 from engine.control.messages import LimitRowText, LimitTable, RefusalCode, ScopeKind
 from engine.model.codes import LimitScope
 from engine.model.instruments import E8, INT64_MAX, format_e8
-from engine.model.tables import Tables
-from engine.risk.limits import (
+from engine.model.limits import (
     DECIMAL_UNITS,
     LIMITS,
     Limit,
@@ -22,6 +21,7 @@ from engine.risk.limits import (
     Unit,
     encode,
 )
+from engine.model.tables import Tables
 
 E4 = 10_000
 MS = {"": 1, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000}

@@ -164,6 +164,9 @@ def _named(kind: RecordKind, name: str, value: Any) -> Any:
     if name == "reason" and kind in _REASONS:
         reasons = _REASONS[kind]
         return enum_name(reasons, value) if reasons else value
+    if name == "scope" and kind is RecordKind.VERDICT:
+        # 0: no scope's limit refused
+        return enum_name(codes.LimitScope, value - 1) if value else ""
     enum = _ENUMS.get(name)
     return enum_name(enum, value) if enum else value
 

@@ -1,18 +1,15 @@
-from collections.abc import Iterable
 from typing import Any, final
 
 from engine.journal.journal import Journal
 from engine.model.approval import ApprovalRegister
 from engine.model.tables import Tables
 from engine.oms.accounts import AccountBook
-from engine.oms.lifecycle import OrderLifecycle
 from engine.oms.positions import PositionBook
+from engine.oms.restoration import Restoration
 from engine.runtime.counters import Counters
 
 @final
-class Oms(OrderLifecycle):
-    @property
-    def phase(self) -> int: ...
+class Oms(Restoration):
     @property
     def quiet(self) -> bool: ...
     @property
@@ -37,7 +34,6 @@ class Oms(OrderLifecycle):
         liquidation_near_bps: int = ...,
         **options: Any,
     ) -> None: ...
-    def restore(self, records: Iterable[Any]) -> int: ...
     def orders(self, open_only: bool = ...) -> list[dict[str, Any]]: ...
     def order(self, order_handle: int) -> dict[str, Any] | None: ...
     def positions(self) -> list[dict[str, Any]]: ...

@@ -470,9 +470,8 @@ class HttpClient:
     async def close(self) -> None:
         """Close what is idle; requests in flight end by themselves."""
         self._is_closed = True
-        idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
+        while self._idle:
+            self._idle.pop().close()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(0)
 

@@ -194,7 +194,7 @@ def test_config_check_and_show_tell_what_applies(shell: Shell) -> None:
         (("resume",), CommandKind.RESUME),
         (("kill", "--symbol", "BTCUSDT"), CommandKind.KILL),
         (("arm",), CommandKind.ARM),
-        (("flatten", "--venue", "sim"), CommandKind.FLATTEN),
+        (("flatten", "--venue", "sim", "--no-wait"), CommandKind.FLATTEN),
         (("cancel", "--order", "07Client1"), CommandKind.CANCEL),
         (("stop",), CommandKind.STOP),
         (("reconcile",), CommandKind.RECONCILE),

@@ -24,8 +24,8 @@ from engine.model.codes import AlarmCode, Counter, HaltReason, RecordKind, Stage
 from engine.runtime.clock import Clock
 from engine.runtime.counters import Counters
 from engine.runtime.ring import Ring
+from tests.config_text import GOOD
 from tests.ledger_harness import Ledger, body
-from tests.unit.test_config import GOOD
 
 
 def get(address: str, path: str) -> tuple[int, bytes]:

@@ -22,10 +22,10 @@ from engine.config import load
 from engine.control.server import ControlServer
 from engine.desk.server import DeskPlaces, DeskServer
 from engine.model.codes import Lane, RecordKind
+from tests.config_text import GOOD
 from tests.control_harness import FakeEngine, serving
 from tests.ledger_harness import Ledger
 from tests.order_venue import API_KEY, SECRET
-from tests.unit.test_config import GOOD
 
 ROOT = Path(__file__).parents[2]
 

@@ -56,6 +56,8 @@ def test_flatten_closes_the_long_and_the_short_of_a_hedged_account(market: Lines
     rows = {row["symbol"].rpartition(" ")[2]: row for row in found["rows"]}
     assert set(rows) == {"LONG", "SHORT"}
     assert all(row["orders"] >= 2 and row["position"] == "0" for row in rows.values()), rows
-    sides = {row["position_side"] for row in market.ledger(RecordKind.COMMAND) if row["payload"]["command_kind"] == "ORDER"}
+    sides = {
+        row["position_side"] for row in market.ledger(RecordKind.COMMAND) if row["payload"]["command_kind"] == "ORDER"
+    }
     assert sides == {"LONG", "SHORT"}
     market.wait_all_active()

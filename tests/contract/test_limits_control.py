@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -43,7 +44,17 @@ def command(market: Market, *words: str, code: int = 0) -> str:
 
 
 def verdict(market: Market, qty: str) -> str:
-    """What the gate says to an order by hand, away from the market; NONE where it passes."""
+    """What the gate says to an order by hand, away from the market, on a book that is whole; NONE where it passes."""
+    for _ in range(50):
+        found = verdict_now(market, qty)
+        if found not in ("BOOK_INVALID", "STALE"):
+            return found
+        time.sleep(0.1)
+    return found
+
+
+def verdict_now(market: Market, qty: str) -> str:
+    """The verdict of one order, whatever the book is."""
     price = f"{market.witness.mid('BTCUSDT') * Decimal('0.99'):.2f}"
     done = market.ctl("order", "buy", "BTCUSDT", qty, "--price", price, "--post-only")
     return str(json.loads(done.stdout)["reason"]) if done.stdout else done.stderr

@@ -15,6 +15,7 @@ from engine.model.instruments import InstrumentSpec
 from engine.runtime.clock import Clock
 from engine.runtime.net import Connection, connect_websocket
 from engine.runtime.session import Session
+from engine.runtime.wslink import WsReceiver
 from tests.feed_harness import FeedHarness
 
 SPEC = InstrumentSpec(
@@ -63,9 +64,15 @@ class Line:
     def transport(self) -> Any:
         return self.peer.transport
 
+    @property
+    def receiver(self) -> WsReceiver:
+        """What carries the bytes: over a socket it counts them."""
+        assert isinstance(self.connection.receiver, WsReceiver)
+        return self.connection.receiver
+
     async def frames_reach(self, count: int) -> None:
         async with asyncio.timeout(2):
-            while self.connection.receiver.data_frames < count:
+            while self.receiver.data_frames < count:
                 await asyncio.sleep(0.002)
 
     async def ended(self) -> str:
@@ -127,7 +134,7 @@ def test_a_burst_far_above_the_rings_loses_no_frame() -> None:
         frame = bytes((0x81, len(TRADE))) + TRADE
         line.transport.underlying_transport.write(frame * count)
         async with asyncio.timeout(30):
-            while line.connection.receiver.data_frames < count:
+            while line.receiver.data_frames < count:
                 time.sleep(0.05)  # a starved process: the kernel's buffers fill meanwhile
                 await asyncio.sleep(0)
         assert line.harness.session.lost == 0
@@ -140,7 +147,7 @@ def test_a_ping_is_answered_with_its_own_payload() -> None:
     async def scenario(line: Line) -> None:
         line.transport.send_ping(b"1763640000123")
         assert await line.peer.got(WSMsgType.PONG) == b"1763640000123"
-        assert line.connection.receiver.pings == 1
+        assert line.receiver.pings == 1
 
     on_line(scenario)
 

@@ -123,7 +123,9 @@ def test_a_pause_is_carried_out(market: LinesMarket) -> None:
 def test_a_hedge_is_carried_out(market: LinesMarket) -> None:
     wait_resting(market)
     buy_spot(market)
-    while_hung(market, "hedge", Hedge(reason="drill", scope=Scope(symbol="spot:BTCUSDT"), with_symbol="futures:BTCUSDT"))
+    while_hung(
+        market, "hedge", Hedge(reason="drill", scope=Scope(symbol="spot:BTCUSDT"), with_symbol="futures:BTCUSDT")
+    )
     market.until(lambda: position(market, "futures") < 0, "a short future")
 
 

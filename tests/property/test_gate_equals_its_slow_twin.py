@@ -199,7 +199,8 @@ def test_a_million_steps_never_pass_a_limit_and_always_reach_it() -> None:
     limit, most = 100, 160
     rig.tables.set_limit_row(LimitScope.INSTRUMENT, 1, max_position_lots=limit)
     rig.tables.set_limit_row(LimitScope.ENGINE, 0, max_gross_exposure_e8=most * LOT_E8)
-    position, working, orders, other = 0, [0, 0], {}, 0
+    position, working, other = 0, [0, 0], 0
+    orders: dict[int, tuple[int, int]] = {}
     verdicts = [0, 0]
     choose = rng.random
     for _ in range(MILLION):

@@ -1,4 +1,4 @@
-"""R11, R12 and R13 with position sides: reports of a long's and a short's orders in any order and number, each moves its own side."""
+"""R11, R12 and R13 with position sides: reports of a long's and a short's orders in any order and number each move their side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Profit, day, drawdown and streaks of the risk monitor over random fills, prices and days: equal to a twin that adds all up anew."""
+"""Profit, day, drawdown and streaks of the risk monitor over random fills, prices and days: equal to a twin that adds up anew."""
 
 from __future__ import annotations
 

@@ -363,6 +363,14 @@ def side(value: Any) -> int:
         raise Refused(f"{value!r} is no side") from None
 
 
+def position_side(value: Any) -> int:
+    """BOTH, LONG or SHORT."""
+    try:
+        return {"BOTH": 0, "LONG": 1, "SHORT": 2}[text(value)]
+    except KeyError:
+        raise Refused(f"{value!r} is no position side") from None
+
+
 def report(found: Pairs, is_futures: bool) -> dict[str, Any]:
     """executionReport, or the order of ORDER_TRADE_UPDATE, numbers still in 10^-8."""
     rules: Rules = {"s": ("symbol", text), "c": ("client", text), "S": ("side", side)}
@@ -371,6 +379,8 @@ def report(found: Pairs, is_futures: bool) -> dict[str, Any]:
     rules |= {"L": ("last_price", e8), "T": ("transact_ns", stamp), "t": ("trade_id", whole), "m": ("is_maker", truth)}
     commission = (lambda value: 0 if value is None else signed_e8(value)) if is_futures else signed_e8
     rules |= {"n": ("commission_e8", commission), "N": ("N", name_or_null)}
+    if is_futures:
+        rules |= {"ps": ("position_side", position_side)}
     if not is_futures:
         rules |= {
             "C": ("orig", text),
@@ -379,7 +389,7 @@ def report(found: Pairs, is_futures: bool) -> dict[str, Any]:
             "Z": ("cum_quote_e8", e8),
         }
         rules |= {"e": ("e", text)}
-    read = {"commission_e8": 0, "is_maker": 0} | fields(found, rules, "n N m I Z")
+    read = {"commission_e8": 0, "is_maker": 0} | fields(found, rules, "n N m I Z ps")
     is_fill = read["exec"] in ("TRADE", "CALCULATED") and (read["last_qty"] > 0 or not is_futures)
     if is_fill and any(not found.has(key) for key in ("m" if is_futures else "nNm")):
         raise Refused("a fill without its commission or maker")

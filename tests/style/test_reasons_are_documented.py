@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from engine.model.codes import Reason
-from engine.risk.limits import LIMITS
+from engine.model.limits import LIMITS
 from engine.risk.reasons import MEANINGS
 from tests.style.reasons import PAGE, renewed
 from tests.style.tree import ROOT

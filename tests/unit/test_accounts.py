@@ -345,7 +345,7 @@ def test_nearness_of_liquidation_is_an_alarm_once_until_it_was_farther_away(rig:
         rig.tables.set_mark(1, int(Decimal(mark) * E8))
         rig.tick(SECOND_NS)
         assert alarms() == expected, mark
-    assert [decoded(r)["detail"] for r in rig.records(RecordKind.ALARM)][0] == 990
+    assert next(decoded(r)["detail"] for r in rig.records(RecordKind.ALARM)) == 990
 
 
 # --- valuation ---

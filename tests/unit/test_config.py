@@ -38,7 +38,7 @@ from engine.config_schema import (
     VenueSection,
 )
 from engine.config_source import scan
-from engine.risk.limits import LIMITS
+from engine.model.limits import LIMITS
 from tests.config_text import GOOD
 
 ROOT = Path(__file__).resolve().parents[2]

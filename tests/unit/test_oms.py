@@ -9,6 +9,7 @@ import pytest
 from engine.model.codes import (
     AlarmCode,
     CommandKind,
+    Counter,
     IntentAction,
     OrderState,
     Reason,
@@ -59,6 +60,15 @@ def test_an_order_lives_from_pending_to_filled(rig: Rig) -> None:
     assert [exposure[name] for name in ("working_buy_lots", "working_sell_lots", "open_orders", "unknown_orders")] == [
         0
     ] * 4
+
+
+def test_the_count_of_open_orders_goes_up_and_down(rig: Rig) -> None:
+    first, second = rig.open_order(), rig.open_order()
+    assert rig.counters.get(Counter.OPEN_ORDERS) == 2
+    rig.canceled(first)
+    assert rig.counters.get(Counter.OPEN_ORDERS) == 1
+    rig.canceled(second)
+    assert rig.counters.get(Counter.OPEN_ORDERS) == 0
 
 
 def test_on_order_comes_before_on_fill_and_the_position_is_updated_before_both(rig: Rig) -> None:

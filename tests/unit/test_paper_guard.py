@@ -7,15 +7,54 @@ from typing import Any
 
 import pytest
 
-from engine.paper_market import MarketOnlyClient, OrdersStayHere, require_market_stream, require_public
+from engine.config_schema import VenueSection
+from engine.paper_market import MarketOnlyClient, MarketOnlyNet, OrdersStayHere, require_market_stream, require_public
 from engine.runtime.net import HttpClient, HttpResponse
 
 STREAMS = "wss://stream.example:9443"
+VENUE = VenueSection(
+    kind="binance-spot",
+    rest_url="https://rest.example",
+    stream_url=STREAMS,
+    ws_api_url="wss://ws-api.example/ws-api/v3",
+    symbols=("BTCUSDT",),
+)
+
+
+class Dialler:
+    """A network that remembers which sockets it was asked for."""
+
+    def __init__(self) -> None:
+        self.opened: list[str] = []
+
+    async def connect_websocket(self, session: Any, pipeline: Any, clock: Any, url: str, **_: Any) -> None:
+        """Remember."""
+        self.opened.append(url)
+
+
+class Recorder(HttpClient):
+    """A client that answers itself."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str, dict[str, Any]]] = []
+
+    async def request(self, method: str, target: str, **options: Any) -> HttpResponse:
+        """Remember."""
+        self.sent.append((method, target, options))
+        return HttpResponse(200, {}, b"{}")
+
+
+def opened(url: str) -> list[str]:
+    """The sockets that the network below is asked for when the market half wants this one."""
+    below = Dialler()
+    unused: Any = None
+    asyncio.run(MarketOnlyNet(below, VENUE).connect_websocket(unused, unused, unused, url))
+    return below.opened
 
 
 @pytest.mark.parametrize("route", ["/stream", "/public/stream", "/market/stream"])
 def test_market_streams_may_be_opened(route: str) -> None:
-    require_market_stream(STREAMS + route, STREAMS)
+    assert opened(STREAMS + route) == [STREAMS + route]
 
 
 @pytest.mark.parametrize(
@@ -36,9 +75,18 @@ def test_no_other_socket_may_be_opened(url: str) -> None:
         require_market_stream(url, STREAMS)
 
 
-def test_public_gets_may_be_sent() -> None:
-    require_public("GET", "/api/v3/depth?symbol=BTCUSDT&limit=1000", {}, b"")
-    require_public("GET", "/api/v3/exchangeInfo", {"Accept": "application/json"}, b"")
+@pytest.mark.parametrize(
+    ("target", "headers"),
+    [
+        ("/api/v3/depth?symbol=BTCUSDT&limit=1000", {}),
+        ("/api/v3/exchangeInfo", {"Accept": "application/json"}),
+    ],
+)
+def test_public_gets_may_be_sent(target: str, headers: dict[str, str]) -> None:
+    below = Recorder()
+    client = MarketOnlyClient(below, lambda _symbol, _body: None)
+    assert asyncio.run(client.get(target, headers=headers)).status == 200
+    assert [row[:2] for row in below.sent] == [("GET", target)]
 
 
 @pytest.mark.parametrize(
@@ -57,18 +105,6 @@ def test_public_gets_may_be_sent() -> None:
 def test_no_other_request_may_be_sent(method: str, target: str, headers: dict[str, str], body: bytes) -> None:
     with pytest.raises(OrdersStayHere):
         require_public(method, target, headers, body)
-
-
-class Recorder(HttpClient):
-    """A client that answers itself."""
-
-    def __init__(self) -> None:
-        self.sent: list[tuple[str, str, dict[str, Any]]] = []
-
-    async def request(self, method: str, target: str, **options: Any) -> HttpResponse:
-        """Remember."""
-        self.sent.append((method, target, options))
-        return HttpResponse(200, {}, b"{}")
 
 
 def test_the_client_passes_on_what_is_public_and_tells_of_snapshots() -> None:

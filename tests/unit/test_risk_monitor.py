@@ -16,7 +16,7 @@ from engine.model.codes import (
     TradingState,
 )
 from engine.model.instruments import INT64_MAX
-from engine.risk.limits import LimitChange, LimitRefusedError
+from engine.model.limits import LimitChange, LimitRefusedError
 from engine.risk.settings import ModeTerms, RiskSettings
 from tests.monitor_harness import BTC, E8, ENGINE, MAKER, SETTINGS, VENUE, MonitorRig, S
 

@@ -89,6 +89,7 @@ cdef struct Exposure:
     int32_t unknown_orders
     int64_t reference_ticks   # the price by which it was valued last
     int64_t is_counted        # 1: among the scopes' positions
+    int64_t rate_e8           # of the quote asset, by which it was valued last; below 0 = value all of it anew
     Worth worth               # in the reporting currency, as it stands in the scopes' sums
     Worth quoted              # in the quote asset
 
@@ -297,6 +298,7 @@ cdef class Tables:
     cdef int64_t[512] rates_e8           # by asset: value of one unit in the reporting currency, 10^-8; 0 = not known
     cdef ExecutionTimes* executions      # by row of limit_rows
     cdef uint8_t[16] hedges              # by account: positions are kept by side
+    cdef uint64_t limits_generation      # counts changes of limit_rows, limits and instruments; who keeps what it read compares it
     cdef TradingControl control
     cdef LineState[16] lines              # by venue id
     cdef uint8_t[512] asset_lines         # by asset: the line whose account holds it
@@ -339,6 +341,8 @@ cdef class Tables:
     cdef void _lift_all_limits(self) noexcept
     # The change of what works, of a position, of the open orders: rows, rows by strategy and the scopes' sums follow at once.
     cdef void move_working(self, uint32_t instrument_id, uint8_t position_side, uint16_t strategy_id, uint8_t order_side, int64_t lots) noexcept nogil
+    # A working order comes (count 1), changes (0) or goes (-1): lots and open orders at once.
+    cdef void move_order(self, uint32_t instrument_id, uint8_t position_side, uint16_t strategy_id, uint8_t order_side, int64_t lots, int count) noexcept nogil
     cdef void move_position(self, uint32_t instrument_id, uint8_t position_side, int64_t lots) noexcept nogil
     cdef void move_strategy_position(self, uint32_t instrument_id, uint8_t position_side, uint16_t strategy_id, int64_t lots) noexcept nogil
     cdef void move_open_orders(self, uint32_t instrument_id, uint8_t position_side, uint16_t strategy_id, int count) noexcept nogil
@@ -346,6 +350,7 @@ cdef class Tables:
     cdef void touch_exposure(self, uint32_t instrument_id, uint8_t position_side) noexcept nogil
     cdef void touch_strategy(self, uint32_t instrument_id, uint8_t position_side, uint16_t strategy_id) noexcept nogil
     cdef void revalue_all(self) noexcept nogil
+    cdef void _move_side(self, Exposure* row, Exposure* own, uint32_t instrument_id, uint16_t strategy_id, bint is_buy, int count) noexcept nogil
     cdef void _value_row(self, Exposure* row, uint32_t instrument_id, Worth* change, Worth* quoted_change) noexcept nogil
     cdef inline int64_t reference_ticks(self, uint32_t instrument_id) noexcept nogil:
         """The price that positions are valued by: the mid rounded down, the last trade where a side is empty, then the mark; else 0."""
@@ -366,4 +371,5 @@ cdef class Tables:
     cdef inline Exposure* strategy_row(self, uint32_t instrument_id, uint8_t position_side, uint16_t strategy_id) noexcept nogil:
         return &self.strategy_exposures[((position_side % POSITION_SIDES) * STRATEGY_CAPACITY + (strategy_id & 63)) * INSTRUMENT_CAPACITY + instrument_id]
     cdef int _check(self, uint32_t instrument_id) except -1
+    cdef void _forget_values(self, uint32_t instrument_id) noexcept
     cdef int _read_spec(self, Instrument* row, object spec) except -1

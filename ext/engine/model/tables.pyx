@@ -45,6 +45,30 @@ cdef inline void _less(Worth* change, const Worth* after) noexcept nogil:
     change.net_if_sold_e8 = after.net_if_sold_e8 - change.net_if_sold_e8
 
 
+cdef inline void _shift_side(ScopeState* scope, bint is_buy, int64_t gross_e8, int64_t side_e8, int64_t positions, int64_t orders) noexcept nogil:
+    """The same where only what works on one side has changed."""
+    scope.gross_e8 += gross_e8
+    if is_buy:
+        scope.net_if_bought_e8 += side_e8
+    else:
+        scope.net_if_sold_e8 += side_e8
+    scope.positions += positions
+    scope.open_orders += orders
+
+
+cdef inline void _less_side(Worth* worth, bint is_buy, int64_t after_e8, int64_t* gross_e8, int64_t* side_e8) noexcept nogil:
+    """One side's worst case becomes `after_e8`; by how much it and the gross exposure change."""
+    cdef int64_t other_e8 = worth.net_if_sold_e8 if is_buy else worth.net_if_bought_e8
+    cdef int64_t after_gross_e8 = max(tw_magnitude(after_e8), tw_magnitude(other_e8))
+    side_e8[0] = after_e8 - (worth.net_if_bought_e8 if is_buy else worth.net_if_sold_e8)
+    gross_e8[0] = after_gross_e8 - worth.gross_e8
+    worth.gross_e8 = after_gross_e8
+    if is_buy:
+        worth.net_if_bought_e8 = after_e8
+    else:
+        worth.net_if_sold_e8 = after_e8
+
+
 cdef inline bint _is_open(const Exposure* row) noexcept nogil:
     return (row.position_lots | row.working_buy_lots | row.working_sell_lots) != 0
 
@@ -78,6 +102,7 @@ cdef class Tables:
             raise MemoryError("tables")
         if not (self.margin_terms and self.margin_rows and self.margins):
             raise MemoryError("margins")
+        self.limits_generation = 1
         self._lift_all_limits()
         self._ids_by_symbol = {}
         self._assets = [""]
@@ -303,6 +328,7 @@ cdef class Tables:
         cdef int64_t numerator = instrument.tick_lot_value_numerator, denominator = instrument.tick_lot_value_denominator
         change[0] = worth[0]
         quoted_change[0] = quoted[0]
+        row.rate_e8 = rate_e8
         if price_ticks > 0:
             row.reference_ticks = price_ticks
         # a market that is empty for a moment does not make a position worth nothing
@@ -362,16 +388,56 @@ cdef class Tables:
         self.revalue_all()
 
     cdef void move_working(self, uint32_t instrument_id, uint8_t position_side, uint16_t strategy_id, uint8_t order_side, int64_t lots) noexcept nogil:
+        self.move_order(instrument_id, position_side, strategy_id, order_side, lots, 0)
+
+    cdef void move_order(self, uint32_t instrument_id, uint8_t position_side, uint16_t strategy_id, uint8_t order_side, int64_t lots, int count) noexcept nogil:
+        """Where neither price nor rate has moved, only what works on the side is valued anew."""
         cdef Exposure* row = self.exposure_row(instrument_id, position_side)
         cdef Exposure* own = self.strategy_row(instrument_id, position_side, strategy_id)
+        cdef int64_t price_ticks = self.reference_ticks(instrument_id)
+        cdef int64_t rate_e8 = self.rates_e8[self.instruments[instrument_id].quote_asset_id]
         if order_side == SIDE_OF_BUYS:
             row.working_buy_lots += lots
             own.working_buy_lots += lots
         else:
             row.working_sell_lots += lots
             own.working_sell_lots += lots
+        if (row.reference_ticks == price_ticks and own.reference_ticks == price_ticks and row.rate_e8 == rate_e8 and own.rate_e8 == rate_e8):
+            self._move_side(row, own, instrument_id, strategy_id, order_side == SIDE_OF_BUYS, count)
+            return
         self.touch_exposure(instrument_id, position_side)
         self.touch_strategy(instrument_id, position_side, strategy_id)
+        if count:
+            self.move_open_orders(instrument_id, position_side, strategy_id, count)
+
+    cdef void _move_side(self, Exposure* row, Exposure* own, uint32_t instrument_id, uint16_t strategy_id, bint is_buy, int count) noexcept nogil:
+        """Value one side of both rows by the price and the rate that they have; the scopes' sums follow."""
+        cdef const Instrument* instrument = &self.instruments[instrument_id]
+        cdef ScopeState* scopes = self.scopes
+        cdef uint16_t line = instrument.venue_id & 15
+        cdef int64_t numerator = instrument.tick_lot_value_numerator, denominator = instrument.tick_lot_value_denominator
+        cdef int64_t lots = _sum(row.position_lots, row.working_buy_lots if is_buy else -row.working_sell_lots)
+        cdef int64_t own_lots = _sum(own.position_lots, own.working_buy_lots if is_buy else -own.working_sell_lots)
+        cdef int64_t positions = (1 if _is_open(row) else 0) - row.is_counted
+        cdef int64_t quoted_e8, valued_e8, own_quoted_e8, own_valued_e8, gross_e8, side_e8, quoted_gross_e8, quoted_side_e8
+        tw_value_lots(row.reference_ticks, lots, numerator, denominator, row.rate_e8, &quoted_e8, &valued_e8)
+        own_quoted_e8, own_valued_e8 = quoted_e8, valued_e8
+        if own_lots != lots:  # else the strategy is alone here
+            tw_value_lots(row.reference_ticks, own_lots, numerator, denominator, row.rate_e8, &own_quoted_e8, &own_valued_e8)
+        _less_side(&row.worth, is_buy, valued_e8, &gross_e8, &side_e8)
+        _less_side(&row.quoted, is_buy, quoted_e8, &quoted_gross_e8, &quoted_side_e8)
+        row.is_counted += positions
+        row.open_orders += count
+        _shift_side(&scopes[ENGINE_ROW], is_buy, gross_e8, side_e8, positions, count)
+        _shift_side(&scopes[ACCOUNT_ROWS + line], is_buy, gross_e8, side_e8, positions, count)
+        _shift_side(&scopes[VENUE_ROWS + line], is_buy, gross_e8, side_e8, positions, count)
+        _shift_side(&scopes[INSTRUMENT_ROWS + instrument_id], is_buy, quoted_gross_e8, quoted_side_e8, positions, count)
+        positions = (1 if _is_open(own) else 0) - own.is_counted
+        _less_side(&own.worth, is_buy, own_valued_e8, &gross_e8, &side_e8)
+        _less_side(&own.quoted, is_buy, own_quoted_e8, &quoted_gross_e8, &quoted_side_e8)
+        own.is_counted += positions
+        own.open_orders += count
+        _shift_side(&scopes[STRATEGY_ROWS + (strategy_id & 63)], is_buy, gross_e8, side_e8, positions, count)
 
     cdef void move_position(self, uint32_t instrument_id, uint8_t position_side, int64_t lots) noexcept nogil:
         self.exposure_row(instrument_id, position_side).position_lots += lots
@@ -539,6 +605,7 @@ cdef class Tables:
         row.instrument_id = row_id
         row.version = self.instruments[row_id].version + 1
         self.instruments[row_id] = row
+        self._forget_values(row_id)
         self.instrument_count = max(self.instrument_count, row_id)
         return row_id
 
@@ -547,6 +614,15 @@ cdef class Tables:
         known = {name for number, name in enumerate(self._assets) if self.asset_lines[<int> number] == venue_id}
         if len(self._assets) + len(names - known) > ASSET_CAPACITY:
             raise ValueError(f"more than {ASSET_CAPACITY - 1} assets")
+
+    cdef void _forget_values(self, uint32_t instrument_id) noexcept:
+        """What was valued by the instrument's former terms is valued anew at its next movement."""
+        cdef int place
+        self.limits_generation += 1
+        for place in range(POSITION_SIDES):
+            self.exposures[place * INSTRUMENT_CAPACITY + instrument_id].rate_e8 = -1
+        for place in range(POSITION_SIDES * STRATEGY_CAPACITY):
+            self.strategy_exposures[place * INSTRUMENT_CAPACITY + instrument_id].rate_e8 = -1
 
     cdef int _read_spec(self, Instrument* row, object spec) except -1:
         """Every number of the spec into a row that nobody sees yet; OverflowError where one does not fit its field."""
@@ -623,6 +699,7 @@ cdef class Tables:
         row.price_collar_bps = price_collar_bps
         row.max_open_orders = max_open_orders
         row.is_set = 1
+        self.limits_generation += 1
 
     def set_engine_limits(self, *, int max_open_orders, int message_burst, int64_t message_rate_per_s,
                           int64_t stale_after_ns, int64_t clock_drift_ns_max) -> None:
@@ -749,6 +826,7 @@ cdef class Tables:
         values.update({name: INT64_MAX_VALUE if value is None else value for name, value in fields.items()})
         values["is_set"] = 1
         row[0] = values
+        self.limits_generation += 1
 
     def limit_row(self, int scope, int scope_id) -> dict:
         """The limits of one scope as they apply now; INT64_MAX: not limited."""

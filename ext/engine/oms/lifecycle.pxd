@@ -64,6 +64,9 @@ cdef class OrderLifecycle(Actor):
     cdef DeferredTrade[DEFERRED_CAPACITY] deferred
     cdef uint32_t deferred_count
     cdef bint is_collecting           # a reconciliation is reading the account
+    cdef uint32_t sweep_mark
+    cdef bint is_sweeping
+    cdef uint64_t sweep_cause
     cdef readonly uint64_t cancels_ignored
     cdef readonly uint64_t amends_ignored
 
@@ -105,3 +108,6 @@ cdef class OrderLifecycle(Actor):
     cdef void _end_unbegun_replace(self, Order* order, Order* old, const OrderReplyPayload* reply, uint64_t cause_seq) noexcept nogil
     cdef void _on_query_reply(self, Order* order, const OrderReplyPayload* reply, uint64_t cause_seq) noexcept nogil
     cdef void _on_cancel_all_reply(self, uint32_t instrument_id, const OrderReplyPayload* reply) noexcept nogil
+    cdef bint _has_room(self) noexcept nogil
+    cdef void _start_sweep(self, uint64_t cause_seq) noexcept nogil
+    cdef int _sweep(self) noexcept nogil

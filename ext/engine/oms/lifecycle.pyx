@@ -33,6 +33,8 @@ cdef enum:
     VENUE_REPLACE_FAILED = -2022
     HTTP_OK = 200
     HTTP_TIMEOUT = 408          # USD-M: the engine gave up, the outcome is open
+    SWEEP_PER_POLL = 64
+    ROOM_NEEDED = 8             # events or requests that one input or one swept order may cause
     CANCEL_WANTED = 2           # in ApprovedOrder.is_busy, beside 1 = not to be replaced in its state
 
 
@@ -42,7 +44,7 @@ cdef inline bint _is_ambiguous(const OrderReplyPayload* reply) noexcept nogil:
 
 
 cdef class OrderLifecycle(Actor):
-    """What every order goes through; `Oms` adds commands, trading state and reconciliation."""
+    """What every order goes through; built upon it are `Reconciliation`, `Commands`, `Restoration` and, the stage itself, `Oms`."""
 
     def __init__(self, str name, Journal journal not None, Tables tables not None, Counters counters not None,
                  ApprovalRegister register not None, *, Ring to_oms not None, Ring approvals not None, Ring outbound not None,
@@ -275,7 +277,7 @@ cdef class OrderLifecycle(Actor):
     cdef void tell_open_orders(self) noexcept nogil:
         """This line's share of the engine's open orders follows."""
         self.counters.values[<int> COUNTER_OPEN_ORDERS] = self.counters.values[<int> COUNTER_OPEN_ORDERS] + (
-            <uint64_t> (self.pool.open_count - self.line.open_orders))
+            <uint64_t> (<int64_t> self.pool.open_count - self.line.open_orders))
         self.line.open_orders = self.pool.open_count
 
     cdef void _end(self, Order* order, uint8_t state) noexcept nogil:
@@ -742,6 +744,35 @@ cdef class OrderLifecycle(Actor):
         elif (order.venue_cum_lots > order.booked_lots and now_mono_ns >= order.deadline_mono_ns and order.venue_order_id > 0):
             order.deadline_mono_ns = now_mono_ns + self.order_timeout_ns
             self.send_bare(OUTBOUND_TRADES, self.pool.terms(order).instrument_id, <uint64_t> order.venue_order_id, 1)
+
+    # --- sweeps: what time, kill and lost sessions ask of many orders ---
+
+    cdef bint _has_room(self) noexcept nogil:
+        return (self.order_events.depth() + ROOM_NEEDED <= self.order_events.capacity
+                and self.outbound.depth() + ROOM_NEEDED <= self.outbound.capacity
+                and not (self.has_risk and self.risk_events.depth() + ROOM_NEEDED > self.risk_events.capacity)
+                and not (self.has_execution and self.execution_events.depth() + ROOM_NEEDED > self.execution_events.capacity))
+
+    cdef void _start_sweep(self, uint64_t cause_seq) noexcept nogil:
+        if not self.is_sweeping:
+            self.is_sweeping = True
+            self.sweep_mark += 1
+        self.sweep_cause = cause_seq
+
+    cdef int _sweep(self) noexcept nogil:
+        cdef int done = 0
+        cdef uint32_t slot = self.pool.first_open, following
+        while slot != SLOT_NONE:
+            following = self.pool.orders[slot].next_open
+            if self.pool.orders[slot].sweep_mark != self.sweep_mark:
+                if done >= SWEEP_PER_POLL or not self._has_room():
+                    return done
+                self.pool.orders[slot].sweep_mark = self.sweep_mark
+                self.tend(&self.pool.orders[slot], self.sweep_cause)
+                done += 1
+            slot = following
+        self.is_sweeping = False
+        return done
 
 
 cdef void _facts_of(const Descriptor* item, const ExecutionPayload* report, FillFacts* out) noexcept nogil:

@@ -28,6 +28,15 @@ static inline int64_t tw_distance_bps(int64_t price, int64_t bid, int64_t ask) {
     return bps > INT64_MAX ? INT64_MAX : (int64_t)bps;
 }
 
+/* 1: the distance is at most so many basis points, told without a division. 0: it may be more, or the numbers are large - look */
+static inline int tw_within_bps(int64_t price, int64_t bid, int64_t ask, int64_t most) {
+    int64_t twice, gap, scaled;
+    if (__builtin_add_overflow(bid, ask, &twice) || __builtin_mul_overflow(price, (int64_t)2, &gap) || __builtin_sub_overflow(gap, twice, &gap))
+        return 0;
+    if (twice <= 0 || gap == INT64_MIN || __builtin_mul_overflow(gap < 0 ? -gap : gap, (int64_t)10000, &scaled)) return 0;
+    return (tw_wide_sum)scaled <= (tw_wide_sum)most * twice;
+}
+
 static inline int64_t tw_scaled(int64_t count, int64_t size) {
     tw_wide_sum product = (tw_wide_sum)count * size;
     return product > INT64_MAX ? INT64_MAX : (int64_t)product;

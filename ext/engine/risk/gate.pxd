@@ -6,7 +6,7 @@ from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport RecordHeader
 from engine.model.tables cimport Exposure, LimitRow, ScopeState
 from engine.risk.recent cimport RecentOrders
-from engine.risk.terms cimport Addition, Check, TermsCheck
+from engine.risk.terms cimport Addition, Check, Tightest, TermsCheck
 from engine.runtime.clock cimport Clock
 from engine.runtime.counters cimport Counters
 from engine.runtime.ring cimport Ring
@@ -24,6 +24,7 @@ cdef class RiskGate(TermsCheck):
     cdef Ring child_intents
     cdef Ring child_refusals
     cdef RecentOrders recent
+    cdef Tightest[128] tightest          # by instrument and strategy, what was asked for last
     cdef int64_t sample_due_mono_ns
     cdef int64_t tokens_e9
     cdef int64_t refilled_mono_ns
@@ -45,7 +46,9 @@ cdef class RiskGate(TermsCheck):
     cdef int _check_instrument(self, const Descriptor* item, Check* check) noexcept nogil
     cdef int _check_scopes(self, Check* check) noexcept nogil
     cdef int _check_scope_state(self, Check* check, int scope, const ScopeState* state) noexcept nogil
-    cdef void _read_limits(self, Check* check, int scope, const LimitRow* row, const ScopeState* state) noexcept nogil
+    cdef int _tell_scopes(self, Check* check) noexcept nogil
+    cdef void _read_rows(self, const Check* check, Tightest* tight) noexcept nogil
+    cdef void _read_limits(self, Tightest* tight, int scope, const LimitRow* row) noexcept nogil
     cdef void _read_losses(self, Check* check, int scope, const LimitRow* row, const ScopeState* state) noexcept nogil
     cdef int _check_target(self, const Descriptor* item, Check* check) noexcept nogil
     cdef int _check_reducing(self, Check* check) noexcept nogil
@@ -53,6 +56,7 @@ cdef class RiskGate(TermsCheck):
     cdef int _check_open_orders(self, Check* check) noexcept nogil
     cdef int _check_exposure(self, Check* check) noexcept nogil
     cdef void _value_addition(self, Check* check, const Exposure* row, Addition* quoted, Addition* valued) noexcept nogil
+    cdef int _name_exposure(self, Check* check, const Addition* quoted, const Addition* valued, const Addition* own) noexcept nogil
     cdef int _check_worth(self, Check* check, int scope, const Addition* added) noexcept nogil
     cdef int _name_breach(self, Check* check, int scope, const Addition* added, int64_t gross_e8, int64_t net_e8) noexcept nogil
     cdef int _check_balance(self, Check* check) noexcept nogil
@@ -61,6 +65,7 @@ cdef class RiskGate(TermsCheck):
     cdef int _check_self_trade(self, Check* check) noexcept nogil
     cdef int _check_duplicate(self, Check* check) noexcept nogil
     cdef int _check_rate(self, Check* check) noexcept nogil
+    cdef void _refill(self, const LimitRow* row, ScopeState* state, int64_t now_ns) noexcept nogil
     cdef void _approve(self, const Descriptor* item, Check* check, RecordHeader* record) noexcept nogil
     cdef void _fill_slot(self, ApprovedOrder* slot, const Descriptor* item, Check* check) noexcept nogil
     cdef void _reject(self, const Descriptor* item, void* refusals) noexcept nogil

@@ -22,7 +22,7 @@ from engine.model.tables cimport (ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_ROWS, LIN
                                   STRATEGY_ROWS, TW_WORTH_MAX_E8, VENUE_ROWS, Exposure, Instrument, LimitRow, MarginAccount, MarginTerms, ScopeState, Tables, Worth,
                                   tw_converted, tw_magnitude, tw_value_lots)
 from engine.risk.recent cimport RecentOrders, ReferencePrices
-from engine.risk.terms cimport LEGS_KEPT, SCOPES, Addition, Check, Leg, TermsCheck
+from engine.risk.terms cimport LEGS_KEPT, SCOPES, Addition, Check, Leg, TermsCheck, Tightest
 from engine.runtime.clock cimport Clock
 from engine.runtime.counters cimport Counters
 from engine.runtime.ring cimport Ring
@@ -37,6 +37,7 @@ cdef extern from "arithmetic.h" nogil:
 cdef enum:
     INTENTS_PER_POLL = 64
     TOKEN_E9 = 1000000000
+    TIGHTEST_KEPT = 128
     SAMPLE_NS = 10000000          # reference prices are looked at so often at most
 
 
@@ -44,6 +45,35 @@ cdef inline bint above_leverage(const LimitRow* limits, const ScopeState* state,
     """More than so many times the equity; without equity anything is."""
     return limits.max_leverage_e4 != INT64_MAX and (
         state.equity_e8 <= 0 or tw_product_above(gross_e8, 10000, limits.max_leverage_e4, state.equity_e8))
+
+
+cdef inline bint limits_money(const LimitRow* row) noexcept nogil:
+    """Money that only a rate makes comparable."""
+    return (row.max_order_notional_e8 & row.max_position_notional_e8 & row.max_gross_exposure_e8 & row.max_net_exposure_e8
+            & row.max_leverage_e4 & row.capital_budget_e8) != INT64_MAX
+
+
+cdef inline int64_t burst_of(const LimitRow* row) noexcept nogil:
+    """A rate without a burst allows a second's worth at once."""
+    return row.message_burst if row.message_burst != INT64_MAX else max(row.message_rate_per_s, <int64_t> 1)
+
+
+cdef inline bint is_alike(const Exposure* row, const Exposure* own) noexcept nogil:
+    """The same lots, valued by the same price and rate: worth the same."""
+    return ((row.position_lots ^ own.position_lots) | (row.working_buy_lots ^ own.working_buy_lots)
+            | (row.working_sell_lots ^ own.working_sell_lots) | (row.reference_ticks ^ own.reference_ticks)
+            | (row.rate_e8 ^ own.rate_e8) | (row.is_counted ^ own.is_counted)) == 0
+
+
+cdef inline bint is_beyond(const LimitRow* limits, const ScopeState* state, const Addition* added, bint is_buy) noexcept nogil:
+    """Some limit of a scope would be broken. What does not grow by the order does not refuse it: who is above a limit may come down."""
+    cdef int64_t gross_e8 = state.gross_e8 + added.gross_e8
+    cdef int64_t net_e8 = (state.net_if_bought_e8 if is_buy else -state.net_if_sold_e8) + added.net_e8
+    return ((added.order_e8 > limits.max_order_notional_e8) | (added.reach_e8 > limits.max_position_notional_e8)
+            | (net_e8 > limits.max_net_exposure_e8) | (added.is_new & (state.positions >= limits.max_positions))
+            | (added.reach_e8 >= TW_WORTH_MAX_E8)
+            | ((added.gross_e8 > 0) & ((gross_e8 > limits.max_gross_exposure_e8) | (gross_e8 > limits.capital_budget_e8)
+                                       | above_leverage(limits, state, gross_e8))))
 
 
 cdef inline void _add_to(Addition* addition, const Worth* before, int64_t after_e8, bint is_buy) noexcept nogil:
@@ -290,32 +320,45 @@ cdef class RiskGate(TermsCheck):
         return 1
 
     cdef int _check_scopes(self, Check* check) noexcept nogil:
-        """The state of every scope that the order lies in; what their rows limit is read for the checks to come."""
-        cdef uint16_t line = check.instrument.venue_id & 15
+        """The state of every scope that the order lies in: nothing but free, and within its limits of loss, needs no second look."""
+        cdef uint32_t instrument_id = check.instrument.instrument_id
+        cdef Tightest* tight = &self.tightest[(instrument_id * 8 + check.strategy_id) & (TIGHTEST_KEPT - 1)]
+        cdef const ScopeState* scopes = self.tables.scopes
+        cdef const LimitRow* rows = self.tables.limit_rows
+        cdef int64_t now_ns = self.journal.now_mono_ns
+        cdef const ScopeState* state
+        cdef const LimitRow* row
+        cdef int i, held = 0
+        if (tight.generation != self.tables.limits_generation or tight.instrument_id != instrument_id
+                or tight.strategy_id != check.strategy_id):
+            self._read_rows(check, tight)
+        check.tight = tight
+        for i in range(SCOPES):
+            state, row = &scopes[tight.rows[i]], &rows[tight.rows[i]]
+            held |= ((state.trading_state != TRADING_STATE_ACTIVE) | (state.tripped != 0) | (now_ns < state.cooldown_until_mono_ns)
+                     | (now_ns < state.pause_until_mono_ns) | (state.day_pnl_e8 < -row.max_daily_loss_e8)
+                     | (state.drawdown_e8 > row.max_drawdown_e8) | (state.drawdown_bps > row.max_drawdown_bps))
+        if held or (check.rate_e8 == 0 and tight.needs_rate):
+            return self._tell_scopes(check)
+        return 1
+
+    cdef int _tell_scopes(self, Check* check) noexcept nogil:
+        """Which scope holds the order up, and why."""
         cdef int64_t now_ns = self.journal.now_mono_ns
         cdef const ScopeState* state
         cdef const LimitRow* row
         cdef int i
-        check.rows[0] = ENGINE_ROW
-        check.rows[1] = ACCOUNT_ROWS + line
-        check.rows[2] = VENUE_ROWS + line
-        check.rows[3] = STRATEGY_ROWS + check.strategy_id
-        check.rows[4] = <uint16_t> (INSTRUMENT_ROWS + check.instrument.instrument_id)
-        check.order_qty_lots = check.limits.max_order_qty_lots
-        check.position_lots = check.limits.max_position_lots
-        check.collar_bps = check.limits.price_collar_bps
-        check.slippage_bps = check.collar_period_bps = INT64_MAX
         for i in range(SCOPES):
-            state = &self.tables.scopes[check.rows[i]]
-            row = &self.tables.limit_rows[check.rows[i]]
+            state = &self.tables.scopes[check.tight.rows[i]]
+            row = &self.tables.limit_rows[check.tight.rows[i]]
             if ((state.trading_state != TRADING_STATE_ACTIVE) | (state.tripped != 0) | (now_ns < state.cooldown_until_mono_ns)
                     | (now_ns < state.pause_until_mono_ns)):
                 if not self._check_scope_state(check, i, state):
                     return 0
             if row.is_set:
-                check.limited[check.limited_count] = i
-                check.limited_count += 1
-                self._read_limits(check, i, row, state)
+                self._read_losses(check, i, row, state)
+                if check.rate_e8 == 0 and i != LIMIT_SCOPE_INSTRUMENT and limits_money(row):
+                    self._only_reducing(check, REASON_NOT_VALUED, i, check.instrument.quote_asset_id, 0)
         return 1
 
     cdef int _check_scope_state(self, Check* check, int scope, const ScopeState* state) noexcept nogil:
@@ -325,42 +368,63 @@ cdef class RiskGate(TermsCheck):
             return self._refuse_in(scope, reason if reason else REASON_HALTED, state.trading_state, TRADING_STATE_ACTIVE)
         if state.tripped and check.strategy_id and not check.is_child:
             # a strategy that repeats itself sends nothing at all until a person has looked
-            return self._refuse_in(scope, REASON_REPEATED_EXECUTION, self.tables.limit_rows[check.rows[scope]].max_executions,
-                                   self.tables.limit_rows[check.rows[scope]].max_executions)
+            return self._refuse_in(scope, REASON_REPEATED_EXECUTION, self.tables.limit_rows[check.tight.rows[scope]].max_executions,
+                                   self.tables.limit_rows[check.tight.rows[scope]].max_executions)
         if state.trading_state == TRADING_STATE_REDUCING:
             self._only_reducing(check, reason if reason else REASON_REDUCING_ONLY, scope, state.trading_state, TRADING_STATE_ACTIVE)
         if state.tripped:
-            self._only_reducing(check, REASON_REPEATED_EXECUTION, scope, 0, self.tables.limit_rows[check.rows[scope]].max_executions)
+            self._only_reducing(check, REASON_REPEATED_EXECUTION, scope, 0, self.tables.limit_rows[check.tight.rows[scope]].max_executions)
         if self.journal.now_mono_ns < state.cooldown_until_mono_ns:
-            self._only_reducing(check, REASON_LOSS_STREAK, scope, state.loss_streak, self.tables.limit_rows[check.rows[scope]].max_loss_streak)
+            self._only_reducing(check, REASON_LOSS_STREAK, scope, state.loss_streak, self.tables.limit_rows[check.tight.rows[scope]].max_loss_streak)
         if self.journal.now_mono_ns < state.pause_until_mono_ns:
             self._only_reducing(check, REASON_PRICE_MOVE, scope, state.price_move_bps,
-                                self.tables.limit_rows[check.rows[scope]].max_price_move_bps)
+                                self.tables.limit_rows[check.tight.rows[scope]].max_price_move_bps)
         return 1
 
-    cdef void _read_limits(self, Check* check, int scope, const LimitRow* row, const ScopeState* state) noexcept nogil:
-        """One row that limits something: what is compared with the order is the tightest of all rows."""
-        check.order_qty_lots = min(check.order_qty_lots, row.max_order_qty_lots)
-        check.position_lots = min(check.position_lots, row.max_position_lots)
-        check.collar_bps = min(check.collar_bps, row.price_collar_bps)
-        check.slippage_bps = min(check.slippage_bps, row.max_slippage_bps)
-        check.collar_period_bps = min(check.collar_period_bps, row.price_collar_period_bps)
-        check.duplicate_window_ns = max(check.duplicate_window_ns, row.duplicate_window_ns)
-        check.permissions |= row.permissions
-        if ((state.day_pnl_e8 < -row.max_daily_loss_e8) | (state.drawdown_e8 > row.max_drawdown_e8)
-                | (state.drawdown_bps > row.max_drawdown_bps)):
-            self._read_losses(check, scope, row, state)
-        if check.rate_e8 == 0 and scope != LIMIT_SCOPE_INSTRUMENT and (
-                row.max_order_notional_e8 & row.max_position_notional_e8 & row.max_gross_exposure_e8 & row.max_net_exposure_e8
-                & row.max_leverage_e4 & row.capital_budget_e8) != INT64_MAX:
-            self._only_reducing(check, REASON_NOT_VALUED, scope, check.instrument.quote_asset_id, 0)
+    cdef void _read_rows(self, const Check* check, Tightest* tight) noexcept nogil:
+        """What is compared with the order is the tightest of all rows."""
+        cdef uint16_t line = check.instrument.venue_id & 15
+        cdef int i
+        memset(tight, 0, sizeof(Tightest))
+        tight.generation = self.tables.limits_generation
+        tight.instrument_id = check.instrument.instrument_id
+        tight.strategy_id = check.strategy_id
+        tight.rows[0] = ENGINE_ROW
+        tight.rows[1] = ACCOUNT_ROWS + line
+        tight.rows[2] = VENUE_ROWS + line
+        tight.rows[3] = STRATEGY_ROWS + check.strategy_id
+        tight.rows[4] = <uint16_t> (INSTRUMENT_ROWS + tight.instrument_id)
+        tight.order_qty_lots = check.limits.max_order_qty_lots
+        tight.position_lots = check.limits.max_position_lots
+        tight.collar_bps = check.limits.price_collar_bps
+        tight.slippage_bps = tight.collar_period_bps = INT64_MAX
+        tight.collar_period_ns = self._collar_period_ns(tight.instrument_id, &tight.collar_period_bps)
+        for i in range(SCOPES):
+            if self.tables.limit_rows[tight.rows[i]].is_set:
+                self._read_limits(tight, i, &self.tables.limit_rows[tight.rows[i]])
+
+    cdef void _read_limits(self, Tightest* tight, int scope, const LimitRow* row) noexcept nogil:
+        """One row that limits something."""
+        tight.limited[tight.limited_count] = scope
+        tight.limited_count += 1
+        if row.message_rate_per_s != INT64_MAX:
+            tight.rated[tight.rated_count] = scope
+            tight.rated_count += 1
+        tight.has_own |= scope == LIMIT_SCOPE_STRATEGY
+        tight.needs_rate |= scope != LIMIT_SCOPE_INSTRUMENT and limits_money(row)
+        tight.order_qty_lots = min(tight.order_qty_lots, row.max_order_qty_lots)
+        tight.position_lots = min(tight.position_lots, row.max_position_lots)
+        tight.collar_bps = min(tight.collar_bps, row.price_collar_bps)
+        tight.slippage_bps = min(tight.slippage_bps, row.max_slippage_bps)
+        tight.duplicate_window_ns = max(tight.duplicate_window_ns, row.duplicate_window_ns)
+        tight.permissions |= row.permissions
 
     cdef void _read_losses(self, Check* check, int scope, const LimitRow* row, const ScopeState* state) noexcept nogil:
         if state.day_pnl_e8 < -row.max_daily_loss_e8:
             self._only_reducing(check, REASON_DAILY_LOSS, scope, state.day_pnl_e8, -row.max_daily_loss_e8)
         elif state.drawdown_e8 > row.max_drawdown_e8:
             self._only_reducing(check, REASON_DRAWDOWN, scope, state.drawdown_e8, row.max_drawdown_e8)
-        else:
+        elif state.drawdown_bps > row.max_drawdown_bps:
             self._only_reducing(check, REASON_DRAWDOWN, scope, state.drawdown_bps, row.max_drawdown_bps)
 
     cdef int _check_target(self, const Descriptor* item, Check* check) noexcept nogil:
@@ -417,41 +481,46 @@ cdef class RiskGate(TermsCheck):
         if check.intent.side == SIDE_SELL:
             position_lots = -position_lots
             working_lots = check.exposure.working_sell_lots
-            if check.permissions & PERMISSION_NO_SHORT and check.instrument.kind != 0 and (
+            if check.tight.permissions & PERMISSION_NO_SHORT and check.instrument.kind != 0 and (
                     check.intent.position_side == POSITION_SIDE_SHORT or tw_sum_above(position_lots, working_lots, check.added_lots, 0)):
                 return self._refuse(REASON_SHORT_BANNED, tw_sum_clamped(position_lots, working_lots, check.added_lots), 0)
-        if tw_sum_above(position_lots, working_lots, check.added_lots, check.position_lots):
+        if tw_sum_above(position_lots, working_lots, check.added_lots, check.tight.position_lots):
             return self._refuse_in(LIMIT_SCOPE_INSTRUMENT, REASON_POSITION_LIMIT,
-                                   tw_sum_clamped(position_lots, working_lots, check.added_lots), check.position_lots)
+                                   tw_sum_clamped(position_lots, working_lots, check.added_lots), check.tight.position_lots)
         return 1
 
     cdef int _check_open_orders(self, Check* check) noexcept nogil:
         cdef int added = 0 if check.target != NULL else 1
-        cdef const LimitRow* row
-        cdef const ScopeState* state
-        cdef int i
+        cdef const Tightest* tight = check.tight
+        cdef const LimitRow* rows = self.tables.limit_rows
+        cdef const ScopeState* scopes = self.tables.scopes
+        cdef int i, row
         if check.exposure.open_orders + added > check.limits.max_open_orders:
             return self._refuse_in(LIMIT_SCOPE_INSTRUMENT, REASON_OPEN_ORDERS_LIMIT, check.exposure.open_orders + added,
                                    check.limits.max_open_orders)
         if self.register.open_orders + added > self.tables.engine_limits.max_open_orders:
             return self._refuse_in(LIMIT_SCOPE_ENGINE, REASON_OPEN_ORDERS_LIMIT, self.register.open_orders + added,
                                    self.tables.engine_limits.max_open_orders)
-        for i in range(check.limited_count):
-            row = &self.tables.limit_rows[check.rows[check.limited[i]]]
-            state = &self.tables.scopes[check.rows[check.limited[i]]]
-            if state.open_orders + added > row.max_open_orders:
-                return self._refuse_in(check.limited[i], REASON_OPEN_ORDERS_LIMIT, state.open_orders + added, row.max_open_orders)
+        for i in range(tight.limited_count):
+            row = tight.rows[tight.limited[i]]
+            if scopes[row].open_orders + added > rows[row].max_open_orders:
+                return self._refuse_in(tight.limited[i], REASON_OPEN_ORDERS_LIMIT, scopes[row].open_orders + added, rows[row].max_open_orders)
         return 1
 
     cdef int _check_exposure(self, Check* check) noexcept nogil:
         """Order, position, gross and net exposure, leverage, number of positions and budget of every scope, at the present price."""
         cdef uint32_t instrument_id = check.instrument.instrument_id
         cdef uint8_t side = check.intent.position_side
+        cdef const Tightest* tight = check.tight
+        cdef const LimitRow* rows = self.tables.limit_rows
+        cdef const ScopeState* scopes = self.tables.scopes
+        cdef bint is_buy = check.intent.side == SIDE_BUY, breaks = False
         cdef int64_t price_ticks
         cdef Addition quoted, valued, own_quoted, own
+        cdef const Addition* added
         cdef Exposure* own_row
-        cdef int i
-        if check.limited_count == 0:
+        cdef int i, scope
+        if tight.limited_count == 0:
             return 1
         price_ticks = self.tables.reference_ticks(instrument_id)
         if price_ticks != check.exposure.reference_ticks:
@@ -459,16 +528,28 @@ cdef class RiskGate(TermsCheck):
         self._value_addition(check, check.exposure, &quoted, &valued)
         quoted.order_e8 = check.notional_e8
         valued.order_e8 = tw_converted(check.notional_e8, check.rate_e8)
-        for i in range(check.limited_count):
-            if check.limited[i] == LIMIT_SCOPE_STRATEGY:
-                own_row = self.tables.strategy_row(instrument_id, side, check.strategy_id)
-                if price_ticks != own_row.reference_ticks:
-                    self.tables.touch_strategy(instrument_id, side, check.strategy_id)
+        if tight.has_own:
+            own_row = self.tables.strategy_row(instrument_id, side, check.strategy_id)
+            if price_ticks != own_row.reference_ticks:
+                self.tables.touch_strategy(instrument_id, side, check.strategy_id)
+            if is_alike(check.exposure, own_row):
+                own = valued  # the strategy is alone here
+            else:
                 self._value_addition(check, own_row, &own_quoted, &own)
                 own.order_e8 = valued.order_e8
-                if not self._check_worth(check, LIMIT_SCOPE_STRATEGY, &own):
-                    return 0
-            elif not self._check_worth(check, check.limited[i], &quoted if check.limited[i] == LIMIT_SCOPE_INSTRUMENT else &valued):
+        for i in range(tight.limited_count):
+            scope = tight.limited[i]
+            added = &quoted if scope == LIMIT_SCOPE_INSTRUMENT else &own if scope == LIMIT_SCOPE_STRATEGY else &valued
+            breaks |= is_beyond(&rows[tight.rows[scope]], &scopes[tight.rows[scope]], added, is_buy)
+        return self._name_exposure(check, &quoted, &valued, &own) if breaks else 1
+
+    cdef int _name_exposure(self, Check* check, const Addition* quoted, const Addition* valued, const Addition* own) noexcept nogil:
+        """The first scope whose limits the order would break."""
+        cdef const Tightest* tight = check.tight
+        cdef int i, scope
+        for i in range(tight.limited_count):
+            scope = tight.limited[i]
+            if not self._check_worth(check, scope, quoted if scope == LIMIT_SCOPE_INSTRUMENT else own if scope == LIMIT_SCOPE_STRATEGY else valued):
                 return 0
         return 1
 
@@ -488,24 +569,18 @@ cdef class RiskGate(TermsCheck):
         quoted.is_new = valued.is_new = row.is_counted == 0
 
     cdef int _check_worth(self, Check* check, int scope, const Addition* added) noexcept nogil:
-        """One scope. What does not grow by the order does not refuse it: who is above a limit may come down."""
-        cdef const LimitRow* limits = &self.tables.limit_rows[check.rows[scope]]
-        cdef const ScopeState* state = &self.tables.scopes[check.rows[scope]]
-        cdef int64_t gross_e8 = state.gross_e8 + added.gross_e8
-        cdef int64_t net_e8 = (state.net_if_bought_e8 if check.intent.side == SIDE_BUY else -state.net_if_sold_e8) + added.net_e8
-        if ((added.order_e8 > limits.max_order_notional_e8) | (added.reach_e8 > limits.max_position_notional_e8)
-                | (net_e8 > limits.max_net_exposure_e8) | (added.is_new & (state.positions >= limits.max_positions))
-                | (added.reach_e8 >= TW_WORTH_MAX_E8)):
-            return self._name_breach(check, scope, added, gross_e8, net_e8)
-        if added.gross_e8 > 0 and ((gross_e8 > limits.max_gross_exposure_e8) | (gross_e8 > limits.capital_budget_e8)
-                                   | above_leverage(limits, state, gross_e8)):
-            return self._name_breach(check, scope, added, gross_e8, net_e8)
-        return 1
+        """One scope."""
+        cdef const ScopeState* state = &self.tables.scopes[check.tight.rows[scope]]
+        cdef bint is_buy = check.intent.side == SIDE_BUY
+        if not is_beyond(&self.tables.limit_rows[check.tight.rows[scope]], state, added, is_buy):
+            return 1
+        return self._name_breach(check, scope, added, state.gross_e8 + added.gross_e8,
+                                 (state.net_if_bought_e8 if is_buy else -state.net_if_sold_e8) + added.net_e8)
 
     cdef int _name_breach(self, Check* check, int scope, const Addition* added, int64_t gross_e8, int64_t net_e8) noexcept nogil:
         """Which of a scope's limits it was."""
-        cdef const LimitRow* limits = &self.tables.limit_rows[check.rows[scope]]
-        cdef const ScopeState* state = &self.tables.scopes[check.rows[scope]]
+        cdef const LimitRow* limits = &self.tables.limit_rows[check.tight.rows[scope]]
+        cdef const ScopeState* state = &self.tables.scopes[check.tight.rows[scope]]
         cdef bint grows = added.gross_e8 > 0
         if added.reach_e8 >= TW_WORTH_MAX_E8:
             return self._refuse_in(scope, REASON_NOT_VALUED, added.reach_e8, TW_WORTH_MAX_E8)
@@ -590,7 +665,7 @@ cdef class RiskGate(TermsCheck):
     cdef int _check_self_trade(self, Check* check) noexcept nogil:
         """Limit orders at their price, market orders at the last level they reach. What waits for a trigger rests nowhere yet."""
         cdef const ApprovedOrder* own
-        if not check.permissions & PERMISSION_NO_SELF_TRADE or is_conditional(check.intent.order_type):
+        if not check.tight.permissions & PERMISSION_NO_SELF_TRADE or is_conditional(check.intent.order_type):
             return 1
         own = self.register.reached(check.instrument.instrument_id, check.intent.side, check.price_ticks)
         if own != NULL:
@@ -600,18 +675,20 @@ cdef class RiskGate(TermsCheck):
     cdef int _check_duplicate(self, Check* check) noexcept nogil:
         """The same again within the window. Children of a parent are alike by design, and bounded by its quantity."""
         cdef int64_t age_ns
-        if check.duplicate_window_ns == 0 or check.is_child:
+        if check.tight.duplicate_window_ns == 0 or check.is_child:
             return 1
         age_ns = self.recent.age_ns(check.intent, check.instrument.instrument_id, check.strategy_id, self.journal.now_mono_ns,
-                                    check.duplicate_window_ns)
+                                    check.tight.duplicate_window_ns)
         if age_ns >= 0:
-            return self._refuse(REASON_DUPLICATE, age_ns, check.duplicate_window_ns)
+            return self._refuse(REASON_DUPLICATE, age_ns, check.tight.duplicate_window_ns)
         return 1
 
     cdef int _check_rate(self, Check* check) noexcept nogil:
         """Token buckets on the turn's monotonic stamp; the last check, so that only what leaves takes tokens, and of every bucket."""
         cdef int64_t now_ns = self.journal.now_mono_ns, elapsed_ns = now_ns - self.refilled_mono_ns
         cdef int64_t burst = self.tables.engine_limits.message_burst
+        cdef const Tightest* tight = check.tight
+        cdef ScopeState* scopes = self.tables.scopes
         cdef const LimitRow* row
         cdef ScopeState* state
         cdef int i
@@ -620,27 +697,25 @@ cdef class RiskGate(TermsCheck):
             self.refilled_mono_ns = now_ns
         if self.tokens_e9 < TOKEN_E9:
             return self._refuse_in(LIMIT_SCOPE_ENGINE, REASON_MESSAGE_RATE, burst, self.tables.engine_limits.message_rate_per_s)
-        for i in range(check.limited_count):
-            row = &self.tables.limit_rows[check.rows[check.limited[i]]]
-            if row.message_rate_per_s == INT64_MAX:
-                continue
-            state = &self.tables.scopes[check.rows[check.limited[i]]]
-            # a rate without a burst allows a second's worth at once
-            burst = row.message_burst if row.message_burst != INT64_MAX else max(row.message_rate_per_s, <int64_t> 1)
-            if state.refilled_mono_ns == 0:
-                state.tokens_e9 = tw_refill(INT64_MAX, 0, 0, burst)  # begins full
-                state.refilled_mono_ns = now_ns
-            elif now_ns > state.refilled_mono_ns:
-                state.tokens_e9 = tw_refill(state.tokens_e9, now_ns - state.refilled_mono_ns, row.message_rate_per_s, burst)
-                state.refilled_mono_ns = now_ns
+        for i in range(tight.rated_count):
+            state = &scopes[tight.rows[tight.rated[i]]]
+            if now_ns > state.refilled_mono_ns or state.refilled_mono_ns == 0:
+                self._refill(&self.tables.limit_rows[tight.rows[tight.rated[i]]], state, now_ns)
             if state.tokens_e9 < TOKEN_E9:
-                return self._refuse_in(check.limited[i], REASON_MESSAGE_RATE, burst, row.message_rate_per_s)
+                row = &self.tables.limit_rows[tight.rows[tight.rated[i]]]
+                return self._refuse_in(tight.rated[i], REASON_MESSAGE_RATE, burst_of(row), row.message_rate_per_s)
         self.tokens_e9 -= TOKEN_E9
-        for i in range(check.limited_count):
-            if self.tables.limit_rows[check.rows[check.limited[i]]].message_rate_per_s != INT64_MAX:
-                state = &self.tables.scopes[check.rows[check.limited[i]]]
-                state.tokens_e9 -= TOKEN_E9
+        for i in range(tight.rated_count):
+            scopes[tight.rows[tight.rated[i]]].tokens_e9 -= TOKEN_E9
         return 1
+
+    cdef void _refill(self, const LimitRow* row, ScopeState* state, int64_t now_ns) noexcept nogil:
+        """What a scope's bucket holds by now; the first time it is full."""
+        if state.refilled_mono_ns == 0:
+            state.tokens_e9 = tw_refill(INT64_MAX, 0, 0, burst_of(row))
+        else:
+            state.tokens_e9 = tw_refill(state.tokens_e9, now_ns - state.refilled_mono_ns, row.message_rate_per_s, burst_of(row))
+        state.refilled_mono_ns = now_ns
 
     cdef void _approve(self, const Descriptor* item, Check* check, RecordHeader* record) noexcept nogil:
         cdef ApprovedOrder* slot = self.register.issue(check.handle)
@@ -652,12 +727,11 @@ cdef class RiskGate(TermsCheck):
             return
         self._fill_slot(slot, item, check)
         self.register.rest(self.register.index_of(slot))
-        self.tables.move_working(slot.instrument_id, slot.position_side, slot.strategy_id, slot.side, check.added_lots)
-        self.tables.move_open_orders(slot.instrument_id, slot.position_side, slot.strategy_id, 1)
+        self.tables.move_order(slot.instrument_id, slot.position_side, slot.strategy_id, slot.side, check.added_lots, 1)
         if check.instrument.kind != 0:
             self._promise_margin(slot, check)
         self.register.promised_e8[check.promise_asset_id] = self.register.promised_e8[check.promise_asset_id] + check.promise_e8
-        if check.duplicate_window_ns:
+        if check.tight.duplicate_window_ns:
             self.recent.note(check.intent, slot.instrument_id, slot.strategy_id, self.journal.now_mono_ns)
         self.reason = REASON_NONE
         self.scope = 0

@@ -18,7 +18,7 @@ from engine.risk.measures cimport *
 
 from engine.journal.errors import JournalFull
 from engine.model.codes import Lane, RecordKind
-from engine.risk.limits import LimitBook, LimitRefusedError, Source, decode_change, encode, restored
+from engine.model.limits import LimitBook, LimitRefusedError, Source, decode_change, encode, restored
 
 cdef enum:
     EVENTS_PER_POLL = 64
@@ -579,6 +579,7 @@ cdef class RiskMonitor(Actor):
         limits.max_leverage_e4 = _scaled(limits.max_leverage_e4, percent)
         limits.capital_budget_e8 = _scaled(limits.capital_budget_e8, percent)
         self.tables.limit_rows[row] = limits
+        self.tables.limits_generation += 1
         if row == ENGINE_ROW and limits.is_set:
             self.tables.engine_limits.max_open_orders = <int> min(limits.max_open_orders, <int64_t> 2147483647)
             self.tables.engine_limits.message_burst = <int> min(limits.message_burst, <int64_t> 2147483647)

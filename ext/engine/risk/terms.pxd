@@ -13,6 +13,27 @@ cdef enum:
     SCOPES = 5                   # engine, account, venue, strategy, instrument: the numbers of LimitScope
     LEGS_KEPT = 16
 
+cdef struct Tightest:
+    # the limits of one instrument's and strategy's scopes, the tightest of all; read again when any limit has changed
+    uint64_t generation          # tables.limits_generation when they were read; 0 = never
+    uint32_t instrument_id
+    uint32_t permissions
+    int64_t order_qty_lots
+    int64_t position_lots
+    int64_t collar_bps
+    int64_t slippage_bps
+    int64_t collar_period_bps    # of the nearest scope that names a period
+    int64_t collar_period_ns
+    int64_t duplicate_window_ns
+    uint16_t strategy_id
+    uint16_t[5] rows             # of limit_rows, by scope
+    uint8_t[5] limited           # scopes whose rows limit something
+    uint8_t[5] rated             # those that limit messages
+    uint8_t limited_count
+    uint8_t rated_count
+    uint8_t has_own              # the strategy's row is among them
+    uint8_t needs_rate           # one limits money in the reporting currency
+
 cdef struct Check:
     # the intent under test and every row that a check reads
     const IntentPayload* intent
@@ -34,16 +55,9 @@ cdef struct Check:
     int64_t notional_e8
     int64_t promise_e8           # what the order may spend, in full
     int64_t rate_e8              # of the quote asset in the reporting currency
-    # the tightest of all scopes
-    int64_t order_qty_lots
-    int64_t position_lots
-    int64_t collar_bps
-    int64_t slippage_bps
-    int64_t collar_period_bps
-    int64_t duplicate_window_ns
+    const Tightest* tight        # what its scopes limit
     int64_t reduce_value         # what the verdict says with `reduce_reason`
     int64_t reduce_limit
-    uint32_t permissions
     uint16_t reduce_reason       # Reason for which only what reduces passes; 0 = none
     uint16_t promise_asset_id
     uint16_t strategy_id
@@ -51,9 +65,6 @@ cdef struct Check:
     uint8_t is_child             # of the execution stage
     uint8_t is_panic             # a person closes: passes a kill, a halt of risk, its own symbol's halt; it may only reduce
     uint8_t is_pending           # leg of a list whose first order must fill before it exists at the venue
-    uint8_t limited_count
-    uint8_t[5] limited           # scopes whose rows limit something
-    uint16_t[5] rows             # of limit_rows, by scope
 
 cdef struct Addition:
     # what an order adds to an instrument's worth, in one currency, 10^-8

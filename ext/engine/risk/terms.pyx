@@ -15,6 +15,7 @@ from engine.model.tables cimport (ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_ROWS, PER
 cdef extern from "arithmetic.h" nogil:
     ctypedef long long tw_wide_sum
     int64_t tw_distance_bps(int64_t, int64_t, int64_t) noexcept
+    int tw_within_bps(int64_t, int64_t, int64_t, int64_t) noexcept
     int64_t tw_scaled(int64_t, int64_t) noexcept
     int64_t tw_slippage_bps(tw_wide_sum, int64_t, int64_t, int64_t, int) noexcept
 
@@ -127,10 +128,10 @@ cdef class TermsCheck(Actor):
 
     cdef int _check_permissions(self, Check* check) noexcept nogil:
         """What a scope may not do at all; what closes a position may always leave."""
-        if check.permissions == 0:
+        if check.tight.permissions == 0:
             return 1
-        if check.permissions & (PERMISSION_RESTRICTED | (PERMISSION_NO_BUY if check.intent.side == SIDE_BUY else PERMISSION_NO_SELL)):
-            self._only_reducing(check, REASON_RESTRICTED, -1, check.intent.side, check.permissions)
+        if check.tight.permissions & (PERMISSION_RESTRICTED | (PERMISSION_NO_BUY if check.intent.side == SIDE_BUY else PERMISSION_NO_SELL)):
+            self._only_reducing(check, REASON_RESTRICTED, -1, check.intent.side, check.tight.permissions)
         return 1
 
     cdef int _check_size(self, Check* check) noexcept nogil:
@@ -157,8 +158,8 @@ cdef class TermsCheck(Actor):
         else:
             if not self._check_market_size(check):
                 return 0
-            if qty_lots > check.order_qty_lots:
-                return self._refuse_in(LIMIT_SCOPE_INSTRUMENT, REASON_QTY_ABOVE_MAX, qty_lots, check.order_qty_lots)
+            if qty_lots > check.tight.order_qty_lots:
+                return self._refuse_in(LIMIT_SCOPE_INSTRUMENT, REASON_QTY_ABOVE_MAX, qty_lots, check.tight.order_qty_lots)
         if check.conditions != NULL and check.conditions.display_lots != 0 and (
                 not check.instrument.min_qty_lots <= check.conditions.display_lots < qty_lots or check.conditions.display_lots <= 0):
             return self._refuse(REASON_DISPLAY_QTY, check.conditions.display_lots, qty_lots)
@@ -241,12 +242,12 @@ cdef class TermsCheck(Actor):
                 break
         if left_lots > 0 or check.price_ticks <= 0:
             return self._refuse(too_thin, left_lots, 0)
-        if check.slippage_bps == INT64_MAX:
+        if check.tight.slippage_bps == INT64_MAX:
             return 1
         slippage_bps = tw_slippage_bps(value, check.qty_lots, check.market.best_bid_ticks, check.market.best_ask_ticks,
                                        check.intent.side == SIDE_BUY)
-        if slippage_bps > check.slippage_bps:
-            return self._refuse(REASON_SLIPPAGE, slippage_bps, check.slippage_bps)
+        if slippage_bps > check.tight.slippage_bps:
+            return self._refuse(REASON_SLIPPAGE, slippage_bps, check.tight.slippage_bps)
         return 1
 
     cdef int _check_conditional(self, Check* check) noexcept nogil:
@@ -265,7 +266,7 @@ cdef class TermsCheck(Actor):
         if check.intent.trigger_ticks and not self._check_trigger_side(check, trigger_ticks):
             return 0
         if not is_priced(check.intent.order_type):
-            if check.slippage_bps != INT64_MAX and not self._check_depth(check, REASON_SLIPPAGE):
+            if check.tight.slippage_bps != INT64_MAX and not self._check_depth(check, REASON_SLIPPAGE):
                 return 0
             check.price_ticks = check.cheap_ticks = trigger_ticks
             return 1
@@ -274,8 +275,8 @@ cdef class TermsCheck(Actor):
         if not self._on_grid(check, limit_ticks, REASON_PRICE_COLLAR):
             return 0
         distance_bps = tw_distance_bps(limit_ticks, trigger_ticks, trigger_ticks)
-        if distance_bps > check.collar_bps:
-            return self._refuse_in(self._scope_of_collar(check), REASON_PRICE_COLLAR, distance_bps, check.collar_bps)
+        if distance_bps > check.tight.collar_bps:
+            return self._refuse_in(self._scope_of_collar(check), REASON_PRICE_COLLAR, distance_bps, check.tight.collar_bps)
         check.price_ticks = max(limit_ticks, trigger_ticks)
         check.cheap_ticks = min(limit_ticks, trigger_ticks)
         return 1
@@ -314,19 +315,19 @@ cdef class TermsCheck(Actor):
         cdef int64_t distance_bps
         if bid_ticks <= 0 or ask_ticks <= 0:
             bid_ticks = ask_ticks = check.market.last_trade_ticks
+        if tw_within_bps(price_ticks, bid_ticks, ask_ticks, check.tight.collar_bps):
+            return self._within_period_collar(check, price_ticks) if check.tight.collar_period_ns else 1
         distance_bps = tw_distance_bps(price_ticks, bid_ticks, ask_ticks)
         # INT64_MAX: no reference price, or a distance that does not fit - no collar admits it
-        if distance_bps == INT64_MAX or distance_bps > check.collar_bps:
-            return self._refuse_in(self._scope_of_collar(check), REASON_PRICE_COLLAR, distance_bps, check.collar_bps)
-        return self._within_period_collar(check, price_ticks) if check.collar_period_bps != INT64_MAX else 1
+        if distance_bps == INT64_MAX or distance_bps > check.tight.collar_bps:
+            return self._refuse_in(self._scope_of_collar(check), REASON_PRICE_COLLAR, distance_bps, check.tight.collar_bps)
+        return self._within_period_collar(check, price_ticks) if check.tight.collar_period_ns else 1
 
     cdef int _within_period_collar(self, Check* check, int64_t price_ticks) noexcept nogil:
         """Distance from the reference of one period ago; while none is remembered the collar against the present one stands alone."""
-        cdef int64_t most_bps = INT64_MAX, distance_bps, ago_ticks
-        if self._collar_period_ns(check.instrument.instrument_id, &most_bps) == 0:
-            return 1
+        cdef int64_t most_bps = check.tight.collar_period_bps, distance_bps, ago_ticks
         ago_ticks = self.references.period_ago(check.instrument.instrument_id)
-        if ago_ticks <= 0:
+        if ago_ticks <= 0 or tw_within_bps(price_ticks, ago_ticks, ago_ticks, most_bps):
             return 1
         distance_bps = tw_distance_bps(price_ticks, ago_ticks, ago_ticks)
         if distance_bps > most_bps:
@@ -336,9 +337,9 @@ cdef class TermsCheck(Actor):
     cdef int _scope_of_collar(self, Check* check) noexcept nogil:
         """Whose collar is the tightest."""
         cdef int i
-        for i in range(check.limited_count):
-            if self.tables.limit_rows[check.rows[check.limited[i]]].price_collar_bps == check.collar_bps:
-                return check.limited[i]
+        for i in range(check.tight.limited_count):
+            if self.tables.limit_rows[check.tight.rows[check.tight.limited[i]]].price_collar_bps == check.tight.collar_bps:
+                return check.tight.limited[i]
         return LIMIT_SCOPE_INSTRUMENT
 
     cdef int _check_notional(self, Check* check) noexcept nogil:

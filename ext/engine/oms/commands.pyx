@@ -1,0 +1,340 @@
+"""What a person commands - kill, arm, cancel, flatten, orders of their own -, and the trading state that comes of it.
+
+Trading state is a function of what is known: HALTED(starting | venue | stopping | journal | clock) clears by itself,
+HALTED(kill | crash loop | mismatch) by `arm`.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
+from engine.model.approval cimport *
+from engine.model.codes cimport *
+from engine.model.descriptor cimport Descriptor
+from engine.model.records cimport CommandPayload, Conditions, IntentPayload, RecordHeader
+from engine.model.tables cimport ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_ROWS, POSITION_SIDES, STRATEGY_ROWS, VENUE_ROWS, Instrument
+from engine.oms.orders cimport Order
+from engine.oms.reconciliation cimport RECONCILE_IDLE, Reconciliation
+
+cdef enum:
+    FLATTEN_ORDERS_MAX = 64
+    # flags of FLATTEN: what closes a position step by step (engine/flatten.py) begins and ends with them
+    FLATTEN_HOLD = 1
+    FLATTEN_RELEASE = 2
+
+
+cdef class Commands(Reconciliation):
+    """Commands of persons and the trading state; a base of `Oms`, whose options these are."""
+
+    def __init__(self, *wiring, bint has_cancel_all=True, **options):
+        Reconciliation.__init__(self, *wiring, **options)
+        self.has_cancel_all = has_cancel_all
+
+    cdef void _on_command(self, const Descriptor* item) noexcept nogil:
+        cdef const CommandPayload* command = <const CommandPayload*> (item.record + 1)
+        cdef Scope scope
+        scope.venue_id = item.record.venue_id
+        scope.account_id = item.record.account_id
+        scope.strategy_id = item.record.strategy_id
+        scope.instrument_id = item.record.instrument_id
+        scope.order_handle = item.record.order_handle
+        if not self._is_meant(&scope):
+            return
+        if command.command_kind == COMMAND_KIND_KILL:
+            self._kill(item, &scope)
+        elif command.command_kind == COMMAND_KIND_ARM:
+            self._arm(&scope, item.seq)
+        elif command.command_kind == COMMAND_KIND_CANCEL:
+            self._cancel_scope(&scope)
+        elif command.command_kind == COMMAND_KIND_STOP:
+            self.tables.control.stopping = 1
+            memset(&scope, 0, sizeof(Scope))
+            self._cancel_scope(&scope)
+        elif command.command_kind == COMMAND_KIND_FLATTEN:
+            if command.flags & (FLATTEN_HOLD | FLATTEN_RELEASE):
+                self._hold(&scope, command.flags & FLATTEN_HOLD)
+            else:
+                self._flatten(&scope, item.seq)
+        elif command.command_kind == COMMAND_KIND_ORDER or command.command_kind == COMMAND_KIND_HEDGE:
+            self._operator_order(item, command)
+        elif command.command_kind == COMMAND_KIND_AMEND:
+            self._operator_amend(item, command)
+        elif command.command_kind == COMMAND_KIND_RECONCILE:
+            self._start_reconcile()
+        self._start_sweep(item.seq)
+
+    cdef void _kill(self, const Descriptor* item, const Scope* scope) noexcept nogil:
+        """Stop and cancel: a strategy, a symbol, or - venue, account, all - everything. Sticky until `arm`."""
+        if scope.strategy_id:
+            self.register.strategy_halts[scope.strategy_id % 64] = HALT_REASON_KILL
+        elif scope.instrument_id:
+            self.register.instrument_halts[scope.instrument_id % 512] = HALT_REASON_KILL
+        elif scope.venue_id or scope.account_id:
+            self.line.is_killed = 1
+        else:
+            self.tables.control.kill = 1
+        self._evaluate(item.seq)
+        self._cancel_scope(scope)
+        self.scribe.alarm(ALARM_CODE_KILLED, scope.instrument_id, 0, scope.strategy_id, b"kill: orders cancelled, halted until arm",
+                          item.seq)
+
+    cdef void _arm(self, const Scope* scope, uint64_t cause_seq) noexcept nogil:
+        if scope.strategy_id:
+            self.register.strategy_halts[scope.strategy_id % 64] = 0
+            self.tables.rearm(STRATEGY_ROWS + scope.strategy_id % 64)
+            return
+        self._adopt_positions(scope.instrument_id, cause_seq)
+        if scope.instrument_id:
+            self.register.instrument_halts[scope.instrument_id % 512] = 0
+            self.tables.rearm(INSTRUMENT_ROWS + scope.instrument_id % 512)
+            return
+        if scope.venue_id == 0 and scope.account_id == 0:
+            self.tables.rearm_all()
+            memset(self.register.strategy_halts, 0, 64)
+            self.tables.control.kill = 0
+            self.tables.control.journal_reserve = 0
+        else:
+            self.tables.rearm(VENUE_ROWS + self.venue_id)
+            self.tables.rearm(ACCOUNT_ROWS + self.account_id)
+        self._arm_instruments()
+        self.line.is_killed = 0
+        self.is_mismatched = False
+        self.sticky_reason = HALT_REASON_NONE
+        # armed means: trade once the account has been read again
+        self.line.reconciled = 0
+        self.phase = RECONCILE_IDLE
+        self._start_reconcile()
+
+    cdef void _arm_instruments(self) noexcept nogil:
+        """Every symbol of this line."""
+        cdef uint32_t i
+        for i in range(1, self.tables.instrument_count + 1):
+            if self._is_ours(i):
+                self.register.instrument_halts[i] = 0
+
+    cdef bint _is_meant(self, const Scope* scope) noexcept nogil:
+        """Is a command about this line, or about something that is in it."""
+        if scope.venue_id and scope.venue_id != self.venue_id:
+            return False
+        if scope.account_id and scope.account_id != self.account_id:
+            return False
+        return scope.instrument_id == 0 or (scope.instrument_id <= self.tables.instrument_count and self._is_ours(scope.instrument_id))
+
+    cdef bint _in_scope(self, const Order* order, const Scope* scope) noexcept nogil:
+        cdef const ApprovedOrder* terms = self.pool.terms(order)
+        if scope.order_handle:
+            return order.order_handle == scope.order_handle
+        return ((scope.venue_id == 0 or terms.venue_id == scope.venue_id)
+                and (scope.account_id == 0 or terms.account_id == scope.account_id)
+                and (scope.strategy_id == 0 or terms.strategy_id == scope.strategy_id)
+                and (scope.instrument_id == 0 or terms.instrument_id == scope.instrument_id))
+
+    cdef void _cancel_scope(self, const Scope* scope) noexcept nogil:
+        """Cancel-all per symbol first where the whole symbol is meant; singles for the rest, and for what that leaves open."""
+        cdef uint8_t[512] by_symbol
+        cdef uint32_t slot = self.pool.first_open, instrument_id
+        cdef Order* order
+        cdef int64_t due_mono_ns = self.journal.now_mono_ns + self.order_timeout_ns
+        cdef bint whole_symbols = self.has_cancel_all and self.session_ready and scope.order_handle == 0 and scope.strategy_id == 0
+        memset(by_symbol, 0, 512)
+        while slot != SLOT_NONE:
+            order = &self.pool.orders[slot]
+            if not order.ended and self._in_scope(order, scope):
+                instrument_id = self.pool.terms(order).instrument_id % 512
+                if whole_symbols and by_symbol[instrument_id] == 0:
+                    by_symbol[instrument_id] = 1 if self.send_bare(OUTBOUND_CANCEL_ALL, instrument_id, 0, 0) else 2
+                self.want_cancel(order, due_mono_ns if by_symbol[instrument_id] == 1 else 0)
+            slot = order.next_open
+
+    # --- orders of a person, and closing ---
+
+    cdef void _operator_order(self, const Descriptor* item, const CommandPayload* command) noexcept nogil:
+        """A person's order: an intent like any other, to the gate."""
+        cdef IntentPayload wanted
+        memset(&wanted, 0, sizeof(IntentPayload))
+        wanted.action = INTENT_ACTION_SUBMIT
+        wanted.side = command.side
+        wanted.order_type = command.order_type
+        wanted.time_in_force = command.time_in_force
+        wanted.flags = command.flags
+        wanted.price_ticks = command.price_ticks
+        wanted.qty_lots = command.qty_lots
+        wanted.position_side = item.record.position_side
+        self._offer(item, &wanted, NULL, item.record.order_handle, item.record.instrument_id, 0)
+
+    cdef void _operator_amend(self, const Descriptor* item, const CommandPayload* command) noexcept nogil:
+        """A person's other price or quantity of an open order (0 = as it is): less of it in its place, anything else as a replace
+        through the gate, on behalf of the strategy whose order it is."""
+        cdef Order* order = self.pool.find(item.record.order_handle)
+        cdef const ApprovedOrder* terms
+        cdef IntentPayload wanted
+        cdef Descriptor out = item[0]
+        if order == NULL or not order.is_listed:
+            return
+        terms = self.pool.terms(order)
+        memset(&wanted, 0, sizeof(IntentPayload))
+        wanted.action = INTENT_ACTION_REPLACE
+        wanted.side = terms.side
+        wanted.order_type = terms.order_type
+        wanted.time_in_force = terms.time_in_force
+        wanted.flags = terms.flags
+        wanted.position_side = terms.position_side
+        wanted.price_ticks = command.price_ticks if command.price_ticks else terms.price_ticks
+        wanted.qty_lots = command.qty_lots if command.qty_lots else terms.qty_lots
+        wanted.trigger_ticks = terms.trigger_ticks
+        wanted.expire_ns = terms.expire_ns
+        wanted.target_handle = order.order_handle
+        if (wanted.price_ticks == terms.price_ticks and wanted.qty_lots < terms.qty_lots
+                and self.tables.instruments[terms.instrument_id].native_order_types & NATIVE_FEATURE_AMEND):
+            out.order_handle = order.order_handle
+            out.strategy_id = 0
+            self.on_amend_intent(&out, wanted.qty_lots)
+        else:
+            self._offer(item, &wanted, self.pool.conditions(order), 0, terms.instrument_id, terms.strategy_id)
+
+    cdef void _offer(self, const Descriptor* item, const IntentPayload* wanted, const Conditions* conditions, uint64_t order_handle,
+                     uint32_t instrument_id, uint16_t strategy_id) noexcept nogil:
+        """An intent of a person to the gate, under this handle or (0) a new one."""
+        cdef Descriptor out = item[0]
+        cdef RecordHeader* record
+        out.order_handle = order_handle
+        if out.order_handle == 0:
+            self.tables.control.next_handle = self.tables.control.next_handle + 1
+            out.order_handle = self.tables.control.next_handle
+        out.account_id = self.account_id
+        out.strategy_id = strategy_id
+        record = self.scribe.intent(wanted, conditions, self.account_id, self.venue_id, instrument_id, strategy_id, out.order_handle, item.seq)
+        if record == NULL:
+            return
+        out.kind = RECORD_KIND_INTENT
+        out.instrument_id = record.instrument_id
+        out.record = record
+        out.seq = out.cause_seq = record.seq
+        if not self.manual_intents.push(&out):
+            self.scribe.refusal(record, REASON_RING_FULL)
+
+    cdef void _hold(self, const Scope* scope, bint is_held) noexcept nogil:
+        """The symbols in the scope stand still, their orders are cancelled, while they are being closed; released they trade again."""
+        cdef uint32_t i
+        cdef uint8_t* halts = self.register.instrument_halts
+        for i in range(1, self.tables.instrument_count + 1):
+            if not self._is_ours(i) or (scope.instrument_id and scope.instrument_id != i):
+                continue
+            if is_held and not halts[i]:
+                halts[i] = HALT_REASON_FLATTEN
+            elif not is_held and halts[i] == HALT_REASON_FLATTEN:
+                halts[i] = HALT_REASON_NONE
+        if is_held:
+            self._cancel_scope(scope)
+
+    cdef void _flatten(self, const Scope* scope, uint64_t cause_seq) noexcept nogil:
+        """Cancel what is open in the scope, then close its positions by market orders through the gate."""
+        cdef uint32_t instrument_id
+        cdef uint8_t position_side
+        self._cancel_scope(scope)
+        for instrument_id in range(1, self.tables.instrument_count + 1):
+            if self._is_ours(instrument_id) and (scope.instrument_id == 0 or scope.instrument_id == instrument_id):
+                for position_side in range(POSITION_SIDES):
+                    self._flatten_one(instrument_id, position_side, cause_seq)
+
+    cdef int64_t _closing_lots(self, uint32_t instrument_id, uint8_t position_side, int side) noexcept nogil:
+        """Lots of market orders under way on this side. Limit orders do not count: flatten is cancelling them."""
+        cdef uint32_t slot = self.pool.first_open
+        cdef int64_t lots = 0
+        while slot != SLOT_NONE:
+            if (self.register.slots[slot].instrument_id == instrument_id and self.register.slots[slot].side == side
+                    and self.register.slots[slot].position_side == position_side
+                    and self.register.slots[slot].order_type == ORDER_TYPE_MARKET):
+                lots += self.pool.leaves_lots(&self.pool.orders[slot])
+            slot = self.pool.orders[slot].next_open
+        return lots
+
+    cdef void _flatten_one(self, uint32_t instrument_id, uint8_t position_side, uint64_t cause_seq) noexcept nogil:
+        """One position: a netted account's, or one side of a hedged account's."""
+        cdef const Instrument* instrument = &self.tables.instruments[instrument_id]
+        cdef int64_t left_lots = self.tables.exposure_row(instrument_id, position_side).position_lots
+        cdef int64_t most_lots = min(self.tables.limits[instrument_id].max_order_qty_lots, instrument.max_qty_lots)
+        cdef CommandPayload command
+        cdef Descriptor item
+        cdef RecordHeader header
+        cdef int made = 0
+        memset(&command, 0, sizeof(CommandPayload))
+        memset(&item, 0, sizeof(Descriptor))
+        memset(&header, 0, sizeof(RecordHeader))
+        command.side = SIDE_SELL if left_lots > 0 else SIDE_BUY
+        command.order_type = ORDER_TYPE_MARKET
+        # what already works on the closing side (a flatten a moment ago) closes it too: asked twice must not turn the position
+        if left_lots > 0:
+            left_lots -= self._closing_lots(instrument_id, position_side, SIDE_SELL)
+        else:
+            left_lots = -left_lots - self._closing_lots(instrument_id, position_side, SIDE_BUY)
+        header.instrument_id = instrument_id
+        header.position_side = position_side
+        item.record = &header
+        item.seq = cause_seq
+        item.venue_id = self.venue_id
+        item.wall_ns = self.journal.now_wall_ns
+        item.mono_ns = self.journal.now_mono_ns
+        while left_lots > 0 and most_lots > 0 and made < FLATTEN_ORDERS_MAX:
+            command.qty_lots = min(left_lots, most_lots)
+            self._operator_order(&item, &command)
+            left_lots -= command.qty_lots
+            made += 1
+
+    # --- trading state ---
+
+    cdef uint8_t _halt_reason(self) noexcept nogil:
+        cdef int64_t drift_ns = self.line.clock_drift_ns
+        if self.tables.control.kill or self.line.is_killed:
+            return HALT_REASON_KILL
+        if self.is_mismatched:
+            return self.sticky_reason
+        if self.tables.control.stopping:
+            return HALT_REASON_STOPPING
+        if self.tables.control.journal_reserve or self.journal.nearly_full():
+            return HALT_REASON_JOURNAL
+        if not (self.line.gateway_ready and self.line.user_stream_ready):
+            return HALT_REASON_VENUE if self.has_started else HALT_REASON_STARTING
+        if not self.line.reconciled:
+            return HALT_REASON_STARTING
+        if drift_ns > self.tables.engine_limits.clock_drift_ns_max or drift_ns < -self.tables.engine_limits.clock_drift_ns_max:
+            return HALT_REASON_CLOCK
+        if self.tables.scopes[ENGINE_ROW].trading_state == TRADING_STATE_HALTED:
+            return HALT_REASON_RISK
+        return HALT_REASON_NONE
+
+    cdef void _evaluate(self, uint64_t cause_seq) noexcept nogil:
+        cdef uint8_t reason = self._halt_reason()
+        cdef uint8_t previous = self.line.trading_state
+        cdef uint8_t state = TRADING_STATE_ACTIVE if reason == HALT_REASON_NONE else TRADING_STATE_HALTED
+        if not self.line.reconciled:
+            self.counters.values[<int> COUNTER_RECONCILED] = 0
+        if state == TRADING_STATE_ACTIVE and self.tables.scopes[ENGINE_ROW].trading_state == TRADING_STATE_REDUCING:
+            state = TRADING_STATE_REDUCING
+            self.is_reduced_by_risk = True
+        elif state == TRADING_STATE_ACTIVE and previous == TRADING_STATE_REDUCING and not self.is_reduced_by_risk:
+            return
+        else:
+            self.is_reduced_by_risk = False
+        if state == previous and reason == self.line.halt_reason and self.is_state_told:
+            return
+        # the first state of a run is always written: a crash loop must be found by the next one
+        self.is_state_told = True
+        if reason != self.line.halt_reason:
+            self._tell_halt(reason, cause_seq)
+        self.line.trading_state = state
+        self.line.halt_reason = reason
+        self.tables.sum_lines()
+        self.scribe.trading_state(previous, cause_seq)
+
+    cdef void _tell_halt(self, uint8_t reason, uint64_t cause_seq) noexcept nogil:
+        """Halts that no other alarm tells of, and what one of the risk monitor's asks for."""
+        cdef Scope everything
+        if reason == HALT_REASON_CLOCK:
+            self.scribe.alarm(ALARM_CODE_CLOCK_DRIFT, 0, 0, self.line.clock_drift_ns,
+                              b"the venue's clock and ours are too far apart: no new orders", cause_seq)
+        elif reason == HALT_REASON_JOURNAL:
+            self.scribe.alarm(ALARM_CODE_JOURNAL_NEARLY_FULL, 0, 0, 0,
+                              b"the journal's disk failed or cannot keep up: no new orders", cause_seq)
+        elif reason == HALT_REASON_RISK:
+            # the monitor has told why; what rests could still add to what the halt is about
+            memset(&everything, 0, sizeof(Scope))
+            self._cancel_scope(&everything)
+            self._start_sweep(cause_seq)

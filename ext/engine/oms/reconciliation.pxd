@@ -1,0 +1,58 @@
+"""Order management's account: reconciliation with the venue, futures positions, funding."""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from engine.model.descriptor cimport Descriptor
+from engine.model.records cimport FundingPaymentPayload
+from engine.oms.accounts cimport AccountBook
+from engine.oms.lifecycle cimport OrderLifecycle
+
+cdef enum:
+    SETTLEMENTS_KEPT = 4096
+
+cdef enum ReconcilePhase:
+    RECONCILE_IDLE = 0
+    RECONCILE_COLLECTING = 1    # the session reads the account
+    RECONCILE_RESOLVING = 2     # what differs is asked for, order by order
+
+cdef struct VenuePosition:
+    # what the venue says of a futures position, and how often it was not what our fills say
+    int64_t position_lots
+    int64_t entry_price_e8
+    int64_t as_of_ns
+    uint64_t fills_then          # fills booked when it answered: a reading that a fill overtook says nothing
+    uint8_t is_answered          # in the running reconciliation
+    uint8_t misses               # answers in a row that disagree
+    uint8_t is_disputed          # halted for it: `arm` takes the venue's word over
+
+cdef struct Settlement:
+    # what is booked of one funding settlement of one contract
+    int64_t hour
+    int64_t amount_e8
+    uint32_t instrument_id
+    uint16_t asset_id
+
+cdef class Reconciliation(OrderLifecycle):
+    cdef readonly int phase
+    cdef AccountBook accounts
+    cdef bint cancel_on_start
+    cdef bint has_started
+    cdef bint is_recheck_wanted    # a position disagreed: the account is read again soon
+    cdef VenuePosition[1536] venue_positions   # parallel to exposures
+    cdef int64_t[512] funding_e8   # by instrument: paid and received so far
+    cdef Settlement[SETTLEMENTS_KEPT] settlements   # a ring of the latest: a settlement is booked once, whoever tells of it
+    cdef uint32_t settlement_count
+    cdef int64_t newest_funding_ns
+    cdef int64_t phase_mono_ns
+    cdef int64_t next_reconcile_mono_ns
+    cdef bint _is_ours(self, uint32_t instrument_id) noexcept nogil
+    cdef void _on_venue_position(self, const Descriptor* item) noexcept nogil
+    cdef void _on_funding(self, const Descriptor* item) noexcept nogil
+    cdef void _book_funding(self, uint32_t instrument_id, const FundingPaymentPayload* paid) noexcept nogil
+    cdef Settlement* _settlement(self, uint32_t instrument_id, uint16_t asset_id, int64_t event_ns) noexcept nogil
+    cdef int64_t _funding_since_ns(self) noexcept nogil
+    cdef bint _positions_agree(self, uint64_t cause_seq) noexcept nogil
+    cdef bint _position_agrees(self, uint32_t instrument_id, int side, uint64_t cause_seq) noexcept nogil
+    cdef void _adopt_positions(self, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil
+    cdef void _adopt_position(self, uint32_t instrument_id, int side, uint64_t cause_seq) noexcept nogil
+    cdef void _start_reconcile(self) noexcept nogil
+    cdef void _end_reconcile(self, const Descriptor* item) noexcept nogil
+    cdef void _resolve(self, uint64_t cause_seq) noexcept nogil

@@ -1,0 +1,257 @@
+"""The account as the venue sees it: reconciliation of orders, trades and positions, and the funding that it paid or took.
+
+The session reads the account; what the venue did not name of our open orders is asked for one by one; positions of futures are compared
+with what our fills make. A settlement is booked once, whoever tells of it: the stream, the answer, or the ledger of an earlier run.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
+from engine.model.codes cimport *
+from engine.model.approval cimport *
+from engine.model.descriptor cimport Descriptor
+from engine.model.records cimport FundingPaymentPayload, StatePayload, VenuePositionPayload
+from engine.model.tables cimport INSTRUMENT_CAPACITY, POSITION_SIDES
+from engine.oms.accounts cimport AccountBook
+from engine.oms.lifecycle cimport OrderLifecycle
+from engine.oms.orders cimport Order
+from engine.oms.scribe cimport FillFacts
+from engine.oms.valuation cimport Valuation
+
+cdef enum:
+    # so many readings in a row must disagree: one may have been overtaken by a fill on its way
+    POSITION_MISSES_MAX = 3
+
+cdef int64_t RECONCILE_RETRY_NS = 1_000_000_000
+cdef int64_t POSITION_RETRY_NS = 200_000_000
+cdef int64_t HOUR_NS = 3_600_000_000_000
+cdef int64_t DAY_NS = 86_400_000_000_000
+
+
+cdef class Reconciliation(OrderLifecycle):
+    """What is known of the account, held against what the venue says of it; a base of `Oms`, whose options these are."""
+
+    def __init__(self, *wiring, bint cancel_on_start=False, str reporting_currency="USDT", int64_t liquidation_near_bps=1000, **options):
+        OrderLifecycle.__init__(self, *wiring, **options)
+        self.accounts = AccountBook(self.journal, self.tables, self.book_of_positions, self.scribe,
+                                    Valuation(self.tables, reporting_currency), account_id=self.account_id, venue_id=self.venue_id,
+                                    near_bps=liquidation_near_bps)
+        self.accounts.funding_e8 = self.funding_e8
+        self.cancel_on_start = cancel_on_start
+
+    cdef bint _is_ours(self, uint32_t instrument_id) noexcept nogil:
+        return self.tables.instruments[instrument_id].venue_id == self.venue_id
+
+    # --- futures: positions and funding ---
+
+    cdef void _on_venue_position(self, const Descriptor* item) noexcept nogil:
+        """The latest word stands, whichever way it came."""
+        cdef const VenuePositionPayload* told = <const VenuePositionPayload*> (item.record + 1)
+        cdef int side = item.record.position_side % POSITION_SIDES
+        cdef int place = side * INSTRUMENT_CAPACITY + <int> (item.instrument_id % INSTRUMENT_CAPACITY)
+        cdef VenuePosition* row = &self.venue_positions[place]
+        if told.as_of_ns >= row.as_of_ns:
+            row.position_lots = told.position_lots
+            row.entry_price_e8 = told.entry_price_e8
+            row.as_of_ns = told.as_of_ns
+            self.tables.margin_rows[place].isolated_wallet_e8 = told.isolated_wallet_e8
+            self.tables.touch_margin(item.instrument_id % INSTRUMENT_CAPACITY)
+        if told.is_answer:
+            row.is_answered = 1
+            row.fills_then = self.book_of_positions.row(self.account_id, item.instrument_id, side).fills
+
+    cdef void _on_funding(self, const Descriptor* item) noexcept nogil:
+        """The record is the booking: it stands in the ledger, totals are kept by instrument."""
+        cdef const FundingPaymentPayload* paid = <const FundingPaymentPayload*> (item.record + 1)
+        self._book_funding(item.instrument_id % INSTRUMENT_CAPACITY, paid)
+
+    cdef void _book_funding(self, uint32_t instrument_id, const FundingPaymentPayload* paid) noexcept nogil:
+        """Each settlement once: an answer is all that it paid, so that only what the stream did not tell is added."""
+        cdef Settlement* known = self._settlement(instrument_id, paid.asset_id, paid.event_ns)
+        cdef Settlement* unnamed
+        cdef int64_t moved_e8 = paid.amount_e8
+        self.newest_funding_ns = max(self.newest_funding_ns, paid.event_ns)
+        if paid.is_answer:
+            moved_e8 -= known.amount_e8
+        known.amount_e8 += moved_e8
+        self.funding_e8[instrument_id] = self.funding_e8[instrument_id] + moved_e8
+        if not paid.is_answer or instrument_id == 0 or moved_e8 == 0:
+            return
+        unnamed = self._settlement(0, paid.asset_id, paid.event_ns)
+        if (unnamed.amount_e8 >= moved_e8 > 0) or (unnamed.amount_e8 <= moved_e8 < 0):
+            # the stream told of it and not for which contract: now it is known
+            unnamed.amount_e8 -= moved_e8
+            self.funding_e8[0] = self.funding_e8[0] - moved_e8
+
+    cdef Settlement* _settlement(self, uint32_t instrument_id, uint16_t asset_id, int64_t event_ns) noexcept nogil:
+        """What is booked of one settlement: contracts settle on the hour, the news of it comes a little later."""
+        cdef int64_t hour = (event_ns + HOUR_NS // 2) // HOUR_NS
+        cdef uint32_t i
+        cdef Settlement* row
+        for i in range(min(self.settlement_count, <uint32_t> SETTLEMENTS_KEPT)):
+            row = &self.settlements[i]
+            if row.hour == hour and row.instrument_id == instrument_id and row.asset_id == asset_id:
+                return row
+        row = &self.settlements[self.settlement_count % SETTLEMENTS_KEPT]
+        self.settlement_count += 1
+        row.hour = hour
+        row.amount_e8 = 0
+        row.instrument_id = instrument_id
+        row.asset_id = asset_id
+        return row
+
+    cdef int64_t _funding_since_ns(self) noexcept nogil:
+        """From when on settlements are asked for: a day before the latest known, not before our first fill; 0 = none can be missed."""
+        if self.first_fill_ns == 0:
+            return 0
+        return max(self.first_fill_ns, self.newest_funding_ns - DAY_NS)
+
+    cdef bint _positions_agree(self, uint64_t cause_seq) noexcept nogil:
+        """Compare what the venue answered with our fills; False while a difference may still be one of timing."""
+        cdef bint agree = True
+        cdef uint32_t i
+        cdef int side
+        for i in range(1, self.tables.instrument_count + 1):
+            for side in range(POSITION_SIDES):
+                if self.tables.instruments[i].kind != 0 and self._is_ours(i) and not self._position_agrees(i, side, cause_seq):
+                    agree = False
+        return agree
+
+    cdef bint _position_agrees(self, uint32_t instrument_id, int side, uint64_t cause_seq) noexcept nogil:
+        cdef int place = side * INSTRUMENT_CAPACITY + <int> instrument_id
+        cdef VenuePosition* row = &self.venue_positions[place]
+        if not row.is_answered:
+            return True
+        row.is_answered = 0
+        if row.position_lots == self.tables.exposures[place].position_lots:
+            row.misses = 0
+            row.is_disputed = 0
+            return True
+        if row.is_disputed:
+            return True  # told already, and the symbol stands still
+        if row.fills_then == self.book_of_positions.row(self.account_id, instrument_id, side).fills:
+            row.misses += 1
+        if row.misses < POSITION_MISSES_MAX:
+            return False
+        row.misses = 0
+        row.is_disputed = 1
+        self.halt_instrument(instrument_id, HALT_REASON_MISMATCH)
+        self.counters.values[<int> COUNTER_RECONCILE_MISMATCHES] = self.counters.values[<int> COUNTER_RECONCILE_MISMATCHES] + 1
+        self.scribe.alarm(ALARM_CODE_RECONCILE_MISMATCH, instrument_id, 0, row.position_lots,
+                          b"the venue's position is not what our fills make: symbol halted, arm takes the venue's over", cause_seq)
+        return True
+
+    cdef void _adopt_positions(self, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil:
+        """`arm` of a symbol (0: of all) whose position is disputed: a person has looked, and the venue's word counts."""
+        cdef uint32_t i
+        cdef int side
+        for i in range(1, self.tables.instrument_count + 1):
+            for side in range(POSITION_SIDES):
+                if self.venue_positions[side * INSTRUMENT_CAPACITY + <int> i].is_disputed and self._is_ours(i) and (instrument_id == 0 or instrument_id == i):
+                    self._adopt_position(i, side, cause_seq)
+                    self.venue_positions[side * INSTRUMENT_CAPACITY + <int> i].is_disputed = 0
+
+    cdef void _adopt_position(self, uint32_t instrument_id, int side, uint64_t cause_seq) noexcept nogil:
+        """The difference becomes an external fill without a trade, at the venue's entry price, so that a restart finds it."""
+        cdef int place = side * INSTRUMENT_CAPACITY + <int> instrument_id
+        cdef const VenuePosition* row = &self.venue_positions[place]
+        cdef int64_t missing_lots = row.position_lots - self.tables.exposures[place].position_lots
+        cdef FillFacts facts
+        if missing_lots == 0:
+            return
+        memset(&facts, 0, sizeof(FillFacts))
+        facts.trade_id = -1
+        facts.qty_lots = missing_lots if missing_lots > 0 else -missing_lots
+        facts.side = SIDE_BUY if missing_lots > 0 else SIDE_SELL
+        facts.position_side = <uint8_t> side
+        facts.price_ticks = row.entry_price_e8 // self.tables.instruments[instrument_id].tick_size_e8
+        if facts.price_ticks <= 0:
+            facts.price_ticks = max(self.tables.markets[instrument_id].last_trade_ticks, <int64_t> 1)
+        facts.account_id = self.account_id
+        facts.venue_id = self.venue_id
+        facts.instrument_id = instrument_id
+        facts.is_external = 1
+        self._move_position(&facts)
+        self.scribe.fill(NULL, &facts, cause_seq)
+        self.scribe.position(self.account_id, self.venue_id, instrument_id, side, cause_seq)
+        self.scribe.alarm(ALARM_CODE_POSITION_ADOPTED, instrument_id, 0, missing_lots,
+                          b"armed: the venue's position was taken over, the difference booked as an external fill", cause_seq)
+
+    # --- reading the account ---
+
+    cdef void _start_reconcile(self) noexcept nogil:
+        """Ask the session to read the account: open orders, trades since the last known one, balances."""
+        cdef uint32_t slot = self.pool.first_open, instrument_id
+        cdef int side
+        cdef uint64_t room = self.outbound.capacity - self.outbound.depth()
+        if (self.phase != RECONCILE_IDLE or not self.session_ready or not self.line.user_stream_ready
+                or room < self.tables.instrument_count + 4):
+            return
+        self.phase = RECONCILE_COLLECTING
+        self.phase_mono_ns = self.journal.now_mono_ns
+        self.next_reconcile_mono_ns = self.journal.now_mono_ns + RECONCILE_RETRY_NS
+        self.deferred_count = 0
+        self.is_recheck_wanted = False
+        for instrument_id in range(1, self.tables.instrument_count + 1):
+            for side in range(POSITION_SIDES):
+                self.venue_positions[side * INSTRUMENT_CAPACITY + <int> instrument_id].is_answered = 0
+        while slot != SLOT_NONE:
+            self.pool.orders[slot].is_seen = 0
+            slot = self.pool.orders[slot].next_open
+        self.send_bare(OUTBOUND_RECONCILE_BEGIN, 0, 0, 0)
+        self.send_bare(OUTBOUND_OPEN_ORDERS, 0, 0, 0)
+        for instrument_id in range(1, self.tables.instrument_count + 1):
+            # without a trade of ours there is nothing that could be missing but of orders that are asked for one by one
+            if self.trades.newest[instrument_id % 512] > 0:
+                self.send_bare(OUTBOUND_TRADES, instrument_id, <uint64_t> self.trades.newest[instrument_id % 512] + 1, 0)
+        self.send_bare(OUTBOUND_ACCOUNT, 0, <uint64_t> self._funding_since_ns(), 0)
+        self.send_bare(OUTBOUND_RECONCILE_END, 0, 0, 0)
+
+    cdef void _end_reconcile(self, const Descriptor* item) noexcept nogil:
+        """The account has been read: what we think open and the venue did not name is asked for."""
+        cdef const StatePayload* state = <const StatePayload*> (item.record + 1)
+        cdef uint32_t slot = self.pool.first_open
+        cdef Order* order
+        if self.phase != RECONCILE_COLLECTING:
+            return
+        if state.state != 0:
+            self.phase = RECONCILE_IDLE
+            self.deferred_count = 0
+            return
+        self.phase = RECONCILE_RESOLVING
+        self.line.reconciles += 1
+        self.counters.values[<int> COUNTER_RECONCILES] = self.counters.values[<int> COUNTER_RECONCILES] + 1
+        while slot != SLOT_NONE:
+            order = &self.pool.orders[slot]
+            # one in flight has its own time-out; the venue may simply not have had it yet when it was asked
+            if order.is_seen == 0 and not order.ended and (order.is_acked or order.is_unknown or order.is_restored):
+                order.query_wanted = 1
+            if self.cancel_on_start and not self.has_started:
+                self.want_cancel(order, 0)
+            slot = order.next_open
+        self._start_sweep(item.seq)
+
+    cdef void _resolve(self, uint64_t cause_seq) noexcept nogil:
+        """RECONCILED once nothing is left to ask: an order not found once is UNKNOWN and counts in full, which is known enough."""
+        cdef uint32_t slot = self.pool.first_open
+        cdef Order* order
+        while slot != SLOT_NONE:
+            order = &self.pool.orders[slot]
+            if order.is_seen != 2:
+                if order.query_wanted or order.query_in_flight or (order.is_unknown and order.misses == 0):
+                    return
+                if order.venue_cum_lots > order.booked_lots:
+                    return
+                if self.cancel_on_start and not self.has_started and not order.is_unknown:
+                    return
+            slot = order.next_open
+        self.settle_deferred(cause_seq)
+        self.phase = RECONCILE_IDLE
+        if not self._positions_agree(cause_seq):
+            # read again soon; who was not trading yet goes on waiting
+            self.is_recheck_wanted = True
+            self.next_reconcile_mono_ns = self.journal.now_mono_ns + POSITION_RETRY_NS
+            if not self.line.reconciled:
+                return
+        self.has_started = True
+        self.line.reconciled = 1
+        self.tables.sum_lines()
+        self.counters.values[<int> COUNTER_RECONCILED] = self.tables.lines[0].reconciled

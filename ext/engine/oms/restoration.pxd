@@ -1,0 +1,17 @@
+"""Order management's restoration from the ledger of earlier runs."""
+from libc.stdint cimport uint8_t, uint32_t
+from engine.model.approval cimport ApprovedOrder
+from engine.model.records cimport CommandPayload, FillPayload, OrderStatePayload, StatePayload
+from engine.oms.commands cimport Commands
+
+cdef class Restoration(Commands):
+    cdef dict _intents             # while a ledger is read: handle -> INTENT payload with Conditions
+    cdef ApprovedOrder* _admit(self, object record, const OrderStatePayload* state) except *
+    cdef int _restore_conditions(self, ApprovedOrder* terms) except -1
+    cdef int _restore_order(self, object record, const OrderStatePayload* state) except -1
+    cdef int _restore_fill(self, object record, const FillPayload* fill) except -1
+    cdef int _bring_over(self, int account_id, uint32_t instrument_id) except -1
+    cdef int _restore_command(self, object record, const CommandPayload* command) except -1
+    cdef void _restore_wide(self, uint8_t halt, bint is_whole) noexcept
+    cdef int _restore_state(self, object record, const StatePayload* state) except -1
+    cdef int _restore_finish(self) except -1

@@ -1,0 +1,258 @@
+"""Restoration: orders, positions, fees and sticky halts as the ledger of earlier runs tells them.
+
+Nothing is sent and nothing is written; what was in flight then is UNKNOWN now, and the venue's truth decides at reconciliation.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memset
+from engine.model.approval cimport SLOT_NONE, ApprovedOrder
+from engine.model.codes cimport *
+from engine.model.records cimport (CommandPayload, Conditions, FillPayload, FundingPaymentPayload, IntentPayload, MarginTiersPayload,
+                                   OrderStatePayload, StatePayload, VerdictPayload)
+from engine.model.tables cimport INSTRUMENT_CAPACITY, POSITION_SIDES, Instrument
+from engine.model.unnamed cimport NO_TRADE_ID
+from engine.oms.commands cimport Commands
+from engine.oms.orders cimport Order
+from engine.oms.positions cimport tw_value_e16
+
+
+cdef class Restoration(Commands):
+    """Reads a ledger once, before the first poll; a base of `Oms`."""
+
+    def __init__(self, *wiring, **options):
+        Commands.__init__(self, *wiring, **options)
+        self._intents = {}
+
+    def restore(self, records) -> int:
+        """Rebuild orders, positions, fees and sticky halts from ledger records of earlier runs; returns how many were used.
+
+        `records`: objects with `kind`, the header's ids and `payload` bytes, in sequence order (`JournalReader.records`). Nothing is
+        sent and nothing is written; the venue's truth decides at reconciliation.
+        """
+        cdef bytes payload
+        cdef const char* data
+        cdef int used = 0, kind
+        sizes = {
+            RECORD_KIND_ORDER_STATE: sizeof(OrderStatePayload), RECORD_KIND_FILL: sizeof(FillPayload),
+            RECORD_KIND_COMMAND: sizeof(CommandPayload), RECORD_KIND_TRADING_STATE: sizeof(StatePayload),
+            RECORD_KIND_ALARM: sizeof(StatePayload), RECORD_KIND_FUNDING_PAYMENT: sizeof(FundingPaymentPayload),
+            RECORD_KIND_INTENT: sizeof(IntentPayload), RECORD_KIND_VERDICT: sizeof(VerdictPayload),
+            RECORD_KIND_MARGIN_TIERS: sizeof(MarginTiersPayload),
+        }
+        for record in records:
+            kind = record.kind
+            if kind not in sizes:
+                continue
+            payload = record.payload
+            if len(payload) < sizes[kind]:
+                raise ValueError(f"ledger record {record.seq}: {len(payload)} bytes of payload, {sizes[kind]} needed")
+            if record.venue_id not in (0, self.venue_id):
+                continue  # another line's
+            data = payload
+            if kind == RECORD_KIND_INTENT or kind == RECORD_KIND_VERDICT:
+                self._remember_intent(record, kind)
+                continue
+            if kind == RECORD_KIND_ORDER_STATE:
+                self._restore_order(record, <const OrderStatePayload*> data)
+            elif kind == RECORD_KIND_FILL:
+                self._restore_fill(record, <const FillPayload*> data)
+            elif kind == RECORD_KIND_COMMAND:
+                self._restore_command(record, <const CommandPayload*> data)
+            elif kind == RECORD_KIND_MARGIN_TIERS:
+                self.accounts.put_terms(record.instrument_id, <const MarginTiersPayload*> data, <uint32_t> len(payload))
+            elif kind == RECORD_KIND_FUNDING_PAYMENT:
+                self._book_funding(<uint32_t> record.instrument_id % INSTRUMENT_CAPACITY, <const FundingPaymentPayload*> data)
+            else:
+                self._restore_state(record, <const StatePayload*> data)
+            used += 1
+        self._restore_finish()
+        self._intents.clear()
+        return used
+
+    def _remember_intent(self, object record, int kind) -> None:
+        """Conditions stand with the intent: kept until its order is met, or its refusal."""
+        if kind == RECORD_KIND_VERDICT:
+            if not (<const VerdictPayload*> <const char*> record.payload).approved:
+                self._intents.pop(record.order_handle, None)
+        elif (<const IntentPayload*> <const char*> record.payload).has_conditions:
+            self._intents[record.order_handle] = record.payload
+
+    cdef ApprovedOrder* _admit(self, object record, const OrderStatePayload* state) except *:
+        cdef uint64_t handle = record.order_handle
+        cdef ApprovedOrder* terms = self.register.admit(handle)
+        if terms == NULL:
+            self._retire_restored()
+            terms = self.register.admit(handle)
+        if terms == NULL:
+            raise ValueError(f"ledger record {record.seq}: no room for order {handle:#x}; raise the order capacity")
+        terms.side = state.side
+        terms.order_type = state.order_type
+        terms.time_in_force = state.time_in_force
+        terms.price_ticks = state.price_ticks
+        terms.promise_price_ticks = state.price_ticks
+        terms.trigger_ticks = state.trigger_ticks
+        terms.flags = state.flags
+        terms.position_side = record.position_side
+        terms.qty_lots = state.qty_lots
+        terms.instrument_id = record.instrument_id
+        self._restore_conditions(terms)
+        terms.venue_id = self.venue_id
+        terms.account_id = self.account_id
+        terms.strategy_id = record.strategy_id
+        if self.tables.instruments[terms.instrument_id].kind == 0:
+            terms.promised_asset_id = (self.tables.instruments[terms.instrument_id].quote_asset_id if state.side == SIDE_BUY
+                                       else self.tables.instruments[terms.instrument_id].base_asset_id)
+        self.tables.move_open_orders(terms.instrument_id, terms.position_side, terms.strategy_id, 1)
+        self.register.rest(self.register.index_of(terms))
+        self.pool.begin(self.register.index_of(terms))
+        return terms
+
+    cdef int _restore_conditions(self, ApprovedOrder* terms) except -1:
+        cdef bytes payload = self._intents.pop(terms.order_handle, None)
+        cdef const IntentPayload* intent
+        if payload is None or <size_t> len(payload) < sizeof(IntentPayload) + sizeof(Conditions):
+            return 0
+        intent = <const IntentPayload*> <const char*> payload
+        self.register.conditions[self.register.index_of(terms)] = (<const Conditions*> (intent + 1))[0]
+        terms.has_conditions = 1
+        terms.expire_ns = intent.expire_ns
+        return 0
+
+    def _retire_restored(self) -> None:
+        """Earlier runs have had more orders than there are slots: those that are over by now make room."""
+        cdef uint32_t slot = self.pool.first_open, following
+        while slot != SLOT_NONE:
+            following = self.pool.orders[slot].next_open
+            if self.pool.is_over(&self.pool.orders[slot]):
+                self.pool.settle(&self.pool.orders[slot])
+                self.pool.reserve(&self.pool.orders[slot])
+            slot = following
+
+    cdef int _restore_order(self, object record, const OrderStatePayload* state) except -1:
+        cdef Order* order
+        cdef uint64_t handle = record.order_handle
+        self.tables._check(record.instrument_id)
+        order = self.pool.find(handle)
+        if order == NULL:
+            order = &self.pool.orders[self.register.index_of(self._admit(record, state))]
+        order.is_restored = 1
+        order.last_seq = record.seq
+        if state.venue_order_id:
+            order.venue_order_id = state.venue_order_id
+        order.reason = state.reason
+        order.venue_code = state.venue_code
+        order.state = state.state
+        order.is_triggered = state.is_triggered
+        self.pool.terms(order).is_triggered = state.is_triggered
+        self.pool.terms(order).qty_lots = state.qty_lots
+        if state.state in (ORDER_STATE_CANCELED, ORDER_STATE_EXPIRED, ORDER_STATE_REJECTED, ORDER_STATE_ABSENT):
+            order.ended = state.state
+            order.venue_cum_lots = state.cum_qty_lots + state.leaves_qty_lots
+        elif state.state not in (ORDER_STATE_PENDING_NEW, ORDER_STATE_UNKNOWN, ORDER_STATE_APPROVED):
+            order.is_acked = 1
+        return 0
+
+    cdef int _restore_fill(self, object record, const FillPayload* fill) except -1:
+        cdef uint64_t handle = record.order_handle
+        cdef uint32_t instrument_id = record.instrument_id
+        cdef int side = record.position_side % POSITION_SIDES
+        cdef Order* order = self.pool.find(handle)
+        cdef const Instrument* instrument
+        self.tables._check(instrument_id)
+        instrument = &self.tables.instruments[instrument_id]
+        if fill.trade_id != NO_TRADE_ID and not self.trades.add(instrument_id, fill.trade_id, fill.qty_lots):
+            return 0
+        if self.first_fill_ns == 0:
+            self.first_fill_ns = record.wall_ns
+        self._bring_over(self.account_id, instrument_id)
+        self.book_of_positions.book(self.account_id, instrument_id, side, fill.side, fill.price_ticks, fill.qty_lots,
+                                    fill.commission_asset_id, fill.commission_e8)
+        self.book_of_strategies.book(record.strategy_id, instrument_id, side, fill.side, fill.price_ticks, fill.qty_lots,
+                                     fill.commission_asset_id, fill.commission_e8)
+        if order != NULL and not fill.is_external:
+            self.tables.move_strategy_position(instrument_id, self.pool.terms(order).position_side, self.pool.terms(order).strategy_id,
+                                               fill.qty_lots if fill.side == SIDE_BUY else -fill.qty_lots)
+            order.booked_lots += fill.qty_lots
+            order.filled_value_e16 = order.filled_value_e16 + tw_value_e16(
+                fill.price_ticks, instrument.tick_size_e8, fill.qty_lots, instrument.lot_size_e8)
+            order.venue_cum_lots = max(order.venue_cum_lots, order.booked_lots)
+            self.pool.reserve(order)
+        return 0
+
+    cdef int _bring_over(self, int account_id, uint32_t instrument_id) except -1:
+        """Before the first fill of a row: what was held under the symbol's other tick or lot goes on here."""
+        cdef const Instrument* instrument = &self.tables.instruments[instrument_id]
+        cdef uint32_t i
+        cdef int side
+        for side in range(POSITION_SIDES):
+            if self.book_of_positions.row(account_id, instrument_id, side).fills:
+                return 0
+        for i in range(1, self.tables.instrument_count + 1):
+            if i == instrument_id or self.tables.instruments[i].venue_id != instrument.venue_id:
+                continue
+            if memcmp(self.tables.instruments[i].symbol, instrument.symbol, sizeof(instrument.symbol)) == 0:
+                if self.book_of_positions.carry(i, instrument_id):
+                    self.book_of_strategies.carry(i, instrument_id)
+        return 0
+
+    cdef int _restore_command(self, object record, const CommandPayload* command) except -1:
+        cdef uint32_t instrument_id = record.instrument_id
+        cdef uint16_t strategy_id = record.strategy_id
+        cdef uint8_t halt = HALT_REASON_KILL if command.command_kind == COMMAND_KIND_KILL else HALT_REASON_NONE
+        if command.command_kind != COMMAND_KIND_KILL and command.command_kind != COMMAND_KIND_ARM:
+            return 0
+        if record.account_id not in (0, self.account_id):
+            return 0
+        if strategy_id:
+            self.register.strategy_halts[strategy_id % 64] = halt
+        elif instrument_id:
+            self.register.instrument_halts[instrument_id % 512] = halt
+        else:
+            self._restore_wide(halt, record.venue_id == 0 and record.account_id == 0)
+        return 0
+
+    cdef void _restore_wide(self, uint8_t halt, bint is_whole) noexcept:
+        """A kill or an `arm` of the whole engine, or of this line."""
+        if is_whole:
+            self.tables.control.kill = 1 if halt else 0
+        elif halt:
+            self.line.is_killed = 1
+        if halt:
+            return
+        self.line.is_killed = 0
+        self._arm_instruments()
+        self.is_mismatched = False
+        if is_whole:
+            memset(self.register.strategy_halts, 0, 64)
+
+    cdef int _restore_state(self, object record, const StatePayload* state) except -1:
+        cdef uint32_t instrument_id = record.instrument_id
+        if record.kind == RECORD_KIND_ALARM:
+            if instrument_id and state.state in (ALARM_CODE_OVERFILL, ALARM_CODE_UNKNOWN_FILL):
+                self.halt_instrument(instrument_id, HALT_REASON_MISMATCH)
+        elif state.state == TRADING_STATE_HALTED and state.reason in (HALT_REASON_MISMATCH, HALT_REASON_CRASH_LOOP):
+            self.sticky_reason = state.reason
+            self.is_mismatched = True
+        return 0
+
+    cdef int _restore_finish(self) except -1:
+        """Ended orders go to the reusable slots; the rest starts as what is certain: acknowledged, or in flight and UNKNOWN."""
+        cdef uint32_t slot = self.pool.first_open, following, i
+        cdef Order* order
+        for i in range(1, self.tables.instrument_count + 1):
+            if self.tables.instruments[i].is_trading:
+                self._bring_over(self.account_id, i)
+        while slot != SLOT_NONE:
+            following = self.pool.orders[slot].next_open
+            order = &self.pool.orders[slot]
+            order.submit_mono_ns = self.journal.now_mono_ns
+            order.deadline_mono_ns = self.journal.now_mono_ns
+            if order.state == ORDER_STATE_UNKNOWN:
+                self.pool.exposure(self.pool.terms(order)).unknown_orders += 1
+                order.is_unknown = 1
+            if order.state in (ORDER_STATE_PENDING_CANCEL, ORDER_STATE_PENDING_REPLACE):
+                order.state = ORDER_STATE_NEW
+            self.pool.settle(order)
+            self.pool.reserve(order)
+            slot = following
+        self.tell_open_orders()
+        return 0
