@@ -1,4 +1,4 @@
-"""A strategy that opens a long and a short position of one symbol in a hedged account, once, and leaves an order of each resting."""
+"""A strategy that opens a long and a short position of one symbol in a hedged account, once; an order of each then rests."""
 
 from __future__ import annotations
 

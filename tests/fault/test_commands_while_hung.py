@@ -1,7 +1,7 @@
 """R23, R25: cancel, pause, hedge and flatten reach the engine while a strategy hangs, and each is carried out.
 
-The thread is one: nothing is served while Python code spins. So the command is sent in the middle of the hang, waits for the watchdog
-to interrupt the strategy, and is the next thing that is done. (The kill's turn: `test_strategies_misbehave.py`.)
+The thread is one: nothing is served while Python code spins. So the command is sent in the middle of the hang, waits for the
+watchdog to interrupt the strategy, and is the next thing that is done. (The kill's turn: `test_strategies_misbehave.py`.)
 """
 
 from __future__ import annotations
@@ -103,6 +103,7 @@ def is_on_disk(market: LinesMarket, sequence: int) -> bool:
     return any(row["seq"] == sequence for row in market.ledger(RecordKind.COMMAND))
 
 
+@pytest.mark.invariant("R23")
 def test_a_cancel_is_carried_out(market: LinesMarket) -> None:
     wait_resting(market)
     before = open_ids(market)
@@ -110,6 +111,7 @@ def test_a_cancel_is_carried_out(market: LinesMarket) -> None:
     market.until(lambda: not before & open_ids(market), "the orders of before are gone")
 
 
+@pytest.mark.invariant("R23")
 def test_a_pause_is_carried_out(market: LinesMarket) -> None:
     wait_resting(market)
     while_hung(market, "pause", Pause(reason="drill", scope=Scope(strategy="both")))
@@ -120,6 +122,7 @@ def test_a_pause_is_carried_out(market: LinesMarket) -> None:
     wait_resting(market)
 
 
+@pytest.mark.invariant("R23")
 def test_a_hedge_is_carried_out(market: LinesMarket) -> None:
     wait_resting(market)
     buy_spot(market)
@@ -129,6 +132,7 @@ def test_a_hedge_is_carried_out(market: LinesMarket) -> None:
     market.until(lambda: position(market, "futures") < 0, "a short future")
 
 
+@pytest.mark.invariant("R23")
 def test_a_flatten_is_carried_out(market: LinesMarket) -> None:
     wait_resting(market)
     if position(market, "spot") == 0:
