@@ -109,6 +109,7 @@ def test_a_cancel_is_carried_out(market: LinesMarket) -> None:
     before = open_ids(market)
     while_hung(market, "cancel", Cancel(reason="drill"))
     market.until(lambda: not before & open_ids(market), "the orders of before are gone")
+    assert before, "there was something to cancel"
 
 
 @pytest.mark.invariant("R23")
@@ -130,6 +131,7 @@ def test_a_hedge_is_carried_out(market: LinesMarket) -> None:
         market, "hedge", Hedge(reason="drill", scope=Scope(symbol="spot:BTCUSDT"), with_symbol="futures:BTCUSDT")
     )
     market.until(lambda: position(market, "futures") < 0, "a short future")
+    assert position(market, "spot") > 0
 
 
 @pytest.mark.invariant("R23")
