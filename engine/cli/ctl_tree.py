@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.cli.ctl_commands import ask
 from engine.cli.ctl_listings import refreshed
+from engine.cli.ctl_symbols import named, wanted
 from engine.cli.render import duration_text, print_json, print_table
 from engine.cli.target import Target
 from engine.exit_codes import CommandError, ExitCode
@@ -37,12 +38,14 @@ class Tree:
     def show(self, args: argparse.Namespace) -> int:
         """The listing, and as of which sequence."""
         state = refreshed(self.fold)
-        parents = wanted(args, list(state.family.parents.values()) if args.all else state.open_parents())
+        parents = list(state.family.parents.values()) if args.all else state.open_parents()
+        parents = wanted(state.catalog, args.symbol, parents)
         if args.action == "algos":
             rows = [algo_row(row) for row in parents if row["kind"] == "ALGO"]
             self.tell(args, {"algos": rows}, rows, ALGO_COLUMNS)
             return ExitCode.OK
-        orders = wanted(args, list(state.orders.values()) if args.all else state.open_orders())
+        orders = list(state.orders.values()) if args.all else state.open_orders()
+        orders = wanted(state.catalog, args.symbol, orders)
         self.measure(orders)
         columns = FLAT_COLUMNS if args.flat else TREE_COLUMNS
         self.tell(args, {"orders": orders, "parents": parents}, shown(args, state, parents, orders), columns)
@@ -54,17 +57,18 @@ class Tree:
         if args.json:
             print_json(answer | {"as_of_sequence": state.as_of, "since_sequence": state.since, "lag": lag})
         else:
-            print_table(rows, columns, empty=f"no {args.action}")
+            print_table(named(state.catalog, rows), columns, empty=f"no {args.action}")
             print(f"as of sequence {state.as_of}, lag {lag}")
 
     def measure(self, orders: list[Row]) -> None:
         """How far the price is from the trigger of what waits, by the engine's book; not told where it does not answer."""
         waiting = [row for row in orders if row["trigger"] and row["state"] in ("HELD", "NEW")]
-        mids: dict[str, Decimal | None] = {}
+        mids: dict[tuple[str, str], Decimal | None] = {}
         for row in waiting:
-            if row["symbol"] not in mids:
-                mids[row["symbol"]] = self.mid(row)
-            row["distance"] = distance_text(row["trigger"], mids[row["symbol"]])
+            place = row["venue"], row["symbol"]
+            if place not in mids:
+                mids[place] = self.mid(row)
+            row["distance"] = distance_text(row["trigger"], mids[place])
 
     def mid(self, row: Row) -> Decimal | None:
         """Half way between bid and ask of the row's symbol; None where the engine cannot be asked."""
@@ -80,11 +84,6 @@ class Tree:
             return (Decimal(reply.bid) + Decimal(reply.ask)) / 2
         except InvalidOperation:
             return None
-
-
-def wanted(args: argparse.Namespace, rows: list[Row]) -> list[Row]:
-    """Rows of the symbol asked for."""
-    return [row for row in rows if not args.symbol or row["symbol"] == args.symbol.upper()]
 
 
 def shown(args: argparse.Namespace, state: LedgerState, parents: list[Row], orders: list[Row]) -> list[Row]:
