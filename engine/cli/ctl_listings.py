@@ -202,6 +202,7 @@ class Status(_Asked):
         fields["uptime_s"] = max(0, fields.pop("now_wall_ns") - reply.start_wall_ns) // 1_000_000_000
         fields["clock_drift"] = f"{fields.pop('clock_drift_ns') / 1e6:.3f} ms"
         fields["halted_symbols"] = ", ".join(f"{symbol} ({reason})" for symbol, reason in halted.items()) or "none"
+        fields["killed_strategies"] = ", ".join(reply.killed_strategies) or "none"
         lines = fields.pop("lines")
         print_fields(fields)
         if len(lines) > 1:
@@ -260,6 +261,8 @@ def strategy_state(row: Any) -> str:
     """A strategy's state in one word, with the reason it was disabled for; a kill outdoes everything else."""
     from engine.model.codes import AlarmCode
 
+    if row.halt_reason:
+        return "KILLED"
     if not row.enabled:
         known = row.disabled_reason in AlarmCode._value2member_map_
         reason = AlarmCode(row.disabled_reason).name if known else str(row.disabled_reason)

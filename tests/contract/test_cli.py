@@ -324,6 +324,16 @@ def test_status_names_the_symbols_that_stand_still(shell: Shell, engine: FakeEng
     assert "BTCUSDT (MISMATCH)" in shell.ctl("status").out
 
 
+def test_a_killed_strategy_is_shown_as_killed_and_in_the_status(shell: Shell, engine: FakeEngine) -> None:
+    assert shell.ctl("status", "--json").json()["killed_strategies"] == []
+    engine.halts["strategies"] = {2: int(HaltReason.KILL)}
+    rows = shell.ctl("strategies", "--json").json()["strategies"]
+    assert {row["strategy"]: row["state"] for row in rows} == {"maker": "disabled", "taker": "KILLED"}
+    assert "KILLED" in shell.ctl("strategies").out
+    assert shell.ctl("status", "--json").json()["killed_strategies"] == ["taker"]
+    assert re.search(r"killed_strategies +taker", shell.ctl("status").out)
+
+
 @pytest.mark.parametrize("seconds", ["nan", "inf", "0", "-1", "1e9", "soon"])
 @pytest.mark.parametrize("action", ["status", "kill"])
 def test_a_patience_that_is_no_time_is_a_wrong_command_line(shell: Shell, action: str, seconds: str) -> None:
