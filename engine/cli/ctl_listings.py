@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine.cli.ctl_commands import add_timeout, ask
+from engine.cli.ctl_symbols import named, wanted
 from engine.cli.render import duration_text, print_fields, print_json, print_table, time_text
 from engine.cli.target import Target, find_target
 from engine.exit_codes import CommandError, ExitCode
@@ -60,7 +61,7 @@ def add_options(name: str, parser: argparse.ArgumentParser) -> None:
     if name == "pnl":
         parser.add_argument("--strategy", help="only this strategy; - for operators and what no order of ours explains")
     if name in ("orders", "positions", "algos", "pnl"):
-        parser.add_argument("--symbol", help="only this symbol")
+        parser.add_argument("--symbol", help="only this symbol, or that of one line: NAME:SYMBOL")
     if name == "book":
         parser.add_argument("symbol")
         parser.add_argument("--venue", help="where the symbol is traded at several")
@@ -107,7 +108,7 @@ def show_folded(args: argparse.Namespace, fold: LedgerFold) -> int:
     if args.json:
         print_json({args.action: rows, "as_of_sequence": state.as_of, "since_sequence": state.since, "lag": lag})
     else:
-        print_table(rows, columns, empty=f"no {args.action}")
+        print_table(named(state.catalog, rows), columns, empty=f"no {args.action}")
         if args.action == "positions" and not fold.is_whole:
             print(f"fees in third assets are counted from sequence {state.since} on; all: ctl pnl")
         print(f"as of sequence {state.as_of}, lag {lag}")
@@ -151,7 +152,7 @@ def rows_of(args: argparse.Namespace, fold: LedgerFold) -> tuple[list[dict[str, 
     if args.action == "balances":
         return list(state.balances.values()), BALANCE_COLUMNS
     rows = state.profit_rows() if args.action == "pnl" else state.position_rows()
-    rows = [row for row in rows if not args.symbol or row["symbol"] == args.symbol.upper()]
+    rows = wanted(state.catalog, args.symbol, rows)
     if args.action == "pnl":
         return [row for row in rows if args.strategy in (None, row["strategy"])], PROFIT_COLUMNS
     return rows, POSITION_COLUMNS
@@ -201,6 +202,7 @@ class Status(_Asked):
         fields["uptime_s"] = max(0, fields.pop("now_wall_ns") - reply.start_wall_ns) // 1_000_000_000
         fields["clock_drift"] = f"{fields.pop('clock_drift_ns') / 1e6:.3f} ms"
         fields["halted_symbols"] = ", ".join(f"{symbol} ({reason})" for symbol, reason in halted.items()) or "none"
+        fields["killed_strategies"] = ", ".join(reply.killed_strategies) or "none"
         lines = fields.pop("lines")
         print_fields(fields)
         if len(lines) > 1:
@@ -256,9 +258,11 @@ class Strategies(_Asked):
 
 
 def strategy_state(row: Any) -> str:
-    """A strategy's state in one word, with the reason it was disabled for."""
+    """A strategy's state in one word, with the reason it was disabled for; a kill outdoes everything else."""
     from engine.model.codes import AlarmCode
 
+    if row.halt_reason:
+        return "KILLED"
     if not row.enabled:
         known = row.disabled_reason in AlarmCode._value2member_map_
         reason = AlarmCode(row.disabled_reason).name if known else str(row.disabled_reason)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from engine.cli.ctl_commands import ask
 from engine.cli.ctl_listings import refreshed
+from engine.cli.ctl_symbols import named, wanted
 from engine.cli.render import duration_text, print_json, print_table
 from engine.cli.target import Target
 from engine.exit_codes import CommandError, ExitCode
@@ -18,7 +20,21 @@ if TYPE_CHECKING:
 
 FLAT_COLUMNS = ["client_order_id", "symbol", "strategy", "side", "type", "price", "qty", "filled", "state", "reason"]
 TREE_COLUMNS = [
-    *("order", "symbol", "strategy", "side", "type", "price", "trigger", "distance", "qty", "filled", "state", "note"),
+    *(
+        "order",
+        "symbol",
+        "strategy",
+        "side",
+        "type",
+        "price",
+        "trigger",
+        "trail",
+        "distance",
+        "qty",
+        "filled",
+        "state",
+        "note",
+    ),
 ]
 ALGO_COLUMNS = [
     *("handle", "algo", "symbol", "strategy", "side", "qty", "filled", "remaining", "children", "average_price"),
@@ -37,15 +53,18 @@ class Tree:
     def show(self, args: argparse.Namespace) -> int:
         """The listing, and as of which sequence."""
         state = refreshed(self.fold)
-        parents = wanted(args, list(state.family.parents.values()) if args.all else state.open_parents())
+        parents = list(state.family.parents.values()) if args.all else state.open_parents()
+        parents = wanted(state.catalog, args.symbol, parents)
         if args.action == "algos":
             rows = [algo_row(row) for row in parents if row["kind"] == "ALGO"]
             self.tell(args, {"algos": rows}, rows, ALGO_COLUMNS)
             return ExitCode.OK
-        orders = wanted(args, list(state.orders.values()) if args.all else state.open_orders())
-        self.measure(orders)
+        orders = list(state.orders.values()) if args.all else state.open_orders()
+        orders = wanted(state.catalog, args.symbol, orders)
+        held = [exit_row(parent, row) for parent in parents for row in parent["held_exits"]]
+        self.measure([*orders, *held])
         columns = FLAT_COLUMNS if args.flat else TREE_COLUMNS
-        self.tell(args, {"orders": orders, "parents": parents}, shown(args, state, parents, orders), columns)
+        self.tell(args, {"orders": orders, "parents": parents}, shown(args, state, parents, orders, held), columns)
         return ExitCode.OK
 
     def tell(self, args: argparse.Namespace, answer: Row, rows: list[Row], columns: list[str]) -> None:
@@ -54,17 +73,18 @@ class Tree:
         if args.json:
             print_json(answer | {"as_of_sequence": state.as_of, "since_sequence": state.since, "lag": lag})
         else:
-            print_table(rows, columns, empty=f"no {args.action}")
+            print_table(named(state.catalog, rows), columns, empty=f"no {args.action}")
             print(f"as of sequence {state.as_of}, lag {lag}")
 
     def measure(self, orders: list[Row]) -> None:
         """How far the price is from the trigger of what waits, by the engine's book; not told where it does not answer."""
         waiting = [row for row in orders if row["trigger"] and row["state"] in ("HELD", "NEW")]
-        mids: dict[str, Decimal | None] = {}
+        mids: dict[tuple[str, str], Decimal | None] = {}
         for row in waiting:
-            if row["symbol"] not in mids:
-                mids[row["symbol"]] = self.mid(row)
-            row["distance"] = distance_text(row["trigger"], mids[row["symbol"]])
+            place = row["venue"], row["symbol"]
+            if place not in mids:
+                mids[place] = self.mid(row)
+            row["distance"] = distance_text(row["trigger"], mids[place])
 
     def mid(self, row: Row) -> Decimal | None:
         """Half way between bid and ask of the row's symbol; None where the engine cannot be asked."""
@@ -82,12 +102,24 @@ class Tree:
             return None
 
 
-def wanted(args: argparse.Namespace, rows: list[Row]) -> list[Row]:
-    """Rows of the symbol asked for."""
-    return [row for row in rows if not args.symbol or row["symbol"] == args.symbol.upper()]
+def exit_row(parent: Row, held: Row) -> Row:
+    """What a parent holds for its position, as a row below it: no order yet, so that it has no handle."""
+    return held | {
+        "handle": 0,
+        "client_order_id": held["exit"],
+        "parent": parent["handle"],
+        "venue": parent["venue"],
+        "symbol": parent["symbol"],
+        "strategy": parent["strategy"],
+        "filled": "",
+        "reason": "NONE",
+        "seq": parent["seq"],
+    }
 
 
-def shown(args: argparse.Namespace, state: LedgerState, parents: list[Row], orders: list[Row]) -> list[Row]:
+def shown(
+    args: argparse.Namespace, state: LedgerState, parents: list[Row], orders: list[Row], held: list[Row]
+) -> list[Row]:
     """The rows to print; a parent that is over is shown where one of its orders is open still."""
     if args.flat:
         return orders
@@ -96,7 +128,12 @@ def shown(args: argparse.Namespace, state: LedgerState, parents: list[Row], orde
     there = {row["handle"] for row in parents}
     missing = {row["parent"] for row in orders} - there
     late = [state.family.parents[handle] for handle in sorted(missing) if handle in state.family.parents]
-    return [tree_row(node) for node in tree([*parents, *late], orders)]
+    open_below = Counter(row["parent"] for row in state.open_orders())
+    above = [
+        row | {"open_children": open_below[row["handle"]]} | ({"reason": "NONE"} if state.family.is_stale(row) else {})
+        for row in [*parents, *late]
+    ]
+    return [tree_row(node) for node in tree(above, [*orders, *held])]
 
 
 def tree_row(node: Node) -> Row:
@@ -111,13 +148,16 @@ def tree_row(node: Node) -> Row:
         }
     branch = ("└─ " if node.is_last else "├─ ") if node.depth else ""
     name = row["client_order_id"] or row["handle"]
-    return row | {"order": f"{branch}{name}", "note": "" if row["reason"] == "NONE" else row["reason"]}
+    return row | {
+        "order": f"{branch}{name}",
+        "note": row.get("note", "") if row["reason"] == "NONE" else row["reason"],
+    }
 
 
 def parent_note(row: Row) -> str:
     """What a parent's row says beside its quantities."""
     found = algo_row(row)
-    parts = [f"{row['children']} orders"]
+    parts = [f"{row.get('open_children', 0)} open"]
     if found["slippage_bps"]:
         parts.append(f"slippage {found['slippage_bps']} bps")
     if found["ahead_bps"] != "":

@@ -34,8 +34,8 @@ def book_status(tables: Tables, row_id: int, now_mono_ns: int) -> BookStatus:
     )
 
 
-def strategy_row(tables: Tables, name: str, strategy_id: int) -> StrategyRow:
-    """A strategy's row of the tables."""
+def strategy_row(tables: Tables, name: str, strategy_id: int, halt_reason: int) -> StrategyRow:
+    """A strategy's row of the tables, and its own halt by `HaltReason`, which the approval register knows."""
     row = tables.strategy(strategy_id)
     return StrategyRow(
         strategy=name,
@@ -47,4 +47,5 @@ def strategy_row(tables: Tables, name: str, strategy_id: int) -> StrategyRow:
         orders=row["orders"],
         fills=row["fills"],
         refusals=row["refusals"],
+        halt_reason=halt_reason,
     )

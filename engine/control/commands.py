@@ -313,8 +313,6 @@ class EngineControl:
         elif isinstance(request, (Pause, Resume)) and command.scope_kind == ScopeKind.ORDER:
             action: Literal["pause", "resume"] = "pause" if isinstance(request, Pause) else "resume"
             instruct(command, Change(handle=command.order_handle, action=action))
-        elif isinstance(request, (SetLimits, ResetLimits)):
-            self.resolve_limits(command, request)
 
     def resolve_hedge(self, command: OperatorCommand, request: Hedge) -> None:
         """An order in the hedging instrument; the command is about that one, its detail says whose exposure it offsets."""
@@ -407,7 +405,8 @@ class EngineControl:
 
     def strategies(self) -> StrategyTable:
         """Every strategy's row of the tables."""
-        rows = tuple(strategy_row(self._tables, name, number) for name, number in self._names.strategies.items())
+        halts, named = self._halts().get("strategies", {}), self._names.strategies.items()
+        rows = tuple(strategy_row(self._tables, name, number, halts.get(number, 0)) for name, number in named)
         return StrategyTable(sequence=self._counters.get(Counter.JOURNAL_LAST_SEQ), rows=rows)
 
     def status(self) -> EngineStatus:
@@ -446,6 +445,7 @@ class EngineControl:
             clock_drift_ns=state["clock_drift_ns"],
             risk_mode=self._tables.scope(LimitScope.ENGINE, 0)["risk_mode"],
             halted_symbols=self.halted_symbols(),
+            killed_strategies=tuple(row.strategy for row in self.strategies().rows if row.halt_reason),
             troubles=self._troubles()[:TROUBLES_MAX],
             lines=tuple(self.line_status(name, venue_id) for name, venue_id in self._names.venues.items()),
         )

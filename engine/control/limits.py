@@ -152,9 +152,7 @@ class LimitDesk:
         source = self._book.source(scope, scope_id, limit.name)
         return LimitRowText(
             scope=scope.name.lower(),
-            name=self._names.get(scope, {}).get(scope_id, "")
-            if scope != LimitScope.INSTRUMENT
-            else self._tables.symbol(scope_id),
+            name=self._name(scope, scope_id),
             limit=limit.name,
             value=text_of(limit, value),
             in_force=text_of(limit, in_force),
@@ -165,6 +163,14 @@ class LimitDesk:
             wall_ns=0 if source is None else source.wall_ns,
             reason="" if source is None else source.reason,
         )
+
+    def _name(self, scope: LimitScope, scope_id: int) -> str:
+        """What a scope is called; a symbol behind its line's name where the engine has several lines."""
+        if scope != LimitScope.INSTRUMENT:
+            return self._names.get(scope, {}).get(scope_id, "")
+        symbol, lines = self._tables.symbol(scope_id), self._names.get(LimitScope.VENUE, {})
+        line = lines.get(self._tables.instrument(scope_id)["venue_id"], "")
+        return f"{line}:{symbol}" if line and len(lines) > 1 else symbol
 
     def _in_force(self, scope: LimitScope, scope_id: int, limit: Limit, value: int | None) -> int | None:
         """What the gate reads: what a risk mode leaves of it."""

@@ -378,6 +378,8 @@ class EngineStatus(Reply, frozen=True, kw_only=True):
     strategies: int
     # symbols that stand still by themselves, by `HaltReason`; at most HALTED_SHOWN_MAX of them
     halted_symbols: dict[str, int] = {}
+    # strategies that stand still until `arm`
+    killed_strategies: tuple[str, ...] = ()
     # the engine's own `RiskMode`; venues and instruments may have higher ones: `ctl limits get` shows what they leave
     risk_mode: int = 0
     troubles: str = ""
@@ -417,6 +419,8 @@ class StrategyRow(msgspec.Struct, frozen=True, kw_only=True):
     orders: int
     fills: int
     refusals: int
+    # by `HaltReason`: it stands still until `arm`, whatever else its row says
+    halt_reason: int = 0
 
 
 class StrategyTable(Reply, frozen=True, kw_only=True):

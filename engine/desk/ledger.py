@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +149,9 @@ class LedgerState:
     def _order(self, record: Record) -> None:
         body = decode.payload(record)
         catalog, row_id = self.catalog, record.instrument_id
-        self.orders.pop(record.order_handle, None)
+        former = self.orders.pop(record.order_handle, None)
+        is_first = former is None or former["state"] == OrderState.HELD.name
+        self.family.take_state(record.order_handle, body["state"], is_first=is_first)
         self.orders[record.order_handle] = {
             "handle": record.order_handle,
             "client_order_id": body["client_order_id"],
@@ -191,10 +194,13 @@ class LedgerState:
     def _intent(self, record: Record) -> None:
         self.family.take_intent(record)
 
+    def _verdict(self, record: Record) -> None:
+        self.family.take_verdict(record)
+
     def _parent(self, record: Record) -> None:
         """An instruction's state and progress."""
-        body = self.family.take_parent(record)
         catalog, row_id = self.catalog, record.instrument_id
+        body = self.family.take_parent(record, partial(catalog.price, row_id), partial(catalog.qty, row_id))
         self.family.parents[record.order_handle] = {
             "handle": record.order_handle,
             "kind": body["kind"],
@@ -211,6 +217,7 @@ class LedgerState:
             "state": body["state"],
             "reason": body["reason"],
             "progress": body["progress"],
+            "held_exits": body["held_exits"],
             "epoch": record.epoch,
             "seq": record.seq,
             "wall_ns": record.wall_ns,
@@ -334,6 +341,7 @@ _ACTIONS: dict[int, Callable[[LedgerState, Record], None]] = {
     RecordKind.ORDER_STATE: LedgerState._order,
     RecordKind.HELD_ORDER: LedgerState._held,
     RecordKind.INTENT: LedgerState._intent,
+    RecordKind.VERDICT: LedgerState._verdict,
     RecordKind.PARENT_STATE: LedgerState._parent,
     RecordKind.FILL: LedgerState._fill,
     RecordKind.POSITION: LedgerState._position,

@@ -8,19 +8,17 @@ from typing import Any
 
 import msgspec
 
+from engine.desk.exits import ChildOrder, Text, held_exits
 from engine.journal import decode, layout
 from engine.journal.cursor import Record
-from engine.model.codes import Contingency, ParentState, RecordKind
+from engine.model.codes import Contingency, OrderState, ParentState, RecordKind
 
 OPEN_PARENTS = frozenset(state.name for state in (ParentState.WORKING, ParentState.PAUSED, ParentState.CANCELING))
 PARENTS_KEPT_MAX = 20_000
+REFUSED_STATES = frozenset({OrderState.REFUSED.name, OrderState.REJECTED.name})
 _INTENT, _INTENT_NAMES = layout.payload_format(RecordKind.INTENT)
 _HAS_CONDITIONS = 7
 _CONDITIONS, _CONDITION_NAMES = layout.conditions_format()
-
-
-class _Child(msgspec.Struct):
-    handle: int = 0
 
 
 class _Instruction(msgspec.Struct):
@@ -38,7 +36,7 @@ class _Own(msgspec.Struct):
 
 class _Saved(msgspec.Struct):
     instruction: _Instruction = msgspec.field(default_factory=_Instruction)
-    children: list[_Child] = []
+    children: list[ChildOrder] = []
     own: Any = None
 
 
@@ -49,6 +47,20 @@ class Family:
     parent_of: dict[int, int] = field(default_factory=dict)
     conditions: dict[int, dict[str, Any]] = field(default_factory=dict)
     parents: dict[int, dict[str, Any]] = field(default_factory=dict)
+    # of each parent, whether the order that was judged last was refused
+    is_refused: dict[int, bool] = field(default_factory=dict)
+
+    def take_verdict(self, record: Record) -> None:
+        """The gate refused an order of a parent."""
+        parent = self.parent_of.get(record.order_handle)
+        if parent is not None and not decode.payload(record)["approved"]:
+            self.is_refused[parent] = True
+
+    def take_state(self, handle: int, state: str, *, is_first: bool) -> None:
+        """An order of a parent was let through, which its first state tells, or refused by the gate or the venue."""
+        parent = self.parent_of.get(handle)
+        if parent is not None and (state in REFUSED_STATES or (is_first and state != OrderState.HELD.name)):
+            self.is_refused[parent] = state in REFUSED_STATES
 
     def take_intent(self, record: Record) -> None:
         """An order with conditions: its parent, trigger, display."""
@@ -65,24 +77,32 @@ class Family:
         if parent_handle and parent_handle != handle:
             self.parent_of[handle] = parent_handle
 
-    def take_parent(self, record: Record) -> dict[str, Any]:
-        """Payload and JSON of a PARENT_STATE: what it is, its progress; its children are noted."""
+    def take_parent(self, record: Record, price: Text, qty: Text) -> dict[str, Any]:
+        """Payload and JSON of a PARENT_STATE: what it is, its progress, what it holds; its children are noted."""
         body = decode.payload(record)
         saved = saved_of(body.get("text", ""))
         for child in saved.children:
             self.adopt(child.handle, record.order_handle)
         for order in saved.instruction.orders:
             self.adopt(int(order.get("handle", 0)), record.order_handle)
-        self.parents.pop(record.order_handle, None)
+        former = self.parents.pop(record.order_handle, None)
+        if former is not None and body["reason"] not in ("NONE", former["reason"]):
+            self.is_refused[record.order_handle] = True
         if len(self.parents) >= PARENTS_KEPT_MAX:
             self._forget_closed()
-        return body | {"what": what_of(saved.instruction), "progress": progress_of(saved.own)}
+        held = held_exits(saved.own, body, saved.children, price, qty) if body["state"] in OPEN_PARENTS else []
+        return body | {"what": what_of(saved.instruction), "progress": progress_of(saved.own), "held_exits": held}
+
+    def is_stale(self, parent: dict[str, Any]) -> bool:
+        """Is its reason a refusal from before an order that was approved: it is at work again."""
+        return parent["state"] in OPEN_PARENTS and self.is_refused.get(parent["handle"]) is False
 
     def _forget_closed(self) -> None:
         """Keep those at work and the younger half of the others."""
         closed = [handle for handle, row in self.parents.items() if row["state"] not in OPEN_PARENTS]
         for handle in closed[: PARENTS_KEPT_MAX // 2]:
             del self.parents[handle]
+            self.is_refused.pop(handle, None)
         self.parent_of = {child: parent for child, parent in self.parent_of.items() if parent in self.parents}
 
     def forget_order(self, handle: int) -> None:

@@ -268,7 +268,7 @@ def test_listings_come_from_the_ledger_with_their_sequence_and_lag(shell: Shell,
     assert [order["handle"] for order in listed["orders"]] == [1]
     assert (listed["as_of_sequence"], listed["lag"]) == (seq, 0)
     assert len(shell.ctl("orders", "--all", "--json").json()["orders"]) == 2
-    assert shell.ctl("orders", "--symbol", "ETHUSDT").out.startswith("no orders\n")
+    assert shell.ctl("algos", "--symbol", "btcusdt").out.startswith("no algos\n")
     assert "BTCUSDT" in shell.ctl("orders").out
     assert f"as of sequence {seq}, lag 0" in shell.ctl("positions").out
     assert shell.ctl("balances").code == 0
@@ -322,6 +322,16 @@ def test_status_names_the_symbols_that_stand_still(shell: Shell, engine: FakeEng
     engine.halts["instruments"] = {1: int(HaltReason.MISMATCH)}
     assert shell.ctl("status", "--json").json()["halted_symbols"] == {"BTCUSDT": "MISMATCH"}
     assert "BTCUSDT (MISMATCH)" in shell.ctl("status").out
+
+
+def test_a_killed_strategy_is_shown_as_killed_and_in_the_status(shell: Shell, engine: FakeEngine) -> None:
+    assert shell.ctl("status", "--json").json()["killed_strategies"] == []
+    engine.halts["strategies"] = {2: int(HaltReason.KILL)}
+    rows = shell.ctl("strategies", "--json").json()["strategies"]
+    assert {row["strategy"]: row["state"] for row in rows} == {"maker": "disabled", "taker": "KILLED"}
+    assert "KILLED" in shell.ctl("strategies").out
+    assert shell.ctl("status", "--json").json()["killed_strategies"] == ["taker"]
+    assert re.search(r"killed_strategies +taker", shell.ctl("status").out)
 
 
 @pytest.mark.parametrize("seconds", ["nan", "inf", "0", "-1", "1e9", "soon"])

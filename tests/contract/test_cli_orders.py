@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -213,3 +214,21 @@ def test_orders_are_a_tree_and_flat_when_asked(shell: Shell, engine: FakeEngine,
     assert [row["what"] for row in found["parents"]] == ["twap"]
     assert shell.ctl("algos", "--json").json()["algos"][0]["remaining"] == "1"
     assert "twap" in shell.ctl("algos").out
+
+
+def test_what_a_protection_holds_stands_below_it_with_its_distance(
+    shell: Shell, engine: FakeEngine, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.cli.ctl_tree.Tree.mid", lambda *_: Decimal(30_000))
+    parent = (9 << 32) + 1
+    own = {"exits": {"is_known": True, "level_ticks": 2_900_000}, "plan": {"stop": {"trigger_ticks": 2_900_000}}}
+    text = msgspec.json.encode({"instruction": {"kind": "protection"}, "own": own | {"direction": 1}})
+    fields = {"state": ParentState.WORKING, "kind": InstructionKind.PROTECTION, "qty_lots": 50_000, "children": 9}
+    payload = body(RecordKind.PARENT_STATE, **fields) + text
+    ledger.add(RecordKind.PARENT_STATE, payload, order_handle=parent, instrument_id=1, venue_id=1)
+    ledger.journal.flush()
+    _, above, below, _ = shell.ctl("orders").out.splitlines()
+    assert above.split()[-2:] == ["0", "open"]
+    assert below.split()[:6] == ["└─", "stop", "BTCUSDT", "SELL", "STOP", "29000"]
+    assert "-1000 (-333.3 bps)" in below
+    assert "HELD" in below

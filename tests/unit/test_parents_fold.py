@@ -159,3 +159,57 @@ def test_explaining_a_child_shows_what_its_parent_was_asked_and_a_parent_shows_i
     assert [step.name for step in whole.steps] == ["asked", "signal", "state", "signal", "state", "parent"]
     assert whole.steps[0].seq == asked
     assert "INSTRUCTION" in lines(whole)[1]
+
+
+def guarded(ledger: Ledger, children: tuple[Any, ...] = (), filled: int = 50_000, **more: Any) -> LedgerState:
+    """A bracket that bought 0.5 at 30000: a stop 1 % below that trails by 50 bps, and two targets."""
+    plan = {
+        "stop": {"distance": {"unit": 2, "amount": 100}, "trail": {"unit": 2, "amount": 50}},
+        "targets": [{"price_ticks": 3_100_000, "share_bps": 5_000}, {"distance": {"unit": 1, "amount": 200_000}}],
+    }
+    exits = {"is_known": filled > 0, "reference_ticks": 3_000_000 if filled else 0, "trail_level": 2_985_000}
+    saved = {
+        "instruction": {"kind": "bracket", "instrument_id": 1},
+        "children": children,
+        "own": {"exits": exits if filled else {}, "plan": plan, "entry_handle": CHILD, "exit_filled": 0} | more,
+    }
+    fields = {"state": ParentState.WORKING, "kind": InstructionKind.BRACKET, "side": Side.BUY, "children": 7}
+    payload = body(RecordKind.PARENT_STATE, qty_lots=50_000, filled_lots=filled, reason=Reason.MESSAGE_RATE, **fields)
+    ledger.add(RecordKind.PARENT_STATE, payload + msgspec.json.encode(saved), order_handle=PARENT, **WHERE)
+    return state_of(ledger)
+
+
+def test_the_stop_and_the_targets_that_a_bracket_holds_are_told(ledger: Ledger) -> None:
+    [row] = guarded(ledger, ({"handle": SECOND, "role": 200, "state": OrderState.NEW},)).open_parents()
+    stop, target = row["held_exits"]
+    assert (stop["exit"], stop["side"], stop["type"], stop["qty"]) == ("stop", "SELL", "TRAILING_STOP", "0.5")
+    assert (stop["state"], stop["trigger"], stop["trail"]) == ("HELD", "29850", "50 bps")
+    assert (target["exit"], target["price"], target["qty"]) == ("target 2", "32000", "0.25")
+
+
+def test_what_rests_or_has_fired_is_not_told_as_held(ledger: Ledger) -> None:
+    native = {"handle": SECOND, "role": 101, "state": OrderState.NEW}
+    [row] = guarded(ledger, (native,)).open_parents()
+    assert [held["exit"] for held in row["held_exits"]] == ["target 1", "target 2"]
+
+
+def test_before_the_entry_is_filled_what_counts_from_it_is_not_known(ledger: Ledger) -> None:
+    [row] = guarded(ledger, filled=0).open_parents()
+    told = [(held["exit"], held["trigger"], held["price"], held["note"]) for held in row["held_exits"]]
+    waits = "from the entry's fill on"
+    assert told == [("stop", "", "", waits), ("target 1", "", "31000", waits), ("target 2", "", "", waits)]
+
+
+def test_a_refusal_is_told_until_an_order_was_approved(ledger: Ledger) -> None:
+    state = guarded(ledger)
+    assert not state.family.is_stale(state.open_parents()[0])
+    for handle, is_stale in ((SECOND, True), (ALONE, False)):
+        intent(ledger, handle, PARENT)
+        approved = int(is_stale)
+        ledger.add(RecordKind.VERDICT, body(RecordKind.VERDICT, approved=approved), order_handle=handle, **WHERE)
+        if approved:
+            ledger.order(handle, OrderState.APPROVED)
+        state = guarded(ledger)
+        assert state.family.is_stale(state.open_parents()[0]) == is_stale
+    ledger.order(SECOND, OrderState.FILLED, filled=50_000)
+    assert not state_of(ledger).family.is_stale(state.open_parents()[0])
