@@ -127,6 +127,11 @@ class BracketParent(Guarding):
         """The bracket's quantity is the entry's."""
         return child.role == ROLE_ENTRY
 
+    @property
+    def can_grow(self) -> bool:
+        """Is the entry still to be filled."""
+        return not self.is_entry_over
+
     def guarded_lots(self) -> int:
         """What the entry has filled and no exit has taken, as far as the position holds it."""
         self.count_exits()
@@ -161,7 +166,10 @@ class BracketParent(Guarding):
         self.work_entry()
         if not self.is_ended_by_person:
             self.exits.work()
-        if self.is_entry_over and self.exits.is_idle and (self.guarded_lots() == 0 or self.is_ended_by_person):
+        is_settled = self.guarded_lots() == 0 or self.is_ended_by_person or self.exits.dust.is_final
+        if self.exits.dust.is_final:
+            self.reason = Reason.QTY_BELOW_MIN
+        if self.is_entry_over and self.exits.is_idle and is_settled:
             status = ParentState.DONE if self.filled_lots else ParentState.CANCELED
             entry = self.entry()
             if not self.filled_lots and entry is not None and entry.state in (OrderState.REFUSED, OrderState.REJECTED):
