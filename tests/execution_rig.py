@@ -66,6 +66,7 @@ class Rig:
     now_wall_ns: int = 1_000_000_000_000_000_000
     now_mono_ns: int = 1_000_000_000
     is_valid: bool = True
+    market_ticks: int = 0  # the price that is known when an instruction comes; 0 = none has been told yet
     orders: dict[int, Order] = field(default_factory=dict)
     held: list[HeldNews] = field(default_factory=list)
     told: list[ParentNews] = field(default_factory=list)
@@ -160,15 +161,18 @@ class Rig:
         self.timers.pop(timer_id, None)
 
     def market(self, instrument_id: int) -> MarketView:
-        """A quiet market."""
+        """A market that stands still."""
+        ticks = self.market_ticks
         return MarketView(
             instrument_id=instrument_id,
             is_valid=self.is_valid,
-            best_bid_ticks=PRICE - 1,
+            best_bid_ticks=max(ticks - 1, 0),
             best_bid_lots=100,
-            best_ask_ticks=PRICE + 1,
+            best_ask_ticks=ticks + 1 if ticks else 0,
             best_ask_lots=100,
-            last_trade_ticks=PRICE,
+            last_trade_ticks=ticks,
+            mark_e8=ticks * TICK_E8,
+            index_e8=ticks * TICK_E8,
         )
 
     def levels(self, instrument_id: int, side: int, depth: int) -> list[tuple[int, int]]:

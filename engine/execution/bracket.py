@@ -12,11 +12,12 @@ import msgspec
 
 from engine.execution.exit_state import ROLE_ENTRY, ExitState
 from engine.execution.exits import Exits
-from engine.execution.hold import Expiry, Hold
-from engine.execution.parent import Child, ChildTerms, opposite
+from engine.execution.held import amended
+from engine.execution.hold import Expiry, Hold, is_reached
+from engine.execution.parent import Child, ChildTerms, Watch, opposite
 from engine.execution.protection import Guarding
 from engine.model.codes import InstructionKind, OrderState, OrderType, ParentState, Reason, Side
-from engine.model.instructions import Bracket, ExitPlan, OrderTerms
+from engine.model.instructions import Bracket, ExitPlan, OrderTerms, is_stop_beyond
 
 
 class BracketParent(Guarding):
@@ -40,6 +41,10 @@ class BracketParent(Guarding):
     def on_start(self) -> None:
         """The entry waits for its price, or goes out."""
         self.entry_handle = self.entry_handle or self.port.next_handle()
+        if self.hold.is_met(self.port) or self.is_stop_met():
+            self.tell_entry(OrderState.REFUSED, Reason.TRIGGERED_AT_ONCE)
+            self.end(ParentState.REJECTED, Reason.TRIGGERED_AT_ONCE)
+            return
         self.move_to(ParentState.WORKING)
         self.expiry.start(self.port, self.hold.terms)
         self.tell_entry(OrderState.HELD)
@@ -58,6 +63,21 @@ class BracketParent(Guarding):
             if not self.is_entry_sent:
                 self.tell_entry(OrderState.HELD)
         self.work()
+
+    def is_stop_met(self) -> bool:
+        """Would the stop close at once what an entry that goes out now opens."""
+        stop = self.exits.plan.stop
+        if stop is None or self.hold.terms.is_conditional:
+            return False
+        is_above = self.exits.side == Side.BUY
+        watch = Watch(
+            instrument_id=0,
+            side=self.exits.side,
+            is_above=is_above,
+            trigger_source=stop.trigger_source,
+            level_ticks=stop.trigger_ticks,
+        )
+        return is_reached(self.port, watch)
 
     def tell_entry(self, state: int, reason: int = Reason.NONE) -> None:
         """The owner's view of an entry that is not at the venue."""
@@ -107,6 +127,11 @@ class BracketParent(Guarding):
         """The bracket's quantity is the entry's."""
         return child.role == ROLE_ENTRY
 
+    @property
+    def can_grow(self) -> bool:
+        """Is the entry still to be filled."""
+        return not self.is_entry_over
+
     def guarded_lots(self) -> int:
         """What the entry has filled and no exit has taken, as far as the position holds it."""
         self.count_exits()
@@ -141,7 +166,10 @@ class BracketParent(Guarding):
         self.work_entry()
         if not self.is_ended_by_person:
             self.exits.work()
-        if self.is_entry_over and self.exits.is_idle and (self.guarded_lots() == 0 or self.is_ended_by_person):
+        is_settled = self.guarded_lots() == 0 or self.is_ended_by_person or self.exits.dust.is_final
+        if self.exits.dust.is_final:
+            self.reason = Reason.QTY_BELOW_MIN
+        if self.is_entry_over and self.exits.is_idle and is_settled:
             status = ParentState.DONE if self.filled_lots else ParentState.CANCELED
             entry = self.entry()
             if not self.filled_lots and entry is not None and entry.state in (OrderState.REFUSED, OrderState.REJECTED):
@@ -234,16 +262,12 @@ class BracketParent(Guarding):
         """Other prices for an entry that still waits."""
         if handle not in (self.handle, self.entry_handle) or self.is_entry_sent or self.is_entry_over:
             return Reason.ORDER_NOT_OPEN
+        terms = amended(self.hold.terms, price_ticks, qty_lots, trigger_ticks)
+        if Hold(terms).is_met(self.port) or is_stop_beyond(terms, self.exits.plan):
+            self.tell_entry(OrderState.HELD, Reason.TRIGGERED_AT_ONCE)
+            return Reason.TRIGGERED_AT_ONCE
         self.hold.disarm(self.port)
-        old = self.hold.terms
-        self.hold = Hold(
-            msgspec.structs.replace(
-                old,
-                price_ticks=price_ticks or old.price_ticks,
-                qty_lots=qty_lots or old.qty_lots,
-                trigger_ticks=trigger_ticks or old.trigger_ticks,
-            )
-        )
+        self.hold = Hold(terms)
         self.qty_lots = self.hold.terms.qty_lots
         self.is_changed = True
         self.tell_entry(OrderState.HELD)

@@ -18,8 +18,10 @@ TARGET_RETRY_NS = 10_000_000_000
 
 
 class Owner(Protocol):
-    """The parent whose exits these are."""
+    """The parent whose exits these are. `can_grow`: more may yet be opened that its exits are for."""
 
+    @property
+    def can_grow(self) -> bool: ...
     def guarded_lots(self) -> int: ...
     def reference_ticks(self) -> int: ...
 

@@ -7,7 +7,10 @@ they do not hold goes out at once, the rest as their cancels are confirmed, agai
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from engine.execution.atr import AverageRange
+from engine.execution.dust import Dust
 from engine.execution.exit_state import (
     PARTS_MAX,
     ROLE_NATIVE_STOP,
@@ -51,6 +54,11 @@ class Exits:
         self.state.target_filled = (self.state.target_filled + [0] * count)[:count]
         self.state.target_fired = (self.state.target_fired + [False] * count)[:count]
 
+    @cached_property
+    def dust(self) -> Dust:
+        """What is left at the end."""
+        return Dust(self.port)
+
     @property
     def port(self) -> Port:
         """The parent's."""
@@ -85,14 +93,27 @@ class Exits:
             return
         self.know_levels()
         self.count_targets()
+        if self.is_left_over(lots):
+            return
         if self.state.is_stopping:
             self.push_out(lots)
             return
         self.guard()
         self.place_targets(lots)
 
+    def is_left_over(self, lots: int) -> bool:
+        """Can what is left never be closed: then nothing is tried for it. Until that is certain the stop is watched for."""
+        prices = [self.state.level_ticks, self.state.reference_ticks]
+        prices += [self.target_ticks(target) for target in self.plan.targets if self.state.is_known]
+        if self.open_exits or self.owner.can_grow or not self.dust.is_dust(lots, self.side, max(prices)):
+            self.dust.forget()
+            return False
+        self.dust.wait()
+        return self.dust.is_final or self.state.is_stopping
+
     def rest(self) -> None:
         """Nothing to protect: no orders, no watches."""
+        self.dust.forget()
         self.disarm()
         self.count_targets()
         for child in self.open_exits:
@@ -414,6 +435,7 @@ class Exits:
 
     def on_timer(self, timer_id: int) -> None:
         """To be tried again."""
+        self.dust.on_timer(timer_id)
         if timer_id == self.retry_timer:
             self.retry_timer = 0
         elif timer_id == self.target_timer:

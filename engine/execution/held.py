@@ -56,7 +56,10 @@ class HeldOrder(Parent):
         return self.terms.display_lots > 0
 
     def on_start(self) -> None:
-        """Wait, or go out at once where only the date or the display is ours."""
+        """Wait, or go out at once where only the date or the display is ours; refused where its price is met already."""
+        if self.hold.is_met(self.port):
+            self.finish(OrderState.REFUSED, ParentState.REJECTED, Reason.TRIGGERED_AT_ONCE)
+            return
         self.move_to(ParentState.WORKING)
         self.expiry.start(self.port, self.terms)
         if self.terms.is_conditional or self.is_sliced:
@@ -261,10 +264,14 @@ class HeldOrder(Parent):
             return Reason.NONE if self.port.replace(handle, price_ticks, qty_lots) else Reason.ORDER_NOT_OPEN
         if qty_lots and qty_lots < self.filled_lots + self.working_lots:
             return Reason.QTY_BELOW_MIN
-        self.hold.disarm(self.port)
-        old, extreme = self.hold.terms, self.hold.extreme
+        terms = amended(self.hold.terms, price_ticks, qty_lots, trigger_ticks)
         was_fired = self.hold.is_fired
-        self.take_terms(amended(old, price_ticks, qty_lots, trigger_ticks))
+        if trigger_ticks and not was_fired and Hold(terms).is_met(self.port):
+            self.tell(reason=Reason.TRIGGERED_AT_ONCE)
+            return Reason.TRIGGERED_AT_ONCE
+        self.hold.disarm(self.port)
+        extreme = self.hold.extreme
+        self.take_terms(terms)
         self.hold.is_fired, self.hold.extreme = was_fired, 0 if trigger_ticks else extreme
         self.is_changed = True
         self.tell()

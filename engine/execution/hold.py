@@ -30,6 +30,28 @@ def ticks_of(port: Port, source: int, units: int) -> int:
     return units if source in TICK_SOURCES else units // port.instrument().tick_size_e8
 
 
+def seen_price(port: Port, source: int, side: int) -> int:
+    """What a watch of that source sees now, in the source's units; 0 where no valid book tells it."""
+    view = port.market()
+    if not view.is_valid:
+        return 0
+    if source == TriggerSource.BID_ASK:
+        return view.best_ask_ticks if side == Side.BUY else view.best_bid_ticks
+    prices = {TriggerSource.MARK: view.mark_e8, TriggerSource.INDEX: view.index_e8}
+    return prices.get(TriggerSource(source), view.last_trade_ticks)
+
+
+def is_reached(port: Port, watch: Watch) -> bool:
+    """Would a watch at a fixed level fire on what is seen already."""
+    price = seen_price(port, watch.trigger_source, watch.side)
+    if price <= 0 or watch.level_ticks <= 0:
+        return False
+    level = watch.level_ticks
+    if watch.trigger_source not in TICK_SOURCES:
+        level *= port.instrument().tick_size_e8
+    return price >= level if watch.is_above else price <= level
+
+
 class Hold:
     """One conditional order and the watch that waits for it. `trigger_ticks`: where it would fire now; 0 = not known yet."""
 
@@ -41,6 +63,20 @@ class Hold:
         self.extreme = 0
         self.watch_id = 0
         self.is_fired = False
+
+    def is_met(self, port: Port) -> bool:
+        """Is the trigger price reached before the wait has begun: another order than the one asked for, as venues see it too."""
+        terms = self.terms
+        if not terms.is_conditional or self.is_fired:
+            return False
+        watch = Watch(
+            instrument_id=0,
+            side=terms.side,
+            is_above=fires_above(terms),
+            trigger_source=terms.trigger_source,
+            level_ticks=terms.trigger_ticks,
+        )
+        return is_reached(port, watch)
 
     def arm(self, port: Port) -> bool:
         """Wait for the price; False where the stage has no room for one more."""

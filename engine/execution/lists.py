@@ -147,6 +147,11 @@ class ListParent(Parent):
         """Every order has a handle and is told; what may work goes out."""
         for leg in self.legs:
             leg.handle = leg.handle or self.port.next_handle()
+        if any(leg.hold.is_met(self.port) for leg in ([self.first] if self.has_first else self.legs)):
+            for leg in self.legs:
+                self.tell(leg, OrderState.REFUSED, Reason.TRIGGERED_AT_ONCE)
+            self.end(ParentState.REJECTED, Reason.TRIGGERED_AT_ONCE)
+            return
         self.move_to(ParentState.WORKING)
         for leg in self.legs:
             leg.expiry.start(self.port, leg.terms)
@@ -427,12 +432,16 @@ class ListParent(Parent):
             return Reason.ORDER_NOT_OPEN
         if self.child_of(leg) is not None:
             return Reason.UNSUPPORTED
-        leg.hold.disarm(self.port)
         terms = msgspec.structs.replace(
             leg.terms,
             price_ticks=price_ticks or leg.terms.price_ticks,
             trigger_ticks=trigger_ticks or leg.terms.trigger_ticks,
         )
+        waits = self.is_released or leg is self.first
+        if trigger_ticks and waits and not leg.is_wanted and Hold(terms).is_met(self.port):
+            self.tell(leg, reason=Reason.TRIGGERED_AT_ONCE)
+            return Reason.TRIGGERED_AT_ONCE
+        leg.hold.disarm(self.port)
         leg.hold = Hold(terms)
         self.is_changed = True
         self.tell(leg)

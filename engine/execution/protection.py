@@ -92,6 +92,7 @@ class ProtectionParent(Guarding):
 
     kind = InstructionKind.PROTECTION
     follows_position = True
+    can_grow = False
 
     def __init__(self, instruction: Protection, handle: int, strategy_id: int) -> None:
         super().__init__(instruction, handle, strategy_id)
@@ -140,7 +141,9 @@ class ProtectionParent(Guarding):
             self.exits.rest()
             return
         self.exits.work()
-        if self.guarded_lots() == 0 and self.exits.is_idle:
+        if self.exits.dust.is_final and self.exits.is_idle:
+            self.end(ParentState.DONE, Reason.QTY_BELOW_MIN)
+        elif self.guarded_lots() == 0 and self.exits.is_idle:
             self.end(ParentState.CANCELED if self.status == ParentState.CANCELING else ParentState.DONE, self.reason)
 
     def cancel_by(self, *, by_person: bool) -> None:

@@ -153,13 +153,18 @@ class Requests:
 
     def closable_lots(self, instrument_id: int, position_side: int, side: int) -> int:
         """What of the position nothing closes yet: orders at work and orders just asked for count in full."""
+        open_lots = self.whole_lots(instrument_id, position_side, side)
+        open_lots -= self.outside.working_lots(instrument_id, position_side, side)
+        return max(open_lots - self.asked_lots(instrument_id, position_side, side), 0)
+
+    def whole_lots(self, instrument_id: int, position_side: int, side: int) -> int:
+        """What orders of a side could close if there were no others."""
         position_lots = self.outside.position_lots(instrument_id, position_side)
         open_lots = position_lots if side == Side.SELL else -position_lots
         if side == Side.SELL and self.outside.instrument(instrument_id).kind == 0:
             # fees in the base asset leave less than the fills make
             open_lots = min(open_lots, self.outside.held_lots(instrument_id))
-        open_lots -= self.outside.working_lots(instrument_id, position_side, side)
-        return max(open_lots - self.asked_lots(instrument_id, position_side, side), 0)
+        return max(open_lots, 0)
 
     def asked_lots(self, instrument_id: int, position_side: int, side: int) -> int:
         """Orders of all parents that the gate has not answered yet."""

@@ -13,7 +13,16 @@ import msgspec
 from msgspec import Meta
 
 from engine.model.algo_terms import fault_of_terms
-from engine.model.codes import Contingency, InstructionKind, OrderFlag, OrderType, TimeInForce, TrailKind, TriggerSource
+from engine.model.codes import (
+    Contingency,
+    InstructionKind,
+    OrderFlag,
+    OrderType,
+    Side,
+    TimeInForce,
+    TrailKind,
+    TriggerSource,
+)
 
 WHOLE_BPS = 10_000
 LEGS_MAX = 16
@@ -235,7 +244,7 @@ def fault_of(wish: Wish) -> str:
     if isinstance(wish, OrderList):
         return fault_of_list(wish)
     if isinstance(wish, Bracket):
-        return fault_of_order(wish.entry) or fault_of_exits(wish.exits)
+        return fault_of_order(wish.entry) or fault_of_exits(wish.exits) or fault_of_bracket(wish)
     if isinstance(wish, Protection):
         return fault_of_exits(wish.exits)
     return fault_of_terms(wish.terms) if isinstance(wish, Algo) else ""
@@ -300,6 +309,23 @@ def fault_of_exits(plan: ExitPlan) -> str:
     if plan.break_even is not None and plan.stop is None:
         return "break-even moves a stop, and there is none"
     return "" if plan.stop is None else fault_of_stop(plan.stop, plan.placement)
+
+
+def fault_of_bracket(wish: Bracket) -> str:
+    """A stop that the entry's own price meets would close at once what the entry opens."""
+    if not is_stop_beyond(wish.entry, wish.exits):
+        return ""
+    return f"the stop-loss must lie {'below' if wish.entry.side == Side.BUY else 'above'} the entry's price"
+
+
+def is_stop_beyond(entry: OrderTerms, exits: ExitPlan) -> bool:
+    """Does the stop's trigger price lie on the side of the entry's price where it fires at once."""
+    stop_ticks = 0 if exits.stop is None else exits.stop.trigger_ticks
+    moves = entry.order_type in TRAILING_TYPES
+    prices = [ticks for ticks in (entry.price_ticks, entry.trigger_ticks) if ticks > 0 and not moves]
+    if not stop_ticks or not prices:
+        return False
+    return stop_ticks >= min(prices) if entry.side == Side.BUY else stop_ticks <= max(prices)
 
 
 def fault_of_stop(stop: StopPlan, placement: Placement) -> str:
