@@ -17,7 +17,8 @@ from tests.reference.positions import SIXTEEN, Contract, Holding, SlowBook
 FILLS = 10_000_000 if os.environ.get("TRADEWIND_AMOUNT") == "long" else 1_000_000
 ACCOUNTS, STRATEGIES = 3, 4
 SIDES = (0, 1, 2)
-ASSETS = ("BTC", "ETH", "USDT", "USDC", "USD", "BNB")
+THIRDS = ("BNB", "SOL", "XRP", "FDUSD", "TUSD")
+ASSETS = ("BTC", "ETH", "USDT", "USDC", "USD", *THIRDS)
 
 CONTRACTS = {
     "BTCUSDT": Contract("BTC", "USDT", "USDT", Decimal("0.01"), Decimal("0.00001")),
@@ -63,7 +64,7 @@ class Pair:
         account, strategy = rng.randrange(1, 1 + ACCOUNTS), rng.randrange(STRATEGIES)
         is_buy = rng.random() < 0.5
         lots = rng.choice((1, rng.randrange(1, 50), rng.randrange(1, 5_000)))
-        asset = rng.choice((contract.settle, contract.settle, contract.base, contract.quote, "BNB"))
+        asset = rng.choice((contract.settle, contract.settle, contract.base, contract.quote, rng.choice(THIRDS)))
         fee_e8 = rng.choice((0, rng.randrange(-5_000, 20_000), rng.randrange(0, 10**9)))
         self.book(symbol, account, strategy, side, is_buy, price, lots, asset, fee_e8)
 
@@ -139,6 +140,26 @@ def test_every_number_of_a_position_is_what_its_fills_make_to_the_last_unit() ->
             pair.change_grid("BTCUSD.P")
     pair.compare()
     assert sum(row["fills"] for row in pair.held()) == FILLS
+
+
+def test_fees_in_five_assets_all_stand_with_their_position() -> None:
+    """Two rows and their totals; a row that moves to another grid takes its fees along."""
+    tables = Tables()
+    row, other = (add(tables, symbol, CONTRACTS[symbol]) for symbol in ("BTCUSDT", "BTCUSDT.P"))
+    book = PositionBook(tables)
+    assets = [tables.asset_id(name) for name in THIRDS]
+    for number, asset in enumerate(assets * 2, 1):
+        book.add_fill(1, row, 0, 6_000_000, 10, asset, number)
+    book.add_fill(1, other, 0, 600_000, 10, assets[4], 7)
+    paid = dict(zip(assets, (7, 9, 11, 13, 15), strict=True))
+    assert book.wide(1, row)["other_fees_e8"] == paid
+    assert not book.wide(1, row)["fees_incomplete"]
+    assert book.wide(1, other)["other_fees_e8"] == {assets[4]: 7}
+    assert book.fees() == paid | {assets[4]: 22}
+    new = add(tables, "BTCUSDT", Contract("BTC", "USDT", "USDT", *NEW_GRIDS["BTCUSDT"]))
+    assert book.carry(row, new)
+    assert book.wide(1, new)["other_fees_e8"] == paid
+    assert book.wide(1, row)["other_fees_e8"] == {}
 
 
 def test_a_coarser_lot_that_a_position_does_not_fit_moves_nothing() -> None:
