@@ -9,15 +9,20 @@ from typing import Any
 
 import pytest
 
+from engine.journal.cursor import parse
+from engine.model.codes import RecordKind
 from engine.model.instruments import InstrumentSpec, to_e8
 from engine.model.tables import Tables
 from engine.oms.positions import PositionBook
+from tests.orders_harness import Rig, payload
 from tests.reference.positions import SIXTEEN, Contract, Holding, SlowBook
 
 FILLS = 10_000_000 if os.environ.get("TRADEWIND_AMOUNT") == "long" else 1_000_000
 ACCOUNTS, STRATEGIES = 3, 4
 SIDES = (0, 1, 2)
-ASSETS = ("BTC", "ETH", "USDT", "USDC", "USD", "BNB")
+THIRDS = ("BNB", "SOL", "XRP", "FDUSD", "TUSD")
+ASSETS = ("BTC", "ETH", "USDT", "USDC", "USD", *THIRDS)
+HOUR_NS = 3_600_000_000_000
 
 CONTRACTS = {
     "BTCUSDT": Contract("BTC", "USDT", "USDT", Decimal("0.01"), Decimal("0.00001")),
@@ -52,6 +57,9 @@ class Pair:
         self.accounts = PositionBook(self.tables)
         self.strategies = PositionBook(self.tables, 64, False)
         self.slow_accounts, self.slow_strategies = SlowBook(self.contracts), SlowBook(self.contracts)
+        self.venue = Rig(active=False, ring_bytes=1 << 24)
+        self.funded_rows = {symbol: [row] for symbol, row in self.rows.items()}
+        self.hour = 0
         self.price = {symbol: PRICES.get(symbol, 250_000) for symbol in CONTRACTS}
 
     def fill(self) -> None:
@@ -63,7 +71,7 @@ class Pair:
         account, strategy = rng.randrange(1, 1 + ACCOUNTS), rng.randrange(STRATEGIES)
         is_buy = rng.random() < 0.5
         lots = rng.choice((1, rng.randrange(1, 50), rng.randrange(1, 5_000)))
-        asset = rng.choice((contract.settle, contract.settle, contract.base, contract.quote, "BNB"))
+        asset = rng.choice((contract.settle, contract.settle, contract.base, contract.quote, rng.choice(THIRDS)))
         fee_e8 = rng.choice((0, rng.randrange(-5_000, 20_000), rng.randrange(0, 10**9)))
         self.book(symbol, account, strategy, side, is_buy, price, lots, asset, fee_e8)
 
@@ -78,6 +86,45 @@ class Pair:
         self.slow_accounts.fill(account, symbol, *told)
         self.slow_strategies.fill(strategy, symbol, *told)
 
+    def settle(self) -> None:
+        """Every contract pays its funding; of some the stream tells, of some an answer, of some both, in any number of parts."""
+        self.hour += 8
+        for symbol, contract in self.contracts.items():
+            if not symbol.endswith(".P"):
+                continue
+            amount_e8 = self.rng.choice((1, -1)) * self.rng.randrange(1, 10**9)
+            told = self.rng.choice(("stream", "answer", "both", "parts", "unnamed"))
+            first_e8 = self.rng.randrange(-(10**6), 10**6) if told == "parts" else 0
+            row, asset = self.rows[symbol], self.assets[contract.settle]
+            if told == "unnamed":
+                self._tell_funding(0, asset, amount_e8, False)
+            elif told != "answer":
+                self._tell_funding(row, asset, first_e8, False)
+                self._tell_funding(row, asset, amount_e8 - first_e8, False)
+            if told != "stream":
+                self._tell_funding(row, asset, amount_e8, True)
+            self.slow_accounts.fund(symbol, Decimal(amount_e8).scaleb(-8))
+
+    def _tell_funding(self, row: int, asset: int, amount_e8: int, is_answer: bool) -> None:
+        late_ns = self.rng.randrange(0, 60_000_000_000)
+        event_ns = self.hour * HOUR_NS + late_ns
+        told = {"amount_e8": amount_e8, "asset_id": asset, "event_ns": event_ns, "is_answer": int(is_answer)}
+        self.venue.give(RecordKind.FUNDING_PAYMENT, payload(RecordKind.FUNDING_PAYMENT, **told), instrument_id=row)
+
+    def compare_funding(self, found: dict[int, int]) -> None:
+        """By contract, over every row it has had, and by the asset of settlement; what no contract has is nothing."""
+        slow = self.slow_accounts
+        sums = {s: Decimal(sum(found.get(row, 0) for row in rows)).scaleb(-8) for s, rows in self.funded_rows.items()}
+        assert {symbol: amount for symbol, amount in sums.items() if amount} == {
+            s: a for s, a in slow.funding.items() if a
+        }
+        totals: dict[str, Decimal] = {}
+        for symbol, amount in sums.items():
+            asset = self.contracts[symbol].settle
+            totals[asset] = totals.get(asset, Decimal(0)) + amount
+        assert {a: n for a, n in totals.items() if n} == {a: n for a, n in slow.funding_by_asset().items() if n}
+        assert sum(found.values()) == sum(int(amount.scaleb(8)) for amount in slow.funding.values())
+
     def change_grid(self, symbol: str) -> None:
         """The venue changes tick and lot: the symbol has another row, and what was held goes on there."""
         old, contract = self.rows[symbol], self.contracts[symbol]
@@ -88,6 +135,7 @@ class Pair:
         )
         self.contracts[symbol] = new
         self.rows[symbol] = add(self.tables, symbol, new)
+        self.funded_rows[symbol].append(self.rows[symbol])
         for book in (self.accounts, self.strategies):
             assert book.carry(old, self.rows[symbol])
         for slow in (self.slow_accounts, self.slow_strategies):
@@ -109,6 +157,7 @@ class Pair:
                 assert Decimal(found).scaleb(-8) == holding.unrealised(mark)
             paid = {name: Decimal(book.fees().get(number, 0)).scaleb(-8) for name, number in self.assets.items()}
             assert {name: fee for name, fee in paid.items() if fee} == {n: f for n, f in slow.fees.items() if f}
+        self.compare_funding(self.venue.oms.funding())
         for symbol, row in self.rows.items():
             for side in SIDES:
                 held = [h.qty() for (_, name, s), h in self.slow_accounts.rows.items() if (name, s) == (symbol, side)]
@@ -131,6 +180,8 @@ def test_every_number_of_a_position_is_what_its_fills_make_to_the_last_unit() ->
     pair = Pair(20_261_121)
     for number in range(1, FILLS + 1):
         pair.fill()
+        if number % (FILLS // 500) == 0:
+            pair.settle()
         if number % (FILLS // 50) == 0:
             pair.compare()
         if number == FILLS // 3:
@@ -139,6 +190,30 @@ def test_every_number_of_a_position_is_what_its_fills_make_to_the_last_unit() ->
             pair.change_grid("BTCUSD.P")
     pair.compare()
     assert sum(row["fills"] for row in pair.held()) == FILLS
+    assert max(len(row["other_fees_e8"]) for row in pair.held()) == len(THIRDS)
+    later = Rig(active=False)
+    later.oms.restore(parse(pair.venue.journal.front_bytes(0)))
+    pair.compare_funding(later.oms.funding())
+
+
+def test_fees_in_five_assets_all_stand_with_their_position() -> None:
+    """Two rows and their totals; a row that moves to another grid takes its fees along."""
+    tables = Tables()
+    row, other = (add(tables, symbol, CONTRACTS[symbol]) for symbol in ("BTCUSDT", "BTCUSDT.P"))
+    book = PositionBook(tables)
+    assets = [tables.asset_id(name) for name in THIRDS]
+    for number, asset in enumerate(assets * 2, 1):
+        book.add_fill(1, row, 0, 6_000_000, 10, asset, number)
+    book.add_fill(1, other, 0, 600_000, 10, assets[4], 7)
+    paid = dict(zip(assets, (7, 9, 11, 13, 15), strict=True))
+    assert book.wide(1, row)["other_fees_e8"] == paid
+    assert not book.wide(1, row)["fees_incomplete"]
+    assert book.wide(1, other)["other_fees_e8"] == {assets[4]: 7}
+    assert book.fees() == paid | {assets[4]: 22}
+    new = add(tables, "BTCUSDT", Contract("BTC", "USDT", "USDT", *NEW_GRIDS["BTCUSDT"]))
+    assert book.carry(row, new)
+    assert book.wide(1, new)["other_fees_e8"] == paid
+    assert book.wide(1, row)["other_fees_e8"] == {}
 
 
 def test_a_coarser_lot_that_a_position_does_not_fit_moves_nothing() -> None:

@@ -133,3 +133,15 @@ class SlowBook:
             row = self.rows[key] = Holding(self.contracts[symbol])
         row.fill(is_buy, price, qty, asset, fee)
         self.fees[asset] = self.fees.get(asset, ZERO) + fee
+
+    def fund(self, symbol: str, amount: Decimal) -> None:
+        """One settlement of a contract, whoever told of it: received, or paid where it is below zero."""
+        self.funding[symbol] = self.funding.get(symbol, ZERO) + amount
+
+    def funding_by_asset(self) -> dict[str, Decimal]:
+        """Contracts are settled in different assets: a sum for each."""
+        totals: dict[str, Decimal] = {}
+        for symbol, amount in self.funding.items():
+            asset = self.contracts[symbol].settle
+            totals[asset] = totals.get(asset, ZERO) + amount
+        return totals

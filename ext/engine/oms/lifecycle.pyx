@@ -399,6 +399,7 @@ cdef class OrderLifecycle(Actor):
         cdef Order* order = self.pool.find(item.order_handle)
         cdef FillFacts facts
         cdef bint was_triggered, is_new = False, is_trade = report.trade_id != NO_TRADE_ID and report.last_qty_lots > 0
+        cdef int64_t missing_lots
         if order == NULL and item.kind == RECORD_KIND_OWN_TRADE:
             order = self.pool.by_venue_id(item.instrument_id, report.venue_order_id)
         if order == NULL and item.order_handle == 0 and item.kind != RECORD_KIND_OWN_TRADE:
@@ -407,6 +408,7 @@ cdef class OrderLifecycle(Actor):
             self._on_foreign(item, report)
             return
         was_triggered = order.is_triggered
+        missing_lots = self.pool.leaves_lots(order) if order.ended else 0
         if item.kind == RECORD_KIND_ORDER_STATUS and order.cancel_refused:
             order.cancel_refused = 0
             order.cancel_in_flight = 0
@@ -429,8 +431,10 @@ cdef class OrderLifecycle(Actor):
             if item.kind == RECORD_KIND_ORDER_STATUS and report.is_conditional and order.is_triggered and not order.ended:
                 # its price came: what became of it then is asked elsewhere
                 order.query_wanted = 1
-            # a restored order is told of again, so that its strategy knows it, and one whose price came
-            self.apply(order, item.seq, order.is_restored or order.is_triggered != was_triggered)
+            # told of again: a restored order, so that its strategy knows it, one whose price came, and one that has ended with
+            # more fills than it had told before, which a restart has to await too
+            self.apply(order, item.seq, order.is_restored or order.is_triggered != was_triggered
+                       or (missing_lots and self.pool.leaves_lots(order) > missing_lots))
             order.is_restored = 0
         if not is_new:
             self.counters.values[<int> COUNTER_DUPLICATE_REPORTS] = self.counters.values[<int> COUNTER_DUPLICATE_REPORTS] + 1

@@ -21,6 +21,7 @@ cdef extern from "money.h":
 cdef enum:
     ACCOUNT_CAPACITY = 16
     OTHER_FEES_MAX = 3
+    FEE_ASSETS = 512
 
 cdef struct Position:
     # Average cost as a ratio: the open lots cost basis_cost * (basis - closed) / basis, so closing fills commute exactly.
@@ -34,16 +35,18 @@ cdef struct Position:
     uint64_t buy_lots
     uint64_t sell_lots
     uint64_t fills
-    # fees in assets that are neither settle nor base: in the asset's own 10^-8; a fourth one stands in the owner's totals alone
+    # fees in assets that are not of the pair, in the asset's own 10^-8: the first three here, further ones in more_fees_e8 by asset
     int64_t[OTHER_FEES_MAX] other_fee_e8
     uint16_t[OTHER_FEES_MAX] other_fee_asset_id
+    uint16_t fees_incomplete   # there was no memory for more_fees_e8: the book's totals alone are whole
+    int64_t* more_fees_e8      # FEE_ASSETS of them, the row's own; NULL until a fourth asset is met
 
 cdef class PositionBook:
     cdef Tables tables
     cdef Position* rows
     cdef readonly int owners
     cdef bint moves_exposure          # the book of accounts: exposures and margin follow
-    cdef int64_t[512] fees_e8         # by asset, paid (negative: rebates)
+    cdef int64_t[FEE_ASSETS] fees_e8         # by asset, paid (negative: rebates)
     cdef Position* row(self, uint16_t owner, uint32_t instrument_id, int position_side) noexcept nogil
     cdef void book(self, uint16_t owner, uint32_t instrument_id, int position_side, int side, int64_t price_ticks, int64_t qty_lots,
                    uint16_t fee_asset_id, int64_t fee_e8) noexcept nogil
@@ -53,4 +56,6 @@ cdef class PositionBook:
     # What is open at a price of 10^-8, less what it cost: in 10^-8 of the settle asset, rounded down.
     cdef int64_t unrealised_e8(self, uint16_t owner, uint32_t instrument_id, int position_side, int64_t price_e8) noexcept nogil
     cdef void _book_fee(self, Position* row, const Instrument* instrument, int64_t price_ticks, uint16_t fee_asset_id, int64_t fee_e8) noexcept nogil
+    cdef void _book_more_fee(self, Position* row, uint16_t fee_asset_id, int64_t fee_e8) noexcept nogil
+    cdef dict _other_fees(self, const Position* row)
     cdef void _follow(self, uint32_t instrument_id, int position_side, int64_t moved_lots, const Position* row) noexcept nogil

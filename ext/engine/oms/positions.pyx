@@ -59,6 +59,10 @@ cdef class PositionBook:
             raise MemoryError("positions")
 
     def __dealloc__(self):
+        cdef int i
+        if self.rows != NULL:
+            for i in range(self.owners * POSITION_SIDES * INSTRUMENT_CAPACITY):
+                free(self.rows[i].more_fees_e8)
         free(self.rows)
 
     cdef Position* row(self, uint16_t owner, uint32_t instrument_id, int position_side) noexcept nogil:
@@ -99,7 +103,7 @@ cdef class PositionBook:
         """In the settle asset as it is; in the other asset of the pair at the fill's price; in a third by itself."""
         cdef tw_wide price_e8 = <tw_wide> price_ticks * instrument.tick_size_e8
         cdef int i
-        self.fees_e8[fee_asset_id % 512] = self.fees_e8[fee_asset_id % 512] + fee_e8
+        self.fees_e8[fee_asset_id % FEE_ASSETS] = self.fees_e8[fee_asset_id % FEE_ASSETS] + fee_e8
         if fee_asset_id == 0:
             return
         if fee_asset_id == instrument.settle_asset_id:
@@ -115,6 +119,16 @@ cdef class PositionBook:
                     row.other_fee_asset_id[i] = fee_asset_id
                     row.other_fee_e8[i] += fee_e8
                     return
+            self._book_more_fee(row, fee_asset_id, fee_e8)
+
+    cdef void _book_more_fee(self, Position* row, uint16_t fee_asset_id, int64_t fee_e8) noexcept nogil:
+        """A fourth asset and on: rare, so its room is taken when it is met."""
+        if row.more_fees_e8 == NULL:
+            row.more_fees_e8 = <int64_t*> calloc(FEE_ASSETS, sizeof(int64_t))
+        if row.more_fees_e8 == NULL:
+            row.fees_incomplete = 1
+            return
+        row.more_fees_e8[fee_asset_id % FEE_ASSETS] += fee_e8
 
     cdef void _follow(self, uint32_t instrument_id, int position_side, int64_t moved_lots, const Position* row) noexcept nogil:
         cdef int place = position_side * INSTRUMENT_CAPACITY + <int> instrument_id
@@ -152,6 +166,7 @@ cdef class PositionBook:
         """Start from a POSITION record (10^-8: what an older snapshot kept); replayed fills give the exact row instead."""
         cdef Position* row = self.row(owner, instrument_id, position_side)
         cdef int64_t moved_lots = state.position_lots - row.position_lots
+        free(row.more_fees_e8)
         memset(row, 0, sizeof(Position))
         row.position_lots = state.position_lots
         row.basis_lots = state.position_lots if state.position_lots >= 0 else -state.position_lots
@@ -190,6 +205,7 @@ cdef class PositionBook:
         cdef int64_t old_lots = old.position_lots
         if old.fills == 0:
             return
+        free(new.more_fees_e8)
         new[0] = old[0]
         new.position_lots = old.position_lots * old_lot_e8 // new_lot_e8
         new.basis_lots = old.basis_lots * old_lot_e8 // new_lot_e8
@@ -210,8 +226,14 @@ cdef class PositionBook:
         return {
             "position_lots": row.position_lots, "cost_e16": _whole(_cost(row)), "realised_e16": _whole(_realised(row)),
             "fees_quote_e16": _whole(row.fees_quote_e16), "buy_lots": row.buy_lots, "sell_lots": row.sell_lots, "fills": row.fills,
-            "other_fees_e8": {row.other_fee_asset_id[i]: row.other_fee_e8[i] for i in range(OTHER_FEES_MAX) if row.other_fee_asset_id[i]},
+            "other_fees_e8": self._other_fees(row), "fees_incomplete": bool(row.fees_incomplete),
         }
+
+    cdef dict _other_fees(self, const Position* row):
+        cdef dict fees = {row.other_fee_asset_id[i]: row.other_fee_e8[i] for i in range(OTHER_FEES_MAX) if row.other_fee_asset_id[i]}
+        if row.more_fees_e8 != NULL:
+            fees.update({i: row.more_fees_e8[i] for i in range(FEE_ASSETS) if row.more_fees_e8[i]})
+        return fees
 
     def unrealised(self, int owner, int instrument_id, int64_t price_e8, int position_side=0) -> int:
         """Profit of what is open at a price, in 10^-8 of the settle asset, rounded down."""
@@ -219,13 +241,13 @@ cdef class PositionBook:
 
     def fees(self) -> dict:
         """Fees paid by asset id, in 10^-8."""
-        return {i: self.fees_e8[i] for i in range(512) if self.fees_e8[i]}
+        return {i: self.fees_e8[i] for i in range(FEE_ASSETS) if self.fees_e8[i]}
 
     def add_fill(self, int owner, int instrument_id, int side, int64_t price_ticks, int64_t qty_lots, int fee_asset_id=0,
                  int64_t fee_e8=0, int position_side=0) -> None:
         """Book one fill from Python (tests, restore)."""
         self.tables._check(instrument_id)
-        if qty_lots <= 0 or price_ticks <= 0 or not 0 <= fee_asset_id < 512 or not 0 <= position_side < POSITION_SIDES:
+        if qty_lots <= 0 or price_ticks <= 0 or not 0 <= fee_asset_id < FEE_ASSETS or not 0 <= position_side < POSITION_SIDES:
             raise ValueError(f"no fill: {qty_lots} lots at {price_ticks} ticks, fee asset {fee_asset_id}, position side {position_side}")
         self.book(owner, instrument_id, position_side, side, price_ticks, qty_lots, fee_asset_id, fee_e8)
 

@@ -70,12 +70,16 @@ cdef class Restoration(Commands):
         return used
 
     def _remember_intent(self, object record, int kind) -> None:
-        """Conditions stand with the intent: kept until its order is met, or its refusal."""
-        if kind == RECORD_KIND_VERDICT:
-            if not (<const VerdictPayload*> <const char*> record.payload).approved:
-                self._intents.pop(record.order_handle, None)
-        elif (<const IntentPayload*> <const char*> record.payload).has_conditions:
-            self._intents[record.order_handle] = record.payload
+        """Conditions, a replace's target and the price of the promise stand with intent and verdict: kept until the order is met."""
+        cdef const VerdictPayload* verdict
+        if kind == RECORD_KIND_INTENT:
+            if (<const IntentPayload*> <const char*> record.payload).action in (INTENT_ACTION_SUBMIT, INTENT_ACTION_REPLACE):
+                self._intents[record.order_handle] = (record.payload, 0)
+            return
+        verdict = <const VerdictPayload*> <const char*> record.payload
+        intent = self._intents.pop(record.order_handle, None)
+        if verdict.approved and intent is not None:
+            self._intents[record.order_handle] = (intent[0], verdict.value)
 
     cdef ApprovedOrder* _admit(self, object record, const OrderStatePayload* state) except *:
         cdef uint64_t handle = record.order_handle
@@ -89,34 +93,69 @@ cdef class Restoration(Commands):
         terms.order_type = state.order_type
         terms.time_in_force = state.time_in_force
         terms.price_ticks = state.price_ticks
-        terms.promise_price_ticks = state.price_ticks
         terms.trigger_ticks = state.trigger_ticks
         terms.flags = state.flags
         terms.position_side = record.position_side
         terms.qty_lots = state.qty_lots
         terms.instrument_id = record.instrument_id
-        self._restore_conditions(terms)
+        self._restore_intent(terms, state)
         terms.venue_id = self.venue_id
         terms.account_id = self.account_id
         terms.strategy_id = record.strategy_id
-        if self.tables.instruments[terms.instrument_id].kind == 0:
+        if self.tables.instruments[terms.instrument_id].kind == 0 and not self._is_pending(terms):
             terms.promised_asset_id = (self.tables.instruments[terms.instrument_id].quote_asset_id if state.side == SIDE_BUY
                                        else self.tables.instruments[terms.instrument_id].base_asset_id)
         self.tables.move_open_orders(terms.instrument_id, terms.position_side, terms.strategy_id, 1)
         self.register.rest(self.register.index_of(terms))
         self.pool.begin(self.register.index_of(terms))
+        self._restore_replace(terms, state)
         return terms
 
-    cdef int _restore_conditions(self, ApprovedOrder* terms) except -1:
-        cdef bytes payload = self._intents.pop(terms.order_handle, None)
+    cdef int _restore_intent(self, ApprovedOrder* terms, const OrderStatePayload* state) except -1:
+        """What the order's state does not tell: the price that its money was promised by, its conditions and what it replaces."""
+        cdef bytes payload
+        cdef int64_t approved_ticks
         cdef const IntentPayload* intent
-        if payload is None or <size_t> len(payload) < sizeof(IntentPayload) + sizeof(Conditions):
-            return 0
-        intent = <const IntentPayload*> <const char*> payload
-        self.register.conditions[self.register.index_of(terms)] = (<const Conditions*> (intent + 1))[0]
-        terms.has_conditions = 1
-        terms.expire_ns = intent.expire_ns
+        cdef const Conditions* conditions
+        payload, approved_ticks = self._intents.pop(terms.order_handle, (b"", 0))
+        if <size_t> len(payload) >= sizeof(IntentPayload):
+            intent = <const IntentPayload*> <const char*> payload
+            terms.expire_ns = intent.expire_ns
+            terms.target_handle = intent.target_handle if intent.action == INTENT_ACTION_REPLACE else 0
+            if intent.has_conditions and <size_t> len(payload) >= sizeof(IntentPayload) + sizeof(Conditions):
+                conditions = <const Conditions*> (intent + 1)
+                self.register.conditions[self.register.index_of(terms)] = conditions[0]
+                terms.has_conditions = 1
+        if approved_ticks <= 0:
+            approved_ticks = self._price_unrecorded(terms, state)
+        terms.promise_price_ticks = approved_ticks
         return 0
+
+    cdef int64_t _price_unrecorded(self, const ApprovedOrder* terms, const OrderStatePayload* state) noexcept nogil:
+        """A ledger whose approvals name no price: the limit price, else the highest that is known of the order or its market."""
+        cdef int64_t ticks = max(state.trigger_ticks, self.pool.exposure(terms).reference_ticks)
+        if state.price_ticks > 0:
+            return state.price_ticks
+        if terms.has_conditions:
+            ticks = max(ticks, self.register.conditions[self.register.index_of(terms)].activation_ticks)
+        return ticks
+
+    cdef bint _is_pending(self, const ApprovedOrder* terms) noexcept nogil:
+        """A leg that waits for another of its list promises nothing, as at its approval."""
+        cdef const Conditions* conditions
+        if not terms.has_conditions:
+            return False
+        conditions = &self.register.conditions[self.register.index_of(terms)]
+        return conditions.list_size and conditions.list_index > 0 and conditions.contingency != CONTINGENCY_OCO
+
+    cdef void _restore_replace(self, const ApprovedOrder* terms, const OrderStatePayload* state) noexcept nogil:
+        """While the order that was to go is open, money counts once for both. One refused at once replaced nothing."""
+        cdef Order* old
+        if terms.target_handle == 0 or state.state == ORDER_STATE_REJECTED:
+            return
+        old = self.pool.find(terms.target_handle)
+        if old != NULL and old.is_listed:
+            old.successor_handle = terms.order_handle
 
     def _retire_restored(self) -> None:
         """Earlier runs have had more orders than there are slots: those that are over by now make room."""

@@ -760,6 +760,7 @@ cdef class RiskGate(TermsCheck):
             self.recent.note(check.intent, slot.instrument_id, slot.strategy_id, self.journal.now_mono_ns)
         self.reason = REASON_NONE
         self.scope = 0
+        self.value = slot.promise_price_ticks  # a restart promises the order's money by it again
         slot.verdict_seq = self._write_verdict(record, item, slot.nonce)
         approval = item[0]
         approval.kind = RECORD_KIND_VERDICT
