@@ -448,8 +448,6 @@ cdef class OrderLifecycle(Actor):
             self._book_external(order, &external, ALARM_CODE_OVERFILL, cause_seq)
             return True
         self._move_position(facts)
-        self.tables.move_strategy_position(terms.instrument_id, terms.position_side, terms.strategy_id,
-                                           facts.qty_lots if terms.side == SIDE_BUY else -facts.qty_lots)
         self.tables.note_execution(terms.instrument_id, terms.strategy_id, self.journal.now_mono_ns)
         order.booked_lots += facts.qty_lots
         order.filled_value_e16 = order.filled_value_e16 + tw_value_e16(
@@ -482,6 +480,8 @@ cdef class OrderLifecycle(Actor):
             self.first_fill_ns = self.journal.now_wall_ns
         self.book_of_strategies.book(facts.strategy_id, facts.instrument_id, facts.position_side, facts.side, facts.price_ticks,
                                      facts.qty_lots, facts.commission_asset_id, facts.commission_e8)
+        self.tables.move_strategy_position(facts.instrument_id, facts.position_side, facts.strategy_id,
+                                           facts.qty_lots if facts.side == SIDE_BUY else -facts.qty_lots)
         if instrument.kind != 0:
             return  # a futures trade moves margin: the wallet waits for the venue's word
         if facts.side == SIDE_BUY:

@@ -168,9 +168,9 @@ cdef class Restoration(Commands):
                                     fill.commission_asset_id, fill.commission_e8)
         self.book_of_strategies.book(record.strategy_id, instrument_id, side, fill.side, fill.price_ticks, fill.qty_lots,
                                      fill.commission_asset_id, fill.commission_e8)
+        self.tables.move_strategy_position(instrument_id, <uint8_t> side, record.strategy_id,
+                                           fill.qty_lots if fill.side == SIDE_BUY else -fill.qty_lots)
         if order != NULL and not fill.is_external:
-            self.tables.move_strategy_position(instrument_id, self.pool.terms(order).position_side, self.pool.terms(order).strategy_id,
-                                               fill.qty_lots if fill.side == SIDE_BUY else -fill.qty_lots)
             order.booked_lots += fill.qty_lots
             order.filled_value_e16 = order.filled_value_e16 + tw_value_e16(
                 fill.price_ticks, instrument.tick_size_e8, fill.qty_lots, instrument.lot_size_e8)
