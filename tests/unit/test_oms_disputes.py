@@ -8,13 +8,18 @@ import pytest
 
 from engine.journal.cursor import parse
 from engine.model.codes import (
+    AlarmCode,
     CommandKind,
     OrderState,
+    Reason,
     RecordKind,
+    SessionState,
     Side,
+    TradingState,
 )
 from tests.orders_harness import (
     SECOND_NS,
+    TRADES,
     Rig,
     payload,
 )
@@ -51,6 +56,9 @@ def halted_symbols(rig: Rig) -> list[int]:
     return list(rig.register.halts()["instruments"])
 
 
+# --- more filled than was asked for ---
+
+
 def overfill(rig: Rig, fills: list[int]) -> int:
     handle = rig.open_order()
     cum_lots = 0
@@ -58,6 +66,52 @@ def overfill(rig: Rig, fills: list[int]) -> int:
         cum_lots += lots
         rig.trade(handle, lots, cum_lots)
     return handle
+
+
+@pytest.mark.invariant("R13")
+@pytest.mark.parametrize("fills", [[8, 3], [15], [10, 1], [8, 2, 4]])
+def test_an_overfilled_order_is_filled_and_every_lot_is_booked_once(rig: Rig, fills: list[int]) -> None:
+    handle = overfill(rig, fills)
+    order = rig.oms.order(handle)
+    assert order is not None
+    assert (order["state"], order["cum_qty_lots"], order["leaves_qty_lots"]) == ("FILLED", 10, 0)
+    assert order["value_e8"] == rig.tables.notional(1, 10_000, 10)
+    assert rig.exposure()["position_lots"] == sum(fills)
+    assert [rig.exposure()[name] for name in CLOSED_SUMS] == [0] * 4
+    assert rig.alarms().count(AlarmCode.OVERFILL) == 1
+    rig.intend()
+    assert rig.verdict()["reason"] == Reason.HALTED
+
+
+@pytest.mark.invariant("R13")
+def test_a_line_with_an_overfilled_order_reconciles_once_its_symbol_is_armed_and_stops_quietly(rig: Rig) -> None:
+    overfill(rig, [8, 3])
+    rig.command(CommandKind.ARM, instrument_id=1)
+    rig.session_is(SessionState.DOWN)
+    rig.session_is(SessionState.READY)
+    rig.finish_reconcile()
+    assert rig.tables.control_state()["trading_state"] == TradingState.ACTIVE
+    for _ in range(5):
+        rig.tick(2 * SECOND_NS)
+    assert TRADES not in [action for action, _ in rig.sent()]
+    rig.command(CommandKind.STOP)
+    assert rig.oms.quiet
+
+
+@pytest.mark.invariant("R26")
+@pytest.mark.parametrize("fills", [[8, 3], [15]])
+def test_a_restart_finds_an_overfilled_order_filled(rig: Rig, fills: list[int]) -> None:
+    handle = overfill(rig, fills)
+    later = restored(rig)
+    assert later.state(handle) == "FILLED"
+    assert later.oms.orders() == []
+    assert later.oms.positions() == rig.oms.positions()
+    assert [later.exposure()[name] for name in CLOSED_SUMS] == [0] * 4
+    assert halted_symbols(later) == [1]
+    later.go_active()
+    assert later.tables.control_state()["trading_state"] == TradingState.ACTIVE
+    later.command(CommandKind.ARM, instrument_id=1)
+    assert halted_symbols(later) == []
 
 
 # --- the strategies' positions ---

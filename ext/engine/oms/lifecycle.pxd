@@ -98,6 +98,7 @@ cdef class OrderLifecycle(Actor):
     cdef bint _take_evidence(self, Order* order, const ExecutionPayload* report, bint is_status) noexcept nogil
     cdef void _end(self, Order* order, uint8_t state) noexcept nogil
     cdef bint _book_trade(self, Order* order, const FillFacts* facts, uint64_t cause_seq) noexcept nogil
+    cdef void _book_on_order(self, Order* order, const FillFacts* facts, int64_t lots) noexcept nogil
     cdef void _book_external(self, Order* order, FillFacts* facts, uint16_t alarm, uint64_t cause_seq) noexcept nogil
     cdef void _move_position(self, const FillFacts* facts) noexcept nogil
     cdef void _on_foreign(self, const Descriptor* item, const ExecutionPayload* report) noexcept nogil

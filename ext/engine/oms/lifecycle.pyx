@@ -438,26 +438,32 @@ cdef class OrderLifecycle(Actor):
     cdef bint _book_trade(self, Order* order, const FillFacts* facts, uint64_t cause_seq) noexcept nogil:
         """Position first, then the order, then the fill; False for a trade that was booked before."""
         cdef const ApprovedOrder* terms = self.pool.terms(order)
-        cdef const Instrument* instrument = &self.tables.instruments[terms.instrument_id]
         cdef FillFacts external
         if not self.trades.add(facts.instrument_id, facts.trade_id, facts.qty_lots):
             self.apply(order, cause_seq, False)
             return False
         if facts.qty_lots > terms.qty_lots - order.booked_lots and not (terms.qty_lots == 0 and terms.flags & ORDER_FLAG_CLOSE_POSITION):
+            # the order is full by it; beyond that no order explains the trade, so it is external as a whole
             external = facts[0]
+            self._book_on_order(order, facts, max(terms.qty_lots - order.booked_lots, <int64_t> 0))
             self._book_external(order, &external, ALARM_CODE_OVERFILL, cause_seq)
             return True
         self._move_position(facts)
         self.tables.note_execution(terms.instrument_id, terms.strategy_id, self.journal.now_mono_ns)
-        order.booked_lots += facts.qty_lots
-        order.filled_value_e16 = order.filled_value_e16 + tw_value_e16(
-            facts.price_ticks, instrument.tick_size_e8, facts.qty_lots, instrument.lot_size_e8)
-        if order.booked_lots > order.venue_cum_lots:
-            order.venue_cum_lots = order.booked_lots
+        self._book_on_order(order, facts, facts.qty_lots)
         self.apply(order, cause_seq, True)
         self.scribe.fill(order, facts, cause_seq)
         self.scribe.position(facts.account_id, facts.venue_id, facts.instrument_id, facts.position_side, cause_seq)
         return True
+
+    cdef void _book_on_order(self, Order* order, const FillFacts* facts, int64_t lots) noexcept nogil:
+        """So many of the trade's lots are the order's."""
+        cdef const Instrument* instrument = &self.tables.instruments[facts.instrument_id]
+        order.booked_lots += lots
+        order.filled_value_e16 = order.filled_value_e16 + tw_value_e16(
+            facts.price_ticks, instrument.tick_size_e8, lots, instrument.lot_size_e8)
+        if order.booked_lots > order.venue_cum_lots:
+            order.venue_cum_lots = order.booked_lots
 
     cdef void _book_external(self, Order* order, FillFacts* facts, uint16_t alarm, uint64_t cause_seq) noexcept nogil:
         """A fill that no order of ours explains: it is real, so it is booked; then the symbol stands still until a person has looked."""

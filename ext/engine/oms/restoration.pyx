@@ -157,6 +157,7 @@ cdef class Restoration(Commands):
         cdef int side = record.position_side % POSITION_SIDES
         cdef Order* order = self.pool.find(handle)
         cdef const Instrument* instrument
+        cdef int64_t lots
         self.tables._check(instrument_id)
         instrument = &self.tables.instruments[instrument_id]
         if fill.trade_id != NO_TRADE_ID and not self.trades.add(instrument_id, fill.trade_id, fill.qty_lots):
@@ -170,10 +171,14 @@ cdef class Restoration(Commands):
                                      fill.commission_asset_id, fill.commission_e8)
         self.tables.move_strategy_position(instrument_id, <uint8_t> side, record.strategy_id,
                                            fill.qty_lots if fill.side == SIDE_BUY else -fill.qty_lots)
-        if order != NULL and not fill.is_external:
-            order.booked_lots += fill.qty_lots
+        if order != NULL:
+            # an external one of an order of ours is an overfill: of the order is what it still had
+            lots = fill.qty_lots
+            if fill.is_external:
+                lots = min(lots, max(self.pool.terms(order).qty_lots - order.booked_lots, <int64_t> 0))
+            order.booked_lots += lots
             order.filled_value_e16 = order.filled_value_e16 + tw_value_e16(
-                fill.price_ticks, instrument.tick_size_e8, fill.qty_lots, instrument.lot_size_e8)
+                fill.price_ticks, instrument.tick_size_e8, lots, instrument.lot_size_e8)
             order.venue_cum_lots = max(order.venue_cum_lots, order.booked_lots)
             self.pool.reserve(order)
         return 0
