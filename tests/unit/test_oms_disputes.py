@@ -10,6 +10,7 @@ from engine.journal.cursor import parse
 from engine.model.codes import (
     AlarmCode,
     CommandKind,
+    Counter,
     OrderState,
     Reason,
     RecordKind,
@@ -134,3 +135,26 @@ def test_external_fills_count_against_the_limits_of_whom_the_book_gives_them(rig
     later = restored(rig)
     assert {row["strategy_id"]: row["position_lots"] for row in later.oms.strategy_positions()} == held
     assert positions_agree(later)
+
+
+# --- a count that grows after the end ---
+
+
+@pytest.mark.invariant("R26")
+@pytest.mark.parametrize("told_by_a_trade_known_already", [False, True])
+def test_what_a_later_count_reserves_of_an_ended_order_survives_a_restart(
+    rig: Rig, told_by_a_trade_known_already: bool
+) -> None:
+    handle = rig.open_order()
+    rig.trade(handle, 2, 2, trade_id=70)
+    rig.canceled(handle, cum_lots=4)
+    if told_by_a_trade_known_already:
+        rig.trade(handle, 2, 7, trade_id=70)
+    else:
+        rig.canceled(handle, cum_lots=7)
+    assert rig.exposure()["working_buy_lots"] == 5
+    assert restored(rig).exposure()["working_buy_lots"] == 5
+    written = len(rig.states(handle))
+    rig.canceled(handle, cum_lots=7)
+    assert len(rig.states(handle)) == written
+    assert rig.counters.get(Counter.DUPLICATE_REPORTS) >= 1

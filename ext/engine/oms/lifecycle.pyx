@@ -398,7 +398,8 @@ cdef class OrderLifecycle(Actor):
         cdef const ExecutionPayload* report = <const ExecutionPayload*> (item.record + 1)
         cdef Order* order = self.pool.find(item.order_handle)
         cdef FillFacts facts
-        cdef bint was_triggered, is_new = False, is_trade = report.trade_id != NO_TRADE_ID and report.last_qty_lots > 0
+        cdef int64_t known_lots
+        cdef bint is_counted, was_triggered, is_new = False, is_trade = report.trade_id != NO_TRADE_ID and report.last_qty_lots > 0
         if order == NULL and item.kind == RECORD_KIND_OWN_TRADE:
             order = self.pool.by_venue_id(item.instrument_id, report.venue_order_id)
         if order == NULL and item.order_handle == 0 and item.kind != RECORD_KIND_OWN_TRADE:
@@ -407,6 +408,8 @@ cdef class OrderLifecycle(Actor):
             self._on_foreign(item, report)
             return
         was_triggered = order.is_triggered
+        is_counted = order.is_listed and order.ended != 0
+        known_lots = order.venue_cum_lots
         if item.kind == RECORD_KIND_ORDER_STATUS and order.cancel_refused:
             order.cancel_refused = 0
             order.cancel_in_flight = 0
@@ -419,18 +422,23 @@ cdef class OrderLifecycle(Actor):
             is_trade = False
         if item.kind != RECORD_KIND_OWN_TRADE:
             is_new = self._take_evidence(order, report, item.kind == RECORD_KIND_ORDER_STATUS)
+        # more of an ended order was filled than we knew: what that reserves stands in the ledger too
+        is_counted = is_counted and order.venue_cum_lots > known_lots
         if is_trade:
             _facts_of(item, report, &facts)
             facts.side = self.pool.terms(order).side
             facts.position_side = self.pool.terms(order).position_side
             facts.strategy_id = self.pool.terms(order).strategy_id
-            is_new = self._book_trade(order, &facts, item.seq) or is_new
+            if self._book_trade(order, &facts, item.seq):
+                is_new = True
+            elif is_counted:
+                self.apply(order, item.seq, True)
         else:
             if item.kind == RECORD_KIND_ORDER_STATUS and report.is_conditional and order.is_triggered and not order.ended:
                 # its price came: what became of it then is asked elsewhere
                 order.query_wanted = 1
             # a restored order is told of again, so that its strategy knows it, and one whose price came
-            self.apply(order, item.seq, order.is_restored or order.is_triggered != was_triggered)
+            self.apply(order, item.seq, is_counted or order.is_restored or order.is_triggered != was_triggered)
             order.is_restored = 0
         if not is_new:
             self.counters.values[<int> COUNTER_DUPLICATE_REPORTS] = self.counters.values[<int> COUNTER_DUPLICATE_REPORTS] + 1
