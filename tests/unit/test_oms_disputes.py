@@ -19,7 +19,11 @@ from engine.model.codes import (
     TradingState,
 )
 from tests.orders_harness import (
+    CANCEL,
+    CANCEL_ALL,
+    QUERY,
     SECOND_NS,
+    SUBMIT,
     TRADES,
     Rig,
     payload,
@@ -135,6 +139,123 @@ def test_external_fills_count_against_the_limits_of_whom_the_book_gives_them(rig
     later = restored(rig)
     assert {row["strategy_id"]: row["position_lots"] for row in later.oms.strategy_positions()} == held
     assert positions_agree(later)
+
+
+# --- ended for us, open at the venue ---
+
+
+def ended(rig: Rig, how: str) -> int:
+    handle = rig.intend()
+    if how == "REJECTED":
+        rig.reply(handle, SUBMIT, status=400, error_code=-1013)
+    elif how == "CANCELED":
+        rig.accepted(handle)
+        rig.canceled(handle)
+    else:
+        rig.reply(handle, SUBMIT, status=503, error_code=-1007)
+        while rig.state(handle) != "ABSENT":
+            rig.tick(SECOND_NS)
+            for action, _ in rig.sent():
+                if action == QUERY:
+                    rig.reply(handle, QUERY, status=400, error_code=-2013)
+    assert rig.state(handle) == how
+    rig.tick()
+    rig.sent()
+    rig.forget()
+    return handle
+
+
+@pytest.mark.invariant("R34")
+@pytest.mark.invariant("R12")
+@pytest.mark.parametrize("how", ["REJECTED", "CANCELED", "ABSENT"])
+@pytest.mark.parametrize("in_reconciliation", [True, False])
+def test_an_ended_order_that_the_venue_holds_open_is_told_listed_counted_and_halts_its_symbol(
+    rig: Rig, how: str, in_reconciliation: bool
+) -> None:
+    handle = ended(rig, how)
+    if in_reconciliation:
+        begin(rig)
+    status(rig, handle, OrderState.NEW, qty_lots=10)
+    if in_reconciliation:
+        end(rig)
+    assert rig.alarms() == [AlarmCode.RECONCILE_MISMATCH]
+    assert halted_symbols(rig) == [1]
+    assert [o["venue_order_id"] for o in rig.oms.external_open_orders()] == [900 + (handle & 0xFFFF)]
+    assert rig.exposure()["working_buy_lots"] == 10
+    rig.trade(handle, 4, 4)
+    assert (rig.exposure()["working_buy_lots"], rig.exposure()["position_lots"]) == (6, 4)
+    begin(rig)
+    status(rig, handle, OrderState.PARTIALLY_FILLED, 4, qty_lots=10)
+    end(rig)
+    assert rig.alarms() == [AlarmCode.RECONCILE_MISMATCH]
+    rig.canceled(handle, cum_lots=4, qty_lots=10)
+    assert rig.oms.external_open_orders() == []
+    assert rig.exposure()["working_buy_lots"] == 0
+    rig.accepted(handle, qty_lots=10)
+    assert rig.oms.external_open_orders() == []
+
+
+@pytest.mark.invariant("R25")
+def test_such_an_order_can_be_cancelled_by_kill_by_symbol_and_alone(rig: Rig) -> None:
+    handle = ended(rig, "ABSENT")
+    status(rig, handle, OrderState.NEW, qty_lots=10)
+    rig.sent()
+    rig.cancel(handle)
+    assert rig.sent() == [(CANCEL, handle)]
+    rig.cancel(handle, strategy_id=2)
+    assert rig.sent() == []
+    rig.command(CommandKind.CANCEL, order_handle=handle)
+    assert rig.sent() == [(CANCEL, handle)]
+    rig.command(CommandKind.CANCEL, instrument_id=2)
+    assert rig.sent() == []
+    rig.command(CommandKind.CANCEL, instrument_id=1)
+    assert rig.sent() == [(CANCEL_ALL, 1)]
+    rig.reply(0, CANCEL_ALL, status=400, error_code=-2011)
+    assert rig.sent() == [(CANCEL, handle)]
+    rig.command(CommandKind.KILL)
+    assert rig.sent() == [(CANCEL_ALL, 1)]
+
+
+@pytest.mark.invariant("R25")
+def test_a_venue_without_cancel_all_is_asked_for_such_an_order_alone() -> None:
+    rig = Rig(has_cancel_all=False)
+    handle = ended(rig, "CANCELED")
+    status(rig, handle, OrderState.NEW, qty_lots=10)
+    rig.command(CommandKind.KILL)
+    assert rig.sent() == [(CANCEL, handle)]
+
+
+@pytest.mark.invariant("R11")
+def test_news_from_before_the_end_do_not_make_an_ended_order_open(rig: Rig) -> None:
+    handle = ended(rig, "CANCELED")
+    rig.accepted(handle)  # a report that comes late
+    asked = rig.open_order()
+    rig.trade(asked, 1, 1, order_state=int(OrderState.UNKNOWN))
+    rig.tick()
+    assert (QUERY, asked) in rig.sent()
+    rig.canceled(asked, cum_lots=1)
+    status(rig, asked, OrderState.NEW, 1)  # the answer to a question from before the end
+    listed = rig.open_order()
+    begin(rig)
+    rig.canceled(listed)
+    status(rig, listed, OrderState.NEW, qty_lots=10)  # a list that was asked for before the end
+    end(rig)
+    assert rig.alarms() == []
+    assert rig.oms.external_open_orders() == []
+    assert halted_symbols(rig) == []
+    assert rig.exposure()["working_buy_lots"] == 0
+
+
+@pytest.mark.invariant("R26")
+def test_an_order_that_an_earlier_run_ended_and_the_venue_lists_as_open_is_told(rig: Rig) -> None:
+    handle = ended(rig, "CANCELED")
+    later = restored(rig)
+    later.session_is(SessionState.READY)
+    status(later, handle, OrderState.NEW, qty_lots=10)
+    end(later)
+    assert AlarmCode.RECONCILE_MISMATCH in later.alarms()
+    assert halted_symbols(later) == [1]
+    assert later.exposure()["working_buy_lots"] == 10
 
 
 # --- a count that grows after the end ---

@@ -146,6 +146,7 @@ cdef class Restoration(Commands):
         self.pool.terms(order).qty_lots = state.qty_lots
         if state.state in (ORDER_STATE_CANCELED, ORDER_STATE_EXPIRED, ORDER_STATE_REJECTED, ORDER_STATE_ABSENT):
             order.ended = state.state
+            order.ended_mono_ns = -1
             order.venue_cum_lots = state.cum_qty_lots + state.leaves_qty_lots
         elif state.state not in (ORDER_STATE_PENDING_NEW, ORDER_STATE_UNKNOWN, ORDER_STATE_APPROVED):
             order.is_acked = 1
