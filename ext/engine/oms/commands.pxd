@@ -26,6 +26,7 @@ cdef class Commands(Reconciliation):
     cdef bint _is_meant(self, const Scope* scope) noexcept nogil
     cdef bint _in_scope(self, const Order* order, const Scope* scope) noexcept nogil
     cdef void _cancel_scope(self, const Scope* scope) noexcept nogil
+    cdef void _cancel_externals(self, const Scope* scope, bint whole_symbols, uint8_t* by_symbol) noexcept nogil
     cdef void _operator_order(self, const Descriptor* item, const CommandPayload* command) noexcept nogil
     cdef void _operator_amend(self, const Descriptor* item, const CommandPayload* command) noexcept nogil
     cdef void _offer(self, const Descriptor* item, const IntentPayload* wanted, const Conditions* conditions, uint64_t order_handle,

@@ -9,7 +9,12 @@ from engine.model.approval cimport *
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport CommandPayload, Conditions, IntentPayload, RecordHeader
+<<<<<<< HEAD
 from engine.model.tables cimport ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_ROWS, POSITION_SIDES, STRATEGY_ROWS, VENUE_ROWS, Instrument
+=======
+from engine.model.tables cimport ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_ROWS, STRATEGY_ROWS, VENUE_ROWS, Instrument
+from engine.oms.lifecycle cimport ExternalOrder
+>>>>>>> w-held
 from engine.oms.orders cimport Order
 from engine.oms.reconciliation cimport RECONCILE_IDLE, Reconciliation
 
@@ -142,6 +147,23 @@ cdef class Commands(Reconciliation):
                     by_symbol[instrument_id] = 1 if self.send_bare(OUTBOUND_CANCEL_ALL, instrument_id, 0, 0) else 2
                 self.want_cancel(order, due_mono_ns if by_symbol[instrument_id] == 1 else 0)
             slot = order.next_open
+        self._cancel_externals(scope, whole_symbols, by_symbol)
+
+    cdef void _cancel_externals(self, const Scope* scope, bint whole_symbols, uint8_t* by_symbol) noexcept nogil:
+        """What bears our mark and is open at the venue although we held it as ended, or know nothing of it."""
+        cdef uint32_t i, instrument_id
+        cdef const ExternalOrder* row
+        for i in range(self.external_count if self.session_ready else 0):
+            row = &self.external_orders[i]
+            instrument_id = row.instrument_id % 512
+            if (row.order_handle == 0 or (scope.order_handle and scope.order_handle != row.order_handle)
+                    or (scope.strategy_id and scope.strategy_id != row.strategy_id)
+                    or (scope.instrument_id and scope.instrument_id != row.instrument_id)):
+                continue
+            if whole_symbols and by_symbol[instrument_id] == 0:
+                by_symbol[instrument_id] = 1 if self.send_bare(OUTBOUND_CANCEL_ALL, row.instrument_id, 0, 0) else 2
+            if by_symbol[instrument_id] != 1:
+                self.cancel_external(row)
 
     # --- orders of a person, and closing ---
 

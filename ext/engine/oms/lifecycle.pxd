@@ -22,8 +22,12 @@ cdef struct ExternalOrder:
     int64_t venue_order_id
     int64_t price_ticks
     int64_t qty_lots
+    uint64_t order_handle         # where it bears our mark, else 0
+    int64_t counted_lots          # what of it stands in the working sums; only where it bears our mark
     uint32_t instrument_id
+    uint16_t strategy_id
     uint8_t side
+    uint8_t position_side
     char client_order_id[24]
 
 cdef struct DeferredTrade:
@@ -64,6 +68,7 @@ cdef class OrderLifecycle(Actor):
     cdef DeferredTrade[DEFERRED_CAPACITY] deferred
     cdef uint32_t deferred_count
     cdef bint is_collecting           # a reconciliation is reading the account
+    cdef int64_t listing_mono_ns      # when the latest one was begun
     cdef uint32_t sweep_mark
     cdef bint is_sweeping
     cdef uint64_t sweep_cause
@@ -98,10 +103,16 @@ cdef class OrderLifecycle(Actor):
     cdef bint _take_evidence(self, Order* order, const ExecutionPayload* report, bint is_status) noexcept nogil
     cdef void _end(self, Order* order, uint8_t state) noexcept nogil
     cdef bint _book_trade(self, Order* order, const FillFacts* facts, uint64_t cause_seq) noexcept nogil
+    cdef void _book_on_order(self, Order* order, const FillFacts* facts, int64_t lots) noexcept nogil
     cdef void _book_external(self, Order* order, FillFacts* facts, uint16_t alarm, uint64_t cause_seq) noexcept nogil
     cdef void _move_position(self, const FillFacts* facts) noexcept nogil
     cdef void _on_foreign(self, const Descriptor* item, const ExecutionPayload* report) noexcept nogil
-    cdef void _list_external(self, const Descriptor* item, const ExecutionPayload* report) noexcept nogil
+    cdef bint _is_open_after_end(self, const Order* order, const ExecutionPayload* report) noexcept nogil
+    cdef void _list_external(self, Order* order, const Descriptor* item, const ExecutionPayload* report, bint is_news) noexcept nogil
+    cdef void _follow_external(self, uint32_t place, const ExecutionPayload* report, bint is_open) noexcept nogil
+    cdef void _count_external(self, ExternalOrder* row, int64_t lots) noexcept nogil
+    cdef ExternalOrder* external_by_handle(self, uint64_t order_handle) noexcept nogil
+    cdef void cancel_external(self, const ExternalOrder* row) noexcept nogil
     cdef void _on_submit_reply(self, Order* order, const OrderReplyPayload* reply, uint64_t cause_seq) noexcept nogil
     cdef void _on_cancel_reply(self, Order* order, const OrderReplyPayload* reply, uint64_t cause_seq) noexcept nogil
     cdef void _on_replace_reply(self, Order* order, const OrderReplyPayload* reply, uint64_t cause_seq) noexcept nogil

@@ -161,6 +161,10 @@ cdef class OrderLifecycle(Actor):
 
     cdef void on_cancel_intent(self, const Descriptor* item) noexcept nogil:
         cdef Order* order = self.pool.find(item.order_handle)
+        cdef const ExternalOrder* external = self.external_by_handle(item.order_handle)
+        if external != NULL and self.session_ready and (item.strategy_id == 0 or item.strategy_id == external.strategy_id):
+            self.cancel_external(external)
+            return
         if order == NULL or not order.is_listed or order.ended or (
                 item.strategy_id != 0 and item.strategy_id != self.pool.terms(order).strategy_id):
             self.cancels_ignored += 1
@@ -286,6 +290,8 @@ cdef class OrderLifecycle(Actor):
             self.pool.illegal_transitions = self.pool.illegal_transitions + 1
             self.counters.values[<int> COUNTER_ILLEGAL_TRANSITIONS] = self.counters.values[<int> COUNTER_ILLEGAL_TRANSITIONS] + 1
             return
+        if not order.ended:
+            order.ended_mono_ns = self.journal.now_mono_ns
         order.ended = state
         # fills that the venue has counted may still be on their way; after this they are fetched
         order.deadline_mono_ns = self.journal.now_mono_ns + self.order_timeout_ns // 8
@@ -398,8 +404,8 @@ cdef class OrderLifecycle(Actor):
         cdef const ExecutionPayload* report = <const ExecutionPayload*> (item.record + 1)
         cdef Order* order = self.pool.find(item.order_handle)
         cdef FillFacts facts
-        cdef bint was_triggered, is_new = False, is_trade = report.trade_id != NO_TRADE_ID and report.last_qty_lots > 0
-        cdef int64_t missing_lots
+        cdef int64_t known_lots
+        cdef bint was_asked_before, is_counted, was_triggered, is_new = False, is_trade = report.trade_id != NO_TRADE_ID and report.last_qty_lots > 0
         if order == NULL and item.kind == RECORD_KIND_OWN_TRADE:
             order = self.pool.by_venue_id(item.instrument_id, report.venue_order_id)
         if order == NULL and item.order_handle == 0 and item.kind != RECORD_KIND_OWN_TRADE:
@@ -408,7 +414,9 @@ cdef class OrderLifecycle(Actor):
             self._on_foreign(item, report)
             return
         was_triggered = order.is_triggered
-        missing_lots = self.pool.leaves_lots(order) if order.ended else 0
+        is_counted = order.is_listed and order.ended != 0
+        was_asked_before = order.query_in_flight and order.query_mono_ns <= order.ended_mono_ns
+        known_lots = order.venue_cum_lots
         if item.kind == RECORD_KIND_ORDER_STATUS and order.cancel_refused:
             order.cancel_refused = 0
             order.cancel_in_flight = 0
@@ -421,49 +429,59 @@ cdef class OrderLifecycle(Actor):
             is_trade = False
         if item.kind != RECORD_KIND_OWN_TRADE:
             is_new = self._take_evidence(order, report, item.kind == RECORD_KIND_ORDER_STATUS)
+        # more of an ended order was filled than we knew: what that reserves stands in the ledger too
+        is_counted = is_counted and order.venue_cum_lots > known_lots
         if is_trade:
             _facts_of(item, report, &facts)
             facts.side = self.pool.terms(order).side
             facts.position_side = self.pool.terms(order).position_side
             facts.strategy_id = self.pool.terms(order).strategy_id
-            is_new = self._book_trade(order, &facts, item.seq) or is_new
+            if self._book_trade(order, &facts, item.seq):
+                is_new = True
+            elif is_counted:
+                self.apply(order, item.seq, True)
         else:
             if item.kind == RECORD_KIND_ORDER_STATUS and report.is_conditional and order.is_triggered and not order.ended:
                 # its price came: what became of it then is asked elsewhere
                 order.query_wanted = 1
-            # told of again: a restored order, so that its strategy knows it, one whose price came, and one that has ended with
-            # more fills than it had told before, which a restart has to await too
-            self.apply(order, item.seq, order.is_restored or order.is_triggered != was_triggered
-                       or (missing_lots and self.pool.leaves_lots(order) > missing_lots))
+            # a restored order is told of again, so that its strategy knows it, and one whose price came
+            self.apply(order, item.seq, is_counted or order.is_restored or order.is_triggered != was_triggered)
             order.is_restored = 0
+        if order.ended and item.kind != RECORD_KIND_OWN_TRADE:
+            self._list_external(order, item, report, item.kind == RECORD_KIND_ORDER_STATUS and not was_asked_before
+                                and self._is_open_after_end(order, report))
         if not is_new:
             self.counters.values[<int> COUNTER_DUPLICATE_REPORTS] = self.counters.values[<int> COUNTER_DUPLICATE_REPORTS] + 1
 
     cdef bint _book_trade(self, Order* order, const FillFacts* facts, uint64_t cause_seq) noexcept nogil:
         """Position first, then the order, then the fill; False for a trade that was booked before."""
         cdef const ApprovedOrder* terms = self.pool.terms(order)
-        cdef const Instrument* instrument = &self.tables.instruments[terms.instrument_id]
         cdef FillFacts external
         if not self.trades.add(facts.instrument_id, facts.trade_id, facts.qty_lots):
             self.apply(order, cause_seq, False)
             return False
         if facts.qty_lots > terms.qty_lots - order.booked_lots and not (terms.qty_lots == 0 and terms.flags & ORDER_FLAG_CLOSE_POSITION):
+            # the order is full by it; beyond that no order explains the trade, so it is external as a whole
             external = facts[0]
+            self._book_on_order(order, facts, max(terms.qty_lots - order.booked_lots, <int64_t> 0))
             self._book_external(order, &external, ALARM_CODE_OVERFILL, cause_seq)
             return True
         self._move_position(facts)
-        self.tables.move_strategy_position(terms.instrument_id, terms.position_side, terms.strategy_id,
-                                           facts.qty_lots if terms.side == SIDE_BUY else -facts.qty_lots)
         self.tables.note_execution(terms.instrument_id, terms.strategy_id, self.journal.now_mono_ns)
-        order.booked_lots += facts.qty_lots
-        order.filled_value_e16 = order.filled_value_e16 + tw_value_e16(
-            facts.price_ticks, instrument.tick_size_e8, facts.qty_lots, instrument.lot_size_e8)
-        if order.booked_lots > order.venue_cum_lots:
-            order.venue_cum_lots = order.booked_lots
+        self._book_on_order(order, facts, facts.qty_lots)
         self.apply(order, cause_seq, True)
         self.scribe.fill(order, facts, cause_seq)
         self.scribe.position(facts.account_id, facts.venue_id, facts.instrument_id, facts.position_side, cause_seq)
         return True
+
+    cdef void _book_on_order(self, Order* order, const FillFacts* facts, int64_t lots) noexcept nogil:
+        """So many of the trade's lots are the order's."""
+        cdef const Instrument* instrument = &self.tables.instruments[facts.instrument_id]
+        order.booked_lots += lots
+        order.filled_value_e16 = order.filled_value_e16 + tw_value_e16(
+            facts.price_ticks, instrument.tick_size_e8, lots, instrument.lot_size_e8)
+        if order.booked_lots > order.venue_cum_lots:
+            order.venue_cum_lots = order.booked_lots
 
     cdef void _book_external(self, Order* order, FillFacts* facts, uint16_t alarm, uint64_t cause_seq) noexcept nogil:
         """A fill that no order of ours explains: it is real, so it is booked; then the symbol stands still until a person has looked."""
@@ -486,6 +504,8 @@ cdef class OrderLifecycle(Actor):
             self.first_fill_ns = self.journal.now_wall_ns
         self.book_of_strategies.book(facts.strategy_id, facts.instrument_id, facts.position_side, facts.side, facts.price_ticks,
                                      facts.qty_lots, facts.commission_asset_id, facts.commission_e8)
+        self.tables.move_strategy_position(facts.instrument_id, facts.position_side, facts.strategy_id,
+                                           facts.qty_lots if facts.side == SIDE_BUY else -facts.qty_lots)
         if instrument.kind != 0:
             return  # a futures trade moves margin: the wallet waits for the venue's word
         if facts.side == SIDE_BUY:
@@ -517,19 +537,26 @@ cdef class OrderLifecycle(Actor):
             else:
                 self.counters.values[<int> COUNTER_DUPLICATE_REPORTS] = self.counters.values[<int> COUNTER_DUPLICATE_REPORTS] + 1
         if item.kind != RECORD_KIND_OWN_TRADE:
-            self._list_external(item, report)
+            self._list_external(NULL, item, report, True)
 
-    cdef void _list_external(self, const Descriptor* item, const ExecutionPayload* report) noexcept nogil:
+    cdef bint _is_open_after_end(self, const Order* order, const ExecutionPayload* report) noexcept nogil:
+        """Does the venue, asked after the end that we know of, hold the order as open? A list that was asked for before does not say so,
+        nor does a conditional order's service once the price came."""
+        if order.state == ORDER_STATE_FILLED or (report.is_conditional and not report.is_waiting):
+            return False
+        return not self.is_collecting or self.listing_mono_ns > order.ended_mono_ns
+
+    cdef void _list_external(self, Order* order, const Descriptor* item, const ExecutionPayload* report, bint is_news) noexcept nogil:
+        """What is open at the venue and should not be: told when it is news, followed until its end. `order`: NULL, or ours that ended."""
         cdef uint32_t i
         cdef bint is_open = (report.order_state == ORDER_STATE_NEW or report.order_state == ORDER_STATE_PARTIALLY_FILLED
                              or report.order_state == ORDER_STATE_PENDING_NEW)
         for i in range(self.external_count):
-            if self.external_orders[i].venue_order_id == report.venue_order_id:
-                if not is_open:
-                    self.external_count -= 1
-                    self.external_orders[i] = self.external_orders[self.external_count]
+            if (self.external_orders[i].venue_order_id == report.venue_order_id
+                    and self.external_orders[i].instrument_id == item.instrument_id):
+                self._follow_external(i, report, is_open)
                 return
-        if not is_open:
+        if not is_open or not is_news:
             return
         if self.external_count < EXTERNAL_CAPACITY:
             i = self.external_count
@@ -539,13 +566,63 @@ cdef class OrderLifecycle(Actor):
             self.external_orders[i].qty_lots = report.qty_lots
             self.external_orders[i].instrument_id = item.instrument_id
             self.external_orders[i].side = report.side
+            self.external_orders[i].position_side = report.position_side if report.position_side < POSITION_SIDES else 0
+            self.external_orders[i].strategy_id = 0
+            self.external_orders[i].order_handle = item.order_handle
+            self.external_orders[i].counted_lots = 0
             memcpy(self.external_orders[i].client_order_id, report.client_order_id, 24)
+            if order != NULL:
+                self.external_orders[i].side = self.pool.terms(order).side
+                self.external_orders[i].position_side = self.pool.terms(order).position_side
+                self.external_orders[i].strategy_id = self.pool.terms(order).strategy_id
+            if item.order_handle != 0:
+                self._count_external(&self.external_orders[i], max(report.qty_lots - report.cum_qty_lots, <int64_t> 0))
         self.counters.values[<int> COUNTER_RECONCILE_MISMATCHES] = self.counters.values[<int> COUNTER_RECONCILE_MISMATCHES] + 1
         if item.order_handle != 0:
-            # it bears our mark and we know nothing of it: that cannot be explained
+            # it bears our mark, and we know nothing of it or of its end only: that cannot be explained
             self.halt_instrument(item.instrument_id, HALT_REASON_MISMATCH)
         self.scribe.alarm(ALARM_CODE_RECONCILE_MISMATCH, item.instrument_id, item.order_handle, report.venue_order_id,
-                          b"an open order at the venue is not ours: listed as external", item.seq)
+                          b"an open order at the venue is not ours: listed as external" if order == NULL
+                          else b"an order that had ended is open at the venue: listed as external, symbol halted", item.seq)
+
+    cdef void _follow_external(self, uint32_t place, const ExecutionPayload* report, bint is_open) noexcept nogil:
+        cdef ExternalOrder* row = &self.external_orders[place]
+        if is_open:
+            # a late report of less filled gives nothing back
+            self._count_external(row, min(row.counted_lots, max(row.qty_lots - report.cum_qty_lots, <int64_t> 0)))
+            return
+        self._count_external(row, 0)
+        self.external_count -= 1
+        self.external_orders[place] = self.external_orders[self.external_count]
+
+    cdef void _count_external(self, ExternalOrder* row, int64_t lots) noexcept nogil:
+        """What may still fill stands in the limits, like any order's."""
+        if lots != row.counted_lots:
+            self.tables.move_working(row.instrument_id, row.position_side, row.strategy_id, row.side, lots - row.counted_lots)
+        row.counted_lots = lots
+
+    cdef ExternalOrder* external_by_handle(self, uint64_t order_handle) noexcept nogil:
+        cdef uint32_t i
+        for i in range(self.external_count if order_handle else 0):
+            if self.external_orders[i].order_handle == order_handle:
+                return &self.external_orders[i]
+        return NULL
+
+    cdef void cancel_external(self, const ExternalOrder* row) noexcept nogil:
+        """By the client order id: the venue knows it by that, whatever we hold."""
+        cdef Descriptor out
+        memset(&out, 0, sizeof(Descriptor))
+        out.kind = RECORD_KIND_ORDER_STATE
+        out.data = OUTBOUND_CANCEL
+        out.venue_id = self.venue_id
+        out.account_id = self.account_id
+        out.strategy_id = row.strategy_id
+        out.instrument_id = row.instrument_id
+        out.seq = self.journal.input_seq
+        out.wall_ns = self.journal.now_wall_ns
+        out.mono_ns = self.journal.now_mono_ns
+        out.order_handle = row.order_handle
+        self.outbound.push(&out)
 
     cdef void settle_deferred(self, uint64_t cause_seq) noexcept nogil:
         """Book the trades that waited for their order's venue number; those still without an order are external."""
@@ -704,13 +781,16 @@ cdef class OrderLifecycle(Actor):
 
     cdef void _on_cancel_all_reply(self, uint32_t instrument_id, const OrderReplyPayload* reply) noexcept nogil:
         """Refused or not: what is still open goes one by one, at once after a refusal, else when its own time is due."""
-        cdef uint32_t slot = self.pool.first_open
+        cdef uint32_t slot = self.pool.first_open, i
         if reply.status == HTTP_OK:
             return
         while slot != SLOT_NONE:
             if self.register.slots[slot].instrument_id == instrument_id and self.pool.orders[slot].cancel_wanted:
                 self.pool.orders[slot].cancel_due_mono_ns = 0
             slot = self.pool.orders[slot].next_open
+        for i in range(self.external_count):
+            if self.external_orders[i].instrument_id == instrument_id and self.external_orders[i].order_handle != 0:
+                self.cancel_external(&self.external_orders[i])
 
     # --- time ---
 

@@ -90,6 +90,7 @@ cdef class Oms(Restoration):
             self.misrouted += 1
             return
         if kind == RECORD_KIND_EXECUTION_REPORT or kind == RECORD_KIND_ORDER_STATUS or kind == RECORD_KIND_OWN_TRADE:
+            self.is_collecting = self.phase == RECONCILE_COLLECTING
             self.on_report(item)
         elif kind == RECORD_KIND_ORDER_REPLY:
             self.on_reply(item)

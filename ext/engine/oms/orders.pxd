@@ -17,6 +17,7 @@ cdef struct Order:
     int64_t booked_lots           # sum of the fills booked: the order's cumulative quantity
     int64_t venue_cum_lots        # the most the venue has reported
     int64_t submit_mono_ns
+    int64_t ended_mono_ns         # when we took it as ended; -1 = in an earlier run
     int64_t deadline_mono_ns      # an answer is due, or the next query may go
     int64_t query_mono_ns         # when the last query was sent
     int64_t cancel_due_mono_ns

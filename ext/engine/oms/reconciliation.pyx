@@ -152,7 +152,7 @@ cdef class Reconciliation(OrderLifecycle):
                 or room < self.tables.instrument_count + 4):
             return
         self.phase = RECONCILE_COLLECTING
-        self.phase_mono_ns = self.journal.now_mono_ns
+        self.phase_mono_ns = self.listing_mono_ns = self.journal.now_mono_ns
         self.next_reconcile_mono_ns = self.journal.now_mono_ns + RECONCILE_RETRY_NS
         self.deferred_count = 0
         self.is_recheck_wanted = False

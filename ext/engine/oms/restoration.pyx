@@ -186,6 +186,7 @@ cdef class Restoration(Commands):
         self.pool.terms(order).qty_lots = state.qty_lots
         if state.state in (ORDER_STATE_CANCELED, ORDER_STATE_EXPIRED, ORDER_STATE_REJECTED, ORDER_STATE_ABSENT):
             order.ended = state.state
+            order.ended_mono_ns = -1
             order.venue_cum_lots = state.cum_qty_lots + state.leaves_qty_lots
         elif state.state not in (ORDER_STATE_PENDING_NEW, ORDER_STATE_UNKNOWN, ORDER_STATE_APPROVED):
             order.is_acked = 1
@@ -197,6 +198,7 @@ cdef class Restoration(Commands):
         cdef int side = record.position_side % POSITION_SIDES
         cdef Order* order = self.pool.find(handle)
         cdef const Instrument* instrument
+        cdef int64_t lots
         self.tables._check(instrument_id)
         instrument = &self.tables.instruments[instrument_id]
         if fill.trade_id != NO_TRADE_ID and not self.trades.add(instrument_id, fill.trade_id, fill.qty_lots):
@@ -208,12 +210,16 @@ cdef class Restoration(Commands):
                                     fill.commission_asset_id, fill.commission_e8)
         self.book_of_strategies.book(record.strategy_id, instrument_id, side, fill.side, fill.price_ticks, fill.qty_lots,
                                      fill.commission_asset_id, fill.commission_e8)
-        if order != NULL and not fill.is_external:
-            self.tables.move_strategy_position(instrument_id, self.pool.terms(order).position_side, self.pool.terms(order).strategy_id,
-                                               fill.qty_lots if fill.side == SIDE_BUY else -fill.qty_lots)
-            order.booked_lots += fill.qty_lots
+        self.tables.move_strategy_position(instrument_id, <uint8_t> side, record.strategy_id,
+                                           fill.qty_lots if fill.side == SIDE_BUY else -fill.qty_lots)
+        if order != NULL:
+            # an external one of an order of ours is an overfill: of the order is what it still had
+            lots = fill.qty_lots
+            if fill.is_external:
+                lots = min(lots, max(self.pool.terms(order).qty_lots - order.booked_lots, <int64_t> 0))
+            order.booked_lots += lots
             order.filled_value_e16 = order.filled_value_e16 + tw_value_e16(
-                fill.price_ticks, instrument.tick_size_e8, fill.qty_lots, instrument.lot_size_e8)
+                fill.price_ticks, instrument.tick_size_e8, lots, instrument.lot_size_e8)
             order.venue_cum_lots = max(order.venue_cum_lots, order.booked_lots)
             self.pool.reserve(order)
         return 0
