@@ -442,6 +442,9 @@ cdef class RiskGate(TermsCheck):
             return self._refuse(REASON_ORDER_NOT_OPEN, target.state, 0)
         if target.instrument_id != item.instrument_id or target.side != check.intent.side:
             return self._refuse(REASON_UNKNOWN_ORDER, target.instrument_id, item.instrument_id)
+        if target.position_side != check.intent.position_side:
+            # what closes one side of a hedged position gives no room to what closes the other
+            return self._refuse(REASON_POSITION_SIDE, check.intent.position_side, target.position_side)
         if check.strategy_id != 0 and target.strategy_id != check.strategy_id:
             return self._refuse(REASON_UNKNOWN_ORDER, target.strategy_id, check.strategy_id)
         check.target = target
