@@ -5,7 +5,7 @@ from engine.model.records cimport CommandPayload, FillPayload, OrderStatePayload
 from engine.oms.commands cimport Commands
 
 cdef class Restoration(Commands):
-    cdef dict _intents             # while a ledger is read: handle -> INTENT payload with Conditions
+    cdef dict _intents             # while a ledger is read: handle -> sequence and payload of an INTENT with Conditions
     cdef ApprovedOrder* _admit(self, object record, const OrderStatePayload* state) except *
     cdef int _restore_conditions(self, ApprovedOrder* terms) except -1
     cdef int _restore_order(self, object record, const OrderStatePayload* state) except -1

@@ -71,10 +71,12 @@ cdef class Restoration(Commands):
     def _remember_intent(self, object record, int kind) -> None:
         """Conditions stand with the intent: kept until its order is met, or its refusal."""
         if kind == RECORD_KIND_VERDICT:
-            if not (<const VerdictPayload*> <const char*> record.payload).approved:
+            # a refused change of the order is a refusal of another intent
+            if not (<const VerdictPayload*> <const char*> record.payload).approved and (
+                    self._intents.get(record.order_handle, (0,))[0] == record.cause_seq):
                 self._intents.pop(record.order_handle, None)
         elif (<const IntentPayload*> <const char*> record.payload).has_conditions:
-            self._intents[record.order_handle] = record.payload
+            self._intents[record.order_handle] = (record.seq, record.payload)
 
     cdef ApprovedOrder* _admit(self, object record, const OrderStatePayload* state) except *:
         cdef uint64_t handle = record.order_handle
@@ -107,7 +109,7 @@ cdef class Restoration(Commands):
         return terms
 
     cdef int _restore_conditions(self, ApprovedOrder* terms) except -1:
-        cdef bytes payload = self._intents.pop(terms.order_handle, None)
+        cdef bytes payload = self._intents.pop(terms.order_handle, (0, None))[1]
         cdef const IntentPayload* intent
         if payload is None or <size_t> len(payload) < sizeof(IntentPayload) + sizeof(Conditions):
             return 0
