@@ -729,7 +729,8 @@ cdef class RiskGate(TermsCheck):
             return 1
         if terms.leverage <= 0:
             return self._refuse(REASON_MARGIN, 0, 0)  # the account's settings were never told
-        price_ticks = max(check.price_ticks, row.reference_ticks)
+        # the market's price of now: the row's is only as fresh as the last order that a limit of money was asked of
+        price_ticks = max(check.price_ticks, self.tables.reference_ticks(instrument_id))
         value_e8 = self.tables.settle_value_e8(instrument_id, price_ticks, before_lots + opened_lots)
         if value_e8 > terms.notional_cap_e8:
             return self._refuse(REASON_MARGIN, value_e8, terms.notional_cap_e8)
