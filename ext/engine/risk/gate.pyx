@@ -1,4 +1,4 @@
-# distutils: extra_compile_args = --param=max-inline-insns-auto=300 --param=inline-unit-growth=300 --param=large-function-growth=2000
+# distutils: extra_compile_args = --param=max-inline-insns-auto=300 --param=inline-unit-growth=300 --param=large-function-growth=2000 -mstringop-strategy=unrolled_loop
 """The risk gate: the only maker of approvals.
 
 Checks run from the cheapest and most general to the dearest. Each returns 1 to pass and 0 to refuse, so that a fault which
