@@ -1,3 +1,4 @@
+# distutils: extra_compile_args = -mstringop-strategy=unrolled_loop
 """The register behind the one door: see approval.pxd."""
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
@@ -229,6 +230,7 @@ cdef class ApprovalRegister:
         if slot != SLOT_NONE:
             __builtin_prefetch(&self.slots[slot], 1)
             __builtin_prefetch(<const char*> &self.slots[slot] + 64, 1)
+        __builtin_prefetch(<const char*> &self.slots[slot] + 128, 1)
         __builtin_prefetch(&self._map[_hash(order_handle + 1) & self._map_mask], 1)
 
     cdef uint32_t _place(self, uint64_t order_handle) noexcept nogil:
