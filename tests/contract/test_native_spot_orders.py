@@ -173,7 +173,7 @@ def test_an_amend_that_would_add_or_that_is_below_what_is_filled_changes_nothing
     for lots in (300, 400, 0, -5):
         rig.intend(order_handle=handle, target_handle=handle, action=int(IntentAction.AMEND), qty_lots=lots)
         assert (rig.order(handle)["qty_lots"], rig.state(handle)) == (300, "NEW")
-    assert rig.oms.amends_ignored == 4
+    assert rig.gate.refused_count == 4
 
 
 # --- lists ---

@@ -51,7 +51,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("names", nargs="*", help="patches, or how their names begin; all where none is given")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--no-baseline", action="store_true", help="do not run the named tests without a patch first")
+    parser.add_argument(
+        "--no-baseline",
+        action="store_true",
+        help="do not run the named tests without a patch first: one that fails by itself then counts as a kill",
+    )
     options = parser.parse_args()
     patches = chosen(options.names)
     workshops: queue.Queue[Workshop] = queue.Queue()

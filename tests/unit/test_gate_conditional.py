@@ -17,7 +17,18 @@ from engine.model.codes import (
     TriggerSource,
 )
 from engine.model.instruments import to_e8
-from tests.gate_harness import BUY, E8, LOT_E8, SELL, everything_native, valued, verdict
+from tests.gate_harness import (
+    BUY,
+    E8,
+    EVERY_FEATURE,
+    EVERY_TYPE,
+    LOT_E8,
+    SELL,
+    everything_native,
+    respecified,
+    valued,
+    verdict,
+)
 from tests.orders_harness import SECOND_NS, Rig
 
 STOP, STOP_LIMIT = int(OrderType.STOP), int(OrderType.STOP_LIMIT)
@@ -238,3 +249,44 @@ def test_a_conditional_buy_promises_what_its_worse_price_costs(rig: Rig) -> None
     assert (
         verdict(rig, order_type=STOP, qty_lots=20, trigger_ticks=10_100, price_ticks=0) is Reason.INSUFFICIENT_BALANCE
     )
+
+
+@pytest.mark.parametrize(
+    "other", [{"strategy_id": 2}, {"instrument_id": 2}, {"list_index": 0}], ids=["strategy", "instrument", "place"]
+)
+def test_a_leg_that_is_not_one_with_its_list_is_refused(rig: Rig, other: dict[str, Any]) -> None:
+    everything_native(rig)
+    respecified(rig, 2, native_order_types=EVERY_TYPE | EVERY_FEATURE)
+    first = rig.next_handle()
+    rig._handles = first
+    terms = {"side": BUY, "qty_lots": 100}
+    assert leg(rig, Contingency.OCO, 0, 2, first, order_handle=first, price_ticks=9_990, **terms) is Reason.NONE
+    above = terms | {"order_type": STOP, "trigger_ticks": 10_100, "price_ticks": 0}
+    assert leg(rig, Contingency.OCO, 1, 2, first, **(above | other)) is Reason.LIST_INCOMPLETE
+    rig._handles = first
+    assert leg(rig, Contingency.OCO, 1, 2, first, **above) is Reason.NONE
+    assert rig.exposure()["working_buy_lots"] == 100
+
+
+@pytest.mark.parametrize("first_is", [Contingency.OTO, Contingency.OTOCO])
+def test_a_leg_of_another_contingency_counts_no_less_than_in_full(rig: Rig, first_is: Contingency) -> None:
+    first = rig.next_handle()
+    rig._handles = first
+    size = 3 if first_is is Contingency.OTOCO else 2
+    rig.tables.set_limit_row(LimitScope.INSTRUMENT, 1, max_position_lots=100)
+    leg(rig, first_is, 0, size, first, side=BUY, qty_lots=100, order_handle=first, price_ticks=9_990)
+    above = {"side": BUY, "qty_lots": 100, "order_type": STOP, "trigger_ticks": 10_100, "price_ticks": 0}
+    assert leg(rig, Contingency.OCO, 1, 2, first, **above) is Reason.LIST_INCOMPLETE
+    assert rig.exposure()["working_buy_lots"] == 100
+
+
+def test_two_sides_of_a_list_both_count_in_full_also_when_one_moves(rig: Rig) -> None:
+    first = rig.next_handle()
+    rig._handles = first
+    stop = {"order_type": STOP, "trigger_ticks": 9_900, "price_ticks": 0}
+    assert leg(rig, Contingency.OCO, 0, 2, first, side=BUY, qty_lots=20, order_handle=first) is Reason.NONE
+    assert leg(rig, Contingency.OCO, 1, 2, first, side=SELL, qty_lots=20, **stop) is Reason.NONE
+    for handle in (first, first + 1):
+        rig.accepted(handle)
+    working = rig.exposure()
+    assert (working["working_buy_lots"], working["working_sell_lots"]) == (20, 20)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.model.codes import LimitScope, OrderFlag, OrderType, PositionSide, Reason, TimeInForce
+from engine.model.codes import IntentAction, LimitScope, OrderFlag, OrderType, PositionSide, Reason, TimeInForce
 from engine.risk.rehearsal import offer_intent, set_exposure
 from tests.gate_harness import BUY, NAMES, SCOPES, SELL, everything_native, refusing_scope, respecified, valued, verdict
 from tests.orders_harness import SECOND_NS, Rig
@@ -244,6 +244,20 @@ def test_no_more_of_a_side_is_closed_than_is_open(position_side: int) -> None:
     assert verdict(rig, qty_lots=8, **terms) is Reason.REDUCING_ONLY
     assert verdict(rig, qty_lots=7, **terms) is Reason.NONE
     assert verdict(rig, side=1 - closing, position_side=3 - position_side, qty_lots=5) is Reason.REDUCING_ONLY
+
+
+@pytest.mark.parametrize("position_side", [1, 2], ids=["long", "short"])
+def test_an_order_of_one_side_of_a_position_does_not_replace_one_of_the_other(position_side: int) -> None:
+    closing, other = (SELL, 2) if position_side == 1 else (BUY, 1)
+    rig = hedged()
+    rig.tables.move(1, position_side=position_side, position_lots=100 if position_side == 1 else -100)
+    assert verdict(rig, side=closing, position_side=position_side, qty_lots=100) is Reason.NONE
+    opener = rig.open_order(side=closing, position_side=other, qty_lots=100)
+    change: dict[str, Any] = {"action": int(IntentAction.REPLACE), "target_handle": opener, "side": closing}
+    assert verdict(rig, position_side=position_side, qty_lots=100, **change) is Reason.POSITION_SIDE
+    working = rig.tables.exposure(1, position_side)
+    assert working["working_sell_lots"] + working["working_buy_lots"] == 100
+    assert verdict(rig, position_side=other, qty_lots=90, **change) is Reason.NONE
 
 
 def test_the_sides_of_a_hedged_position_have_limits_and_exposure_of_their_own() -> None:

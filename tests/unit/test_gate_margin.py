@@ -29,6 +29,19 @@ def test_the_initial_margin_of_what_is_opened_is_available(side: int) -> None:
     assert verdict(margined(10 * LOT_E8 - 1), side=side, qty_lots=100) is Reason.MARGIN
 
 
+@pytest.mark.parametrize(
+    ("side", "price_ticks", "dearer_ticks"),
+    [(BUY, 9_800, 10_000), (SELL, 9_800, 10_000), (BUY, 10_200, 10_200), (SELL, 10_200, 10_200)],
+)
+def test_an_order_away_from_the_market_has_the_margin_of_the_dearer_price(
+    side: int, price_ticks: int, dearer_ticks: int
+) -> None:
+    needed_e8 = 10 * LOT_E8 * dearer_ticks // 10_000
+    order = {"side": side, "price_ticks": price_ticks, "qty_lots": 100}
+    assert verdict(margined(needed_e8), **order) is Reason.NONE
+    assert verdict(margined(needed_e8 - 1), **order) is Reason.MARGIN
+
+
 def test_an_approved_order_takes_its_margin_at_once_and_gives_it_back_at_its_end() -> None:
     rig = margined(10 * LOT_E8)
     handle = rig.open_order(qty_lots=60)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from engine.model.codes import (
@@ -27,7 +28,8 @@ from engine.model.codes import (
 from engine.strategy.api import BookView, FillView, OrderView, Strategy, StrategyConfig, TradeView
 from engine.strategy.loader import StrategyLoadError, load_strategy
 from engine.strategy.status import StrategyStatus
-from tests.strategy_harness import ASKS, BIDS, ETH, SECOND_NS, Noting, records, rehearsal, states
+from tests.gate_harness import EVERY_FEATURE, EVERY_TYPE
+from tests.strategy_harness import ASKS, BIDS, BTC, ETH, SECOND_NS, Noting, records, rehearsal, states
 
 
 class Doing(Noting):
@@ -223,6 +225,33 @@ def test_a_replace_names_its_target_and_gets_its_own_handle() -> None:
         stage.trade("BTCUSDT", 100, 1)
         stage.run()
         assert strategy.answer == 0
+
+
+def test_a_refused_amend_leaves_the_order_and_is_heard() -> None:
+    heard: list[tuple[int, int]] = []
+
+    class Hearing(Working):
+        def on_order(self, order: OrderView) -> None:
+            heard.append((order.state, order.reason))
+
+    strategy = Hearing()
+    with rehearsal(strategy) as stage:
+        stage.tables.add_instrument(msgspec.structs.replace(BTC, native_order_types=EVERY_TYPE | EVERY_FEATURE))
+        strategy.wish = lambda: strategy.amend_ticks(strategy.handle, 5)
+        stage.trade("BTCUSDT", 100, 1)
+        stage.run()
+        stage.intents()
+        stage.accept(strategy.handle)
+        stage.trade("BTCUSDT", 100, 1)
+        stage.run()
+        [amend] = stage.intents()
+        assert (strategy.answer, amend["action"], amend["qty_lots"]) == (True, IntentAction.AMEND, 5)
+        heard.clear()
+        stage.refuse(strategy.handle, Reason.QTY_STEP)
+        stage.run()
+        [order] = strategy.orders()
+        assert (order.handle, order.state, order.qty_lots) == (strategy.handle, OrderState.NEW, 10)
+        assert heard == [(OrderState.NEW, Reason.QTY_STEP)]
 
 
 def test_a_book_view_shows_integers_and_exact_decimals() -> None:

@@ -1,3 +1,4 @@
+# distutils: extra_compile_args = -mstringop-strategy=unrolled_loop
 """The register behind the one door: see approval.pxd."""
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free

@@ -9,12 +9,8 @@ from engine.model.approval cimport *
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport CommandPayload, Conditions, IntentPayload, RecordHeader
-<<<<<<< HEAD
 from engine.model.tables cimport ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_ROWS, POSITION_SIDES, STRATEGY_ROWS, VENUE_ROWS, Instrument
-=======
-from engine.model.tables cimport ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_ROWS, STRATEGY_ROWS, VENUE_ROWS, Instrument
 from engine.oms.lifecycle cimport ExternalOrder
->>>>>>> w-held
 from engine.oms.orders cimport Order
 from engine.oms.reconciliation cimport RECONCILE_IDLE, Reconciliation
 
@@ -183,11 +179,10 @@ cdef class Commands(Reconciliation):
 
     cdef void _operator_amend(self, const Descriptor* item, const CommandPayload* command) noexcept nogil:
         """A person's other price or quantity of an open order (0 = as it is): less of it in its place, anything else as a replace
-        through the gate, on behalf of the strategy whose order it is."""
+        on behalf of the strategy whose order it is; either through the gate."""
         cdef Order* order = self.pool.find(item.record.order_handle)
         cdef const ApprovedOrder* terms
         cdef IntentPayload wanted
-        cdef Descriptor out = item[0]
         if order == NULL or not order.is_listed:
             return
         terms = self.pool.terms(order)
@@ -205,9 +200,8 @@ cdef class Commands(Reconciliation):
         wanted.target_handle = order.order_handle
         if (wanted.price_ticks == terms.price_ticks and wanted.qty_lots < terms.qty_lots
                 and self.tables.instruments[terms.instrument_id].native_order_types & NATIVE_FEATURE_AMEND):
-            out.order_handle = order.order_handle
-            out.strategy_id = 0
-            self.on_amend_intent(&out, wanted.qty_lots)
+            wanted.action = INTENT_ACTION_AMEND
+            self._offer(item, &wanted, NULL, order.order_handle, terms.instrument_id, 0)
         else:
             self._offer(item, &wanted, self.pool.conditions(order), 0, terms.instrument_id, terms.strategy_id)
 

@@ -178,7 +178,7 @@ cdef class OrderLifecycle(Actor):
         self._try_cancel(order, item.seq)
 
     cdef void on_amend_intent(self, const Descriptor* item, int64_t lots) noexcept nogil:
-        """Less of an open order, in its place: it takes risk away, so nothing approves it. What cannot be is passed over."""
+        """Less of an open order, in its place: the gate has let it pass and approves nothing. What cannot be by now is passed over."""
         cdef Order* order = self.pool.find(item.order_handle)
         if (order == NULL or (order.state != ORDER_STATE_NEW and order.state != ORDER_STATE_PARTIALLY_FILLED) or order.cancel_wanted
                 or lots <= order.booked_lots or lots >= self.pool.terms(order).qty_lots or self.pool.is_listed_with_others(order)

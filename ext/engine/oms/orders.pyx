@@ -76,6 +76,13 @@ def legal(int old_state, int new_state) -> bool:
     return is_legal(old_state, new_state)
 
 
+cdef inline bint _is_pair(const ApprovedOrder* one, const Conditions* of_one, const ApprovedOrder* other, const Conditions* of_other) noexcept nogil:
+    """Two ways of one order: what differs in more than its terms is no rival, and both count."""
+    return (of_one.list_handle == of_other.list_handle and of_one.contingency == of_other.contingency
+            and one.strategy_id == other.strategy_id and one.instrument_id == other.instrument_id and one.venue_id == other.venue_id
+            and one.side == other.side and one.position_side == other.position_side)
+
+
 cdef class OrderPool:
     """Orders in an array parallel to the register's slots; those not over are linked in the open list, oldest first."""
 
@@ -182,13 +189,16 @@ cdef class OrderPool:
     cdef Order* rival(self, const Order* order) noexcept nogil:
         """The orders of a list have handles one after the other: that of the pair which is exclusive stands beside this one."""
         cdef const Conditions* conditions = self.conditions(order)
+        cdef Order* other = NULL
         if conditions == NULL or conditions.list_size < 2:
             return NULL
         if conditions.contingency == CONTINGENCY_OCO:
-            return self.find(conditions.list_handle + (1 - conditions.list_index))
-        if conditions.contingency == CONTINGENCY_OTOCO and conditions.list_index > 0:
-            return self.find(conditions.list_handle + (3 - conditions.list_index))
-        return NULL
+            other = self.find(conditions.list_handle + (1 - conditions.list_index))
+        elif conditions.contingency == CONTINGENCY_OTOCO and conditions.list_index > 0:
+            other = self.find(conditions.list_handle + (3 - conditions.list_index))
+        if other == NULL or self.conditions(other) == NULL or not _is_pair(self.terms(order), conditions, self.terms(other), self.conditions(other)):
+            return NULL
+        return other
 
     cdef Exposure* exposure(self, const ApprovedOrder* terms) noexcept nogil:
         return &self.tables.exposures[<uint32_t> terms.position_side * INSTRUMENT_CAPACITY + terms.instrument_id]

@@ -5,7 +5,7 @@ from engine.model.records cimport CommandPayload, FillPayload, OrderStatePayload
 from engine.oms.commands cimport Commands
 
 cdef class Restoration(Commands):
-    cdef dict _intents             # while a ledger is read: handle -> (INTENT payload, the ticks it was approved by)
+    cdef dict _intents             # while a ledger is read: handle -> (INTENT payload, the ticks it was approved by, its sequence)
     cdef ApprovedOrder* _admit(self, object record, const OrderStatePayload* state) except *
     cdef int _restore_intent(self, ApprovedOrder* terms, const OrderStatePayload* state) except -1
     cdef int64_t _price_unrecorded(self, const ApprovedOrder* terms, const OrderStatePayload* state) noexcept nogil

@@ -74,12 +74,16 @@ cdef class Restoration(Commands):
         cdef const VerdictPayload* verdict
         if kind == RECORD_KIND_INTENT:
             if (<const IntentPayload*> <const char*> record.payload).action in (INTENT_ACTION_SUBMIT, INTENT_ACTION_REPLACE):
-                self._intents[record.order_handle] = (record.payload, 0)
+                self._intents[record.order_handle] = (record.payload, 0, record.seq)
             return
         verdict = <const VerdictPayload*> <const char*> record.payload
-        intent = self._intents.pop(record.order_handle, None)
-        if verdict.approved and intent is not None:
-            self._intents[record.order_handle] = (intent[0], verdict.value)
+        intent = self._intents.get(record.order_handle)
+        if intent is None or intent[2] != record.cause_seq:
+            return  # of another intent: a refused change of the order
+        if verdict.approved:
+            self._intents[record.order_handle] = (intent[0], verdict.value, intent[2])
+        else:
+            del self._intents[record.order_handle]
 
     cdef ApprovedOrder* _admit(self, object record, const OrderStatePayload* state) except *:
         cdef uint64_t handle = record.order_handle
@@ -117,7 +121,7 @@ cdef class Restoration(Commands):
         cdef int64_t approved_ticks
         cdef const IntentPayload* intent
         cdef const Conditions* conditions
-        payload, approved_ticks = self._intents.pop(terms.order_handle, (b"", 0))
+        payload, approved_ticks, _ = self._intents.pop(terms.order_handle, (b"", 0, 0))
         if <size_t> len(payload) >= sizeof(IntentPayload):
             intent = <const IntentPayload*> <const char*> payload
             terms.expire_ns = intent.expire_ns

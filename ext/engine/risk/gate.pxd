@@ -3,7 +3,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.model.approval cimport ApprovedOrder
 from engine.model.descriptor cimport Descriptor
-from engine.model.records cimport RecordHeader
+from engine.model.records cimport IntentPayload, RecordHeader
 from engine.model.tables cimport Exposure, LimitRow, ScopeState
 from engine.risk.recent cimport RecentOrders
 from engine.risk.terms cimport Addition, Check, Tightest, TermsCheck
@@ -35,6 +35,9 @@ cdef class RiskGate(TermsCheck):
     cdef int _drain(self, void* ring, void* refusals, uint8_t is_child) noexcept nogil
     cdef int _decide(self, const Descriptor* item, void* refusals, uint8_t is_child) noexcept nogil
     cdef int _forward_cancel(self, const Descriptor* item) noexcept nogil
+    cdef int _decide_amend(self, const Descriptor* item, void* refusals, uint8_t is_child) noexcept nogil
+    cdef int _check_amend(self, const Descriptor* item, Check* check, IntentPayload* asked) noexcept nogil
+    cdef int _check_remainder(self, const Check* check) noexcept nogil
     cdef void _sample_references(self) noexcept nogil
     cdef int _check(self, const Descriptor* item, Check* check) noexcept nogil
     cdef int _check_limits(self, Check* check) noexcept nogil

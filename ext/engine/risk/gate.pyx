@@ -1,4 +1,4 @@
-# distutils: extra_compile_args = --param=max-inline-insns-auto=300 --param=inline-unit-growth=300 --param=large-function-growth=2000
+# distutils: extra_compile_args = --param=max-inline-insns-auto=300 --param=inline-unit-growth=300 --param=large-function-growth=2000 -mstringop-strategy=unrolled_loop
 """The risk gate: the only maker of approvals.
 
 Checks run from the cheapest and most general to the dearest. Each returns 1 to pass and 0 to refuse, so that a fault which
@@ -190,8 +190,10 @@ cdef class RiskGate(TermsCheck):
         cdef const IntentPayload* intent = <const IntentPayload*> (item.record + 1)
         if item.record == NULL or item.kind != RECORD_KIND_INTENT:
             return 1  # nothing that could be sent: a descriptor without an intent is dropped
-        if intent.action == INTENT_ACTION_CANCEL or intent.action == INTENT_ACTION_AMEND:
+        if intent.action == INTENT_ACTION_CANCEL:
             return self._forward_cancel(item)
+        if intent.action == INTENT_ACTION_AMEND:
+            return self._decide_amend(item, refusals, is_child)
         self.counters.values[<int> COUNTER_INTENTS] = self.counters.values[<int> COUNTER_INTENTS] + 1
         memset(&check, 0, sizeof(Check))
         check.intent = intent
@@ -215,16 +217,96 @@ cdef class RiskGate(TermsCheck):
         return 1
 
     cdef int _forward_cancel(self, const Descriptor* item) noexcept nogil:
-        """Cancels need neither approval nor rate token: they pass with data = 0. So do amendments (flags = 1): they take risk away only."""
+        """Cancels need neither approval nor rate token: they pass with data = 0."""
         cdef Descriptor forward = item[0]
         cdef const IntentPayload* intent = <const IntentPayload*> (item.record + 1)
         cdef const ApprovedOrder* target
         forward.data = 0
-        forward.flags = 1 if intent.action == INTENT_ACTION_AMEND else 0
+        forward.flags = 0
         if intent.target_handle:
             forward.order_handle = intent.target_handle
         target = self.register.find(forward.order_handle)
         return 1 if (<Ring> self._approvals_of(target.venue_id if target != NULL else item.venue_id)).push(&forward) else 0
+
+    cdef int _decide_amend(self, const Descriptor* item, void* refusals, uint8_t is_child) noexcept nogil:
+        """Less of an open order, in its place: passed on with data = 0 and flags = 1, or refused, and then the order stays as it is.
+
+        It takes risk away, so no limit of exposure is asked and nothing is approved; all else is asked as of an order.
+        """
+        cdef Check check
+        cdef Descriptor forward = item[0]
+        cdef IntentPayload asked = (<const IntentPayload*> (item.record + 1))[0]
+        cdef ApprovedOrder* target = self.register.find(asked.target_handle if asked.target_handle else item.order_handle)
+        memset(&check, 0, sizeof(Check))
+        check.approvals = self._approvals_of(target.venue_id if target != NULL else item.venue_id)
+        if (<Ring> check.approvals).depth() >= (<Ring> check.approvals).capacity:
+            return 0
+        check.intent = &asked
+        check.target = target
+        check.strategy_id = item.strategy_id
+        check.is_child = is_child
+        self.reason = REASON_INTERNAL
+        self.scope = 0
+        self.value = self.limit_value = 0
+        if not self._check_amend(item, &check, &asked):
+            self._reject(item, refusals)
+            return 1
+        forward.data = 0
+        forward.flags = 1
+        forward.order_handle = target.order_handle
+        return 1 if (<Ring> check.approvals).push(&forward) else 0
+
+    cdef int _check_amend(self, const Descriptor* item, Check* check, IntentPayload* asked) noexcept nogil:
+        """Whose order it is, what holds its senders and its instrument up, what would remain of it, and the rate."""
+        cdef const ApprovedOrder* target = check.target
+        if target == NULL:
+            return self._refuse(REASON_UNKNOWN_ORDER, <uint32_t> asked.target_handle, 0)
+        if target.instrument_id != item.instrument_id:
+            return self._refuse(REASON_UNKNOWN_ORDER, target.instrument_id, item.instrument_id)
+        if check.strategy_id != 0 and target.strategy_id != check.strategy_id:
+            return self._refuse(REASON_UNKNOWN_ORDER, target.strategy_id, check.strategy_id)
+        # of an amend only the quantity is its own
+        asked.side = target.side
+        asked.flags = target.flags
+        asked.position_side = target.position_side
+        check.line = &self.tables.lines[target.venue_id & (LINE_CAPACITY - 1)]
+        if not self._check_halts(check):
+            return 0
+        if not self._check_strategy(check):
+            return 0
+        if not self._check_instrument(item, check):
+            return 0
+        if not self._check_scopes(check):
+            return 0
+        if not self._check_remainder(check):
+            return 0
+        return self._check_rate(check)
+
+    cdef int _check_remainder(self, const Check* check) noexcept nogil:
+        """Fewer lots than there are, in the venue's steps; what is left to fill of them is no smaller than the venue lets an order be."""
+        cdef const ApprovedOrder* target = check.target
+        cdef const Instrument* instrument = check.instrument
+        cdef int64_t qty_lots = check.intent.qty_lots, left_lots, left_e8
+        if target.state == SLOT_FREE or target.state == SLOT_CLOSED or target.is_busy:
+            return self._refuse(REASON_ORDER_NOT_OPEN, target.state, 0)
+        if target.has_conditions and self.register.conditions[self.register.index_of(target)].list_size > 1:
+            return self._refuse(REASON_UNSUPPORTED, INTENT_ACTION_AMEND, 0)  # one order of a list is not made smaller alone
+        if qty_lots >= target.qty_lots:
+            return self._refuse(REASON_QTY_ABOVE_MAX, qty_lots, target.qty_lots - 1)
+        left_lots = qty_lots - (target.qty_lots - target.reserved_lots)
+        if qty_lots <= 0 or left_lots <= 0:
+            return self._refuse(REASON_QTY_NOT_POSITIVE, left_lots, 0)
+        if instrument.qty_step_lots > 1 and qty_lots % instrument.qty_step_lots:
+            return self._refuse(REASON_QTY_STEP, qty_lots, instrument.qty_step_lots)
+        if left_lots < instrument.min_qty_lots:
+            return self._refuse(REASON_QTY_BELOW_MIN, left_lots, instrument.min_qty_lots)
+        if instrument.kind != 0 and target.flags & (ORDER_FLAG_REDUCE_ONLY | ORDER_FLAG_CLOSE_POSITION):
+            return 1
+        left_e8 = self.tables.notional_e8(instrument.instrument_id, target.price_ticks if target.price_ticks else target.promise_price_ticks,
+                                          left_lots)
+        if left_e8 < instrument.min_notional_e8:
+            return self._refuse(REASON_NOTIONAL_BELOW_MIN, left_e8, instrument.min_notional_e8)
+        return 1
 
     cdef void _sample_references(self) noexcept nogil:
         """Remember what the collar per period compares with: instruments that have one, while their books are valid."""
@@ -475,6 +557,9 @@ cdef class RiskGate(TermsCheck):
             return self._refuse(REASON_ORDER_NOT_OPEN, target.state, 0)
         if target.instrument_id != item.instrument_id or target.side != check.intent.side:
             return self._refuse(REASON_UNKNOWN_ORDER, target.instrument_id, item.instrument_id)
+        if target.position_side != check.intent.position_side:
+            # what closes one side of a hedged position gives no room to what closes the other
+            return self._refuse(REASON_POSITION_SIDE, check.intent.position_side, target.position_side)
         if check.strategy_id != 0 and target.strategy_id != check.strategy_id:
             return self._refuse(REASON_UNKNOWN_ORDER, target.strategy_id, check.strategy_id)
         check.target = target
@@ -669,7 +754,8 @@ cdef class RiskGate(TermsCheck):
             return 1
         if terms.leverage <= 0:
             return self._refuse(REASON_MARGIN, 0, 0)  # the account's settings were never told
-        price_ticks = max(check.price_ticks, row.reference_ticks)
+        # the market's price of now: the row's is only as fresh as the last order that a limit of money was asked of
+        price_ticks = max(check.price_ticks, self.tables.reference_ticks(instrument_id))
         value_e8 = self.tables.settle_value_e8(instrument_id, price_ticks, before_lots + opened_lots)
         if value_e8 > terms.notional_cap_e8:
             return self._refuse(REASON_MARGIN, value_e8, terms.notional_cap_e8)
@@ -816,6 +902,8 @@ cdef class RiskGate(TermsCheck):
             record = self.journal.claim(LANE_LEDGER, RECORD_KIND_VERDICT, size, True)
         refusal.kind = RECORD_KIND_VERDICT
         refusal.data = self.reason
+        # 1: a change of an order was refused, and not the order
+        refusal.flags = 1 if (<const IntentPayload*> (item.record + 1)).action == INTENT_ACTION_AMEND else 0
         refusal.record = record
         if record != NULL:
             refusal.seq = refusal.cause_seq = self._write_verdict(record, item, 0)

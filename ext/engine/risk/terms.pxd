@@ -114,6 +114,7 @@ cdef class TermsCheck(Actor):
     cdef void _only_reducing(self, Check* check, uint16_t reason, int scope, int64_t value, int64_t limit_value) noexcept nogil
     cdef int _check_type(self, Check* check) noexcept nogil
     cdef int _check_list(self, Check* check) noexcept nogil
+    cdef bint _is_of_one_list(self, const Check* check, const ApprovedOrder* leg) noexcept nogil
     cdef ApprovedOrder* _leg(self, uint64_t list_handle, int list_index) noexcept nogil
     cdef int _check_permissions(self, Check* check) noexcept nogil
     cdef int _check_size(self, Check* check) noexcept nogil

@@ -22,6 +22,7 @@ cdef extern from "arithmetic.h" nogil:
 
 cdef enum:
     LEVELS_WALKED = 10
+    LIST_LEGS = 3
     FLAGS_KNOWN = 15              # every OrderFlag
 
 
@@ -103,9 +104,15 @@ cdef class TermsCheck(Actor):
     cdef int _check_list(self, Check* check) noexcept nogil:
         """Legs that exclude one another count once: the later one finds the earlier. Legs that wait for the first one are pending."""
         cdef const Conditions* conditions = check.conditions
-        cdef int exclusive = 0  # index of the first of the two
+        cdef const ApprovedOrder* leg
+        cdef int exclusive = 0, i  # exclusive: index of the first of the two
         if conditions == NULL or conditions.list_size == 0:
             return 1
+        for i in range(LIST_LEGS):
+            # what says that it is of a list must be one with all of it that is under way; no place of it is taken twice
+            leg = self._leg(conditions.list_handle, i)
+            if leg != NULL and leg != check.target and (i == conditions.list_index or not self._is_of_one_list(check, leg)):
+                return self._refuse(REASON_LIST_INCOMPLETE, conditions.list_index, i)
         if conditions.contingency == CONTINGENCY_OTOCO:
             exclusive = 1
         check.is_pending = conditions.list_index > 0 and conditions.contingency != CONTINGENCY_OCO
@@ -115,6 +122,13 @@ cdef class TermsCheck(Actor):
                                           or check.sibling.instrument_id != check.instrument.instrument_id):
                 check.sibling = NULL  # not two ways out of one position: both count
         return 1
+
+    cdef bint _is_of_one_list(self, const Check* check, const ApprovedOrder* leg) noexcept nogil:
+        """The same contingency and size; the same strategy's, on the same instrument of the same account."""
+        cdef const Conditions* other = &self.register.conditions[self.register.index_of(leg)]
+        return (leg.has_conditions != 0 and other.contingency == check.conditions.contingency and other.list_size == check.conditions.list_size
+                and leg.strategy_id == check.strategy_id and leg.instrument_id == check.instrument.instrument_id
+                and leg.venue_id == check.instrument.venue_id)
 
     cdef ApprovedOrder* _leg(self, uint64_t list_handle, int list_index) noexcept nogil:
         """A leg of a list, approved a moment ago and still under way; NULL where it is not."""

@@ -11,7 +11,7 @@ from engine.model.subscriptions import parse_subscription
 from engine.journal.journal cimport Journal
 from engine.model.bookreader cimport BookReader
 from engine.model.codes cimport (
-    BOOK_STATE_VALID, INTENT_ACTION_CANCEL, LANE_LEDGER, LANE_TAPE, ORDER_STATE_CANCELED, ORDER_STATE_FILLED,
+    BOOK_STATE_VALID, INTENT_ACTION_AMEND, INTENT_ACTION_CANCEL, LANE_LEDGER, LANE_TAPE, ORDER_STATE_CANCELED, ORDER_STATE_FILLED,
     ORDER_STATE_NEW, ORDER_STATE_PARTIALLY_FILLED, ORDER_STATE_PENDING_NEW, RECORD_KIND_COMMAND, RECORD_KIND_DEPTH_DIFF,
     RECORD_KIND_FILL, RECORD_KIND_INSTRUMENT_UPDATE, RECORD_KIND_ORDER_STATE, RECORD_KIND_TIMER, RECORD_KIND_TRADE, RECORD_KIND_VERDICT,
     TRADING_STATE_ACTIVE,
@@ -207,7 +207,7 @@ cdef class Rehearsal:
                 self.asked[intent["handle"]] = intent
 
     def refuse(self, uint64_t handle, int reason, *, bint is_new_input=True) -> int:
-        """The gate refuses an order: in a later turn, or (not `is_new_input`) while the same input is handled."""
+        """The gate refuses an order, or the amend of one: in a later turn, or (not `is_new_input`) while the same input is handled."""
         cdef dict intent = self.asked.pop(handle)
         cdef RecordHeader* record = self._record(
             RECORD_KIND_VERDICT, sizeof(VerdictPayload), intent["instrument_id"], intent["strategy_id"], handle)
@@ -215,7 +215,7 @@ cdef class Rehearsal:
         (<VerdictPayload*> (record + 1)).reason = reason
         record.cause_seq = intent["seq"]
         input_seq = self.journal.input_seq
-        seq = self._commit(record, self._refusals)
+        seq = self._commit(record, self._refusals, 1 if intent["action"] == INTENT_ACTION_AMEND else 0)
         if not is_new_input:
             self.journal.input_seq = input_seq
         return seq
@@ -304,12 +304,13 @@ cdef class Rehearsal:
         record.order_handle = handle
         return record
 
-    cdef uint64_t _commit(self, RecordHeader* record, Ring ring) except 0:
+    cdef uint64_t _commit(self, RecordHeader* record, Ring ring, uint16_t flags=0) except 0:
         cdef Descriptor item
         cdef uint64_t seq = self.journal.commit(record)
         self.journal.input_seq = seq
         item = Descriptor(record.kind, record.venue_id, record.account_id, record.strategy_id, record.instrument_id, 0, 0,
                           seq, seq, record.wall_ns, record.mono_ns, record.order_handle, record)
+        item.flags = flags
         if not ring.push(&item):
             raise BufferError(f"ring {ring.name} is full: call run() more often")
         return seq

@@ -79,6 +79,7 @@ cdef class StrategyRunner(Actor):
     cdef int _deliver_fill(self, const Descriptor* event) except -1
     cdef int _deliver_notices(self) except -1
     cdef int _deliver_refusal(self, WorkingOrder order, uint16_t reason) except -1
+    cdef int _deliver_refused_change(self, WorkingOrder order, uint16_t reason) except -1
     cdef int _handle_parent_event(self, const Descriptor* event) except -1
     cdef int _handle_refusal(self, const Descriptor* event) except -1
     cdef int _handle_input(self, const Descriptor* event) except -1

@@ -577,7 +577,27 @@ cdef class StrategyRunner(Actor):
             return 0
         if event.record != NULL:
             reason = (<VerdictPayload*> (event.record + 1)).reason
-        return self._deliver_refusal(order, reason)
+        return self._deliver_refused_change(order, reason) if event.flags else self._deliver_refusal(order, reason)
+
+    cdef int _deliver_refused_change(self, WorkingOrder order, uint16_t reason) except -1:
+        """The order stays as it is; its owner hears why it was not changed."""
+        cdef OrderStatePayload payload
+        if order.is_ended:
+            return 0
+        memset(&payload, 0, sizeof(OrderStatePayload))
+        payload.price_ticks = order.price_ticks
+        payload.trigger_ticks = order.trigger_ticks
+        payload.qty_lots = order.qty_lots
+        payload.cum_qty_lots = order.cum_qty_lots
+        payload.leaves_qty_lots = order.qty_lots - order.cum_qty_lots
+        payload.previous_state = payload.state = order.state
+        payload.reason = reason
+        payload.side = order.side
+        payload.order_type = order.order_type
+        payload.time_in_force = order.time_in_force
+        self._tables.strategies[order.strategy_id].refusals += 1
+        self._count_rejection(<StrategyBase> self._strategies[order.strategy_id], reason)
+        return self._deliver_order(order.strategy_id, order.instrument_id, order.handle, &payload)
 
     # -- timers and commands ------------------------------------------------------------------------------------------
 
