@@ -23,7 +23,7 @@ from engine.journal import decode
 from engine.journal.cursor import Record
 from engine.journal.places import LANE_NAMES, Front, segments
 from engine.journal.reader import JournalReader, read_header
-from engine.model.codes import Lane, OrderState, OrderType, RecordKind
+from engine.model.codes import InstructionKind, Lane, OrderState, OrderType, RecordKind
 from engine.model.instruments import to_e8
 
 FOLD_WHOLE_BYTES = 256 << 20
@@ -235,6 +235,8 @@ class LedgerState:
             "seq": record.seq,
             "wall_ns": record.wall_ns,
         }
+        if body["kind"] == InstructionKind.HELD.name and record.order_handle in self.orders:
+            self.orders[record.order_handle]["trail"] = self._trail(record)
 
     def _forget_closed(self) -> None:
         """Keep open orders and the younger half of the closed ones."""

@@ -233,3 +233,16 @@ def test_only_what_has_a_limit_price_shows_one(ledger: Ledger, kind: OrderType, 
     fields = {"state": OrderState.NEW, "order_type": kind, "price_ticks": ticks, "qty_lots": 100}
     ledger.add(RecordKind.ORDER_STATE, body(RecordKind.ORDER_STATE, **fields), order_handle=ALONE, **WHERE)
     assert [order["price"] for order in state_of(ledger).open_orders()] == [price]
+
+
+@pytest.mark.parametrize("is_told_first", [True, False])
+def test_a_trailing_order_that_the_engine_holds_tells_its_trail(ledger: Ledger, is_told_first: bool) -> None:
+    if is_told_first:
+        held(ledger, PARENT, PARENT)
+    order = {"trail_kind": TrailKind.TICKS, "trail_amount": 1_250}
+    saved = msgspec.json.encode({"instruction": {"kind": "held", "order": order}})
+    payload = body(RecordKind.PARENT_STATE, kind=InstructionKind.HELD, state=ParentState.WORKING) + saved
+    ledger.add(RecordKind.PARENT_STATE, payload, order_handle=PARENT, **WHERE)
+    if not is_told_first:
+        held(ledger, PARENT, PARENT)
+    assert [order["trail"] for order in state_of(ledger).open_orders()] == ["12.5"]
