@@ -65,7 +65,7 @@ ORDER_RUNS: dict[str, Callable[[argparse.Namespace], int]] = {
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """`ctl ACTION`: one sub-command each."""
     parser = subparsers.add_parser("ctl", help="ask or command a running engine", description=__doc__)
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=ctl_limits.Parser)
     for name, text in LISTINGS.items():
         action = _action(actions, name, text)
         action.add_argument(
@@ -82,9 +82,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     ctl_limits.add_options(_action(actions, "limits", "limits with their use: get, set, reset"))
 
 
-def _action(
-    actions: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str
-) -> argparse.ArgumentParser:
+def _action(actions: argparse._SubParsersAction[ctl_limits.Parser], name: str, text: str) -> argparse.ArgumentParser:
     parser = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     parser.add_argument("--json", action="store_true", help="one JSON object (a line for each with --watch)")
     add_target_options(parser)

@@ -17,7 +17,7 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "resume": ("strategy", "order"),
     "kill": ("venue", "account", "symbol", "strategy"),
     "arm": ("venue", "account", "symbol", "strategy"),
-    "flatten": ("venue", "account", "symbol", "strategy"),
+    "flatten": ("venue", "account", "symbol"),
     "cancel": ("venue", "account", "symbol", "strategy", "order"),
     "stop": (),
     "reconcile": ("venue", "account"),

@@ -17,6 +17,18 @@ SCOPES = ("venue", "account", "symbol", "strategy")
 COLUMNS = ("scope", "name", "limit", "value", "in_force", "used", "percent", "source", "by", "when", "reason")
 
 
+class Parser(argparse.ArgumentParser):
+    """Keys may stand behind options too: argparse gives `*` only the words of its first run."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As the base, with what is left of bare words among the limits."""
+        found, left = super().parse_known_args(args, namespace)
+        keys = getattr(found, "limits", None)
+        if isinstance(keys, list) and not any(word.startswith("-") for word in left):
+            found.limits, left = [*keys, *left], []
+        return found, left
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """`ctl limits get`, `ctl limits set KEY=VALUE ... --symbol S [--loosen]`, `ctl limits reset [KEY ...]`."""
     ctl_commands.add_command_options(parser)

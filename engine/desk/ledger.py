@@ -16,13 +16,14 @@ import msgspec
 
 from engine.control.catalog import InstrumentRow, Names
 from engine.desk.accounts import NOTHING_TOLD, account_row, average_e8, margin_row, plain
+from engine.desk.exits import trail_text
 from engine.desk.parents import OPEN_PARENTS, Family
 from engine.desk.profit import Profits, fees_shown
 from engine.journal import decode
 from engine.journal.cursor import Record
 from engine.journal.places import LANE_NAMES, Front, segments
 from engine.journal.reader import JournalReader, read_header
-from engine.model.codes import Lane, OrderState, RecordKind
+from engine.model.codes import InstructionKind, Lane, OrderState, OrderType, RecordKind
 from engine.model.instruments import to_e8
 
 FOLD_WHOLE_BYTES = 256 << 20
@@ -46,6 +47,10 @@ EVENT_KINDS = frozenset(
     }
 )
 ORDER_KEPT_MAX = 100_000
+# they have no limit price
+PRICELESS_TYPES = frozenset(
+    kind.name for kind in (OrderType.MARKET, OrderType.STOP, OrderType.MARKET_IF_TOUCHED, OrderType.TRAILING_STOP)
+)
 
 
 @dataclass
@@ -149,6 +154,7 @@ class LedgerState:
     def _order(self, record: Record) -> None:
         body = decode.payload(record)
         catalog, row_id = self.catalog, record.instrument_id
+        price = catalog.price(row_id, body["price_ticks"])
         former = self.orders.pop(record.order_handle, None)
         is_first = former is None or former["state"] == OrderState.HELD.name
         self.family.take_state(record.order_handle, body["state"], is_first=is_first)
@@ -164,7 +170,8 @@ class LedgerState:
             "time_in_force": body["time_in_force"],
             "parent": self.family.parent_of.get(record.order_handle, 0),
             "trigger": self._trigger(record, body),
-            "price": catalog.price(row_id, body["price_ticks"]),
+            "trail": self._trail(record),
+            "price": "" if body["order_type"] in PRICELESS_TYPES and not body["price_ticks"] else price,
             "qty": catalog.qty(row_id, body["qty_lots"]),
             "filled": catalog.qty(row_id, body["cum_qty_lots"]),
             "leaves": catalog.qty(row_id, body["leaves_qty_lots"]),
@@ -180,10 +187,16 @@ class LedgerState:
             self._forget_closed()
 
     def _trigger(self, record: Record, body: dict[str, Any]) -> str:
-        """The price that a conditional order waits for: its record's, or what its intent said; empty for others."""
+        """The price that a conditional order waits for: its record's, what its intent said, or where it begins to trail."""
         asked = self.family.conditions.get(record.order_handle, {})
-        ticks = body.get("trigger_ticks") or asked.get("trigger_ticks") or 0
+        ticks = body.get("trigger_ticks") or asked.get("trigger_ticks") or asked.get("activation_ticks") or 0
         return self.catalog.price(record.instrument_id, ticks) if ticks else ""
+
+    def _trail(self, record: Record) -> str:
+        """The distance at which a trailing order follows, as its intent or its parent's state said it; empty for others."""
+        asked = self.family.conditions.get(record.order_handle, {})
+        price = partial(self.catalog.price, record.instrument_id)
+        return trail_text(asked.get("trail_kind", 0), asked.get("trail_amount", 0), price)
 
     def _held(self, record: Record) -> None:
         """An order that the engine holds: its record names the parent where an order at the venue has the venue's number."""
@@ -222,6 +235,8 @@ class LedgerState:
             "seq": record.seq,
             "wall_ns": record.wall_ns,
         }
+        if body["kind"] == InstructionKind.HELD.name and record.order_handle in self.orders:
+            self.orders[record.order_handle]["trail"] = self._trail(record)
 
     def _forget_closed(self) -> None:
         """Keep open orders and the younger half of the closed ones."""

@@ -27,6 +27,7 @@ class _Instruction(msgspec.Struct):
     kind: str = ""
     contingency: int = 0
     terms: dict[str, Any] = {}
+    order: dict[str, Any] = {}
     orders: list[dict[str, Any]] = []
 
 
@@ -85,6 +86,9 @@ class Family:
             self.adopt(child.handle, record.order_handle)
         for order in saved.instruction.orders:
             self.adopt(int(order.get("handle", 0)), record.order_handle)
+        if saved.instruction.order:
+            # a held order has its parent's handle, and no intent yet
+            self.conditions.setdefault(record.order_handle, saved.instruction.order)
         former = self.parents.pop(record.order_handle, None)
         if former is not None and body["reason"] not in ("NONE", former["reason"]):
             self.is_refused[record.order_handle] = True

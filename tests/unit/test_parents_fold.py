@@ -17,7 +17,7 @@ from engine.desk.parents import tree
 from engine.journal import layout
 from engine.journal.explain import explain
 from engine.journal.reader import JournalReader
-from engine.model.codes import InstructionKind, OrderState, ParentState, Reason, RecordKind, Side
+from engine.model.codes import InstructionKind, OrderState, OrderType, ParentState, Reason, RecordKind, Side, TrailKind
 from tests.ledger_harness import Ledger, body
 
 PARENT, CHILD, SECOND, ALONE = (9 << 32) + 1, (9 << 32) + 2, (9 << 32) + 3, (9 << 32) + 4
@@ -213,3 +213,36 @@ def test_a_refusal_is_told_until_an_order_was_approved(ledger: Ledger) -> None:
         assert state.family.is_stale(state.open_parents()[0]) == is_stale
     ledger.order(SECOND, OrderState.FILLED, filled=50_000)
     assert not state_of(ledger).family.is_stale(state.open_parents()[0])
+
+
+def test_a_trailing_order_at_the_venue_tells_its_trail_and_has_no_price(ledger: Ledger) -> None:
+    payload = body(RecordKind.INTENT, has_conditions=1, qty_lots=100)
+    form, names = layout.conditions_format()
+    said = {"activation_ticks": 3_100_000, "trail_amount": 50, "trail_kind": TrailKind.BPS}
+    conditions = form.pack(*(said.get(name, 0) for name in names))
+    ledger.add(RecordKind.INTENT, payload + conditions, order_handle=ALONE, **WHERE)
+    state = body(RecordKind.ORDER_STATE, state=OrderState.NEW, order_type=OrderType.TRAILING_STOP, qty_lots=100)
+    ledger.add(RecordKind.ORDER_STATE, state, order_handle=ALONE, **WHERE)
+    [order] = state_of(ledger).open_orders()
+    assert (order["trigger"], order["trail"], order["price"]) == ("31000", "50 bps", "")
+
+
+@pytest.mark.parametrize(("kind", "price"), [(OrderType.MARKET, ""), (OrderType.LIMIT, "30000")])
+def test_only_what_has_a_limit_price_shows_one(ledger: Ledger, kind: OrderType, price: str) -> None:
+    ticks = 3_000_000 if kind is OrderType.LIMIT else 0
+    fields = {"state": OrderState.NEW, "order_type": kind, "price_ticks": ticks, "qty_lots": 100}
+    ledger.add(RecordKind.ORDER_STATE, body(RecordKind.ORDER_STATE, **fields), order_handle=ALONE, **WHERE)
+    assert [order["price"] for order in state_of(ledger).open_orders()] == [price]
+
+
+@pytest.mark.parametrize("is_told_first", [True, False])
+def test_a_trailing_order_that_the_engine_holds_tells_its_trail(ledger: Ledger, is_told_first: bool) -> None:
+    if is_told_first:
+        held(ledger, PARENT, PARENT)
+    order = {"trail_kind": TrailKind.TICKS, "trail_amount": 1_250}
+    saved = msgspec.json.encode({"instruction": {"kind": "held", "order": order}})
+    payload = body(RecordKind.PARENT_STATE, kind=InstructionKind.HELD, state=ParentState.WORKING) + saved
+    ledger.add(RecordKind.PARENT_STATE, payload, order_handle=PARENT, **WHERE)
+    if not is_told_first:
+        held(ledger, PARENT, PARENT)
+    assert [order["trail"] for order in state_of(ledger).open_orders()] == ["12.5"]
