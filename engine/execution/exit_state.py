@@ -6,7 +6,9 @@ from typing import Protocol
 
 import msgspec
 
-from engine.model.instructions import WHOLE_BPS, TargetPlan
+from engine.execution.terms import InstrumentFacts
+from engine.model.codes import NativeFeature, OrderType, Side, TrailKind, TriggerSource
+from engine.model.instructions import WHOLE_BPS, ExitPlan, StopPlan, TargetPlan
 
 ROLE_ENTRY = 0
 ROLE_STOP = 100
@@ -54,3 +56,31 @@ def wanted_lots(lots: int, taken: list[int], targets: tuple[TargetPlan, ...]) ->
         wanted.append(min(max(mine - done, 0), left))
         left, before = left - wanted[-1], until
     return wanted
+
+
+def can_rest(plan: ExitPlan, native_order_types: int) -> bool:
+    """Can the stop be an order at the venue that follows the position: one that does not move on its own."""
+    stop = plan.stop
+    if stop is None or plan.placement == "engine" or stop.trail is not None or stop.atr is not None:
+        return False
+    can_watch = stop.trigger_source == TriggerSource.LAST or (
+        stop.trigger_source == TriggerSource.MARK and bool(native_order_types & NativeFeature.TRIGGER_MARK)
+    )
+    can_follow = native_order_types >> OrderType.STOP & 1 and native_order_types & NativeFeature.CLOSE_POSITION
+    return bool(can_follow) and can_watch and not stop.limit_offset_ticks
+
+
+def release_terms(plan: ExitPlan, state: ExitState, facts: InstrumentFacts, side: int) -> tuple[int, int]:
+    """Type and price of the order that the stop becomes: a limit so far beyond the trigger, or at the market."""
+    stop = plan.stop
+    if stop is None or not stop.limit_offset_ticks or state.attempts > 0:
+        return OrderType.MARKET, 0
+    price = (state.trail_level or state.level_ticks) + stop.limit_offset_ticks * (-1 if side == Side.SELL else 1)
+    return OrderType.LIMIT, min(max(price, facts.min_price_ticks, 1), facts.max_price_ticks)
+
+
+def trail_terms(stop: StopPlan, state: ExitState) -> tuple[int, int]:
+    """Kind and amount of the trail that holds now."""
+    if state.trail_ticks:
+        return TrailKind.TICKS, state.trail_ticks
+    return (TrailKind.NONE, 0) if stop.trail is None else (stop.trail.unit, stop.trail.amount)

@@ -19,21 +19,22 @@ from engine.execution.exit_state import (
     TARGET_RETRY_NS,
     ExitState,
     Owner,
+    can_rest,
+    release_terms,
+    trail_terms,
     wanted_lots,
 )
 from engine.execution.hold import retry_delay_ns, ticks_of
 from engine.execution.parent import Child, ChildTerms, MarketView, Parent, Port, Watch
 from engine.model.codes import (
     AlarmCode,
-    NativeFeature,
     OrderFlag,
     OrderState,
     OrderType,
+    Reason,
     Side,
-    TrailKind,
-    TriggerSource,
 )
-from engine.model.instructions import Distance, ExitPlan, StopPlan, TargetPlan
+from engine.model.instructions import ExitPlan, StopPlan, TargetPlan
 
 
 class Exits:
@@ -46,6 +47,7 @@ class Exits:
         self.stop_watch = self.even_watch = 0
         self.target_watches = [0] * len(plan.targets)
         self.retry_timer = self.target_timer = 0
+        self.told_reasons: set[int] = set()
         self.range = None if plan.stop is None or plan.stop.atr is None else AverageRange(plan.stop.atr)
 
     def fit_targets(self) -> None:
@@ -162,15 +164,7 @@ class Exits:
 
     def is_native(self) -> bool:
         """Does the stop rest at the venue: only where it follows the position by itself, and does not move on its own."""
-        stop, placement = self.plan.stop, self.plan.placement
-        if stop is None or placement == "engine" or stop.trail is not None or stop.atr is not None:
-            return False
-        native = self.port.instrument().native_order_types
-        can_watch = stop.trigger_source == TriggerSource.LAST or (
-            stop.trigger_source == TriggerSource.MARK and bool(native & NativeFeature.TRIGGER_MARK)
-        )
-        can_follow = bool(native >> OrderType.STOP & 1) and bool(native & NativeFeature.CLOSE_POSITION)
-        return can_follow and can_watch and not stop.limit_offset_ticks and self.parent.follows_position
+        return self.parent.follows_position and can_rest(self.plan, self.port.instrument().native_order_types)
 
     def guard_natively(self, stop: StopPlan) -> None:
         """A close-position order at the right price; until it rests, and whenever it does not, the engine watches."""
@@ -206,7 +200,7 @@ class Exits:
 
     def arm_stop(self, stop: StopPlan) -> None:
         """Watch for the stop's price; a trailing one from where it stood."""
-        trail = self.trail_terms(stop)
+        trail = trail_terms(stop, self.state)
         activation_ticks = 0
         if stop.activation is not None:
             reference_ticks = self.state.reference_ticks
@@ -226,13 +220,6 @@ class Exits:
         )
         if not self.stop_watch:
             self.fail("no room to watch one more price")
-
-    def trail_terms(self, stop: StopPlan) -> tuple[int, int]:
-        """Kind and amount of the trail that holds now."""
-        if self.state.trail_ticks:
-            return TrailKind.TICKS, self.state.trail_ticks
-        trail: Distance | None = stop.trail
-        return (TrailKind.NONE, 0) if trail is None else (trail.unit, trail.amount)
 
     def arm_even(self) -> None:
         """Watch for the profit at which the stop moves to break-even."""
@@ -363,7 +350,7 @@ class Exits:
             return
         lots = min(lots - held, self.port.closable_lots(self.side), self.port.instrument().max_qty_lots)
         if lots > 0:
-            self.send(lots, *self.release_terms(), ROLE_STOP)
+            self.send(lots, *release_terms(self.plan, self.state, self.port.instrument(), self.side), ROLE_STOP)
         elif not self.open_exits:
             # somebody else's orders hold the position: look again
             self.fail("other orders hold what the stop has to close")
@@ -377,16 +364,6 @@ class Exits:
             if excess > 0:
                 excess -= child.leaves_lots
                 self.port.cancel(child.handle)
-
-    def release_terms(self) -> tuple[int, int]:
-        """Type and price of the order that the stop becomes: a limit so far beyond the trigger, or at the market."""
-        stop = self.plan.stop
-        if stop is None or not stop.limit_offset_ticks or self.state.attempts > 0:
-            return OrderType.MARKET, 0
-        facts = self.port.instrument()
-        level = self.state.trail_level or self.state.level_ticks
-        price = self.profit_price(level, -stop.limit_offset_ticks)
-        return OrderType.LIMIT, min(max(price, facts.min_price_ticks, 1), facts.max_price_ticks)
 
     # --- what comes back ---
 
@@ -446,7 +423,10 @@ class Exits:
         if child.role >= ROLE_STOP and child.state in (OrderState.REFUSED, OrderState.REJECTED):
             if child.role in (ROLE_STOP, ROLE_NATIVE_STOP):
                 self.fail("an order that protects the position was refused")
-            self.parent.reason = child.reason
+            elif child.reason not in self.told_reasons:
+                self.told_reasons.add(child.reason)
+                self.port.alarm(AlarmCode.PARENT_FAILED, f"a take-profit is refused: {Reason(child.reason).name}")
+            self.parent.reason, self.parent.is_changed = child.reason, True
             self.retry(child.role)
         elif child.filled_lots and child.role == ROLE_STOP:
             self.state.attempts = 0

@@ -133,7 +133,12 @@ def test_what_a_page_teaches_of_a_bracket_and_a_twap_works_as_it_stands(tmp_path
             [parent] = stage.ledger().open_parents()
             assert (parent["what"], parent["state"]) in (("twap", "WORKING"), ("bracket", "WORKING"))
             assert stage.filled() > 0
-            stage.simulation.stop()
+            shell = stage.simulation.venue
+            stage.simulation.crash()
+        with Stage(tmp_path / str(number), "binance-spot", "sim", taught(priced(text, best)), shell) as again:
+            again.simulation.run_for(5.0)
+            assert [found["handle"] for found in again.ledger().open_parents()] == [parent["handle"]]
+            again.simulation.stop()
 
 
 def priced(text: str, best: Decimal) -> str:

@@ -348,7 +348,7 @@ def test_a_refused_target_never_makes_the_stop_wait() -> None:
     protect(rig, ExitPlan(stop=STOP, targets=(TargetPlan(price_ticks=PRICE + 50),)))
     rig.refuse(max(rig.orders), Reason.PRICE_COLLAR)
     assert not rig.asked()
-    assert not rig.alarms
+    assert [code for code, _ in rig.alarms] == [AlarmCode.PARENT_FAILED]
     rig.price(PRICE - 100)
     assert sells(rig) == [(0, 10)]
 
@@ -472,3 +472,19 @@ def test_break_even_never_loosens_a_stop() -> None:
     rig.price(PRICE + 40)
     assert rig.price(PRICE + 21) == 0
     assert rig.price(PRICE + 20) == 1
+
+
+def test_a_refused_take_profit_is_told_once_for_each_reason_and_shown() -> None:
+    rig = Rig()
+    bracket(rig, ExitPlan(targets=(TargetPlan(price_ticks=PRICE + 50),)))
+    rig.approve()
+    rig.fill(10, 10)
+    for reason in (Reason.PRICE_COLLAR, Reason.PRICE_COLLAR, Reason.MESSAGE_RATE):
+        [order] = rig.asked()
+        rig.refuse(order.handle, reason)
+        assert rig.told[-1].reason == reason
+        rig.advance(10 * SECOND)
+    assert rig.alarms == [
+        (AlarmCode.PARENT_FAILED, "a take-profit is refused: PRICE_COLLAR"),
+        (AlarmCode.PARENT_FAILED, "a take-profit is refused: MESSAGE_RATE"),
+    ]
