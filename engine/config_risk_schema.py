@@ -198,12 +198,16 @@ class RiskSection(AccountRisk, frozen=True, kw_only=True):
 
 
 class PortfolioSection(Section, frozen=True, kw_only=True):
-    """What everything is valued in."""
+    """What everything is valued in, and how near to liquidation is told."""
 
     currency: Annotated[
         str,
         text_meta(r"^[A-Z0-9]{2,12}$", "an asset, as USDT", "the reporting currency of limits, profit and equity"),
     ] = "USDT"
+    liquidation_near_bps: Annotated[
+        int,
+        Meta(ge=0, le=10_000, description="futures: alarm LIQUIDATION_NEAR when so near to the mark price; 0 = never"),
+    ] = 1000
 
 
 class HealthSection(Section, frozen=True, kw_only=True):

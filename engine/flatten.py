@@ -18,7 +18,7 @@ from engine.control.exact import decimal_text
 from engine.control.handles import next_handle
 from engine.control.messages import FlattenRow, FlattenState, ScopeKind
 from engine.line_names import shown_name
-from engine.model.codes import CommandKind, OrderFlag, OrderType, Reason, Side
+from engine.model.codes import CommandKind, OrderFlag, OrderType, PositionSide, Reason, Side
 
 # of a FLATTEN command (ext/engine/oms/commands.pyx)
 HOLD, RELEASE = 1, 2
@@ -29,15 +29,18 @@ PATIENCE_NS = 30 * NS_PER_S
 CANCEL_AGAIN_NS = 2 * NS_PER_S
 RETRY_NS = NS_PER_S // 4
 SPOT = 0
+NETTED, HEDGED = (PositionSide.BOTH,), (PositionSide.LONG, PositionSide.SHORT)
 TOO_MUCH = frozenset({Reason.QTY_ABOVE_MAX, Reason.NOTIONAL_ABOVE_MAX, Reason.PRICE_COLLAR, Reason.SLIPPAGE})
 TOO_LITTLE = frozenset({Reason.QTY_BELOW_MIN, Reason.NOTIONAL_BELOW_MIN})
 
 
 @dataclass
 class Closing:
-    """One symbol on its way to flat. `chunk_lots`: the most that one order is made of, less where the gate found it too much."""
+    """One position on its way to flat: a symbol's, or in a hedged account one of its sides. `chunk_lots`: the most that one order
+    is made of, less where the gate found it too much."""
 
     row: int
+    side: PositionSide
     name: str
     chunk_lots: int = 0
     wait_until_ns: int = 0
@@ -56,7 +59,7 @@ class Job:
     reason: str
     began_ns: int
     moved_ns: int
-    targets: dict[int, Closing] = field(default_factory=dict)
+    targets: dict[tuple[int, PositionSide], Closing] = field(default_factory=dict)
     left: int = -1
     reconciles: dict[int, int] = field(default_factory=dict)
     is_done: bool = False
@@ -84,15 +87,21 @@ class PanicClose:
         if self._job is not None and not self._job.is_done:
             job.targets.update(self._job.targets)
         for row in self._rows(command):
-            job.targets[row] = Closing(row, self._name_of(row), cancelled_ns=now_ns)
+            for side in self._sides(row):
+                job.targets[row, side] = Closing(row, side, self._name_of(row, side), cancelled_ns=now_ns)
         self._job = job
         self.advance()
         return sequence
 
-    def _name_of(self, row: int) -> str:
-        """What people call an instrument."""
+    def _sides(self, row: int) -> tuple[PositionSide, ...]:
+        """The positions that an account can have in an instrument."""
+        return HEDGED if self._engine.tables.is_hedged(self._line_id(row)) else NETTED
+
+    def _name_of(self, row: int, side: PositionSide) -> str:
+        """What people call an instrument, and which of its positions it is where there are two."""
         symbol, line = self._engine.tables.symbol(row), self._engine.line(self._line_id(row))
-        return shown_name(self._engine.loaded.config.venue, line.name, symbol) if line is not None else symbol
+        name = shown_name(self._engine.loaded.config.venue, line.name, symbol) if line is not None else symbol
+        return f"{name} {side.name}" if side else name
 
     def _rows(self, command: OperatorCommand) -> list[int]:
         """The instruments in a command's scope: all that have limits in this run and are, or were, traded."""
@@ -117,28 +126,35 @@ class PanicClose:
         )
 
     def _is_telling(self, closing: Closing) -> bool:
-        return bool(closing.orders or closing.why or self._position_lots(closing.row) or self._open_orders(closing.row))
+        return bool(closing.orders or closing.why or self._position_lots(closing) or self._open_orders(closing))
 
     def _told(self, closing: Closing) -> FlattenRow:
         lot_e8 = self._engine.tables.instrument(closing.row)["lot_size_e8"]
         return FlattenRow(
             symbol=closing.name,
-            position=decimal_text(self._position_lots(closing.row), lot_e8, zero="0"),
-            venue=self._venue_text(closing.row, lot_e8),
-            open_orders=self._open_orders(closing.row),
+            position=decimal_text(self._position_lots(closing), lot_e8, zero="0"),
+            venue=self._venue_text(closing, lot_e8),
+            open_orders=self._open_orders(closing),
             orders=closing.orders,
             why=closing.why,
         )
 
-    def _venue_text(self, row: int, lot_e8: int) -> str:
+    def _venue_text(self, closing: Closing, lot_e8: int) -> str:
         """The venue's own word: a futures position, or what a spot account holds of the base asset."""
-        tables, line = self._engine.tables, self._engine.line(self._line_id(row))
-        instrument = tables.instrument(row)
+        tables = self._engine.tables
+        instrument = tables.instrument(closing.row)
         if instrument["kind"] == SPOT:
             asset = instrument["base_asset_id"]
             return f"{decimal_text(sum(tables.balance(asset)), 1, zero='0')} {tables.asset_name(asset)} in the account"
-        told = [item for item in line.oms.venue_positions_told() if item["instrument_id"] == row] if line else []
-        return f"position {decimal_text(told[0]['position_lots'], lot_e8, zero='0')}" if told else "not told"
+        told = self._told_lots(closing)
+        return f"position {decimal_text(told[0], lot_e8, zero='0')}" if told else "not told"
+
+    def _told_lots(self, closing: Closing) -> list[int]:
+        """The position as the venue told it last; empty where it has not."""
+        line = self._engine.line(self._line_id(closing.row))
+        told = line.oms.venue_positions_told() if line is not None else []
+        place = (closing.row, int(closing.side))
+        return [item["position_lots"] for item in told if (item["instrument_id"], item["position_side"]) == place]
 
     # --- steps ---
 
@@ -148,7 +164,7 @@ class PanicClose:
         if job is None or job.is_done:
             return
         now_ns = self._now_ns()
-        left = sum(abs(self._position_lots(row)) + self._open_orders(row) for row in job.targets)
+        left = sum(abs(self._position_lots(closing)) + self._open_orders(closing) for closing in job.targets.values())
         if left != job.left:
             job.left, job.moved_ns = left, now_ns
         is_waiting = [closing for closing in job.targets.values() if not self._step(job, closing, now_ns)]
@@ -161,12 +177,12 @@ class PanicClose:
 
     def _step(self, job: Job, closing: Closing, now_ns: int) -> bool:
         """One symbol's next move; True where nothing is left to do for it."""
-        if self._open_orders(closing.row):
+        if self._open_orders(closing):
             if now_ns - closing.cancelled_ns > CANCEL_AGAIN_NS:
                 closing.cancelled_ns = now_ns
                 self._command(job, CommandKind.CANCEL, closing.row)
             return False
-        position_lots = self._position_lots(closing.row)
+        position_lots = self._position_lots(closing)
         if position_lots == 0 or closing.is_dust:
             closing.why = closing.why if position_lots else ""
             return True
@@ -183,11 +199,13 @@ class PanicClose:
             return
         qty_lots = min(most_lots, closing.chunk_lots or most_lots)
         handle = next_handle(self._engine.tables)
-        flags = OrderFlag.PANIC | (0 if instrument["kind"] == SPOT else OrderFlag.REDUCE_ONLY)
+        # of a hedged position the side says it: there the gate, as the venue, lets no order close more than there is
+        is_flagged = instrument["kind"] != SPOT and not closing.side
+        flags = OrderFlag.PANIC | (OrderFlag.REDUCE_ONLY if is_flagged else 0)
         side = Side.SELL if position_lots > 0 else Side.BUY
         self._command(
             job, CommandKind.ORDER, closing.row, order_handle=handle, side=side, order_type=OrderType.MARKET, flags=flags,
-            qty_lots=qty_lots,
+            qty_lots=qty_lots, position_side=closing.side,
         )  # fmt: skip
         gate = self._engine.gate
         closing.cancelled_ns = now_ns
@@ -222,7 +240,7 @@ class PanicClose:
     def _verify(self, job: Job) -> None:
         """Nothing is left by our books: every line is read again, then it counts what the venue said."""
         state = self._engine.tables.line_state
-        lines = {self._line_id(row) for row in job.targets}
+        lines = {self._line_id(closing.row) for closing in job.targets.values()}
         if not job.reconciles:
             job.reconciles.update((line, int(state(line)["reconciles"])) for line in lines)
             for line in lines:
@@ -240,17 +258,12 @@ class PanicClose:
 
     def _has_rest(self, closing: Closing) -> bool:
         """Is there a position by our fills or by the venue's word."""
-        line = self._engine.line(self._line_id(closing.row))
-        told = line.oms.venue_positions_told() if line is not None else []
-        return bool(
-            self._position_lots(closing.row)
-            or any(item["instrument_id"] == closing.row and item["position_lots"] for item in told)
-        )
+        return bool(self._position_lots(closing) or any(self._told_lots(closing)))
 
     def _end(self, job: Job, *, is_flat: bool) -> None:
         """Let the symbols go; a kill goes on."""
         job.is_done, job.is_flat = True, is_flat
-        for row in job.targets:
+        for row in dict.fromkeys(closing.row for closing in job.targets.values()):
             self._command(job, CommandKind.FLATTEN, row, flags=RELEASE)
 
     def _command(self, job: Job, kind: CommandKind, row: int, **fields: Any) -> int:
@@ -264,11 +277,11 @@ class PanicClose:
 
     # --- what is read ---
 
-    def _position_lots(self, row: int) -> int:
-        return int(self._engine.tables.exposure(row)["position_lots"])
+    def _position_lots(self, closing: Closing) -> int:
+        return int(self._engine.tables.exposure(closing.row, closing.side)["position_lots"])
 
-    def _open_orders(self, row: int) -> int:
-        return int(self._engine.tables.exposure(row)["open_orders"])
+    def _open_orders(self, closing: Closing) -> int:
+        return int(self._engine.tables.exposure(closing.row, closing.side)["open_orders"])
 
     def _line_id(self, row: int) -> int:
         return int(self._engine.tables.instrument(row)["venue_id"])

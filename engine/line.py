@@ -121,6 +121,7 @@ class Line:
             cancel_on_start=engine.loaded.config.reconcile.cancel_on_start,
             has_cancel_all=self.kind.capabilities.has_cancel_all_by_symbol, risk_events=rings.risk_events,
             execution_events=rings.execution_events, reporting_currency=engine.loaded.config.portfolio.currency,
+            liquidation_near_bps=engine.loaded.config.portfolio.liquidation_near_bps,
         )  # fmt: skip
 
     def _order_session(

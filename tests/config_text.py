@@ -144,6 +144,7 @@ volatility_halflife_s = 120
 
 [portfolio]
 currency = "USDT"
+liquidation_near_bps = 500
 
 [health]
 failures = 5

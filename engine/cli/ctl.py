@@ -39,6 +39,7 @@ LISTINGS = {
     "orders": "open orders as a tree under their parents (or --all that the ledger holds; --flat)",
     "algos": "execution algorithms: progress, average price, against arrival and schedule",
     "positions": "positions, mark, profit, fees, margin, liquidation price and distance",
+    "pnl": "realised and unrealised profit and fees by strategy and symbol",
     "account": "balances, equity and margin by account and asset, and all together in one currency",
     "balances": "balances as the venue told them",
     "book": "the top of a symbol's book and what we have there",

@@ -19,12 +19,27 @@ if TYPE_CHECKING:
 
 Show = Callable[[argparse.Namespace], int]
 POSITION_COLUMNS = [
-    *("symbol", "side", "position", "average_price", "mark", "unrealised_pnl", "realised_pnl", "fees", "money"),
+    *(
+        "symbol",
+        "side",
+        "position",
+        "average_price",
+        "mark",
+        "unrealised_pnl",
+        "realised_pnl",
+        "fees",
+        "fees_unvalued",
+        "money",
+    ),
     *("leverage", "margin", "liquidation_price", "liquidation_distance", "fills"),
 ]
 ACCOUNT_COLUMNS = [
     *("venue", "asset", "wallet", "locked", "unrealised", "equity", "initial_margin", "maintenance", "available"),
     *("margin_ratio", "funding", "rate", "value"),
+]
+PROFIT_COLUMNS = [
+    *("strategy", "venue", "symbol", "side", "position", "average_price", "mark", "realised_pnl", "unrealised_pnl"),
+    *("fees", "fees_unvalued", "net_pnl", "money", "fills"),
 ]
 BALANCE_COLUMNS = ["venue", "asset", "free", "locked", "total"]
 LATENCY_COLUMNS = ["stage", "count", "p50", "p90", "p99", "p99_9", "max"]
@@ -42,7 +57,9 @@ def add_options(name: str, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--flat", action="store_true", help="a plain table instead of a tree under the parents")
     if name == "algos":
         parser.add_argument("--all", action="store_true", help="those that are over too")
-    if name in ("orders", "positions", "algos"):
+    if name == "pnl":
+        parser.add_argument("--strategy", help="only this strategy; - for operators and what no order of ours explains")
+    if name in ("orders", "positions", "algos", "pnl"):
         parser.add_argument("--symbol", help="only this symbol")
     if name == "book":
         parser.add_argument("symbol")
@@ -61,8 +78,8 @@ def opened(args: argparse.Namespace) -> Show:
     if args.action == "account":
         fold = open_fold(target)
         return lambda args: show_accounts(args, fold)
-    if args.action in ("positions", "balances"):
-        fold = open_fold(target)
+    if args.action in ("positions", "balances", "pnl"):
+        fold = open_fold(target, whole=args.action == "pnl")
         return lambda args: show_folded(args, fold)
     if args.action == "latency":
         return Latency(target).show
@@ -71,19 +88,19 @@ def opened(args: argparse.Namespace) -> Show:
     return asked[args.action](target).show
 
 
-def open_fold(target: Target) -> LedgerFold:
+def open_fold(target: Target, *, whole: bool = False) -> LedgerFold:
     """The ledger's fold; no journal there is exit code 66."""
     from engine.desk.ledger import LedgerFold
     from engine.journal.errors import JournalError
 
     try:
-        return LedgerFold(target.journal_dir(), target.runtime_dir)
+        return LedgerFold(target.journal_dir(), target.runtime_dir, whole=whole)
     except JournalError as error:
         raise CommandError(ExitCode.NO_INPUT, str(error)) from None
 
 
 def show_folded(args: argparse.Namespace, fold: LedgerFold) -> int:
-    """Positions or balances, and as of which sequence."""
+    """Positions, profit or balances, and as of which sequence."""
     state = refreshed(fold)
     rows, columns = rows_of(args, fold)
     lag = fold.lag_records()
@@ -91,6 +108,8 @@ def show_folded(args: argparse.Namespace, fold: LedgerFold) -> int:
         print_json({args.action: rows, "as_of_sequence": state.as_of, "since_sequence": state.since, "lag": lag})
     else:
         print_table(rows, columns, empty=f"no {args.action}")
+        if args.action == "positions" and not fold.is_whole:
+            print(f"fees in third assets are counted from sequence {state.since} on; all: ctl pnl")
         print(f"as of sequence {state.as_of}, lag {lag}")
     return ExitCode.OK
 
@@ -131,8 +150,11 @@ def rows_of(args: argparse.Namespace, fold: LedgerFold) -> tuple[list[dict[str, 
     state = fold.state
     if args.action == "balances":
         return list(state.balances.values()), BALANCE_COLUMNS
-    rows = list(state.positions.values())
-    return [row for row in rows if not args.symbol or row["symbol"] == args.symbol.upper()], POSITION_COLUMNS
+    rows = state.profit_rows() if args.action == "pnl" else state.position_rows()
+    rows = [row for row in rows if not args.symbol or row["symbol"] == args.symbol.upper()]
+    if args.action == "pnl":
+        return [row for row in rows if args.strategy in (None, row["strategy"])], PROFIT_COLUMNS
+    return rows, POSITION_COLUMNS
 
 
 class _Asked:

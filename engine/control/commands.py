@@ -124,6 +124,7 @@ class OperatorCommand(msgspec.Struct, kw_only=True):
     flags: int = 0
     price_ticks: int = 0
     qty_lots: int = 0
+    position_side: int = 0
     detail: bytes = b""
 
 

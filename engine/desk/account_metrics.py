@@ -75,10 +75,10 @@ class AccountCollector(Collector):
             yield family
 
     def _positions(self, state: LedgerState) -> Iterator[Metric]:
-        labels = ["engine", "venue", "symbol", "side"]
+        labels, rows = ["engine", "venue", "symbol", "side"], state.position_rows()
         for field, (name, meaning) in POSITION.items():
             family = GaugeMetricFamily(f"tradewind_position_{name}", meaning, labels=labels)
-            for row in state.positions.values():
+            for row in rows:
                 value = number(row[field])
                 if value is not None:
                     family.add_metric([self._engine, row["venue"], row["symbol"], row["side"]], value)

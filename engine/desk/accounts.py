@@ -38,7 +38,14 @@ def plain(value_e8: int) -> str:
 
 def average_e8(row: InstrumentRow, lots: int, cost_e8: int) -> int:
     """Average entry price in 10^-8: cost per unit; of an inverse contract units per cost."""
-    units_e16 = abs(lots) * row.lot_size_e8 * row.multiplier_e8
+    return average_units_e8(row, lots * row.lot_size_e8, cost_e8)
+
+
+def average_units_e8(row: InstrumentRow, qty_e8: int, cost_e8: int) -> int:
+    """The same of a quantity in 10^-8; 0 where nothing is open."""
+    units_e16 = abs(qty_e8) * row.multiplier_e8
+    if units_e16 == 0:
+        return 0
     if row.inverse:
         return units_e16 // abs(cost_e8) if cost_e8 else 0
     return abs(cost_e8) * E8 * E8 // units_e16

@@ -16,11 +16,13 @@ import msgspec
 from engine.control.catalog import InstrumentRow, Names
 from engine.desk.accounts import NOTHING_TOLD, account_row, average_e8, margin_row, plain
 from engine.desk.parents import OPEN_PARENTS, Family
+from engine.desk.profit import Profits, fees_shown
 from engine.journal import decode
 from engine.journal.cursor import Record
 from engine.journal.places import LANE_NAMES, Front, segments
 from engine.journal.reader import JournalReader, read_header
 from engine.model.codes import Lane, OrderState, RecordKind
+from engine.model.instruments import to_e8
 
 FOLD_WHOLE_BYTES = 256 << 20
 FRONT_HEADER_BYTES = 4096
@@ -127,6 +129,7 @@ class LedgerState:
     trading: dict[str, Any] = field(default_factory=dict)
     strategies: dict[int, dict[str, Any]] = field(default_factory=dict)
     family: Family = field(default_factory=Family)
+    profits: Profits = field(default_factory=Profits)
     epoch: int = 0
     since: int = 0
     as_of: int = 0
@@ -245,6 +248,33 @@ class LedgerState:
             "seq": record.seq,
         }
 
+    def _fill(self, record: Record) -> None:
+        self.profits.take(self.catalog, record)
+
+    def rates(self) -> dict[int, int]:
+        """What each asset is worth in the reporting currency, in 10^-8; without those that nothing values."""
+        return {key[2]: rate for key, row in self.accounts.items() if (rate := row["raw"]["rate_e8"])}
+
+    def marks(self) -> dict[int, str]:
+        """Mark prices of what accounts hold, as text by instrument."""
+        return {key[1]: row["mark"] for key, row in self.margins.items() if row["mark"]}
+
+    def position_rows(self) -> list[dict[str, Any]]:
+        """Positions with all their fees: those in third assets valued, or named."""
+        rates, shown = self.rates(), []
+        for (account_id, row_id, side), row in self.positions.items():
+            instrument = self.catalog.instruments.get(row_id)
+            if instrument is None:
+                shown.append(row | {"fees_unvalued": "", "third_fees": {}})
+                continue
+            third = self.profits.third_fees(account_id, instrument.venue_id, instrument.symbol, side)
+            shown.append(row | fees_shown(self.catalog, to_e8(row["fees"]), instrument.settle_asset_id, third, rates))
+        return shown
+
+    def profit_rows(self) -> list[dict[str, Any]]:
+        """Profit and fees by strategy, account, symbol and position side."""
+        return list(self.profits.rows(self.catalog, self.marks(), self.rates()))
+
     def _balance(self, record: Record) -> None:
         for row in decode.payload(record)["balances"]:
             self.balances[(record.account_id, row["asset_id"])] = {
@@ -305,6 +335,7 @@ _ACTIONS: dict[int, Callable[[LedgerState, Record], None]] = {
     RecordKind.HELD_ORDER: LedgerState._held,
     RecordKind.INTENT: LedgerState._intent,
     RecordKind.PARENT_STATE: LedgerState._parent,
+    RecordKind.FILL: LedgerState._fill,
     RecordKind.POSITION: LedgerState._position,
     RecordKind.BALANCE: LedgerState._balance,
     RecordKind.ACCOUNT: LedgerState._account,
@@ -315,12 +346,18 @@ _ACTIONS: dict[int, Callable[[LedgerState, Record], None]] = {
 
 
 class LedgerFold:
-    """Folds a ledger's segments and goes on folding as they grow: a few milliseconds behind the engine."""
+    """Folds a ledger's segments and goes on folding as they grow: a few milliseconds behind the engine.
 
-    def __init__(self, data_dir: Path, runtime_dir: Path | None = None) -> None:
+    `whole`: from the first record there is, however large the ledger.
+    """
+
+    def __init__(self, data_dir: Path, runtime_dir: Path | None = None, *, whole: bool = False) -> None:
         self.runtime_dir = runtime_dir
         self.state = LedgerState(Catalog(registry=data_dir / "names.json"))
-        self._follower = JournalReader(data_dir).follow(max(0, first_wanted(data_dir) - 1), Lane.LEDGER)
+        first = 0 if whole else first_wanted(data_dir)
+        # False: what adds up fills counts from the current run's start on
+        self.is_whole = first == 0
+        self._follower = JournalReader(data_dir).follow(max(0, first - 1), Lane.LEDGER)
 
     def refresh(self) -> LedgerState:
         """Take what has come since the last call."""

@@ -145,7 +145,7 @@ PAYLOADS: dict[RecordKind, str] = {
     RecordKind.BALANCE_UPDATE: _BALANCES,
     RecordKind.BALANCE: _BALANCES,
     RecordKind.VENUE_POSITION: ("position_lots:q entry_price_e8:q as_of_ns:q is_answer:B pad:7x isolated_wallet_e8:q"),
-    RecordKind.FUNDING_PAYMENT: "amount_e8:q event_ns:q asset_id:H is_answer:B pad:5x",
+    RecordKind.FUNDING_PAYMENT: "amount_e8:q event_ns:q asset_id:H is_answer:B payments:B pad:4x",
     RecordKind.MARGIN_TIERS: "leverage:i is_isolated:B pad:3x count:I pad:4x",
     RecordKind.ACCOUNT: _ACCOUNT,
     RecordKind.ACCOUNT_WARNING: _STATE,
@@ -179,7 +179,7 @@ ROWS: dict[RecordKind, str] = {
     RecordKind.FUNDING_RATE: "funding_ns:q rate_e8:q mark_e8:q",
     RecordKind.MARGIN_TIERS: "floor_e8:q cap_e8:q ratio_e8:q cum_e8:q leverage:i pad:4x",
     RecordKind.ACCOUNT: (
-        "instrument_id:I position_side:B is_isolated:B adl:B pad:x leverage:i pad:4x position_lots:q mark_e8:q "
+        "instrument_id:I position_side:B is_isolated:B pad:2x leverage:i pad:4x position_lots:q mark_e8:q "
         "unrealised_e8:q initial_margin_e8:q maintenance_e8:q liquidation_e8:q funding_due_e8:q"
     ),
 }

@@ -51,6 +51,7 @@ class Sequencer(Actor):
         order_type: int = 0,
         time_in_force: int = 0,
         flags: int = 0,
+        position_side: int = 0,
         detail: bytes = b"",
     ) -> int: ...
     def execute_command(self, command_kind: int, **fields: int | str | bytes) -> int: ...

@@ -2,8 +2,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar, final
 
 from engine.journal.journal import Journal
+from engine.model.limits import LimitBook
 from engine.model.tables import Tables
-from engine.risk.limits import LimitBook
 from engine.risk.settings import RiskSettings
 from engine.runtime.actor import Actor
 from engine.runtime.counters import Counters

@@ -34,6 +34,7 @@ def offer_record(
     account_id: int = ...,
     strategy_id: int = ...,
     instrument_id: int = ...,
+    order_handle: int = ...,
 ) -> bool: ...
 def set_exposure(
     tables: Tables,

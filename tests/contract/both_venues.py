@@ -44,12 +44,13 @@ class BothVenues(Strategy):
 
     def most_resting(self, symbol: str) -> int:
         """All levels; while orders are refused one more than there are, now and then."""
+        levels: int = self.config.levels
         if symbol not in self.retry_mono_ns:
-            return 2 * self.config.levels
+            return 2 * levels
         if self.now_mono_ns < self.retry_mono_ns[symbol]:
             return 0
         self.retry_mono_ns[symbol] = self.now_mono_ns + RETRY_NS
-        return min(len(self.resting[symbol]) + 1, 2 * self.config.levels)
+        return min(len(self.resting[symbol]) + 1, 2 * levels)
 
     def on_order(self, order: OrderView) -> None:
         """What ended does not rest; what was refused or rejected is not sent again at once."""

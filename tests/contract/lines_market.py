@@ -76,7 +76,9 @@ class LinesMarket:
         self.engine: Child | None = None
         self.config = root / "tradewind.toml"
 
-    def add_venue(self, name: str, traded: DemoMarket, *, accounts: str = "") -> LineVenue:
+    def add_venue(
+        self, name: str, traded: DemoMarket, *, accounts: str = "", symbols: tuple[str, ...] = ("BTCUSDT",)
+    ) -> LineVenue:
         """Start a venue of a kind and make its first account a line; `accounts`: text of further accounts."""
         root = self.root / f"venue-{name}"
         root.mkdir()
@@ -99,7 +101,7 @@ class LinesMarket:
         found = LineVenue(name, traded, place, child, ports, witness)
         self.venues[name] = found
         self.keep_key(name, place.engine_key)
-        self.sections.append(found.section(name, '"BTCUSDT"'))
+        self.sections.append(found.section(name, ", ".join(f'"{symbol}"' for symbol in symbols)))
         return found
 
     def witness(self, traded: DemoMarket, ports: dict[str, Any], key: workspace.Key) -> VenueWitness:
@@ -113,7 +115,7 @@ class LinesMarket:
             path.touch(mode=0o600)
             path.write_text(text)
 
-    def write_config(self, strategies: str, limits: str) -> None:
+    def write_config(self, strategies: str, limits: str, *, turn_ms_max: int = 200) -> None:
         """The engine's configuration: the lines so far, these limits and strategies."""
         self.config.write_text(f"""[engine]
 name = "lines"
@@ -121,7 +123,7 @@ id = 1
 mode = "sim"
 data_dir = "{self.root / "data"}"
 runtime_dir = "{self.root / "run"}"
-strategy_turn_ms_max = 200
+strategy_turn_ms_max = {turn_ms_max}
 crash_loop = "off"
 
 {"".join(self.sections)}

@@ -9,8 +9,12 @@ from typing import Any
 
 import pytest
 
+from engine.control.catalog import instrument_row
+from engine.desk.profit import Holding
+from engine.journal import layout
 from engine.model.codes import ExecType, HaltReason, NativeFeature, OrderState, RecordKind, Side
 from engine.model.instruments import InstrumentSpec
+from engine.risk.rehearsal import offer_intent, offer_record
 from tests.usdm_rig import UsdmRig
 
 STEPS = 100_000 if os.environ.get("TRADEWIND_AMOUNT") == "long" else 3_000
@@ -149,6 +153,126 @@ def tale(
         end = {"exec_type": int(ExecType.CANCELED), "order_state": int(OrderState.CANCELED), "cum_qty_lots": filled}
         told.insert(rng.randrange(max(0, len(told) - 1), len(told) + 1), (handle, end))
     return told
+
+
+CASES = 1_000_000 if os.environ.get("TRADEWIND_AMOUNT") == "long" else 100_000
+CASES_PER_RIG = 2_500
+FORM, FIELDS = layout.payload_format(RecordKind.EXECUTION_REPORT)
+WANTED = (
+    *("exec_type", "order_state", "last_qty_lots", "cum_qty_lots", "last_price_ticks", "trade_id"),
+    *("commission_e8", "commission_asset_id", "position_side", "side", "venue_order_id"),
+)
+PLACES = [FIELDS.index(name) for name in WANTED]
+BLANK = [b"" if name.endswith("client_order_id") else 0 for name in FIELDS]
+QUIET_RINGS = ("outbound", "events", "refusals")
+
+
+class Storm:
+    """One engine, case after case: an order of the long and one of the short, their reports shuffled and repeated."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng, self.rig = rng, HedgedRig(ring_bytes=1 << 26)
+        self.rig.tables.set_hedge(1, True)
+        self.sums = {LONG: 0, SHORT: 0}
+        self.row = instrument_row(self.rig.tables, 1)
+        self.twins = {LONG: Holding(self.row), SHORT: Holding(self.row)}
+        self.fees_e8 = self.fills = self.trade = 0
+
+    def case(self) -> None:
+        rig, rng = self.rig, self.rng
+        told: list[tuple[int, bytes]] = []
+        for side in (LONG, SHORT):
+            is_opening = self.sums[side] < 50 or rng.random() < 0.4
+            lots = rng.randrange(6, 50)
+            is_buy = is_opening == (side == LONG)
+            handle = rig.next_handle()
+            offer_intent(
+                rig.journal, rig.rings["intents"], order_handle=handle, instrument_id=1, side=BUY if is_buy else SELL,
+                price_ticks=10_000, qty_lots=lots, position_side=side,
+            )  # fmt: skip
+            filled = rng.choice((lots, lots, rng.randrange(0, lots + 1)))
+            self.sums[side] += filled if is_opening else -filled
+            told += self.reports(handle, side, BUY if is_buy else SELL, lots, filled)
+        rig.gate.step()
+        rig.oms.step()
+        told += rng.choices(told, k=rng.randrange(0, 6))
+        rng.shuffle(told)
+        for handle, data in told:
+            offer_record(
+                rig.journal, rig.rings["oms"], int(RecordKind.EXECUTION_REPORT), data, instrument_id=1, order_handle=handle
+            )  # fmt: skip
+        while rig.oms.step():
+            pass
+        for name in QUIET_RINGS:
+            while rig.rings[name].poll() is not None:
+                pass
+
+    def reports(self, handle: int, side: int, order_side: int, lots: int, filled: int) -> list[tuple[int, bytes]]:
+        """Acknowledgement, fills in parts with fees, and the end of what was not filled."""
+        rng, cum = self.rng, 0
+        rows = [(int(ExecType.NEW), int(OrderState.NEW), 0, 0, 0, -1, 0, 0)]
+        while cum < filled:
+            part = rng.randrange(1, filled - cum + 1)
+            cum, self.trade, self.fills = cum + part, self.trade + 1, self.fills + 1
+            state = OrderState.FILLED if cum == lots else OrderState.PARTIALLY_FILLED
+            fee_e8, price = rng.randrange(-50, 1_000), rng.randrange(9_950, 10_051)
+            self.fees_e8 += fee_e8
+            self.twins[side].take(self.row, as_told(order_side, price, part, fee_e8))
+            rows.append((int(ExecType.TRADE), int(state), part, cum, price, self.trade, fee_e8, 2))
+        if filled < lots:
+            rows.append((int(ExecType.CANCELED), int(OrderState.CANCELED), 0, filled, 0, -1, 0, 0))
+        return [(handle, packed((*row, side, order_side, 900 + handle))) for row in rows]
+
+    def check(self) -> None:
+        """What is held is what was filled; nothing works; every trade is booked once."""
+        tables = self.rig.tables
+        assert [tables.exposure(1, side)["position_lots"] for side in range(3)] == [
+            0,
+            self.sums[LONG],
+            -self.sums[SHORT],
+        ]
+        for side in range(3):
+            exposure = tables.exposure(1, side)
+            working = exposure["working_buy_lots"], exposure["working_sell_lots"], exposure["open_orders"]
+            assert working == (0, 0, 0)
+
+    def check_books(self) -> None:
+        assert self.rig.oms.illegal_transitions == 0
+        assert self.rig.oms.lost_records == 0
+        assert sum(row["fills"] for row in self.rig.oms.positions()) == self.fills
+        assert self.rig.oms.positions_book.fees().get(2, 0) == self.fees_e8
+        assert self.rig.halt_of() == 0
+        for row in self.rig.oms.positions():
+            twin = self.twins[row["position_side"]]
+            assert (row["cost_e16"], row["realised_e16"]) == (twin.cost_e16(), twin.realised_e16())
+            assert row["fees_quote_e16"] == twin.fees_e16
+
+
+def as_told(side: int, price: int, lots: int, fee_e8: int) -> dict[str, Any]:
+    """A fill in the words of its record, in the order in which it was made."""
+    fields = {"price_ticks": price, "qty_lots": lots, "commission_asset_id": 2, "commission_e8": fee_e8}
+    return {"side": Side(side).name, **fields}
+
+
+def packed(values: tuple[int, ...]) -> bytes:
+    """An execution report's payload: `WANTED`, the rest zero."""
+    fields = list(BLANK)
+    for place, value in zip(PLACES, values, strict=True):
+        fields[place] = value
+    return FORM.pack(*fields)
+
+
+@pytest.mark.invariant("R11")
+@pytest.mark.invariant("R12")
+def test_a_hundred_thousand_pairs_of_hedged_orders_book_each_fill_once_in_any_order() -> None:
+    """Acknowledgement, fills and end of a long's and a short's order, wholly shuffled and repeated; looked at after each pair."""
+    rng = random.Random(13)
+    for _ in range(CASES // CASES_PER_RIG):
+        storm = Storm(rng)
+        for _ in range(CASES_PER_RIG):
+            storm.case()
+            storm.check()
+        storm.check_books()
 
 
 @pytest.mark.invariant("R13")

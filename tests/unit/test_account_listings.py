@@ -11,12 +11,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine.cli.main import main
 from engine.control.catalog import InstrumentRow
 from engine.desk.account_metrics import AccountCollector
 from engine.desk.accounts import average_e8, total
 from engine.desk.ledger import LedgerFold
 from engine.exit_codes import CommandError
-from engine.model.codes import RecordKind
+from engine.model.codes import RecordKind, Side
 from engine.model.margin_terms import TIERS_MAX, ContractMargin, MarginTier
 from engine.runtime.net import HttpResponse
 from engine.venues.binance.usdm_account import margin_terms
@@ -125,6 +126,77 @@ def test_an_inverse_contracts_average_price_is_units_per_cost() -> None:
         InstrumentRow,
     )
     assert average_e8(row, 100, -E8 // 5) == 50_000 * E8
+
+
+# --- fees and profit by strategy ---
+
+
+def filled(
+    ledger: Ledger, side: Side, price_ticks: int, lots: int, fee_e8: int, fee_asset: int, strategy: int = 1
+) -> None:
+    payload = body(
+        RecordKind.FILL,
+        side=side,
+        price_ticks=price_ticks,
+        qty_lots=lots,
+        commission_e8=fee_e8,
+        commission_asset_id=fee_asset,
+    )
+    ledger.add(RecordKind.FILL, payload, instrument_id=1, venue_id=1, account_id=1, strategy_id=strategy)
+
+
+def test_fees_of_a_position_hold_third_assets_at_their_rate_or_name_them(ledger: Ledger) -> None:
+    filled(ledger, Side.BUY, 3_000_000, 50_000, 2 * E8, USDT)
+    filled(ledger, Side.BUY, 3_000_000, 50_000, E8 // 100, 9)
+    payload = body(
+        RecordKind.POSITION, position_lots=100_000, position_cost_e8=30_000 * E8, fees_quote_e8=2 * E8, fills=2
+    )
+    ledger.add(RecordKind.POSITION, payload, instrument_id=1, venue_id=1, account_id=1)
+    account(ledger, USDT, rate_e8=E8)
+    [shown] = folded(ledger).state.position_rows()
+    assert (shown["fees"], shown["fees_unvalued"], shown["third_fees"]) == ("2", "0.01 #9", {"#9": "0.01"})
+    account(ledger, 9, wallet_e8=E8, equity_e8=E8, rate_e8=600 * E8 + 1)
+    [shown] = folded(ledger).state.position_rows()
+    assert (shown["fees"], shown["fees_unvalued"]) == ("8.00000001", ""), "rounded up"
+
+
+def test_profit_is_told_by_strategy_and_symbol(ledger: Ledger) -> None:
+    filled(ledger, Side.BUY, 3_000_000, 50_000, E8, USDT)
+    filled(ledger, Side.SELL, 3_010_000, 20_000, 0, USDT)
+    filled(ledger, Side.SELL, 3_000_000, 10_000, E8 // 100, 9, strategy=0)
+    row = {"instrument_id": 1, "position_lots": 20_000, "mark_e8": 30_200 * E8}
+    position(ledger, 20_000, 6_000 * E8)
+    account(ledger, USDT, (row,), rate_e8=E8)
+    by_hand, maker = folded(ledger).state.profit_rows()
+    assert (maker["strategy"], maker["position"], maker["average_price"]) == ("maker", "0.3", "30000")
+    told = [maker[name] for name in ("realised_pnl", "unrealised_pnl", "fees", "net_pnl", "money")]
+    assert told == ["20", "60", "1", "79", "USDT"]
+    assert (by_hand["strategy"], by_hand["unrealised_pnl"]) == ("-", "-20")
+    assert (by_hand["fees"], by_hand["fees_unvalued"], by_hand["net_pnl"]) == ("0", "0.01 #9", ""), (
+        "never silently less"
+    )
+
+
+def test_profit_without_a_mark_price_is_empty_and_not_nothing(ledger: Ledger) -> None:
+    """Two strategies hold the opposite of each other: the account holds nothing, and no record tells a mark."""
+    filled(ledger, Side.BUY, 3_000_000, 50_000, 0, USDT)
+    filled(ledger, Side.SELL, 3_010_000, 50_000, 0, USDT, strategy=0)
+    account(ledger, USDT, rate_e8=E8)
+    for row in folded(ledger).state.profit_rows():
+        assert (row["mark"], row["unrealised_pnl"], row["net_pnl"]) == ("", "", "")
+
+
+def test_ctl_pnl_shows_one_strategy_as_json(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
+    filled(ledger, Side.BUY, 3_000_000, 50_000, E8, USDT)
+    filled(ledger, Side.SELL, 3_010_000, 50_000, E8, USDT)
+    filled(ledger, Side.BUY, 3_000_000, 1, 0, USDT, strategy=0)
+    ledger.journal.flush()
+    places = ["--runtime-dir", str(ledger.runtime_dir), "--data-dir", str(ledger.data_dir)]
+    assert main(["ctl", "pnl", "--strategy", "maker", "--symbol", "btcusdt", "--json", *places]) == 0
+    [row] = msgspec.json.decode(capsys.readouterr().out)["pnl"]
+    assert (row["strategy"], row["realised_pnl"], row["fees"], row["net_pnl"]) == ("maker", "50", "2", "48")
+    assert main(["ctl", "pnl", *places]) == 0
+    assert "net_pnl" in capsys.readouterr().out
 
 
 # --- the venue's tiers ---

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Callable
 from decimal import Decimal
@@ -264,10 +265,7 @@ def reread(rig: UsdmRig) -> None:
 def test_funding_that_the_stream_did_not_tell_is_read_from_the_income_list_once(rig: UsdmRig) -> None:
     reread(rig)
     assert "/fapi/v1/income" not in [path for path, _ in rig.asked], "without a fill of ours none can be missed"
-    rig.open_position("0.010")
-    now_ms = rig.clock.time_ns() // MS_NS
-    hour_ms = (now_ms // HOUR_MS + 1) * HOUR_MS
-    rig.clock.advance((hour_ms - now_ms + 900) * MS_NS)
+    hour_ms = settled_hour_ms(rig)
     paid(rig, "-0.05")
     income(rig, "-0.05", hour_ms)
     income(rig, "0.02", hour_ms, "ETHUSDT")
@@ -282,15 +280,61 @@ def test_funding_that_the_stream_did_not_tell_is_read_from_the_income_list_once(
 
 
 def test_funding_told_without_its_contract_is_not_counted_again_with_it(rig: UsdmRig) -> None:
-    rig.open_position("0.010")
-    now_ms = rig.clock.time_ns() // MS_NS
-    hour_ms = (now_ms // HOUR_MS + 1) * HOUR_MS
-    rig.clock.advance((hour_ms - now_ms + 900) * MS_NS)
+    hour_ms = settled_hour_ms(rig)
     rig.account_update("FUNDING_FEE", wallet="9999", change="-0.05")
     assert rig.oms.funding() == {0: -5_000_000}
     income(rig, "-0.05", hour_ms)
     reread(rig)
     assert rig.oms.funding() == {1: -5_000_000}
+
+
+def settled_hour_ms(rig: UsdmRig) -> int:
+    """A position is open and its next settlement was a moment ago."""
+    rig.open_position("0.010")
+    now_ms = rig.clock.time_ns() // MS_NS
+    hour_ms = (now_ms // HOUR_MS + 1) * HOUR_MS
+    rig.clock.advance((hour_ms - now_ms + 900) * MS_NS)
+    return int(hour_ms)
+
+
+STEPS_OF_NEWS = ("list", "stream long", "stream short", "list again")
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+@pytest.mark.parametrize("amounts", [("-0.05", "0.03"), ("-0.05", "-0.05"), ("-0.05", "0.05")])
+@pytest.mark.parametrize("order", list(itertools.permutations(STEPS_OF_NEWS)), ids=" ".join)
+def test_funding_is_booked_once_in_whatever_order_stream_and_list_tell_of_it(
+    order: tuple[str, ...], amounts: tuple[str, str], is_named: bool
+) -> None:
+    rig = UsdmRig()
+    hour_ms = settled_hour_ms(rig)
+    names = {"S": "BTCUSDT"} if is_named else {}
+    for amount in amounts:
+        income(rig, amount, hour_ms)
+    for step in order:
+        if step.startswith("list"):
+            reread(rig)
+        else:
+            rig.account_update("FUNDING_FEE", wallet="9999", change=amounts[step.endswith("short")], **names)
+    total_e8 = sum(to_e8(amount) for amount in amounts)
+    assert sum(rig.oms.funding().values()) == total_e8
+    assert rig.oms.funding().get(1, 0) == total_e8
+    later = UsdmRig(connect=False)
+    later.oms.restore(list(rig.records(RecordKind.FILL, RecordKind.FUNDING_PAYMENT)))
+    assert later.oms.funding() == rig.oms.funding()
+
+
+def test_a_payment_that_the_list_did_not_name_yet_stays_booked() -> None:
+    rig = UsdmRig()
+    hour_ms = settled_hour_ms(rig)
+    paid(rig, "-0.05")
+    paid(rig, "0.03")
+    income(rig, "-0.05", hour_ms)
+    reread(rig)
+    assert rig.oms.funding() == {1: -2_000_000}
+    income(rig, "0.03", hour_ms)
+    reread(rig)
+    assert rig.oms.funding() == {1: -2_000_000}
 
 
 # --- records and alarms ---
@@ -327,6 +371,18 @@ def test_prices_alone_are_told_every_ten_seconds_and_a_fill_at_once(rig: UsdmRig
     rig.oms.positions_book.add_fill(1, 1, 0, 10_000, 1_000)
     rig.tick(2 * SECOND_NS)
     assert len(accounts(rig)) == 1
+
+
+@pytest.mark.parametrize(("near_bps", "expected"), [(0, 0), (600, 0), (700, 1)])
+def test_how_near_is_near_is_configured(near_bps: int, expected: int) -> None:
+    """Liquidation at 70 / 0.996, mark 75: 629 basis points away."""
+    rig = UsdmRig(liquidation_near_bps=near_bps)
+    margin_terms(rig)
+    rig.account_update("DEPOSIT", wallet="30")
+    rig.oms.positions_book.add_fill(1, 1, 0, 10_000, 1_000)
+    rig.tables.set_mark(1, 75 * E8)
+    rig.tick(SECOND_NS)
+    assert rig.alarms().count(AlarmCode.LIQUIDATION_NEAR) == expected
 
 
 def test_nearness_of_liquidation_is_an_alarm_once_until_it_was_farther_away(rig: UsdmRig) -> None:

@@ -14,12 +14,15 @@ from engine.model.codes import (
     HaltReason,
     OrderState,
     OrderType,
+    PositionSide,
     Reason,
     RecordKind,
     SessionState,
+    Side,
     TradingState,
 )
 from engine.model.instruments import to_e8
+from tests.gate_harness import everything_native
 from tests.orders_harness import (
     ACCOUNT,
     CANCEL,
@@ -170,6 +173,18 @@ def test_a_second_flatten_does_not_turn_a_position_that_the_first_is_closing(rig
     rig.command(CommandKind.FLATTEN, instrument_id=1)
     rig.command(CommandKind.FLATTEN, instrument_id=1)
     assert [order["qty_lots"] for order in rig.oms.orders()] == [30]
+
+
+def test_flatten_closes_both_positions_of_a_hedged_account_once() -> None:
+    rig = everything_native(Rig(), kind=1)
+    rig.tables.set_hedge(1, True)
+    for side, position_side in ((Side.BUY, PositionSide.LONG), (Side.SELL, PositionSide.SHORT)):
+        handle = rig.open_order(side=int(side), qty_lots=30, position_side=int(position_side))
+        rig.trade(handle, 30, 30, position_side=int(position_side))
+    for _ in range(2):
+        rig.command(CommandKind.FLATTEN, instrument_id=1)
+    closing = [(order["side"], order["position_side"], order["qty_lots"]) for order in rig.oms.orders()]
+    assert sorted(closing) == [("BUY", "SHORT", 30), ("SELL", "LONG", 30)]
 
 
 @pytest.mark.invariant("R26")

@@ -18,6 +18,7 @@ from engine.model.codes import (
 from engine.model.instruments import INT64_MAX
 from engine.model.limits import LimitChange, LimitRefusedError
 from engine.risk.settings import ModeTerms, RiskSettings
+from tests.ledger_harness import body
 from tests.monitor_harness import BTC, E8, ENGINE, MAKER, SETTINGS, VENUE, MonitorRig, S
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -55,6 +56,27 @@ def test_fees_in_a_third_asset_are_valued_at_its_rate(rig: MonitorRig) -> None:
     rig.tables.set_rate(bnb, 500 * E8)
     rig.tick(1)
     assert rig.scope(ENGINE)["day_pnl_e8"] == -5 * E8
+
+
+def test_funding_is_one_loss_however_often_stream_and_list_tell_of_it(rig: MonitorRig) -> None:
+    def funding(is_answer: int) -> None:
+        usdt = rig.tables.asset_id("USDT")
+        told = body(
+            RecordKind.FUNDING_PAYMENT,
+            amount_e8=-E8,
+            event_ns=8 * 3600 * S,
+            asset_id=usdt,
+            is_answer=is_answer,
+            payments=is_answer,
+        )
+        rig.push("to_risk", RecordKind.FUNDING_PAYMENT, told)
+        rig.tick(1)
+
+    for is_answer in (1, 0, 1, 1):
+        funding(is_answer)
+        assert rig.scope(ENGINE)["day_pnl_e8"] == -E8
+    funding(0)
+    assert rig.scope(ENGINE)["day_pnl_e8"] == -2 * E8, "told twice, it was paid twice"
 
 
 def test_another_strategys_trades_are_its_own(rig: MonitorRig) -> None:

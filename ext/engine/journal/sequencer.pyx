@@ -243,7 +243,7 @@ cdef class Sequencer(Actor):
 
     def submit_command(self, int command_kind, *, uint32_t uid=0, str reason="", int scope_kind=0, int venue_id=0, int account_id=0,
                        int strategy_id=0, uint32_t instrument_id=0, uint64_t order_handle=0, int side=0, int64_t price_ticks=0,
-                       int64_t qty_lots=0, int order_type=0, int time_in_force=0, int flags=0, bytes detail=b"") -> int:
+                       int64_t qty_lots=0, int order_type=0, int time_in_force=0, int flags=0, uint8_t position_side=0, bytes detail=b"") -> int:
         """Put a COMMAND into the control ring; returns its command id. JournalFull where there is no room.
 
         Scope ids (0 = all) stand in the record's header; `detail` (JSON, at most 32 KiB) and `reason` (at most 512 bytes of UTF-8) behind
@@ -278,6 +278,7 @@ cdef class Sequencer(Actor):
         record.strategy_id = strategy_id
         record.instrument_id = instrument_id
         record.order_handle = order_handle
+        record.position_side = position_side
         self.journal.shrink(record, size)
         self._push_control(record)
         return self._submitted

@@ -229,6 +229,7 @@ cdef class ApprovalRegister:
         if slot != SLOT_NONE:
             __builtin_prefetch(&self.slots[slot], 1)
             __builtin_prefetch(<const char*> &self.slots[slot] + 64, 1)
+        __builtin_prefetch(<const char*> &self.slots[slot] + 128, 1)
         __builtin_prefetch(&self._map[_hash(order_handle + 1) & self._map_mask], 1)
 
     cdef uint32_t _place(self, uint64_t order_handle) noexcept nogil:

@@ -288,8 +288,9 @@ cdef struct FundingPaymentPayload:
     int64_t amount_e8
     int64_t event_ns
     uint16_t asset_id
-    uint8_t is_answer         # asked for by a reconciliation: all that this settlement of this instrument paid; else told by the stream
-    uint8_t pad[5]
+    uint8_t is_answer         # asked for by a reconciliation: named by the income list; else told by the stream
+    uint8_t payments          # of an answer: how many of this amount the settlement of this instrument made
+    uint8_t pad[4]
 
 cdef struct MarginTiersPayload:
     # how an account stands in one contract, as the venue told it at the start; instrument_id stands in the header
@@ -333,8 +334,7 @@ cdef struct AccountPositionRow:
     uint32_t instrument_id
     uint8_t position_side
     uint8_t is_isolated
-    uint8_t adl
-    uint8_t pad0
+    uint8_t pad[2]
     int32_t leverage
     uint32_t pad1
     int64_t position_lots

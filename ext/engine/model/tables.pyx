@@ -523,6 +523,12 @@ cdef class Tables:
             raise IndexError(account_id)
         self.hedges[account_id] = hedge
 
+    def is_hedged(self, int account_id) -> bool:
+        """Are an account's positions kept by side."""
+        if not 0 <= account_id < 16:
+            raise IndexError(account_id)
+        return self.hedges[account_id] != 0
+
     def notional(self, uint32_t instrument_id, int64_t price_ticks, int64_t qty_lots) -> int:
         """Quote value of `qty_lots` at `price_ticks`, in 10^-8 of the quote asset."""
         self._check(instrument_id)

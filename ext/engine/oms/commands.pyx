@@ -9,7 +9,7 @@ from engine.model.approval cimport *
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport CommandPayload, Conditions, IntentPayload, RecordHeader
-from engine.model.tables cimport ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_ROWS, STRATEGY_ROWS, VENUE_ROWS, Instrument
+from engine.model.tables cimport ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_ROWS, POSITION_SIDES, STRATEGY_ROWS, VENUE_ROWS, Instrument
 from engine.oms.orders cimport Order
 from engine.oms.reconciliation cimport RECONCILE_IDLE, Reconciliation
 
@@ -156,6 +156,7 @@ cdef class Commands(Reconciliation):
         wanted.flags = command.flags
         wanted.price_ticks = command.price_ticks
         wanted.qty_lots = command.qty_lots
+        wanted.position_side = item.record.position_side
         self._offer(item, &wanted, NULL, item.record.order_handle, item.record.instrument_id, 0)
 
     cdef void _operator_amend(self, const Descriptor* item, const CommandPayload* command) noexcept nogil:
@@ -226,25 +227,29 @@ cdef class Commands(Reconciliation):
     cdef void _flatten(self, const Scope* scope, uint64_t cause_seq) noexcept nogil:
         """Cancel what is open in the scope, then close its positions by market orders through the gate."""
         cdef uint32_t instrument_id
+        cdef uint8_t position_side
         self._cancel_scope(scope)
         for instrument_id in range(1, self.tables.instrument_count + 1):
             if self._is_ours(instrument_id) and (scope.instrument_id == 0 or scope.instrument_id == instrument_id):
-                self._flatten_one(instrument_id, cause_seq)
+                for position_side in range(POSITION_SIDES):
+                    self._flatten_one(instrument_id, position_side, cause_seq)
 
-    cdef int64_t _closing_lots(self, uint32_t instrument_id, int side) noexcept nogil:
+    cdef int64_t _closing_lots(self, uint32_t instrument_id, uint8_t position_side, int side) noexcept nogil:
         """Lots of market orders under way on this side. Limit orders do not count: flatten is cancelling them."""
         cdef uint32_t slot = self.pool.first_open
         cdef int64_t lots = 0
         while slot != SLOT_NONE:
             if (self.register.slots[slot].instrument_id == instrument_id and self.register.slots[slot].side == side
+                    and self.register.slots[slot].position_side == position_side
                     and self.register.slots[slot].order_type == ORDER_TYPE_MARKET):
                 lots += self.pool.leaves_lots(&self.pool.orders[slot])
             slot = self.pool.orders[slot].next_open
         return lots
 
-    cdef void _flatten_one(self, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil:
+    cdef void _flatten_one(self, uint32_t instrument_id, uint8_t position_side, uint64_t cause_seq) noexcept nogil:
+        """One position: a netted account's, or one side of a hedged account's."""
         cdef const Instrument* instrument = &self.tables.instruments[instrument_id]
-        cdef int64_t left_lots = self.tables.exposures[instrument_id].position_lots
+        cdef int64_t left_lots = self.tables.exposure_row(instrument_id, position_side).position_lots
         cdef int64_t most_lots = min(self.tables.limits[instrument_id].max_order_qty_lots, instrument.max_qty_lots)
         cdef CommandPayload command
         cdef Descriptor item
@@ -257,10 +262,11 @@ cdef class Commands(Reconciliation):
         command.order_type = ORDER_TYPE_MARKET
         # what already works on the closing side (a flatten a moment ago) closes it too: asked twice must not turn the position
         if left_lots > 0:
-            left_lots -= self._closing_lots(instrument_id, SIDE_SELL)
+            left_lots -= self._closing_lots(instrument_id, position_side, SIDE_SELL)
         else:
-            left_lots = -left_lots - self._closing_lots(instrument_id, SIDE_BUY)
+            left_lots = -left_lots - self._closing_lots(instrument_id, position_side, SIDE_BUY)
         header.instrument_id = instrument_id
+        header.position_side = position_side
         item.record = &header
         item.seq = cause_seq
         item.venue_id = self.venue_id

@@ -300,7 +300,7 @@ cdef class Oms(Restoration):
 
     def funding(self) -> dict:
         """Funding paid (negative) and received by instrument id, in 10^-8 of the settle asset; 0: the venue did not say for which."""
-        return {i: self.funding_e8[i] for i in range(512) if self.funding_e8[i]}
+        return self.book_of_funding.by_instrument()
 
     def venue_positions_told(self) -> list:
         """Futures positions as the venue told them last, in lots."""

@@ -1,12 +1,9 @@
 """Order management's account: reconciliation with the venue, futures positions, funding."""
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from engine.model.descriptor cimport Descriptor
-from engine.model.records cimport FundingPaymentPayload
+from engine.model.funding cimport FundingBook
 from engine.oms.accounts cimport AccountBook
 from engine.oms.lifecycle cimport OrderLifecycle
-
-cdef enum:
-    SETTLEMENTS_KEPT = 4096
 
 cdef enum ReconcilePhase:
     RECONCILE_IDLE = 0
@@ -23,13 +20,6 @@ cdef struct VenuePosition:
     uint8_t misses               # answers in a row that disagree
     uint8_t is_disputed          # halted for it: `arm` takes the venue's word over
 
-cdef struct Settlement:
-    # what is booked of one funding settlement of one contract
-    int64_t hour
-    int64_t amount_e8
-    uint32_t instrument_id
-    uint16_t asset_id
-
 cdef class Reconciliation(OrderLifecycle):
     cdef readonly int phase
     cdef AccountBook accounts
@@ -37,17 +27,12 @@ cdef class Reconciliation(OrderLifecycle):
     cdef bint has_started
     cdef bint is_recheck_wanted    # a position disagreed: the account is read again soon
     cdef VenuePosition[1536] venue_positions   # parallel to exposures
-    cdef int64_t[512] funding_e8   # by instrument: paid and received so far
-    cdef Settlement[SETTLEMENTS_KEPT] settlements   # a ring of the latest: a settlement is booked once, whoever tells of it
-    cdef uint32_t settlement_count
-    cdef int64_t newest_funding_ns
+    cdef FundingBook book_of_funding
     cdef int64_t phase_mono_ns
     cdef int64_t next_reconcile_mono_ns
     cdef bint _is_ours(self, uint32_t instrument_id) noexcept nogil
     cdef void _on_venue_position(self, const Descriptor* item) noexcept nogil
     cdef void _on_funding(self, const Descriptor* item) noexcept nogil
-    cdef void _book_funding(self, uint32_t instrument_id, const FundingPaymentPayload* paid) noexcept nogil
-    cdef Settlement* _settlement(self, uint32_t instrument_id, uint16_t asset_id, int64_t event_ns) noexcept nogil
     cdef int64_t _funding_since_ns(self) noexcept nogil
     cdef bint _positions_agree(self, uint64_t cause_seq) noexcept nogil
     cdef bint _position_agrees(self, uint32_t instrument_id, int side, uint64_t cause_seq) noexcept nogil

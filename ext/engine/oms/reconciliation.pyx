@@ -8,6 +8,7 @@ from libc.string cimport memset
 from engine.model.codes cimport *
 from engine.model.approval cimport *
 from engine.model.descriptor cimport Descriptor
+from engine.model.funding cimport FundingBook
 from engine.model.records cimport FundingPaymentPayload, StatePayload, VenuePositionPayload
 from engine.model.tables cimport INSTRUMENT_CAPACITY, POSITION_SIDES
 from engine.oms.accounts cimport AccountBook
@@ -22,7 +23,6 @@ cdef enum:
 
 cdef int64_t RECONCILE_RETRY_NS = 1_000_000_000
 cdef int64_t POSITION_RETRY_NS = 200_000_000
-cdef int64_t HOUR_NS = 3_600_000_000_000
 cdef int64_t DAY_NS = 86_400_000_000_000
 
 
@@ -34,7 +34,8 @@ cdef class Reconciliation(OrderLifecycle):
         self.accounts = AccountBook(self.journal, self.tables, self.book_of_positions, self.scribe,
                                     Valuation(self.tables, reporting_currency), account_id=self.account_id, venue_id=self.venue_id,
                                     near_bps=liquidation_near_bps)
-        self.accounts.funding_e8 = self.funding_e8
+        self.book_of_funding = FundingBook()
+        self.accounts.funding_e8 = self.book_of_funding.paid_e8
         self.cancel_on_start = cancel_on_start
 
     cdef bint _is_ours(self, uint32_t instrument_id) noexcept nogil:
@@ -60,49 +61,14 @@ cdef class Reconciliation(OrderLifecycle):
 
     cdef void _on_funding(self, const Descriptor* item) noexcept nogil:
         """The record is the booking: it stands in the ledger, totals are kept by instrument."""
-        cdef const FundingPaymentPayload* paid = <const FundingPaymentPayload*> (item.record + 1)
-        self._book_funding(item.instrument_id % INSTRUMENT_CAPACITY, paid)
-
-    cdef void _book_funding(self, uint32_t instrument_id, const FundingPaymentPayload* paid) noexcept nogil:
-        """Each settlement once: an answer is all that it paid, so that only what the stream did not tell is added."""
-        cdef Settlement* known = self._settlement(instrument_id, paid.asset_id, paid.event_ns)
-        cdef Settlement* unnamed
-        cdef int64_t moved_e8 = paid.amount_e8
-        self.newest_funding_ns = max(self.newest_funding_ns, paid.event_ns)
-        if paid.is_answer:
-            moved_e8 -= known.amount_e8
-        known.amount_e8 += moved_e8
-        self.funding_e8[instrument_id] = self.funding_e8[instrument_id] + moved_e8
-        if not paid.is_answer or instrument_id == 0 or moved_e8 == 0:
-            return
-        unnamed = self._settlement(0, paid.asset_id, paid.event_ns)
-        if (unnamed.amount_e8 >= moved_e8 > 0) or (unnamed.amount_e8 <= moved_e8 < 0):
-            # the stream told of it and not for which contract: now it is known
-            unnamed.amount_e8 -= moved_e8
-            self.funding_e8[0] = self.funding_e8[0] - moved_e8
-
-    cdef Settlement* _settlement(self, uint32_t instrument_id, uint16_t asset_id, int64_t event_ns) noexcept nogil:
-        """What is booked of one settlement: contracts settle on the hour, the news of it comes a little later."""
-        cdef int64_t hour = (event_ns + HOUR_NS // 2) // HOUR_NS
-        cdef uint32_t i
-        cdef Settlement* row
-        for i in range(min(self.settlement_count, <uint32_t> SETTLEMENTS_KEPT)):
-            row = &self.settlements[i]
-            if row.hour == hour and row.instrument_id == instrument_id and row.asset_id == asset_id:
-                return row
-        row = &self.settlements[self.settlement_count % SETTLEMENTS_KEPT]
-        self.settlement_count += 1
-        row.hour = hour
-        row.amount_e8 = 0
-        row.instrument_id = instrument_id
-        row.asset_id = asset_id
-        return row
+        cdef int64_t unnamed_e8
+        self.book_of_funding.take(item.instrument_id, <const FundingPaymentPayload*> (item.record + 1), &unnamed_e8)
 
     cdef int64_t _funding_since_ns(self) noexcept nogil:
         """From when on settlements are asked for: a day before the latest known, not before our first fill; 0 = none can be missed."""
         if self.first_fill_ns == 0:
             return 0
-        return max(self.first_fill_ns, self.newest_funding_ns - DAY_NS)
+        return max(self.first_fill_ns, self.book_of_funding.newest_ns - DAY_NS)
 
     cdef bint _positions_agree(self, uint64_t cause_seq) noexcept nogil:
         """Compare what the venue answered with our fills; False while a difference may still be one of timing."""

@@ -8,7 +8,7 @@ from engine.model.approval cimport SLOT_NONE, ApprovedOrder
 from engine.model.codes cimport *
 from engine.model.records cimport (CommandPayload, Conditions, FillPayload, FundingPaymentPayload, IntentPayload, MarginTiersPayload,
                                    OrderStatePayload, StatePayload, VerdictPayload)
-from engine.model.tables cimport INSTRUMENT_CAPACITY, POSITION_SIDES, Instrument
+from engine.model.tables cimport POSITION_SIDES, Instrument
 from engine.model.unnamed cimport NO_TRADE_ID
 from engine.oms.commands cimport Commands
 from engine.oms.orders cimport Order
@@ -31,6 +31,7 @@ cdef class Restoration(Commands):
         cdef bytes payload
         cdef const char* data
         cdef int used = 0, kind
+        cdef int64_t unnamed_e8
         sizes = {
             RECORD_KIND_ORDER_STATE: sizeof(OrderStatePayload), RECORD_KIND_FILL: sizeof(FillPayload),
             RECORD_KIND_COMMAND: sizeof(CommandPayload), RECORD_KIND_TRADING_STATE: sizeof(StatePayload),
@@ -60,7 +61,7 @@ cdef class Restoration(Commands):
             elif kind == RECORD_KIND_MARGIN_TIERS:
                 self.accounts.put_terms(record.instrument_id, <const MarginTiersPayload*> data, <uint32_t> len(payload))
             elif kind == RECORD_KIND_FUNDING_PAYMENT:
-                self._book_funding(<uint32_t> record.instrument_id % INSTRUMENT_CAPACITY, <const FundingPaymentPayload*> data)
+                self.book_of_funding.take(record.instrument_id, <const FundingPaymentPayload*> data, &unnamed_e8)
             else:
                 self._restore_state(record, <const StatePayload*> data)
             used += 1

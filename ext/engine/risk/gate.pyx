@@ -1,3 +1,4 @@
+# distutils: extra_compile_args = --param=max-inline-insns-auto=300 --param=inline-unit-growth=300 --param=large-function-growth=2000
 """The risk gate: the only maker of approvals.
 
 Checks run from the cheapest and most general to the dearest. Each returns 1 to pass and 0 to refuse, so that a fault which
@@ -22,7 +23,7 @@ from engine.model.tables cimport (ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_ROWS, LIN
                                   STRATEGY_ROWS, TW_WORTH_MAX_E8, VENUE_ROWS, Exposure, Instrument, LimitRow, MarginAccount, MarginTerms, ScopeState, Tables, Worth,
                                   tw_converted, tw_magnitude, tw_value_lots)
 from engine.risk.recent cimport RecentOrders, ReferencePrices
-from engine.risk.terms cimport LEGS_KEPT, SCOPES, Addition, Check, Leg, TermsCheck, Tightest
+from engine.risk.terms cimport LEGS_KEPT, SCOPES, Addition, Check, Leg, ScopeTerms, TermsCheck, Tightest
 from engine.runtime.clock cimport Clock
 from engine.runtime.counters cimport Counters
 from engine.runtime.ring cimport Ring
@@ -74,6 +75,38 @@ cdef inline bint is_beyond(const LimitRow* limits, const ScopeState* state, cons
             | (added.reach_e8 >= TW_WORTH_MAX_E8)
             | ((added.gross_e8 > 0) & ((gross_e8 > limits.max_gross_exposure_e8) | (gross_e8 > limits.capital_budget_e8)
                                        | above_leverage(limits, state, gross_e8))))
+
+
+cdef inline void put_terms(ScopeTerms* terms, ScopeState* state, const LimitRow* row) noexcept nogil:
+    """One scope's limits side by side; a row that is not set limits nothing."""
+    terms.state = state
+    terms.order_e8 = terms.reach_e8 = terms.net_e8 = terms.gross_e8 = terms.leverage_e4 = INT64_MAX
+    terms.positions = terms.open_orders = terms.drawdown_e8 = terms.drawdown_bps = INT64_MAX
+    terms.least_day_pnl_e8 = -INT64_MAX
+    if not row.is_set:
+        return
+    terms.order_e8 = row.max_order_notional_e8
+    terms.reach_e8 = min(row.max_position_notional_e8, TW_WORTH_MAX_E8 - 1)
+    terms.net_e8 = row.max_net_exposure_e8
+    terms.gross_e8 = min(row.max_gross_exposure_e8, row.capital_budget_e8)
+    terms.leverage_e4 = row.max_leverage_e4
+    terms.positions = row.max_positions
+    terms.open_orders = row.max_open_orders
+    terms.least_day_pnl_e8 = -row.max_daily_loss_e8
+    terms.drawdown_e8 = row.max_drawdown_e8
+    terms.drawdown_bps = row.max_drawdown_bps
+
+
+cdef inline int may_break(const ScopeTerms* terms, const Addition* added, bint is_buy) noexcept nogil:
+    """0: the order breaks no limit of the scope; else `is_beyond` knows."""
+    cdef const ScopeState* state = terms.state
+    cdef int64_t gross_e8 = state.gross_e8 + added.gross_e8
+    cdef int64_t net_e8 = (state.net_if_bought_e8 if is_buy else -state.net_if_sold_e8) + added.net_e8
+    cdef int breaks = ((added.order_e8 > terms.order_e8) | (added.reach_e8 > terms.reach_e8) | (net_e8 > terms.net_e8)
+                       | ((added.gross_e8 > 0) & (gross_e8 > terms.gross_e8)) | (added.is_new & (state.positions >= terms.positions)))
+    if terms.leverage_e4 != INT64_MAX:
+        breaks |= (state.equity_e8 <= 0) | tw_product_above(gross_e8, 10000, terms.leverage_e4, state.equity_e8)
+    return breaks
 
 
 cdef inline void _add_to(Addition* addition, const Worth* before, int64_t after_e8, bint is_buy) noexcept nogil:
@@ -323,21 +356,20 @@ cdef class RiskGate(TermsCheck):
         """The state of every scope that the order lies in: nothing but free, and within its limits of loss, needs no second look."""
         cdef uint32_t instrument_id = check.instrument.instrument_id
         cdef Tightest* tight = &self.tightest[(instrument_id * 8 + check.strategy_id) & (TIGHTEST_KEPT - 1)]
-        cdef const ScopeState* scopes = self.tables.scopes
-        cdef const LimitRow* rows = self.tables.limit_rows
         cdef int64_t now_ns = self.journal.now_mono_ns
+        cdef const ScopeTerms* terms
         cdef const ScopeState* state
-        cdef const LimitRow* row
         cdef int i, held = 0
         if (tight.generation != self.tables.limits_generation or tight.instrument_id != instrument_id
                 or tight.strategy_id != check.strategy_id):
             self._read_rows(check, tight)
         check.tight = tight
         for i in range(SCOPES):
-            state, row = &scopes[tight.rows[i]], &rows[tight.rows[i]]
-            held |= ((state.trading_state != TRADING_STATE_ACTIVE) | (state.tripped != 0) | (now_ns < state.cooldown_until_mono_ns)
-                     | (now_ns < state.pause_until_mono_ns) | (state.day_pnl_e8 < -row.max_daily_loss_e8)
-                     | (state.drawdown_e8 > row.max_drawdown_e8) | (state.drawdown_bps > row.max_drawdown_bps))
+            terms = &tight.scopes[i]
+            state = terms.state
+            held |= ((state.trading_state ^ TRADING_STATE_ACTIVE) | state.tripped | (now_ns < state.cooldown_until_mono_ns)
+                     | (now_ns < state.pause_until_mono_ns) | (state.day_pnl_e8 < terms.least_day_pnl_e8)
+                     | (state.drawdown_e8 > terms.drawdown_e8) | (state.drawdown_bps > terms.drawdown_bps))
         if held or (check.rate_e8 == 0 and tight.needs_rate):
             return self._tell_scopes(check)
         return 1
@@ -400,6 +432,7 @@ cdef class RiskGate(TermsCheck):
         tight.slippage_bps = tight.collar_period_bps = INT64_MAX
         tight.collar_period_ns = self._collar_period_ns(tight.instrument_id, &tight.collar_period_bps)
         for i in range(SCOPES):
+            put_terms(&tight.scopes[i], &self.tables.scopes[tight.rows[i]], &self.tables.limit_rows[tight.rows[i]])
             if self.tables.limit_rows[tight.rows[i]].is_set:
                 self._read_limits(tight, i, &self.tables.limit_rows[tight.rows[i]])
 
@@ -492,19 +525,16 @@ cdef class RiskGate(TermsCheck):
     cdef int _check_open_orders(self, Check* check) noexcept nogil:
         cdef int added = 0 if check.target != NULL else 1
         cdef const Tightest* tight = check.tight
-        cdef const LimitRow* rows = self.tables.limit_rows
-        cdef const ScopeState* scopes = self.tables.scopes
-        cdef int i, row
+        cdef int i
         if check.exposure.open_orders + added > check.limits.max_open_orders:
             return self._refuse_in(LIMIT_SCOPE_INSTRUMENT, REASON_OPEN_ORDERS_LIMIT, check.exposure.open_orders + added,
                                    check.limits.max_open_orders)
         if self.register.open_orders + added > self.tables.engine_limits.max_open_orders:
             return self._refuse_in(LIMIT_SCOPE_ENGINE, REASON_OPEN_ORDERS_LIMIT, self.register.open_orders + added,
                                    self.tables.engine_limits.max_open_orders)
-        for i in range(tight.limited_count):
-            row = tight.rows[tight.limited[i]]
-            if scopes[row].open_orders + added > rows[row].max_open_orders:
-                return self._refuse_in(tight.limited[i], REASON_OPEN_ORDERS_LIMIT, scopes[row].open_orders + added, rows[row].max_open_orders)
+        for i in range(SCOPES):
+            if tight.scopes[i].state.open_orders + added > tight.scopes[i].open_orders:
+                return self._refuse_in(i, REASON_OPEN_ORDERS_LIMIT, tight.scopes[i].state.open_orders + added, tight.scopes[i].open_orders)
         return 1
 
     cdef int _check_exposure(self, Check* check) noexcept nogil:
@@ -512,14 +542,11 @@ cdef class RiskGate(TermsCheck):
         cdef uint32_t instrument_id = check.instrument.instrument_id
         cdef uint8_t side = check.intent.position_side
         cdef const Tightest* tight = check.tight
-        cdef const LimitRow* rows = self.tables.limit_rows
-        cdef const ScopeState* scopes = self.tables.scopes
-        cdef bint is_buy = check.intent.side == SIDE_BUY, breaks = False
+        cdef bint is_buy = check.intent.side == SIDE_BUY
+        cdef int breaks
         cdef int64_t price_ticks
         cdef Addition quoted, valued, own_quoted, own
-        cdef const Addition* added
         cdef Exposure* own_row
-        cdef int i, scope
         if tight.limited_count == 0:
             return 1
         price_ticks = self.tables.reference_ticks(instrument_id)
@@ -528,19 +555,17 @@ cdef class RiskGate(TermsCheck):
         self._value_addition(check, check.exposure, &quoted, &valued)
         quoted.order_e8 = check.notional_e8
         valued.order_e8 = tw_converted(check.notional_e8, check.rate_e8)
+        own = valued
         if tight.has_own:
             own_row = self.tables.strategy_row(instrument_id, side, check.strategy_id)
             if price_ticks != own_row.reference_ticks:
                 self.tables.touch_strategy(instrument_id, side, check.strategy_id)
-            if is_alike(check.exposure, own_row):
-                own = valued  # the strategy is alone here
-            else:
+            if not is_alike(check.exposure, own_row):  # else the strategy is alone here
                 self._value_addition(check, own_row, &own_quoted, &own)
                 own.order_e8 = valued.order_e8
-        for i in range(tight.limited_count):
-            scope = tight.limited[i]
-            added = &quoted if scope == LIMIT_SCOPE_INSTRUMENT else &own if scope == LIMIT_SCOPE_STRATEGY else &valued
-            breaks |= is_beyond(&rows[tight.rows[scope]], &scopes[tight.rows[scope]], added, is_buy)
+        breaks = (may_break(&tight.scopes[0], &valued, is_buy) | may_break(&tight.scopes[1], &valued, is_buy)
+                  | may_break(&tight.scopes[2], &valued, is_buy) | may_break(&tight.scopes[3], &own, is_buy)
+                  | may_break(&tight.scopes[4], &quoted, is_buy))
         return self._name_exposure(check, &quoted, &valued, &own) if breaks else 1
 
     cdef int _name_exposure(self, Check* check, const Addition* quoted, const Addition* valued, const Addition* own) noexcept nogil:
@@ -688,7 +713,6 @@ cdef class RiskGate(TermsCheck):
         cdef int64_t now_ns = self.journal.now_mono_ns, elapsed_ns = now_ns - self.refilled_mono_ns
         cdef int64_t burst = self.tables.engine_limits.message_burst
         cdef const Tightest* tight = check.tight
-        cdef ScopeState* scopes = self.tables.scopes
         cdef const LimitRow* row
         cdef ScopeState* state
         cdef int i
@@ -698,7 +722,7 @@ cdef class RiskGate(TermsCheck):
         if self.tokens_e9 < TOKEN_E9:
             return self._refuse_in(LIMIT_SCOPE_ENGINE, REASON_MESSAGE_RATE, burst, self.tables.engine_limits.message_rate_per_s)
         for i in range(tight.rated_count):
-            state = &scopes[tight.rows[tight.rated[i]]]
+            state = tight.scopes[tight.rated[i]].state
             if now_ns > state.refilled_mono_ns or state.refilled_mono_ns == 0:
                 self._refill(&self.tables.limit_rows[tight.rows[tight.rated[i]]], state, now_ns)
             if state.tokens_e9 < TOKEN_E9:
@@ -706,7 +730,8 @@ cdef class RiskGate(TermsCheck):
                 return self._refuse_in(tight.rated[i], REASON_MESSAGE_RATE, burst_of(row), row.message_rate_per_s)
         self.tokens_e9 -= TOKEN_E9
         for i in range(tight.rated_count):
-            scopes[tight.rows[tight.rated[i]]].tokens_e9 -= TOKEN_E9
+            state = tight.scopes[tight.rated[i]].state
+            state.tokens_e9 -= TOKEN_E9
         return 1
 
     cdef void _refill(self, const LimitRow* row, ScopeState* state, int64_t now_ns) noexcept nogil:

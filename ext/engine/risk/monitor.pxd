@@ -5,6 +5,7 @@ from engine.journal.journal cimport Journal
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport CommandPayload, FillPayload, FundingPaymentPayload, OrderStatePayload, RiskStatePayload, StatePayload
 from engine.model.tables cimport LimitRow, Tables
+from engine.model.funding cimport FundingBook
 from engine.risk.measures cimport Breaker, BreakerTerms, LossWindow, PriceWindow, Trade, TradeRow, Volatility
 from engine.runtime.actor cimport Actor
 from engine.runtime.counters cimport Counters
@@ -72,6 +73,7 @@ cdef class RiskMonitor(Actor):
     cdef int64_t calm_ns
     cdef int64_t next_second_ns
     cdef int64_t first_tick_ns
+    cdef FundingBook book_of_funding
     cdef bint is_ready                   # every held instrument has been seen in the market
     cdef readonly uint64_t refused_changes
     cdef tuple journal_now               # wall and monotonic clock of the restart
@@ -84,7 +86,8 @@ cdef class RiskMonitor(Actor):
     cdef void _on_fill(self, const Descriptor* item) noexcept nogil
     cdef void _book_fill(self, uint32_t instrument_id, uint16_t venue_id, uint16_t account_id, uint16_t strategy_id, int side,
                          const FillPayload* fill, bint is_live) noexcept nogil
-    cdef void _book_funding(self, uint32_t instrument_id, const FundingPaymentPayload* paid) noexcept nogil
+    cdef void _take_funding(self, uint32_t instrument_id, const FundingPaymentPayload* paid) noexcept nogil
+    cdef void _book_funding(self, uint32_t instrument_id, uint16_t asset_id, int64_t amount_e8) noexcept nogil
     cdef void _count_trip(self, int row, int result, bint is_live) noexcept nogil
     cdef void _on_order(self, const Descriptor* item) noexcept nogil
     cdef void _on_health(self, const Descriptor* item) noexcept nogil

@@ -14,6 +14,7 @@ from engine.model.tables cimport (
     ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_CAPACITY, INSTRUMENT_ROWS, LIMIT_ROW_COUNT, LINE_CAPACITY, POSITION_SIDES, STRATEGY_CAPACITY,
     STRATEGY_ROWS, VENUE_LIMIT_ROWS, VENUE_ROWS, Instrument, InstrumentLimits, MarketState, ScopeState,
 )
+from engine.model.funding cimport FundingBook
 from engine.risk.measures cimport *
 
 from engine.journal.errors import JournalFull
@@ -75,6 +76,7 @@ cdef class RiskMonitor(Actor):
         self.counters = counters
         self.to_risk = to_risk
         self.risk_events = risk_events
+        self.book_of_funding = FundingBook()
         memcpy(self.base, tables.limit_rows, LIMIT_ROW_COUNT * sizeof(LimitRow))
         self._take_settings(settings)
         self.limits = LimitBook(self)
@@ -107,7 +109,7 @@ cdef class RiskMonitor(Actor):
             elif item.kind == RECORD_KIND_TIMER:
                 self._on_tick()
             elif item.kind == RECORD_KIND_FUNDING_PAYMENT and item.record != NULL:
-                self._book_funding(item.instrument_id, <const FundingPaymentPayload*> (item.record + 1))
+                self._take_funding(item.instrument_id, <const FundingPaymentPayload*> (item.record + 1))
             elif item.kind == RECORD_KIND_VENUE_HEALTH and item.record != NULL:
                 self._on_health(item)
             self.to_risk.release()
@@ -189,12 +191,21 @@ cdef class RiskMonitor(Actor):
             result = trade_book(&self.strategies[strategy_id * INSTRUMENT_CAPACITY + <int> instrument_id], &trade)
             self._count_trip(self.tables.limit_row_of(LIMIT_SCOPE_STRATEGY, strategy_id), result, is_live)
 
-    cdef void _book_funding(self, uint32_t instrument_id, const FundingPaymentPayload* paid) noexcept nogil:
+    cdef void _take_funding(self, uint32_t instrument_id, const FundingPaymentPayload* paid) noexcept nogil:
+        """What the income list names after the stream, or again, is no new profit."""
+        cdef int64_t unnamed_e8
+        cdef int64_t moved_e8 = self.book_of_funding.take(instrument_id, paid, &unnamed_e8)
+        self._book_funding(instrument_id, paid.asset_id, moved_e8)
+        self._book_funding(0, paid.asset_id, -unnamed_e8)
+
+    cdef void _book_funding(self, uint32_t instrument_id, uint16_t asset_id, int64_t amount_e8) noexcept nogil:
         """Funding is the position's; where the venue does not say whose, it goes to the first instrument that settles in the asset."""
         cdef uint32_t i
+        if amount_e8 == 0:
+            return
         for i in range(1, self.tables.instrument_count + 1):
-            if instrument_id == i or (instrument_id == 0 and self.tables.instruments[i].settle_asset_id == paid.asset_id):
-                self.positions[i].cash_e16 = self.positions[i].cash_e16 + tw_risk_product(paid.amount_e8, E8)
+            if instrument_id == i or (instrument_id == 0 and self.tables.instruments[i].settle_asset_id == asset_id):
+                self.positions[i].cash_e16 = self.positions[i].cash_e16 + tw_risk_product(amount_e8, E8)
                 self.positions[i].is_used = 1
                 self.is_traded[i] = 1
                 self._revalue(i)
@@ -836,7 +847,7 @@ cdef class RiskMonitor(Actor):
             elif kind == RECORD_KIND_FUNDING_PAYMENT:
                 payload = record.payload
                 if len(payload) >= <int> sizeof(FundingPaymentPayload):
-                    self._book_funding(record.instrument_id, <const FundingPaymentPayload*> <const char*> payload)
+                    self._take_funding(record.instrument_id, <const FundingPaymentPayload*> <const char*> payload)
             elif kind == RECORD_KIND_RISK_STATE:
                 payload = record.payload
                 if len(payload) >= <int> sizeof(RiskStatePayload):

@@ -56,7 +56,7 @@ def set_market(Tables tables not None, uint32_t instrument_id, *, int book_state
 
 
 def offer_record(Journal journal not None, Ring ring not None, int kind, bytes payload, *, int venue_id=1, int account_id=1,
-                 int strategy_id=0, uint32_t instrument_id=0) -> bool:
+                 int strategy_id=0, uint32_t instrument_id=0, uint64_t order_handle=0) -> bool:
     """Commit a ledger record and push its descriptor, as the stage before would."""
     cdef Descriptor item
     cdef uint32_t size = sizeof(RecordHeader) + <uint32_t> len(payload)
@@ -66,10 +66,12 @@ def offer_record(Journal journal not None, Ring ring not None, int kind, bytes p
     memcpy(<char*> (record + 1), <const char*> payload, len(payload))
     journal.shrink(record, size)
     record.venue_id, record.account_id, record.strategy_id, record.instrument_id = venue_id, account_id, strategy_id, instrument_id
+    record.order_handle = order_handle
     journal.commit(record)
     memset(&item, 0, sizeof(Descriptor))
     item.kind = kind
     item.venue_id, item.account_id, item.strategy_id, item.instrument_id = venue_id, account_id, strategy_id, instrument_id
+    item.order_handle = order_handle
     item.record = record
     item.seq = item.cause_seq = record.seq
     return ring.push(&item)

@@ -5,13 +5,27 @@ from engine.model.approval cimport ApprovalRegister, ApprovedOrder
 from engine.model.bookreader cimport BookReader
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport Conditions, IntentPayload
-from engine.model.tables cimport Exposure, Instrument, InstrumentLimits, LineState, MarketState, Tables
+from engine.model.tables cimport Exposure, Instrument, InstrumentLimits, LineState, MarketState, ScopeState, Tables
 from engine.risk.recent cimport ReferencePrices
 from engine.runtime.actor cimport Actor
 
 cdef enum:
     SCOPES = 5                   # engine, account, venue, strategy, instrument: the numbers of LimitScope
     LEGS_KEPT = 16
+
+cdef struct ScopeTerms:
+    # what one scope compares with every order, side by side; INT64_MAX where it is not limited
+    ScopeState* state
+    int64_t order_e8
+    int64_t reach_e8             # position notional, within what is counted exactly
+    int64_t net_e8
+    int64_t gross_e8             # gross exposure or budget, the lesser
+    int64_t leverage_e4
+    int64_t positions
+    int64_t open_orders
+    int64_t least_day_pnl_e8
+    int64_t drawdown_e8
+    int64_t drawdown_bps
 
 cdef struct Tightest:
     # the limits of one instrument's and strategy's scopes, the tightest of all; read again when any limit has changed
@@ -25,6 +39,7 @@ cdef struct Tightest:
     int64_t collar_period_bps    # of the nearest scope that names a period
     int64_t collar_period_ns
     int64_t duplicate_window_ns
+    ScopeTerms[5] scopes
     uint16_t strategy_id
     uint16_t[5] rows             # of limit_rows, by scope
     uint8_t[5] limited           # scopes whose rows limit something

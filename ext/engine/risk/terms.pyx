@@ -1,3 +1,4 @@
+# distutils: extra_compile_args = --param=max-inline-insns-auto=300 --param=inline-unit-growth=300 --param=large-function-growth=2000
 """What an order says of itself, and the market that it meets: type, size, prices, value. The first half of the gate's checks.
 
 Prices are whole ticks and quantities whole lots by their types, so nothing off the venue's grid can be said; what is left to compare are

@@ -54,7 +54,7 @@ cdef class UsdmOrderSession(BinanceOrderSession):
     cdef int emit_position(self, const PositionRow* row, int64_t as_of_ns, bint is_answer) except -1
     cdef int _answer_position(self, uint32_t instrument_id, int side, int64_t as_of_ns) except -1
     cdef int _cold_weight(self) noexcept nogil
-    cdef int emit_settlement(self, uint32_t instrument_id, uint16_t asset_id, int64_t event_ns, int64_t amount_e8) except -1
+    cdef int emit_settlement(self, uint32_t instrument_id, uint16_t asset_id, int64_t event_ns, int64_t amount_e8, int payments) except -1
     cdef int emit_funding(self, int row) except -1
     cdef int emit_warning(self, const char* data, Py_ssize_t size, uint32_t crc, int64_t mono_ns, int64_t wall_ns) except -1
     cdef int begin_wish(self) except -1

@@ -528,7 +528,7 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         return self.begin_wish()
 
     def on_income(self, bytes body, uint32_t crc) -> None:
-        """GET income, FUNDING_FEE: what each settlement of each contract has paid, all its rows added up."""
+        """GET income, FUNDING_FEE: what each settlement of each contract has paid, and how often each amount."""
         cdef const char* data = body
         now = self.clock.mono_ns(), self.clock.wall_ns()
         try:
@@ -538,10 +538,10 @@ cdef class UsdmOrderSession(BinanceOrderSession):
             self.emit_refused(FRAME_FAULT_SYNTAX, data, len(body), crc, now[0], now[1])
             return
         self.emit_raw(RECORD_KIND_OWN_FRAME_OTHER, data, len(body), crc, now[0], now[1])
-        for (symbol, asset, hour_ms), amount_e8 in settled.items():
+        for (symbol, asset, hour_ms, amount_e8), payments in settled.items():
             instrument_id = self.tables.instrument_id(self.venue_id, symbol)
             if instrument_id:
-                self.emit_settlement(instrument_id, self.tables.asset_id(asset, self.venue_id), hour_ms * NS_OF_MS, amount_e8)
+                self.emit_settlement(instrument_id, self.tables.asset_id(asset, self.venue_id), hour_ms * NS_OF_MS, amount_e8, payments)
         self.cold_done(True)
 
     # --- records ---
@@ -573,7 +573,8 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         self.push_input(record, self.usdm.change.funding_instrument_id, 0, self.clock.wall_ns(), self.clock.mono_ns())
         return 0
 
-    cdef int emit_settlement(self, uint32_t instrument_id, uint16_t asset_id, int64_t event_ns, int64_t amount_e8) except -1:
+    cdef int emit_settlement(self, uint32_t instrument_id, uint16_t asset_id, int64_t event_ns, int64_t amount_e8,
+                             int payments) except -1:
         """FUNDING_PAYMENT as the answer to a question: OMS books what of it is not booked yet."""
         cdef RecordHeader* record = self.claim_input(RECORD_KIND_FUNDING_PAYMENT, sizeof(FundingPaymentPayload))
         cdef FundingPaymentPayload* out
@@ -584,6 +585,7 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         out.event_ns = event_ns
         out.asset_id = asset_id
         out.is_answer = 1
+        out.payments = <uint8_t> min(payments, 255)
         self.push_input(record, instrument_id, 0, self.clock.wall_ns(), self.clock.mono_ns())
         return 0
 
@@ -686,15 +688,15 @@ cdef int _withheld_by_market(Tables tables, const ApprovedOrder* terms, int64_t 
 
 
 def funding_settled(list rows) -> dict:
-    """(symbol, asset, hour in ms) to amount in 10^-8. Of a full page the last hour is left out: its rows may go on behind it."""
+    """(symbol, asset, hour in ms, amount in 10^-8) to how many such payments there are. Of a full page the last hour is left out: its rows may go on behind it."""
     settled = {}
     for row in rows:
         hour_ms = (row["time"] + HOUR_MS // 2) // HOUR_MS * HOUR_MS
-        key = row["symbol"], row["asset"], hour_ms
-        settled[key] = settled.get(key, 0) + to_e8(row["income"])
+        key = row["symbol"], row["asset"], hour_ms, to_e8(row["income"])
+        settled[key] = settled.get(key, 0) + 1
     if len(rows) >= INCOME_ROWS_MAX:
-        last_ms = max(hour_ms for _, _, hour_ms in settled)
-        settled = {key: amount_e8 for key, amount_e8 in settled.items() if key[2] < last_ms}
+        last_ms = max(hour_ms for _, _, hour_ms, _ in settled)
+        settled = {key: payments for key, payments in settled.items() if key[2] < last_ms}
     return settled
 
 

@@ -1,0 +1,4 @@
+"""Funding booked once: what the stream tells and what the income list names, in any order."""
+
+class FundingBook:
+    def by_instrument(self) -> dict[int, int]: ...
