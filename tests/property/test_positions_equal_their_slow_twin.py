@@ -87,29 +87,29 @@ class Pair:
         self.slow_strategies.fill(strategy, symbol, *told)
 
     def settle(self) -> None:
-        """Every contract pays its funding; of some the stream tells, of some an answer, of some both, in any number of parts."""
+        """Every contract pays its funding in one or two payments: the stream tells them, a list, or both in any order."""
+        rng = self.rng
         self.hour += 8
         for symbol, contract in self.contracts.items():
             if not symbol.endswith(".P"):
                 continue
-            amount_e8 = self.rng.choice((1, -1)) * self.rng.randrange(1, 10**9)
-            told = self.rng.choice(("stream", "answer", "both", "parts", "unnamed"))
-            first_e8 = self.rng.randrange(-(10**6), 10**6) if told == "parts" else 0
+            first_e8 = rng.choice((1, -1)) * rng.randrange(1, 10**9)
+            amounts = rng.choice(([first_e8], [first_e8, first_e8], [first_e8, first_e8 + 1]))
+            told_by = rng.choice(("stream", "list", "both", "unnamed"))
             row, asset = self.rows[symbol], self.assets[contract.settle]
-            if told == "unnamed":
-                self._tell_funding(0, asset, amount_e8, False)
-            elif told != "answer":
-                self._tell_funding(row, asset, first_e8, False)
-                self._tell_funding(row, asset, amount_e8 - first_e8, False)
-            if told != "stream":
-                self._tell_funding(row, asset, amount_e8, True)
-            self.slow_accounts.fund(symbol, Decimal(amount_e8).scaleb(-8))
+            stream = [(0 if told_by == "unnamed" else row, amount_e8, 0) for amount_e8 in amounts]
+            listed = [(row, amount_e8, amounts.count(amount_e8)) for amount_e8 in dict.fromkeys(amounts)]
+            news = (stream if told_by != "list" else []) + (listed if told_by != "stream" else [])
+            for told_row, amount_e8, payments in rng.sample(news, len(news)):
+                self._tell_funding(told_row, asset, amount_e8, payments)
+            self.slow_accounts.fund(symbol, Decimal(sum(amounts)).scaleb(-8))
 
-    def _tell_funding(self, row: int, asset: int, amount_e8: int, is_answer: bool) -> None:
-        late_ns = self.rng.randrange(0, 60_000_000_000)
-        event_ns = self.hour * HOUR_NS + late_ns
-        told = {"amount_e8": amount_e8, "asset_id": asset, "event_ns": event_ns, "is_answer": int(is_answer)}
-        self.venue.give(RecordKind.FUNDING_PAYMENT, payload(RecordKind.FUNDING_PAYMENT, **told), instrument_id=row)
+    def _tell_funding(self, row: int, asset: int, amount_e8: int, payments: int) -> None:
+        """`payments`: how many of this amount a list names; 0: the stream tells of one."""
+        event_ns = self.hour * HOUR_NS + self.rng.randrange(0, 60_000_000_000)
+        told = {"amount_e8": amount_e8, "asset_id": asset, "event_ns": event_ns, "payments": payments}
+        data = payload(RecordKind.FUNDING_PAYMENT, **told, is_answer=int(payments > 0))
+        self.venue.give(RecordKind.FUNDING_PAYMENT, data, instrument_id=row)
 
     def compare_funding(self, found: dict[int, int]) -> None:
         """By contract, over every row it has had, and by the asset of settlement; what no contract has is nothing."""
