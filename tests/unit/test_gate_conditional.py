@@ -262,7 +262,7 @@ def test_a_leg_that_is_not_one_with_its_list_is_refused(rig: Rig, other: dict[st
     terms = {"side": BUY, "qty_lots": 100}
     assert leg(rig, Contingency.OCO, 0, 2, first, order_handle=first, price_ticks=9_990, **terms) is Reason.NONE
     above = terms | {"order_type": STOP, "trigger_ticks": 10_100, "price_ticks": 0}
-    assert leg(rig, Contingency.OCO, 1, 2, first, **(above | other)) is Reason.LIST_INCOMPLETE
+    assert leg(rig, Contingency.OCO, 1, 2, first, **(above | other)) is Reason.UNSUPPORTED
     rig._handles = first
     assert leg(rig, Contingency.OCO, 1, 2, first, **above) is Reason.NONE
     assert rig.exposure()["working_buy_lots"] == 100
@@ -276,7 +276,7 @@ def test_a_leg_of_another_contingency_counts_no_less_than_in_full(rig: Rig, firs
     rig.tables.set_limit_row(LimitScope.INSTRUMENT, 1, max_position_lots=100)
     leg(rig, first_is, 0, size, first, side=BUY, qty_lots=100, order_handle=first, price_ticks=9_990)
     above = {"side": BUY, "qty_lots": 100, "order_type": STOP, "trigger_ticks": 10_100, "price_ticks": 0}
-    assert leg(rig, Contingency.OCO, 1, 2, first, **above) is Reason.LIST_INCOMPLETE
+    assert leg(rig, Contingency.OCO, 1, 2, first, **above) is Reason.UNSUPPORTED
     assert rig.exposure()["working_buy_lots"] == 100
 
 

@@ -37,7 +37,6 @@ cdef class RiskGate(TermsCheck):
     cdef int _forward_cancel(self, const Descriptor* item) noexcept nogil
     cdef int _decide_amend(self, const Descriptor* item, void* refusals, uint8_t is_child) noexcept nogil
     cdef int _check_amend(self, const Descriptor* item, Check* check, IntentPayload* asked) noexcept nogil
-    cdef int _check_remainder(self, const Check* check) noexcept nogil
     cdef void _sample_references(self) noexcept nogil
     cdef int _check(self, const Descriptor* item, Check* check) noexcept nogil
     cdef int _check_limits(self, Check* check) noexcept nogil

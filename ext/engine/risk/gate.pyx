@@ -245,14 +245,11 @@ cdef class RiskGate(TermsCheck):
         check.target = target
         check.strategy_id = item.strategy_id
         check.is_child = is_child
-        self.reason = REASON_INTERNAL
         self.scope = 0
-        self.value = self.limit_value = 0
         if not self._check_amend(item, &check, &asked):
             self._reject(item, refusals)
             return 1
-        forward.data = 0
-        forward.flags = 1
+        forward.data, forward.flags = 0, 1
         forward.order_handle = target.order_handle
         return 1 if (<Ring> check.approvals).push(&forward) else 0
 
@@ -281,32 +278,6 @@ cdef class RiskGate(TermsCheck):
         if not self._check_remainder(check):
             return 0
         return self._check_rate(check)
-
-    cdef int _check_remainder(self, const Check* check) noexcept nogil:
-        """Fewer lots than there are, in the venue's steps; what is left to fill of them is no smaller than the venue lets an order be."""
-        cdef const ApprovedOrder* target = check.target
-        cdef const Instrument* instrument = check.instrument
-        cdef int64_t qty_lots = check.intent.qty_lots, left_lots, left_e8
-        if target.state == SLOT_FREE or target.state == SLOT_CLOSED or target.is_busy:
-            return self._refuse(REASON_ORDER_NOT_OPEN, target.state, 0)
-        if target.has_conditions and self.register.conditions[self.register.index_of(target)].list_size > 1:
-            return self._refuse(REASON_UNSUPPORTED, INTENT_ACTION_AMEND, 0)  # one order of a list is not made smaller alone
-        if qty_lots >= target.qty_lots:
-            return self._refuse(REASON_QTY_ABOVE_MAX, qty_lots, target.qty_lots - 1)
-        left_lots = qty_lots - (target.qty_lots - target.reserved_lots)
-        if qty_lots <= 0 or left_lots <= 0:
-            return self._refuse(REASON_QTY_NOT_POSITIVE, left_lots, 0)
-        if instrument.qty_step_lots > 1 and qty_lots % instrument.qty_step_lots:
-            return self._refuse(REASON_QTY_STEP, qty_lots, instrument.qty_step_lots)
-        if left_lots < instrument.min_qty_lots:
-            return self._refuse(REASON_QTY_BELOW_MIN, left_lots, instrument.min_qty_lots)
-        if instrument.kind != 0 and target.flags & (ORDER_FLAG_REDUCE_ONLY | ORDER_FLAG_CLOSE_POSITION):
-            return 1
-        left_e8 = self.tables.notional_e8(instrument.instrument_id, target.price_ticks if target.price_ticks else target.promise_price_ticks,
-                                          left_lots)
-        if left_e8 < instrument.min_notional_e8:
-            return self._refuse(REASON_NOTIONAL_BELOW_MIN, left_e8, instrument.min_notional_e8)
-        return 1
 
     cdef void _sample_references(self) noexcept nogil:
         """Remember what the collar per period compares with: instruments that have one, while their books are valid."""
@@ -558,7 +529,6 @@ cdef class RiskGate(TermsCheck):
         if target.instrument_id != item.instrument_id or target.side != check.intent.side:
             return self._refuse(REASON_UNKNOWN_ORDER, target.instrument_id, item.instrument_id)
         if target.position_side != check.intent.position_side:
-            # what closes one side of a hedged position gives no room to what closes the other
             return self._refuse(REASON_POSITION_SIDE, check.intent.position_side, target.position_side)
         if check.strategy_id != 0 and target.strategy_id != check.strategy_id:
             return self._refuse(REASON_UNKNOWN_ORDER, target.strategy_id, check.strategy_id)
@@ -754,7 +724,6 @@ cdef class RiskGate(TermsCheck):
             return 1
         if terms.leverage <= 0:
             return self._refuse(REASON_MARGIN, 0, 0)  # the account's settings were never told
-        # the market's price of now: the row's is only as fresh as the last order that a limit of money was asked of
         price_ticks = max(check.price_ticks, self.tables.reference_ticks(instrument_id))
         value_e8 = self.tables.settle_value_e8(instrument_id, price_ticks, before_lots + opened_lots)
         if value_e8 > terms.notional_cap_e8:

@@ -118,6 +118,7 @@ cdef class TermsCheck(Actor):
     cdef ApprovedOrder* _leg(self, uint64_t list_handle, int list_index) noexcept nogil
     cdef int _check_permissions(self, Check* check) noexcept nogil
     cdef int _check_size(self, Check* check) noexcept nogil
+    cdef int _check_remainder(self, const Check* check) noexcept nogil
     cdef int _check_market_size(self, Check* check) noexcept nogil
     cdef int _check_book(self, Check* check) noexcept nogil
     cdef int _check_price(self, Check* check) noexcept nogil

@@ -112,7 +112,7 @@ cdef class TermsCheck(Actor):
             # what says that it is of a list must be one with all of it that is under way; no place of it is taken twice
             leg = self._leg(conditions.list_handle, i)
             if leg != NULL and leg != check.target and (i == conditions.list_index or not self._is_of_one_list(check, leg)):
-                return self._refuse(REASON_LIST_INCOMPLETE, conditions.list_index, i)
+                return self._refuse(REASON_UNSUPPORTED, conditions.list_index, i)
         if conditions.contingency == CONTINGENCY_OTOCO:
             exclusive = 1
         check.is_pending = conditions.list_index > 0 and conditions.contingency != CONTINGENCY_OCO
@@ -180,6 +180,32 @@ cdef class TermsCheck(Actor):
             return self._refuse(REASON_DISPLAY_QTY, check.conditions.display_lots, qty_lots)
         if check.sibling != NULL:
             check.added_lots = max(qty_lots - check.sibling.reserved_lots, <int64_t> 0)
+        return 1
+
+    cdef int _check_remainder(self, const Check* check) noexcept nogil:
+        """Fewer lots than there are, in the venue's steps; what is left to fill of them is no smaller than the venue lets an order be."""
+        cdef const ApprovedOrder* target = check.target
+        cdef const Instrument* instrument = check.instrument
+        cdef int64_t qty_lots = check.intent.qty_lots, left_lots, left_e8
+        if target.state == SLOT_FREE or target.state == SLOT_CLOSED or target.is_busy:
+            return self._refuse(REASON_ORDER_NOT_OPEN, target.state, 0)
+        if target.has_conditions and self.register.conditions[self.register.index_of(target)].list_size > 1:
+            return self._refuse(REASON_UNSUPPORTED, INTENT_ACTION_AMEND, 0)  # one order of a list is not made smaller alone
+        if qty_lots >= target.qty_lots:
+            return self._refuse(REASON_QTY_ABOVE_MAX, qty_lots, target.qty_lots - 1)
+        left_lots = qty_lots - (target.qty_lots - target.reserved_lots)
+        if qty_lots <= 0 or left_lots <= 0:
+            return self._refuse(REASON_QTY_NOT_POSITIVE, left_lots, 0)
+        if instrument.qty_step_lots > 1 and qty_lots % instrument.qty_step_lots:
+            return self._refuse(REASON_QTY_STEP, qty_lots, instrument.qty_step_lots)
+        if left_lots < instrument.min_qty_lots:
+            return self._refuse(REASON_QTY_BELOW_MIN, left_lots, instrument.min_qty_lots)
+        if instrument.kind != 0 and target.flags & (ORDER_FLAG_REDUCE_ONLY | ORDER_FLAG_CLOSE_POSITION):
+            return 1
+        left_e8 = self.tables.notional_e8(instrument.instrument_id, target.price_ticks if target.price_ticks else target.promise_price_ticks,
+                                          left_lots)
+        if left_e8 < instrument.min_notional_e8:
+            return self._refuse(REASON_NOTIONAL_BELOW_MIN, left_e8, instrument.min_notional_e8)
         return 1
 
     cdef int _check_market_size(self, Check* check) noexcept nogil:
