@@ -1,9 +1,8 @@
 # distutils: extra_compile_args = --param=max-inline-insns-auto=300 --param=inline-unit-growth=300 --param=large-function-growth=2000 -mstringop-strategy=unrolled_loop
 """The risk gate: the only maker of approvals.
 
-Checks run from the cheapest and most general to the dearest. Each returns 1 to pass and 0 to refuse, so that a fault which
-swallows a return value refuses. Quantities in lots, prices in ticks, money in 10^-8 of the quote asset; sums that could pass
-64 bits are made in 128.
+Checks run from the cheapest and most general to the dearest. Each returns 1 to pass and 0 to refuse, so that a fault which swallows a
+return value refuses. Quantities in lots, prices in ticks, money in 10^-8 of the quote asset; sums are made in 128 bits.
 
 Exposure is counted at once: an approval adds its size to `working_*_lots`, its order to the open orders and its cost to what is
 promised before the next intent is looked at. A replace counts in full beside what is left of the old order: the two never work side by
