@@ -1,4 +1,7 @@
+from typing import final
+
 """Funding booked once: what the stream tells and what the income list names, in any order."""
 
+@final
 class FundingBook:
     def by_instrument(self) -> dict[int, int]: ...
