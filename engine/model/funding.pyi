@@ -1,6 +1,6 @@
-from typing import final
-
 """Funding booked once: what the stream tells and what the income list names, in any order."""
+
+from typing import final
 
 @final
 class FundingBook:
