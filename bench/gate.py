@@ -87,6 +87,10 @@ class GateRig:
             max_open_orders=100_000, message_burst=MESSAGES_A_SECOND, message_rate_per_s=MESSAGES_A_SECOND,
             stale_after_ns=600 * 10**9, clock_drift_ns_max=10**9,
         )  # fmt: skip
+        # the configuration's rate stands in the engine's row too, and a quiet machine asks for more than it may say
+        engine.tables.set_limit_row(
+            LimitScope.ENGINE, 0, message_burst=MESSAGES_A_SECOND, message_rate_per_s=MESSAGES_A_SECOND
+        )
         rig.market_frame(thin(FrameFactory().next_frame()))
         for number in range(OPEN_ORDERS):
             offer_intent(
