@@ -385,6 +385,8 @@ cdef class OrderLifecycle(Actor):
             return False
         order.is_triggered = 1
         terms.is_triggered = 1
+        if self.tables.instruments[terms.instrument_id].kind != 0:
+            self.register.trigger(self.pool.slot_of(order))  # spot counts it among those that wait until it ends
         return True
 
     cdef Order* _by_triggered_number(self, const Descriptor* item, const ExecutionPayload* report) noexcept nogil:

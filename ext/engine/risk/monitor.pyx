@@ -335,7 +335,7 @@ cdef class RiskMonitor(Actor):
         if self.first_tick_ns == 0:
             self.first_tick_ns = now_ns
         self.tables.revalue_all()
-        if not self.is_ready and self._all_marked():
+        if (not self.is_ready and self._all_marked()) or (self.is_ready and self._awaits_value()):
             self.is_ready = True
             self._value_balances()
             self._measure_all()
@@ -390,6 +390,14 @@ cdef class RiskMonitor(Actor):
                     return False
         return True
 
+    cdef bint _awaits_value(self) noexcept nogil:
+        """An account was read for the first time: its line trades as soon as its equity is known."""
+        cdef int line
+        for line in range(1, LINE_CAPACITY):
+            if self.tables.lines[line].reconciled and not self.tables.lines[line].is_valued:
+                return True
+        return False
+
     cdef void _value_balances(self) noexcept nogil:
         """Equity of each line and of all: balances at their rates, and what open positions of derivatives have earned."""
         cdef int64_t[LINE_CAPACITY] totals_e8
@@ -409,6 +417,8 @@ cdef class RiskMonitor(Actor):
             all_e8 = tw_risk_sum(all_e8, totals_e8[line])
             self.measures[ACCOUNT_ROWS + line].equity_base_e8 = totals_e8[line]
             self.measures[VENUE_ROWS + line].equity_base_e8 = totals_e8[line]
+            if self.tables.lines[line].reconciled:
+                self.tables.lines[line].is_valued = 1
         self.measures[ENGINE_ROW].equity_base_e8 = all_e8
         for row in range(STRATEGY_ROWS):
             self.measures[row].pnl_then_e8 = self.measures[row].pnl_e8
