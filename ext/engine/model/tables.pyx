@@ -679,6 +679,25 @@ cdef class Tables:
             raise IndexError(position_side)
         return dict(self.exposure_row(instrument_id, position_side)[0])
 
+    def largest_position(self, int scope, int scope_id) -> int:
+        """The worth of a scope's largest position with all that works on its larger side, 10^-8 (LimitScope; an instrument's in its quote asset)."""
+        cdef int row = self._row_of(scope, scope_id)
+        cdef const Exposure* ours
+        cdef int64_t most_e8 = 0
+        cdef uint32_t i
+        cdef uint8_t side
+        for side in range(POSITION_SIDES):
+            for i in range(1, self.instrument_count + 1):
+                ours = self.exposure_row(i, side)
+                if STRATEGY_ROWS <= row < INSTRUMENT_ROWS:
+                    ours = self.strategy_row(i, side, <uint16_t> (row - STRATEGY_ROWS))
+                if row >= INSTRUMENT_ROWS and row != INSTRUMENT_ROWS + <int> i:
+                    continue
+                if ENGINE_ROW < row < STRATEGY_ROWS and self.instruments[i].venue_id != (row - ACCOUNT_ROWS) % VENUE_LIMIT_ROWS:
+                    continue
+                most_e8 = max(most_e8, ours.quoted.gross_e8 if row >= INSTRUMENT_ROWS else ours.worth.gross_e8)
+        return most_e8
+
     def strategy_exposure(self, int strategy_id, uint32_t instrument_id, int position_side=0) -> dict:
         """A strategy's own share of an exposure."""
         self._check(instrument_id)
