@@ -83,8 +83,8 @@ class InstrumentSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def tick_lot_value(self) -> tuple[int, int]:
-        """Quote value of one tick times one lot in 10^-8, as a reduced ratio."""
-        numerator = self.tick_size_e8 * self.lot_size_e8 * self.multiplier_e8
-        denominator = E8 * E8
+        """Quote value of one tick times one lot in 10^-8, as a reduced ratio; of an inverse contract that of a lot at any price."""
+        numerator = self.lot_size_e8 * self.multiplier_e8 * (1 if self.inverse else self.tick_size_e8)
+        denominator = E8 if self.inverse else E8 * E8
         divisor = gcd(numerator, denominator)
         return numerator // divisor, denominator // divisor

@@ -27,6 +27,8 @@ cdef int64_t INT64_MAX_VALUE = 0x7FFFFFFFFFFFFFFF
 cdef enum:
     EXECUTIONS_KEPT_MAX = 65536
     SIDE_OF_BUYS = 0
+    # an inverse contract is worth a fixed amount of its quote asset whatever its price: one tick's worth is a lot's
+    PRICE_OF_INVERSE = 1
 
 
 cdef inline void _shift(ScopeState* scope, const Worth* change, int64_t positions) noexcept nogil:
@@ -140,19 +142,17 @@ cdef class Tables:
     cdef int64_t notional_e8(self, uint32_t instrument_id, int64_t price_ticks, int64_t qty_lots) noexcept nogil:
         """Quote value in 10^-8, computed in 128 bits; INT64_MAX when it does not fit, so that a limit refuses."""
         cdef Instrument* row = &self.instruments[instrument_id]
-        cdef tw_int128 value = <tw_int128> price_ticks * qty_lots
+        cdef tw_int128 value
         cdef int64_t product
         if row.tick_lot_value_denominator <= 0:
             return INT64_MAX_VALUE
         if row.inverse:
-            # a contract is worth a fixed amount of the quote asset whatever its price
-            value = <tw_int128> qty_lots * row.lot_size_e8 * row.multiplier_e8 / 100000000
-            return <int64_t> value if -INT64_MAX_VALUE <= value <= INT64_MAX_VALUE else INT64_MAX_VALUE
+            price_ticks = PRICE_OF_INVERSE
         if tw_notional_fits(price_ticks, qty_lots, row.tick_lot_value_numerator, &product):
             # a division of 64 bits costs a fifth of one of 128; the smallest number alone would not be refused by it
             product = product / row.tick_lot_value_denominator
             return product if product >= -INT64_MAX_VALUE else INT64_MAX_VALUE
-        value = value * row.tick_lot_value_numerator
+        value = <tw_int128> price_ticks * qty_lots * row.tick_lot_value_numerator
         # 128 bits hold 2^63 * 2^63 only once: a product of three is checked by division
         if price_ticks != 0 and qty_lots != 0 and row.tick_lot_value_numerator != 0:
             if value / row.tick_lot_value_numerator != <tw_int128> price_ticks * qty_lots:
@@ -327,7 +327,9 @@ cdef class Tables:
         change[0] = worth[0]
         quoted_change[0] = quoted[0]
         row.rate_e8 = rate_e8
-        if price_ticks > 0:
+        if instrument.inverse:
+            row.reference_ticks = PRICE_OF_INVERSE
+        elif price_ticks > 0:
             row.reference_ticks = price_ticks
         # a market that is empty for a moment does not make a position worth nothing
         price_ticks = row.reference_ticks
@@ -694,6 +696,25 @@ cdef class Tables:
         if not 0 <= position_side < POSITION_SIDES:
             raise IndexError(position_side)
         return dict(self.exposure_row(instrument_id, position_side)[0])
+
+    def largest_position(self, int scope, int scope_id) -> int:
+        """The worth of a scope's largest position with all that works on its larger side, 10^-8 (LimitScope; an instrument's in its quote asset)."""
+        cdef int row = self._row_of(scope, scope_id)
+        cdef const Exposure* ours
+        cdef int64_t most_e8 = 0
+        cdef uint32_t i
+        cdef uint8_t side
+        for side in range(POSITION_SIDES):
+            for i in range(1, self.instrument_count + 1):
+                ours = self.exposure_row(i, side)
+                if STRATEGY_ROWS <= row < INSTRUMENT_ROWS:
+                    ours = self.strategy_row(i, side, <uint16_t> (row - STRATEGY_ROWS))
+                if row >= INSTRUMENT_ROWS and row != INSTRUMENT_ROWS + <int> i:
+                    continue
+                if ENGINE_ROW < row < STRATEGY_ROWS and self.instruments[i].venue_id != (row - ACCOUNT_ROWS) % VENUE_LIMIT_ROWS:
+                    continue
+                most_e8 = max(most_e8, ours.quoted.gross_e8 if row >= INSTRUMENT_ROWS else ours.worth.gross_e8)
+        return most_e8
 
     def strategy_exposure(self, int strategy_id, uint32_t instrument_id, int position_side=0) -> dict:
         """A strategy's own share of an exposure."""
