@@ -21,6 +21,9 @@ from engine.journal.errors import JournalFull
 from engine.model.codes import Lane, RecordKind
 from engine.model.limits import LimitBook, LimitRefusedError, Source, decode_change, encode, restored
 
+cdef extern from *:
+    int __builtin_ctzll(unsigned long long) noexcept nogil
+
 cdef enum:
     EVENTS_PER_POLL = 64
     PERCENT = 100
@@ -140,10 +143,11 @@ cdef class RiskMonitor(Actor):
             if changed == 0:
                 continue
             self.tables.changed_markets[word] = 0
-            for bit in range(64):
-                if changed >> bit & 1:
-                    self._on_market(<uint32_t> (word * 64 + bit))
-                    done += 1
+            while changed:
+                bit = __builtin_ctzll(changed)
+                changed &= changed - 1
+                self._on_market(<uint32_t> (word * 64 + bit))
+                done += 1
         return done
 
     # --- trades and what they are worth
