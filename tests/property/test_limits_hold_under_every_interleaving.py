@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -160,7 +161,7 @@ class Storm:
             cum, self.trade = cum + lots, self.trade + 1
             parts.append((lots, cum, self.trade))
         order.news = [lambda: self.report(order, NEW)]
-        order.news += [lambda part=part: self.book(order, *part) for part in parts]
+        order.news += [partial(self.book, order, *part) for part in parts]
         if filled < order.lots:
             order.news.append(lambda: self.end(order, filled))
 
@@ -207,7 +208,7 @@ class Storm:
         least = max((old.parts.index(part) + 1 for part in old.told), default=0)
         parts = old.parts[: least + int(self.dice() * (len(old.parts) - least + 1))]
         filled = parts[-1][1] if parts else 0
-        old.news = [lambda part=part: self.book(old, *part) for part in parts if part not in old.told]
+        old.news = [partial(self.book, old, *part) for part in parts if part not in old.told]
         if filled < old.lots:
             old.news.append(lambda: self.end(old, filled))
 
