@@ -485,16 +485,16 @@ cdef class RiskGate(TermsCheck):
         cdef bint closes = (side == POSITION_SIDE_LONG and check.intent.side == SIDE_SELL) or (
             side == POSITION_SIDE_SHORT and check.intent.side == SIDE_BUY)
         cdef bint is_flagged = (check.intent.flags & (ORDER_FLAG_REDUCE_ONLY | ORDER_FLAG_CLOSE_POSITION)) != 0
+        cdef bint is_cut = check.instrument.kind != 0 and (is_flagged or closes)  # by the venue, to the position there is when it takes
         if check.reduce_reason == REASON_NONE and not is_flagged and not closes:
             return 1
         if check.intent.side == SIDE_BUY:
             open_lots = -open_lots
             working_lots = check.exposure.working_buy_lots
-        if check.instrument.kind != 0 and is_conditional(check.intent.order_type) and (is_flagged or closes):
-            working_lots = 0  # the venue cuts it to the position that is left when its price comes: beside others it cannot turn it
-        elif check.target != NULL and check.instrument.kind != 0 and (is_flagged or closes):
-            # the venue cuts a reduce-only order to the position that is left: both in full cannot turn it
-            replaced_lots = min(check.target.reserved_lots, check.added_lots)
+        if is_cut and (is_conditional(check.intent.order_type) or (check.is_child and check.intent.order_type == ORDER_TYPE_MARKET)):
+            working_lots = 0  # beside others it cannot turn the position
+        elif is_cut and check.target != NULL:
+            replaced_lots = min(check.target.reserved_lots, check.added_lots)  # nor can both in full
         if open_lots > 0 and not tw_sum_above(working_lots, check.added_lots, -replaced_lots, open_lots):
             return 1
         if check.reduce_reason != REASON_NONE and check.reduce_reason != REASON_REDUCING_ONLY:
