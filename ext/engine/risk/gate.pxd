@@ -67,6 +67,7 @@ cdef class RiskGate(TermsCheck):
     cdef int _check_self_trade(self, Check* check) noexcept nogil
     cdef int _check_duplicate(self, Check* check) noexcept nogil
     cdef int _check_rate(self, Check* check) noexcept nogil
+    cdef int _give_back(self, Check* check) noexcept nogil
     cdef void _refill(self, const LimitRow* row, ScopeState* state, int64_t now_ns) noexcept nogil
     cdef void _approve(self, const Descriptor* item, Check* check, RecordHeader* record) noexcept nogil
     cdef void _fill_slot(self, ApprovedOrder* slot, const Descriptor* item, Check* check) noexcept nogil

@@ -47,6 +47,7 @@ cdef struct Tightest:
     int64_t instrument_order_e8  # in the quote asset
     int64_t refilled_mono_ns     # the turn in which the rated scopes' buckets were filled last; below 0 = never
     ScopeTerms[5] scopes
+    ScopeState* buckets[5]       # of the rated scopes
     uint16_t strategy_id
     uint16_t[5] rows             # of limit_rows, by scope
     uint8_t[5] limited           # scopes whose rows limit something
