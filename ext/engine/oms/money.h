@@ -2,27 +2,10 @@
 #ifndef TRADEWIND_OMS_MONEY_H
 #define TRADEWIND_OMS_MONEY_H
 #include <stdint.h>
-#include "../model/divide.h"
-typedef __int128 tw_wide;
+#include "engine/model/contract.h"
 
 static inline tw_wide tw_value_e16(int64_t price_ticks, int64_t tick_size_e8, int64_t qty_lots, int64_t lot_size_e8) {
     return ((tw_wide)price_ticks * tick_size_e8) * ((tw_wide)qty_lots * lot_size_e8);
-}
-
-static inline tw_wide tw_share_half_even(tw_wide value, int64_t part, int64_t whole);
-static inline tw_wide tw_divide_half_even(tw_wide numerator, tw_wide denominator);
-
-/*
- * What a fill of a contract is worth in the settle asset, as it enters profit: buying costs it, selling brings it. A linear contract's
- * value rises with the price: price * quantity * multiplier. An inverse one's is minus quantity * multiplier / price, so that a long
- * gains when the price rises by the same rule. Half to even in 10^-16.
- */
-static inline tw_wide tw_contract_value_e16(tw_wide price_e8, tw_wide qty_e8, int64_t multiplier_e8, int inverse) {
-    tw_wide scaled;
-    if (!inverse) return multiplier_e8 == 100000000 ? price_e8 * qty_e8 : tw_share_half_even(price_e8 * qty_e8, multiplier_e8, 100000000);
-    /* quantities beyond 10^22 contracts of 10^-8 have no value that 128 bits hold: saturated, not wrapped */
-    if (__builtin_mul_overflow(qty_e8 * multiplier_e8, (tw_wide)100000000, &scaled)) return -((tw_wide)1 << 126);
-    return -tw_divide_half_even(scaled, price_e8);
 }
 
 /* numerator / denominator, half to even; denominator > 0 */
