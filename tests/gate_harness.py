@@ -30,6 +30,7 @@ SCOPES = [
 NAMES = [scope.name for scope, _ in SCOPES]
 EVERY_TYPE = sum(1 << kind for kind in OrderType)
 EVERY_FEATURE = 0x7FF0000
+GATE_RINGS = ("intents", "manual_intents", "approvals", "refusals", "child_intents", "child_refusals")
 
 
 def valued(rig: Rig, rate_e8: int = E8) -> Rig:
@@ -89,9 +90,10 @@ class GateAlone:
         self.tables.set_control(trading_state=int(TradingState.ACTIVE))
         self.register = ApprovalRegister(capacity, nonce_seed=42)
         self.books = FixedBook()
-        rings = {name: Ring(name, 64) for name in ("intents", "manual_intents", "approvals", "refusals")}
+        self.counters = Counters()
+        self.rings = {name: Ring(name, 64) for name in GATE_RINGS}
         self.gate = RiskGate(
-            "gate", self.journal, self.tables, Counters(), self.register, self.books, self.clock, **rings
+            "gate", self.journal, self.tables, self.counters, self.register, self.books, self.clock, **self.rings
         )
         self.handle = 3 << 32
         for symbol, (multiplier_e8, inverse) in zip(("BTCUSDT", "ETHUSDT"), contracts, strict=True):
@@ -122,6 +124,13 @@ class GateAlone:
             last_ticks=mid_ticks, last_mono_ns=self.now_ns,
         )  # fmt: skip
         self.tables.revalue()
+
+    def quote(self, bid_ticks: int, ask_ticks: int, last_ticks: int) -> None:
+        """The first instrument's market, just now."""
+        set_market(
+            self.tables, 1, book_state=int(BookState.VALID), bid_ticks=bid_ticks, ask_ticks=ask_ticks,
+            last_ticks=last_ticks, last_mono_ns=self.now_ns,
+        )  # fmt: skip
 
     def wait(self, passed_ns: int) -> None:
         """Time goes on."""

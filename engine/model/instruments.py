@@ -74,6 +74,12 @@ class InstrumentSpec(msgspec.Struct, frozen=True, kw_only=True):
     market_min_qty_lots: int = 0
     market_max_qty_lots: int = 0
     market_qty_step_lots: int = 0
+    # how many orders the venue lets be open at once, of the symbol but for the account's; 0 = it says nothing
+    max_orders: int = 0
+    max_conditional_orders: int = 0
+    max_account_conditional_orders: int = 0
+    max_iceberg_orders: int = 0
+    max_order_lists: int = 0
 
     @property
     def tick_lot_value(self) -> tuple[int, int]:

@@ -224,6 +224,22 @@ def test_exposure_counts_in_flight_open_and_unknown_orders_and_moves_with_every_
     assert scope["open_orders"] == 3
 
 
+@pytest.mark.invariant("R21")
+@both_sides
+def test_what_works_is_valued_anew_when_the_price_moves(side: int) -> None:
+    """Orders that have not filled count at the present price, before another order moves the sums."""
+    rig = fresh()
+    for _ in range(2):
+        rig.open_order(side=side, qty_lots=20, price_ticks=10_000)
+    rig.set_market(bid_ticks=10_049, ask_ticks=10_051)
+    rig.tables.revalue()
+    scopes = [rig.tables.scope(scope, number) for scope, number in SCOPES]
+    worth = 40 * LOT_E8 * 10_050 // 10_000
+    assert [scope["gross_e8"] for scope in scopes] == [worth] * len(SCOPES)
+    which, sign = (("net_if_bought_e8", 1), ("net_if_sold_e8", -1))[side]
+    assert [scope[which] for scope in scopes] == [sign * worth] * len(SCOPES)
+
+
 def test_a_value_that_does_not_fit_is_within_no_limit() -> None:
     rig = fresh()
     top = (1 << 63) - 1

@@ -9,6 +9,7 @@
 #ifndef TRADEWIND_MODEL_CONTRACT_H
 #define TRADEWIND_MODEL_CONTRACT_H
 #include <stdint.h>
+#include "engine/model/divide.h"
 typedef __int128 tw_wide;
 #define TW_ONE_E8 100000000
 
@@ -17,8 +18,8 @@ typedef struct { tw_wide whole_e16, rest, of; } tw_worth_exact;
 
 /* towards minus infinity; by > 0 */
 static inline tw_wide tw_wide_floor(tw_wide value, tw_wide by) {
-    tw_wide quotient = value / by;
-    return quotient - (value - quotient * by < 0);
+    tw_wide rest;
+    return tw_floor_wide(value, by, &rest);
 }
 
 static inline tw_worth_exact tw_contract_exact(tw_wide price_e8, tw_wide qty_e8, int64_t multiplier_e8, int inverse) {
@@ -29,8 +30,8 @@ static inline tw_worth_exact tw_contract_exact(tw_wide price_e8, tw_wide qty_e8,
     } else if (!inverse) {
         /* whole parts and the rest apart: the product of three would not fit */
         product = price_e8 * qty_e8;
-        whole = tw_wide_floor(product, TW_ONE_E8);
-        product = (product - whole * TW_ONE_E8) * multiplier_e8;
+        whole = tw_floor_wide(product, TW_ONE_E8, &worth.rest);
+        product = worth.rest * multiplier_e8;
         worth.whole_e16 = whole * multiplier_e8 + product / TW_ONE_E8;
         worth.rest = product % TW_ONE_E8;
         worth.of = TW_ONE_E8;
@@ -40,8 +41,7 @@ static inline tw_worth_exact tw_contract_exact(tw_wide price_e8, tw_wide qty_e8,
             worth.whole_e16 = (tw_wide)(qty_e8 > 0 ? -1 : 1) * ((tw_wide)1 << 126);
             return worth;
         }
-        worth.whole_e16 = tw_wide_floor(product, price_e8);
-        worth.rest = product - worth.whole_e16 * price_e8;
+        worth.whole_e16 = tw_floor_wide(product, price_e8, &worth.rest);
         worth.of = price_e8;
     }
     return worth;

@@ -19,14 +19,15 @@ cdef extern from *:
 
     /* denominator > 0; towards minus infinity */
     static inline tw_wide tw_risk_floor(tw_wide numerator, tw_wide denominator) {
-        tw_wide quotient = numerator / denominator;
-        return quotient - (numerator % denominator < 0);
+        tw_wide rest;
+        return tw_floor_wide(numerator, denominator, &rest);
     }
 
     static inline int64_t tw_risk_e8(tw_wide value_e16) { return tw_risk_clamp(tw_risk_floor(value_e16, 100000000)); }
 
     static inline int64_t tw_risk_scale(int64_t value, int64_t numerator, int64_t denominator) {
         if (denominator <= 0) return 0;
+        if (numerator == denominator) return tw_risk_clamp(value);
         return tw_risk_clamp(tw_risk_floor((tw_wide)value * numerator, denominator));
     }
 

@@ -100,6 +100,7 @@ cdef class RiskMonitor(Actor):
     cdef void _on_second(self) noexcept nogil
     cdef void _tell_peaks(self) noexcept nogil
     cdef int64_t _unrealised_e8(self, uint32_t instrument_id) noexcept nogil
+    cdef bint _awaits_value(self) noexcept nogil
     cdef void _value_balances(self) noexcept nogil
     cdef bint _all_marked(self) noexcept nogil
     cdef void _measure_all(self) noexcept nogil

@@ -21,6 +21,9 @@ from engine.journal.errors import JournalFull
 from engine.model.codes import Lane, RecordKind
 from engine.model.limits import LimitBook, LimitRefusedError, Source, decode_change, encode, restored
 
+cdef extern from *:
+    int __builtin_ctzll(unsigned long long) noexcept nogil
+
 cdef enum:
     EVENTS_PER_POLL = 64
     PERCENT = 100
@@ -140,10 +143,11 @@ cdef class RiskMonitor(Actor):
             if changed == 0:
                 continue
             self.tables.changed_markets[word] = 0
-            for bit in range(64):
-                if changed >> bit & 1:
-                    self._on_market(<uint32_t> (word * 64 + bit))
-                    done += 1
+            while changed:
+                bit = __builtin_ctzll(changed)
+                changed &= changed - 1
+                self._on_market(<uint32_t> (word * 64 + bit))
+                done += 1
         return done
 
     # --- trades and what they are worth
@@ -350,7 +354,7 @@ cdef class RiskMonitor(Actor):
         if self.first_tick_ns == 0:
             self.first_tick_ns = now_ns
         self.tables.revalue_all()
-        if not self.is_ready and self._all_marked():
+        if (not self.is_ready and self._all_marked()) or (self.is_ready and self._awaits_value()):
             self.is_ready = True
             self._value_balances()
             self._measure_all()
@@ -405,6 +409,14 @@ cdef class RiskMonitor(Actor):
                     return False
         return True
 
+    cdef bint _awaits_value(self) noexcept nogil:
+        """An account was read for the first time: its line trades as soon as its equity is known."""
+        cdef int line
+        for line in range(1, LINE_CAPACITY):
+            if self.tables.lines[line].reconciled and not self.tables.lines[line].is_valued:
+                return True
+        return False
+
     cdef void _value_balances(self) noexcept nogil:
         """Equity of each line and of all: balances at their rates, and what open positions of derivatives have earned."""
         cdef int64_t[LINE_CAPACITY] totals_e8
@@ -424,6 +436,8 @@ cdef class RiskMonitor(Actor):
             all_e8 = tw_risk_sum(all_e8, totals_e8[line])
             self.measures[ACCOUNT_ROWS + line].equity_base_e8 = totals_e8[line]
             self.measures[VENUE_ROWS + line].equity_base_e8 = totals_e8[line]
+            if self.tables.lines[line].reconciled:
+                self.tables.lines[line].is_valued = 1
         self.measures[ENGINE_ROW].equity_base_e8 = all_e8
         for row in range(STRATEGY_ROWS):
             self.measures[row].pnl_then_e8 = self.measures[row].pnl_e8

@@ -11,6 +11,7 @@ from engine.model.records cimport Conditions, IntentPayload, RecordHeader, State
 from engine.model.tables cimport (
     ASSET_CAPACITY, ENGINE_ROW, INSTRUMENT_CAPACITY, INSTRUMENT_ROWS, STRATEGY_ROWS, Exposure, InstrumentLimits, LimitRow,
 )
+from engine.strategy.own_orders cimport OwnOrders
 from engine.strategy.views cimport WorkingOrder
 
 from engine.model.instructions import Change, encode
@@ -240,9 +241,9 @@ cdef class StrategyBase:
         cdef uint32_t instrument_id
         if self._desk is None:
             return []
-        working = (<dict> self._desk.orders[self.strategy_id]).values()
+        working = (<OwnOrders> self._desk.orders[self.strategy_id]).rows()
         if symbol is None:
-            return list(working)
+            return working
         instrument_id = self._instrument_id(symbol)
         return [order for order in working if (<WorkingOrder> order).instrument_id == instrument_id]
 
