@@ -14,8 +14,9 @@ order's state, by its name), or after `wait_ms`.
     orders = { a = "FILLED" }
     fills = [["a", "bid", "0.001", "maker"]]   # in their order; the parts of one order at one price count as one
 
-`place_list` has a `contingency` and `legs`, each as a `place`; `bracket` a price word for its `stop` and its `target`; `execute`
-names an `algo` in its options. Orders that the engine makes are called `child`; `children_fill` waits until so much is filled.
+`place_list` has a `contingency` and `legs`, each as a `place`; `bracket` a price word for its `stop` and its `target`, `protect`
+(of the position, the stop held by the engine) too; `execute` names an `algo` in its options. Orders that the engine makes are
+called `child`; `children_fill` waits until so much is filled.
 `market` steps are orders of another account at the venue (`time_in_force` IOC unless said). `options` of `place` are the keyword
 arguments of `Strategy.submit`, with enumerations by name.
 """
@@ -48,7 +49,7 @@ class Leg(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One thing that happens."""
 
-    do: Literal["place", "place_list", "bracket", "execute", "replace", "amend", "cancel", "market", "wait"]
+    do: Literal["place", "place_list", "bracket", "protect", "execute", "replace", "amend", "cancel", "market", "wait"]
     order: str = ""
     side: str = ""
     qty: str = ""

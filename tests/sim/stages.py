@@ -166,6 +166,9 @@ def ask(strategy: Scripted, step: Step, prices: Prices) -> None:
         assert target is not None
         strategy.states[step.order] = OrderState.NONE
         strategy.asked.append(lambda: strategy.bracket(step.order, entry, stop, target))
+    elif step.do == "protect":
+        guard = prices.of(step.stop), prices.of(step.target)
+        strategy.asked.append(lambda: strategy.guard(*guard))
     elif step.do == "execute":
         strategy.asked.append(lambda: strategy.algo(step.order, step.side, step.qty, price, dict(step.options)))
     elif step.do == "amend":
