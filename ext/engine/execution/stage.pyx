@@ -64,6 +64,9 @@ cdef class ExecutionStage(Actor):
         cdef int done
         if self.parent_events.depth() + ROOM_NEEDED > self.parent_events.capacity:
             return 0  # nobody is to miss what became of an order
+        if (self.execution_events.peek() == NULL and self.child_refusals.peek() == NULL and self.watched.peek() == NULL
+                and self.instructions.peek() == NULL and self.to_execution.peek() == NULL):
+            return 0
         # what happened to orders first: who is asked next decides by it
         done = self._drain_order_events()
         done += self._drain_refusals()

@@ -385,6 +385,8 @@ cdef class OrderLifecycle(Actor):
             return False
         order.is_triggered = 1
         terms.is_triggered = 1
+        if self.tables.instruments[terms.instrument_id].kind != 0:
+            self.register.trigger(self.pool.slot_of(order))  # spot counts it among those that wait until it ends
         return True
 
     cdef Order* _by_triggered_number(self, const Descriptor* item, const ExecutionPayload* report) noexcept nogil:
@@ -415,7 +417,9 @@ cdef class OrderLifecycle(Actor):
             return
         was_triggered = order.is_triggered
         is_counted = order.is_listed and order.ended != 0
-        was_asked_before = order.query_in_flight and order.query_mono_ns <= order.ended_mono_ns
+        # a question that an ambiguous answer overtook is not in flight any more; its answer comes all the same
+        was_asked_before = order.query_mono_ns <= order.ended_mono_ns and (
+            order.query_in_flight or (order.query_mono_ns != 0 and order.misses == 0 and not self.is_collecting))
         known_lots = order.venue_cum_lots
         if item.kind == RECORD_KIND_ORDER_STATUS and order.cancel_refused:
             order.cancel_refused = 0
