@@ -183,7 +183,52 @@ def test_on_spot_an_unknown_target_counts_in_full() -> None:
     assert sells(rig) == [(0, 10)]
 
 
+def let_through(rig: Rig, most_lots: int) -> None:
+    """A gate that takes no order larger than that, and a venue that fills what passes."""
+    for order in rig.asked():
+        if order.terms.qty_lots > most_lots:
+            rig.refuse(order.handle, Reason.QTY_ABOVE_MAX)
+        else:
+            rig.approve(order.handle)
+            rig.fill(order.handle, order.leaves_lots)
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_a_position_larger_than_one_order_may_be_is_closed_in_pieces_at_once(kind: int) -> None:
+    rig = Rig(kind=kind, position=100)
+    rig.add_stranger(901, 4, PRICE + 90) if kind else None
+    protect(rig, ExitPlan(stop=STOP))
+    rig.price(PRICE - 100)
+    for _ in range(30):
+        let_through(rig, 15)
+        assert rig.closing_lots() <= rig.position
+    assert rig.position == 0
+    assert not rig.strangers_asked
+    assert rig.last_status() == ParentState.DONE
+
+
 # --- held orders ---
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_a_held_stop_larger_than_one_order_may_be_goes_out_in_pieces(kind: int) -> None:
+    rig = Rig(kind=kind, position=100)
+    held(rig, qty_lots=100)
+    rig.price(PRICE - 100)
+    for _ in range(30):
+        let_through(rig, 15)
+    assert rig.position == 0
+    assert rig.ends(1)[-1] == OrderState.FILLED
+    assert rig.last_status() == ParentState.DONE
+
+
+def test_a_displayed_order_that_only_closes_waits_for_its_room() -> None:
+    rig = Rig(kind=0, position=10)
+    rig.add_stranger(901, 10, PRICE + 90)
+    held(rig, order_type=OrderType.LIMIT, price_ticks=PRICE, trigger_ticks=0, display_lots=4)
+    assert not rig.asked()
+    rig.end_stranger(901)
+    assert sells(rig) == [(PRICE, 4)]
 
 
 def held(rig: Rig, **terms: int) -> None:
