@@ -19,6 +19,7 @@ from engine.config import LoadedConfig, digest
 from engine.control.commands import EngineControl, EngineNames, OperatorCommand
 from engine.control.messages import ScopeKind
 from engine.control.server import ControlServer
+from engine.control.venue_word import VenueWord
 from engine.credentials import Credentials
 from engine.exit_codes import CommandError, ExitCode
 from engine.flatten import PanicClose
@@ -183,7 +184,7 @@ class Daemon:
         self.limit_use = LimitUse(engine, self.limits)
         clock = engine.world.clock
         self.supervisor = Supervisor.of_environment(clock)
-        self.stop = OrderlyStop(engine, self.supervisor, lambda: first_error(self.duties))
+        self.stop = OrderlyStop(engine, self.supervisor, lambda: first_error(self.duties), say)
         self.collector = IdleCollector(clock, engine.counters)
         self.turns = Turns(
             clock,
@@ -213,6 +214,7 @@ class Daemon:
                 self.limits,
                 self.closing.state,
                 self.refusal_of,
+                VenueWord(engine.tables, {line.venue_id: line.oms for line in engine.lines}),
             ),
             counters=engine.counters,
             clock=clock,

@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from engine.control.answers import book_status, strategy_row
+from engine.control.answers import book_status, line_status, strategy_row
 from engine.control.exact import RefusedCommandError, decimal_text, known
 from engine.control.handles import next_handle
 from engine.control.hedge import hedge_order
@@ -36,7 +36,6 @@ from engine.control.messages import (
     Kill,
     Limits,
     LimitTable,
-    LineStatus,
     Order,
     Pause,
     Ping,
@@ -57,6 +56,7 @@ from engine.control.messages import (
 )
 from engine.control.order_words import Place, instruction_of, protection_of
 from engine.control.server import Caller
+from engine.control.venue_word import VenueWord
 from engine.journal.errors import JournalFull
 from engine.journal.sequencer import Sequencer
 from engine.model.codes import CommandKind, Counter, HaltReason, LimitScope, OrderType, Reason, Side, TradingState
@@ -161,7 +161,9 @@ class EngineControl:
         limits: LimitDesk | None = None,
         flatten_state: Callable[[], FlattenState] = FlattenState,
         refusal_of: Callable[[int], int] = lambda _handle: 0,
+        word: VenueWord | None = None,
     ) -> None:
+        self._word = word or VenueWord(tables, {})
         self._names = names
         self._flatten_state = flatten_state
         self._refusal_of = refusal_of
@@ -210,6 +212,7 @@ class EngineControl:
             halt_reason=state["halt_reason"],
             kill=bool(state["kill"]),
             note=self.hedge_text(command) if isinstance(request, Hedge) else "",
+            left=self._word.left() if isinstance(request, Stop) else (),
         )
 
     def resolve_scope(self, command: OperatorCommand, scope: Scope) -> None:
@@ -271,10 +274,8 @@ class EngineControl:
             raise RefusedCommandError(RefusalCode.BAD_VALUE, text)
         if isinstance(request, Stop) and kind != ScopeKind.ALL:
             raise RefusedCommandError(RefusalCode.BAD_VALUE, "this command is about the whole engine: give no scope")
-        if isinstance(request, Reconcile) and kind not in (ScopeKind.ALL, ScopeKind.VENUE, ScopeKind.ACCOUNT):
-            raise RefusedCommandError(
-                RefusalCode.BAD_VALUE, "an account is read as a whole: name a venue or an account"
-            )
+        if isinstance(request, Reconcile):
+            check_reconcile(request, command)
         if isinstance(request, (Kill, Arm, Flatten)) and kind == ScopeKind.ORDER:
             raise RefusedCommandError(RefusalCode.BAD_VALUE, "one order is not a scope of this command: use cancel")
         if isinstance(request, Flatten) and kind == ScopeKind.STRATEGY:
@@ -447,24 +448,9 @@ class EngineControl:
             halted_symbols=self.halted_symbols(),
             killed_strategies=tuple(row.strategy for row in self.strategies().rows if row.halt_reason),
             troubles=self._troubles()[:TROUBLES_MAX],
-            lines=tuple(self.line_status(name, venue_id) for name, venue_id in self._names.venues.items()),
-        )
-
-    def line_status(self, name: str, venue_id: int) -> LineStatus:
-        """One venue and account."""
-        row = self._tables.line_state(venue_id)
-        return LineStatus(
-            line=name,
-            account=venue_id,
-            trading_state=row["trading_state"],
-            halt_reason=row["halt_reason"],
-            reconciled=bool(row["reconciled"]),
-            gateway_ready=bool(row["gateway_ready"]),
-            user_stream_ready=bool(row["user_stream_ready"]),
-            kill=bool(row["is_killed"]),
-            clock_drift_ns=row["clock_drift_ns"],
-            open_orders=row["open_orders"],
-            reconciles=row["reconciles"],
+            lines=tuple(
+                line_status(self._tables, name, venue_id, self._word) for name, venue_id in self._names.venues.items()
+            ),
         )
 
     def halted_symbols(self) -> dict[str, int]:
@@ -478,6 +464,14 @@ class EngineControl:
         others = [line for line in self._names.venues.values() if self._tables.instrument_id(line, symbol)]
         names = {number: name for name, number in self._names.venues.items()}
         return f"{names.get(venue_id, venue_id)}:{symbol}" if len(others) > 1 else symbol
+
+
+def check_reconcile(request: Reconcile, command: OperatorCommand) -> None:
+    """An account is read as a whole; what is disputed may be adopted by symbol."""
+    if command.scope_kind in (ScopeKind.STRATEGY, ScopeKind.ORDER) or (command.instrument_id and not request.adopt):
+        text = "an account is read as a whole: name a venue or an account (a symbol only with --adopt)"
+        raise RefusedCommandError(RefusalCode.BAD_VALUE, text)
+    command.flags = int(request.adopt)
 
 
 def instruct(command: OperatorCommand, wish: Wish) -> None:

@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from engine.control.venue_rows import Difference, Left
+
 PROTOCOL_VERSION = 1
 MESSAGE_BYTES_MAX = 16_384
 
@@ -128,7 +130,9 @@ class Stop(Command, frozen=True, kw_only=True):
 
 
 class Reconcile(Command, frozen=True, kw_only=True):
-    """Compare orders and balances with the venue now."""
+    """Compare orders and balances with the venue now. `adopt`: book first what is disputed, as the venue says."""
+
+    adopt: bool = False
 
 
 class Limits(Request, frozen=True, kw_only=True):
@@ -294,6 +298,7 @@ class Accepted(Reply, frozen=True, kw_only=True):
     halt_reason: int = 0
     kill: bool = False
     note: str = ""
+    left: tuple[Left, ...] = ()
 
 
 class FlattenRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -338,6 +343,8 @@ class LineStatus(msgspec.Struct, frozen=True, kw_only=True):
     clock_drift_ns: int
     open_orders: int
     reconciles: int
+    is_reading: bool = False
+    differences: tuple[Difference, ...] = ()
 
 
 class EngineStatus(Reply, frozen=True, kw_only=True):

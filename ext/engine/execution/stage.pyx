@@ -363,6 +363,7 @@ cdef class ExecutionStage(Actor):
         conditions.trail_amount, conditions.limit_offset_ticks = terms.trail_amount, terms.limit_offset_ticks
         conditions.trail_kind, conditions.trigger_source = terms.trail_kind, terms.trigger_source
         conditions.contingency, conditions.list_size, conditions.list_index = terms.contingency, terms.list_size, terms.list_index
+        conditions.is_exit = parent.is_protective and (terms.flags & (ORDER_FLAG_REDUCE_ONLY | ORDER_FLAG_CLOSE_POSITION)) != 0
         record.position_side = terms.position_side
         self._commit(record, parent.strategy_id, parent.instrument_id, handle)
         self._push(self.child_intents, record, action)
