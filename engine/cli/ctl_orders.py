@@ -38,12 +38,16 @@ EXAMPLES = """examples:
   one cancels the other; one releases another:
     tradewind ctl order sell BTCUSDT 0.01 --price 31000 --oco stop:29000
     tradewind ctl order buy BTCUSDT 0.01 --price 30000 --then limit:31000
+  in an account that keeps a long and a short position apart (hedge mode): open a long, close a short:
+    tradewind ctl order buy BTCUSDT 0.01 --price 30000 --position-side long
+    tradewind ctl order buy BTCUSDT 0.01 --price 30000 --position-side short
   over ten minutes in twenty slices; a tenth of the volume; following the mid:
     tradewind ctl order buy BTCUSDT 1 --algo twap --duration 10m --slices 20 --time-jitter 30% --price 30500
     tradewind ctl order buy BTCUSDT 1 --algo pov --participation 10% --duration 1h
     tradewind ctl order buy BTCUSDT 1 --algo peg --to mid --offset 2ticks
 
-Each order passes the gate like any other; its verdict is the exit code (0 passed or taken up, 1 refused)."""
+Lists are one request where the venue has them (spot), else the engine holds them; --emulated: it holds them there, too.
+Each order passes the gate like any other; its verdict is the exit code (0 passed or taken up, 1 refused and why)."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -167,10 +171,10 @@ def protect(args: argparse.Namespace) -> int:
 
 
 def add_amend_options(parser: argparse.ArgumentParser) -> None:
-    """`ctl amend ORDER BTCUSDT --price 30001`."""
+    """`ctl amend ORDER --price 30001`."""
     ctl_commands.add_command_options(parser)
     parser.add_argument("order", help="client order id or handle")
-    parser.add_argument("symbol", help="the order's symbol")
+    parser.add_argument("symbol", nargs="?", default="", help="the order's symbol; the engine knows it")
     parser.add_argument("--price", default="", help="another limit price")
     parser.add_argument("--qty", default="", help="another total quantity")
     parser.add_argument(

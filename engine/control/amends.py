@@ -43,6 +43,16 @@ def is_of_parent(command: OperatorCommand, trigger_ticks: int, outcomes: Outcome
     return False
 
 
+def instrument_of(command: OperatorCommand, outcomes: Outcomes) -> int:
+    """What the order is an order of. Raises RefusedCommandError where there is none."""
+    before = outcomes.before(command)
+    if before.parent is not None:
+        return before.parent.instrument_id
+    if before.order is None:
+        raise not_open(command, before, outcomes)
+    return int(before.order["instrument_id"])
+
+
 def require_symbol(instrument_id: int, command: OperatorCommand) -> None:
     """The grid of another symbol would make another price of the same words."""
     if instrument_id != command.instrument_id:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from engine.control.amends import is_of_parent
+from engine.control.amends import instrument_of, is_of_parent
 from engine.control.answers import book_status, line_status, strategy_row
 from engine.control.exact import RefusedCommandError, known
 from engine.control.handles import next_handle
@@ -369,7 +369,11 @@ class EngineControl:
     def resolve_amend(self, command: OperatorCommand, request: Amend) -> None:
         """Another price, quantity or trigger of one order, on its symbol's grid."""
         venue_id = known(self._names.venues, request.venue, "venue") if request.venue else 0
-        command.instrument_id, command.venue_id = self.instrument(request.symbol, venue_id)
+        if request.symbol or self._outcomes is None:
+            command.instrument_id, command.venue_id = self.instrument(request.symbol, venue_id)
+        else:
+            command.instrument_id = instrument_of(command, self._outcomes)
+            command.venue_id = self._tables.instrument(command.instrument_id)["venue_id"]
         place = self.place(command.instrument_id)
         command.price_ticks = on_grid(request.price, place.tick_e8, "price") if request.price else 0
         command.qty_lots = on_grid(request.qty, place.lot_e8, "quantity") if request.qty else 0

@@ -173,9 +173,10 @@ class Protect(Command, frozen=True, kw_only=True):
 
 
 class Amend(Command, frozen=True, kw_only=True):
-    """Another price, quantity or trigger price of the order in scope, which is of this symbol; what is empty stays."""
+    """Another price, quantity or trigger price of the order in scope, which is of this symbol (empty: whatever it is of); what is
+    empty stays."""
 
-    symbol: Name
+    symbol: Name = ""
     venue: Name = ""
     price: Number = ""
     qty: Number = ""
