@@ -119,17 +119,17 @@ class Parents(Requests):
 
     def apply_change(self, parent: Parent, wish: Change, *, by_person: bool) -> int:
         """The change itself."""
-        reason: list[int] = [Reason.NONE]
+        # what is not begun because the engine stops, or has not read the account yet
+        reason: list[int] = [Reason.HALTED]
 
         def work() -> None:
+            reason[0] = Reason.NONE
             if wish.action == "cancel" and wish.handle == parent.handle:
                 parent.cancel_by(by_person=by_person)
             elif wish.action == "cancel":
                 reason[0] = Reason.NONE if parent.cancel_order(wish.handle) else Reason.ORDER_NOT_OPEN
-            elif wish.action == "pause":
-                parent.pause()
-            elif wish.action == "resume":
-                parent.resume()
+            elif wish.action in ("pause", "resume"):
+                reason[0] = paused_or_resumed(parent, wish.action)
             elif wish.exits is not None:
                 reason[0] = parent.amend_exits(wish.exits)
             else:
@@ -373,3 +373,15 @@ class Parents(Requests):
         for parent in list(self.parents.values()):
             parent.is_changed = True
             self.run(parent, parent.on_start if parent.status == ParentState.NONE else parent.on_resume_run)
+
+
+def paused_or_resumed(parent: Parent, action: str) -> int:
+    """Pause or resume; a Reason where that changed nothing: it stood so already, or - working - is of a kind that is not paused."""
+    before = parent.status
+    if action == "pause":
+        parent.pause()
+    else:
+        parent.resume()
+    if parent.status != before or parent.is_over:
+        return Reason.NONE
+    return Reason.UNSUPPORTED if action == "pause" and before == ParentState.WORKING else Reason.ORDER_NOT_OPEN

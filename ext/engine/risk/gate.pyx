@@ -855,9 +855,7 @@ cdef class RiskGate(TermsCheck):
             refusal.seq = refusal.cause_seq = self._write_verdict(record, item, 0)
         (<Ring> refusals).push(&refusal)
         self.refused_count += 1
-        if item.strategy_id == 0:
-            self.operator_refused_handle = item.order_handle
-            self.operator_refused_reason = self.reason
+        self._note_operators(item)
         self.counters.values[<int> COUNTER_REFUSED] = self.counters.values[<int> COUNTER_REFUSED] + 1
 
     cdef uint64_t _write_verdict(self, RecordHeader* record, const Descriptor* item, uint64_t nonce) noexcept nogil:

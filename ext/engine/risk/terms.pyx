@@ -25,6 +25,7 @@ cdef enum:
     LEVELS_WALKED = 10
     LIST_LEGS = 3
     FLAGS_KNOWN = 15              # every OrderFlag
+    FOR_PERSON = 1                # data of an intent that the OMS offers for a person (ext/engine/oms/commands.pyx)
 
 
 cdef class TermsCheck(Actor):
@@ -57,6 +58,16 @@ cdef class TermsCheck(Actor):
         """Refuse by the limit of one scope (LimitScope)."""
         self.scope = 1 + scope
         return self._refuse(reason, value, limit_value)
+
+    @cython.final
+    cdef void _note_operators(self, const Descriptor* item) noexcept nogil:
+        """So that the answer to a command can say why: of strategy 0, or offered by the OMS for a person, on behalf of whose order it is."""
+        if item.strategy_id != 0 and item.data != FOR_PERSON:
+            return
+        self.operator_refused_handle = item.order_handle
+        self.operator_refused_cause = item.record.cause_seq
+        self.operator_refused_reason, self.operator_refused_scope = self.reason, self.scope
+        self.operator_refused_value, self.operator_refused_limit = self.value, self.limit_value
 
     @cython.final
     cdef void _only_reducing(self, Check* check, uint16_t reason, int scope, int64_t value, int64_t limit_value) noexcept nogil:
