@@ -182,8 +182,8 @@ def ask(strategy: Scripted, step: Step, prices: Prices) -> None:
         assert target is not None
         strategy.asked.append(lambda: strategy.move_exits(stop, target))
     elif step.do == "protect":
-        guard = prices.of(step.stop), prices.of(step.target)
-        strategy.asked.append(lambda: strategy.guard(*guard))
+        guards = prices.of(step.stop), prices.of(step.target)
+        strategy.asked.append(lambda: strategy.guard(*guards))
     elif step.do == "execute":
         strategy.asked.append(lambda: strategy.algo(step.order, step.side, step.qty, price, dict(step.options)))
     elif step.do == "amend":
