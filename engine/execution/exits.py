@@ -1,8 +1,8 @@
 """How what is open is closed: a stop that is held here (or rests at the venue and follows by itself), and take-profits.
 
-One rule keeps everything within the position: an exit is sent for no more than `closable_lots`, that is the position less every
-order that closes already, UNKNOWN ones and those just asked for in full. When the stop fires, the take-profits are cancelled; what
-they do not hold goes out at once, the rest as their cancels are confirmed, again and again until nothing is left to protect.
+What rests is no larger than `closable_lots`: the position less all that closes it already, UNKNOWN orders and those just asked for
+in full. When the stop fires nobody's resting order holds it up: see `push_out`. All fired stops together are no larger than the
+position, and what they do not close at once they close as the way is cleared, again and again until nothing is left to protect.
 """
 
 from __future__ import annotations
@@ -126,9 +126,8 @@ class Exits:
 
     def drop_retry(self) -> None:
         """The stop is not waited with."""
-        if self.retry_timer:
-            self.port.drop_timer(self.retry_timer)
-            self.retry_timer = 0
+        self.port.drop_timer(self.retry_timer)
+        self.retry_timer = 0
 
     def know_levels(self) -> None:
         """First levels, from the first price that anything was opened at."""

@@ -245,8 +245,20 @@ CHECKS: dict[str, Row] = {
             "test_no_more_of_a_side_is_closed_than_is_open",
             "test_an_account_is_netted_or_hedged_and_orders_say_the_same",
             "test_an_order_of_one_side_of_a_position_does_not_replace_one_of_the_other",
+        )
+        + named(
+            "test_gate_scopes",
+            "test_a_futures_fired_stop_counts_against_the_position_alone",
+            "test_on_spot_a_fired_stop_counts_beside_all_that_works",
         ),
-        ("gate-reduce-only", "gate-hedge-closing", "gate-position-side", "gate-replace-side"),
+        (
+            "gate-reduce-only",
+            "gate-hedge-closing",
+            "gate-position-side",
+            "gate-replace-side",
+            "gate-cut-children",
+            "gate-cut-spot",
+        ),
     ),
     "daily loss": Row((Reason.DAILY_LOSS,), LOSS, ("gate-daily-loss",)),
     "drawdown from peak": Row((Reason.DRAWDOWN,), LOSS, ("gate-drawdown", "gate-drawdown-bps")),
