@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.app import Engine
 from engine.control.commands import OperatorCommand
-from engine.control.exact import decimal_text
+from engine.control.exact import decimal_text, even_part
 from engine.control.handles import next_handle
 from engine.control.messages import FlattenRow, FlattenState, ScopeKind
 from engine.line_names import shown_name
@@ -197,7 +197,7 @@ class PanicClose:
         if most_lots < max(1, instrument["min_qty_lots"]):
             self._leave_dust(closing, "less than the smallest order, or no longer in the account (fees)")
             return
-        qty_lots = min(most_lots, closing.chunk_lots or most_lots)
+        qty_lots = even_part(most_lots, closing.chunk_lots or most_lots)
         handle = next_handle(self._engine.tables)
         # of a hedged position the side says it: there the gate, as the venue, lets no order close more than there is
         is_flagged = instrument["kind"] != SPOT and not closing.side

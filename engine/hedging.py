@@ -13,7 +13,7 @@ import msgspec
 
 from engine.app import Engine
 from engine.control.commands import OperatorCommand
-from engine.control.exact import RefusedCommandError, decimal_text
+from engine.control.exact import RefusedCommandError, decimal_text, even_part
 from engine.control.handles import next_handle
 from engine.control.hedge import HedgeNeed, hedge_need, next_part
 from engine.control.messages import HedgeState, RefusalCode
@@ -149,7 +149,7 @@ class Hedging:
         """The next order, of as much as may be asked for at once; in smaller parts where the gate says that it is too much."""
         while not job.is_done and job.left_lots and not job.working:
             side, most_lots = next_part(self._engine.tables, job.command.instrument_id, job.need.side, job.left_lots)
-            lots = self._order_lots(job.command.instrument_id, min(most_lots, job.chunk_lots))
+            lots = self._order_lots(job.command.instrument_id, most_lots, job.chunk_lots)
             if lots < self._least_lots(job.command.instrument_id):
                 self._end(job, job.why or "what is left is less than the smallest order")
                 return
@@ -201,18 +201,14 @@ class Hedging:
 
     # --- what is read ---
 
-    def _order_lots(self, row: int, lots: int) -> int:
-        """So much of it as one market order may be of, by the venue's rules and the symbol's own limit."""
+    def _order_lots(self, row: int, lots: int, chunk_lots: int) -> int:
+        """One part of it, as large as one market order may be by the venue's rules and the symbol's own limit."""
         instrument = self._engine.tables.instrument(row)
-        limits = self._engine.tables.limit_row(LimitScope.INSTRUMENT, row)
-        most = [
-            lots,
-            instrument["max_qty_lots"],
-            instrument["market_max_qty_lots"] or INT64_MAX,
-            limits["max_order_qty_lots"],
-        ]
+        limit_lots = self._engine.tables.limit_row(LimitScope.INSTRUMENT, row)["max_order_qty_lots"]
+        market_lots = instrument["market_max_qty_lots"] or INT64_MAX
+        most_lots = min(chunk_lots, limit_lots, instrument["max_qty_lots"], market_lots)
         step = max(1, instrument["qty_step_lots"], instrument["market_qty_step_lots"])
-        return int(min(most) // step * step)
+        return int(even_part(lots, most_lots) // step * step) if most_lots > 0 else 0
 
     def _least_lots(self, row: int) -> int:
         """The least quantity of a market order."""

@@ -150,7 +150,7 @@ def tree_row(node: Node) -> Row:
     name = row["client_order_id"] or row["handle"]
     return row | {
         "order": f"{branch}{name}",
-        "note": row.get("note", "") if row["reason"] == "NONE" else row["reason"],
+        "note": (row.get("note", "") or row.get("list", "")) if row["reason"] == "NONE" else row["reason"],
     }
 
 

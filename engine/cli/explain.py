@@ -58,7 +58,7 @@ def refusals(found: Explanation, reader: JournalReader) -> list[str]:
     """What the gate refused, in the units of the instrument: its record holds whole numbers of ticks and lots."""
     from engine.control.refusals import refusal_text
     from engine.desk.ledger import Catalog
-    from engine.model.codes import Lane, Reason, RecordKind
+    from engine.model.codes import Lane, LimitScope, Reason, RecordKind
 
     refused = [step.record for step in found.steps if step.name == "verdict" and not step.record["payload"]["approved"]]
     if not refused:
@@ -71,7 +71,9 @@ def refusals(found: Explanation, reader: JournalReader) -> list[str]:
     for row in refused:
         payload, units = row["payload"], catalog.units(row["instrument_id"])
         reason = Reason[payload["reason"]]
-        numbers = payload["scope"], payload["value"], payload["limit_value"]
+        scope = payload["scope"]
+        code = 1 + LimitScope[scope] if scope in LimitScope.__members__ else 0
+        numbers = code, payload["value"], payload["limit_value"]
         texts.append(f"refused by the gate: {refusal_text(reason, *numbers, units)}")
     return texts
 

@@ -28,6 +28,12 @@ def decimal_text(steps: int, step_e8: int, zero: str = "") -> str:
     return text.rstrip("0").rstrip(".")
 
 
+def even_part(lots: int, most_lots: int) -> int:
+    """One of equal parts of `lots`, none above `most_lots`: no rest is left that would be too small for an order of its own."""
+    parts = -(-lots // most_lots)
+    return -(-lots // parts)
+
+
 def known(ids: Mapping[str, Value], name: str, what: str) -> Value:
     """The value of a name, or a refusal that lists the names there are."""
     if name not in ids:

@@ -41,13 +41,15 @@ def undone(reason: Reason, why: str) -> Outcome:
 
 @dataclass(frozen=True)
 class Before:
-    """What a command is about, before it: an order, a parent that is not over, or how many orders and parents there are."""
+    """What a command is about, before it: an order (`others`: what else is open), a parent that is not over, or how many orders and
+    which parents a scope has."""
 
     order: dict[str, Any] | None = None
     is_external: bool = False
     parent: Parent | None = None
+    others: frozenset[int] = frozenset()
     orders: int = 0
-    parents: int = 0
+    parents: tuple[Parent, ...] = ()
     changeable: int = 0
 
 
@@ -83,6 +85,7 @@ class Outcomes:
                 order=self.order(handle),
                 is_external=any(clientid.decode(row["client_order_id"]) == handle for row in external),
                 parent=self.parent(handle),
+                others=self._open_handles() if command.kind == CommandKind.AMEND else frozenset(),
             )
         if command.kind == CommandKind.CANCEL:
             return Before(orders=self._open_orders(command), parents=self._parents(command))
@@ -101,13 +104,17 @@ class Outcomes:
         lines = [line.venue_id for line in self._engine.lines if wanted in (0, line.venue_id)]
         return sum(int(tables.line_state(line)["open_orders"]) for line in lines)
 
-    def _parents(self, command: OperatorCommand) -> int:
+    def _open_handles(self) -> frozenset[int]:
+        """Every order that is open, by its handle."""
+        return frozenset(row["order_handle"] for line in self._engine.lines for row in line.oms.orders())
+
+    def _parents(self, command: OperatorCommand) -> tuple[Parent, ...]:
         """Parents in a scope."""
         tables, wanted = self._engine.tables, command.venue_id or command.account_id
         found = self._engine.execution.parents.in_scope(
             venue_instruments=None, strategy_id=command.strategy_id, instrument_id=command.instrument_id
         )
-        return sum(wanted in (0, tables.instrument(parent.instrument_id)["venue_id"]) for parent in found)
+        return tuple(parent for parent in found if wanted in (0, tables.instrument(parent.instrument_id)["venue_id"]))
 
     def _changeable(self, command: OperatorCommand) -> int:
         """Strategies that a pause or a resume would change."""
@@ -127,7 +134,7 @@ class Outcomes:
         if command.kind in PAUSING:
             return paused(command, before)
         if command.kind == CommandKind.AMEND:
-            return self._gates(command, sequence)
+            return self._of_amend(command, sequence, before)
         if command.kind == CommandKind.INSTRUCT and before.parent is not None:
             return self._of_change(command, sequence, before.parent)
         if command.kind == CommandKind.INSTRUCT and command.scope_kind == ScopeKind.ORDER:
@@ -143,6 +150,14 @@ class Outcomes:
             return Outcome()
         return self.why_not(command.order_handle, before)
 
+    def _of_amend(self, command: OperatorCommand, sequence: int, before: Before) -> Outcome:
+        """Less of it in its place under its own handle, or a new order in its place."""
+        refused = self._gates(command, sequence)
+        made = self._open_handles() - before.others
+        if not refused.is_done or len(made) != 1:
+            return refused
+        return Outcome(text=f"an order in its place was asked for, handle {next(iter(made))}")
+
     def _of_change(self, command: OperatorCommand, sequence: int, parent: Parent) -> Outcome:
         """A pause, a resume or an amendment of a parent, or of an order of one."""
         reason = self._stages(sequence)
@@ -155,7 +170,7 @@ class Outcomes:
         parents = self._engine.execution.parents
         refused = self._gates(command, sequence)
         if command.order_handle in parents.parents:
-            return Outcome()
+            return Outcome(text="" if refused.is_done else f"an order of it is refused for now: {refused.text}")
         over = parents.over.get(command.order_handle)
         if over is None:
             reason = self._stages(sequence)
@@ -211,10 +226,15 @@ def units_of(tables: Any, instrument_id: int, currency: str = "") -> Units:
 
 
 def cancelled(before: Before) -> Outcome:
-    """A cancel of a scope; that there is nothing is no fault."""
-    counts = [(before.orders, "open order"), (before.parents, "parent")]
+    """A cancel of a scope; that there is nothing is no fault. Exits that follow a position stay, and that is said."""
+    ended = sum(parent.is_over or parent.status == ParentState.CANCELING for parent in before.parents)
+    stays = len(before.parents) - ended
+    counts = [(before.orders, "open order"), (ended, "parent")]
     told = [f"{count} {what}{'s' * (count > 1)}" for count, what in counts if count]
-    return Outcome(text=f"cancels {' and '.join(told)}" if told else "nothing to cancel")
+    text = f"cancels {' and '.join(told)}" if told else "nothing to cancel"
+    return Outcome(
+        text=f"{text}; {stays} with exits of a position stay: cancel them by their handle" if stays else text
+    )
 
 
 def paused(command: OperatorCommand, before: Before) -> Outcome:

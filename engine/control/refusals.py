@@ -170,7 +170,8 @@ def side_text(asked: int, is_hedged: int) -> str:
         return "the account keeps long and short positions apart (hedge mode): say --position-side long or short"
     if not is_hedged:
         return "the account nets its positions (one-way mode): an order has no position side there"
-    return f"the order it replaces is of another side than {PositionSide(asked).name}"
+    sides = {side.value: side.name for side in PositionSide}
+    return f"the order that it replaces is of another side than {sides.get(asked, asked)}, or there is no such side"
 
 
 def source_text(reason: Reason, scope: LimitScope | None, units: Units) -> str:

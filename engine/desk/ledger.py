@@ -178,6 +178,7 @@ class LedgerState:
             "type": body["order_type"],
             "time_in_force": body["time_in_force"],
             "parent": self.family.parent_of.get(record.order_handle, 0),
+            "list": self.family.list_of(record.order_handle),
             "trigger": self._trigger(record, body),
             "trail": self._trail(record),
             "price": "" if body["order_type"] in PRICELESS_TYPES and not body["price_ticks"] else price,

@@ -73,6 +73,13 @@ class Family:
         self.conditions[record.order_handle] = found
         self.adopt(record.order_handle, found["parent_handle"])
 
+    def list_of(self, handle: int) -> str:
+        """Of an order of a venue's list: its rule and the list's handle; empty for others."""
+        asked = self.conditions.get(handle, {})
+        if not asked.get("list_size"):
+            return ""
+        return f"{Contingency(asked['contingency']).name} {asked['list_handle']}"
+
     def adopt(self, handle: int, parent_handle: int) -> None:
         """An order belongs to a parent; one that is its own parent (a held order) stands alone."""
         if parent_handle and parent_handle != handle:

@@ -89,7 +89,7 @@ class LinesMarket:
                 + ROOMY
                 + (
                     "\n[usdm_limits]\nweight_minute = 1000000\norders_10s = 100000\norders_minute = 100000\n"
-                    if traded is USDM
+                    if traded.kind == USDM.kind
                     else ""
                 )
             )

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine.control.exact import even_part
 from engine.control.messages import (
     Accepted,
     Amend,
@@ -337,3 +338,10 @@ def test_shares_scales_and_moments_are_exact_or_refused() -> None:
     for number in ("1e-19", "-1", "one"):
         with pytest.raises(WordError):
             scaled(number, 18, "x")
+
+
+@pytest.mark.parametrize(
+    ("lots", "most", "part"), [(501, 500, 251), (501, 250, 167), (500, 500, 500), (7, 500, 7), (3, 1, 1)]
+)
+def test_parts_are_alike_so_that_no_dust_is_left(lots: int, most: int, part: int) -> None:
+    assert even_part(lots, most) == part
