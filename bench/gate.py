@@ -174,6 +174,7 @@ class LifeRig:
         if not rig.link.sent:  # every second change of the book makes an order: the next one must not
             rig.market_frame(ticker(1))
         rig.answer_requests()
+        rig.tick()  # the risk monitor measures from here on, as in a daemon
 
     def round_us(self, count: int) -> tuple[float, float]:
         """Medians of one round: ours, the yardstick's."""

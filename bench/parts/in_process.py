@@ -14,7 +14,7 @@ from engine.config import load
 from engine.credentials import load_credentials
 from engine.daemon import open_journal
 from engine.line import LineInputs
-from engine.model.codes import Stage
+from engine.model.codes import Stage, TimerKind
 from engine.model.instruments import InstrumentSpec
 from engine.runtime.counters_reader import CountersReader, Histogram
 from engine.runtime.deliver import deliver, deliver_ns
@@ -139,6 +139,11 @@ class InProcess:
     def own_frame_ns(self, frame: bytes) -> int:
         """`own_frame`, timed the same way."""
         return deliver_ns(self.line.session, self.engine.pipeline, self.world.clock, frame)
+
+    def tick(self) -> None:
+        """A daemon's tick: with the first one the risk monitor begins to measure."""
+        self.engine.sequencer.submit_timer(TimerKind.TICK, deadline_mono_ns=self.world.clock.monotonic_ns())
+        self.engine.pipeline.run_to_completion()
 
     def answer_requests(self) -> int:
         """Answer what was sent: an order is acknowledged and expires; returns how many requests there were."""

@@ -77,3 +77,27 @@ def test_a_virtual_clocks_laps_are_its_time() -> None:
     assert (clock.begin(), clock.lap()) == (100, 100)
     clock.advance(7)
     assert clock.lap() == 107
+
+
+def test_the_wall_clock_of_what_begins_is_the_systems() -> None:
+    clock = Clock()
+    for _ in range(1000):
+        before = time.time_ns()
+        told = clock.time_at(clock.begin())
+        # an interruption between the two readings of one look is not kept, but that look tells it
+        assert before - 1_000_000 <= told <= time.time_ns() + 1_000_000
+
+
+def test_the_wall_clock_is_looked_at_again_after_a_millisecond() -> None:
+    clock = Clock()
+    began_ns = clock.begin()
+    clock.time_at(began_ns)
+    # an input that is said to begin an hour from now: its wall clock is the system's of now, not an hour from now
+    assert abs(clock.time_at(began_ns + HOUR_NS) - time.time_ns()) < HOUR_NS // 2
+
+
+def test_the_wall_clock_of_a_virtual_clock_follows_each_step() -> None:
+    clock = Clock.virtual(wall_ns=500, mono_ns=100)
+    assert clock.time_at(100) == 500
+    clock.step_wall(7)
+    assert clock.time_at(100) == 507

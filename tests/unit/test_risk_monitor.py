@@ -366,3 +366,13 @@ def test_plans_are_refused_in_words(rig: MonitorRig) -> None:
     for values, told in cases:
         with pytest.raises(LimitRefusedError, match=told):
             book.plan(LimitChange(scope=BTC[0], scope_id=BTC[1], values=values))
+
+
+def test_a_fill_is_measured_at_once_in_every_scope_that_holds_it(rig: MonitorRig) -> None:
+    """Bought at 30 100 with the market at 30 000, before any tick: the loss holds the daily limits back at once."""
+    for scope in (ENGINE, BTC, MAKER, VENUE):
+        rig.change(scope, max_daily_loss=10 * E8)
+    rig.fill(BUY, 0.5, 30_100)
+    for scope in (ENGINE, BTC, MAKER, VENUE):
+        assert rig.scope(scope)["day_pnl_e8"] == -50 * E8, scope
+        assert rig.monitor.measured(*scope)["latches"] & RiskLatch.DAILY_LOSS, scope

@@ -104,6 +104,8 @@ cdef class RiskMonitor(Actor):
     cdef void _value_balances(self) noexcept nogil
     cdef bint _all_marked(self) noexcept nogil
     cdef void _measure_all(self) noexcept nogil
+    cdef void _measure_holders(self, uint32_t instrument_id) noexcept nogil
+    cdef void _note_loss(self) noexcept nogil
     cdef void _measure(self, int row) noexcept nogil
     cdef void _publish(self) noexcept nogil
     cdef void _roll_day(self, int row, int64_t day) noexcept nogil

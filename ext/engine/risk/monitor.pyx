@@ -161,7 +161,10 @@ cdef class RiskMonitor(Actor):
                         <const FillPayload*> (header + 1), True)
         self._revalue(instrument_id)
         if self.is_ready:
-            self._measure_all()
+            # the six hundred rows that a fill does not move are measured with the second
+            self._note_loss()
+            self._measure_holders(instrument_id)
+            self._publish()
 
     cdef void _book_fill(self, uint32_t instrument_id, uint16_t venue_id, uint16_t account_id, uint16_t strategy_id, int side,
                          const FillPayload* fill, bint is_live) noexcept nogil:
@@ -305,8 +308,6 @@ cdef class RiskMonitor(Actor):
 
     cdef void _on_market(self, uint32_t instrument_id) noexcept nogil:
         cdef const MarketState* market = &self.tables.markets[instrument_id % INSTRUMENT_CAPACITY]
-        cdef int strategy_id
-        cdef uint64_t holders
         if instrument_id == 0 or instrument_id > self.tables.instrument_count:
             return
         if market.book_state == BOOK_STATE_VALID and market.best_bid_ticks > 0 and market.best_ask_ticks > 0:
@@ -316,11 +317,16 @@ cdef class RiskMonitor(Actor):
         self._revalue(instrument_id)
         if not self.is_ready:
             return
+        self._measure_holders(instrument_id)
+
+    cdef void _measure_holders(self, uint32_t instrument_id) noexcept nogil:
+        """The scopes whose profit an instrument's is part of."""
+        cdef uint64_t holders = self.strategies_in[instrument_id]
+        cdef int strategy_id
         self._measure(ENGINE_ROW)
         self._measure(self.tables.limit_row_of(LIMIT_SCOPE_ACCOUNT, self.account_of[instrument_id]))
         self._measure(self.tables.limit_row_of(LIMIT_SCOPE_VENUE, self.tables.instruments[instrument_id].venue_id))
         self._measure(self.tables.limit_row_of(LIMIT_SCOPE_INSTRUMENT, instrument_id))
-        holders = self.strategies_in[instrument_id]
         for strategy_id in range(1, STRATEGY_CAPACITY):
             if holders >> strategy_id == 0:
                 break
@@ -459,11 +465,14 @@ cdef class RiskMonitor(Actor):
 
     cdef void _measure_all(self) noexcept nogil:
         cdef int row
-        self.measures[ENGINE_ROW].window_loss_e8 = loss_add(
-            &self.losses, self.loss_window_ns, self.journal.now_mono_ns, self.measures[ENGINE_ROW].pnl_e8)
+        self._note_loss()
         for row in range(LIMIT_ROW_COUNT):
             self._measure(row)
         self._publish()
+
+    cdef void _note_loss(self) noexcept nogil:
+        self.measures[ENGINE_ROW].window_loss_e8 = loss_add(
+            &self.losses, self.loss_window_ns, self.journal.now_mono_ns, self.measures[ENGINE_ROW].pnl_e8)
 
     cdef void _publish(self) noexcept nogil:
         cdef const ScopeState* scope = &self.tables.scopes[ENGINE_ROW]

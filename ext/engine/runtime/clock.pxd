@@ -8,6 +8,8 @@ cdef extern from "<x86intrin.h>":
 
 cdef enum:
     LAP_CYCLES_MAX = 1 << 22     # a lap longer than that (a millisecond or two) is asked of the system
+    WALL_KEPT_NS = 1000000       # for so long the wall clock stands off the monotonic one as it was found
+    LOOK_NS_MAX = 2000           # a look at both that took longer was interrupted and tells nothing of their distance
 
 @cython.final
 cdef class Clock:
@@ -23,6 +25,9 @@ cdef class Clock:
     cdef int64_t _scale_mono_ns
     cdef int64_t _scale_due_ns
     cdef bint _has_steady_cycles
+    # the wall clock's distance from the monotonic one, and when it was looked at
+    cdef int64_t _wall_offset_ns
+    cdef int64_t _wall_mono_ns
 
     cdef inline int64_t mono_ns(self) noexcept nogil:
         cdef timespec now
@@ -37,6 +42,13 @@ cdef class Clock:
             return self.virtual_wall_ns
         clock_gettime(CLOCK_REALTIME, &now)
         return <int64_t> now.tv_sec * 1_000_000_000 + now.tv_nsec
+
+    # `wall_ns` of what begins now, at `mono_ns`: asked of the system once a millisecond. In that time a clock that is steered moves half a
+    # nanosecond at most, and one that is set is seen with the next look.
+    cdef inline int64_t wall_at_ns(self, int64_t mono_ns) noexcept nogil:
+        if self._wall_offset_ns == 0 or not 0 <= mono_ns - self._wall_mono_ns < WALL_KEPT_NS:
+            return self._look_at_wall(mono_ns)
+        return mono_ns + self._wall_offset_ns
 
     # `mono_ns` for what begins an input's way through the stages; its laps are read more cheaply.
     cdef inline int64_t begin_ns(self) noexcept nogil:
@@ -58,3 +70,4 @@ cdef class Clock:
         return self.mono_ns()
 
     cdef void _measure_scale(self) noexcept nogil
+    cdef int64_t _look_at_wall(self, int64_t mono_ns) noexcept nogil

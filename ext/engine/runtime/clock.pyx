@@ -53,11 +53,24 @@ cdef class Clock:
         self._scale_mono_ns = self._begin_mono_ns
         self._scale_due_ns = self._begin_mono_ns + (FIRST_SCALE_NS if self._scale == 0 else SCALE_NS)
 
+    cdef int64_t _look_at_wall(self, int64_t mono_ns) noexcept nogil:
+        """The wall clock now; its distance from `mono_ns` is kept where nothing came between the two. Never of a virtual clock."""
+        cdef int64_t wall_ns = self.wall_ns()
+        self._wall_offset_ns = 0
+        if not self.is_virtual and 0 <= self.lap_ns() - mono_ns <= LOOK_NS_MAX:
+            self._wall_mono_ns = mono_ns
+            self._wall_offset_ns = wall_ns - mono_ns
+        return wall_ns
+
     def monotonic_ns(self) -> int:
         return self.mono_ns()
 
     def time_ns(self) -> int:
         return self.wall_ns()
+
+    def time_at(self, int64_t mono_ns) -> int:
+        """What `wall_at_ns` tells (tests)."""
+        return self.wall_at_ns(mono_ns)
 
     def begin(self) -> int:
         """`monotonic_ns` at the beginning of an input's way through the stages (tests)."""

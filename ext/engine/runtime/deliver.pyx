@@ -12,7 +12,7 @@ cpdef void deliver(Session session, Pipeline pipeline, Clock clock, bytes frame)
         raise TypeError("deliver takes a session, a pipeline, a clock and a frame")
     cdef const char* data = frame
     cdef int64_t mono_ns = clock.begin_ns()
-    session.on_frame(data, len(frame), mono_ns, clock.wall_ns())
+    session.on_frame(data, len(frame), mono_ns, clock.wall_at_ns(mono_ns))
     pipeline.run()
 
 

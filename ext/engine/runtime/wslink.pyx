@@ -112,7 +112,7 @@ cdef class WsReceiver(WSListener):
             if not frame.fin:
                 return self.take_fragment(transport, frame, mono_ns)
             self.data_frames += 1
-            self.session.on_frame(frame.payload_ptr, frame.payload_size, mono_ns, self.clock.wall_ns())
+            self.session.on_frame(frame.payload_ptr, frame.payload_size, mono_ns, self.clock.wall_at_ns(mono_ns))
             if self.tap is not None:
                 self.tap(PyBytes_FromStringAndSize(frame.payload_ptr, frame.payload_size))
             return 1
@@ -135,7 +135,7 @@ cdef class WsReceiver(WSListener):
         self.fragments.clear()
         whole = message
         self.data_frames += 1
-        self.session.on_frame(whole, len(message), mono_ns, self.clock.wall_ns())
+        self.session.on_frame(whole, len(message), mono_ns, self.clock.wall_at_ns(mono_ns))
         if self.tap is not None:
             self.tap(message)
         return 1

@@ -100,7 +100,7 @@ TW_INLINE int tw_digits(tw_cursor *c, uint64_t limit, uint64_t *out) {
     const char *p = c->p;
     int n;
     if (c->end - p >= 2 && p[0] == '0' && TW_IS_DIGIT(p[1])) return 0;
-    if (c->end - p < 16) goto slowly;
+    if (__builtin_expect(c->end - p < 16, 0)) goto slowly;
     n = tw_digit_run(tw_load8(p), &value);
     if (n == 0) return 0;
     if (n < 8) {
@@ -228,9 +228,10 @@ static TW_COLD int tw_decimal_long(tw_cursor *c, int64_t *out) {
 TW_INLINE int tw_rest_of_decimal(tw_cursor *c, int64_t *out, tw_decimal_shape *shape) {
     const char *p = NULL;
     long left = c->end - c->p;
-    if (left >= 17) p = tw_usual_decimal(c->p, tw_load16(c->p), 17, out, shape);
+    /* said, since the compiler takes all of it for as rare as what follows */
+    if (__builtin_expect(left >= 17, 1)) p = tw_usual_decimal(c->p, tw_load16(c->p), 17, out, shape);
     else if (left >= 8) p = tw_usual_decimal(c->p, tw_load_last(c->p, left), left, out, shape);
-    if (p && *p == '"') { c->p = p + 1; return 1; }
+    if (__builtin_expect(p && *p == '"', 1)) { c->p = p + 1; return 1; }
     {
         tw_cursor copy = *c;
         int64_t value = 0;
@@ -397,7 +398,7 @@ TW_INLINE int tw_read_string_raw(tw_cursor *c, const char **text, size_t *size, 
     if (!tw_take(c, '"')) return 0;
     *text = c->p;
     c->p = tw_plain_end(c->p, c->end);
-    if (c->p < c->end && *c->p == '"') { *size = (size_t)(c->p++ - *text); return 1; }
+    if (__builtin_expect(c->p < c->end && *c->p == '"', 1)) { *size = (size_t)(c->p++ - *text); return 1; }
     {
         tw_cursor copy = *c;
         int has_escapes = 0, ok = tw_pass_rest_of_string(&copy, &has_escapes);
