@@ -1,4 +1,4 @@
-# distutils: extra_compile_args = --param=max-inline-insns-auto=300 --param=inline-unit-growth=300 --param=large-function-growth=2000 -mstringop-strategy=unrolled_loop
+# distutils: extra_compile_args = --param=max-inline-insns-auto=300 --param=inline-unit-growth=300 --param=large-function-growth=2000 -mstringop-strategy=unrolled_loop -fno-tree-reassoc
 """The risk gate: the only maker of approvals.
 
 Checks run from the cheapest and most general to the dearest. Each returns 1 to pass and 0 to refuse, so that a fault which swallows a
@@ -27,6 +27,9 @@ from engine.risk.terms cimport LEGS_KEPT, SCOPES, Addition, Check, Leg, ScopeTer
 from engine.runtime.clock cimport Clock
 from engine.runtime.counters cimport Counters
 from engine.runtime.ring cimport Ring
+
+cdef extern from "engine/model/zero.h" nogil:
+    void tw_zero(void*, size_t) noexcept
 
 cdef extern from "arithmetic.h" nogil:
     int tw_sum_above(int64_t, int64_t, int64_t, int64_t) noexcept
@@ -121,7 +124,7 @@ cdef class RiskGate(TermsCheck):
         if intent.action == INTENT_ACTION_AMEND:
             return self._decide_amend(item, refusals, is_child)
         self.counters.values[<int> COUNTER_INTENTS] = self.counters.values[<int> COUNTER_INTENTS] + 1
-        memset(&check, 0, sizeof(Check))
+        tw_zero(&check, sizeof(Check))
         check.intent = intent
         if intent.has_conditions and item.record.length >= sizeof(RecordHeader) + sizeof(IntentPayload) + sizeof(Conditions):
             check.conditions = <const Conditions*> (intent + 1)
