@@ -776,7 +776,7 @@ cdef class RiskGate(TermsCheck):
 
     cdef void _approve(self, const Descriptor* item, Check* check, RecordHeader* record) noexcept nogil:
         cdef ApprovedOrder* slot = self.register.issue(check.handle)
-        cdef Descriptor approval
+        cdef Descriptor* approval
         if slot == NULL:
             self.journal.abandon(record)
             self._refuse(REASON_ORDER_POOL_FULL, self.register.open_orders, self.register.capacity)
@@ -798,12 +798,14 @@ cdef class RiskGate(TermsCheck):
         self.scope = 0
         self.value = slot.promise_price_ticks  # a restart promises the order's money by it again
         slot.verdict_seq = self._write_verdict(record, item, slot.nonce)
-        approval = item[0]
-        approval.kind = RECORD_KIND_VERDICT
-        approval.data = <uint16_t> (self.register.index_of(slot) + 1)
-        approval.seq = approval.cause_seq = slot.verdict_seq
-        approval.record = record
-        (<Ring> check.approvals).push(&approval)
+        approval = (<Ring> check.approvals).claim()  # there is room: `_check_engine`
+        if approval != NULL:
+            approval[0] = item[0]
+            approval.kind = RECORD_KIND_VERDICT
+            approval.data = <uint16_t> (self.register.index_of(slot) + 1)
+            approval.seq = approval.cause_seq = slot.verdict_seq
+            approval.record = record
+            (<Ring> check.approvals).publish()
         self.approved_count += 1
         self.counters.values[<int> COUNTER_APPROVED] = self.counters.values[<int> COUNTER_APPROVED] + 1
         self.counters.record(STAGE_GATE_DONE, self.clock.lap_ns() - self.journal.now_mono_ns)
