@@ -1,11 +1,12 @@
-# distutils: extra_compile_args = -mstringop-strategy=unrolled_loop
 """The register behind the one door: see approval.pxd."""
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memset
 from engine.model.codes cimport ORDER_FLAG_CLOSE_POSITION, ORDER_TYPE_LIMIT, SIDE_BUY, TIME_IN_FORCE_FOK, TIME_IN_FORCE_IOC
 from engine.model.native cimport is_conditional
 
+
+cdef extern from "engine/model/zero.h" nogil:
+    void tw_zero(void*, size_t) noexcept
 
 cdef extern from *:
     void __builtin_prefetch(const void*, int) noexcept nogil
@@ -312,7 +313,7 @@ cdef class ApprovalRegister:
         else:
             return NULL
         generation = self.slots[slot].generation + 1
-        memset(&self.slots[slot], 0, sizeof(ApprovedOrder))
+        tw_zero(&self.slots[slot], sizeof(ApprovedOrder))
         self.slots[slot].generation = generation
         self.slots[slot].order_handle = order_handle
         self._map[place] = <uint64_t> handle_hash(order_handle) << 32 | (slot + 1)

@@ -6,6 +6,13 @@
 
 typedef __int128 tw_wide_sum;
 
+/* a | b, made now: else a compiler keeps many such in memory and joins them at the end */
+static inline int64_t tw_either(int64_t a, int64_t b) {
+    a |= b;
+    __asm__("" : "+r"(a));
+    return a;
+}
+
 /* a + b + c compared with a limit, exactly */
 static inline int tw_sum_above(int64_t a, int64_t b, int64_t c, int64_t limit) {
     return (tw_wide_sum)a + b + c > (tw_wide_sum)limit;

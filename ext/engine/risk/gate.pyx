@@ -1,4 +1,4 @@
-# distutils: extra_compile_args = --param=max-inline-insns-auto=300 --param=inline-unit-growth=300 --param=large-function-growth=2000 -mstringop-strategy=unrolled_loop
+# distutils: extra_compile_args = --param=max-inline-insns-auto=300 --param=inline-unit-growth=300 --param=large-function-growth=2000
 """The risk gate: the only maker of approvals.
 
 Checks run from the cheapest and most general to the dearest. Each returns 1 to pass and 0 to refuse, so that a fault which swallows a
@@ -28,7 +28,11 @@ from engine.runtime.clock cimport Clock
 from engine.runtime.counters cimport Counters
 from engine.runtime.ring cimport Ring
 
+cdef extern from "engine/model/zero.h" nogil:
+    void tw_zero(void*, size_t) noexcept
+
 cdef extern from "arithmetic.h" nogil:
+    int64_t tw_either(int64_t, int64_t) noexcept
     int tw_sum_above(int64_t, int64_t, int64_t, int64_t) noexcept
     int64_t tw_sum_clamped(int64_t, int64_t, int64_t) noexcept
     int64_t tw_scaled(int64_t, int64_t) noexcept
@@ -121,7 +125,7 @@ cdef class RiskGate(TermsCheck):
         if intent.action == INTENT_ACTION_AMEND:
             return self._decide_amend(item, refusals, is_child)
         self.counters.values[<int> COUNTER_INTENTS] = self.counters.values[<int> COUNTER_INTENTS] + 1
-        memset(&check, 0, sizeof(Check))
+        tw_zero(&check, sizeof(Check))
         check.intent = intent
         if intent.has_conditions and item.record.length >= sizeof(RecordHeader) + sizeof(IntentPayload) + sizeof(Conditions):
             check.conditions = <const Conditions*> (intent + 1)
@@ -351,9 +355,9 @@ cdef class RiskGate(TermsCheck):
             terms = &tight.scopes[i]
             state = terms.state
             marks |= (<const uint32_t*> &state.trading_state)[0] ^ <uint32_t> TRADING_STATE_ACTIVE
-            less |= ((now_ns - state.cooldown_until_mono_ns) | (now_ns - state.pause_until_mono_ns)
-                     | (state.day_pnl_e8 - terms.least_day_pnl_e8) | (terms.drawdown_e8 - state.drawdown_e8)
-                     | (terms.drawdown_bps - state.drawdown_bps))
+            less = tw_either(less, (now_ns - state.cooldown_until_mono_ns) | (now_ns - state.pause_until_mono_ns)
+                             | (state.day_pnl_e8 - terms.least_day_pnl_e8) | (terms.drawdown_e8 - state.drawdown_e8)
+                             | (terms.drawdown_bps - state.drawdown_bps))
         less |= -<int64_t> (marks & SCOPE_MARKS) | -<int64_t> ((check.rate_e8 == 0) & tight.needs_rate)
         return self._tell_scopes(check) if unlikely(less < 0) else 1
 
@@ -573,12 +577,12 @@ cdef class RiskGate(TermsCheck):
                            | (own_row.rate_e8 ^ check.rate_e8)) == 0
         # what limits nothing is half of the range, and each difference below 0 is looked at exactly
         left = ((tight.order_e8 - valued.order_e8) | (tight.reach_e8 - valued.reach_e8) | (tight.scopes[3].reach_e8 - own.reach_e8)
-                | (tight.instrument_order_e8 - quoted.order_e8) | (tight.scopes[4].reach_e8 - quoted.reach_e8)
-                | room_left(&tight.scopes[0], valued.gross_e8, valued.net_e8, is_buy)
-                | room_left(&tight.scopes[1], valued.gross_e8, valued.net_e8, is_buy)
-                | room_left(&tight.scopes[2], valued.gross_e8, valued.net_e8, is_buy)
-                | room_left(&tight.scopes[3], own.gross_e8, own.net_e8, is_buy)
-                | room_left(&tight.scopes[4], quoted.gross_e8, quoted.net_e8, is_buy))
+                | (tight.instrument_order_e8 - quoted.order_e8) | (tight.scopes[4].reach_e8 - quoted.reach_e8))
+        left = tw_either(left, room_left(&tight.scopes[0], valued.gross_e8, valued.net_e8, is_buy))
+        left = tw_either(left, room_left(&tight.scopes[1], valued.gross_e8, valued.net_e8, is_buy))
+        left = tw_either(left, room_left(&tight.scopes[2], valued.gross_e8, valued.net_e8, is_buy))
+        left = tw_either(left, room_left(&tight.scopes[3], own.gross_e8, own.net_e8, is_buy))
+        left = tw_either(left, room_left(&tight.scopes[4], quoted.gross_e8, quoted.net_e8, is_buy))
         if valued.is_new | own.is_new:
             for i in range(SCOPES):
                 left |= -<int64_t> (tight.scopes[i].state.positions >= tight.scopes[i].positions)
@@ -772,7 +776,7 @@ cdef class RiskGate(TermsCheck):
 
     cdef void _approve(self, const Descriptor* item, Check* check, RecordHeader* record) noexcept nogil:
         cdef ApprovedOrder* slot = self.register.issue(check.handle)
-        cdef Descriptor approval
+        cdef Descriptor* approval
         if slot == NULL:
             self.journal.abandon(record)
             self._refuse(REASON_ORDER_POOL_FULL, self.register.open_orders, self.register.capacity)
@@ -794,12 +798,14 @@ cdef class RiskGate(TermsCheck):
         self.scope = 0
         self.value = slot.promise_price_ticks  # a restart promises the order's money by it again
         slot.verdict_seq = self._write_verdict(record, item, slot.nonce)
-        approval = item[0]
-        approval.kind = RECORD_KIND_VERDICT
-        approval.data = <uint16_t> (self.register.index_of(slot) + 1)
-        approval.seq = approval.cause_seq = slot.verdict_seq
-        approval.record = record
-        (<Ring> check.approvals).push(&approval)
+        approval = (<Ring> check.approvals).claim()  # there is room: `_check_engine`
+        if approval != NULL:
+            approval[0] = item[0]
+            approval.kind = RECORD_KIND_VERDICT
+            approval.data = <uint16_t> (self.register.index_of(slot) + 1)
+            approval.seq = approval.cause_seq = slot.verdict_seq
+            approval.record = record
+            (<Ring> check.approvals).publish()
         self.approved_count += 1
         self.counters.values[<int> COUNTER_APPROVED] = self.counters.values[<int> COUNTER_APPROVED] + 1
         self.counters.record(STAGE_GATE_DONE, self.clock.lap_ns() - self.journal.now_mono_ns)
