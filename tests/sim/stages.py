@@ -177,10 +177,10 @@ def ask(strategy: Scripted, step: Step, prices: Prices) -> None:
         strategy.states[step.order] = OrderState.NONE
         strategy.asked.append(lambda: strategy.bracket(step.order, entry, stop, target))
     elif step.do == "amend_exits":
-        stop, target = prices.of(step.stop), prices.of(step.target)
-        assert stop is not None
-        assert target is not None
-        strategy.asked.append(lambda: strategy.move_exits(stop, target))
+        moved, aimed = prices.of(step.stop), prices.of(step.target)
+        assert moved is not None
+        assert aimed is not None
+        strategy.asked.append(lambda: strategy.move_exits(moved, aimed))
     elif step.do == "execute":
         strategy.asked.append(lambda: strategy.algo(step.order, step.side, step.qty, price, dict(step.options)))
     elif step.do == "amend":
