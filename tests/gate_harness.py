@@ -75,9 +75,14 @@ def everything_native(rig: Rig, **changed: Any) -> Rig:
 
 
 class GateAlone:
-    """The gate over a journal that forgets: a million decisions need no more memory than a thousand."""
+    """The gate over a journal that forgets: a million decisions need no more memory than a thousand.
 
-    def __init__(self, *, capacity: int = 256) -> None:
+    `contracts`: multiplier in 10^-8 of each of the two instruments, and whether it is inverse.
+    """
+
+    def __init__(
+        self, *, capacity: int = 256, contracts: tuple[tuple[int, bool], ...] = ((E8, False), (E8, False))
+    ) -> None:
         self.journal = Journal.in_memory(engine_id=7, epoch=3, ring_bytes=1 << 22, discards=True)
         self.clock = Clock.virtual()
         self.now_ns = SECOND_NS
@@ -91,11 +96,12 @@ class GateAlone:
             "gate", self.journal, self.tables, self.counters, self.register, self.books, self.clock, **self.rings
         )
         self.handle = 3 << 32
-        for symbol in ("BTCUSDT", "ETHUSDT"):
+        for symbol, (multiplier_e8, inverse) in zip(("BTCUSDT", "ETHUSDT"), contracts, strict=True):
             row = self.tables.add_instrument(
                 InstrumentSpec(
                     venue_id=1, symbol=symbol, base_asset=symbol[:3], quote_asset="USDT", kind=1,
-                    tick_size_e8=1_000_000, lot_size_e8=100_000,
+                    settle_asset=symbol[:3] if inverse else "USDT", tick_size_e8=1_000_000, lot_size_e8=100_000,
+                    multiplier_e8=multiplier_e8, inverse=inverse,
                 )
             )  # fmt: skip
             self.tables.set_limits(

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import msgspec
 
 from engine.execution.parent import Parent
-from engine.execution.terms import Child, ChildTerms, HeldNews, InstrumentFacts, MarketView
+from engine.execution.terms import Child, ChildTerms, ClosingOrder, HeldNews, InstrumentFacts, MarketView
 from engine.model.instructions import Bracket, Held, Instruction, OrderList
 
 
@@ -47,7 +47,7 @@ class ParentNews(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Outside(Protocol):
-    """The engine around it."""
+    """The engine around it: `ExecutionStage` (ext/engine/execution/stage.pyx), or a test. Stated here and nowhere else."""
 
     @property
     def now_wall_ns(self) -> int: ...
@@ -72,6 +72,8 @@ class Outside(Protocol):
     def entry_price_ticks(self, instrument_id: int, position_side: int) -> int: ...
     def working_lots(self, instrument_id: int, position_side: int, side: int) -> int: ...
     def held_lots(self, instrument_id: int) -> int: ...
+    def closing_orders(self, instrument_id: int, position_side: int, side: int) -> list[ClosingOrder]: ...
+    def is_open(self, instrument_id: int) -> bool: ...
     def instrument(self, instrument_id: int) -> InstrumentFacts: ...
 
 

@@ -28,6 +28,7 @@ from engine.execution.outside import (
     saved_of,
 )
 from engine.execution.parent import (
+    ENDED_STATES,
     Child,
     FillFact,
     MarketView,
@@ -68,6 +69,8 @@ class Parents(Requests):
         self.makers = dict(MAKERS if makers is None else makers)
         self.over: OrderedDict[int, Parent] = OrderedDict()
         self.told: dict[int, int] = {}
+        # those that wait for room or for the market
+        self.waiting: dict[int, Parent] = {}
         self.order_seq = 0
 
     # --- instructions and changes ---
@@ -116,17 +119,17 @@ class Parents(Requests):
 
     def apply_change(self, parent: Parent, wish: Change, *, by_person: bool) -> int:
         """The change itself."""
-        reason: list[int] = [Reason.NONE]
+        # what is not begun because the engine stops, or has not read the account yet
+        reason: list[int] = [Reason.HALTED]
 
         def work() -> None:
+            reason[0] = Reason.NONE
             if wish.action == "cancel" and wish.handle == parent.handle:
                 parent.cancel_by(by_person=by_person)
             elif wish.action == "cancel":
                 reason[0] = Reason.NONE if parent.cancel_order(wish.handle) else Reason.ORDER_NOT_OPEN
-            elif wish.action == "pause":
-                parent.pause()
-            elif wish.action == "resume":
-                parent.resume()
+            elif wish.action in ("pause", "resume"):
+                reason[0] = paused_or_resumed(parent, wish.action)
             elif wish.exits is not None:
                 reason[0] = parent.amend_exits(wish.exits)
             else:
@@ -177,14 +180,32 @@ class Parents(Requests):
 
     # --- events ---
 
-    def on_order_state(self, handle: int, news: OrderNews) -> None:
-        """ORDER_STATE of any order."""
+    def on_order_state(self, handle: int, news: OrderNews, instrument_id: int = 0) -> None:
+        """ORDER_STATE of any order. Where one has ended, fired stops that wait for room go before whoever it was."""
         parent = self.parent_of.get(handle)
         child = parent.children.get(handle) if parent is not None else None
-        if parent is None or child is None:
-            return
-        self.note_state(parent, child, news)
-        self.run(parent, lambda: parent.on_child(child))
+        if parent is not None and child is not None:
+            self.note_state(parent, child, news)
+        if news.state in ENDED_STATES or news.state in (OrderState.NEW, OrderState.PARTIALLY_FILLED):
+            self.clearing.discard(handle)  # it ended, or its cancel was refused
+        if news.state in ENDED_STATES:
+            self.tell_room(parent.instrument_id if parent is not None else instrument_id, parent)
+        if parent is not None and child is not None:
+            self.run(parent, lambda: parent.on_child(child))
+            if parent.waits_for_room and news.state in ENDED_STATES:
+                self.run(parent, parent.on_room)
+
+    def tell_room(self, instrument_id: int, ended: Parent | None) -> None:
+        """Orders of an instrument have ended: what waits for that is told, but for their own parent."""
+        for parent in list(self.waiting.values()):
+            if parent.waits_for_room and parent.instrument_id == instrument_id and parent is not ended:
+                self.run(parent, parent.on_room)
+
+    def on_tick(self) -> None:
+        """Time to see whether what was refused for the market's or the session's sake may pass now."""
+        for parent in list(self.waiting.values()):
+            if parent.waits_for_market and self.outside.is_open(parent.instrument_id):
+                self.run(parent, parent.on_open)
 
     def note_state(self, parent: Parent, child: Child, news: OrderNews) -> None:
         """What the order's own books say."""
@@ -244,6 +265,7 @@ class Parents(Requests):
         child = parent.children.get(handle) if parent is not None else None
         if parent is not None and child is not None and child.state == OrderState.NONE:
             child.state, child.reason = OrderState.REFUSED, reason
+            self.tell_room(parent.instrument_id, parent)
             self.run(parent, lambda: parent.on_child(child))
 
     def on_timer(self, timer_id: int) -> None:
@@ -284,10 +306,18 @@ class Parents(Requests):
         if self.is_running and not self.is_stopping:
             work()
             parent.settle_cancel()
+            self.note_waiting(parent)
         if parent.is_changed:
             self.write(parent)
         if parent.is_over:
             self.forget(parent)
+
+    def note_waiting(self, parent: Parent) -> None:
+        """Whom the end of somebody's order, or a tick, concerns."""
+        if parent.waits_for_room or parent.waits_for_market:
+            self.waiting[parent.handle] = parent
+        else:
+            self.waiting.pop(parent.handle, None)
 
     def write(self, parent: Parent) -> None:
         """PARENT_STATE."""
@@ -318,6 +348,7 @@ class Parents(Requests):
     def forget(self, parent: Parent) -> None:
         """It is over: nothing waits for it, late fills still find it."""
         self.told.pop(parent.handle, None)
+        self.waiting.pop(parent.handle, None)
         if self.parents.pop(parent.handle, None) is None:
             return
         for watch_id in [key for key, owner in self.watches.items() if owner is parent]:
@@ -342,3 +373,15 @@ class Parents(Requests):
         for parent in list(self.parents.values()):
             parent.is_changed = True
             self.run(parent, parent.on_start if parent.status == ParentState.NONE else parent.on_resume_run)
+
+
+def paused_or_resumed(parent: Parent, action: str) -> int:
+    """Pause or resume; a Reason where that changed nothing: it stood so already, or - working - is of a kind that is not paused."""
+    before = parent.status
+    if action == "pause":
+        parent.pause()
+    else:
+        parent.resume()
+    if parent.status != before or parent.is_over:
+        return Reason.NONE
+    return Reason.UNSUPPORTED if action == "pause" and before == ParentState.WORKING else Reason.ORDER_NOT_OPEN

@@ -212,6 +212,11 @@ class Reason(IntEnum):
     CANCELED_BY_CONTINGENCY = 66
     PRICE_STEP = 67
     QTY_STEP = 68
+    VENUE_ORDERS = 69
+    VENUE_CONDITIONAL_ORDERS = 70
+    VENUE_ICEBERG_ORDERS = 71
+    VENUE_ORDER_LISTS = 72
+    CLOSE_POSITION_TWICE = 73
 
 
 class FrameFault(IntEnum):
@@ -375,6 +380,9 @@ class AlarmCode(IntEnum):
     LIMIT_BREACHED = 26
     FLATTEN_FAILED = 27
     PARENT_FAILED = 28
+    TRADE_ID_CONFLICT = 29
+    FILL_MISSING = 30
+    POSITION_UNPROTECTED = 31
 
 
 class Counter(IntEnum):

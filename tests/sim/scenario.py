@@ -14,8 +14,9 @@ order's state, by its name), or after `wait_ms`.
     orders = { a = "FILLED" }
     fills = [["a", "bid", "0.001", "maker"]]   # in their order; the parts of one order at one price count as one
 
-`place_list` has a `contingency` and `legs`, each as a `place`; `bracket` a price word for its `stop` and its `target`; `execute`
-names an `algo` in its options; `replace` and `amend_held` a new `trigger` too, `amend_exits` a bracket's new `stop` and `target`.
+`place_list` has a `contingency` and `legs`, each as a `place`; `bracket` a price word for its `stop` and its `target`, `protect`
+(of the position, the stop held by the engine) too; `execute` names an `algo` in its options; `replace` and
+`amend_held` a new `trigger` too, `amend_exits` a bracket's new `stop` and `target`.
 Orders that the engine makes are called `child`; `children_fill` waits until so much is filled. `market` steps are orders of another
 account at the venue (the second unless `account` says; `time_in_force` IOC unless said). `options` of `place` are the keyword
 arguments of `Strategy.submit`, with enumerations by name, and `expire_s`: so many seconds from then.
@@ -59,6 +60,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         "place",
         "place_list",
         "bracket",
+        "protect",
         "execute",
         "replace",
         "amend",

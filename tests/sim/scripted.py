@@ -82,6 +82,11 @@ class Scripted(Strategy):
         """Other exits for the latest bracket."""
         assert self.amend_exits(SYMBOL, self.parent, stop=stop, targets=[Target(target, 10_000)])
 
+    def guard(self, stop: Decimal | None, target: Decimal | None) -> None:
+        """Protection of the position, its stop held by the engine."""
+        targets = [] if target is None else [Target(target, 10_000)]
+        self.protect(SYMBOL, stop=stop, targets=targets, placement="engine")
+
     def algo(self, name: str, side: str, qty: str, price: Decimal | None, options: dict[str, Any]) -> None:
         """An execution algorithm; the scenario's name is the parent's."""
         self.call_it(self.execute(SYMBOL, Side[side], qty, options.pop("algo"), price, **options), name)

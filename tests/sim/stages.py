@@ -181,6 +181,9 @@ def ask(strategy: Scripted, step: Step, prices: Prices) -> None:
         assert moved is not None
         assert aimed is not None
         strategy.asked.append(lambda: strategy.move_exits(moved, aimed))
+    elif step.do == "protect":
+        guards = prices.of(step.stop), prices.of(step.target)
+        strategy.asked.append(lambda: strategy.guard(*guards))
     elif step.do == "execute":
         strategy.asked.append(lambda: strategy.algo(step.order, step.side, step.qty, price, dict(step.options)))
     elif step.do == "amend":

@@ -14,15 +14,18 @@ from engine.model.records cimport (
     StatePayload, TimerPayload, TradePayload, VerdictPayload,
 )
 from engine.execution.triggers cimport Happening
-from engine.model.tables cimport INSTRUMENT_CAPACITY, POSITION_SIDES, Exposure, Instrument
+from engine.model.approval cimport SLOT_ISSUED, SLOT_SPENT, ApprovedOrder
+from engine.model.tables cimport INSTRUMENT_CAPACITY, LINE_CAPACITY, POSITION_SIDES, Exposure, Instrument, LineState
 
 import msgspec
 
+from engine.execution.native_lists import is_of_one_request, native_terms
 from engine.execution.parent import ChildTerms, FillFact, InstrumentFacts, MarketView, Parent
 from engine.execution.parents import OrderNews, Parents
 from engine.execution.rebuild import rebuild
+from engine.execution.terms import ClosingOrder
 from engine.model.codes import AlarmCode, OrderState, Reason
-from engine.model.instructions import Change, Held, decode, encode
+from engine.model.instructions import Change, Held, OrderList, decode, encode
 from engine.model.native import is_native
 
 cdef enum:
@@ -30,19 +33,22 @@ cdef enum:
     LEVELS_MAX = 100
     TEXT_MAX = 1000
     ROOM_NEEDED = 1024          # of `parent_events`
+    FLATTEN_RELEASE = 2         # a flag of FLATTEN: see engine/flatten.py
 
 cdef int64_t NS_PER_DAY = 86_400_000_000_000
 
 
 cdef class ExecutionStage(Actor):
     """See the module. `entry_price(instrument_id, position_side)`: average price of the position in ticks, 0 where it is flat.
+    `register`: the orders of the engine, of which a fired stop takes back what holds its position; None: it takes back none.
     `makers`: parents by type of instruction beside the stage's own. `day_end_ns`: end of a session after midnight UTC, for DAY orders.
     """
 
     def __init__(self, str name, Journal journal not None, Tables tables not None, Counters counters not None, *,
                  Ring instructions not None, Ring watched not None, Ring execution_events not None, Ring to_execution not None,
                  Ring child_intents not None, Ring child_refusals not None, Ring parent_events not None, TimerQueue timers not None,
-                 BookReader reader not None, object entry_price, int account_id=0, dict makers=None, int64_t day_end_ns=0):
+                 BookReader reader not None, object entry_price, ApprovalRegister register=None, int account_id=0, dict makers=None,
+                 int64_t day_end_ns=0):
         Actor.__init__(self, name)
         if not 0 <= day_end_ns < NS_PER_DAY:
             raise ValueError(f"a session cannot end {day_end_ns} ns after midnight")
@@ -50,7 +56,7 @@ cdef class ExecutionStage(Actor):
         self.instructions, self.watched, self.execution_events = instructions, watched, execution_events
         self.to_execution, self.child_intents, self.child_refusals = to_execution, child_intents, child_refusals
         self.parent_events = parent_events
-        self.timers, self.reader = timers, reader
+        self.timers, self.reader, self.register = timers, reader, register
         self.triggers = TriggerTable()
         self._entry_price = entry_price
         self._account_id = account_id
@@ -60,6 +66,9 @@ cdef class ExecutionStage(Actor):
         cdef int done
         if self.parent_events.depth() + ROOM_NEEDED > self.parent_events.capacity:
             return 0  # nobody is to miss what became of an order
+        if (self.execution_events.peek() == NULL and self.child_refusals.peek() == NULL and self.watched.peek() == NULL
+                and self.instructions.peek() == NULL and self.to_execution.peek() == NULL):
+            return 0
         # what happened to orders first: who is asked next decides by it
         done = self._drain_order_events()
         done += self._drain_refusals()
@@ -88,7 +97,7 @@ cdef class ExecutionStage(Actor):
         if event.kind == RECORD_KIND_ORDER_STATE:
             self.parents.on_order_state(event.order_handle, OrderNews(
                 state=state.state, reason=state.reason, price_ticks=state.price_ticks, qty_lots=state.qty_lots,
-                cum_lots=state.cum_qty_lots, leaves_lots=state.leaves_qty_lots))
+                cum_lots=state.cum_qty_lots, leaves_lots=state.leaves_qty_lots), event.instrument_id)
         elif event.kind == RECORD_KIND_FILL:
             self.parents.on_fill(
                 event.order_handle,
@@ -195,38 +204,51 @@ cdef class ExecutionStage(Actor):
         return done
 
     cdef int _instruct(self, bytes text, uint64_t handle, uint16_t strategy_id, bint is_written) except -1:
-        """An instruction or a change, of a strategy or a person (0); what cannot be read is refused with an alarm."""
+        """An instruction or a change, of a strategy or a person (0); what cannot be read is refused with an alarm. Why nothing could be
+        done, as a Reason."""
         try:
             wish = decode(text)
         except (msgspec.DecodeError, msgspec.ValidationError) as error:
             self.write_alarm(AlarmCode.PARENT_FAILED, 0, handle, f"instruction refused: {error}".encode())
-            return 0
+            return REASON_UNSUPPORTED
         if isinstance(wish, Change):
-            self.parents.change(wish, strategy_id)
-            return 0
+            return self.parents.change(wish, strategy_id)
         if not 0 < wish.instrument_id <= self.tables.instrument_count:
             self.write_alarm(AlarmCode.PARENT_FAILED, 0, handle, f"no instrument has the id {wish.instrument_id}".encode())
-            return 0
+            return REASON_UNKNOWN_INSTRUMENT
         handle = handle or wish.handle or self.tables.next_handle()
         if not is_written:
-            if isinstance(wish, Held) and self._pass_native(wish, handle):
-                return 0
+            if self._pass_native(wish, handle):
+                return REASON_NONE
             self.write_instruction(handle, strategy_id, wish.instrument_id, encode(wish))
-        self.parents.begin(wish, handle, strategy_id)
-        return 0
+        return self.parents.begin(wish, handle, strategy_id).reason
 
     def _pass_native(self, object wish, uint64_t handle) -> bool:
-        """A person's order that the venue carries out as it is: an intent like any other."""
-        order = wish.order
-        if not is_native(
-                self.tables, wish.instrument_id, order_type=order.order_type, time_in_force=order.time_in_force, flags=order.flags,
-                position_side=order.position_side, price_ticks=order.price_ticks, expire_ns=order.expire_ns,
-                now_wall_ns=self.journal.now_wall_ns, display_lots=order.display_lots, trail_kind=order.trail_kind,
-                trail_amount=order.trail_amount, limit_offset_ticks=order.limit_offset_ticks, trigger_source=order.trigger_source):
+        """What a person asks for and the venue carries out as it is, one order or a list in one request: intents like any other."""
+        cdef list terms
+        if isinstance(wish, Held):
+            if not self._is_native(wish.instrument_id, wish.order):
+                return False
+            terms = [ChildTerms(**{name: getattr(wish.order, name) for name in wish.order.__struct_fields__ if name != "handle"}, handle=handle)]
+        elif isinstance(wish, OrderList) and is_of_one_request(wish, handle):
+            if not all(self._is_native(wish.instrument_id, order, wish.contingency, len(wish.orders)) for order in wish.orders):
+                return False
+            terms = native_terms(wish, handle)
+        else:
             return False
+        if self.child_intents.depth() + <uint64_t> len(terms) > self.child_intents.capacity:
+            return False  # all of a list or none of it
         parent = Parent(wish, 0, 0)
-        terms = ChildTerms(**{name: getattr(order, name) for name in order.__struct_fields__ if name != "handle"})
-        return self.write_intent(INTENT_ACTION_SUBMIT, parent, handle, 0, terms)
+        # one of a list that the ledger has no room for ends them all: the order management waits for each
+        return any([self.write_intent(INTENT_ACTION_SUBMIT, parent, order.handle, 0, order) for order in terms])
+
+    def _is_native(self, uint32_t instrument_id, object order, int contingency=0, int list_size=0) -> bool:
+        return is_native(
+            self.tables, instrument_id, order_type=order.order_type, time_in_force=order.time_in_force, flags=order.flags,
+            position_side=order.position_side, price_ticks=order.price_ticks, expire_ns=order.expire_ns,
+            now_wall_ns=self.journal.now_wall_ns, display_lots=order.display_lots, trail_kind=order.trail_kind,
+            trail_amount=order.trail_amount, limit_offset_ticks=order.limit_offset_ticks, trigger_source=order.trigger_source,
+            contingency=contingency, list_size=list_size)
 
     cdef int _drain_inputs(self) except -1:
         cdef Descriptor event
@@ -248,6 +270,8 @@ cdef class ExecutionStage(Actor):
                 elif self._waits_for_account and self.tables.control_state()["reconciled"]:
                     self._waits_for_account = False
                     self.parents.take_up()
+                elif timer.timer_kind == TIMER_KIND_TICK and not self._waits_for_account:
+                    self.parents.on_tick()
         return done
 
     cdef int _on_command(self, const Descriptor* event) except -1:
@@ -256,18 +280,22 @@ cdef class ExecutionStage(Actor):
         cdef bytes detail = (<const char*> command + sizeof(CommandPayload))[:command.detail_size]
         cdef uint64_t handle = event.record.order_handle
         if kind == COMMAND_KIND_INSTRUCT or (kind == COMMAND_KIND_AMEND and detail):
-            return self._instruct(detail, handle, 0, False)
-        if kind == COMMAND_KIND_STOP:
+            self._answer(event.seq, self._instruct(detail, handle, 0, False))
+        elif kind == COMMAND_KIND_STOP:
             self.parents.stop()
         elif handle and kind in (COMMAND_KIND_CANCEL, COMMAND_KIND_PAUSE, COMMAND_KIND_RESUME):
             action = {COMMAND_KIND_CANCEL: "cancel", COMMAND_KIND_PAUSE: "pause", COMMAND_KIND_RESUME: "resume"}[kind]
-            self.parents.change(Change(handle=handle, action=action), 0)
-        elif kind in (COMMAND_KIND_KILL, COMMAND_KIND_CANCEL, COMMAND_KIND_FLATTEN):
+            self._answer(event.seq, self.parents.change(Change(handle=handle, action=action), 0))
+        elif kind == COMMAND_KIND_KILL or kind == COMMAND_KIND_CANCEL or (
+                kind == COMMAND_KIND_FLATTEN and not command.flags & FLATTEN_RELEASE):
             self.parents.sweep(is_kill=kind == COMMAND_KIND_KILL, venue_instruments=self._instruments_of(event.record.venue_id),
                                strategy_id=event.record.strategy_id, instrument_id=event.record.instrument_id)
         elif kind == COMMAND_KIND_ARM:
             self.parents.on_armed()
         return 0
+
+    cdef void _answer(self, uint64_t command_seq, int reason) noexcept:
+        self.answered_seq, self.answered_reason = command_seq, <uint16_t> reason
 
     def _instruments_of(self, int venue_id) -> object:
         """The venue's instruments; None = all."""
@@ -354,6 +382,7 @@ cdef class ExecutionStage(Actor):
         conditions.trail_amount, conditions.limit_offset_ticks = terms.trail_amount, terms.limit_offset_ticks
         conditions.trail_kind, conditions.trigger_source = terms.trail_kind, terms.trigger_source
         conditions.contingency, conditions.list_size, conditions.list_index = terms.contingency, terms.list_size, terms.list_index
+        conditions.is_exit = parent.is_protective and (terms.flags & (ORDER_FLAG_REDUCE_ONLY | ORDER_FLAG_CLOSE_POSITION)) != 0
         record.position_side = terms.position_side
         self._commit(record, parent.strategy_id, parent.instrument_id, handle)
         self._push(self.child_intents, record, action)
@@ -495,6 +524,30 @@ cdef class ExecutionStage(Actor):
         cdef const Instrument* row = &self.tables.instruments[instrument_id]
         return (self.tables.control.balance_free_e8[row.base_asset_id] + self.tables.control.balance_locked_e8[row.base_asset_id]) // (
             row.lot_size_e8)
+
+    def closing_orders(self, uint32_t instrument_id, uint32_t position_side, int side) -> list:
+        """Orders of one side that may still be filled, whoever's: those of the register that reserve lots."""
+        cdef uint32_t i
+        cdef const ApprovedOrder* order
+        cdef list found = []
+        for i in range(self.register.capacity if self.register is not None else 0):
+            order = &self.register.slots[i]
+            if (order.state != SLOT_ISSUED and order.state != SLOT_SPENT) or order.instrument_id != instrument_id:
+                continue
+            if order.side == side and order.position_side == position_side and order.reserved_lots > 0:
+                found.append(ClosingOrder(
+                    handle=order.order_handle, strategy_id=order.strategy_id, order_type=order.order_type,
+                    time_in_force=order.time_in_force, price_ticks=order.price_ticks, lots=order.reserved_lots))
+        return found
+
+    def is_open(self, uint32_t instrument_id) -> bool:
+        """Would neither book, session nor trading state refuse an order that closes."""
+        cdef const LineState* line = &self.tables.lines[self.tables.instruments[instrument_id].venue_id & (LINE_CAPACITY - 1)]
+        if self.tables.control.kill or self.tables.control.stopping or line.is_killed or line.trading_state == TRADING_STATE_HALTED:
+            return False
+        if not (line.gateway_ready and line.user_stream_ready and line.reconciled):
+            return False
+        return self._is_fresh(&self.tables.markets[instrument_id])
 
     def instrument(self, uint32_t instrument_id) -> object:
         """Reference data."""
