@@ -78,6 +78,13 @@ def test_nobody_amends_an_order_of_another_strategy_nor_one_that_is_none(rig: Ri
     assert answer(rig, handle, 50) is Reason.NONE
 
 
+def test_nobody_amends_an_order_that_has_ended(rig: Rig) -> None:
+    handle = rig.open_order(qty_lots=100)
+    rig.canceled(handle)
+    rig.sent()
+    assert answer(rig, handle, 50) is Reason.ORDER_NOT_OPEN
+
+
 @pytest.mark.parametrize("strategy_id", [1, OPERATOR], ids=["strategy", "operator"])
 def test_an_amend_waits_for_no_halt(rig: Rig, strategy_id: int) -> None:
     handle = rig.open_order(qty_lots=100)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from engine.model.codes import BookState, LimitScope, OrderType, Reason
-from tests.gate_harness import BUY, NAMES, SCOPES, SELL, refusing_scope, respecified, valued, verdict
+from engine.risk.rehearsal import offer_intent
+from tests.gate_harness import BUY, NAMES, SCOPES, SELL, GateAlone, refusing_scope, respecified, valued, verdict
 from tests.orders_harness import Rig
 
 every_scope = pytest.mark.parametrize(("scope", "number"), SCOPES, ids=NAMES)
@@ -122,6 +123,36 @@ def test_prices_and_quantities_on_the_venues_coarser_steps(rig: Rig) -> None:
         assert verdict(rig, qty_lots=qty_lots) is expected
     for price_ticks, expected in ((9_994, Reason.PRICE_STEP), (9_995, Reason.NONE), (9_996, Reason.PRICE_STEP)):
         assert verdict(rig, price_ticks=price_ticks, qty_lots=12) is expected
+
+
+@pytest.mark.invariant("R20")
+def test_the_venues_least_quantity_and_one_lot_on_either_side(rig: Rig) -> None:
+    respecified(rig, min_qty_lots=7)
+    for qty_lots, expected in ((6, Reason.QTY_BELOW_MIN), (7, Reason.NONE), (8, Reason.NONE)):
+        assert verdict(rig, qty_lots=qty_lots) is expected
+
+
+def test_without_room_on_the_way_to_order_management_nothing_is_approved() -> None:
+    gate = GateAlone()
+    for _ in range(gate.rings["approvals"].capacity):
+        offer(gate)
+        assert gate.rings["refusals"].poll() is None
+    offer(gate)
+    refusal = gate.rings["refusals"].poll()
+    assert refusal is not None
+    assert Reason(refusal["data"]) is Reason.RING_FULL
+    gate.rings["approvals"].poll()
+    offer(gate)
+    assert gate.rings["refusals"].poll() is None
+
+
+def offer(gate: GateAlone) -> None:
+    """A lot for sale, decided; what is approved waits in its ring."""
+    gate.handle += 1
+    offer_intent(
+        gate.journal, gate.rings["intents"], order_handle=gate.handle, instrument_id=1, side=SELL, price_ticks=10_000, qty_lots=1
+    )  # fmt: skip
+    gate.gate.step()
 
 
 def test_market_orders_have_rules_of_their_own(rig: Rig) -> None:

@@ -50,6 +50,17 @@ def test_while_trading_is_active_a_panic_order_only_reduces_too() -> None:
     assert close(rig, qty_lots=10) is Reason.REDUCING_ONLY
 
 
+@pytest.mark.parametrize("missing", ["gateway_ready", "user_stream_ready", "reconciled"])
+def test_without_the_venues_word_a_panic_order_waits(rig: Rig, missing: str) -> None:
+    rig.tables.set_control(**{missing: False})
+    assert close(rig) is Reason.HALTED
+
+
+def test_an_engine_that_stops_takes_no_panic_order(rig: Rig) -> None:
+    rig.tables.set_control(stopping=True)
+    assert close(rig) is Reason.HALTED
+
+
 def test_a_strategy_has_no_panic_orders(rig: Rig) -> None:
     rig.freshen(1)
     rig.intend(side=SELL, qty_lots=5, flags=PANIC)
