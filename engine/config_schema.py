@@ -65,6 +65,12 @@ class EngineSection(Section, frozen=True, kw_only=True):
             "time of day (UTC) at which orders with time in force DAY expire",
         ),
     ] = "00:00"
+    stop_keeps_protection: Annotated[
+        bool,
+        Meta(
+            description="an orderly stop leaves standing what only closes positions at the venue, and a start its own"
+        ),
+    ] = True
 
 
 class JournalSection(Section, frozen=True, kw_only=True):

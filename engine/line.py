@@ -119,6 +119,7 @@ class Line:
             order_timeout_ns=self.venue.order_timeout_ms * NS_PER_MS, recv_window_ns=self.venue.recv_window_ms * NS_PER_MS,
             venue_delay_ns_max=VENUE_DELAY_NS_MAX, account_id=self.venue_id, venue_id=self.venue_id,
             cancel_on_start=engine.loaded.config.reconcile.cancel_on_start,
+            stop_keeps_protection=engine.loaded.config.engine.stop_keeps_protection,
             has_cancel_all=self.kind.capabilities.has_cancel_all_by_symbol, risk_events=rings.risk_events,
             execution_events=rings.execution_events, reporting_currency=engine.loaded.config.portfolio.currency,
             liquidation_near_bps=engine.loaded.config.portfolio.liquidation_near_bps,

@@ -1,4 +1,4 @@
-"""From STOP to the venue's word that nothing of ours is open there; each tick of the daemon takes a step."""
+"""From STOP to the venue's word that nothing of ours is open but what is meant to stay; each tick of the daemon takes a step."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable, Sequence
 
 from engine.app import Engine
+from engine.control.venue_rows import left_text
+from engine.control.venue_word import VenueWord
 from engine.journal.errors import JournalFull
 from engine.line import Line
 from engine.model.codes import CommandKind
@@ -21,12 +23,17 @@ NS_PER_S = 1_000_000_000
 
 
 class OrderlyStop:
-    """`is_done` when the engine may close. `is_flat`: nothing of ours is open, and `doubt` is empty where every venue said so."""
+    """`is_done` when the engine may close. `is_flat`: nothing of ours is open but what is meant to stay, and `doubt` is empty where
+    every venue said so. `tell`: one line for a person."""
 
-    def __init__(self, engine: Engine, supervisor: Supervisor, last_error: Callable[[], str]) -> None:
+    def __init__(
+        self, engine: Engine, supervisor: Supervisor, last_error: Callable[[], str], tell: Callable[[str], None]
+    ) -> None:
         self._engine = engine
         self._supervisor = supervisor
         self._last_error = last_error
+        self._tell = tell
+        self._is_left_told = False
         self._began_ns = 0
         self._next_extension_ns = 0
         self._reconciles: dict[int, int] = {}
@@ -42,7 +49,7 @@ class OrderlyStop:
     def begin(self) -> None:
         """STOP was asked for: the OMS lets nothing new out and cancels all, as soon as it stands in the journal."""
         self._began_ns = self._next_extension_ns = self._engine.world.clock.monotonic_ns()
-        self._supervisor.stopping("stopping: cancels all orders and asks the venue")
+        self._supervisor.stopping("stopping: cancels orders and asks the venue")
 
     def advance(self) -> None:
         """Quiet, then confirmed by reconciliations that began after it, then the end; or the time-out."""
@@ -55,10 +62,18 @@ class OrderlyStop:
             self.is_done = True
         elif not self._engine.tables.control_state()["stopping"]:
             self._ask_again()
+        elif not self._is_left_told:
+            self._tell_left()
         elif not all(line.oms.quiet for line in self._engine.lines):
             return
         else:
             self._conclude(waited_s)
+
+    def _tell_left(self) -> None:
+        """Which positions stay, and what of them nothing protects until the engine is back."""
+        self._is_left_told = True
+        for row in VenueWord(self._engine.tables, {line.venue_id: line.oms for line in self._engine.lines}).left():
+            self._tell(left_text(row))
 
     def _ask_again(self) -> None:
         """The journal had no room for STOP when it was asked for; its writer makes some."""
@@ -76,7 +91,7 @@ class OrderlyStop:
             return
         if is_verified:
             # orders of others on the account are not ours to cancel
-            self.is_flat = not any(line.oms.orders() for line in others)
+            self.is_flat = all(line.oms.quiet for line in others)
             self.doubt = self.doubt if not self.is_flat else self._doubt_of(unreached)
             self.is_done = True
 

@@ -12,6 +12,7 @@ cpu = 1
 strategy_turn_ms_max = 50
 crash_loop = { count = 3, minutes = 10 }
 session_end = "17:00"
+stop_keeps_protection = false
 
 [journal]
 ledger_front_bytes = 65536

@@ -20,7 +20,7 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "flatten": ("venue", "account", "symbol"),
     "cancel": ("venue", "account", "symbol", "strategy", "order"),
     "stop": (),
-    "reconcile": ("venue", "account"),
+    "reconcile": ("venue", "account", "symbol"),
 }
 # what goes to the engine and to its guard
 GUARDED = ("kill", "arm")
@@ -40,6 +40,10 @@ def add_options(name: str, parser: argparse.ArgumentParser) -> None:
         from engine.cli.ctl_emergency import add_flatten_options
 
         add_flatten_options(parser)
+    if name == "reconcile":
+        from engine.cli.ctl_reconcile import add_reconcile_options
+
+        add_reconcile_options(parser)
     for scope in SCOPES[name]:
         kind = int if scope == "account" else str
         parser.add_argument(f"--{scope}", type=kind, metavar=scope.upper(), help=SCOPE_HELP[scope])
@@ -85,6 +89,14 @@ def run(args: argparse.Namespace) -> int:
         from engine.cli.ctl_emergency import flatten
 
         return flatten(args, target, request)
+    if args.action == "reconcile":
+        from engine.cli.ctl_reconcile import reconcile
+
+        return reconcile(args, target, scope)
+    if args.action == "stop":
+        from engine.cli.ctl_reconcile import tell_stop
+
+        return tell_stop(args, command(target, request, args.timeout))
     return tell(args, command(target, request, args.timeout))
 
 
@@ -127,13 +139,16 @@ def tell(args: argparse.Namespace, accepted: Accepted, **more: str) -> int:
 
     state, halt = TradingState(accepted.trading_state).name, HaltReason(accepted.halt_reason).name
     answer = {"action": args.action, "sequence": accepted.sequence, "trading_state": state, "halt_reason": halt, **more}
+    if accepted.note:
+        answer["note"] = accepted.note
     if accepted.order_handle:
         answer["order_handle"] = accepted.order_handle
     if args.json:
         print_json(answer)
     else:
         handle = f", handle {accepted.order_handle}" if accepted.order_handle else ""
-        print(f"{args.action}: sequence {accepted.sequence}{handle}; trading is {state}" + halted(halt))
+        note = f"{accepted.note}; " if accepted.note else ""
+        print(f"{args.action}: {note}sequence {accepted.sequence}{handle}; trading is {state}" + halted(halt))
         for name, text in more.items():
             print(f"{name}: {text}")
     return ExitCode.REFUSED if args.action == "arm" and accepted.kill and not scoped(args) else ExitCode.OK

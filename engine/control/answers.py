@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from engine.control.exact import decimal_text
-from engine.control.messages import BookStatus, StrategyRow
+from engine.control.messages import BookStatus, LineStatus, StrategyRow
+from engine.control.venue_word import VenueWord
 from engine.model.tables import Tables
 
 
@@ -34,6 +35,26 @@ def book_status(tables: Tables, row_id: int, now_mono_ns: int) -> BookStatus:
     )
 
 
+def line_status(tables: Tables, name: str, venue_id: int, word: VenueWord) -> LineStatus:
+    """One venue and account, and what of the venue's word is in dispute there."""
+    row = tables.line_state(venue_id)
+    return LineStatus(
+        line=name,
+        account=venue_id,
+        trading_state=row["trading_state"],
+        halt_reason=row["halt_reason"],
+        reconciled=bool(row["reconciled"]),
+        gateway_ready=bool(row["gateway_ready"]),
+        user_stream_ready=bool(row["user_stream_ready"]),
+        kill=bool(row["is_killed"]),
+        clock_drift_ns=row["clock_drift_ns"],
+        open_orders=row["open_orders"],
+        reconciles=row["reconciles"],
+        is_reading=word.is_reading(venue_id),
+        differences=word.differences(venue_id),
+    )
+
+
 def strategy_row(tables: Tables, name: str, strategy_id: int, halt_reason: int) -> StrategyRow:
     """A strategy's row of the tables, and its own halt by `HaltReason`, which the approval register knows."""
     row = tables.strategy(strategy_id)
@@ -48,4 +69,22 @@ def strategy_row(tables: Tables, name: str, strategy_id: int, halt_reason: int) 
         fills=row["fills"],
         refusals=row["refusals"],
         halt_reason=halt_reason,
+    )
+
+
+def line_status(tables: Tables, name: str, venue_id: int) -> LineStatus:
+    """One venue and account."""
+    row = tables.line_state(venue_id)
+    return LineStatus(
+        line=name,
+        account=venue_id,
+        trading_state=row["trading_state"],
+        halt_reason=row["halt_reason"],
+        reconciled=bool(row["reconciled"]),
+        gateway_ready=bool(row["gateway_ready"]),
+        user_stream_ready=bool(row["user_stream_ready"]),
+        kill=bool(row["is_killed"]),
+        clock_drift_ns=row["clock_drift_ns"],
+        open_orders=row["open_orders"],
+        reconciles=row["reconciles"],
     )

@@ -110,7 +110,7 @@ _INSTRUMENT_UPDATE = (
 # behind an INTENT whose `has_conditions` is set
 CONDITIONS = (
     "parent_handle:Q list_handle:Q display_lots:q activation_ticks:q trail_amount:q limit_offset_ticks:q trail_kind:B "
-    "trigger_source:B contingency:B list_size:B list_index:B pad:3x"
+    "trigger_source:B contingency:B list_size:B list_index:B is_exit:B pad:2x"
 )
 LEVEL = struct.Struct("<qq")
 BALANCE_ROW = struct.Struct("<H6xqq")

@@ -380,6 +380,9 @@ class AlarmCode(IntEnum):
     LIMIT_BREACHED = 26
     FLATTEN_FAILED = 27
     PARENT_FAILED = 28
+    TRADE_ID_CONFLICT = 29
+    FILL_MISSING = 30
+    POSITION_UNPROTECTED = 31
 
 
 class Counter(IntEnum):

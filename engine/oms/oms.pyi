@@ -30,6 +30,7 @@ class Oms(Restoration):
         *,
         cancel_on_start: bool = ...,
         has_cancel_all: bool = ...,
+        stop_keeps_protection: bool = ...,
         reporting_currency: str = ...,
         liquidation_near_bps: int = ...,
         **options: Any,

@@ -34,8 +34,8 @@ class Stages:
     def quiet(self) -> bool:
         return bool(self.state["stopping"]) and not self.open
 
-    def orders(self) -> list[dict[str, Any]]:
-        return self.open
+    def left_standing(self) -> list[dict[str, Any]]:
+        return []
 
     def control_state(self) -> dict[str, Any]:
         return self.state
@@ -56,7 +56,9 @@ class Stages:
 
 def stop_of(stages: Stages) -> OrderlyStop:
     """A stop that has begun."""
-    stop = OrderlyStop(cast(Engine, stages), Supervisor("", stages.clock), lambda: "nothing listens there")
+    stop = OrderlyStop(
+        cast(Engine, stages), Supervisor("", stages.clock), lambda: "nothing listens there", lambda _text: None
+    )
     stop.begin()
     return stop
 

@@ -23,6 +23,11 @@ cdef inline bint is_conditional(int order_type) noexcept nogil:
     return ORDER_TYPE_STOP <= order_type <= ORDER_TYPE_TRAILING_STOP_LIMIT
 
 
+cdef inline bint is_stop(int order_type) noexcept nogil:
+    """Conditional, and its price is worse than the market's: it ends a loss."""
+    return is_conditional(order_type) and order_type != ORDER_TYPE_MARKET_IF_TOUCHED and order_type != ORDER_TYPE_LIMIT_IF_TOUCHED
+
+
 cdef inline bint is_trailing(int order_type) noexcept nogil:
     return order_type == ORDER_TYPE_TRAILING_STOP or order_type == ORDER_TYPE_TRAILING_STOP_LIMIT
 

@@ -394,7 +394,8 @@ cdef struct Conditions:
     uint8_t contingency        # Contingency of the list
     uint8_t list_size
     uint8_t list_index         # 0 = the working order of OTO and OTOCO
-    uint8_t pad[3]
+    uint8_t is_exit            # of a bracket or a protection, and it only reduces: an orderly stop may leave it standing
+    uint8_t pad[2]
 
 cdef struct ParentStatePayload:
     int64_t qty_lots           # hard bound of what the children may fill

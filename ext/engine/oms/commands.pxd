@@ -25,16 +25,16 @@ cdef class Commands(Reconciliation):
     cdef void _arm_instruments(self) noexcept nogil
     cdef bint _is_meant(self, const Scope* scope) noexcept nogil
     cdef bint _in_scope(self, const Order* order, const Scope* scope) noexcept nogil
-    cdef void _cancel_scope(self, const Scope* scope) noexcept nogil
+    cdef void _cancel_scope(self, const Scope* scope, bint keeps_protection=*) noexcept nogil
+    cdef void _stop(self, uint64_t cause_seq) noexcept nogil
+    cdef int64_t _bare_lots(self, uint32_t instrument_id, int side) noexcept nogil
+    cdef bint _is_settled(self) noexcept nogil
     cdef void _cancel_externals(self, const Scope* scope, bint whole_symbols, uint8_t* by_symbol) noexcept nogil
     cdef void _operator_order(self, const Descriptor* item, const CommandPayload* command) noexcept nogil
     cdef void _operator_amend(self, const Descriptor* item, const CommandPayload* command) noexcept nogil
     cdef void _offer(self, const Descriptor* item, const IntentPayload* wanted, const Conditions* conditions, uint64_t order_handle,
                      uint32_t instrument_id, uint16_t strategy_id) noexcept nogil
     cdef void _hold(self, const Scope* scope, bint is_held) noexcept nogil
-    cdef void _flatten(self, const Scope* scope, uint64_t cause_seq) noexcept nogil
-    cdef int64_t _closing_lots(self, uint32_t instrument_id, uint8_t position_side, int side) noexcept nogil
-    cdef void _flatten_one(self, uint32_t instrument_id, uint8_t position_side, uint64_t cause_seq) noexcept nogil
     cdef uint8_t _halt_reason(self) noexcept nogil
     cdef bint _needs_equity(self) noexcept nogil
     cdef void _evaluate(self, uint64_t cause_seq) noexcept nogil

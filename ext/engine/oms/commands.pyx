@@ -8,17 +8,22 @@ from libc.string cimport memset
 from engine.model.approval cimport *
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
+from engine.model.native cimport is_stop
 from engine.model.records cimport CommandPayload, Conditions, IntentPayload, RecordHeader
-from engine.model.tables cimport ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_ROWS, LINE_CAPACITY, POSITION_SIDES, STRATEGY_ROWS, VENUE_ROWS, Instrument
+from engine.model.tables cimport (
+    ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_CAPACITY, INSTRUMENT_ROWS, LINE_CAPACITY, POSITION_SIDES, STRATEGY_ROWS, VENUE_ROWS, Instrument,
+)
 from engine.oms.lifecycle cimport ExternalOrder
 from engine.oms.orders cimport Order
 from engine.oms.reconciliation cimport RECONCILE_IDLE, Reconciliation
 
 cdef enum:
-    FLATTEN_ORDERS_MAX = 64
     # flags of FLATTEN: what closes a position step by step (engine/flatten.py) begins and ends with them
     FLATTEN_HOLD = 1
     FLATTEN_RELEASE = 2
+    FOR_PERSON = 1              # data of an intent, for the gate: see `operator_refused_cause` in terms.pxd
+    # flag of RECONCILE: what is disputed is booked as the venue says
+    RECONCILE_ADOPT = 1
 
 
 cdef class Commands(Reconciliation):
@@ -45,19 +50,19 @@ cdef class Commands(Reconciliation):
         elif command.command_kind == COMMAND_KIND_CANCEL:
             self._cancel_scope(&scope)
         elif command.command_kind == COMMAND_KIND_STOP:
-            self.tables.control.stopping = 1
-            memset(&scope, 0, sizeof(Scope))
-            self._cancel_scope(&scope)
+            self._stop(item.seq)
         elif command.command_kind == COMMAND_KIND_FLATTEN:
             if command.flags & (FLATTEN_HOLD | FLATTEN_RELEASE):
                 self._hold(&scope, command.flags & FLATTEN_HOLD)
-            else:
-                self._flatten(&scope, item.seq)
         elif command.command_kind == COMMAND_KIND_ORDER or command.command_kind == COMMAND_KIND_HEDGE:
             self._operator_order(item, command)
         elif command.command_kind == COMMAND_KIND_AMEND:
             self._operator_amend(item, command)
         elif command.command_kind == COMMAND_KIND_RECONCILE:
+            if command.flags & RECONCILE_ADOPT:
+                self._adopt(scope.instrument_id, item.seq)
+            # one that is under way may have asked before what this one is about
+            self.is_recheck_wanted = self.phase != RECONCILE_IDLE
             self._start_reconcile()
         self._start_sweep(item.seq)
 
@@ -81,7 +86,7 @@ cdef class Commands(Reconciliation):
             self.register.strategy_halts[scope.strategy_id % 64] = 0
             self.tables.rearm(STRATEGY_ROWS + scope.strategy_id % 64)
             return
-        self._adopt_positions(scope.instrument_id, cause_seq)
+        self._adopt(scope.instrument_id, cause_seq)
         if scope.instrument_id:
             self.register.instrument_halts[scope.instrument_id % 512] = 0
             self.tables.rearm(INSTRUMENT_ROWS + scope.instrument_id % 512)
@@ -127,7 +132,7 @@ cdef class Commands(Reconciliation):
                 and (scope.strategy_id == 0 or terms.strategy_id == scope.strategy_id)
                 and (scope.instrument_id == 0 or terms.instrument_id == scope.instrument_id))
 
-    cdef void _cancel_scope(self, const Scope* scope) noexcept nogil:
+    cdef void _cancel_scope(self, const Scope* scope, bint keeps_protection=False) noexcept nogil:
         """Cancel-all per symbol first where the whole symbol is meant; singles for the rest, and for what that leaves open."""
         cdef uint8_t[512] by_symbol
         cdef uint32_t slot = self.pool.first_open, instrument_id
@@ -136,8 +141,14 @@ cdef class Commands(Reconciliation):
         cdef bint whole_symbols = self.has_cancel_all and self.session_ready and scope.order_handle == 0 and scope.strategy_id == 0
         memset(by_symbol, 0, 512)
         while slot != SLOT_NONE:
+            if self.pool.orders[slot].is_kept and not self.pool.orders[slot].ended and keeps_protection:
+                by_symbol[self.register.slots[slot].instrument_id % 512] = 2  # cancel-all would take it too
+            slot = self.pool.orders[slot].next_open
+        slot = self.pool.first_open
+        while slot != SLOT_NONE:
             order = &self.pool.orders[slot]
-            if not order.ended and self._in_scope(order, scope):
+            if not order.ended and self._in_scope(order, scope) and not (keeps_protection and order.is_kept):
+                order.is_kept = 0
                 instrument_id = self.pool.terms(order).instrument_id % 512
                 if whole_symbols and by_symbol[instrument_id] == 0:
                     by_symbol[instrument_id] = 1 if self.send_bare(OUTBOUND_CANCEL_ALL, instrument_id, 0, 0) else 2
@@ -160,6 +171,72 @@ cdef class Commands(Reconciliation):
                 by_symbol[instrument_id] = 1 if self.send_bare(OUTBOUND_CANCEL_ALL, row.instrument_id, 0, 0) else 2
             if by_symbol[instrument_id] != 1:
                 self.cancel_external(row)
+
+    # --- the orderly stop ---
+
+    cdef void _stop(self, uint64_t cause_seq) noexcept nogil:
+        """Nothing new, everything is cancelled but what protects positions at the venue; what stays unprotected is told."""
+        cdef Scope everything
+        cdef uint32_t slot = self.pool.first_open, instrument_id
+        cdef int side
+        cdef int64_t bare_lots
+        self.tables.control.stopping = 1
+        memset(&everything, 0, sizeof(Scope))
+        while slot != SLOT_NONE:
+            self.pool.orders[slot].is_kept = self.stays(&self.pool.orders[slot])
+            slot = self.pool.orders[slot].next_open
+        self._cancel_scope(&everything, True)
+        for instrument_id in range(1, self.tables.instrument_count + 1):
+            for side in range(POSITION_SIDES if self._is_ours(instrument_id) else 0):
+                bare_lots = self._bare_lots(instrument_id, side)
+                if bare_lots != 0:
+                    self.scribe.alarm(ALARM_CODE_POSITION_UNPROTECTED, instrument_id, 0, bare_lots,
+                                      b"the engine stops, and no stop at the venue protects this position", cause_seq)
+
+    cdef int64_t _bare_lots(self, uint32_t instrument_id, int side) noexcept nogil:
+        """What of a position no stop order at the venue would close, signed."""
+        cdef int64_t position_lots = self.tables.exposures[side * INSTRUMENT_CAPACITY + <int> instrument_id].position_lots
+        cdef int64_t covered_lots = 0, size_lots = position_lots if position_lots > 0 else -position_lots
+        cdef uint32_t slot = self.pool.first_open
+        cdef const ApprovedOrder* terms
+        while slot != SLOT_NONE:
+            terms = &self.register.slots[slot]
+            if (self.pool.orders[slot].is_kept and terms.instrument_id == instrument_id and terms.position_side == side
+                    and (terms.side == SIDE_SELL) == (position_lots > 0) and is_stop(terms.order_type)):
+                covered_lots += size_lots if terms.flags & ORDER_FLAG_CLOSE_POSITION else self.pool.leaves_lots(&self.pool.orders[slot])
+            slot = self.pool.orders[slot].next_open
+        size_lots = max(size_lots - covered_lots, <int64_t> 0)
+        return size_lots if position_lots > 0 else -size_lots
+
+    cdef bint _is_settled(self) noexcept nogil:
+        """All that is open is meant to stay, and the venue has said that it has it."""
+        cdef uint32_t slot = self.pool.first_open
+        cdef const Order* order
+        while slot != SLOT_NONE:
+            order = &self.pool.orders[slot]
+            if not order.is_kept or not order.is_acked or order.is_unknown or order.query_wanted or order.query_in_flight:
+                return False
+            slot = order.next_open
+        return True
+
+    def left_standing(self) -> list:
+        """What an orderly stop leaves, by position: dicts with `position_lots`, `bare_lots` (what no stop at the venue would close) and
+        `orders`, the handles that stay."""
+        cdef uint32_t slot
+        rows = []
+        for instrument_id in range(1, self.tables.instrument_count + 1):
+            for side in range(POSITION_SIDES):
+                orders, slot = [], self.pool.first_open
+                while slot != SLOT_NONE:
+                    if (self.pool.orders[slot].is_kept and self.register.slots[slot].instrument_id == instrument_id
+                            and self.register.slots[slot].position_side == side):
+                        orders.append(self.pool.orders[slot].order_handle)
+                    slot = self.pool.orders[slot].next_open
+                position_lots = self.tables.exposures[side * INSTRUMENT_CAPACITY + <int> instrument_id].position_lots
+                if self._is_ours(instrument_id) and (position_lots or orders):
+                    rows.append({"instrument_id": instrument_id, "position_side": side, "position_lots": position_lots,
+                                 "bare_lots": self._bare_lots(instrument_id, side), "orders": orders})
+        return rows
 
     # --- orders of a person, and closing ---
 
@@ -216,6 +293,7 @@ cdef class Commands(Reconciliation):
             out.order_handle = self.tables.control.next_handle
         out.account_id = self.account_id
         out.strategy_id = strategy_id
+        out.data = FOR_PERSON
         record = self.scribe.intent(wanted, conditions, self.account_id, self.venue_id, instrument_id, strategy_id, out.order_handle, item.seq)
         if record == NULL:
             return
@@ -239,60 +317,6 @@ cdef class Commands(Reconciliation):
                 halts[i] = HALT_REASON_NONE
         if is_held:
             self._cancel_scope(scope)
-
-    cdef void _flatten(self, const Scope* scope, uint64_t cause_seq) noexcept nogil:
-        """Cancel what is open in the scope, then close its positions by market orders through the gate."""
-        cdef uint32_t instrument_id
-        cdef uint8_t position_side
-        self._cancel_scope(scope)
-        for instrument_id in range(1, self.tables.instrument_count + 1):
-            if self._is_ours(instrument_id) and (scope.instrument_id == 0 or scope.instrument_id == instrument_id):
-                for position_side in range(POSITION_SIDES):
-                    self._flatten_one(instrument_id, position_side, cause_seq)
-
-    cdef int64_t _closing_lots(self, uint32_t instrument_id, uint8_t position_side, int side) noexcept nogil:
-        """Lots of market orders under way on this side. Limit orders do not count: flatten is cancelling them."""
-        cdef uint32_t slot = self.pool.first_open
-        cdef int64_t lots = 0
-        while slot != SLOT_NONE:
-            if (self.register.slots[slot].instrument_id == instrument_id and self.register.slots[slot].side == side
-                    and self.register.slots[slot].position_side == position_side
-                    and self.register.slots[slot].order_type == ORDER_TYPE_MARKET):
-                lots += self.pool.leaves_lots(&self.pool.orders[slot])
-            slot = self.pool.orders[slot].next_open
-        return lots
-
-    cdef void _flatten_one(self, uint32_t instrument_id, uint8_t position_side, uint64_t cause_seq) noexcept nogil:
-        """One position: a netted account's, or one side of a hedged account's."""
-        cdef const Instrument* instrument = &self.tables.instruments[instrument_id]
-        cdef int64_t left_lots = self.tables.exposure_row(instrument_id, position_side).position_lots
-        cdef int64_t most_lots = min(self.tables.limits[instrument_id].max_order_qty_lots, instrument.max_qty_lots)
-        cdef CommandPayload command
-        cdef Descriptor item
-        cdef RecordHeader header
-        cdef int made = 0
-        memset(&command, 0, sizeof(CommandPayload))
-        memset(&item, 0, sizeof(Descriptor))
-        memset(&header, 0, sizeof(RecordHeader))
-        command.side = SIDE_SELL if left_lots > 0 else SIDE_BUY
-        command.order_type = ORDER_TYPE_MARKET
-        # what already works on the closing side (a flatten a moment ago) closes it too: asked twice must not turn the position
-        if left_lots > 0:
-            left_lots -= self._closing_lots(instrument_id, position_side, SIDE_SELL)
-        else:
-            left_lots = -left_lots - self._closing_lots(instrument_id, position_side, SIDE_BUY)
-        header.instrument_id = instrument_id
-        header.position_side = position_side
-        item.record = &header
-        item.seq = cause_seq
-        item.venue_id = self.venue_id
-        item.wall_ns = self.journal.now_wall_ns
-        item.mono_ns = self.journal.now_mono_ns
-        while left_lots > 0 and most_lots > 0 and made < FLATTEN_ORDERS_MAX:
-            command.qty_lots = min(left_lots, most_lots)
-            self._operator_order(&item, &command)
-            left_lots -= command.qty_lots
-            made += 1
 
     # --- trading state ---
 

@@ -102,11 +102,18 @@ cdef class OrderLifecycle(Actor):
     cdef void _query(self, Order* order) noexcept nogil
     cdef bint _take_evidence(self, Order* order, const ExecutionPayload* report, bint is_status) noexcept nogil
     cdef void _end(self, Order* order, uint8_t state) noexcept nogil
+    # What the venue counts and nobody told, and what cannot be booked without a person: see `Disputes`.
+    cdef void fetch_fills(self, Order* order, uint64_t cause_seq) noexcept nogil
+    cdef void dispute_trade(self, Order* order, const FillFacts* facts, uint64_t order_handle, int64_t venue_order_id,
+                            uint64_t cause_seq) noexcept nogil
+    cdef void book_whole(self, Order* order, const FillFacts* facts, uint64_t cause_seq) noexcept nogil
     cdef bint _book_trade(self, Order* order, const FillFacts* facts, uint64_t cause_seq) noexcept nogil
     cdef void _book_on_order(self, Order* order, const FillFacts* facts, int64_t lots) noexcept nogil
     cdef void _book_external(self, Order* order, FillFacts* facts, uint16_t alarm, uint64_t cause_seq) noexcept nogil
     cdef void _move_position(self, const FillFacts* facts) noexcept nogil
     cdef void _on_foreign(self, const Descriptor* item, const ExecutionPayload* report) noexcept nogil
+    cdef int _book_foreign(self, FillFacts* facts, int64_t venue_order_id, int64_t cum_lots, uint64_t order_handle,
+                           uint64_t cause_seq) noexcept nogil
     cdef bint _is_open_after_end(self, const Order* order, const ExecutionPayload* report) noexcept nogil
     cdef void _list_external(self, Order* order, const Descriptor* item, const ExecutionPayload* report, bint is_news) noexcept nogil
     cdef void _follow_external(self, uint32_t place, const ExecutionPayload* report, bint is_open) noexcept nogil

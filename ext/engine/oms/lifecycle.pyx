@@ -18,7 +18,7 @@ from engine.model.unnamed cimport NO_TRADE_ID
 from engine.oms.orders cimport Order, OrderPool
 from engine.oms.positions cimport PositionBook, tw_cost_up_e8, tw_value_e16
 from engine.oms.scribe cimport FillFacts, Scribe
-from engine.oms.trades cimport TradeSet
+from engine.oms.trades cimport TRADE_CONTRADICTED, TRADE_NEW, TRADE_REPEATED, TradeSet
 from engine.runtime.counters cimport Counters
 from engine.runtime.ring cimport Ring
 
@@ -329,6 +329,8 @@ cdef class OrderLifecycle(Actor):
         self._take_quantity(order, report)
         if report.cum_qty_lots > order.venue_cum_lots:
             order.venue_cum_lots = min(report.cum_qty_lots, self.pool.terms(order).qty_lots)
+            order.venue_value_e8 = report.cum_quote_e8
+            order.fetches = 0
             is_new = True
         if report.order_state == ORDER_STATE_UNKNOWN or report.order_state == ORDER_STATE_NONE:
             # a status we do not know: ask, do not guess
@@ -458,25 +460,32 @@ cdef class OrderLifecycle(Actor):
             self.counters.values[<int> COUNTER_DUPLICATE_REPORTS] = self.counters.values[<int> COUNTER_DUPLICATE_REPORTS] + 1
 
     cdef bint _book_trade(self, Order* order, const FillFacts* facts, uint64_t cause_seq) noexcept nogil:
-        """Position first, then the order, then the fill; False for a trade that was booked before."""
-        cdef const ApprovedOrder* terms = self.pool.terms(order)
-        cdef FillFacts external
-        if not self.trades.add(facts.instrument_id, facts.trade_id, facts.qty_lots):
+        """False for a trade that was booked before, or whose id stands for another one."""
+        cdef int verdict = self.trades.add(facts, order.order_handle, self.tables.control.next_handle)
+        if verdict == TRADE_CONTRADICTED:
+            self.dispute_trade(order, facts, order.order_handle, order.venue_order_id, cause_seq)
+        if verdict != TRADE_NEW:
             self.apply(order, cause_seq, False)
             return False
+        self.book_whole(order, facts, cause_seq)
+        return True
+
+    cdef void book_whole(self, Order* order, const FillFacts* facts, uint64_t cause_seq) noexcept nogil:
+        """Position first, then the order, then the fill."""
+        cdef const ApprovedOrder* terms = self.pool.terms(order)
+        cdef FillFacts external
         if facts.qty_lots > terms.qty_lots - order.booked_lots and not (terms.qty_lots == 0 and terms.flags & ORDER_FLAG_CLOSE_POSITION):
             # the order is full by it; beyond that no order explains the trade, so it is external as a whole
             external = facts[0]
             self._book_on_order(order, facts, max(terms.qty_lots - order.booked_lots, <int64_t> 0))
             self._book_external(order, &external, ALARM_CODE_OVERFILL, cause_seq)
-            return True
+            return
         self._move_position(facts)
         self.tables.note_execution(terms.instrument_id, terms.strategy_id, self.journal.now_mono_ns)
         self._book_on_order(order, facts, facts.qty_lots)
         self.apply(order, cause_seq, True)
         self.scribe.fill(order, facts, cause_seq)
         self.scribe.position(facts.account_id, facts.venue_id, facts.instrument_id, facts.position_side, cause_seq)
-        return True
 
     cdef void _book_on_order(self, Order* order, const FillFacts* facts, int64_t lots) noexcept nogil:
         """So many of the trade's lots are the order's."""
@@ -484,8 +493,9 @@ cdef class OrderLifecycle(Actor):
         order.booked_lots += lots
         order.filled_value_e16 = order.filled_value_e16 + tw_value_e16(
             facts.price_ticks, instrument.tick_size_e8, lots, instrument.lot_size_e8)
-        if order.booked_lots > order.venue_cum_lots:
+        if order.booked_lots >= order.venue_cum_lots:
             order.venue_cum_lots = order.booked_lots
+            order.dispute = 0
 
     cdef void _book_external(self, Order* order, FillFacts* facts, uint16_t alarm, uint64_t cause_seq) noexcept nogil:
         """A fill that no order of ours explains: it is real, so it is booked; then the symbol stands still until a person has looked."""
@@ -526,22 +536,30 @@ cdef class OrderLifecycle(Actor):
 
     cdef void _on_foreign(self, const Descriptor* item, const ExecutionPayload* report) noexcept nogil:
         cdef FillFacts facts
+        cdef int verdict
         if item.instrument_id == 0 or item.instrument_id > self.tables.instrument_count:
             return
         if item.kind != RECORD_KIND_ORDER_STATUS and report.trade_id != NO_TRADE_ID and report.last_qty_lots > 0:
             _facts_of(item, report, &facts)
             if (item.kind == RECORD_KIND_OWN_TRADE and self.deferred_count < DEFERRED_CAPACITY
-                    and not self.trades.has(item.instrument_id, report.trade_id)):
+                    and self.trades.judge(&facts, item.order_handle) != TRADE_REPEATED):
                 # it may be of an order of ours whose venue number is still to come
                 self.deferred[self.deferred_count].venue_order_id = report.venue_order_id
                 self.deferred[self.deferred_count].facts = facts
                 self.deferred_count += 1
-            elif self.trades.add_foreign(item.instrument_id, report.venue_order_id, report.trade_id, report.last_qty_lots, report.cum_qty_lots):
-                self._book_external(NULL, &facts, ALARM_CODE_UNKNOWN_FILL, item.seq)
-            else:
+            elif self._book_foreign(&facts, report.venue_order_id, report.cum_qty_lots, item.order_handle, item.seq) == TRADE_REPEATED:
                 self.counters.values[<int> COUNTER_DUPLICATE_REPORTS] = self.counters.values[<int> COUNTER_DUPLICATE_REPORTS] + 1
         if item.kind != RECORD_KIND_OWN_TRADE:
             self._list_external(NULL, item, report, True)
+
+    cdef int _book_foreign(self, FillFacts* facts, int64_t venue_order_id, int64_t cum_lots, uint64_t order_handle,
+                           uint64_t cause_seq) noexcept nogil:
+        cdef int verdict = self.trades.add_foreign(facts, venue_order_id, cum_lots, order_handle, self.tables.control.next_handle)
+        if verdict == TRADE_NEW:
+            self._book_external(NULL, facts, ALARM_CODE_UNKNOWN_FILL, cause_seq)
+        elif verdict == TRADE_CONTRADICTED:
+            self.dispute_trade(NULL, facts, order_handle, venue_order_id, cause_seq)
+        return verdict
 
     cdef bint _is_open_after_end(self, const Order* order, const ExecutionPayload* report) noexcept nogil:
         """Does the venue, asked after the end that we know of, hold the order as open? A list that was asked for before does not say so,
@@ -640,8 +658,8 @@ cdef class OrderLifecycle(Actor):
                 trade.facts.position_side = self.pool.terms(order).position_side
                 trade.facts.strategy_id = self.pool.terms(order).strategy_id
                 self._book_trade(order, &trade.facts, cause_seq)
-            elif self.trades.add_foreign(trade.facts.instrument_id, trade.venue_order_id, trade.facts.trade_id, trade.facts.qty_lots, 0):
-                self._book_external(NULL, &trade.facts, ALARM_CODE_UNKNOWN_FILL, cause_seq)
+            else:
+                self._book_foreign(&trade.facts, trade.venue_order_id, 0, 0, cause_seq)
         self.deferred_count = 0
 
     # --- replies to our requests ---
@@ -816,8 +834,7 @@ cdef class OrderLifecycle(Actor):
         if order.ended:
             if self.pool.leaves_lots(order) > 0 and now_mono_ns >= order.deadline_mono_ns and order.venue_order_id > 0:
                 # it ended with fills that were never reported: they are fetched
-                order.deadline_mono_ns = now_mono_ns + self.order_timeout_ns
-                self.send_bare(OUTBOUND_TRADES, self.pool.terms(order).instrument_id, <uint64_t> order.venue_order_id, 1)
+                self.fetch_fills(order, cause_seq)
             return
         if order.is_unknown and not order.query_in_flight and now_mono_ns >= order.deadline_mono_ns:
             # the venue is asked first: a cancel that it does not know, sent again and again, would keep the question from being put
@@ -830,8 +847,14 @@ cdef class OrderLifecycle(Actor):
         elif order.query_wanted or (order.is_unknown and now_mono_ns >= order.deadline_mono_ns):
             self._query(order)
         elif (order.venue_cum_lots > order.booked_lots and now_mono_ns >= order.deadline_mono_ns and order.venue_order_id > 0):
-            order.deadline_mono_ns = now_mono_ns + self.order_timeout_ns
-            self.send_bare(OUTBOUND_TRADES, self.pool.terms(order).instrument_id, <uint64_t> order.venue_order_id, 1)
+            self.fetch_fills(order, cause_seq)
+
+    cdef void fetch_fills(self, Order* order, uint64_t cause_seq) noexcept nogil:
+        pass
+
+    cdef void dispute_trade(self, Order* order, const FillFacts* facts, uint64_t order_handle, int64_t venue_order_id,
+                            uint64_t cause_seq) noexcept nogil:
+        pass
 
     # --- sweeps: what time, kill and lost sessions ask of many orders ---
 

@@ -37,15 +37,15 @@ cdef class Oms(Restoration):
     """The one keeper of orders, positions and balances.
 
     `order_timeout_ns`: no answer by then makes an order UNKNOWN. `venue_delay_ns_max`: the longest the venue may take with a request
-    (a capability). `cancel_on_start`: cancel own orders left from an earlier run before trading begins. `has_cancel_all`: one request
+    (a capability). `stop_keeps_protection`: an orderly stop leaves standing what protects positions. `cancel_on_start`: cancel own orders left from an earlier run before trading begins. `has_cancel_all`: one request
     cancels a whole symbol; else orders are cancelled one by one.
     """
 
     def __init__(self, str name, Journal journal not None, Tables tables not None, Counters counters not None,
-                 ApprovalRegister register not None, *, bint cancel_on_start=False, bint has_cancel_all=True,
+                 ApprovalRegister register not None, *, bint cancel_on_start=False, bint has_cancel_all=True, bint stop_keeps_protection=True,
                  str reporting_currency="USDT", int64_t liquidation_near_bps=1000, **options):
         Restoration.__init__(self, name, journal, tables, counters, register, cancel_on_start=cancel_on_start,
-                             has_cancel_all=has_cancel_all, reporting_currency=reporting_currency,
+                             has_cancel_all=has_cancel_all, stop_keeps_protection=stop_keeps_protection, reporting_currency=reporting_currency,
                              liquidation_near_bps=liquidation_near_bps, **options)
         self.line.trading_state = TRADING_STATE_HALTED
         if self.line.halt_reason == HALT_REASON_CRASH_LOOP:
@@ -169,7 +169,7 @@ cdef class Oms(Restoration):
             self.next_reconcile_mono_ns = self.journal.now_mono_ns
             self._start_sweep(item.seq)
             # in an orderly stop the engine hangs up itself, once all is verified
-            if was_ready and not (self.tables.control.stopping and self.pool.open_count == 0):
+            if was_ready and not (self.tables.control.stopping and self._is_settled()):
                 self._tell_session_lost(state.reason, halves, item.seq)
         elif self.line.gateway_ready and self.line.user_stream_ready:
             self._start_reconcile()
@@ -229,8 +229,8 @@ cdef class Oms(Restoration):
 
     @property
     def quiet(self) -> bool:
-        """Stopping, and nothing is open at the venue any more."""
-        return bool(self.tables.control.stopping) and self.pool.open_count == 0
+        """Stopping, and nothing is open at the venue any more but what is meant to stay."""
+        return bool(self.tables.control.stopping) and self._is_settled()
 
     @property
     def account_book(self) -> AccountBook:

@@ -6,6 +6,10 @@ from engine.model.records cimport Conditions
 from engine.model.tables cimport Exposure, Tables
 from engine.oms.positions cimport tw_wide
 
+cdef enum:
+    DISPUTE_TRADE = 1             # a trade of it came under an id that stands for another one
+    DISPUTE_MISSING = 2           # the venue has counted more than it could be made to tell
+
 cdef struct Order:
     # parallel to the register's slot of the same number, where price, quantity, side and ids stand
     tw_wide filled_value_e16
@@ -16,6 +20,7 @@ cdef struct Order:
     int64_t amend_lots            # the quantity last asked for in place; 0 = never
     int64_t booked_lots           # sum of the fills booked: the order's cumulative quantity
     int64_t venue_cum_lots        # the most the venue has reported
+    int64_t venue_value_e8        # what that cost by its own word; 0 = it did not say
     int64_t submit_mono_ns
     int64_t ended_mono_ns         # when we took it as ended; -1 = in an earlier run
     int64_t deadline_mono_ns      # an answer is due, or the next query may go
@@ -44,6 +49,9 @@ cdef struct Order:
     uint8_t is_triggered          # conditional: its price came
     uint8_t amend_in_flight
     uint8_t is_list_waiting       # approved, and waits for the other orders of its list
+    uint8_t fetches               # questions for fills that the venue has counted, in vain so far
+    uint8_t dispute               # DISPUTE_ bits: what the venue says of its fills cannot be booked without a person
+    uint8_t is_kept               # an orderly stop leaves it standing
     char client_order_id[14]      # written when it is first told
 
 @cython.final

@@ -124,16 +124,18 @@ cdef class OrderPool:
         return order if order.order_handle == order_handle else NULL
 
     cdef Order* by_venue_id(self, uint32_t instrument_id, int64_t venue_order_id) noexcept nogil:
-        """By the venue's number: a walk over the pool, for reconciliation only."""
+        """By the venue's number: a walk over the pool, for reconciliation only. Of two the younger: the venue began its numbers anew."""
         cdef uint32_t slot
+        cdef Order* found = NULL
         if venue_order_id <= 0:
             return NULL
         for slot in range(self.register.capacity):
             if (self.orders[slot].venue_order_id == venue_order_id and self.orders[slot].order_handle != 0
                     and self.register.slots[slot].instrument_id == instrument_id
-                    and self.find(self.orders[slot].order_handle) == &self.orders[slot]):
-                return &self.orders[slot]
-        return NULL
+                    and self.find(self.orders[slot].order_handle) == &self.orders[slot]
+                    and (found == NULL or self.orders[slot].order_handle > found.order_handle)):
+                found = &self.orders[slot]
+        return found
 
     cdef uint32_t slot_of(self, const Order* order) noexcept nogil:
         return <uint32_t> (order - self.orders)

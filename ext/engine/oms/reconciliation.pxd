@@ -3,7 +3,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from engine.model.descriptor cimport Descriptor
 from engine.model.funding cimport FundingBook
 from engine.oms.accounts cimport AccountBook
-from engine.oms.lifecycle cimport OrderLifecycle
+from engine.oms.disputes cimport Disputes
+from engine.oms.orders cimport Order
 
 cdef enum ReconcilePhase:
     RECONCILE_IDLE = 0
@@ -20,10 +21,11 @@ cdef struct VenuePosition:
     uint8_t misses               # answers in a row that disagree
     uint8_t is_disputed          # halted for it: `arm` takes the venue's word over
 
-cdef class Reconciliation(OrderLifecycle):
+cdef class Reconciliation(Disputes):
     cdef readonly int phase
     cdef AccountBook accounts
     cdef bint cancel_on_start
+    cdef bint stop_keeps_protection
     cdef bint has_started
     cdef bint is_recheck_wanted    # a position disagreed: the account is read again soon
     cdef VenuePosition[1536] venue_positions   # parallel to exposures
@@ -36,8 +38,11 @@ cdef class Reconciliation(OrderLifecycle):
     cdef int64_t _funding_since_ns(self) noexcept nogil
     cdef bint _positions_agree(self, uint64_t cause_seq) noexcept nogil
     cdef bint _position_agrees(self, uint32_t instrument_id, int side, uint64_t cause_seq) noexcept nogil
+    cdef void _adopt(self, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil
     cdef void _adopt_positions(self, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil
     cdef void _adopt_position(self, uint32_t instrument_id, int side, uint64_t cause_seq) noexcept nogil
+    cdef bint stays(self, const Order* order) noexcept nogil
+    cdef bint _protects(self, const Order* order) noexcept nogil
     cdef void _start_reconcile(self) noexcept nogil
     cdef void _end_reconcile(self, const Descriptor* item) noexcept nogil
     cdef void _resolve(self, uint64_t cause_seq) noexcept nogil

@@ -9,10 +9,11 @@ from engine.model.codes cimport *
 from engine.model.approval cimport *
 from engine.model.descriptor cimport Descriptor
 from engine.model.funding cimport FundingBook
-from engine.model.records cimport FundingPaymentPayload, StatePayload, VenuePositionPayload
+from engine.model.native cimport is_conditional
+from engine.model.records cimport Conditions, FundingPaymentPayload, StatePayload, VenuePositionPayload
 from engine.model.tables cimport INSTRUMENT_CAPACITY, POSITION_SIDES
 from engine.oms.accounts cimport AccountBook
-from engine.oms.lifecycle cimport OrderLifecycle
+from engine.oms.disputes cimport Disputes
 from engine.oms.orders cimport Order
 from engine.oms.scribe cimport FillFacts
 from engine.oms.valuation cimport Valuation
@@ -26,17 +27,18 @@ cdef int64_t POSITION_RETRY_NS = 200_000_000
 cdef int64_t DAY_NS = 86_400_000_000_000
 
 
-cdef class Reconciliation(OrderLifecycle):
+cdef class Reconciliation(Disputes):
     """What is known of the account, held against what the venue says of it; a base of `Oms`, whose options these are."""
 
-    def __init__(self, *wiring, bint cancel_on_start=False, str reporting_currency="USDT", int64_t liquidation_near_bps=1000, **options):
-        OrderLifecycle.__init__(self, *wiring, **options)
+    def __init__(self, *wiring, bint cancel_on_start=False, bint stop_keeps_protection=True, str reporting_currency="USDT", int64_t liquidation_near_bps=1000, **options):
+        Disputes.__init__(self, *wiring, **options)
         self.accounts = AccountBook(self.journal, self.tables, self.book_of_positions, self.scribe,
                                     Valuation(self.tables, reporting_currency), account_id=self.account_id, venue_id=self.venue_id,
                                     near_bps=liquidation_near_bps)
         self.book_of_funding = FundingBook()
         self.accounts.funding_e8 = self.book_of_funding.paid_e8
         self.cancel_on_start = cancel_on_start
+        self.stop_keeps_protection = stop_keeps_protection
 
     cdef bint _is_ours(self, uint32_t instrument_id) noexcept nogil:
         return self.tables.instruments[instrument_id].venue_id == self.venue_id
@@ -105,8 +107,14 @@ cdef class Reconciliation(OrderLifecycle):
                           b"the venue's position is not what our fills make: symbol halted, arm takes the venue's over", cause_seq)
         return True
 
+    cdef void _adopt(self, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil:
+        """A person has looked at what is disputed of a symbol (0: of all), and the venue's word counts. Fills first: positions follow them."""
+        self.adopt_trades(instrument_id, cause_seq)
+        self.adopt_orders(instrument_id, cause_seq)
+        self._adopt_positions(instrument_id, cause_seq)
+
     cdef void _adopt_positions(self, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil:
-        """`arm` of a symbol (0: of all) whose position is disputed: a person has looked, and the venue's word counts."""
+        """Of each position that is disputed what the venue says."""
         cdef uint32_t i
         cdef int side
         for i in range(1, self.tables.instrument_count + 1):
@@ -141,6 +149,43 @@ cdef class Reconciliation(OrderLifecycle):
         self.scribe.alarm(ALARM_CODE_POSITION_ADOPTED, instrument_id, 0, missing_lots,
                           b"armed: the venue's position was taken over, the difference booked as an external fill", cause_seq)
 
+    def differences(self) -> list:
+        """What of the venue's word is not what we have booked, for a person: dicts of `kind` trade, order or position, with ids and lots."""
+        rows = self.disputed_fills()
+        for place in range(POSITION_SIDES * INSTRUMENT_CAPACITY):
+            if self.venue_positions[place].is_disputed:
+                rows.append({
+                    "kind": "position", "instrument_id": place % INSTRUMENT_CAPACITY, "position_side": place // INSTRUMENT_CAPACITY,
+                    "order_handle": 0, "trade_id": -1, "booked_lots": self.tables.exposures[place].position_lots,
+                    "venue_lots": self.venue_positions[place].position_lots, "price_ticks": 0, "is_anew": False})
+        return rows
+
+    # --- what an orderly stop leaves ---
+
+    cdef bint stays(self, const Order* order) noexcept nogil:
+        """Left standing by an orderly stop, and by the start after it: what protects a position, and the other way out of such a pair."""
+        cdef const Order* rival = self.pool.rival(order)
+        return self.stop_keeps_protection and (self._protects(order) or (rival != NULL and not rival.ended and self._protects(rival)))
+
+    cdef bint _protects(self, const Order* order) noexcept nogil:
+        """Can only close, and waits at the venue for its price, or is a bracket's or a protection's exit."""
+        cdef const ApprovedOrder* terms = self.pool.terms(order)
+        cdef const Conditions* conditions = self.pool.conditions(order)
+        cdef const Order* opening
+        cdef bint reduces = (terms.flags & (ORDER_FLAG_REDUCE_ONLY | ORDER_FLAG_CLOSE_POSITION)) != 0
+        if order.ended or order.cancel_wanted or order.is_list_waiting:
+            return False
+        if terms.position_side:
+            reduces = (terms.side == SIDE_BUY) == (terms.position_side == POSITION_SIDE_SHORT)
+        elif self.tables.instruments[terms.instrument_id].kind == 0 and terms.side == SIDE_SELL:
+            reduces = True  # of what is there
+        if conditions != NULL and conditions.list_size > 1 and conditions.list_index > 0 and conditions.contingency != CONTINGENCY_OCO:
+            opening = self.pool.find(conditions.list_handle)
+            if opening != NULL and opening.is_listed:
+                return False  # goes with the order that would open the position
+        return reduces and (is_conditional(terms.order_type)
+                            or (conditions != NULL and conditions.is_exit and terms.order_type == ORDER_TYPE_LIMIT))
+
     # --- reading the account ---
 
     cdef void _start_reconcile(self) noexcept nogil:
@@ -161,6 +206,7 @@ cdef class Reconciliation(OrderLifecycle):
                 self.venue_positions[side * INSTRUMENT_CAPACITY + <int> instrument_id].is_answered = 0
         while slot != SLOT_NONE:
             self.pool.orders[slot].is_seen = 0
+            self.pool.orders[slot].fetches = 0
             slot = self.pool.orders[slot].next_open
         self.send_bare(OUTBOUND_RECONCILE_BEGIN, 0, 0, 0)
         self.send_bare(OUTBOUND_OPEN_ORDERS, 0, 0, 0)
@@ -190,7 +236,7 @@ cdef class Reconciliation(OrderLifecycle):
             # one in flight has its own time-out; the venue may simply not have had it yet when it was asked
             if order.is_seen == 0 and not order.ended and (order.is_acked or order.is_unknown or order.is_restored):
                 order.query_wanted = 1
-            if self.cancel_on_start and not self.has_started:
+            if self.cancel_on_start and not self.has_started and not self.stays(order):
                 self.want_cancel(order, 0)
             slot = order.next_open
         self._start_sweep(item.seq)
@@ -204,9 +250,9 @@ cdef class Reconciliation(OrderLifecycle):
             if order.is_seen != 2:
                 if order.query_wanted or order.query_in_flight or (order.is_unknown and order.misses == 0):
                     return
-                if order.venue_cum_lots > order.booked_lots:
+                if order.venue_cum_lots > order.booked_lots and not order.dispute:
                     return
-                if self.cancel_on_start and not self.has_started and not order.is_unknown:
+                if self.cancel_on_start and not self.has_started and not order.is_unknown and not self.stays(order):
                     return
             slot = order.next_open
         self.settle_deferred(cause_seq)

@@ -13,6 +13,8 @@ from engine.model.unnamed cimport NO_TRADE_ID
 from engine.oms.commands cimport Commands
 from engine.oms.orders cimport Order
 from engine.oms.positions cimport tw_value_e16
+from engine.oms.scribe cimport FillFacts
+from engine.oms.trades cimport TRADE_CONTRADICTED, TRADE_REPEATED
 
 
 cdef class Restoration(Commands):
@@ -46,6 +48,8 @@ cdef class Restoration(Commands):
             payload = record.payload
             if len(payload) < sizes[kind]:
                 raise ValueError(f"ledger record {record.seq}: {len(payload)} bytes of payload, {sizes[kind]} needed")
+            if kind == RECORD_KIND_ORDER_STATE or kind == RECORD_KIND_INTENT:
+                self._youngest_handle = max(self._youngest_handle, <uint64_t> record.order_handle)
             if record.venue_id not in (0, self.venue_id):
                 continue  # another line's
             data = payload
@@ -207,7 +211,7 @@ cdef class Restoration(Commands):
         cdef int64_t lots
         self.tables._check(instrument_id)
         instrument = &self.tables.instruments[instrument_id]
-        if fill.trade_id != NO_TRADE_ID and not self.trades.add(instrument_id, fill.trade_id, fill.qty_lots):
+        if not self._note_trade(instrument_id, fill, handle):
             return 0
         if self.first_fill_ns == 0:
             self.first_fill_ns = record.wall_ns
@@ -229,6 +233,23 @@ cdef class Restoration(Commands):
             order.venue_cum_lots = max(order.venue_cum_lots, order.booked_lots)
             self.pool.reserve(order)
         return 0
+
+    cdef bint _note_trade(self, uint32_t instrument_id, const FillPayload* fill, uint64_t order_handle) noexcept:
+        """False for a trade that was read before. One whose id stood for another was booked because a person had it so."""
+        cdef FillFacts facts
+        cdef int verdict
+        if fill.trade_id == NO_TRADE_ID:
+            return True
+        memset(&facts, 0, sizeof(FillFacts))
+        facts.instrument_id = instrument_id
+        facts.trade_id = fill.trade_id
+        facts.price_ticks = fill.price_ticks
+        facts.qty_lots = fill.qty_lots
+        facts.side = fill.side
+        verdict = self.trades.add(&facts, order_handle, self._youngest_handle)
+        if verdict == TRADE_CONTRADICTED:
+            self.trades.replace(&facts, order_handle, self._youngest_handle)
+        return verdict != TRADE_REPEATED
 
     cdef int _bring_over(self, int account_id, uint32_t instrument_id) except -1:
         """Before the first fill of a row: what was held under the symbol's other tick or lot goes on here."""
@@ -279,7 +300,8 @@ cdef class Restoration(Commands):
     cdef int _restore_state(self, object record, const StatePayload* state) except -1:
         cdef uint32_t instrument_id = record.instrument_id
         if record.kind == RECORD_KIND_ALARM:
-            if instrument_id and state.state in (ALARM_CODE_OVERFILL, ALARM_CODE_UNKNOWN_FILL):
+            if instrument_id and state.state in (ALARM_CODE_OVERFILL, ALARM_CODE_UNKNOWN_FILL, ALARM_CODE_TRADE_ID_CONFLICT,
+                                                   ALARM_CODE_FILL_MISSING):
                 self.halt_instrument(instrument_id, HALT_REASON_MISMATCH)
         elif state.state == TRADING_STATE_HALTED and state.reason in (HALT_REASON_MISMATCH, HALT_REASON_CRASH_LOOP):
             self.sticky_reason = state.reason

@@ -1,10 +1,18 @@
 """Which trades have been booked: each (instrument, trade id) once, whatever reports it and how often."""
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from engine.oms.scribe cimport FillFacts
+
+cdef enum Verdict:
+    TRADE_NEW = 0
+    TRADE_REPEATED = 1
+    TRADE_CONTRADICTED = 2   # its id stands for another trade
 
 cdef struct TradeKey:
     int64_t trade_id
     uint32_t instrument_id
-    uint32_t is_used
+    uint32_t terms_tag       # of side, price and quantity; 0 = the place is free
+    uint32_t order_tag       # of the handle of our order; 0 = not known to be one of ours
+    uint32_t pad
 
 cdef enum:
     FOREIGN_CAPACITY = 1024  # a power of two
@@ -26,12 +34,19 @@ cdef class TradeSet:
     cdef uint64_t tail
     cdef int64_t[512] forgotten_max  # highest id dropped per instrument: at or below it a trade counts as seen
     cdef int64_t[512] newest         # highest id seen per instrument, 0 = none
+    cdef uint64_t[512] newest_handle # the youngest order handle that there was when `newest` was added
     cdef ForeignFill[FOREIGN_CAPACITY] foreign  # the newest of orders that are not ours, and every fill without an id
     cdef uint64_t foreign_count
-    cdef bint add(self, uint32_t instrument_id, int64_t trade_id, int64_t qty_lots) noexcept nogil
-    cdef bint add_foreign(self, uint32_t instrument_id, int64_t venue_order_id, int64_t trade_id, int64_t qty_lots,
-                          int64_t cum_lots) noexcept nogil
-    cdef bint has(self, uint32_t instrument_id, int64_t trade_id) noexcept nogil
+    # `order_handle`: 0 = not known to be of an order of ours; `youngest_handle`: the last that was given to an order.
+    cdef int judge(self, const FillFacts* facts, uint64_t order_handle) noexcept nogil
+    cdef int add(self, const FillFacts* facts, uint64_t order_handle, uint64_t youngest_handle) noexcept nogil
+    cdef int add_foreign(self, const FillFacts* facts, int64_t venue_order_id, int64_t cum_lots, uint64_t order_handle,
+                         uint64_t youngest_handle) noexcept nogil
+    # The trade under its id, whatever stood there; True where the venue's ids began anew, and the old ones were forgotten.
+    cdef bint replace(self, const FillFacts* facts, uint64_t order_handle, uint64_t youngest_handle) noexcept nogil
+    cdef bint began_anew(self, const FillFacts* facts, uint64_t order_handle) noexcept nogil
+    cdef void forget(self, uint32_t instrument_id) noexcept nogil
+    cdef void _put(self, const TradeKey* key) noexcept nogil
     cdef bint _has_unnamed(self, uint32_t instrument_id, int64_t trade_id) noexcept nogil
     cdef bint _is_named_again(self, uint32_t instrument_id, uint32_t tag, int64_t trade_id, int64_t qty_lots) noexcept nogil
     cdef bint _is_covered(self, uint32_t instrument_id, uint32_t tag, int64_t qty_lots, int64_t cum_lots, bint has_unnamed) noexcept nogil

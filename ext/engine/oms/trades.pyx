@@ -1,15 +1,32 @@
 """The set of booked trades: open addressing over a bounded queue.
 
 A venue's trade ids grow per symbol, so once the oldest are dropped every id at or below the highest dropped one is taken as seen.
+A trade is the same only where all that is known of it is: under one id another side, price, quantity or order of ours is a
+contradiction, and so is an old id of an order that is younger than the trades it would have come before: the venue has begun its ids anew.
 Fills without an id of the venue's (engine.model.unnamed) are kept apart, bounded too; no id is below or above them.
 """
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memset
 from engine.model.unnamed cimport is_unnamed, order_tag, unnamed_cum_lots, unnamed_order_tag, unnamed_trade_id
+from engine.oms.scribe cimport FillFacts
 
 
 cdef inline uint32_t _home(uint32_t instrument_id, int64_t trade_id, uint32_t mask) noexcept nogil:
     return <uint32_t> (((<uint64_t> trade_id * 31 + instrument_id) * <uint64_t> 0x9E3779B97F4A7C15) >> 32) & mask
+
+
+cdef inline uint32_t _mix(uint64_t number) noexcept nogil:
+    return <uint32_t> ((number * <uint64_t> 0x9E3779B97F4A7C15) >> 32)
+
+
+cdef inline uint32_t _terms_tag(const FillFacts* facts) noexcept nogil:
+    """Of what one trade has one of, whoever tells it."""
+    return _mix((<uint64_t> facts.price_ticks * 31 + <uint64_t> facts.qty_lots) * 31 + facts.side) | 1
+
+
+cdef inline uint32_t _owner_tag(uint64_t order_handle) noexcept nogil:
+    return _mix(order_handle) | 1 if order_handle else 0
 
 
 cdef class TradeSet:
@@ -29,45 +46,108 @@ cdef class TradeSet:
         free(self.table)
         free(self.queue)
 
-    cdef bint add(self, uint32_t instrument_id, int64_t trade_id, int64_t qty_lots) noexcept nogil:
-        """False where it was there already."""
+    cdef int judge(self, const FillFacts* facts, uint64_t order_handle) noexcept nogil:
+        """Is it booked, or does its id stand for another trade."""
+        cdef const TradeKey* key
+        cdef uint32_t owner = _owner_tag(order_handle)
+        if is_unnamed(facts.trade_id):
+            return TRADE_REPEATED if self._has_unnamed(facts.instrument_id, facts.trade_id) else TRADE_NEW
+        key = &self.table[self._place(facts.instrument_id, facts.trade_id)]
+        if key.terms_tag:
+            if key.terms_tag != _terms_tag(facts) or (owner and key.order_tag and owner != key.order_tag):
+                return TRADE_CONTRADICTED
+            return TRADE_REPEATED
+        if facts.trade_id <= self.forgotten_max[facts.instrument_id % 512] and self.tail > 0:
+            return TRADE_CONTRADICTED if self.began_anew(facts, order_handle) else TRADE_REPEATED
+        return TRADE_NEW
+
+    cdef bint began_anew(self, const FillFacts* facts, uint64_t order_handle) noexcept nogil:
+        """A trade of an order that was not there yet when a trade of a higher id was booked."""
+        cdef uint32_t row = facts.instrument_id % 512
+        return order_handle > self.newest_handle[row] > 0 and facts.trade_id <= self.newest[row]
+
+    cdef int add(self, const FillFacts* facts, uint64_t order_handle, uint64_t youngest_handle) noexcept nogil:
+        """Added where it is TRADE_NEW."""
         cdef TradeKey key
-        if self.has(instrument_id, trade_id):
-            return False
-        if is_unnamed(trade_id):
-            self._note(instrument_id, unnamed_order_tag(trade_id), trade_id, qty_lots, unnamed_cum_lots(trade_id))
-            return True
+        cdef uint32_t row = facts.instrument_id % 512
+        cdef int verdict = self.judge(facts, order_handle)
+        if verdict != TRADE_NEW:
+            return verdict
+        if is_unnamed(facts.trade_id):
+            self._note(facts.instrument_id, unnamed_order_tag(facts.trade_id), facts.trade_id, facts.qty_lots,
+                       unnamed_cum_lots(facts.trade_id))
+            return TRADE_NEW
+        key.trade_id = facts.trade_id
+        key.instrument_id = facts.instrument_id
+        key.terms_tag = _terms_tag(facts)
+        key.order_tag = _owner_tag(order_handle)
+        key.pad = 0
+        self._put(&key)
+        if facts.trade_id > self.newest[row]:
+            self.newest[row] = facts.trade_id
+            self.newest_handle[row] = youngest_handle
+        return TRADE_NEW
+
+    cdef void _put(self, const TradeKey* key) noexcept nogil:
+        """At the queue's end; the oldest makes room."""
         if self.head - self.tail == self.capacity:
             self._drop(&self.queue[self.tail & (self.capacity - 1)])
             self.tail += 1
-        key.trade_id = trade_id
-        key.instrument_id = instrument_id
-        key.is_used = 1
-        self.table[self._place(instrument_id, trade_id)] = key
-        self.queue[self.head & (self.capacity - 1)] = key
+        self.table[self._place(key.instrument_id, key.trade_id)] = key[0]
+        self.queue[self.head & (self.capacity - 1)] = key[0]
         self.head += 1
-        if trade_id > self.newest[instrument_id % 512]:
-            self.newest[instrument_id % 512] = trade_id
-        return True
 
-    cdef bint add_foreign(self, uint32_t instrument_id, int64_t venue_order_id, int64_t trade_id, int64_t qty_lots,
-                          int64_t cum_lots) noexcept nogil:
-        """`add` for an order that is not ours: False too where the fill was booked under another id, once without and once with one.
+    cdef bint replace(self, const FillFacts* facts, uint64_t order_handle, uint64_t youngest_handle) noexcept nogil:
+        cdef bint is_anew = self.began_anew(facts, order_handle)
+        cdef TradeKey* key
+        cdef uint64_t i
+        if is_anew:
+            self.forget(facts.instrument_id)
+        if self.add(facts, order_handle, youngest_handle) == TRADE_CONTRADICTED:
+            key = &self.table[self._place(facts.instrument_id, facts.trade_id)]
+            key.terms_tag = _terms_tag(facts)
+            key.order_tag = _owner_tag(order_handle)
+            for i in range(self.tail, self.head):
+                if self.queue[i & (self.capacity - 1)].trade_id == key.trade_id and self.queue[i & (self.capacity - 1)].instrument_id == key.instrument_id:
+                    self.queue[i & (self.capacity - 1)] = key[0]
+        return is_anew
+
+    cdef void forget(self, uint32_t instrument_id) noexcept nogil:
+        """All of an instrument: a walk over everything, once when a venue was reset."""
+        cdef uint64_t i, first = self.tail, last = self.head
+        cdef TradeKey key
+        memset(self.table, 0, <size_t> self.capacity * 2 * sizeof(TradeKey))
+        self.head = first
+        for i in range(first, last):
+            key = self.queue[i & (self.capacity - 1)]
+            if key.instrument_id != instrument_id:
+                self._put(&key)
+        self.newest[instrument_id % 512] = self.forgotten_max[instrument_id % 512] = 0
+        self.newest_handle[instrument_id % 512] = 0
+        for i in range(FOREIGN_CAPACITY):
+            if self.foreign[i].instrument_id == instrument_id:
+                memset(&self.foreign[i], 0, sizeof(ForeignFill))
+
+    cdef int add_foreign(self, const FillFacts* facts, int64_t venue_order_id, int64_t cum_lots, uint64_t order_handle,
+                         uint64_t youngest_handle) noexcept nogil:
+        """`add` for an order that we do not keep: TRADE_REPEATED too where the fill was booked under another id, once without and once
+        with one.
 
         `cum_lots`: the order's filled quantity after it, 0 where a list tells of it. It decides where one of the order's fills had no id:
         no more is booked than the venue has counted.
         """
         cdef uint32_t tag = order_tag(venue_order_id)
-        if self.has(instrument_id, trade_id):
-            return False
-        if cum_lots == 0 and self._is_named_again(instrument_id, tag, trade_id, qty_lots):
-            return False
-        if self._is_covered(instrument_id, tag, qty_lots, cum_lots, is_unnamed(trade_id)):
-            return False
-        self.add(instrument_id, trade_id, qty_lots)
-        if not is_unnamed(trade_id):
-            self._note(instrument_id, tag, trade_id, qty_lots, cum_lots)
-        return True
+        cdef int verdict = self.judge(facts, order_handle)
+        if verdict != TRADE_NEW:
+            return verdict
+        if cum_lots == 0 and self._is_named_again(facts.instrument_id, tag, facts.trade_id, facts.qty_lots):
+            return TRADE_REPEATED
+        if self._is_covered(facts.instrument_id, tag, facts.qty_lots, cum_lots, is_unnamed(facts.trade_id)):
+            return TRADE_REPEATED
+        self.add(facts, order_handle, youngest_handle)
+        if not is_unnamed(facts.trade_id):
+            self._note(facts.instrument_id, tag, facts.trade_id, facts.qty_lots, cum_lots)
+        return TRADE_NEW
 
     cdef bint _is_named_again(self, uint32_t instrument_id, uint32_t tag, int64_t trade_id, int64_t qty_lots) noexcept nogil:
         """A list names a fill that came without an id: one of the order's, as large, that no other id has been found for."""
@@ -118,16 +198,9 @@ cdef class TradeSet:
         fill.order_tag = tag
         self.foreign_count += 1
 
-    cdef bint has(self, uint32_t instrument_id, int64_t trade_id) noexcept nogil:
-        if is_unnamed(trade_id):
-            return self._has_unnamed(instrument_id, trade_id)
-        if trade_id <= self.forgotten_max[instrument_id % 512] and self.tail > 0:
-            return True
-        return self.table[self._place(instrument_id, trade_id)].is_used
-
     cdef uint32_t _place(self, uint32_t instrument_id, int64_t trade_id) noexcept nogil:
         cdef uint32_t place = _home(instrument_id, trade_id, self.mask)
-        while self.table[place].is_used and not (
+        while self.table[place].terms_tag and not (
                 self.table[place].trade_id == trade_id and self.table[place].instrument_id == instrument_id):
             place = (place + 1) & self.mask
         return place
@@ -139,19 +212,42 @@ cdef class TradeSet:
             self.forgotten_max[row] = key.trade_id
         while True:
             place = (place + 1) & self.mask
-            if not self.table[place].is_used:
+            if not self.table[place].terms_tag:
                 break
             home = _home(self.table[place].instrument_id, self.table[place].trade_id, self.mask)
             if ((place - home) & self.mask) >= ((place - hole) & self.mask):
                 self.table[hole] = self.table[place]
                 hole = place
-        self.table[hole].is_used = 0
+        self.table[hole].terms_tag = 0
 
-    def book(self, int instrument_id, int64_t trade_id, int64_t qty_lots=1) -> bool:
-        """Add one from Python (tests): False where it was there."""
-        return self.add(instrument_id, trade_id, qty_lots)
+    def book(self, int instrument_id, int64_t trade_id, int64_t qty_lots=1, *, uint64_t order_handle=0, uint64_t youngest_handle=0,
+             int64_t price_ticks=1, int side=0) -> bool:
+        """Add one from Python (tests): False where it was there. Raises ValueError where its id stands for another trade."""
+        cdef FillFacts facts = _facts(instrument_id, trade_id, qty_lots, price_ticks, side)
+        cdef int verdict = self.add(&facts, order_handle, youngest_handle)
+        if verdict == TRADE_CONTRADICTED:
+            raise ValueError(f"trade {trade_id} is another one")
+        return verdict == TRADE_NEW
+
+    def rebook(self, int instrument_id, int64_t trade_id, int64_t qty_lots=1, *, uint64_t order_handle=0,
+               uint64_t youngest_handle=0, int64_t price_ticks=1, int side=0) -> bool:
+        """`replace` from Python (tests): True where the ids began anew."""
+        cdef FillFacts facts = _facts(instrument_id, trade_id, qty_lots, price_ticks, side)
+        return self.replace(&facts, order_handle, youngest_handle)
 
     def book_foreign(self, int instrument_id, int64_t venue_order_id, int64_t qty_lots, *, trade_id=None, cum_qty_lots=0) -> bool:
         """Add one of an order that is not ours (tests); without `trade_id` the venue gave none, `cum_qty_lots` 0: a list's."""
         cdef int64_t number = unnamed_trade_id(venue_order_id, cum_qty_lots) if trade_id is None else trade_id
-        return self.add_foreign(instrument_id, venue_order_id, number, qty_lots, cum_qty_lots)
+        cdef FillFacts facts = _facts(instrument_id, number, qty_lots, 1, 0)
+        return self.add_foreign(&facts, venue_order_id, cum_qty_lots, 0, 0) == TRADE_NEW
+
+
+cdef FillFacts _facts(uint32_t instrument_id, int64_t trade_id, int64_t qty_lots, int64_t price_ticks, int side):
+    cdef FillFacts facts
+    memset(&facts, 0, sizeof(FillFacts))
+    facts.instrument_id = instrument_id
+    facts.trade_id = trade_id
+    facts.qty_lots = qty_lots
+    facts.price_ticks = price_ticks
+    facts.side = <uint8_t> side
+    return facts

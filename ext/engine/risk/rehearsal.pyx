@@ -127,6 +127,7 @@ def offer_intent(Journal journal not None, Ring ring not None, *, uint64_t order
         more.contingency = conditions.pop("contingency", 0)
         more.list_size = conditions.pop("list_size", 0)
         more.list_index = conditions.pop("list_index", 0)
+        more.is_exit = conditions.pop("is_exit", 0)
     if conditions:
         raise TypeError(f"an intent has no {', '.join(conditions)}")
     return offer(journal, ring, &wish, &more if wish.has_conditions else NULL, order_handle, instrument_id, strategy_id, account_id, venue_id)

@@ -1,0 +1,89 @@
+"""`tradewind ctl reconcile` shows what of the venue's word is not booked; `tradewind ctl stop` which positions stay, and how."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from engine.cli.ctl_commands import ask, command, tell
+from engine.cli.render import print_json, print_table
+from engine.cli.target import Target
+from engine.control.venue_rows import left_text
+from engine.exit_codes import CommandError, ExitCode
+
+if TYPE_CHECKING:
+    from engine.control.messages import Accepted, LineStatus, Scope
+
+POLL_S = 0.05
+READ_S_MAX = 10.0
+COLUMNS = ["line", "symbol", "kind", "side", "booked", "venue", "price", "order", "trade_id", "is_anew"]
+
+
+def add_reconcile_options(parser: argparse.ArgumentParser) -> None:
+    """What `reconcile` takes beside its scope."""
+    text = "first book what is in dispute as the venue says; its symbol trades again after `arm --symbol`"
+    parser.add_argument("--adopt", action="store_true", help=text)
+
+
+def reconcile(args: argparse.Namespace, target: Target, scope: Scope) -> int:
+    """Read the account, wait for the end of it, show the differences: 0 where there are none, 1 else."""
+    from engine.control.messages import Reconcile
+
+    before = {line.line: line.reconciles for line in lines_of(target, scope, args.timeout)}
+    accepted = command(target, Reconcile(reason=args.reason, scope=scope, adopt=args.adopt), args.timeout)
+    until_s = time.monotonic() + max(READ_S_MAX, args.timeout)
+    lines = lines_of(target, scope, args.timeout)
+    while not (is_read := all(not line.is_reading and line.reconciles > before[line.line] for line in lines)):
+        if time.monotonic() > until_s:
+            break
+        time.sleep(POLL_S)
+        lines = lines_of(target, scope, args.timeout)
+    return told(args, accepted, lines, is_read=is_read)
+
+
+def lines_of(target: Target, scope: Scope, timeout_s: float) -> list[LineStatus]:
+    """The lines that are meant. One of a venue is named after it, or VENUE-something."""
+    from engine.control.messages import EngineStatus, Status
+
+    reply = ask(target, Status(), timeout_s)
+    if not isinstance(reply, EngineStatus):
+        raise CommandError(ExitCode.PROTOCOL, f"the engine answered {type(reply).__name__} to a status request")
+    return [line for line in reply.lines if scope.venue in ("", line.line) and scope.account in (0, line.account)]
+
+
+def told(args: argparse.Namespace, accepted: Accepted, lines: list[LineStatus], *, is_read: bool) -> int:
+    """What is left to decide, and how."""
+    rows = [difference_row(line.line, item) for line in lines for item in line.differences]
+    if args.json:
+        print_json({"action": "reconcile", "sequence": accepted.sequence, "is_read": is_read, "differences": rows})
+    else:
+        print(f"reconcile: sequence {accepted.sequence}; " + ("read" if is_read else "NOT READ in time"))
+        print_table(rows, COLUMNS, empty="no differences")
+        if rows:
+            print("reconcile --adopt books what the venue says; then arm --symbol SYMBOL")
+    return ExitCode.OK if is_read and not rows else ExitCode.REFUSED
+
+
+def difference_row(line: str, item: Any) -> dict[str, Any]:
+    """One difference as it is shown; a trade without a number has none."""
+    row = {"line": line, **msgspec.structs.asdict(item)}
+    return row | {"trade_id": None if item.trade_id < 0 else item.trade_id, "order": item.order or None}
+
+
+def tell_stop(args: argparse.Namespace, accepted: Accepted) -> int:
+    """The acceptance, and each position with what protects it while the engine is away."""
+    if args.json:
+        from engine.model.codes import HaltReason, TradingState
+
+        left = [msgspec.structs.asdict(row) | {"is_bare": row.is_bare} for row in accepted.left]
+        state, halt = TradingState(accepted.trading_state).name, HaltReason(accepted.halt_reason).name
+        answer = {"action": "stop", "sequence": accepted.sequence, "trading_state": state, "halt_reason": halt}
+        print_json(answer | {"left": left})
+        return ExitCode.OK
+    code = tell(args, accepted)
+    for row in accepted.left:
+        print(left_text(row))
+    return code

@@ -1,0 +1,61 @@
+"""What order management says of the venue's word, in an operator's names and decimals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.control.exact import decimal_text
+from engine.control.venue_rows import Difference, Left
+from engine.model.codes import PositionSide
+from engine.model.tables import Tables
+from engine.oms.oms import Oms
+
+# an answer is one message of bounded size
+SHOWN_MAX = 20
+
+
+class VenueWord:
+    """Both, over every line's order management (by venue id)."""
+
+    def __init__(self, tables: Tables, lines: Mapping[int, Oms]) -> None:
+        self._tables = tables
+        self._lines = lines
+
+    def differences(self, venue_id: int) -> tuple[Difference, ...]:
+        """One line's."""
+        line = self._lines.get(venue_id)
+        return () if line is None else tuple(self._difference(row) for row in line.differences()[:SHOWN_MAX])
+
+    def is_reading(self, venue_id: int) -> bool:
+        """Is the account being read and compared."""
+        return venue_id in self._lines and self._lines[venue_id].phase != 0
+
+    def left(self) -> tuple[Left, ...]:
+        """Every line's: positions, and orders that stay."""
+        return tuple(self._left(row) for line in self._lines.values() for row in line.left_standing()[:SHOWN_MAX])
+
+    def _difference(self, row: Mapping[str, Any]) -> Difference:
+        facts = self._tables.instrument(row["instrument_id"])
+        qty = facts["lot_size_e8"]
+        return Difference(
+            kind=row["kind"],
+            symbol=self._tables.symbol(row["instrument_id"]),
+            side=PositionSide(row["position_side"]).name,
+            booked=decimal_text(row["booked_lots"], qty, zero="0"),
+            venue=decimal_text(row["venue_lots"], qty, zero="0"),
+            order=row["order_handle"],
+            trade_id=row["trade_id"],
+            price=decimal_text(row["price_ticks"], facts["tick_size_e8"]),
+            is_anew=row["is_anew"],
+        )
+
+    def _left(self, row: Mapping[str, Any]) -> Left:
+        qty = self._tables.instrument(row["instrument_id"])["lot_size_e8"]
+        return Left(
+            symbol=self._tables.symbol(row["instrument_id"]),
+            side=PositionSide(row["position_side"]).name,
+            position=decimal_text(row["position_lots"], qty, zero="0"),
+            unprotected=decimal_text(row["bare_lots"], qty, zero="0"),
+            orders=tuple(row["orders"]),
+        )
