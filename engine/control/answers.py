@@ -70,21 +70,3 @@ def strategy_row(tables: Tables, name: str, strategy_id: int, halt_reason: int) 
         refusals=row["refusals"],
         halt_reason=halt_reason,
     )
-
-
-def line_status(tables: Tables, name: str, venue_id: int) -> LineStatus:
-    """One venue and account."""
-    row = tables.line_state(venue_id)
-    return LineStatus(
-        line=name,
-        account=venue_id,
-        trading_state=row["trading_state"],
-        halt_reason=row["halt_reason"],
-        reconciled=bool(row["reconciled"]),
-        gateway_ready=bool(row["gateway_ready"]),
-        user_stream_ready=bool(row["user_stream_ready"]),
-        kill=bool(row["is_killed"]),
-        clock_drift_ns=row["clock_drift_ns"],
-        open_orders=row["open_orders"],
-        reconciles=row["reconciles"],
-    )
