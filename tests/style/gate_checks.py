@@ -30,6 +30,8 @@ REACHED = named("test_gate_exposure", "test_position_and_working_orders_and_the_
 LOSS = named("test_gate_scopes", "test_a_loss_passes_at_the_limit_and_refuses_one_unit_beyond")
 WAIT = named("test_gate_scopes", "test_a_wait_ends_on_its_nanosecond")
 
+TWIN = ("property/test_gate_equals_its_slow_twin.py::test_with_everything_switched_on_the_gate_decides_as_its_twin",)
+
 # the words are the issue's
 CHECKS: dict[str, Row] = {
     "instrument status": Row(
@@ -148,6 +150,7 @@ CHECKS: dict[str, Row] = {
     "position per symbol with working, in-flight and UNKNOWN orders": Row(
         (Reason.POSITION_LIMIT, Reason.POSITION_NOTIONAL, Reason.NOT_VALUED),
         NUMBER
+        + TWIN
         + REACHED
         + named(
             "test_risk_gate",
@@ -158,12 +161,13 @@ CHECKS: dict[str, Row] = {
         + named(
             "test_gate_exposure",
             "test_exposure_counts_in_flight_open_and_unknown_orders_and_moves_with_every_fill",
+            "test_what_works_is_valued_anew_when_the_price_moves",
             "test_without_a_rate_nothing_is_within_a_limit_of_money_but_what_reduces",
             "test_a_value_that_does_not_fit_is_within_no_limit",
         ),
         (
             *("gate-position", "gate-position-working", "gate-position-notional", "oms-unknown-full-size"),
-            *("gate-exposure-working", "gate-not-valued", "gate-worth-overflow"),
+            *("gate-exposure-working", "gate-exposure-working-moved", "gate-not-valued", "gate-worth-overflow"),
         ),
     ),
     "gross and net exposure": Row(
@@ -256,8 +260,8 @@ CHECKS: dict[str, Row] = {
             "gate-hedge-closing",
             "gate-position-side",
             "gate-replace-side",
-            "gate-cut-children",
             "gate-cut-spot",
+            "gate-cut-children",
         ),
     ),
     "daily loss": Row((Reason.DAILY_LOSS,), LOSS, ("gate-daily-loss",)),
@@ -290,6 +294,28 @@ CHECKS: dict[str, Row] = {
         named(BOUNDARIES, "test_a_replace_is_of_an_open_order_of_ones_own"),
         ("gate-replace-owner", "gate-replace-open"),
     ),
+    "room at the venue": Row(
+        (Reason.VENUE_ORDERS, Reason.VENUE_CONDITIONAL_ORDERS, Reason.VENUE_ICEBERG_ORDERS, Reason.VENUE_ORDER_LISTS),
+        named(
+            "test_gate_venue_room",
+            "test_as_many_as_the_venue_takes_and_no_more",
+            "test_each_symbol_has_its_own_places_and_the_account_has_places_for_all",
+            "test_a_list_takes_one_place_with_all_its_legs_and_keeps_it_until_the_last_has_ended",
+        ),
+        (
+            "gate-venue-orders",
+            "gate-venue-conditional",
+            "gate-venue-conditional-account",
+            "gate-venue-icebergs",
+            "gate-venue-lists",
+            "gate-venue-list-legs",
+        ),
+    ),
+    "one order that closes the position": Row(
+        (Reason.CLOSE_POSITION_TWICE,),
+        named("test_gate_venue_room", "test_one_order_of_a_type_and_side_at_most_closes_the_whole_position"),
+        ("gate-close-twice",),
+    ),
     "order types and lists": Row(
         (Reason.UNSUPPORTED,),
         named(BOUNDARIES, "test_what_the_venue_does_not_carry_out_is_not_sent")
@@ -302,6 +328,7 @@ CHECKS: dict[str, Row] = {
         named(
             "test_gate_conditional",
             "test_a_trigger_is_a_price_within_the_venues_range",
+            "test_a_trigger_is_a_price_where_the_venue_names_no_least_one",
             "test_a_trigger_lies_on_the_far_side_of_the_market_by_at_least_one_tick",
             "test_a_trailing_stop_has_a_distance_and_a_price_to_be_valued_at",
         ),

@@ -15,7 +15,19 @@ from tests.style.gate_checks import CHECKS, Row
 from tests.style.tree import ROOT
 
 PATCHES = {patch.name: patch for patch in every()}
-SOURCES = {"gate", "terms", "tables", "monitor", "instruments", "recent", "approval", "native", "lifecycle", "orders"}
+SOURCES = {
+    "gate",
+    "terms",
+    "exposure",
+    "tables",
+    "monitor",
+    "instruments",
+    "recent",
+    "approval",
+    "native",
+    "lifecycle",
+    "orders",
+}
 
 
 @cache

@@ -33,9 +33,10 @@ static inline int64_t tw_clamp_e8(tw_wide value) {
     return value > INT64_MAX ? INT64_MAX : value < -INT64_MAX ? -INT64_MAX : (int64_t)value;
 }
 
-/* contracts to units of what they are made of */
-static inline tw_wide tw_units_e8(int64_t qty_e8, int64_t multiplier_e8) {
-    return multiplier_e8 == TW_E8 ? qty_e8 : tw_floor_divide((tw_wide)qty_e8 * multiplier_e8, TW_E8);
+/* what a position adds to the slope of `tw_solve_e8`, 10^-16: its units less (inverse: plus) the share of its size that is kept */
+static inline tw_wide tw_slope_e16(int64_t qty_e8, int64_t multiplier_e8, int64_t ratio_e8, int inverse) {
+    tw_wide units = (tw_wide)qty_e8 * multiplier_e8, kept = (units < 0 ? -units : units) * ratio_e8 / TW_E8;
+    return units + (inverse ? kept : -kept);
 }
 
 /* what a position of qty_e8 >= 0 is worth in the settle asset, rounded up */

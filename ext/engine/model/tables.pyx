@@ -706,13 +706,12 @@ cdef class Tables:
         cdef uint8_t side
         for side in range(POSITION_SIDES):
             for i in range(1, self.instrument_count + 1):
+                if (row >= INSTRUMENT_ROWS and row != INSTRUMENT_ROWS + <int> i) or (
+                        ENGINE_ROW < row < STRATEGY_ROWS and self.instruments[i].venue_id != (row - ACCOUNT_ROWS) % VENUE_LIMIT_ROWS):
+                    continue
                 ours = self.exposure_row(i, side)
                 if STRATEGY_ROWS <= row < INSTRUMENT_ROWS:
                     ours = self.strategy_row(i, side, <uint16_t> (row - STRATEGY_ROWS))
-                if row >= INSTRUMENT_ROWS and row != INSTRUMENT_ROWS + <int> i:
-                    continue
-                if ENGINE_ROW < row < STRATEGY_ROWS and self.instruments[i].venue_id != (row - ACCOUNT_ROWS) % VENUE_LIMIT_ROWS:
-                    continue
                 most_e8 = max(most_e8, ours.quoted.gross_e8 if row >= INSTRUMENT_ROWS else ours.worth.gross_e8)
         return most_e8
 

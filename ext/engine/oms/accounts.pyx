@@ -21,7 +21,7 @@ from engine.oms.valuation cimport Valuation
 cdef extern from "engine/model/margin.h":
     ctypedef long long tw_wide
     int64_t tw_size_e8(int64_t, int64_t, int64_t, bint) noexcept nogil
-    tw_wide tw_units_e8(int64_t, int64_t) noexcept nogil
+    tw_wide tw_slope_e16(int64_t, int64_t, int64_t, bint) noexcept nogil
     int64_t tw_solve_e8(int64_t, int64_t, int64_t, int64_t, tw_wide, bint) noexcept nogil
     int64_t tw_share_down_e8(int64_t, int64_t) noexcept nogil
     int64_t tw_ratio_e8(int64_t, int64_t) noexcept nogil
@@ -120,7 +120,7 @@ cdef class AccountBook:
         cdef const MarginRow* row
         cdef const MarginTier* tier
         cdef const MarginTier* tiers[POSITION_SIDES]
-        cdef int64_t price_e8 = self.tables.mark_of(instrument_id), cum_e8, cost_e8, qty_e8, units_e8
+        cdef int64_t price_e8 = self.tables.mark_of(instrument_id), cum_e8, cost_e8, qty_e8
         cdef tw_wide slope
         cdef int side, step
         cdef bint moved
@@ -142,10 +142,7 @@ cdef class AccountBook:
                 tiers[side] = tier
                 cum_e8 += tier.cum_e8
                 cost_e8 += row.cost_e8
-                units_e8 = <int64_t> tw_units_e8(qty_e8, instrument.multiplier_e8)
-                slope = slope + <tw_wide> units_e8 * E8
-                units_e8 = units_e8 if units_e8 > 0 else -units_e8
-                slope = slope + <tw_wide> units_e8 * (tier.ratio_e8 if instrument.inverse else -tier.ratio_e8)
+                slope = slope + tw_slope_e16(qty_e8, instrument.multiplier_e8, tier.ratio_e8, instrument.inverse)
             if not moved or price_e8 == 0 and step:
                 return price_e8
             price_e8 = tw_solve_e8(balance_e8, other_e8, cum_e8, cost_e8, slope, instrument.inverse)

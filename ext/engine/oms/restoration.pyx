@@ -141,7 +141,7 @@ cdef class Restoration(Commands):
 
     cdef int64_t _price_unrecorded(self, const ApprovedOrder* terms, const OrderStatePayload* state) noexcept nogil:
         """A ledger whose approvals name no price: the limit price, else the highest that is known of the order or its market."""
-        cdef int64_t ticks = max(state.trigger_ticks, self.pool.exposure(terms).reference_ticks)
+        cdef int64_t ticks = max(state.trigger_ticks, self.tables.reference_ticks(terms.instrument_id))
         if state.price_ticks > 0:
             return state.price_ticks
         if terms.has_conditions:

@@ -4,6 +4,7 @@ Structs and functions without memory of their own; `rehearsal` classes show them
 settle asset in 128 bits, exact; times are nanoseconds that the caller gives.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from engine.model.tables cimport Instrument
 
 cdef extern from *:
     """
@@ -139,6 +140,9 @@ cdef struct Breaker:
 
 cdef int trade_book(TradeRow* row, const Trade* trade) noexcept nogil
 cdef tw_wide trade_profit(const TradeRow* row, int64_t mark_e8, int64_t lot_e8, int64_t multiplier_e8, bint inverse) noexcept nogil
+# The same in 10^-8: in the reporting currency by the rates of the assets, and in the instrument's quote asset.
+cdef int64_t trade_valued(const TradeRow* row, const Instrument* instrument, int64_t mark_e8, const int64_t* rates_e8) noexcept nogil
+cdef int64_t trade_quoted(const TradeRow* row, const Instrument* instrument, int64_t mark_e8, const int64_t* rates_e8) noexcept nogil
 cdef int64_t price_move(PriceWindow* window, int64_t window_ns, int64_t now_ns, int64_t mid) noexcept nogil
 cdef void price_forget(PriceWindow* window) noexcept nogil
 cdef void volatility_add(Volatility* row, int64_t halflife_s, int64_t now_ns, int64_t mid) noexcept nogil

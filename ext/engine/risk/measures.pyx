@@ -71,6 +71,26 @@ cdef tw_wide trade_profit(const TradeRow* row, int64_t mark_e8, int64_t lot_e8, 
     return row.cash_e16 + tw_contract_value_e16(mark_e8, <tw_wide> row.lots * lot_e8, multiplier_e8, inverse)
 
 
+cdef int64_t _settled(const TradeRow* row, const Instrument* instrument, int64_t mark_e8) noexcept nogil:
+    """A row's profit in the settle asset, without fees in third assets; unmarked lots at their latest price."""
+    if mark_e8 == 0:
+        mark_e8 = row.last_price_e8
+    return tw_risk_e8(trade_profit(row, mark_e8, instrument.lot_size_e8, instrument.multiplier_e8, instrument.inverse))
+
+
+cdef int64_t trade_valued(const TradeRow* row, const Instrument* instrument, int64_t mark_e8, const int64_t* rates_e8) noexcept nogil:
+    """What no rate is known for counts nothing."""
+    cdef int64_t profit_e8 = tw_risk_scale(_settled(row, instrument, mark_e8), rates_e8[instrument.settle_asset_id % 512], E8)
+    return tw_risk_sum(profit_e8, -tw_risk_scale(row.fee_e8, rates_e8[row.fee_asset_id % 512], E8))
+
+
+cdef int64_t trade_quoted(const TradeRow* row, const Instrument* instrument, int64_t mark_e8, const int64_t* rates_e8) noexcept nogil:
+    """An inverse contract's by the mark; no rate is needed but for fees in third assets."""
+    cdef int64_t fee_e8 = tw_risk_scale(row.fee_e8, rates_e8[row.fee_asset_id % 512], rates_e8[instrument.settle_asset_id % 512])
+    cdef int64_t profit_e8 = tw_risk_sum(_settled(row, instrument, mark_e8), -fee_e8)
+    return tw_risk_scale(profit_e8, mark_e8 if mark_e8 > 0 else row.last_price_e8, E8) if instrument.inverse else profit_e8
+
+
 # --- price moves
 
 cdef void price_forget(PriceWindow* window) noexcept nogil:

@@ -78,9 +78,6 @@ cdef class RiskMonitor(Actor):
     cdef readonly uint64_t refused_changes
     cdef tuple journal_now               # wall and monotonic clock of the restart
     cdef int64_t _mark_e8(self, uint32_t instrument_id) noexcept nogil
-    cdef int64_t _profit_of(self, const TradeRow* row, uint32_t instrument_id, int64_t mark_e8) noexcept nogil
-    cdef int64_t _value_of(self, const TradeRow* row, uint32_t instrument_id, int64_t mark_e8) noexcept nogil
-    cdef int64_t _quoted_of(self, const TradeRow* row, uint32_t instrument_id, int64_t mark_e8) noexcept nogil
     cdef void _revalue(self, uint32_t instrument_id) noexcept nogil
     cdef void _add(self, int row, int64_t change_e8) noexcept nogil
     cdef int _work_events(self) noexcept nogil

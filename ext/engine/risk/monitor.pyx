@@ -249,27 +249,6 @@ cdef class RiskMonitor(Actor):
             return (market.best_bid_ticks + market.best_ask_ticks) * tick_e8 // 2
         return market.last_trade_ticks * tick_e8
 
-    cdef int64_t _profit_of(self, const TradeRow* row, uint32_t instrument_id, int64_t mark_e8) noexcept nogil:
-        """A row's profit in the settle asset, without fees in third assets; unmarked lots at their latest price."""
-        cdef const Instrument* instrument = &self.tables.instruments[instrument_id]
-        if mark_e8 == 0:
-            mark_e8 = row.last_price_e8
-        return tw_risk_e8(trade_profit(row, mark_e8, instrument.lot_size_e8, instrument.multiplier_e8, instrument.inverse))
-
-    cdef int64_t _value_of(self, const TradeRow* row, uint32_t instrument_id, int64_t mark_e8) noexcept nogil:
-        """A row's profit in the reporting currency; what no rate is known for counts nothing."""
-        cdef uint16_t settle_id = self.tables.instruments[instrument_id].settle_asset_id
-        cdef int64_t profit_e8 = tw_risk_scale(self._profit_of(row, instrument_id, mark_e8), self.tables.rates_e8[settle_id % 512], E8)
-        return tw_risk_sum(profit_e8, -tw_risk_scale(row.fee_e8, self.tables.rates_e8[row.fee_asset_id % 512], E8))
-
-    cdef int64_t _quoted_of(self, const TradeRow* row, uint32_t instrument_id, int64_t mark_e8) noexcept nogil:
-        """A row's profit in the quote asset, which an inverse contract's is by the mark; no rate is needed but for fees in third assets."""
-        cdef const Instrument* instrument = &self.tables.instruments[instrument_id]
-        cdef const int64_t* rates_e8 = self.tables.rates_e8
-        cdef int64_t fee_e8 = tw_risk_scale(row.fee_e8, rates_e8[row.fee_asset_id % 512], rates_e8[instrument.settle_asset_id % 512])
-        cdef int64_t profit_e8 = tw_risk_sum(self._profit_of(row, instrument_id, mark_e8), -fee_e8)
-        return tw_risk_scale(profit_e8, mark_e8 if mark_e8 > 0 else row.last_price_e8, E8) if instrument.inverse else profit_e8
-
     cdef void _add(self, int row, int64_t change_e8) noexcept nogil:
         self.measures[row].pnl_e8 = tw_risk_sum(self.measures[row].pnl_e8, change_e8)
 
@@ -284,10 +263,10 @@ cdef class RiskMonitor(Actor):
         for side in range(POSITION_SIDES):
             place = side * INSTRUMENT_CAPACITY + <int> instrument_id
             if self.positions[place].is_used:
-                value_e8 = self._value_of(&self.positions[place], instrument_id, mark_e8)
+                value_e8 = trade_valued(&self.positions[place], instrument, mark_e8, self.tables.rates_e8)
                 change_e8 = tw_risk_sum(change_e8, value_e8 - self.position_values_e8[place])
                 self.position_values_e8[place] = value_e8
-                quote_e8 = tw_risk_sum(quote_e8, self._quoted_of(&self.positions[place], instrument_id, mark_e8))
+                quote_e8 = tw_risk_sum(quote_e8, trade_quoted(&self.positions[place], instrument, mark_e8, self.tables.rates_e8))
         # instrument rows are in the quote asset
         self.measures[self.tables.limit_row_of(LIMIT_SCOPE_INSTRUMENT, instrument_id)].pnl_e8 = quote_e8
         self._add(ENGINE_ROW, change_e8)
@@ -300,7 +279,7 @@ cdef class RiskMonitor(Actor):
                 break
             if holders >> strategy_id & 1:
                 place = strategy_id * INSTRUMENT_CAPACITY + <int> instrument_id
-                value_e8 = self._value_of(&self.strategies[place], instrument_id, mark_e8)
+                value_e8 = trade_valued(&self.strategies[place], instrument, mark_e8, self.tables.rates_e8)
                 self._add(STRATEGY_ROWS + strategy_id, value_e8 - self.strategy_values_e8[place])
                 self.strategy_values_e8[place] = value_e8
 
