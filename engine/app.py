@@ -132,7 +132,8 @@ class Engine:
             "execution", journal, self.tables, self.counters, instructions=rings.instructions, watched=rings.watched,
             execution_events=rings.execution_events, to_execution=rings.to_execution, child_intents=rings.child_intents,
             child_refusals=rings.child_refusals, parent_events=rings.parent_events, timers=self.timers,
-            reader=self.book.reader, entry_price=self.entry_price_ticks, day_end_ns=day_end_ns(config.engine.session_end),
+            reader=self.book.reader, entry_price=self.entry_price_ticks, register=register,
+            day_end_ns=day_end_ns(config.engine.session_end),
         )  # fmt: skip
         self.gate = RiskGate(
             "gate", journal, self.tables, self.counters, register, self.book.reader, clock, intents=rings.intents,

@@ -12,6 +12,7 @@ from typing import Any
 from engine.execution.parent import ChildTerms, FillFact, HeldNews, InstrumentFacts, MarketView, Parent
 from engine.execution.parents import OrderNews, ParentNews, Parents, WatchRow
 from engine.execution.rebuild import FILL, ORDER_STATE, PARENT_STATE_BYTES, rebuild
+from engine.execution.terms import ClosingOrder
 from engine.execution.triggers import TriggerTable
 from engine.model.codes import IntentAction, OrderState, OrderType, Reason, RecordKind, Side
 from engine.model.instructions import Instruction, encode
@@ -63,6 +64,9 @@ class Rig:
     entry_ticks: int = PRICE
     balance_lots: int | None = None
     others_working: dict[int, int] = field(default_factory=lambda: {Side.BUY: 0, Side.SELL: 0})
+    # sell orders of strategies beside parents, by handle; those whose cancel was asked for
+    strangers: dict[int, ClosingOrder] = field(default_factory=dict)
+    strangers_asked: list[int] = field(default_factory=list)
     now_wall_ns: int = 1_000_000_000_000_000_000
     now_mono_ns: int = 1_000_000_000
     is_valid: bool = True
@@ -94,6 +98,9 @@ class Rig:
         """To the gate's queue."""
         if not self.room:
             return False
+        if action == IntentAction.CANCEL and target_handle in self.strangers:
+            self.strangers_asked.append(target_handle)
+            return True
         if action == IntentAction.CANCEL:
             order = self.orders[target_handle]
             order.is_cancel_asked = True
@@ -190,7 +197,28 @@ class Rig:
     def working_lots(self, instrument_id: int, position_side: int, side: int) -> int:
         """Everything that the gate has approved."""
         mine = sum(o.leaves_lots for o in self.orders.values() if o.terms.side == side and o.state in OPEN)
-        return mine + self.others_working[side]
+        strangers = sum(row.lots for row in self.strangers.values()) if side == Side.SELL else 0
+        return mine + strangers + self.others_working[side]
+
+    def closing_orders(self, instrument_id: int, position_side: int, side: int) -> list[ClosingOrder]:
+        """Everything that works on a side but `others_working`, which nobody here can cancel."""
+        mine = [
+            ClosingOrder(
+                handle=order.handle,
+                strategy_id=7,
+                order_type=order.terms.order_type,
+                time_in_force=order.terms.time_in_force,
+                price_ticks=order.terms.price_ticks,
+                lots=order.leaves_lots,
+            )
+            for order in self.orders.values()
+            if order.terms.side == side and order.state in OPEN
+        ]
+        return mine + (list(self.strangers.values()) if side == Side.SELL else [])
+
+    def is_open(self, instrument_id: int) -> bool:
+        """As the test says."""
+        return self.is_valid
 
     def held_lots(self, instrument_id: int) -> int:
         """Spot: the balance."""
@@ -299,6 +327,30 @@ class Rig:
     def confirm_cancel(self, handle: int) -> None:
         """The venue has cancelled it."""
         self.state(self.orders[handle], OrderState.CANCELED)
+
+    def add_stranger(self, handle: int, lots: int, price_ticks: int, strategy_id: int = 3) -> None:
+        """A strategy's own resting sell order."""
+        self.strangers[handle] = ClosingOrder(
+            handle=handle,
+            strategy_id=strategy_id,
+            order_type=OrderType.LIMIT,
+            time_in_force=0,
+            price_ticks=price_ticks,
+            lots=lots,
+        )
+
+    def end_stranger(self, handle: int) -> None:
+        """It was cancelled at the venue."""
+        row = self.strangers.pop(handle)
+        news = OrderNews(
+            state=OrderState.CANCELED,
+            reason=0,
+            price_ticks=row.price_ticks,
+            qty_lots=row.lots,
+            cum_lots=0,
+            leaves_lots=0,
+        )
+        self.parents.on_order_state(handle, news, INSTRUMENT)
 
     def confirm_cancels(self) -> None:
         """Every cancel that was asked for."""

@@ -30,6 +30,7 @@ SCOPES = [
 NAMES = [scope.name for scope, _ in SCOPES]
 EVERY_TYPE = sum(1 << kind for kind in OrderType)
 EVERY_FEATURE = 0x7FF0000
+GATE_RINGS = ("intents", "manual_intents", "approvals", "refusals", "child_intents", "child_refusals")
 
 
 def valued(rig: Rig, rate_e8: int = E8) -> Rig:
@@ -74,9 +75,14 @@ def everything_native(rig: Rig, **changed: Any) -> Rig:
 
 
 class GateAlone:
-    """The gate over a journal that forgets: a million decisions need no more memory than a thousand."""
+    """The gate over a journal that forgets: a million decisions need no more memory than a thousand.
 
-    def __init__(self, *, capacity: int = 256) -> None:
+    `contracts`: multiplier in 10^-8 of each of the two instruments, and whether it is inverse.
+    """
+
+    def __init__(
+        self, *, capacity: int = 256, contracts: tuple[tuple[int, bool], ...] = ((E8, False), (E8, False))
+    ) -> None:
         self.journal = Journal.in_memory(engine_id=7, epoch=3, ring_bytes=1 << 22, discards=True)
         self.clock = Clock.virtual()
         self.now_ns = SECOND_NS
@@ -84,16 +90,18 @@ class GateAlone:
         self.tables.set_control(trading_state=int(TradingState.ACTIVE))
         self.register = ApprovalRegister(capacity, nonce_seed=42)
         self.books = FixedBook()
-        rings = {name: Ring(name, 64) for name in ("intents", "manual_intents", "approvals", "refusals")}
+        self.counters = Counters()
+        self.rings = {name: Ring(name, 64) for name in GATE_RINGS}
         self.gate = RiskGate(
-            "gate", self.journal, self.tables, Counters(), self.register, self.books, self.clock, **rings
+            "gate", self.journal, self.tables, self.counters, self.register, self.books, self.clock, **self.rings
         )
         self.handle = 3 << 32
-        for symbol in ("BTCUSDT", "ETHUSDT"):
+        for symbol, (multiplier_e8, inverse) in zip(("BTCUSDT", "ETHUSDT"), contracts, strict=True):
             row = self.tables.add_instrument(
                 InstrumentSpec(
                     venue_id=1, symbol=symbol, base_asset=symbol[:3], quote_asset="USDT", kind=1,
-                    tick_size_e8=1_000_000, lot_size_e8=100_000,
+                    settle_asset=symbol[:3] if inverse else "USDT", tick_size_e8=1_000_000, lot_size_e8=100_000,
+                    multiplier_e8=multiplier_e8, inverse=inverse,
                 )
             )  # fmt: skip
             self.tables.set_limits(
@@ -116,6 +124,13 @@ class GateAlone:
             last_ticks=mid_ticks, last_mono_ns=self.now_ns,
         )  # fmt: skip
         self.tables.revalue()
+
+    def quote(self, bid_ticks: int, ask_ticks: int, last_ticks: int) -> None:
+        """The first instrument's market, just now."""
+        set_market(
+            self.tables, 1, book_state=int(BookState.VALID), bid_ticks=bid_ticks, ask_ticks=ask_ticks,
+            last_ticks=last_ticks, last_mono_ns=self.now_ns,
+        )  # fmt: skip
 
     def wait(self, passed_ns: int) -> None:
         """Time goes on."""

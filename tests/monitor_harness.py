@@ -20,6 +20,7 @@ from engine.model.codes import (
     TimerKind,
     TradingState,
 )
+from engine.model.instruments import InstrumentSpec
 from engine.model.limits import LimitChange, encode
 from engine.model.tables import Tables
 from engine.risk.monitor import RiskMonitor
@@ -53,12 +54,16 @@ class MonitorRig:
     """BTCUSDT: tick 0.01, lot 0.00001. `tick` moves the clock; the reporting currency is USDT."""
 
     def __init__(
-        self, settings: RiskSettings = SETTINGS, ledger: Iterable[Record] = (), clock: Clock | None = None
+        self,
+        settings: RiskSettings = SETTINGS,
+        ledger: Iterable[Record] = (),
+        clock: Clock | None = None,
+        spec: InstrumentSpec = BTCUSDT,
     ) -> None:
         self.clock = clock or Clock.virtual()
         self.journal = Journal.in_memory()
         self.tables = Tables()
-        self.tables.add_instrument(BTCUSDT)
+        self.tables.add_instrument(spec)
         self.tables.set_rate(self.tables.asset_id("USDT"), E8)
         self.tables.asset_id("BNB")
         self.counters = Counters()

@@ -17,7 +17,7 @@ from engine.line import LineInputs
 from engine.model.codes import Stage
 from engine.model.instruments import InstrumentSpec
 from engine.runtime.counters_reader import CountersReader, Histogram
-from engine.runtime.deliver import deliver
+from engine.runtime.deliver import deliver, deliver_ns
 from engine.runtime.registry import Registry
 from engine.runtime.session import MemoryLink
 from engine.runtime.world import World
@@ -131,6 +131,14 @@ class InProcess:
     def own_frame(self, frame: bytes) -> None:
         """One frame of the order connection, run to completion."""
         deliver(self.line.session, self.engine.pipeline, self.world.clock, frame)
+
+    def market_frame_ns(self, frame: bytes) -> int:
+        """`market_frame`, and its time from before the receiver's stamp to rest; the call from Python is not in it."""
+        return deliver_ns(self.market, self.engine.pipeline, self.world.clock, frame)
+
+    def own_frame_ns(self, frame: bytes) -> int:
+        """`own_frame`, timed the same way."""
+        return deliver_ns(self.line.session, self.engine.pipeline, self.world.clock, frame)
 
     def answer_requests(self) -> int:
         """Answer what was sent: an order is acknowledged and expires; returns how many requests there were."""

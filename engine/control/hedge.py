@@ -59,11 +59,11 @@ def hedge_order(tables: Tables, exposed_id: int, with_id: int, ratio_e8: int) ->
 
 
 def lot_value_e8(tables: Tables, row_id: int) -> Fraction:
-    """What one lot is worth at the middle of the book, in 10^-8 of the quote asset."""
+    """What one lot is worth at the middle of the book, in 10^-8 of the quote asset; an inverse contract's at any price the same."""
     row, market = tables.instrument(row_id), tables.market(row_id)
     if market["book_state"] != BookState.VALID or market["best_bid_ticks"] <= 0 or market["best_ask_ticks"] <= 0:
         raise RefusedCommandError(RefusalCode.STATE, f"{tables.symbol(row_id)}: no valid book to value it by")
-    twice_ticks = market["best_bid_ticks"] + market["best_ask_ticks"]
+    twice_ticks = 2 if row["inverse"] else market["best_bid_ticks"] + market["best_ask_ticks"]
     return Fraction(twice_ticks * row["tick_lot_value_numerator"], 2 * row["tick_lot_value_denominator"])
 
 

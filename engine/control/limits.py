@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from engine.control.exact import RefusedCommandError
 from engine.control.messages import LimitRowText, LimitTable, RefusalCode, ScopeKind
-from engine.model.codes import LimitScope
+from engine.model.codes import LimitScope, PositionSide
 from engine.model.instruments import E8, INT64_MAX, format_e8
 from engine.model.limits import (
     DECIMAL_UNITS,
@@ -186,19 +186,26 @@ class LimitDesk:
         state: dict[str, Any] = self._tables.scope(scope, scope_id)
         if limit.name in USES:
             return int(state[USES[limit.name]])
-        if limit.name in ("max_net_exposure", "max_position_notional"):
-            return abs(int(state["net_e8"]))
+        if limit.name == "max_net_exposure":
+            return max(int(state["net_if_bought_e8"]), -int(state["net_if_sold_e8"]), 0)
+        if limit.name == "max_position_notional":
+            return self._tables.largest_position(scope, scope_id)
         if limit.name == "max_daily_loss":
             return max(-int(state["day_pnl_e8"]), 0)
         if limit.name == "max_leverage":
             return int(state["gross_e8"]) * E8 // int(state["equity_e8"]) if state["equity_e8"] > 0 else None
         if limit.name == "max_position":
-            ours = self._tables.exposure(scope_id)
-            most = max(
-                ours["position_lots"] + ours["working_buy_lots"], ours["working_sell_lots"] - ours["position_lots"], 0
-            )
-            return int(most * self._tables.instrument(scope_id)["lot_size_e8"])
+            return self._position_used(scope_id)
         return None
+
+    def _position_used(self, instrument_id: int) -> int:
+        """The larger of the two worst cases, of a hedged account on the fuller side, in 10^-8."""
+        most_lots = 0
+        for side in PositionSide:
+            row = self._tables.exposure(instrument_id, side)
+            held, bought, sold = row["position_lots"], row["working_buy_lots"], row["working_sell_lots"]
+            most_lots = max(most_lots, held + bought, sold - held)
+        return int(most_lots * self._tables.instrument(instrument_id)["lot_size_e8"])
 
 
 class Scoped(Protocol):

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from engine.execution.exit_state import ROLE_ENTRY, ExitState
+from engine.execution.exit_state import ROLE_ENTRY, ROLE_STOP, ExitState
 from engine.execution.exits import Exits
 from engine.execution.held import amended
 from engine.execution.hold import Expiry, Hold, is_reached
@@ -154,6 +154,8 @@ class BracketParent(Guarding):
         """The entry once; exits for no more than what is protected, less the exits that work."""
         if terms.role == ROLE_ENTRY:
             return 0 if self.is_entry_sent else self.qty_lots
+        if terms.role == ROLE_STOP:
+            return self.exits.room_for_stop(terms.order_type)
         working = sum(child.leaves_lots for child in self.exits.open_exits)
         return min(self.guarded_lots() - working, self.port.closable_lots(terms.side))
 
@@ -241,7 +243,9 @@ class BracketParent(Guarding):
         self.work()
 
     def cancel_order(self, handle: int) -> bool:
-        """The entry, by its own handle."""
+        """The entry by its own handle, or a take-profit, which stays away then."""
+        if self.exits.targets.take_away(handle):
+            return True
         if handle != self.entry_handle or self.is_entry_over:
             return False
         self.cancel()
@@ -251,7 +255,7 @@ class BracketParent(Guarding):
         """The entry ends; take-profits too where a person cancels everything; the stop stands."""
         self.cancel_entry(Reason.HALTED if is_kill else Reason.NONE)
         if not is_kill:
-            self.exits.drop_targets()
+            self.exits.targets.drop()
         self.is_changed = True
         self.work()
 
@@ -302,4 +306,4 @@ class BracketParent(Guarding):
         self.is_entry_sent, self.is_entry_over = saved["is_entry_sent"], saved["is_entry_over"]
         self.exit_filled, self.is_ended_by_person = saved["exit_filled"], saved["is_ended_by_person"]
         self.exits = Exits(self, self, msgspec.convert(saved["plan"], ExitPlan), opposite(self.side))
-        self.exits.state = msgspec.convert(saved["exits"], ExitState)
+        self.exits.restore(msgspec.convert(saved["exits"], ExitState))

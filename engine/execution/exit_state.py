@@ -14,9 +14,13 @@ ROLE_ENTRY = 0
 ROLE_STOP = 100
 ROLE_NATIVE_STOP = 101
 ROLE_TARGET = 200
-# a target's orders are put together again when there are more of them
-PARTS_MAX = 3
 TARGET_RETRY_NS = 10_000_000_000
+# fills that come within this time make a target's order larger once
+GROW_NS = 250_000_000
+# a target's order that the venue has ended comes back after this, then twice as long each time; no more often than that in a row
+RENEW_NS = 1_000_000_000
+RENEWALS_MAX = 5
+RENEWALS_FORGOTTEN_NS = 600_000_000_000
 
 
 class Owner(Protocol):
@@ -42,6 +46,8 @@ class ExitState(msgspec.Struct, kw_only=True):
     even_armed: bool = False
     target_filled: list[int] = []
     target_fired: list[bool] = []
+    target_off: list[bool] = []
+    target_renewals: list[int] = []
     targets_off: bool = False
     attempts: int = 0
     is_alarmed: bool = False

@@ -12,7 +12,6 @@ from functools import cached_property
 from engine.execution.atr import AverageRange
 from engine.execution.dust import Dust
 from engine.execution.exit_state import (
-    PARTS_MAX,
     ROLE_NATIVE_STOP,
     ROLE_STOP,
     ROLE_TARGET,
@@ -22,19 +21,19 @@ from engine.execution.exit_state import (
     can_rest,
     release_terms,
     trail_terms,
-    wanted_lots,
 )
-from engine.execution.hold import retry_delay_ns, ticks_of
+from engine.execution.hold import PASSING_REASONS, Hurry, retry_delay_ns, ticks_of
 from engine.execution.parent import Child, ChildTerms, MarketView, Parent, Port, Watch
+from engine.execution.take_profits import TakeProfits
+from engine.execution.terms import takes_to_close
 from engine.model.codes import (
     AlarmCode,
     OrderFlag,
     OrderState,
     OrderType,
-    Reason,
     Side,
 )
-from engine.model.instructions import ExitPlan, StopPlan, TargetPlan
+from engine.model.instructions import ExitPlan, StopPlan
 
 
 class Exits:
@@ -43,18 +42,13 @@ class Exits:
     def __init__(self, parent: Parent, owner: Owner, plan: ExitPlan, side: int) -> None:
         self.parent, self.owner, self.plan, self.side = parent, owner, plan, side
         self.state = ExitState()
-        self.fit_targets()
+        self.targets = TakeProfits(self)
         self.stop_watch = self.even_watch = 0
-        self.target_watches = [0] * len(plan.targets)
-        self.retry_timer = self.target_timer = 0
-        self.told_reasons: set[int] = set()
+        self.retry_timer = 0
+        self.hurry = Hurry()
+        # a stop that goes out beside other orders was refused: from now on only what nothing else closes goes out
+        self.is_crowded = False
         self.range = None if plan.stop is None or plan.stop.atr is None else AverageRange(plan.stop.atr)
-
-    def fit_targets(self) -> None:
-        """One row for each target."""
-        count = len(self.plan.targets)
-        self.state.target_filled = (self.state.target_filled + [0] * count)[:count]
-        self.state.target_fired = (self.state.target_fired + [False] * count)[:count]
 
     @cached_property
     def dust(self) -> Dust:
@@ -94,19 +88,19 @@ class Exits:
             self.rest()
             return
         self.know_levels()
-        self.count_targets()
+        self.targets.count()
         if self.is_left_over(lots):
             return
         if self.state.is_stopping:
             self.push_out(lots)
             return
         self.guard()
-        self.place_targets(lots)
+        self.targets.place(lots)
 
     def is_left_over(self, lots: int) -> bool:
         """Can what is left never be closed: then nothing is tried for it. Until that is certain the stop is watched for."""
         prices = [self.state.level_ticks, self.state.reference_ticks]
-        prices += [self.target_ticks(target) for target in self.plan.targets if self.state.is_known]
+        prices += [self.targets.price_ticks(target) for target in self.plan.targets if self.state.is_known]
         if self.open_exits or self.owner.can_grow or not self.dust.is_dust(lots, self.side, max(prices)):
             self.dust.forget()
             return False
@@ -117,17 +111,21 @@ class Exits:
         """Nothing to protect: no orders, no watches."""
         self.dust.forget()
         self.disarm()
-        self.count_targets()
+        self.targets.count()
         for child in self.open_exits:
             self.port.cancel(child.handle)
         self.drop_timers()
 
     def drop_timers(self) -> None:
         """Nothing is tried again."""
-        for timer_id in (self.retry_timer, self.target_timer):
-            if timer_id:
-                self.port.drop_timer(timer_id)
-        self.retry_timer = self.target_timer = 0
+        self.drop_retry()
+        self.targets.drop_timers()
+
+    def drop_retry(self) -> None:
+        """The stop is not waited with."""
+        if self.retry_timer:
+            self.port.drop_timer(self.retry_timer)
+            self.retry_timer = 0
 
     def know_levels(self) -> None:
         """First levels, from the first price that anything was opened at."""
@@ -253,69 +251,7 @@ class Exits:
             self.port.disarm(self.stop_watch)
             self.stop_watch = 0
 
-    # --- take-profits ---
-
-    def count_targets(self) -> None:
-        """How much each target has taken: by what its orders have filled since they were looked at last."""
-        for child in self.parent.children.values():
-            number = child.role - ROLE_TARGET
-            if 0 <= number < len(self.plan.targets):
-                self.state.target_filled[number] += child.filled_lots - child.counted_lots
-                child.counted_lots = child.filled_lots
-
-    def place_targets(self, lots: int) -> None:
-        """Each target has orders for what it still has to take, no more and no less."""
-        if self.state.targets_off or not self.state.is_known:
-            return
-        for number, wanted in enumerate(wanted_lots(lots, self.state.target_filled, self.plan.targets)):
-            target = self.plan.targets[number]
-            if target.is_held:
-                self.hold_target(number, target, wanted)
-            else:
-                self.rest_target(number, target, wanted)
-
-    def target_ticks(self, target: TargetPlan) -> int:
-        """Its price."""
-        if target.distance is None:
-            return target.price_ticks
-        reference_ticks = self.state.reference_ticks
-        return max(self.profit_price(reference_ticks, target.distance.ticks_of(reference_ticks)), 1)
-
-    def hold_target(self, number: int, target: TargetPlan, wanted: int) -> None:
-        """Wait for its price, then take at the market."""
-        if not self.state.target_fired[number]:
-            if wanted > 0 and not self.target_watches[number]:
-                self.target_watches[number] = self.port.arm(
-                    Watch(
-                        instrument_id=0,
-                        side=self.side,
-                        is_above=self.side == Side.SELL,
-                        level_ticks=self.target_ticks(target),
-                    )
-                )
-            return
-        if not self.open_of(ROLE_TARGET + number) and not self.target_timer:
-            self.send_target(number, wanted, 0, OrderType.MARKET)
-
-    def rest_target(self, number: int, target: TargetPlan, wanted: int) -> None:
-        """Limit orders at the venue: more of them as the position grows, fewer as it shrinks."""
-        parts = self.open_of(ROLE_TARGET + number)
-        working = sum(child.leaves_lots for child in parts)
-        if working > wanted or (working < wanted and len(parts) >= PARTS_MAX):
-            for child in reversed(parts):
-                if working > wanted or len(parts) >= PARTS_MAX:
-                    working -= child.leaves_lots
-                    self.port.cancel(child.handle)
-        elif working < wanted and not self.target_timer and not any(child.is_cancel_wanted for child in parts):
-            self.send_target(number, wanted - working, self.target_ticks(target), OrderType.LIMIT)
-
-    def send_target(self, number: int, lots: int, price_ticks: int, order_type: int) -> None:
-        """One order of a target; what is too small for the venue waits for more."""
-        facts = self.port.instrument()
-        lots = min(lots, self.port.closable_lots(self.side), facts.max_qty_lots)
-        price = price_ticks or self.port.market().last_trade_ticks
-        if lots > 0 and facts.is_sendable(price, lots, reduces=True):
-            self.send(lots, order_type, price_ticks, ROLE_TARGET + number)
+    # --- orders ---
 
     def send(self, lots: int, order_type: int, price_ticks: int, role: int) -> bool:
         """An exit, to the gate: it can only close."""
@@ -337,7 +273,7 @@ class Exits:
     # --- the stop has fired ---
 
     def push_out(self, lots: int) -> None:
-        """Everything out: what no exit holds at once, the rest as their cancels are confirmed."""
+        """Everything out: what may go at once, the rest as orders that hold it are taken back, our own and then others'."""
         self.disarm()
         for child in self.open_exits:
             if child.role != ROLE_STOP:
@@ -345,23 +281,54 @@ class Exits:
         self.shrink_stops(lots)
         if self.retry_timer:
             return
-        held = sum(child.leaves_lots for child in self.open_exits if child.role != ROLE_NATIVE_STOP)
-        if any(not child.is_over for child in self.open_of(ROLE_NATIVE_STOP)):
-            return
-        lots = min(lots - held, self.port.closable_lots(self.side), self.port.instrument().max_qty_lots)
-        if lots > 0:
-            self.send(lots, *release_terms(self.plan, self.state, self.port.instrument(), self.side), ROLE_STOP)
-        elif not self.open_exits:
-            # somebody else's orders hold the position: look again
+        self.parent.waits_for_room = False
+        missing = lots - sum(child.leaves_lots for child in self.open_of(ROLE_STOP))
+        order_type, price_ticks = release_terms(self.plan, self.state, self.port.instrument(), self.side)
+        sent = self.push_part(missing, order_type, price_ticks)
+        if missing > sent and not self.retry_timer:
+            self.clear_way(missing - sent)
+
+    def push_part(self, missing: int, order_type: int, price_ticks: int) -> int:
+        """What nothing stands in the way of; how much it was."""
+        facts = self.port.instrument()
+        lots = min(missing, self.free_lots(order_type), facts.max_qty_lots)
+        price = price_ticks or self.state.level_ticks or self.state.trail_level
+        is_part = lots < missing and price > 0 and not facts.is_sendable(price, lots, reduces=True)
+        if lots <= 0 or is_part:
+            return 0  # too small a part waits for more
+        return lots if self.send(lots, order_type, price_ticks, ROLE_STOP) else 0
+
+    def free_lots(self, order_type: int) -> int:
+        """What a stop of ours may send now. Of a position that is not all ours own orders count: nothing cuts them to our part."""
+        guarded_lots = self.owner.guarded_lots()
+        if self.is_crowded:
+            return self.port.closable_lots(self.side)
+        free = self.port.urgent_lots(self.side, order_type)
+        if self.port.whole_lots(self.side) <= guarded_lots:
+            return free
+        return min(free, guarded_lots - sum(child.leaves_lots for child in self.open_exits))
+
+    def room_for_stop(self, order_type: int) -> int:
+        """The most that one more order of the stop may be."""
+        stops = sum(child.leaves_lots for child in self.open_of(ROLE_STOP))
+        return min(self.owner.guarded_lots() - stops, self.free_lots(order_type))
+
+    def clear_way(self, lots: int) -> None:
+        """Something holds what is to be closed: it is taken back, and looked at again as soon as it has ended."""
+        coming = sum(child.leaves_lots for child in self.open_exits if child.role != ROLE_STOP)
+        if lots > coming and self.port.make_room(self.side, lots) < lots and not self.open_of(ROLE_STOP):
             self.fail("other orders hold what the stop has to close")
-            self.retry(ROLE_STOP)
+        self.parent.waits_for_room = True
+        self.retry(ROLE_STOP)
 
     def shrink_stops(self, lots: int) -> None:
-        """Somebody else has closed what our orders were to close: off with the newest of them."""
+        """Somebody else has closed what our orders were to close: off with the newest of them. A future's market order the venue
+        cuts by itself."""
         stops = self.open_of(ROLE_STOP)
         excess = sum(child.leaves_lots for child in stops) - lots
+        is_future = self.port.instrument().kind != 0
         for child in reversed(stops):
-            if excess > 0:
+            if excess > 0 and not (is_future and takes_to_close(child)):
                 excess -= child.leaves_lots
                 self.port.cancel(child.handle)
 
@@ -373,14 +340,13 @@ class Exits:
             self.stop_watch = 0
             self.state.is_stopping = True
             self.drop_timers()
+            self.is_crowded = False
             self.state.attempts = 0
         elif watch_id == self.even_watch:
             self.even_watch = 0
             self.move_to_even()
-        elif watch_id in self.target_watches:
-            number = self.target_watches.index(watch_id)
-            self.target_watches[number] = 0
-            self.state.target_fired[number] = True
+        else:
+            self.targets.on_trigger(watch_id)
         self.parent.is_changed = True
 
     def move_to_even(self) -> None:
@@ -415,21 +381,51 @@ class Exits:
         self.dust.on_timer(timer_id)
         if timer_id == self.retry_timer:
             self.retry_timer = 0
-        elif timer_id == self.target_timer:
-            self.target_timer = 0
+        else:
+            self.targets.on_timer(timer_id)
 
     def on_child(self, child: Child) -> None:
         """An exit moved: a refused one is tried again, a person is told once."""
-        if child.role >= ROLE_STOP and child.state in (OrderState.REFUSED, OrderState.REJECTED):
-            if child.role in (ROLE_STOP, ROLE_NATIVE_STOP):
-                self.fail("an order that protects the position was refused")
-            elif child.reason not in self.told_reasons:
-                self.told_reasons.add(child.reason)
-                self.port.alarm(AlarmCode.PARENT_FAILED, f"a take-profit is refused: {Reason(child.reason).name}")
+        if child.role < ROLE_STOP:
+            return
+        if child.state in (OrderState.REFUSED, OrderState.REJECTED):
             self.parent.reason, self.parent.is_changed = child.reason, True
-            self.retry(child.role)
+            self.wait_for_market(child.reason)
+        elif child.is_resting or child.filled_lots:
+            self.hurry.forget()
+        if child.role not in (ROLE_STOP, ROLE_NATIVE_STOP):
+            self.targets.on_child(child)
+        elif child.state in (OrderState.REFUSED, OrderState.REJECTED):
+            self.on_refused_stop(child)
         elif child.filled_lots and child.role == ROLE_STOP:
             self.state.attempts = 0
+
+    def on_refused_stop(self, child: Child) -> None:
+        """Again: at once and beside nothing where it was asked for beside other orders, else later."""
+        self.fail("an order that protects the position was refused")
+        if child.role == ROLE_STOP and not self.is_crowded and child.reason not in PASSING_REASONS:
+            is_beside = child.qty_lots > self.port.closable_lots(self.side)
+            self.is_crowded = True
+            if is_beside:
+                return
+        self.retry(child.role)
+
+    def wait_for_market(self, reason: int) -> None:
+        """Refused for the moment's sake: `on_open` when it has passed."""
+        if reason in PASSING_REASONS:
+            self.parent.waits_for_market = True
+
+    def on_open(self) -> None:
+        """Orders pass again."""
+        if self.hurry.may(self.port.now_ns):
+            self.parent.waits_for_market = False
+            self.drop_timers()
+
+    def on_room(self) -> None:
+        """An order has ended that stood in the stop's way."""
+        if self.parent.waits_for_room:
+            self.parent.waits_for_room = False
+            self.drop_retry()
 
     def fail(self, text: str) -> None:
         """PROTECTION_FAILED, once."""
@@ -440,8 +436,7 @@ class Exits:
     def retry(self, role: int) -> None:
         """Later again, and longer each time; a target has time, and must never make a stop wait."""
         if role >= ROLE_TARGET:
-            if not self.target_timer:
-                self.target_timer = self.port.set_timer(TARGET_RETRY_NS)
+            self.targets.wait(role - ROLE_TARGET, TARGET_RETRY_NS)
         elif not self.retry_timer:
             self.retry_timer = self.port.set_timer(retry_delay_ns(self.state.attempts))
             self.state.attempts += 1
@@ -449,8 +444,11 @@ class Exits:
     def retry_now(self) -> None:
         """What stood in the way is gone."""
         self.drop_timers()
+        self.hurry.forget()
+        self.is_crowded = self.parent.waits_for_market = False
         self.state.attempts = 0
         self.state.is_alarmed = False
+        self.state.target_renewals = [0] * len(self.plan.targets)
 
     # --- ends and changes ---
 
@@ -459,35 +457,21 @@ class Exits:
         self.release_stop_watch()
         self.port.disarm(self.even_watch)
         self.even_watch = 0
-        self.disarm_targets()
+        self.targets.disarm()
 
-    def disarm_targets(self) -> None:
-        """Watch for no take-profit."""
-        for number, watch_id in enumerate(self.target_watches):
-            self.port.disarm(watch_id)
-            self.target_watches[number] = 0
-
-    def drop_targets(self) -> None:
-        """No more take-profits; the stop stands."""
-        self.state.targets_off = True
-        self.parent.is_changed = True
-        self.cancel_targets()
-        self.disarm_targets()
-
-    def cancel_targets(self) -> None:
-        """Take back what rests for them."""
-        for child in self.open_exits:
-            if child.role >= ROLE_TARGET:
-                self.port.cancel(child.handle)
+    def restore(self, state: ExitState) -> None:
+        """As a restart finds it."""
+        self.state = state
+        self.targets.fit()
 
     def amend(self, plan: ExitPlan) -> None:
         """Another plan for the same position: old targets are taken back, the stop is made anew."""
         self.disarm()
-        self.cancel_targets()
+        self.targets.drop_timers()
+        self.targets.cancel()
         self.plan = plan
         self.state = ExitState(is_stopping=self.state.is_stopping)
-        self.fit_targets()
-        self.target_watches = [0] * len(plan.targets)
+        self.targets.fit()
         self.range = None if plan.stop is None or plan.stop.atr is None else AverageRange(plan.stop.atr)
         for child in self.parent.children.values():
             if child.role >= ROLE_TARGET:

@@ -1,7 +1,8 @@
 """One order that the venue has not: held until its price is seen, then a plain order under the same handle.
 
 Held as well: a limit order that shows a part of itself (slices, each an order of its own), and one that ends at a date where the
-venue knows none. What is reduce-only is tried again where the gate refuses its release; anything else ends REFUSED.
+venue knows none. What is reduce-only is tried again where the gate refuses its release, and goes out in parts where only a part of
+it can close something now, each an order of its own; a stop takes back what holds the rest. Anything else ends REFUSED.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from typing import Any
 
 import msgspec
 
-from engine.execution.hold import Expiry, Hold, retry_delay_ns
+from engine.execution.hold import PASSING_REASONS, Expiry, Hold, Hurry, retry_delay_ns
 from engine.execution.parent import Child, FillFact, HeldNews, Parent, is_reducing
 from engine.model.codes import AlarmCode, InstructionKind, OrderFlag, OrderState, OrderType, ParentState, Reason
-from engine.model.instructions import Held, OrderTerms
+from engine.model.instructions import TOUCHED_TYPES, Held, OrderTerms
 
 # the venue has ended it, or never had it: what the owner's order ends as
 END_BY_STATE = {
@@ -37,7 +38,11 @@ class HeldOrder(Parent):
         self.attempts = 0
         self.retry_timer = 0
         self.is_alarmed = False
-        self.sliced_lots = 0
+        self.hurry = Hurry()
+        # what only closes could not go out whole: its parts are orders of their own from then on
+        self.is_parted = False
+        # it was refused beside other orders: only what nothing else closes goes out
+        self.is_crowded = False
 
     def take_terms(self, terms: OrderTerms) -> None:
         """What the order is from now on."""
@@ -54,6 +59,21 @@ class HeldOrder(Parent):
     def is_sliced(self) -> bool:
         """Shown part by part."""
         return self.terms.display_lots > 0
+
+    @property
+    def is_in_parts(self) -> bool:
+        """Carried out by several orders, told as one."""
+        return self.is_sliced or self.is_parted
+
+    @property
+    def is_stop(self) -> bool:
+        """A stop that protects, and has fired: resting orders make way for it."""
+        return self.is_protective and self.hold.is_fired and self.terms.order_type not in TOUCHED_TYPES
+
+    def presses(self, child: Child) -> bool:
+        """A released stop's orders."""
+        del child
+        return self.is_stop
 
     def on_start(self) -> None:
         """Wait, or go out at once where only the date or the display is ours; refused where its price is met already."""
@@ -76,7 +96,7 @@ class HeldOrder(Parent):
             self.on_over(own)  # it ended without our hearing of it
             return
         self.expiry.start(self.port, self.terms)
-        if not self.children or self.is_sliced:
+        if not self.children or self.is_in_parts:
             self.tell()
         self.work()
 
@@ -92,33 +112,96 @@ class HeldOrder(Parent):
             if not self.hold.arm(self.port):
                 self.finish(OrderState.REFUSED, ParentState.REJECTED, Reason.HELD_FULL)
             return
-        if not self.open_children and not self.is_complete():
+        if (self.is_parted or not self.open_children) and not self.is_complete():
             self.release()
 
     def is_complete(self) -> bool:
         """Nothing is left to be sent."""
-        if self.is_sliced:
+        if self.is_in_parts:
             return self.filled_lots >= self.qty_lots
         return any(child.state != OrderState.REFUSED for child in self.children.values())
 
     def release(self) -> None:
-        """Send it, or its next slice."""
+        """Send it, or its next slice, or what of it can close something now."""
+        self.waits_for_room = False
         lots = self.size_lots()
-        if lots <= 0:
-            self.finish(OrderState.CANCELED, ParentState.CANCELED, Reason.POSITION_SIDE)
+        if lots <= 0 or (self.is_parted and not self.port.whole_lots(self.side)):
+            if not self.open_children:  # nothing is left to be closed
+                self.finish(OrderState.CANCELED, ParentState.CANCELED, Reason.POSITION_SIDE)
             return
-        handle = 0 if self.is_sliced else self.handle
-        self.children.pop(self.handle, None)
-        if not self.port.submit(self.hold.released(self.port, lots, handle)):
-            self.retry()
+        part = self.part_of(lots) if self.is_protective else lots
+        if part > 0:
+            handle = 0 if self.is_in_parts else self.handle
+            self.children.pop(self.handle, None)
+            if not self.port.submit(self.hold.released(self.port, part, handle)):
+                self.retry()
+                return
+        if part < lots and not self.is_sliced:
+            self.clear_way(lots - part)
+
+    def part_of(self, lots: int) -> int:
+        """What of so many lots can close something now. Where there is no position at all the gate has the word."""
+        terms = self.hold.released(self.port, lots, 0)
+        facts = self.port.instrument()
+        free = self.port.urgent_lots(self.side, terms.order_type)
+        if self.is_crowded:
+            free = self.port.closable_lots(self.side)
+        if free >= lots or not self.port.whole_lots(self.side):
+            return lots
+        price = terms.price_ticks or self.hold.trigger_ticks
+        if price > 0 and not facts.is_sendable(price, free, reduces=True):
+            free = 0  # too small a part waits for more
+        if free > 0 and not self.is_in_parts:
+            self.is_parted = True
+            self.tell()
+        return free
+
+    def clear_way(self, lots: int) -> None:
+        """Something holds the rest: a stop takes it back; what ends is heard of at once."""
+        lots = min(lots, self.port.whole_lots(self.side) - self.working_lots)
+        if self.is_stop and lots > 0 and self.port.make_room(self.side, lots) < lots and not self.open_children:
+            self.fail("other orders hold what the stop has to close")
+        self.waits_for_room = True
+        self.retry()
+
+    def fail(self, text: str) -> None:
+        """PROTECTION_FAILED, once."""
+        if not self.is_alarmed:
+            self.is_alarmed = True
+            self.port.alarm(AlarmCode.PROTECTION_FAILED, text)
 
     def size_lots(self) -> int:
-        """How much goes out now."""
-        if self.terms.flags & OrderFlag.CLOSE_POSITION:
-            self.qty_lots = self.port.closable_lots(self.side)
+        """How much is to go out now."""
+        if self.terms.flags & OrderFlag.CLOSE_POSITION and not self.is_parted:
+            self.qty_lots = self.filled_lots + self.port.whole_lots(self.side)
         if self.is_sliced:
             return min(self.terms.display_lots, self.remaining_lots)
         return self.remaining_lots
+
+    def drop_retry(self) -> None:
+        """Wait no longer with the next try."""
+        if self.retry_timer:
+            self.port.drop_timer(self.retry_timer)
+            self.retry_timer = 0
+
+    def on_room(self) -> None:
+        """An order has ended that may have held what it closes."""
+        self.waits_for_room = False
+        self.drop_retry()
+        self.work()
+
+    def on_position(self, position_lots: int) -> None:
+        """More to be closed, or less."""
+        del position_lots
+        if self.waits_for_room:
+            self.on_room()
+
+    def on_open(self) -> None:
+        """What was refused for the moment's sake may pass."""
+        if self.hurry.may(self.port.now_ns):
+            self.waits_for_market = False
+            self.drop_retry()
+            self.work()
 
     def retry(self) -> None:
         """Later again, and longer each time."""
@@ -162,7 +245,8 @@ class HeldOrder(Parent):
     def on_fill(self, child: Child, fill: FillFact) -> None:
         """A slice that is full makes room for the next."""
         del fill
-        if self.is_sliced and not self.is_over:
+        self.hurry.forget()
+        if self.is_in_parts and not self.is_over:
             self.tell()
         if child.is_over:
             self.on_over(child)
@@ -172,19 +256,28 @@ class HeldOrder(Parent):
         if self.status == ParentState.CANCELING:
             self.settle_cancel()
         elif self.is_protective and not self.is_over:
-            if not self.is_alarmed:
-                self.is_alarmed = True
-                self.port.alarm(AlarmCode.PROTECTION_FAILED, "the gate refuses the release of an order that closes")
+            self.fail("the gate refuses the release of an order that closes")
             self.reason = child.reason
-            self.retry()
+            self.try_again(child)
         else:
             self.finish(OrderState.REFUSED, ParentState.REJECTED, child.reason)
+
+    def try_again(self, child: Child) -> None:
+        """At once where it was asked for beside other orders: then without them. Else later, or when the moment has passed."""
+        self.waits_for_market = child.reason in PASSING_REASONS
+        is_beside = child.qty_lots > self.port.closable_lots(self.side) > 0
+        if self.is_crowded or self.waits_for_market or not is_beside:
+            self.is_crowded |= not self.waits_for_market
+            self.retry()
+            return
+        self.is_crowded = True
+        self.work()
 
     def on_over(self, child: Child) -> None:
         """An order of ours has ended at the venue."""
         if self.is_over:
             return
-        if self.is_sliced:
+        if self.is_in_parts:
             self.on_slice_over(child)
             return
         if self.status == ParentState.CANCELING and child.state != OrderState.FILLED:
@@ -200,10 +293,19 @@ class HeldOrder(Parent):
             self.settle_cancel()
         elif child.state == OrderState.FILLED:
             self.work()
+        elif self.is_parted and (child.state != OrderState.CANCELED or self.open_children):
+            self.retry_parts(child)
         else:
             self.finish(
                 OrderState.CANCELED, END_BY_STATE.get(OrderState(child.state), ParentState.CANCELED), child.reason
             )
+
+    def retry_parts(self, child: Child) -> None:
+        """A part was cut or refused by the venue, or a person took it: the others go on, and what is left is looked at again."""
+        if child.state == OrderState.CANCELED:
+            self.cancel()
+        elif not self.retry_timer:
+            self.retry()
 
     # --- ends ---
 
@@ -215,9 +317,7 @@ class HeldOrder(Parent):
     def cancel(self, reason: int = Reason.NONE) -> None:
         """Off the watch, off the venue."""
         self.hold.disarm(self.port)
-        if self.retry_timer:
-            self.port.drop_timer(self.retry_timer)
-            self.retry_timer = 0
+        self.drop_retry()
         super().cancel(reason)
 
     def settle_cancel(self) -> None:
@@ -229,7 +329,7 @@ class HeldOrder(Parent):
         status = ParentState.DONE if is_done else ParentState.EXPIRED if is_expired else ParentState.CANCELED
         ended = OrderState.FILLED if is_done else OrderState.EXPIRED if is_expired else OrderState.CANCELED
         was_released = any(child.state != OrderState.REFUSED for child in self.children.values())
-        if was_released and not self.is_sliced:
+        if was_released and not self.is_in_parts:
             self.close(status, self.reason)
         else:
             self.finish(ended, status, self.reason)
@@ -243,6 +343,7 @@ class HeldOrder(Parent):
         """No more waiting for anything."""
         self.hold.disarm(self.port)
         self.expiry.stop(self.port)
+        self.waits_for_room = self.waits_for_market = False
         self.end(status, reason)
 
     def pause(self) -> None:
@@ -260,7 +361,7 @@ class HeldOrder(Parent):
         """Other numbers for an order that still waits; a released one is replaced at the venue like any other."""
         if handle != self.handle or self.is_over or self.status == ParentState.CANCELING:
             return Reason.ORDER_NOT_OPEN
-        if self.children and not self.is_sliced:
+        if self.children and not self.is_in_parts:
             return Reason.NONE if self.port.replace(handle, price_ticks, qty_lots) else Reason.ORDER_NOT_OPEN
         if qty_lots and qty_lots < self.filled_lots + self.working_lots:
             return Reason.QTY_BELOW_MIN
@@ -289,6 +390,7 @@ class HeldOrder(Parent):
             "expire_ns": self.expiry.at_ns,
             "terms": self.hold.terms,
             "qty_lots": self.qty_lots,
+            "is_parted": self.is_parted,
         }
 
     def restore(self, saved: Any) -> None:
@@ -296,7 +398,7 @@ class HeldOrder(Parent):
         self.take_terms(msgspec.convert(saved["terms"], OrderTerms))
         self.hold.trigger_ticks, self.hold.extreme = saved["trigger_ticks"], saved["extreme"]
         self.hold.is_fired, self.expiry.at_ns = saved["is_fired"], saved["expire_ns"]
-        self.qty_lots = saved["qty_lots"]
+        self.qty_lots, self.is_parted = saved["qty_lots"], saved.get("is_parted", False)
 
 
 def amended(terms: OrderTerms, price_ticks: int, qty_lots: int, trigger_ticks: int) -> OrderTerms:

@@ -19,6 +19,41 @@ def retry_delay_ns(attempts: int) -> int:
     return min(RETRY_NS << min(attempts, 16), RETRY_NS_MAX)
 
 
+# what passes by itself: not the order is wrong, but the moment
+PASSING_REASONS = frozenset(
+    {
+        Reason.BOOK_INVALID,
+        Reason.STALE,
+        Reason.HALTED,
+        Reason.SESSION_DOWN,
+        Reason.VENUE_UNHEALTHY,
+        Reason.NOT_VALUED,
+    }
+)
+
+
+class Hurry:
+    """How soon what was refused for the moment's sake may be tried again when the moment has passed: at once, then no more often
+    than refusals of the venue's or the gate's are tried, so that nothing spins between two who disagree."""
+
+    __slots__ = ("after_ns", "count")
+
+    def __init__(self) -> None:
+        self.after_ns = self.count = 0
+
+    def may(self, now_ns: int) -> bool:
+        """Is it time."""
+        if now_ns < self.after_ns:
+            return False
+        self.after_ns = now_ns + retry_delay_ns(self.count)
+        self.count += 1
+        return True
+
+    def forget(self) -> None:
+        """It has passed."""
+        self.after_ns = self.count = 0
+
+
 def fires_above(order: OrderTerms) -> bool:
     """A stop fires when the price has gone against it, a touch when it has come to it."""
     is_touch = order.order_type in TOUCHED_TYPES

@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
-from engine.execution.hold import Expiry, Hold, retry_delay_ns
+from engine.execution.hold import PASSING_REASONS, Expiry, Hold, Hurry, retry_delay_ns
 from engine.execution.parent import Child, FillFact, Parent, is_reducing
 from engine.model.codes import AlarmCode, Contingency, InstructionKind, OrderState, ParentState, Reason
-from engine.model.instructions import OrderList, OrderTerms
+from engine.model.instructions import TOUCHED_TYPES, OrderList, OrderTerms
 
 
 class Leg:
@@ -88,6 +88,7 @@ class ListParent(Parent):
         self.position_side = instruction.orders[0].position_side
         self.is_released = not self.has_first
         self.is_alarmed = False
+        self.hurry = Hurry()
         self.note_purpose()
         self.whole_lots = max(leg.qty_lots for leg in self.dependants)
         self.qty_lots = self.bound_lots()
@@ -343,7 +344,31 @@ class ListParent(Parent):
         if not self.is_alarmed:
             self.is_alarmed = True
             self.port.alarm(AlarmCode.PROTECTION_FAILED, "the gate refuses the release of an order that closes")
+        if leg.hold.is_fired and leg.terms.order_type not in TOUCHED_TYPES:
+            self.port.make_room(leg.terms.side, child.qty_lots)
+            self.waits_for_room = True
+        self.waits_for_market |= child.reason in PASSING_REASONS
         self.retry(leg)
+
+    def presses(self, child: Child) -> bool:
+        """Orders of a stop that has fired."""
+        leg = self.leg_of(child.handle)
+        return leg is not None and leg.hold.is_fired and is_reducing(child.flags)
+
+    def on_room(self) -> None:
+        """What a fired stop waits for may be there."""
+        self.waits_for_room = False
+        for leg in self.legs:
+            if leg.retry_timer:
+                self.port.drop_timer(leg.retry_timer)
+                leg.retry_timer = 0
+        self.work()
+
+    def on_open(self) -> None:
+        """What was refused for the moment's sake may pass."""
+        if self.hurry.may(self.port.now_ns):
+            self.waits_for_market = False
+            self.on_room()
 
     def refuse(self, leg: Leg, reason: int) -> None:
         """It will not be sent; what it would exclude, or release, does not go on without it."""

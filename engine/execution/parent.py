@@ -76,6 +76,8 @@ class Engine(Protocol):
     def entry_price_ticks(self, instrument_id: int, position_side: int) -> int: ...
     def closable_lots(self, instrument_id: int, position_side: int, side: int) -> int: ...
     def whole_lots(self, instrument_id: int, position_side: int, side: int) -> int: ...
+    def urgent_lots(self, instrument_id: int, position_side: int, side: int, order_type: int) -> int: ...
+    def make_room(self, parent: Parent, side: int, lots: int) -> int: ...
     def instrument(self, instrument_id: int) -> InstrumentFacts: ...
     def next_handle(self) -> int: ...
     def session_end_ns(self) -> int: ...
@@ -120,6 +122,7 @@ class Port:
             return False
         if not child.is_cancel_wanted:
             child.is_cancel_wanted = self._engine.cancel(self._parent, child)
+            child.was_cancel_asked |= child.is_cancel_wanted
         return True
 
     def replace(self, handle: int, price_ticks: int, qty_lots: int) -> int:
@@ -194,6 +197,16 @@ class Port:
         """What of the position orders of `side` could close if there were no others; spot: no more than the account holds."""
         return self._engine.whole_lots(self._parent.instrument_id, self._parent.position_side, side)
 
+    def urgent_lots(self, side: int, order_type: int) -> int:
+        """What a fired stop may send at once. A future's market order: the position less other such orders, since the venue cuts
+        it to the position whatever else works; anything else: `closable_lots`."""
+        return self._engine.urgent_lots(self._parent.instrument_id, self._parent.position_side, side, order_type)
+
+    def make_room(self, side: int, lots: int) -> int:
+        """Take back resting orders that hold what a fired stop closes, whoever's, until `lots` are covered; how many lots are on
+        their way. The parent's `on_room` is called as they are freed, while `waits_for_room`."""
+        return self._engine.make_room(self._parent, side, lots)
+
     def instrument(self, instrument_id: int = 0) -> InstrumentFacts:
         """Reference data (of the parent's instrument)."""
         return self._engine.instrument(instrument_id or self._parent.instrument_id)
@@ -227,6 +240,9 @@ class Parent:
     follows_position = False
     # ended children that a restart needs to know
     ended_saved = 0
+    # `on_room` is wanted as orders end that hold what it closes; `on_open` once book and session let orders pass
+    waits_for_room = False
+    waits_for_market = False
 
     def __init__(self, instruction: Instruction, handle: int, strategy_id: int) -> None:
         self.instruction, self.handle, self.strategy_id = instruction, handle, strategy_id
@@ -273,6 +289,17 @@ class Parent:
 
     def on_position(self, position_lots: int) -> None:
         """The position of the parent's instrument and side changed."""
+
+    def on_room(self) -> None:
+        """An order of the instrument has ended that may have held what this one waits to close."""
+
+    def on_open(self) -> None:
+        """Book, session and trading state let orders pass (again)."""
+
+    def presses(self, child: Child) -> bool:
+        """Does the child carry out a stop that has fired: nobody else's stop takes it back."""
+        del child
+        return False
 
     # --- what a person or the owner asks for ---
 

@@ -28,6 +28,7 @@ from engine.execution.outside import (
     saved_of,
 )
 from engine.execution.parent import (
+    ENDED_STATES,
     Child,
     FillFact,
     MarketView,
@@ -177,14 +178,32 @@ class Parents(Requests):
 
     # --- events ---
 
-    def on_order_state(self, handle: int, news: OrderNews) -> None:
-        """ORDER_STATE of any order."""
+    def on_order_state(self, handle: int, news: OrderNews, instrument_id: int = 0) -> None:
+        """ORDER_STATE of any order. Where one has ended, fired stops that wait for room go before whoever it was."""
         parent = self.parent_of.get(handle)
         child = parent.children.get(handle) if parent is not None else None
-        if parent is None or child is None:
-            return
-        self.note_state(parent, child, news)
-        self.run(parent, lambda: parent.on_child(child))
+        if parent is not None and child is not None:
+            self.note_state(parent, child, news)
+        if news.state in ENDED_STATES or news.state in (OrderState.NEW, OrderState.PARTIALLY_FILLED):
+            self.clearing.discard(handle)  # it ended, or its cancel was refused
+        if news.state in ENDED_STATES:
+            self.tell_room(parent.instrument_id if parent is not None else instrument_id, parent)
+        if parent is not None and child is not None:
+            self.run(parent, lambda: parent.on_child(child))
+            if parent.waits_for_room and news.state in ENDED_STATES:
+                self.run(parent, parent.on_room)
+
+    def tell_room(self, instrument_id: int, ended: Parent | None) -> None:
+        """Orders of an instrument have ended: what waits for that is told, but for their own parent."""
+        for parent in list(self.parents.values()):
+            if parent.waits_for_room and parent.instrument_id == instrument_id and parent is not ended:
+                self.run(parent, parent.on_room)
+
+    def on_tick(self) -> None:
+        """Time to see whether what was refused for the market's or the session's sake may pass now."""
+        for parent in list(self.parents.values()):
+            if parent.waits_for_market and self.outside.is_open(parent.instrument_id):
+                self.run(parent, parent.on_open)
 
     def note_state(self, parent: Parent, child: Child, news: OrderNews) -> None:
         """What the order's own books say."""
@@ -244,6 +263,7 @@ class Parents(Requests):
         child = parent.children.get(handle) if parent is not None else None
         if parent is not None and child is not None and child.state == OrderState.NONE:
             child.state, child.reason = OrderState.REFUSED, reason
+            self.tell_room(parent.instrument_id, parent)
             self.run(parent, lambda: parent.on_child(child))
 
     def on_timer(self, timer_id: int) -> None:

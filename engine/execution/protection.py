@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from engine.execution.exit_state import ExitState
+from engine.execution.exit_state import ROLE_STOP, ExitState
 from engine.execution.exits import Exits
 from engine.execution.parent import Child, ChildTerms, FillFact, MarketView, Parent
 from engine.model.codes import InstructionKind, ParentState, Reason, Side
@@ -40,6 +40,7 @@ class Guarding(Parent):
     def on_position(self, position_lots: int) -> None:
         """The position changed, by us or by somebody else."""
         del position_lots
+        self.exits.on_room()
         self.work()
 
     def on_trigger(self, watch_id: int, price: int) -> None:
@@ -62,6 +63,20 @@ class Guarding(Parent):
         del data
         self.exits.on_timer(timer_id)
         self.work()
+
+    def on_room(self) -> None:
+        """What a fired stop waited for may be there."""
+        self.exits.on_room()
+        self.work()
+
+    def on_open(self) -> None:
+        """What was refused for the moment's sake may pass."""
+        self.exits.on_open()
+        self.work()
+
+    def presses(self, child: Child) -> bool:
+        """The stop's own orders."""
+        return child.role == ROLE_STOP
 
     def on_armed(self) -> None:
         """A person armed the engine."""
@@ -130,7 +145,9 @@ class ProtectionParent(Guarding):
         return self.port.entry_price_ticks()
 
     def room_for(self, terms: ChildTerms) -> int:
-        """Exits never exceed the position, with everything that closes it already."""
+        """Exits never exceed the position, with everything that closes it already; a fired stop's: `Exits.free_lots`."""
+        if terms.role == ROLE_STOP:
+            return self.exits.room_for_stop(terms.order_type)
         return self.port.closable_lots(terms.side)
 
     def work(self) -> None:
@@ -166,12 +183,11 @@ class ProtectionParent(Guarding):
             self.reason = Reason.HALTED
             self.is_changed = True
         else:
-            self.exits.drop_targets()
+            self.exits.targets.drop()
 
     def cancel_order(self, handle: int) -> bool:
-        """One of its orders: it comes back where it is still wanted, so nothing is done."""
-        del handle
-        return False
+        """One of its orders: a take-profit stays away then, anything else comes back where it is wanted, so nothing is done."""
+        return self.exits.targets.take_away(handle)
 
     def state(self) -> Any:
         """Direction and exits."""
@@ -181,5 +197,5 @@ class ProtectionParent(Guarding):
         """Where it stood."""
         plan = msgspec.convert(saved["plan"], ExitPlan)
         self.exits = Exits(self, self, plan, Side.SELL)
-        self.exits.state = msgspec.convert(saved["exits"], ExitState)
+        self.exits.restore(msgspec.convert(saved["exits"], ExitState))
         self.take_direction(saved["direction"])

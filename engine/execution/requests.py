@@ -6,8 +6,17 @@ import msgspec
 
 from engine.execution.outside import Outside, WatchRow, child_of
 from engine.execution.parent import ENDED_KEPT, Parent
-from engine.execution.terms import Child, ChildTerms, HeldNews, InstrumentFacts, MarketView, Watch
-from engine.model.codes import IntentAction, OrderState, Side, TrailKind, TriggerSource
+from engine.execution.terms import (
+    Child,
+    ChildTerms,
+    ClosingOrder,
+    HeldNews,
+    InstrumentFacts,
+    MarketView,
+    Watch,
+    takes_to_close,
+)
+from engine.model.codes import AlarmCode, IntentAction, OrderState, OrderType, Side, TrailKind, TriggerSource
 
 NS_PER_DAY = 86_400 * 10**9
 TICK_SOURCES = (TriggerSource.LAST, TriggerSource.BID_ASK)
@@ -24,6 +33,8 @@ class Requests:
         self.timers: dict[int, tuple[Parent, int]] = {}
         self.watches: dict[int, Parent] = {}
         self.listeners: dict[int, list[Parent]] = {}
+        # orders that were asked to make way for a fired stop, and have not ended
+        self.clearing: set[int] = set()
         # false while the account of an earlier run has not been read again: what was restored waits
         self.is_running = True
         self.is_stopping = False
@@ -176,6 +187,52 @@ class Requests:
             if child.state == OrderState.NONE and child.side == side and child.position_side == position_side
         )
 
+    def urgent_lots(self, instrument_id: int, position_side: int, side: int, order_type: int) -> int:
+        """What a fired stop may send at once: see the port."""
+        if order_type != OrderType.MARKET or self.outside.instrument(instrument_id).kind == 0:
+            return self.closable_lots(instrument_id, position_side, side)
+        pressing = sum(
+            child.leaves_lots
+            for parent in self.parents.values()
+            if parent.instrument_id == instrument_id
+            for child in parent.children.values()
+            if child.side == side and child.position_side == position_side and takes_to_close(child)
+        )
+        return max(self.whole_lots(instrument_id, position_side, side) - pressing, 0)
+
+    def make_room(self, parent: Parent, side: int, lots: int) -> int:
+        """Cancel in this order until it is enough: the same strategy's orders, then others'; of each what rests farthest from
+        the market first, what waits for a price last. Never what carries out another stop that has fired."""
+        rows = self.outside.closing_orders(parent.instrument_id, parent.position_side, side)
+        rows = [row for row in rows if row.is_resting and not self.is_pressing(row.handle)]
+        own = [row for row in rows if row.handle in parent.children]
+        rows = [row for row in rows if row.handle not in parent.children]
+        coming = sum(row.lots for row in own if parent.children[row.handle].is_cancel_wanted)
+        coming += sum(row.lots for row in rows if row.handle in self.clearing)
+        taken: list[ClosingOrder] = []
+        for row in sorted(rows, key=lambda row: rank(row, parent.strategy_id, side)):
+            if coming < lots and row.handle not in self.clearing and self.clear(parent, row, side):
+                coming += row.lots
+                taken.append(row)
+        if taken:
+            text = f"{len(taken)} resting orders of {sum(row.lots for row in taken)} lots are cancelled: a fired stop needs them"
+            self.alarm(parent, AlarmCode.PROTECTION_FAILED, text)
+        return coming
+
+    def is_pressing(self, handle: int) -> bool:
+        """Does an order carry out a stop that has fired."""
+        owner = self.parent_of.get(handle)
+        child = owner.children.get(handle) if owner is not None else None
+        return owner is not None and child is not None and owner.presses(child)
+
+    def clear(self, parent: Parent, row: ClosingOrder, side: int) -> bool:
+        """The cancel of somebody else's order, in the name of the parent whose stop has fired."""
+        terms = ChildTerms(side=side, qty_lots=row.lots, position_side=parent.position_side)
+        if not self.outside.write_intent(IntentAction.CANCEL, parent, row.handle, row.handle, terms):
+            return False
+        self.clearing.add(row.handle)
+        return True
+
     def instrument(self, instrument_id: int) -> InstrumentFacts:
         """Reference data."""
         return self.outside.instrument(instrument_id)
@@ -197,3 +254,9 @@ class Requests:
     def alarm(self, parent: Parent, code: int, text: str) -> None:
         """ALARM."""
         self.outside.write_alarm(code, parent.instrument_id, parent.handle, text.encode())
+
+
+def rank(row: ClosingOrder, strategy_id: int, side: int) -> tuple[bool, bool, int]:
+    """In which order resting orders make way for a fired stop."""
+    is_waiting = row.order_type != OrderType.LIMIT
+    return row.strategy_id != strategy_id, is_waiting, -row.price_ticks if side == Side.SELL else row.price_ticks

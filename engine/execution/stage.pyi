@@ -5,8 +5,10 @@ from typing_extensions import disjoint_base
 
 from engine.execution.parent import ChildTerms, HeldNews, InstrumentFacts, MarketView, Parent
 from engine.execution.parents import Maker, ParentNews, Parents, WatchRow
+from engine.execution.terms import ClosingOrder
 from engine.execution.triggers import TriggerTable
 from engine.journal.journal import Journal
+from engine.model.approval import ApprovalRegister
 from engine.model.bookreader import BookReader
 from engine.model.tables import Tables
 from engine.runtime.actor import Actor
@@ -37,6 +39,7 @@ class ExecutionStage(Actor):
         timers: TimerQueue,
         reader: BookReader,
         entry_price: Callable[[int, int], int],
+        register: ApprovalRegister | None = None,
         account_id: int = 0,
         makers: dict[type, Maker] | None = None,
         day_end_ns: int = 0,
@@ -65,4 +68,6 @@ class ExecutionStage(Actor):
     def entry_price_ticks(self, instrument_id: int, position_side: int) -> int: ...
     def working_lots(self, instrument_id: int, position_side: int, side: int) -> int: ...
     def held_lots(self, instrument_id: int) -> int: ...
+    def closing_orders(self, instrument_id: int, position_side: int, side: int) -> list[ClosingOrder]: ...
+    def is_open(self, instrument_id: int) -> bool: ...
     def instrument(self, instrument_id: int) -> InstrumentFacts: ...

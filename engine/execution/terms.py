@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from engine.model.codes import OrderState, OrderType, Reason, Side, TimeInForce
+from engine.model.codes import OrderFlag, OrderState, OrderType, Reason, Side, TimeInForce
 
 ENDED_STATES = frozenset(
     {
@@ -64,6 +64,7 @@ class Child(msgspec.Struct, kw_only=True, omit_defaults=True):
     reason: int = 0
     replaces: int = 0
     is_cancel_wanted: bool = False
+    was_cancel_asked: bool = False  # by its parent, at some time
     level_ticks: int = 0  # trigger price of one that waits at the venue
     counted_lots: int = 0  # of `filled_lots`, what its target has counted
     booked_lots: int = 0  # of `filled_lots`, what its bracket has counted
@@ -190,3 +191,24 @@ class Watch(msgspec.Struct, kw_only=True, frozen=True):
     activation_ticks: int = 0
     extreme: int = 0
     side: int = Side.SELL
+
+
+class ClosingOrder(msgspec.Struct, kw_only=True, frozen=True):
+    """An order of anybody's in this engine that works on one side of an instrument. `price_ticks` 0: at the market."""
+
+    handle: int
+    strategy_id: int
+    order_type: int
+    time_in_force: int
+    price_ticks: int
+    lots: int
+
+    @property
+    def is_resting(self) -> bool:
+        """May it stay where it is for long: what takes at once is on its way out by itself."""
+        return self.order_type != OrderType.MARKET and self.time_in_force not in (TimeInForce.IOC, TimeInForce.FOK)
+
+
+def takes_to_close(child: Child) -> bool:
+    """A market order that can only close: of a future the venue cuts it to the position."""
+    return child.order_type == OrderType.MARKET and bool(child.flags & OrderFlag.REDUCE_ONLY)

@@ -212,6 +212,11 @@ class Reason(IntEnum):
     CANCELED_BY_CONTINGENCY = 66
     PRICE_STEP = 67
     QTY_STEP = 68
+    VENUE_ORDERS = 69
+    VENUE_CONDITIONAL_ORDERS = 70
+    VENUE_ICEBERG_ORDERS = 71
+    VENUE_ORDER_LISTS = 72
+    CLOSE_POSITION_TWICE = 73
 
 
 class FrameFault(IntEnum):
@@ -462,6 +467,7 @@ class Stage(IntEnum):
     CANCEL_ROUND_TRIP = 7
     CONTROL_REPLY = 8
     OWN_FRAME_APPLIED = 9
+    CANCEL_SENT = 10
 
 
 class TradeClass(IntEnum):

@@ -74,11 +74,17 @@ class InstrumentSpec(msgspec.Struct, frozen=True, kw_only=True):
     market_min_qty_lots: int = 0
     market_max_qty_lots: int = 0
     market_qty_step_lots: int = 0
+    # how many orders the venue lets be open at once, of the symbol but for the account's; 0 = it says nothing
+    max_orders: int = 0
+    max_conditional_orders: int = 0
+    max_account_conditional_orders: int = 0
+    max_iceberg_orders: int = 0
+    max_order_lists: int = 0
 
     @property
     def tick_lot_value(self) -> tuple[int, int]:
-        """Quote value of one tick times one lot in 10^-8, as a reduced ratio."""
-        numerator = self.tick_size_e8 * self.lot_size_e8 * self.multiplier_e8
-        denominator = E8 * E8
+        """Quote value of one tick times one lot in 10^-8, as a reduced ratio; of an inverse contract that of a lot at any price."""
+        numerator = self.lot_size_e8 * self.multiplier_e8 * (1 if self.inverse else self.tick_size_e8)
+        denominator = E8 if self.inverse else E8 * E8
         divisor = gcd(numerator, denominator)
         return numerator // divisor, denominator // divisor

@@ -13,20 +13,20 @@ class CircuitBreaker:
     def left_ns(self, now_ns: int) -> int: ...
 
 class MeasuredTrades:
+    def __init__(self, lot_e8: int, *, multiplier_e8: int = ..., inverse: bool = ...) -> None: ...
     @property
     def lots(self) -> int: ...
     def book(
         self,
         lots: int,
         price_e8: int,
-        lot_e8: int,
         *,
         fee_e16: int = ...,
         other_fee_e8: int = ...,
-        other_fee_quote_e8: int = ...,
+        other_fee_settle_e8: int = ...,
         other_fee_asset_id: int = ...,
     ) -> int: ...
-    def profit_e16(self, mark_e8: int, lot_e8: int) -> int: ...
+    def profit_e16(self, mark_e8: int) -> int: ...
 
 class MeasuredPrices:
     def move_bps(self, window_ns: int, now_ns: int, mid: int) -> int: ...

@@ -144,6 +144,11 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.CANCELED_BY_CONTINGENCY: Meaning("execution stage", "another order of the list filled or ended"),
     Reason.PRICE_STEP: gate("the venue's price step, where it is coarser than a tick"),
     Reason.QTY_STEP: gate("the venue's quantity step, where it is coarser than a lot; of market orders its own"),
+    Reason.VENUE_ORDERS: gate("the most orders that the venue lets be open on the symbol"),
+    Reason.VENUE_CONDITIONAL_ORDERS: gate("the same of conditional orders, of the symbol or the account"),
+    Reason.VENUE_ICEBERG_ORDERS: gate("the same of icebergs"),
+    Reason.VENUE_ORDER_LISTS: gate("the same of order lists"),
+    Reason.CLOSE_POSITION_TWICE: gate("one order of a type, side and position side at most closes the whole position"),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, InvalidOperation
+from fractions import Fraction
 from typing import Literal
 
 import msgspec
@@ -46,14 +47,25 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     min_notional: Decimal
     tick_size_e8: int
     lot_size_e8: int
+    settle_asset: str = ""
+    multiplier_e8: int = E8
+    inverse: bool = False
 
     def price(self, price_ticks: int) -> Decimal:
         """Ticks to the price in the quote asset."""
         return Decimal(price_ticks * self.tick_size_e8).scaleb(-8)
 
     def qty(self, qty_lots: int) -> Decimal:
-        """Lots to the quantity in the base asset."""
+        """Lots to the quantity: of the base asset, or contracts."""
         return Decimal(qty_lots * self.lot_size_e8).scaleb(-8)
+
+    def settle_value(self, price: Fraction) -> Fraction:
+        """What one contract (or one unit of the base asset) is worth in the settle asset at a price above 0, without sign."""
+        return Fraction(self.multiplier_e8, E8) * (1 / price if self.inverse else price)
+
+    def quote_value(self, price: Fraction) -> Fraction:
+        """The same in the quote asset, as limits count it: an inverse contract's is its multiplier, whatever the price."""
+        return Fraction(self.multiplier_e8, E8) * (1 if self.inverse else price)
 
     def price_ticks(self, price: Amount, rounding: Rounding | None = None) -> int:
         """A price to ticks; off the tick raises ValueError unless ``rounding`` says which way to go."""
@@ -74,7 +86,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def instrument_from_row(row: Mapping[str, int | bytes], symbol: str, base_asset: str, quote_asset: str) -> Instrument:
-    """Make it from a row of the shared tables."""
+    """Make it from a row of the shared tables; it is settled in one asset of its pair."""
 
     def number(name: str) -> int:
         return int(row[name])
@@ -93,4 +105,7 @@ def instrument_from_row(row: Mapping[str, int | bytes], symbol: str, base_asset:
         min_notional=Decimal(number("min_notional_e8")).scaleb(-8).normalize(),
         tick_size_e8=number("tick_size_e8"),
         lot_size_e8=number("lot_size_e8"),
+        settle_asset=base_asset if number("settle_asset_id") == number("base_asset_id") else quote_asset,
+        multiplier_e8=number("multiplier_e8"),
+        inverse=bool(row["inverse"]),
     )

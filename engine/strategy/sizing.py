@@ -1,8 +1,9 @@
 """How much to trade: fixed, a share of the capital at risk, a volatility target, a fraction of Kelly's bet.
 
-Pure: numbers in, a `Size` out. Money and prices are decimals at the edge, exact fractions inside; the answer is whole lots,
-rounded down, never more than the limits in force would let pass. Less than the venue's smallest order is 0, with the reason. The
-gate judges the order all the same: a size is a wish.
+Pure: numbers in, a `Size` out. Capital is in the asset that the instrument is settled in: the quote asset, or an inverse
+contract's coin. Money and prices are decimals at the edge, exact fractions inside; the answer is whole lots, rounded down, never
+more than the limits in force would let pass. Less than the venue's smallest order is 0, with the reason. The gate judges the
+order all the same: a size is a wish.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Bound(Enum):
     ORDER_NOTIONAL = "the largest value of one order"
     POSITION = "the largest position"
     POSITION_NOTIONAL = "the largest value of a position"
-    BUDGET = "the capital budget"
+    BUDGET = "the exposure, leverage or capital budget"
 
 
 class Caps(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +51,7 @@ class Caps(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Size(msgspec.Struct, frozen=True):
-    """Whole lots to trade, the same as a decimal of the base asset, what was wished, and what bounded it."""
+    """Whole lots to trade, the same as a decimal of the base asset or of contracts, what was wished, and what bounded it."""
 
     lots: int
     qty: Decimal
@@ -69,28 +70,29 @@ def fixed(instrument: Instrument, qty: Amount, price: Amount, caps: Caps) -> Siz
 def percent_at_risk(
     instrument: Instrument, capital: Amount, percent: Amount, entry: Amount, stop: Amount, caps: Caps
 ) -> Size:
-    """So much that the way from `entry` to `stop` costs `percent` of the capital: capital x percent / 100 / |entry - stop|.
+    """So much that the way from `entry` to `stop` costs `percent` of the capital: capital x percent / 100 / loss of one contract.
 
     Raises ValueError where entry and stop are the same.
     """
     entry_price, stop_price = positive(entry, "entry"), positive(stop, "stop")
-    distance = abs(entry_price - stop_price)
-    if distance == 0:
+    if entry_price == stop_price:
         raise ValueError("entry and stop are the same price: nothing would be at risk")
-    wished = fraction(capital, "capital") * positive(percent, "percent") / 100 / distance
+    loss = abs(instrument.settle_value(entry_price) - instrument.settle_value(stop_price))
+    wished = fraction(capital, "capital") * positive(percent, "percent") / 100 / loss
     return bounded(instrument, wished, entry_price, caps)
 
 
 def volatility_target(
     instrument: Instrument, capital: Amount, target_bps: Amount, volatility_bps: Amount, price: Amount, caps: Caps
 ) -> Size:
-    """So much that the position moves the capital by `target_bps`: capital x target / volatility / price.
+    """So much that the position moves the capital by `target_bps`: capital x target / volatility / value of one contract.
 
     Both volatilities are of the same period (a day's, a minute's). Raises ValueError for a volatility of 0.
     """
     at = positive(price, "price")
     moved = positive(volatility_bps, "volatility")
-    return bounded(instrument, fraction(capital, "capital") * positive(target_bps, "target") / moved / at, at, caps)
+    wished = fraction(capital, "capital") * positive(target_bps, "target") / moved / instrument.settle_value(at)
+    return bounded(instrument, wished, at, caps)
 
 
 def kelly(
@@ -113,13 +115,14 @@ def kelly(
     at = positive(price, "price")
     if edge <= 0:
         return Size(0, Decimal(0), 0, Bound.NO_EDGE)
-    return bounded(instrument, fraction(capital, "capital") * min(edge * part, Fraction(1)) / at, at, caps)
+    wished = fraction(capital, "capital") * min(edge * part, Fraction(1)) / instrument.settle_value(at)
+    return bounded(instrument, wished, at, caps)
 
 
 def bounded(instrument: Instrument, wished: Fraction, price: Fraction, caps: Caps) -> Size:
     """A wished quantity as whole lots within the limits and the venue's rules."""
     lot = Fraction(instrument.lot_size_e8, 10**8)
-    lot_value_e8 = lot * price * 10**8
+    lot_value_e8 = lot * instrument.quote_value(price) * 10**8
     wished_lots = max(int(wished / lot), 0)
     if wished <= 0:
         return Size(0, Decimal(0), 0, Bound.NO_CAPITAL)

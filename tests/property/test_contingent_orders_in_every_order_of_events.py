@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
@@ -58,15 +58,36 @@ HELD = OrderTerms(
     side=Side.SELL, order_type=OrderType.STOP, qty_lots=QTY, trigger_ticks=LOW, flags=OrderFlag.REDUCE_ONLY
 )
 
-SCENARIOS: dict[str, tuple[Instruction, int]] = {
-    "held": (Held(instrument_id=INSTRUMENT, order=HELD), QTY),
-    "oco": (listed(Contingency.OCO, TARGET, STOP), QTY),
-    "oco of held orders": (listed(Contingency.OCO, TOUCH, STOP), QTY),
-    "ouo": (listed(Contingency.OUO, TARGET, STOP), QTY),
-    "otoco": (listed(Contingency.OTOCO, ENTRY, TARGET, STOP), 0),
-    "bracket": (Bracket(instrument_id=INSTRUMENT, entry=ENTRY, exits=EXITS), 0),
-    "protection": (Protection(instrument_id=INSTRUMENT, exits=EXITS), QTY),
+SPOT, FUTURE = 0, 1
+HELD_STOP = Held(instrument_id=INSTRUMENT, order=HELD)
+BRACKET = Bracket(instrument_id=INSTRUMENT, entry=ENTRY, exits=EXITS)
+PROTECTION = Protection(instrument_id=INSTRUMENT, exits=EXITS)
+
+
+class Begin(NamedTuple):
+    """An instruction, the position it finds, what kind of instrument it is, and lots of a strategy's quote that holds of it."""
+
+    wish: Instruction
+    position: int = QTY
+    kind: int = FUTURE
+    quote_lots: int = 0
+
+
+SCENARIOS: dict[str, Begin] = {
+    "held": Begin(HELD_STOP),
+    "held on spot beside a quote": Begin(HELD_STOP, kind=SPOT, quote_lots=2),
+    "oco": Begin(listed(Contingency.OCO, TARGET, STOP)),
+    "oco of held orders": Begin(listed(Contingency.OCO, TOUCH, STOP)),
+    "ouo": Begin(listed(Contingency.OUO, TARGET, STOP)),
+    "otoco": Begin(listed(Contingency.OTOCO, ENTRY, TARGET, STOP), 0),
+    "bracket": Begin(BRACKET, 0),
+    "bracket on spot": Begin(BRACKET, 0, SPOT),
+    "protection": Begin(PROTECTION),
+    "protection beside a quote": Begin(PROTECTION, quote_lots=3),
+    "protection on spot": Begin(PROTECTION, kind=SPOT),
+    "protection on spot beside a quote": Begin(PROTECTION, kind=SPOT, quote_lots=3),
 }
+QUOTE = 901
 
 
 def events(rig: Rig, *, has_strangers: bool) -> Iterator[Event]:
@@ -76,8 +97,10 @@ def events(rig: Rig, *, has_strangers: bool) -> Iterator[Event]:
             yield "approve", order.handle
             yield "refuse", order.handle
         elif order.state in (OrderState.NEW, OrderState.PARTIALLY_FILLED, OrderState.UNKNOWN):
-            yield "fill all", order.handle
-            if order.leaves_lots > 1:
+            lots = fillable(rig, order)
+            if lots > 0:
+                yield "fill all", order.handle
+            if lots > 1:
                 yield "fill one", order.handle
             if order.is_cancel_asked:
                 yield "canceled", order.handle
@@ -87,8 +110,28 @@ def events(rig: Rig, *, has_strangers: bool) -> Iterator[Event]:
     yield "price", HIGH
     yield "cancel", 1
     yield "crash", 0
-    if has_strangers and rig.position > 0:
+    locked = rig.working_lots(INSTRUMENT, 0, Side.SELL) if rig.kind == SPOT else 0
+    if has_strangers and rig.position > locked:  # on spot an order's balance is nobody else's
         yield "stranger", -1
+    if rig.strangers_asked and QUOTE in rig.strangers:
+        yield "quote gone", QUOTE
+
+
+def is_cut(rig: Rig, order: Order) -> bool:
+    """Of a future the venue cuts what is reduce-only to the position."""
+    return rig.kind == FUTURE and bool(order.terms.flags & OrderFlag.REDUCE_ONLY)
+
+
+def fillable(rig: Rig, order: Order) -> int:
+    """What the venue would fill of it at most."""
+    return min(order.leaves_lots, max(rig.position, 0)) if is_cut(rig, order) else order.leaves_lots
+
+
+def cut(rig: Rig) -> None:
+    """The venue ends reduce-only orders that have nothing left to reduce."""
+    for order in list(rig.orders.values()):
+        if is_cut(rig, order) and rig.position <= 0 and order.state in (OrderState.NEW, OrderState.PARTIALLY_FILLED):
+            rig.state(order, OrderState.EXPIRED, 0)
 
 
 def happen(rig: Rig, event: Event) -> None:
@@ -99,7 +142,7 @@ def happen(rig: Rig, event: Event) -> None:
     elif name == "refuse":
         rig.refuse(number, Reason.MESSAGE_RATE)
     elif name == "fill all":
-        rig.fill(number, rig.orders[number].leaves_lots)
+        rig.fill(number, fillable(rig, rig.orders[number]))
     elif name == "fill one":
         rig.fill(number, 1, fill_first=True)
     elif name == "canceled":
@@ -112,14 +155,20 @@ def happen(rig: Rig, event: Event) -> None:
         rig.crash()
     elif name == "cancel":
         rig.parents.change(Change(handle=number, action="cancel"), 7)
+    elif name == "quote gone":
+        rig.end_stranger(number)
     else:
         rig.move_position(number)
+    cut(rig)
 
 
 def gate(rig: Rig, order: Order) -> None:
-    """What the gate says: a reduce-only order may close the position with all that works already, not turn it."""
+    """What the gate says: a reduce-only order may close the position with all that works already, not turn it; a future's that
+    takes at the market is measured alone. All of these together stay within the position by the engine's own doing."""
     is_reducing = order.terms.flags & OrderFlag.REDUCE_ONLY
-    if is_reducing and rig.working_lots(INSTRUMENT, 0, order.terms.side) + order.terms.qty_lots > rig.position:
+    takes = is_cut(rig, order) and order.terms.order_type == OrderType.MARKET
+    beside = 0 if takes else rig.working_lots(INSTRUMENT, 0, order.terms.side)
+    if is_reducing and beside + order.terms.qty_lots > rig.position:
         rig.refuse(order.handle, Reason.REDUCING_ONLY)
     else:
         rig.approve(order.handle)
@@ -132,10 +181,12 @@ def fingerprint(rig: Rig) -> bytes:
     return msgspec.json.encode((orders, rig.position, rig.table.count, list(last.values()), len(rig.timers)))
 
 
-def begun(wish: Instruction, position: int, path: tuple[Event, ...]) -> Rig:
+def begun(scenario: Begin, path: tuple[Event, ...]) -> Rig:
     """The scenario after a path of events."""
-    rig = Rig(position=position)
-    rig.begin(wish)
+    rig = Rig(position=scenario.position, kind=scenario.kind)
+    if scenario.quote_lots:
+        rig.add_stranger(QUOTE, scenario.quote_lots, HIGH + 900)
+    rig.begin(scenario.wish)
     for event in path:
         happen(rig, event)
     return rig
@@ -159,21 +210,24 @@ def check_list(rig: Rig) -> None:
 
 
 def check_exits(rig: Rig) -> None:
-    """Never more than the position: whatever works, UNKNOWN in full, could not turn it."""
-    assert at_venue(rig) <= max(rig.position, 0) or has_stranger_raced(rig)
+    """Never more than the position: whatever works, UNKNOWN in full, could not turn it. Of a future what rests and what takes count
+    each by itself, since the venue cuts them."""
+    exits = [o for o in rig.orders.values() if o.terms.side == Side.SELL]
+    takes = [o for o in exits if o.terms.order_type == OrderType.MARKET]
+    rests = [o for o in exits if o.terms.order_type != OrderType.MARKET]
+    for group in (takes, rests) if rig.kind == FUTURE else (exits,):
+        assert sum(o.leaves_lots for o in group if o.state != OrderState.NONE) <= max(
+            rig.position, 0
+        ) or is_on_its_way_out(rig, group)
+    assert rig.position >= 0
     assert sold(rig) <= max(bought(rig), QTY)
 
 
-def at_venue(rig: Rig) -> int:
-    """Lots of approved exits, UNKNOWN in full."""
-    return rig.working_lots(INSTRUMENT, 0, Side.SELL)
-
-
-def has_stranger_raced(rig: Rig) -> bool:
-    """Somebody else closed what our orders, already at the venue, were there to close: they must be on their way out."""
-    excess = at_venue(rig) - max(rig.position, 0)
-    leaving = sum(o.leaves_lots for o in rig.orders.values() if o.terms.side == Side.SELL and o.is_cancel_asked)
-    return leaving >= excess
+def is_on_its_way_out(rig: Rig, exits: list[Order]) -> bool:
+    """Somebody else closed what our orders at the venue were there to close: they are cancelled, or the venue cuts them."""
+    excess = sum(o.leaves_lots for o in exits if o.state != OrderState.NONE) - max(rig.position, 0)
+    leaving = sum(o.leaves_lots for o in exits if o.is_cancel_asked)
+    return leaving >= excess or all(is_cut(rig, o) and o.terms.order_type == OrderType.MARKET for o in exits)
 
 
 def settle(rig: Rig) -> None:
@@ -186,8 +240,11 @@ def settle(rig: Rig) -> None:
                 rig.state(order, OrderState.NEW)
             elif order.is_cancel_asked and order.state in (OrderState.NEW, OrderState.PARTIALLY_FILLED):
                 rig.confirm_cancel(order.handle)
-            elif order.terms.order_type == OrderType.MARKET and order.leaves_lots:
-                rig.fill(order.handle, order.leaves_lots)
+            elif order.terms.order_type == OrderType.MARKET and fillable(rig, order):
+                rig.fill(order.handle, fillable(rig, order))
+        cut(rig)
+        if rig.strangers_asked and QUOTE in rig.strangers:
+            rig.end_stranger(QUOTE)
         rig.advance(11_000_000_000)
 
 
@@ -211,7 +268,8 @@ def check_rest(rig: Rig, wish: Instruction) -> None:
 
 @pytest.mark.parametrize("name", list(SCENARIOS))
 def test_never_both_legs_never_more_than_the_position_never_orphaned(name: str) -> None:
-    wish, position = SCENARIOS[name]
+    scenario = SCENARIOS[name]
+    wish = scenario.wish
     has_exits = isinstance(wish, Bracket | Protection)
     check: Check = check_exits if has_exits else check_list
     seen: set[bytes] = set()
@@ -219,9 +277,9 @@ def test_never_both_legs_never_more_than_the_position_never_orphaned(name: str) 
     for _ in range(DEPTH):
         following: list[tuple[Event, ...]] = []
         for path in layer:
-            for event in list(events(begun(wish, position, path), has_strangers=has_exits)):
+            for event in list(events(begun(scenario, path), has_strangers=has_exits)):
                 longer = (*path, event)
-                rig = begun(wish, position, longer)
+                rig = begun(scenario, longer)
                 try:
                     check(rig)
                 except AssertionError as error:
@@ -241,12 +299,13 @@ def test_never_both_legs_never_more_than_the_position_never_orphaned(name: str) 
 
 @pytest.mark.parametrize("name", list(SCENARIOS))
 def test_long_walks_keep_the_same_promises(name: str) -> None:
-    wish, position = SCENARIOS[name]
+    scenario = SCENARIOS[name]
+    wish = scenario.wish
     has_exits = isinstance(wish, Bracket | Protection)
     check: Check = check_exits if has_exits else check_list
     dice = random.Random(name)
     for _ in range(WALKS):
-        rig, path = begun(wish, position, ()), []
+        rig, path = begun(scenario, ()), []
         for _ in range(STEPS):
             path.append(dice.choice(list(events(rig, has_strangers=has_exits))))
             happen(rig, path[-1])

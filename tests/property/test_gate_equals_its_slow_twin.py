@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from fractions import Fraction
 
 import pytest
 
@@ -22,6 +23,12 @@ LIMITS = (
     *("max_order_qty_lots", "max_position_lots", "max_daily_loss_e8", "max_drawdown_e8", "max_drawdown_bps"),
 )
 MILLION = 1_000_000
+CONTRACTS = (
+    ((10**8, False), (10**8, False)),
+    ((100 * 10**8, True), (10**8, False)),
+    ((3 * 10**8, False), (12_345_679, False)),
+    ((33_333_333, False), (77_777_777 * 100, True)),
+)
 STATES = ("HALTED", "REDUCING", "ACTIVE")
 
 
@@ -30,7 +37,10 @@ class Pair:
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
-        self.gate, self.twin = GateAlone(), Twin()
+        # linear, inverse and with multipliers, at worths that the limits are of
+        contracts = CONTRACTS[seed % len(CONTRACTS)]
+        self.gate = GateAlone(contracts=contracts)
+        self.twin = Twin(tuple((Fraction(multiplier_e8, 10**8), inverse) for multiplier_e8, inverse in contracts))
         self.seen: Counter[str] = Counter()
         self.rate(10**8)
         set_strategy(self.gate.tables, 3)

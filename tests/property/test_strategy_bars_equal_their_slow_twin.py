@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -104,6 +105,15 @@ def test_a_quote_value_beyond_64_bits_stops_at_their_end() -> None:
     for _ in range(3):
         builder.push(1, (1 << 62), (1 << 62))
     assert builder.close_until(SECOND_NS)[0]["quote_value_e8"] == (1 << 63) - 1
+
+
+def test_a_bar_of_an_inverse_contract_is_worth_its_contracts() -> None:
+    """3 contracts of 100 at two prices: 300 of the quote asset."""
+    terms = {"lot_size_e8": 10**8, "multiplier_e8": 100 * 10**8, "inverse": True, "settle_asset": "BTC"}
+    builder = make_builder(SECOND_NS, msgspec.structs.replace(SPEC, **terms))
+    builder.push(1, 4_000_000, 1)
+    builder.push(2, 5_000_000, 2)
+    assert builder.close_until(SECOND_NS)[0]["quote_value_e8"] == 300 * 10**8
 
 
 def recorded_trades(path: Path, spec: InstrumentSpec) -> Iterator[Trade]:

@@ -1,9 +1,8 @@
-"""The gate's arithmetic, slow and obvious: Python integers and fractions, one rule a line."""
+"""The gate's arithmetic, slow and obvious: Python integers, one rule after the other."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 
 INT64_MAX = (1 << 63) - 1
 
@@ -41,41 +40,38 @@ class World:
 
 def decide(w: World, side: int, price_ticks: int, qty_lots: int, *, reduce_only: bool = False) -> str:
     """The name of the refusal, "NONE" where there is none, of a limit order that passes every check which is no arithmetic."""
-    for refuses, reason in (
-        (qty_lots <= 0, "QTY_NOT_POSITIVE"),
-        (qty_lots < w.min_qty_lots, "QTY_BELOW_MIN"),
-        (qty_lots > min(w.max_qty_lots, w.max_order_qty_lots), "QTY_ABOVE_MAX"),
-        (price_ticks <= 0, "PRICE_NOT_POSITIVE"),
-        (not w.min_price_ticks <= price_ticks <= w.max_price_ticks, "PRICE_COLLAR"),
-        (outside_collar(w, price_ticks), "PRICE_COLLAR"),
-    ):
-        if refuses:
-            return reason
+    if qty_lots <= 0:
+        return "QTY_NOT_POSITIVE"
+    if qty_lots < w.min_qty_lots:
+        return "QTY_BELOW_MIN"
+    if qty_lots > min(w.max_qty_lots, w.max_order_qty_lots):
+        return "QTY_ABOVE_MAX"
+    if price_ticks <= 0:
+        return "PRICE_NOT_POSITIVE"
+    if not w.min_price_ticks <= price_ticks <= w.max_price_ticks or outside_collar(w, price_ticks):
+        return "PRICE_COLLAR"
     return decide_on_money(w, side, price_ticks, qty_lots, reduce_only)
 
 
 def decide_on_money(w: World, side: int, price_ticks: int, qty_lots: int, reduce_only: bool) -> str:
     """Notional, reduce-only, position, open orders, balance (futures have none to look at)."""
-    notional = Fraction(price_ticks * w.tick_size_e8 * qty_lots * w.lot_size_e8, 10**8)
-    whole = int(notional)
+    whole = price_ticks * w.tick_size_e8 * qty_lots * w.lot_size_e8 // 10**8
     position, working = (w.position_lots, w.working_buy_lots) if side == 0 else (-w.position_lots, w.working_sell_lots)
-    cost, promised, owned = (
-        (whole + 1, w.promised_quote_e8, w.quote_e8)
-        if side == 0
-        else (qty_lots * w.lot_size_e8, w.promised_base_e8, w.base_e8)
-    )
-    for refuses, reason in (
-        (whole < w.min_notional_e8 and not (w.is_futures and reduce_only), "NOTIONAL_BELOW_MIN"),
-        (whole >= INT64_MAX or whole > w.max_notional_e8, "NOTIONAL_ABOVE_MAX"),
-        (whole > w.max_order_notional_e8, "NOTIONAL_ABOVE_MAX"),
-        (reduce_only and (position >= 0 or working + qty_lots > -position), "REDUCING_ONLY"),
-        (position + working + qty_lots > w.max_position_lots, "POSITION_LIMIT"),
-        (w.open_orders + 1 > w.max_open_orders, "OPEN_ORDERS_LIMIT"),
-        (not w.is_futures and promised + cost > owned, "INSUFFICIENT_BALANCE"),
-    ):
-        if refuses:
-            return reason
-    return "NONE"
+    if whole < w.min_notional_e8 and not (w.is_futures and reduce_only):
+        return "NOTIONAL_BELOW_MIN"
+    if whole >= INT64_MAX or whole > w.max_notional_e8 or whole > w.max_order_notional_e8:
+        return "NOTIONAL_ABOVE_MAX"
+    if reduce_only and (position >= 0 or working + qty_lots > -position):
+        return "REDUCING_ONLY"
+    if position + working + qty_lots > w.max_position_lots:
+        return "POSITION_LIMIT"
+    if w.open_orders + 1 > w.max_open_orders:
+        return "OPEN_ORDERS_LIMIT"
+    if side == 0:
+        cost, promised, owned = whole + 1, w.promised_quote_e8, w.quote_e8
+    else:
+        cost, promised, owned = qty_lots * w.lot_size_e8, w.promised_base_e8, w.base_e8
+    return "INSUFFICIENT_BALANCE" if not w.is_futures and promised + cost > owned else "NONE"
 
 
 def replace_within(limit_lots: int, position_lots: int, old_leaves_lots: int, new_lots: int) -> bool:
@@ -86,5 +82,5 @@ def replace_within(limit_lots: int, position_lots: int, old_leaves_lots: int, ne
 def outside_collar(w: World, price_ticks: int) -> bool:
     """Further from the mid (or, with a side missing, the last trade) than the collar."""
     both = w.bid_ticks > 0 and w.ask_ticks > 0
-    reference = Fraction(w.bid_ticks + w.ask_ticks, 2) if both else Fraction(w.last_ticks)
-    return reference <= 0 or abs(price_ticks - reference) * 10_000 > w.price_collar_bps * reference
+    doubled = w.bid_ticks + w.ask_ticks if both else 2 * w.last_ticks
+    return doubled <= 0 or abs(2 * price_ticks - doubled) * 10_000 > w.price_collar_bps * doubled

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 TOP = (1 << 63) - 1
 SCOPES = ("engine", "account", "venue", "strategy", "instrument")
-TICK_LOT_E8 = 1_000  # one lot of 0.001 times one tick of 0.01
+TICK, LOT = Fraction(1, 100), Fraction(1, 1000)
 
 
 @dataclass
@@ -50,9 +51,12 @@ class Scope:
 
 
 class Twin:
-    """Two instruments, two strategies, one line."""
+    """Two instruments, two strategies, one line. `contracts`: multiplier of each instrument, and whether it is inverse."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, contracts: tuple[tuple[Fraction, bool], ...] = ((Fraction(1), False), (Fraction(1), False))
+    ) -> None:
+        self.contracts = dict(enumerate(contracts, 1))
         self.scopes: dict[tuple[str, int], Scope] = defaultdict(Scope)
         self.orders: dict[int, Order] = {}
         self.positions: dict[tuple[int, int], int] = defaultdict(int)
@@ -68,9 +72,14 @@ class Twin:
 
     # --- sums ---
 
+    def quoted(self, row: int, lots: int, price: int) -> int:
+        """10^-8 of the quote asset, down: quantity x multiplier x price, of an inverse contract without the price."""
+        multiplier, is_inverse = self.contracts[row]
+        return int(lots * LOT * multiplier * (1 if is_inverse else price * TICK) * 10**8)
+
     def worth(self, row: int, lots: int, rated: bool) -> int:
         """Toward zero."""
-        quoted = abs(lots) * self.mids[row] * TICK_LOT_E8
+        quoted = self.quoted(row, abs(lots), self.mids[row])
         value = quoted * self.rate // 10**8 if rated else quoted
         return value if lots >= 0 else -value
 
@@ -176,7 +185,7 @@ class Twin:
             whose = strategy if name == "strategy" else None
             held, up, down = self.lots(row, whose)
             reach = self.worth(row, up + lots if side == 0 else -(down - lots), name != "instrument")
-            notional = price * lots * TICK_LOT_E8
+            notional = self.quoted(row, lots, price)
             notional = notional if name == "instrument" else notional * self.rate // 10**8
             grows = after[0] > before[0]
             if notional > s.limit("max_order_notional_e8"):

@@ -9,9 +9,31 @@ from fractions import Fraction
 
 @dataclass
 class TradesTwin:
-    """Every fill in units: profit is what came in less what went out, plus what is held at its mark."""
+    """Every fill in units: profit is what came in less what went out, plus what is held at its mark.
 
+    A contract's value is price x quantity x multiplier, an inverse one's minus quantity x multiplier / price, to
+    sixteen decimals, half to even; a fill that turns the position is two: what closes, and what opens.
+    """
+
+    multiplier: Fraction = Fraction(1)
+    is_inverse: bool = False
     fills: list[tuple[Fraction, Fraction, Fraction]] = field(default_factory=list)
+
+    def value(self, price: Fraction, qty: Fraction) -> Fraction:
+        units = qty * self.multiplier
+        return Fraction(round((-units / price if self.is_inverse else units * price) * 10**16), 10**16)
+
+    def parts(self) -> list[tuple[Fraction, Fraction, Fraction, bool]]:
+        """(quantity, price, fee, does it end a trip) of every fill, the turning ones in two."""
+        held, found = Fraction(0), []
+        for qty, price, fee in self.fills:
+            turns = held * qty < 0 and abs(qty) > abs(held)
+            closing = -held if turns else qty
+            found.append((closing, price, fee, held != 0 and held + closing == 0))
+            if turns:
+                found.append((qty - closing, price, Fraction(0), False))
+            held += qty
+        return found
 
     def book(self, qty: Fraction, price: Fraction, fee: Fraction) -> int:
         """One fill (signed quantity); -1, 0, 1 for the round trip that it ended."""
@@ -27,21 +49,16 @@ class TradesTwin:
         return sum((qty for qty, _, _ in self.fills), Fraction(0))
 
     def profit(self, mark: Fraction) -> Fraction:
-        return sum((-qty * price - fee for qty, price, fee in self.fills), Fraction(0)) + self.held() * mark
+        paid = sum((self.value(price, qty) + fee for qty, price, fee, _ in self.parts()), Fraction(0))
+        return self.value(mark, self.held()) - paid
 
     def trip(self) -> Fraction:
         """The result of the round trip that the last fill ended: from the fill that opened it, fees and all."""
-        total, held, result = Fraction(0), Fraction(0), Fraction(0)
-        for qty, price, fee in self.fills:
-            total -= fee
-            after = held + qty
-            turns = held != 0 and after != 0 and (held > 0) != (after > 0)
-            closing = -held if turns else qty
-            total -= closing * price
-            if held != 0 and (turns or after == 0):
+        total, result = Fraction(0), Fraction(0)
+        for qty, price, fee, ends in self.parts():
+            total -= self.value(price, qty) + fee
+            if ends:
                 result, total = total, Fraction(0)
-            total -= (qty - closing) * price
-            held = after
         return result
 
 

@@ -91,3 +91,29 @@ def test_market_orders_have_sizes_of_their_own_where_the_filter_names_them() -> 
     assert (spec.market_min_qty_lots, spec.market_max_qty_lots, spec.market_qty_step_lots) == (0, 12_050_000, 100)
     (spec,) = decode_exchange_info(body(FILTERS), 1)
     assert (spec.market_min_qty_lots, spec.market_max_qty_lots, spec.market_qty_step_lots) == (0, 0, 0)
+
+
+def test_how_many_orders_may_be_open_is_what_the_filters_name() -> None:
+    counts = [
+        {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200},
+        {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5},
+        {"filterType": "MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders": 10},
+        {"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": 20},
+    ]
+    (spec,) = decode_exchange_info(body([*FILTERS, *counts]), 1)
+    assert (spec.max_orders, spec.max_conditional_orders, spec.max_iceberg_orders, spec.max_order_lists) == (
+        200,
+        5,
+        10,
+        20,
+    )
+    assert spec.max_account_conditional_orders == 0
+    (spec,) = decode_exchange_info(body(FILTERS), 1)
+    assert (spec.max_orders, spec.max_conditional_orders, spec.max_iceberg_orders, spec.max_order_lists) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("count", ["5", 5.0, -1, True, None, 1 << 31])
+def test_a_number_of_orders_that_is_none_is_named(count: object) -> None:
+    algo = {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": count}
+    with pytest.raises(ReferenceDataError, match=r"BTCUSDT: MAX_NUM_ALGO_ORDERS\.maxNumAlgoOrders"):
+        decode_exchange_info(body([*FILTERS, algo]), 1)

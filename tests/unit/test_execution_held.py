@@ -278,7 +278,7 @@ def test_close_position_takes_the_position_as_it_is_when_the_price_is_met() -> N
     rig.move_position(7)
     rig.others_working[Side.SELL] = 2
     rig.price(PRICE)
-    assert rig.orders[1].terms.qty_lots == 15
+    assert rig.orders[1].terms.qty_lots == 17
     assert rig.orders[1].terms.flags == OrderFlag.REDUCE_ONLY
 
 

@@ -80,6 +80,12 @@ def test_a_trigger_is_a_price_within_the_venues_range(rig: Rig, trigger_ticks: i
     assert verdict(rig, order_type=STOP, price_ticks=0, trigger_ticks=trigger_ticks) is Reason.TRIGGER_PRICE
 
 
+@pytest.mark.parametrize("trigger_ticks", [0, -1])
+def test_a_trigger_is_a_price_where_the_venue_names_no_least_one(rig: Rig, trigger_ticks: int) -> None:
+    everything_native(rig, min_price_ticks=0)
+    assert verdict(rig, order_type=STOP, price_ticks=0, trigger_ticks=trigger_ticks) is Reason.TRIGGER_PRICE
+
+
 def test_how_far_the_trigger_lies_off_is_not_collared_but_the_limit_beyond_it_is(rig: Rig) -> None:
     rig.tables.set_limit_row(LimitScope.ENGINE, 0, price_collar_bps=100)
     assert verdict(rig, order_type=STOP, price_ticks=0, trigger_ticks=15_000) is Reason.NONE

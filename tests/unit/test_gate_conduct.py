@@ -135,7 +135,7 @@ def test_an_order_that_would_meet_an_own_resting_one_is_refused_from_its_price_o
 
 def test_the_best_own_order_is_known_whatever_has_come_and_gone(rig: Rig) -> None:
     rig.tables.set_limit_row(LimitScope.ENGINE, 0, permissions=NO_SELF_TRADE)
-    asks = {price: rig.open_order(side=SELL, price_ticks=price) for price in (10_030, 10_010, 10_020)}
+    asks = {price: rig.open_order(side=SELL, price_ticks=price) for price in (10_020, 10_010, 10_030)}
     rig.canceled(asks[10_010])
     assert verdict(rig, price_ticks=10_019) is Reason.NONE
     assert verdict(rig, price_ticks=10_020) is Reason.SELF_TRADE

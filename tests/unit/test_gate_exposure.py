@@ -7,7 +7,19 @@ from typing import Any
 import pytest
 
 from engine.model.codes import LimitScope, Reason, TradingState
-from tests.gate_harness import BUY, E8, LOT_E8, NAMES, SCOPES, SELL, refusing_scope, respecified, valued, verdict
+from tests.gate_harness import (
+    BUY,
+    E8,
+    LOT_E8,
+    NAMES,
+    SCOPES,
+    SELL,
+    everything_native,
+    refusing_scope,
+    respecified,
+    valued,
+    verdict,
+)
 from tests.orders_harness import SUBMIT, Rig
 
 every_scope = pytest.mark.parametrize(("scope", "number"), SCOPES, ids=NAMES)
@@ -212,6 +224,22 @@ def test_exposure_counts_in_flight_open_and_unknown_orders_and_moves_with_every_
     assert scope["open_orders"] == 3
 
 
+@pytest.mark.invariant("R21")
+@both_sides
+def test_what_works_is_valued_anew_when_the_price_moves(side: int) -> None:
+    """Orders that have not filled count at the present price, before another order moves the sums."""
+    rig = fresh()
+    for _ in range(2):
+        rig.open_order(side=side, qty_lots=20, price_ticks=10_000)
+    rig.set_market(bid_ticks=10_049, ask_ticks=10_051)
+    rig.tables.revalue()
+    scopes = [rig.tables.scope(scope, number) for scope, number in SCOPES]
+    worth = 40 * LOT_E8 * 10_050 // 10_000
+    assert [scope["gross_e8"] for scope in scopes] == [worth] * len(SCOPES)
+    which, sign = (("net_if_bought_e8", 1), ("net_if_sold_e8", -1))[side]
+    assert [scope[which] for scope in scopes] == [sign * worth] * len(SCOPES)
+
+
 def test_a_value_that_does_not_fit_is_within_no_limit() -> None:
     rig = fresh()
     top = (1 << 63) - 1
@@ -231,3 +259,45 @@ def test_an_unset_row_costs_nothing_and_limits_nothing() -> None:
         assert rig.tables.limit_row(scope, number)["is_set"] == 0
         assert rig.tables.scope(scope, number)["trading_state"] == TradingState.ACTIVE
     assert verdict(rig, qty_lots=1000) is Reason.NONE
+
+
+def hedged() -> Rig:
+    """40 long of strategy 1, 30 short of strategy 2."""
+    rig = valued(everything_native(Rig(), kind=1))
+    rig.tables.set_hedge(1, True)
+    rig.tables.move(1, position_side=1, position_lots=40, strategy_id=1)
+    rig.tables.move(1, position_side=2, position_lots=-30, strategy_id=2)
+    return rig
+
+
+@pytest.mark.invariant("R21")
+@pytest.mark.parametrize(("scope", "number"), [row for row in SCOPES if row[0] != LimitScope.STRATEGY])
+@pytest.mark.parametrize(
+    ("field", "limit_lots", "side", "position_side"),
+    [
+        ("max_gross_exposure_e8", 100, BUY, 1),
+        ("max_gross_exposure_e8", 100, SELL, 2),
+        ("max_leverage_e4", 100, SELL, 2),
+        ("max_net_exposure_e8", 40, BUY, 1),  # 40 - 30 + 30
+        ("max_net_exposure_e8", 20, SELL, 2),  # 30 - 40 + 30
+    ],
+)
+def test_gross_adds_a_hedged_accounts_sides_and_net_sets_them_off(
+    scope: LimitScope, number: int, field: str, limit_lots: int, side: int, position_side: int
+) -> None:
+    for qty_lots, passes in ((29, True), (30, True), (31, False)):
+        rig = hedged()
+        limit(rig, scope, number, field, limit_lots * LOT_E8)
+        assert (verdict(rig, side=side, position_side=position_side, qty_lots=qty_lots) is Reason.NONE) == passes
+    assert refusing_scope(rig) is scope
+
+
+def test_a_hedged_position_of_a_strategy_is_its_own_and_a_close_takes_nothing() -> None:
+    rig = hedged()
+    rig.tables.set_limit_row(LimitScope.STRATEGY, 1, max_gross_exposure_e8=50 * LOT_E8, max_positions=1)
+    assert verdict(rig, side=BUY, position_side=1, qty_lots=11) is Reason.GROSS_EXPOSURE
+    assert verdict(rig, side=BUY, position_side=1, qty_lots=10) is Reason.NONE
+    assert verdict(rig, side=SELL, position_side=1, qty_lots=40) is Reason.NONE
+    assert verdict(rig, side=SELL, position_side=2, qty_lots=5) is Reason.GROSS_EXPOSURE
+    rig.tables.set_limit_row(LimitScope.STRATEGY, 1, max_gross_exposure_e8=500 * LOT_E8, max_positions=1)
+    assert verdict(rig, side=SELL, position_side=2, qty_lots=5) is Reason.POSITIONS_LIMIT

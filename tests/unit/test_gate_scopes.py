@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from engine.model.codes import CommandKind, LimitScope, OrderFlag, Reason, TradingState
+from engine.model.codes import CommandKind, LimitScope, OrderFlag, OrderType, Reason, TradingState
 from engine.risk.rehearsal import offer_intent, set_exposure, set_strategy
-from tests.gate_harness import BUY, NAMES, SCOPES, SELL, refusing_scope, valued, verdict
+from tests.gate_harness import BUY, NAMES, SCOPES, SELL, everything_native, refusing_scope, valued, verdict
 from tests.orders_harness import SECOND_NS, Rig
 
 
@@ -174,6 +174,24 @@ def test_a_childs_order_meets_every_check_and_its_refusal_goes_to_the_execution_
     assert rig.drain("refusals") == []
     rig.tables.set_control(kill=1)
     assert child(rig, side=BUY) is Reason.HALTED
+
+
+def test_a_futures_fired_stop_counts_against_the_position_alone(rig: Rig) -> None:
+    """Take-profits and quotes rest for all of it: the venue cuts what takes at the market, so it may leave beside them."""
+    everything_native(rig, kind=1)
+    flags, market = int(OrderFlag.REDUCE_ONLY), {"order_type": int(OrderType.MARKET), "price_ticks": 0}
+    set_exposure(rig.tables, 1, position_lots=50, working_sell_lots=50)
+    assert child(rig, qty_lots=51, flags=flags, **market) is Reason.REDUCING_ONLY
+    assert child(rig, qty_lots=5, flags=flags) is Reason.REDUCING_ONLY, "a limit order would rest beside them"
+    assert verdict(rig, side=SELL, qty_lots=50, flags=flags, **market) is Reason.REDUCING_ONLY, "nobody's stop"
+    assert child(rig, qty_lots=50, flags=flags, **market) is Reason.NONE
+
+
+def test_on_spot_a_fired_stop_counts_beside_all_that_works(rig: Rig) -> None:
+    flags, market = int(OrderFlag.REDUCE_ONLY), {"order_type": int(OrderType.MARKET), "price_ticks": 0}
+    set_exposure(rig.tables, 1, position_lots=50, working_sell_lots=30)
+    assert child(rig, qty_lots=21, flags=flags, **market) is Reason.REDUCING_ONLY
+    assert child(rig, qty_lots=20, flags=flags, **market) is Reason.NONE
 
 
 def test_what_protects_a_position_outlives_its_strategys_leave_but_not_a_kill(rig: Rig) -> None:

@@ -10,11 +10,14 @@ from engine.model.codes import (
     AlarmCode,
     CommandKind,
     Counter,
+    HaltReason,
     IntentAction,
+    LimitScope,
     OrderState,
     Reason,
     RecordKind,
     Side,
+    TradingState,
 )
 from engine.model.instruments import to_e8
 from engine.oms.orders import TRANSITIONS, legal
@@ -42,6 +45,26 @@ def control(rig: Rig) -> tuple[int, int]:
 
 def status(rig: Rig, handle: int, state: OrderState, cum_lots: int = 0, **fields: Any) -> None:
     rig.report(handle, RecordKind.ORDER_STATUS, order_state=int(state), cum_qty_lots=cum_lots, **fields)
+
+
+@pytest.mark.parametrize(("scope", "number"), [(LimitScope.ENGINE, 0), (LimitScope.ACCOUNT, 1), (LimitScope.VENUE, 1)])
+def test_where_leverage_is_limited_the_line_trades_once_its_equity_is_known(scope: LimitScope, number: int) -> None:
+    rig = Rig(active=False)
+    rig.tables.set_limit_row(scope, number, max_leverage_e4=20_000)
+    rig.go_active()
+    assert control(rig) == (TradingState.HALTED, HaltReason.STARTING)
+    rig.tick()
+    assert control(rig) == (TradingState.HALTED, HaltReason.STARTING)
+    rig.tables.set_control(1, is_valued=1)
+    rig.tick()
+    assert control(rig) == (TradingState.ACTIVE, HaltReason.NONE), "also of an account that holds nothing"
+
+
+def test_where_leverage_is_not_limited_nobody_waits_for_the_equity() -> None:
+    rig = Rig(active=False)
+    rig.tables.set_limit_row(LimitScope.ENGINE, 0, max_gross_exposure_e8=10**15)
+    rig.go_active()
+    assert control(rig) == (TradingState.ACTIVE, HaltReason.NONE)
 
 
 # --- states ---

@@ -247,6 +247,23 @@ def test_news_from_before_the_end_do_not_make_an_ended_order_open(rig: Rig) -> N
 
 
 @pytest.mark.invariant("R26")
+@pytest.mark.invariant("R12")
+def test_an_answer_that_an_ambiguous_cancel_overtook_does_not_make_an_ended_order_open(rig: Rig) -> None:
+    """Asked for, then lost sight of, then ended: what the question's answer shows is from before the end."""
+    handle = rig.open_order()
+    rig.cancel(handle)
+    rig.reply(handle, SUBMIT, status=503, error_code=-1007)
+    rig.tick(1)
+    assert (QUERY, handle) in rig.sent()
+    rig.reply(handle, CANCEL, status=503, error_code=-1007)
+    assert rig.state(handle) == "UNKNOWN"
+    rig.canceled(handle)
+    status(rig, handle, OrderState.NEW)
+    assert rig.state(handle) == "CANCELED"
+    assert rig.register.halts()["instruments"] == {}
+    assert rig.oms.external_open_orders() == []
+
+
 def test_an_order_that_an_earlier_run_ended_and_the_venue_lists_as_open_is_told(rig: Rig) -> None:
     handle = ended(rig, "CANCELED")
     later = restored(rig)

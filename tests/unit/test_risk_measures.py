@@ -17,29 +17,29 @@ S = 10**9
 
 def test_profit_is_cash_and_open_lots_at_their_mark() -> None:
     """Bought 3 at 100 with a fee of 0.3, sold 1 at 110: 2 left at 105 are worth 210; -300.3 + 110 + 210 = 19.7."""
-    trades = MeasuredTrades()
-    assert trades.book(3, 100 * E8, E8, fee_e16=30_000_000 * E8) == 0
-    assert trades.book(-1, 110 * E8, E8) == 0
+    trades = MeasuredTrades(E8)
+    assert trades.book(3, 100 * E8, fee_e16=30_000_000 * E8) == 0
+    assert trades.book(-1, 110 * E8) == 0
     assert trades.lots == 2
-    assert trades.profit_e16(105 * E8, E8) == 1_970_000_000 * E8
+    assert trades.profit_e16(105 * E8) == 1_970_000_000 * E8
 
 
 def test_a_round_trip_counts_its_fees_and_a_turn_ends_one() -> None:
-    trades = MeasuredTrades()
-    assert trades.book(1, 100 * E8, E8, fee_e16=E8 * E8) == 0
-    assert trades.book(-1, 101 * E8, E8) == 0  # gained 1, paid 1: even
-    assert trades.book(1, 100 * E8, E8) == 0
-    assert trades.book(-3, 101 * E8, E8) == 1  # ends the long, begins a short of 2
+    trades = MeasuredTrades(E8)
+    assert trades.book(1, 100 * E8, fee_e16=E8 * E8) == 0
+    assert trades.book(-1, 101 * E8) == 0  # gained 1, paid 1: even
+    assert trades.book(1, 100 * E8) == 0
+    assert trades.book(-3, 101 * E8) == 1  # ends the long, begins a short of 2
     assert trades.lots == -2
-    assert trades.book(2, 102 * E8, E8) == -1
+    assert trades.book(2, 102 * E8) == -1
     assert trades.lots == 0
 
 
 def test_a_fee_in_a_third_asset_makes_a_trip_lose_but_leaves_cash_alone() -> None:
-    trades = MeasuredTrades()
-    trades.book(1, 100 * E8, E8, other_fee_e8=5, other_fee_quote_e8=2 * E8, other_fee_asset_id=9)
-    assert trades.book(-1, 101 * E8, E8) == -1
-    assert trades.profit_e16(0, E8) == E8 * E8
+    trades = MeasuredTrades(E8)
+    trades.book(1, 100 * E8, other_fee_e8=5, other_fee_settle_e8=2 * E8, other_fee_asset_id=9)
+    assert trades.book(-1, 101 * E8) == -1
+    assert trades.profit_e16(0) == E8 * E8
 
 
 FILLS = st.lists(
@@ -47,16 +47,40 @@ FILLS = st.lists(
 )
 
 
-@given(fills=FILLS, lot_e8=st.integers(1, 10**7), mark_e8=st.integers(1, 10**12))
+MULTIPLIERS_E8 = (E8, 10 * E8, 100 * E8, E8 // 1000, 12_345_679)
+
+
+@given(
+    fills=FILLS, lot_e8=st.integers(1, 10**7), mark_e8=st.integers(1, 10**12), multiplier_e8=st.sampled_from(MULTIPLIERS_E8),
+    inverse=st.booleans(),
+)  # fmt: skip
 @settings(max_examples=150, deadline=None)
 def test_profit_and_round_trips_equal_their_slow_twin(
-    fills: list[tuple[int, int, int]], lot_e8: int, mark_e8: int
+    fills: list[tuple[int, int, int]], lot_e8: int, mark_e8: int, multiplier_e8: int, inverse: bool
 ) -> None:
-    ours, twin = MeasuredTrades(), TradesTwin()
+    ours = MeasuredTrades(lot_e8, multiplier_e8=multiplier_e8, inverse=inverse)
+    twin = TradesTwin(Fraction(multiplier_e8, E8), inverse)
     for lots, price_e8, fee_e8 in fills:
         expected = twin.book(Fraction(lots * lot_e8, E8), Fraction(price_e8, E8), Fraction(fee_e8, E8))
-        assert ours.book(lots, price_e8, lot_e8, fee_e16=fee_e8 * E8) == expected
-        assert ours.profit_e16(mark_e8, lot_e8) == twin.profit(Fraction(mark_e8, E8)) * 10**16
+        assert ours.book(lots, price_e8, fee_e16=fee_e8 * E8) == expected
+        assert ours.profit_e16(mark_e8) == twin.profit(Fraction(mark_e8, E8)) * 10**16
+
+
+def test_a_contract_earns_by_its_multiplier() -> None:
+    """3 contracts of 10 units from 100 to 110: 300 earned; of a thousandth: 0.03."""
+    for multiplier_e8, earned_e8 in ((10 * E8, 300 * E8), (E8 // 1000, 3_000_000)):
+        trades = MeasuredTrades(E8, multiplier_e8=multiplier_e8)
+        trades.book(3, 100 * E8)
+        assert trades.profit_e16(110 * E8) == earned_e8 * E8
+
+
+def test_an_inverse_contract_earns_in_its_coin() -> None:
+    """200 contracts of 100 USD from 40 000 to 50 000: 0.5 - 0.4 = 0.1 BTC; a short loses as much."""
+    for sign in (1, -1):
+        trades = MeasuredTrades(E8, multiplier_e8=100 * E8, inverse=True)
+        trades.book(sign * 200, 40_000 * E8)
+        assert trades.profit_e16(50_000 * E8) == sign * E8 // 10 * E8
+        assert trades.book(-sign * 200, 50_000 * E8) == sign
 
 
 def test_a_price_move_is_measured_from_the_extremes_of_its_window() -> None:

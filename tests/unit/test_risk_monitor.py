@@ -150,6 +150,16 @@ def test_drawdown_in_basis_points_is_of_the_equity_at_the_peak(rig: MonitorRig) 
     assert rig.scope(ENGINE)["equity_e8"] == 979_699_000_000
 
 
+def test_an_account_that_was_read_is_valued_at_the_next_tick_and_not_a_second_later(rig: MonitorRig) -> None:
+    rig.tick(0.05)
+    assert not rig.tables.line_state(1)["is_valued"]
+    rig.tables.set_balance(rig.tables.asset_id("USDT"), 10_000 * E8, 0)
+    rig.tables.set_control(1, reconciled=1)
+    rig.tick(0.05)
+    assert rig.tables.line_state(1)["is_valued"]
+    assert rig.scope(ENGINE)["equity_e8"] == rig.scope(VENUE)["equity_e8"] == 10_000 * E8
+
+
 def test_losses_in_a_row_begin_a_cooldown_and_a_win_ends_the_row(rig: MonitorRig) -> None:
     rig.change(MAKER, max_loss_streak=2, loss_cooldown_ms=60_000)
     for price in (29_999, 30_001, 29_999):

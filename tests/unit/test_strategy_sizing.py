@@ -5,11 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.model.codes import LimitScope, Side
+from engine.model.codes import BookState, LimitScope, Side
+from engine.risk.rehearsal import set_market
 from engine.strategy import sizing
 from engine.strategy.api import Size, Strategy
 from engine.strategy.instrument import Instrument
@@ -94,6 +96,41 @@ def test_the_limits_in_force_bound_it(caps: Caps, lots: int, bound: Bound) -> No
     assert (found.lots, found.bound, found.wished_lots) == (lots, bound, 100)
 
 
+def contracts(multiplier_e8: int, inverse: bool = False) -> Instrument:
+    """Whole contracts of BTC, smallest order 1 contract and 10 of the quote asset."""
+    settle = "BTC" if inverse else "USDT"
+    terms = {"lot_size": Decimal(1), "lot_size_e8": 10**8, "min_qty_lots": 1, "settle_asset": settle}
+    return msgspec.structs.replace(btc(), multiplier_e8=multiplier_e8, inverse=inverse, **terms)
+
+
+def test_contracts_are_sized_by_their_multiplier() -> None:
+    """A contract of 0.001 BTC: 600 of way is 0.6; 12 500 at 25 000 is half a bitcoin; 1 000 at 20 000 a twentieth."""
+    small = contracts(100_000)
+    assert sizing.percent_at_risk(small, 10_000, 1, 30_000, 29_400, FREE).lots == 166
+    assert sizing.volatility_target(small, 50_000, 50, 200, 25_000, FREE).lots == 500
+    assert sizing.kelly(small, 6_000, "0.6", "1.5", 20_000, FREE).lots == 50
+    assert sizing.fixed(small, 100, 30_000, Caps(order_notional_e8=999 * 10**8)).lots == 33  # a contract is worth 30
+    assert sizing.fixed(small, 3, "3333.33", FREE).bound is Bound.MIN_NOTIONAL  # 9.99999
+    assert (
+        sizing.fixed(contracts(10 * 10**8), 5, 30_000, Caps(budget_left_e8=1_000_000 * 10**8)).lots == 3
+    )  # 300 000 each
+
+
+def test_an_inverse_contract_is_sized_by_its_coin_and_bounded_by_its_quote_value() -> None:
+    """Contracts of 100 USD. 1 % of 2 BTC is 0.02; from 40 000 to 38 000 one loses 100 / 38 000 - 100 / 40 000: 152 of them."""
+    coin = contracts(100 * 10**8, inverse=True)
+    assert sizing.percent_at_risk(coin, 2, 1, 40_000, 38_000, FREE).lots == 152
+    # a short to 42 000 loses less per contract: 0.02 / (100 / 40 000 - 100 / 42 000) = 168
+    assert sizing.percent_at_risk(coin, 2, 1, 40_000, 42_000, FREE).lots == 168
+    # 2 BTC x 50 / 200 = 0.5 BTC, a contract is 0.0025
+    assert sizing.volatility_target(coin, 2, 50, 200, 40_000, FREE).lots == 200
+    # a sixth of 6 BTC is 1
+    assert sizing.kelly(coin, 6, "0.6", "1.5", 40_000, FREE).lots == 400
+    for price in (20_000, 40_000):
+        assert sizing.fixed(coin, 50, price, Caps(position_left_e8=999 * 10**8)).lots == 9
+        assert sizing.fixed(coin, 50, price, Caps(order_notional_e8=99 * 10**8)).bound is Bound.ORDER_NOTIONAL
+
+
 def test_floats_are_refused() -> None:
     with pytest.raises(TypeError, match="float"):
         sizing.fixed(btc(), 0.1, "30000", FREE)  # type: ignore[arg-type]
@@ -145,3 +182,56 @@ def test_a_strategy_is_told_what_the_limits_leave_on_each_side() -> None:
     assert risked.lots == 16_666
     with pytest.raises(ValueError, match="below its entry"):
         strategy.size.percent_at_risk("BTCUSDT", Side.SELL, capital=1, percent=1, entry=30_000, stop=29_400)
+
+
+class Wishing(Noting):
+    """Asks for much on either side whenever it is told to."""
+
+    def both(self) -> tuple[Size, Size]:
+        return (self.size.fixed("BTCUSDT", Side.BUY, 1, 30_000), self.size.fixed("BTCUSDT", Side.SELL, 1, 30_000))
+
+
+def test_every_scopes_limits_bound_a_size() -> None:
+    """100 000 lots are wished; 10 000 are long at 30 000, a lot is 0.3 USDT: each limit leaves what stands beside it."""
+    limits = (
+        (LimitScope.ENGINE, 0, {"max_gross_exposure_e8": 9_000 * 10**8}, (20_000, 20_000)),
+        (LimitScope.ACCOUNT, 1, {"max_net_exposure_e8": 9_000 * 10**8}, (20_000, 40_000)),
+        (LimitScope.VENUE, 1, {"max_position_notional_e8": 12_000 * 10**8}, (30_000, 50_000)),
+        (LimitScope.STRATEGY, 1, {"max_position_notional_e8": 6_000 * 10**8}, (10_000, 30_000)),
+        (LimitScope.INSTRUMENT, 1, {"max_net_exposure_e8": 6_000 * 10**8}, (10_000, 30_000)),
+        (LimitScope.ENGINE, 0, {"max_leverage_e4": 20_000}, (10_000, 10_000)),
+        (LimitScope.INSTRUMENT, 1, {"max_order_notional_e8": 900 * 10**8}, (3_000, 3_000)),
+    )
+    for scope, number, fields, expected in limits:
+        strategy = Wishing()
+        with rehearsal(strategy) as stage:
+            row = stage.tables.instrument_id(1, "BTCUSDT")
+            stage.tables.set_rate(stage.tables.instrument(row)["quote_asset_id"], 10**8)
+            set_market(stage.tables, row, book_state=int(BookState.VALID), bid_ticks=2_999_999, ask_ticks=3_000_001)
+            stage.tables.set_scope(LimitScope.ENGINE, 0, equity_e8=3_000 * 10**8)
+            stage.tables.move(row, position_lots=10_000, strategy_id=strategy.strategy_id)
+            stage.tables.set_limit_row(
+                scope, number if scope != LimitScope.STRATEGY else strategy.strategy_id, **fields
+            )
+            assert tuple(size.lots for size in strategy.both()) == expected, fields
+
+
+def test_a_hedged_accounts_size_is_of_the_side_that_it_opens() -> None:
+    strategy = Wishing()
+    with rehearsal(strategy) as stage:
+        row = stage.tables.instrument_id(1, "BTCUSDT")
+        stage.tables.set_rate(stage.tables.instrument(row)["quote_asset_id"], 10**8)
+        set_market(stage.tables, row, book_state=int(BookState.VALID), bid_ticks=2_999_999, ask_ticks=3_000_001)
+        stage.tables.set_hedge(1, True)
+        stage.tables.set_limit_row(LimitScope.INSTRUMENT, row, max_position_lots=60_000)
+        stage.tables.move(row, position_side=1, position_lots=20_000)
+        stage.tables.move(row, position_side=2, position_lots=-50_000)
+        assert [size.lots for size in strategy.both()] == [40_000, 10_000]
+        stage.tables.set_limit_row(
+            LimitScope.INSTRUMENT, row, max_position_lots=10**9, max_position_notional_e8=18_000 * 10**8
+        )
+        assert [size.lots for size in strategy.both()] == [40_000, 10_000]
+        stage.tables.set_limit_row(
+            LimitScope.INSTRUMENT, row, max_position_notional_e8=10**18, max_gross_exposure_e8=24_000 * 10**8
+        )
+        assert [size.lots for size in strategy.both()] == [10_000, 10_000]

@@ -39,6 +39,7 @@ PERPETUAL: dict[str, Any] = {
         {"filterType": "LOT_SIZE", "minQty": "0.001", "maxQty": "1000", "stepSize": "0.001"},
         {"filterType": "MARKET_LOT_SIZE", "minQty": "0.001", "maxQty": "120", "stepSize": "0.001"},
         {"filterType": "MIN_NOTIONAL", "notional": "100"},
+        {"filterType": "MAX_NUM_ORDERS", "limit": 200},
     ],
 }
 
@@ -80,6 +81,7 @@ def test_a_contract_is_read_exactly() -> None:
     assert (spec.min_qty_lots, spec.max_qty_lots) == (1, 1_000_000)
     assert (spec.min_price_ticks, spec.max_price_ticks) == (5_568, 45_297_640)
     assert (spec.min_notional_e8, spec.max_notional_e8) == (100 * 10**8, INT64_MAX)
+    assert (spec.max_orders, spec.max_conditional_orders, spec.max_account_conditional_orders) == (200, 0, 200)
     assert spec.native_order_types & 0xFFFF == 0b1001111
     features = {feature for feature in NativeFeature if spec.native_order_types & feature}
     assert NativeFeature.TRIGGER_MARK in features

@@ -14,6 +14,7 @@ from engine.model.codes import NativeFeature, OrderType
 from engine.model.instruments import E8, INT64_MAX, InstrumentSpec, to_e8
 from engine.venues.binance.capabilities import SPOT
 
+COUNT_MAX = (1 << 31) - 1
 ORDER_TYPES = {
     "LIMIT": OrderType.LIMIT,
     "MARKET": OrderType.MARKET,
@@ -122,6 +123,10 @@ def instrument_spec(row: SymbolInfo, venue_id: int) -> InstrumentSpec:
         min_qty_lots=max(1, -(-wire_size(row.symbol, lot, "minQty") // lot_size_e8)),
         max_qty_lots=upper_limit(wire_size(row.symbol, lot, "maxQty"), lot_size_e8),
         **market_rules(row.symbol, filters.get("MARKET_LOT_SIZE", {}), lot_size_e8),
+        max_orders=wire_count(row.symbol, filters, "MAX_NUM_ORDERS", "maxNumOrders"),
+        max_conditional_orders=wire_count(row.symbol, filters, "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders"),
+        max_iceberg_orders=wire_count(row.symbol, filters, "MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders"),
+        max_order_lists=wire_count(row.symbol, filters, "MAX_NUM_ORDER_LISTS", "maxNumOrderLists"),
         min_price_ticks=max(1, -(-wire_size(row.symbol, price, "minPrice") // tick_size_e8)),
         max_price_ticks=upper_limit(wire_size(row.symbol, price, "maxPrice"), tick_size_e8),
         min_notional_e8=wire_size(row.symbol, notional, "minNotional"),
@@ -150,6 +155,14 @@ def market_rules(symbol: str, entry: dict[str, Any], lot_size_e8: int) -> dict[s
         "market_max_qty_lots": wire_size(symbol, entry, "maxQty") // lot_size_e8,
         "market_qty_step_lots": wire_size(symbol, entry, "stepSize") // lot_size_e8,
     }
+
+
+def wire_count(symbol: str, filters: dict[str, dict[str, Any]], kind: str, name: str) -> int:
+    """How many orders a filter lets be open; 0 where it is absent. ReferenceDataError for what is no such number."""
+    count = filters.get(kind, {}).get(name, 0)
+    if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= COUNT_MAX:
+        raise ReferenceDataError(f"{symbol}: {kind}.{name} is {count!r}")
+    return count
 
 
 def wire_size(symbol: str, entry: dict[str, Any], name: str) -> int:

@@ -20,11 +20,14 @@ from engine.venues.binance.reference import (
     market_rules,
     precision_unit,
     upper_limit,
+    wire_count,
     wire_size,
 )
 
 PERPETUAL, FUTURE = 1, 2
 NS_PER_MS = 1_000_000
+# Conditional orders that an account may have open; no filter tells it any more.
+CONDITIONAL_ORDERS_MAX = 200
 ORDER_TYPES = {
     "LIMIT": OrderType.LIMIT,
     "MARKET": OrderType.MARKET,
@@ -97,6 +100,9 @@ def contract_spec(row: ContractInfo, venue_id: int) -> InstrumentSpec:
         min_qty_lots=max(1, -(-wire_size(row.symbol, lot, "minQty") // lot_size_e8)),
         max_qty_lots=upper_limit(wire_size(row.symbol, lot, "maxQty"), lot_size_e8),
         **market_rules(row.symbol, filters.get("MARKET_LOT_SIZE", {}), lot_size_e8),
+        max_orders=wire_count(row.symbol, filters, "MAX_NUM_ORDERS", "limit"),
+        max_conditional_orders=wire_count(row.symbol, filters, "MAX_NUM_ALGO_ORDERS", "limit"),
+        max_account_conditional_orders=CONDITIONAL_ORDERS_MAX,
         min_price_ticks=max(1, -(-wire_size(row.symbol, price, "minPrice") // tick_size_e8)),
         max_price_ticks=upper_limit(wire_size(row.symbol, price, "maxPrice"), tick_size_e8),
         min_notional_e8=wire_size(row.symbol, filters.get("MIN_NOTIONAL", {}), "notional"),

@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.execution.triggers cimport TriggerTable
 from engine.journal.journal cimport Journal
+from engine.model.approval cimport ApprovalRegister
 from engine.model.bookreader cimport BookReader
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport RecordHeader
@@ -16,6 +17,7 @@ cdef class ExecutionStage(Actor):
     cdef Tables tables
     cdef Counters counters
     cdef BookReader reader
+    cdef ApprovalRegister register
     cdef TimerQueue timers
     cdef readonly TriggerTable triggers
     cdef Ring instructions

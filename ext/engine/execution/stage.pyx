@@ -14,13 +14,15 @@ from engine.model.records cimport (
     StatePayload, TimerPayload, TradePayload, VerdictPayload,
 )
 from engine.execution.triggers cimport Happening
-from engine.model.tables cimport INSTRUMENT_CAPACITY, POSITION_SIDES, Exposure, Instrument
+from engine.model.approval cimport SLOT_ISSUED, SLOT_SPENT, ApprovedOrder
+from engine.model.tables cimport INSTRUMENT_CAPACITY, LINE_CAPACITY, POSITION_SIDES, Exposure, Instrument, LineState
 
 import msgspec
 
 from engine.execution.parent import ChildTerms, FillFact, InstrumentFacts, MarketView, Parent
 from engine.execution.parents import OrderNews, Parents
 from engine.execution.rebuild import rebuild
+from engine.execution.terms import ClosingOrder
 from engine.model.codes import AlarmCode, OrderState, Reason
 from engine.model.instructions import Change, Held, decode, encode
 from engine.model.native import is_native
@@ -36,13 +38,15 @@ cdef int64_t NS_PER_DAY = 86_400_000_000_000
 
 cdef class ExecutionStage(Actor):
     """See the module. `entry_price(instrument_id, position_side)`: average price of the position in ticks, 0 where it is flat.
+    `register`: the orders of the engine, of which a fired stop takes back what holds its position; None: it takes back none.
     `makers`: parents by type of instruction beside the stage's own. `day_end_ns`: end of a session after midnight UTC, for DAY orders.
     """
 
     def __init__(self, str name, Journal journal not None, Tables tables not None, Counters counters not None, *,
                  Ring instructions not None, Ring watched not None, Ring execution_events not None, Ring to_execution not None,
                  Ring child_intents not None, Ring child_refusals not None, Ring parent_events not None, TimerQueue timers not None,
-                 BookReader reader not None, object entry_price, int account_id=0, dict makers=None, int64_t day_end_ns=0):
+                 BookReader reader not None, object entry_price, ApprovalRegister register=None, int account_id=0, dict makers=None,
+                 int64_t day_end_ns=0):
         Actor.__init__(self, name)
         if not 0 <= day_end_ns < NS_PER_DAY:
             raise ValueError(f"a session cannot end {day_end_ns} ns after midnight")
@@ -50,7 +54,7 @@ cdef class ExecutionStage(Actor):
         self.instructions, self.watched, self.execution_events = instructions, watched, execution_events
         self.to_execution, self.child_intents, self.child_refusals = to_execution, child_intents, child_refusals
         self.parent_events = parent_events
-        self.timers, self.reader = timers, reader
+        self.timers, self.reader, self.register = timers, reader, register
         self.triggers = TriggerTable()
         self._entry_price = entry_price
         self._account_id = account_id
@@ -60,6 +64,9 @@ cdef class ExecutionStage(Actor):
         cdef int done
         if self.parent_events.depth() + ROOM_NEEDED > self.parent_events.capacity:
             return 0  # nobody is to miss what became of an order
+        if (self.execution_events.peek() == NULL and self.child_refusals.peek() == NULL and self.watched.peek() == NULL
+                and self.instructions.peek() == NULL and self.to_execution.peek() == NULL):
+            return 0
         # what happened to orders first: who is asked next decides by it
         done = self._drain_order_events()
         done += self._drain_refusals()
@@ -88,7 +95,7 @@ cdef class ExecutionStage(Actor):
         if event.kind == RECORD_KIND_ORDER_STATE:
             self.parents.on_order_state(event.order_handle, OrderNews(
                 state=state.state, reason=state.reason, price_ticks=state.price_ticks, qty_lots=state.qty_lots,
-                cum_lots=state.cum_qty_lots, leaves_lots=state.leaves_qty_lots))
+                cum_lots=state.cum_qty_lots, leaves_lots=state.leaves_qty_lots), event.instrument_id)
         elif event.kind == RECORD_KIND_FILL:
             self.parents.on_fill(
                 event.order_handle,
@@ -248,6 +255,8 @@ cdef class ExecutionStage(Actor):
                 elif self._waits_for_account and self.tables.control_state()["reconciled"]:
                     self._waits_for_account = False
                     self.parents.take_up()
+                elif timer.timer_kind == TIMER_KIND_TICK and not self._waits_for_account:
+                    self.parents.on_tick()
         return done
 
     cdef int _on_command(self, const Descriptor* event) except -1:
@@ -496,6 +505,30 @@ cdef class ExecutionStage(Actor):
         cdef const Instrument* row = &self.tables.instruments[instrument_id]
         return (self.tables.control.balance_free_e8[row.base_asset_id] + self.tables.control.balance_locked_e8[row.base_asset_id]) // (
             row.lot_size_e8)
+
+    def closing_orders(self, uint32_t instrument_id, uint32_t position_side, int side) -> list:
+        """Orders of one side that may still be filled, whoever's: those of the register that reserve lots."""
+        cdef uint32_t i
+        cdef const ApprovedOrder* order
+        cdef list found = []
+        for i in range(self.register.capacity if self.register is not None else 0):
+            order = &self.register.slots[i]
+            if (order.state != SLOT_ISSUED and order.state != SLOT_SPENT) or order.instrument_id != instrument_id:
+                continue
+            if order.side == side and order.position_side == position_side and order.reserved_lots > 0:
+                found.append(ClosingOrder(
+                    handle=order.order_handle, strategy_id=order.strategy_id, order_type=order.order_type,
+                    time_in_force=order.time_in_force, price_ticks=order.price_ticks, lots=order.reserved_lots))
+        return found
+
+    def is_open(self, uint32_t instrument_id) -> bool:
+        """Would neither book, session nor trading state refuse an order that closes."""
+        cdef const LineState* line = &self.tables.lines[self.tables.instruments[instrument_id].venue_id & (LINE_CAPACITY - 1)]
+        if self.tables.control.kill or self.tables.control.stopping or line.is_killed or line.trading_state == TRADING_STATE_HALTED:
+            return False
+        if not (line.gateway_ready and line.user_stream_ready and line.reconciled):
+            return False
+        return self._is_fresh(&self.tables.markets[instrument_id])
 
     def instrument(self, uint32_t instrument_id) -> object:
         """Reference data."""

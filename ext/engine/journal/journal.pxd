@@ -1,10 +1,70 @@
 """The journal as stages see it: claim space in a lane's front, fill it, commit it. One sequence over both lanes."""
 cimport cython
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.model.records cimport RecordHeader
 
 cdef enum:
     CLEARED_BYTES = 256          # front.h has the same number
+
+cdef extern from "front.h" nogil:
+    ctypedef struct TwRecord:
+        uint32_t length
+        uint64_t seq
+        uint64_t cause_seq
+        int64_t wall_ns
+        int64_t mono_ns
+        uint16_t kind
+        uint16_t venue_id
+        uint16_t account_id
+        uint16_t strategy_id
+        uint32_t instrument_id
+        uint64_t order_handle
+        uint32_t frame_length
+        uint32_t frame_crc32c
+        uint32_t session_id
+    ctypedef struct TwFront:
+        uint64_t magic
+        uint32_t version
+        uint32_t lane
+        uint64_t schema_hash
+        uint32_t engine_id
+        uint32_t epoch
+        uint64_t ring_bytes
+        uint8_t boot_id[16]
+        uint8_t journal_id[16]
+        uint32_t identity_crc32c
+        uint64_t committed
+        uint64_t last_seq
+        uint64_t records
+        uint64_t written
+        uint64_t synced
+        uint64_t synced_seq
+        uint64_t segment_no
+        uint64_t segment_bytes
+        uint64_t syncs
+        int32_t error
+        int32_t error_operation
+        uint64_t bytes_written
+    ctypedef struct TwLane:
+        uint8_t* ring
+        uint64_t mask
+        uint64_t head
+        uint64_t committed
+        uint64_t limit
+        uint64_t reserve_bytes
+        uint64_t claim_bytes_max
+        TwFront* front
+        int32_t* error
+        uint64_t refused
+        uint64_t bypassed
+        uint32_t epoch
+        uint16_t engine_id
+        uint8_t lane
+        uint8_t discards
+    uint64_t tw_used(TwLane*) noexcept
+    TwRecord* tw_claim(TwLane*, int, uint32_t, int) noexcept
+    void tw_abandon(TwLane*, TwRecord*) noexcept
+    uint64_t tw_commit(TwLane*, TwRecord*, uint64_t*, int64_t, int64_t) noexcept
 
 cdef class Lane:
     """One lane: a front (mapped, fixed size) and its segments on disk, written by a C thread. Fields are the journal's own."""
@@ -33,16 +93,31 @@ cdef class Journal:
     # Claim `size_max` bytes (header included; rounded up to 8) in `lane` (Lane code). The first CLEARED_BYTES and the last word are
     # zeroed, kind, lane, engine and epoch are set; a longer payload is NOT zeroed in between. NULL = no room (or a claim larger than an eighth of the front). Several claims of a lane
     # may be open; they are committed in the order in which they were claimed. `reserve`: may use the reserve (cancels, kill, stop record).
-    cdef RecordHeader* claim(self, int lane, int kind, uint32_t size_max, bint reserve) noexcept nogil
+    cdef inline RecordHeader* claim(self, int lane, int kind, uint32_t size_max, bint reserve) noexcept nogil:
+        return <RecordHeader*> tw_claim(<TwLane*> self._lanes[lane & 1], kind, size_max, reserve)
+
     # Give back the unused end of the LATEST claim of its lane: `length` bytes stay (header + payload; rounded up, padding zeroed).
     cdef void shrink(self, RecordHeader* record, uint32_t length) noexcept nogil
     # Drop the LATEST claim of its lane.
-    cdef void abandon(self, RecordHeader* record) noexcept nogil
+    cdef inline void abandon(self, RecordHeader* record) noexcept nogil:
+        if record != NULL:
+            tw_abandon(<TwLane*> self._lanes[record.lane & 1], <TwRecord*> record)
+
     # Give the record the next sequence number, stamp it with the turn if wall_ns is 0, checksum it and publish it. Returns the sequence.
     # 0 = it is not the journal's any more: a later claim of its lane was committed first (see `renew`), or it was abandoned.
-    cdef uint64_t commit(self, RecordHeader* record) noexcept nogil
+    cdef inline uint64_t commit(self, RecordHeader* record) noexcept nogil:
+        if record == NULL:
+            return 0
+        return tw_commit(<TwLane*> self._lanes[record.lane & 1], <TwRecord*> record, &self.last_seq, self.now_wall_ns, self.now_mono_ns)
+
     # Front of the ledger so full that new orders must not leave (the reserve is still there), or the disk failed.
-    cdef bint nearly_full(self) noexcept nogil
+    cdef inline bint nearly_full(self) noexcept nogil:
+        cdef TwLane* lane = <TwLane*> self._lanes[0]
+        if lane.error[0] != 0:
+            return True
+        # where the oldest bytes give way there is always room
+        return not lane.discards and tw_used(lane) > (lane.mask + 1) - 2 * lane.reserve_bytes
+
     # A fresh claim with the content of a record whose claim was passed over by a later commit; NULL where it is none or there is no room.
     cdef RecordHeader* renew(self, RecordHeader* record) noexcept nogil
     # Totals for the counters file.

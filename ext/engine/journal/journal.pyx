@@ -32,65 +32,11 @@ cdef extern from "engine/journal/writer.h":
         TW_FORMAT_VERSION
         TW_RECORD_HEADER_BYTES
         TW_CLEARED_BYTES
-    ctypedef struct TwRecord:
-        uint32_t length
-        uint64_t seq
-        uint64_t cause_seq
-        int64_t wall_ns
-        int64_t mono_ns
-        uint16_t kind
-        uint16_t venue_id
-        uint16_t account_id
-        uint16_t strategy_id
-        uint32_t instrument_id
-        uint64_t order_handle
-        uint32_t frame_length
-        uint32_t frame_crc32c
-        uint32_t session_id
     ctypedef struct TwMark:
         uint32_t lane
         uint64_t segment_no
         uint64_t segment_offset
         uint64_t seq
-    ctypedef struct TwFront:
-        uint64_t magic
-        uint32_t version
-        uint32_t lane
-        uint64_t schema_hash
-        uint32_t engine_id
-        uint32_t epoch
-        uint64_t ring_bytes
-        uint8_t boot_id[16]
-        uint8_t journal_id[16]
-        uint32_t identity_crc32c
-        uint64_t committed
-        uint64_t last_seq
-        uint64_t records
-        uint64_t written
-        uint64_t synced
-        uint64_t synced_seq
-        uint64_t segment_no
-        uint64_t segment_bytes
-        uint64_t syncs
-        int32_t error
-        int32_t error_operation
-        uint64_t bytes_written
-    ctypedef struct TwLane:
-        uint8_t* ring
-        uint64_t mask
-        uint64_t head
-        uint64_t committed
-        uint64_t limit
-        uint64_t reserve_bytes
-        uint64_t claim_bytes_max
-        TwFront* front
-        int32_t* error
-        uint64_t refused
-        uint64_t bypassed
-        uint32_t epoch
-        uint16_t engine_id
-        uint8_t lane
-        uint8_t discards
     ctypedef struct TwTrace:
         int32_t operation
         int32_t lane
@@ -123,11 +69,7 @@ cdef extern from "engine/journal/writer.h":
         uint64_t trace_count
         int running
     uint32_t tw_crc(const void*, uint64_t, uint32_t) noexcept nogil
-    uint64_t tw_used(TwLane*) noexcept nogil
-    TwRecord* tw_claim(TwLane*, int, uint32_t, int) noexcept nogil
     void tw_shrink(TwLane*, TwRecord*, uint32_t) noexcept nogil
-    void tw_abandon(TwLane*, TwRecord*) noexcept nogil
-    uint64_t tw_commit(TwLane*, TwRecord*, uint64_t*, int64_t, int64_t) noexcept nogil
     TwRecord* tw_reclaim(TwLane*, TwRecord*) noexcept nogil
     int tw_writer_start(TwWriter*) noexcept nogil
     void tw_writer_stop(TwWriter*) noexcept nogil
@@ -274,31 +216,11 @@ cdef class Journal:
         free(writer.trace)
         free(writer)
 
-    # --- the five calls of the hot path
-
-    cdef RecordHeader* claim(self, int lane, int kind, uint32_t size_max, bint reserve) noexcept nogil:
-        return <RecordHeader*> tw_claim(<TwLane*> self._lanes[lane & 1], kind, size_max, reserve)
+    # --- what of the hot path does not stand in journal.pxd
 
     cdef void shrink(self, RecordHeader* record, uint32_t length) noexcept nogil:
         if record != NULL:
             tw_shrink(<TwLane*> self._lanes[record.lane & 1], <TwRecord*> record, length)
-
-    cdef void abandon(self, RecordHeader* record) noexcept nogil:
-        if record != NULL:
-            tw_abandon(<TwLane*> self._lanes[record.lane & 1], <TwRecord*> record)
-
-    cdef uint64_t commit(self, RecordHeader* record) noexcept nogil:
-        if record == NULL:
-            return 0
-        return tw_commit(<TwLane*> self._lanes[record.lane & 1], <TwRecord*> record, &self.last_seq,
-                         self.now_wall_ns, self.now_mono_ns)
-
-    cdef bint nearly_full(self) noexcept nogil:
-        cdef TwLane* lane = <TwLane*> self._lanes[0]
-        if lane.error[0] != 0:
-            return True
-        # where the oldest bytes give way there is always room
-        return not lane.discards and tw_used(lane) > (lane.mask + 1) - 2 * lane.reserve_bytes
 
     cdef RecordHeader* renew(self, RecordHeader* record) noexcept nogil:
         if record == NULL:

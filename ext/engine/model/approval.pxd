@@ -4,6 +4,7 @@ A slot lives from its approval until its order has long ended (the oldest ended 
 holds the register's issuer mark - and only an order session consumes, once. What is sent is what stands in the slot. No
 name of this module lets Python issue, fill, copy or change one.
 """
+cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from engine.model.records cimport Conditions
@@ -65,8 +66,18 @@ cdef struct ApprovedOrder:
     int64_t valued_e8         # what of it stands in tables.margin_rows: notional of what may still open
     uint8_t is_resting        # among the limit orders that may rest at the venue: `reached` finds it
     uint8_t is_triggered      # conditional: its price came, it is an order like any other now
-    uint8_t resting_pad[6]
+    uint8_t is_waiting        # conditional: counted and linked among those of its instrument and line
+    uint8_t is_iceberg        # counted among those
+    uint8_t is_leg            # linked among the legs of its instrument's lists
+    uint8_t resting_pad[3]
 
+
+cdef inline uint32_t handle_hash(uint64_t order_handle) noexcept nogil:
+    return <uint32_t> ((order_handle * <uint64_t> 0x9E3779B97F4A7C15) >> 32)
+
+
+# Final and inline where every order asks.
+@cython.final
 cdef class ApprovalRegister:
     cdef ApprovedOrder* slots
     cdef Conditions* conditions              # beside the slots; of those whose has_conditions is set
@@ -78,6 +89,11 @@ cdef class ApprovalRegister:
     cdef int64_t promised_e8[512]            # by asset: what approved orders may still spend
     cdef uint8_t instrument_halts[512]       # HaltReason; cleared by arm
     cdef uint8_t strategy_halts[64]
+    # what venues count, from the approval to the order's end: in flight, open and UNKNOWN alike
+    cdef int32_t[512] conditional_orders     # by instrument: what waits for its price
+    cdef int32_t[16] line_conditional_orders # by venue id: the same
+    cdef int32_t[512] iceberg_orders         # by instrument
+    cdef int32_t[512] order_lists            # by instrument: lists of which any order is open
     cdef uint64_t _counter
     cdef uint64_t _seed
     cdef uint32_t* _free
@@ -92,28 +108,64 @@ cdef class ApprovalRegister:
     cdef uint32_t* _previous_resting
     cdef uint32_t[1024] _first_resting
     cdef int64_t[1024] _best_resting
-    # List the order in a filled slot among those that may rest, if it is one; `close` takes it off.
-    cdef void rest(self, uint32_t slot) noexcept nogil
+    # Conditional orders never rest: the same links chain them by instrument.
+    cdef uint32_t[512] _first_waiting
+    cdef uint32_t* _next_leg
+    cdef uint32_t* _previous_leg
+    cdef uint32_t[512] _first_leg
+    # Count the order in a filled slot (its conditions too) among what is open; `close` takes it off.
+    cdef void enter(self, uint32_t slot) noexcept nogil
+    # A conditional order's price came: it waits no longer. Not for venues that count it until its end.
+    cdef void trigger(self, uint32_t slot) noexcept nogil
+    # An own conditional order that closes the whole position likewise: same side, position side and type; NULL where none waits.
+    cdef const ApprovedOrder* closing_like(self, uint32_t instrument_id, int side, int position_side, int order_type) noexcept nogil
+    # Is any order of the list open on the instrument.
+    cdef bint has_list(self, uint32_t instrument_id, uint64_t list_handle) noexcept nogil
     # The best own order that one of `side` at `price_ticks` would meet, or NULL.
     cdef const ApprovedOrder* reached(self, uint32_t instrument_id, int side, int64_t price_ticks) noexcept nogil
     cdef const ApprovedOrder* _find_best(self, uint32_t row) noexcept nogil
+    cdef void _rest(self, uint32_t slot) noexcept nogil
+    cdef void _wait(self, uint32_t slot) noexcept nogil
+    cdef void _join(self, uint32_t slot) noexcept nogil
     cdef void _leave(self, uint32_t slot) noexcept nogil
+    cdef void _leave_waiting(self, uint32_t slot) noexcept nogil
+    cdef void _leave_list(self, uint32_t slot) noexcept nogil
     # Mark the caller as the only issuer; raises where there is one.
     cdef int take_issuer(self) except -1
-    cdef bint has_room(self) noexcept nogil
+    cdef inline bint has_room(self) noexcept nogil:
+        return self._free_count > 0 or self._closed_head != SLOT_NONE
+
     # A slot for `order_handle`, zeroed but for handle, generation and nonce; NULL when full or the handle is known.
     cdef ApprovedOrder* issue(self, uint64_t order_handle) noexcept nogil
     # A slot for an order of an earlier run: it can never be sent.
     cdef ApprovedOrder* admit(self, uint64_t order_handle) noexcept nogil
     # Spend an approval: 1 once for the slot, nonce and handle that were issued, else 0.
     cdef int consume(self, uint32_t slot, uint64_t nonce, uint64_t order_handle) noexcept nogil
-    cdef ApprovedOrder* find(self, uint64_t order_handle) noexcept nogil
-    cdef uint32_t index_of(self, const ApprovedOrder* item) noexcept nogil
+    cdef inline ApprovedOrder* find(self, uint64_t order_handle) noexcept nogil:
+        cdef uint32_t place
+        if order_handle == 0:
+            return NULL
+        place = self._place(order_handle)
+        return &self.slots[<uint32_t> self._map[place] - 1] if self._map[place] else NULL
+
+    cdef inline uint32_t index_of(self, const ApprovedOrder* item) noexcept nogil:
+        return <uint32_t> (item - self.slots)
+
     # The slot that the next approval takes, or SLOT_NONE: who keeps an array beside the slots may fetch its row early.
-    cdef uint32_t next_slot(self) noexcept nogil
+    cdef inline uint32_t next_slot(self) noexcept nogil:
+        return self._free[self._free_count - 1] if self._free_count else self._closed_head
+
+    # Where the handle stands in the map, or the empty place where it would. A slot is looked at only where its hash agrees.
+    cdef inline uint32_t _place(self, uint64_t order_handle) noexcept nogil:
+        cdef uint32_t hashed = handle_hash(order_handle), place = hashed & self._map_mask
+        cdef uint64_t entry = self._map[place]
+        while entry and (<uint32_t> (entry >> 32) != hashed or self.slots[<uint32_t> entry - 1].order_handle != order_handle):
+            place = (place + 1) & self._map_mask
+            entry = self._map[place]
+        return place
+
     # The order has ended: the slot may be reused, oldest first.
     cdef void close(self, uint32_t slot) noexcept nogil
     cdef ApprovedOrder* _take(self, uint64_t order_handle) noexcept nogil
     cdef void _fetch_next(self, uint64_t order_handle) noexcept nogil
-    cdef uint32_t _place(self, uint64_t order_handle) noexcept nogil
     cdef void _forget(self, uint64_t order_handle) noexcept nogil

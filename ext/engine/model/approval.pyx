@@ -3,7 +3,8 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
-from engine.model.codes cimport ORDER_TYPE_LIMIT, SIDE_BUY, TIME_IN_FORCE_FOK, TIME_IN_FORCE_IOC
+from engine.model.codes cimport ORDER_FLAG_CLOSE_POSITION, ORDER_TYPE_LIMIT, SIDE_BUY, TIME_IN_FORCE_FOK, TIME_IN_FORCE_IOC
+from engine.model.native cimport is_conditional
 
 
 cdef extern from *:
@@ -15,10 +16,6 @@ cdef inline uint64_t _mix(uint64_t value) noexcept nogil:
     value = (value ^ (value >> 30)) * <uint64_t> 0xBF58476D1CE4E5B9
     value = (value ^ (value >> 27)) * <uint64_t> 0x94D049BB133111EB
     return value ^ (value >> 31)
-
-
-cdef inline uint32_t _hash(uint64_t order_handle) noexcept nogil:
-    return <uint32_t> ((order_handle * <uint64_t> 0x9E3779B97F4A7C15) >> 32)
 
 
 cdef class ApprovalRegister:
@@ -36,8 +33,11 @@ cdef class ApprovalRegister:
         self._free = <uint32_t*> calloc(capacity, sizeof(uint32_t))
         self._next_resting = <uint32_t*> calloc(capacity, sizeof(uint32_t))
         self._previous_resting = <uint32_t*> calloc(capacity, sizeof(uint32_t))
+        self._next_leg = <uint32_t*> calloc(capacity, sizeof(uint32_t))
+        self._previous_leg = <uint32_t*> calloc(capacity, sizeof(uint32_t))
         self._map = <uint64_t*> calloc(map_size, sizeof(uint64_t))
-        if not (self.slots and self.conditions and self._free and self._map and self._next_resting and self._previous_resting):
+        if not (self.slots and self.conditions and self._free and self._map and self._next_resting and self._previous_resting
+                and self._next_leg and self._previous_leg):
             raise MemoryError("approval register")
         self._map_mask = map_size - 1
         self._seed = nonce_seed
@@ -48,6 +48,8 @@ cdef class ApprovalRegister:
             self._free[i] = capacity - 1 - i
         for i in range(1024):
             self._first_resting[i] = SLOT_NONE
+        for i in range(512):
+            self._first_waiting[i] = self._first_leg[i] = SLOT_NONE
 
     def __dealloc__(self):
         free(self.slots)
@@ -55,6 +57,8 @@ cdef class ApprovalRegister:
         free(self._free)
         free(self._next_resting)
         free(self._previous_resting)
+        free(self._next_leg)
+        free(self._previous_leg)
         free(self._map)
 
     def __reduce__(self):
@@ -79,14 +83,18 @@ cdef class ApprovalRegister:
             raise IndexError(asset_id)
         return self.promised_e8[asset_id]
 
+    def waiting(self, uint32_t instrument_id) -> dict:
+        """What venues count on an instrument: {"conditional": n, "iceberg": n, "lists": n}, orders in flight and UNKNOWN included."""
+        if not 0 < instrument_id < 512:
+            raise IndexError(instrument_id)
+        return {"conditional": self.conditional_orders[instrument_id], "iceberg": self.iceberg_orders[instrument_id],
+                "lists": self.order_lists[instrument_id]}
+
     cdef int take_issuer(self) except -1:
         if self._issuer_taken:
             raise RuntimeError("this approval register has its gate: a second one may not issue from it")
         self._issuer_taken = True
         return 0
-
-    cdef bint has_room(self) noexcept nogil:
-        return self._free_count > 0 or self._closed_head != SLOT_NONE
 
     cdef ApprovedOrder* issue(self, uint64_t order_handle) noexcept nogil:
         cdef ApprovedOrder* item = self._take(order_handle)
@@ -119,25 +127,19 @@ cdef class ApprovalRegister:
         self.refused += 1
         return 0
 
-    cdef uint32_t index_of(self, const ApprovedOrder* item) noexcept nogil:
-        return <uint32_t> (item - self.slots)
-
-    cdef ApprovedOrder* find(self, uint64_t order_handle) noexcept nogil:
-        cdef uint32_t place
-        if order_handle == 0:
-            return NULL
-        place = self._place(order_handle)
-        return &self.slots[<uint32_t> self._map[place] - 1] if self._map[place] else NULL
-
-    cdef uint32_t next_slot(self) noexcept nogil:
-        return self._free[self._free_count - 1] if self._free_count else self._closed_head
-
     cdef void close(self, uint32_t slot) noexcept nogil:
         cdef ApprovedOrder* item = &self.slots[slot]
         if item.state == SLOT_FREE or item.state == SLOT_CLOSED:
             return
         if item.is_resting:
             self._leave(slot)
+        if item.is_waiting:
+            self._leave_waiting(slot)
+        if item.is_iceberg:
+            self.iceberg_orders[item.instrument_id & 511] -= 1
+        if item.is_leg:
+            self._leave_list(slot)
+        item.is_iceberg = 0
         item.state = SLOT_CLOSED
         item.next_closed = SLOT_NONE
         self.open_orders -= 1
@@ -147,12 +149,102 @@ cdef class ApprovalRegister:
             self.slots[self._closed_tail].next_closed = slot
         self._closed_tail = slot
 
-    cdef void rest(self, uint32_t slot) noexcept nogil:
+    cdef void enter(self, uint32_t slot) noexcept nogil:
+        cdef ApprovedOrder* item = &self.slots[slot]
+        if item.order_type == ORDER_TYPE_LIMIT:
+            self._rest(slot)
+        elif is_conditional(item.order_type):
+            self._wait(slot)
+        if item.has_conditions:
+            self._join(slot)
+
+    cdef void _wait(self, uint32_t slot) noexcept nogil:
+        cdef ApprovedOrder* item = &self.slots[slot]
+        cdef uint32_t row = item.instrument_id & 511, first = self._first_waiting[row]
+        if item.is_waiting:
+            return
+        item.is_waiting = 1
+        self.conditional_orders[row] += 1
+        self.line_conditional_orders[item.venue_id & 15] += 1
+        self._next_resting[slot] = first
+        self._previous_resting[slot] = SLOT_NONE
+        self._first_waiting[row] = slot
+        if first != SLOT_NONE:
+            self._previous_resting[first] = slot
+
+    cdef void _join(self, uint32_t slot) noexcept nogil:
+        """What its conditions make of it: an iceberg, one of a list."""
+        cdef ApprovedOrder* item = &self.slots[slot]
+        cdef const Conditions* conditions = &self.conditions[slot]
+        cdef uint32_t row = item.instrument_id & 511, first = self._first_leg[row]
+        if conditions.display_lots and not item.is_iceberg:
+            item.is_iceberg = 1
+            self.iceberg_orders[row] += 1
+        if conditions.list_size == 0 or item.is_leg:
+            return
+        if not self.has_list(row, conditions.list_handle):
+            self.order_lists[row] += 1
+        item.is_leg = 1
+        self._next_leg[slot] = first
+        self._previous_leg[slot] = SLOT_NONE
+        self._first_leg[row] = slot
+        if first != SLOT_NONE:
+            self._previous_leg[first] = slot
+
+    cdef bint has_list(self, uint32_t instrument_id, uint64_t list_handle) noexcept nogil:
+        cdef uint32_t slot = self._first_leg[instrument_id & 511]
+        while slot != SLOT_NONE:
+            if self.conditions[slot].list_handle == list_handle:
+                return True
+            slot = self._next_leg[slot]
+        return False
+
+    cdef const ApprovedOrder* closing_like(self, uint32_t instrument_id, int side, int position_side, int order_type) noexcept nogil:
+        cdef uint32_t slot = self._first_waiting[instrument_id & 511]
+        cdef const ApprovedOrder* item
+        while slot != SLOT_NONE:
+            item = &self.slots[slot]
+            if (item.flags & ORDER_FLAG_CLOSE_POSITION and item.side == side and item.position_side == position_side
+                    and item.order_type == order_type):
+                return item
+            slot = self._next_resting[slot]
+        return NULL
+
+    cdef void trigger(self, uint32_t slot) noexcept nogil:
+        if self.slots[slot].is_waiting:
+            self._leave_waiting(slot)
+
+    cdef void _leave_waiting(self, uint32_t slot) noexcept nogil:
+        cdef ApprovedOrder* item = &self.slots[slot]
+        cdef uint32_t row = item.instrument_id & 511, following = self._next_resting[slot], previous = self._previous_resting[slot]
+        if following != SLOT_NONE:
+            self._previous_resting[following] = previous
+        if previous != SLOT_NONE:
+            self._next_resting[previous] = following
+        else:
+            self._first_waiting[row] = following
+        item.is_waiting = 0
+        self.conditional_orders[row] -= 1
+        self.line_conditional_orders[item.venue_id & 15] -= 1
+
+    cdef void _leave_list(self, uint32_t slot) noexcept nogil:
+        cdef ApprovedOrder* item = &self.slots[slot]
+        cdef uint32_t row = item.instrument_id & 511, following = self._next_leg[slot], previous = self._previous_leg[slot]
+        if following != SLOT_NONE:
+            self._previous_leg[following] = previous
+        if previous != SLOT_NONE:
+            self._next_leg[previous] = following
+        else:
+            self._first_leg[row] = following
+        item.is_leg = 0
+        if not self.has_list(row, self.conditions[slot].list_handle):
+            self.order_lists[row] -= 1
+
+    cdef void _rest(self, uint32_t slot) noexcept nogil:
         cdef ApprovedOrder* item = &self.slots[slot]
         cdef uint32_t row = (item.instrument_id * 2 + item.side) & 1023
         cdef uint32_t first = self._first_resting[row]
-        if (item.order_type != ORDER_TYPE_LIMIT or item.time_in_force == TIME_IN_FORCE_IOC or item.time_in_force == TIME_IN_FORCE_FOK
-                or item.is_resting or item.side > 1):
+        if item.time_in_force == TIME_IN_FORCE_IOC or item.time_in_force == TIME_IN_FORCE_FOK or item.is_resting or item.side > 1:
             return
         item.is_resting = 1
         self._next_resting[slot] = first
@@ -202,7 +294,10 @@ cdef class ApprovalRegister:
 
     cdef ApprovedOrder* _take(self, uint64_t order_handle) noexcept nogil:
         cdef uint32_t slot, generation, place
-        if order_handle == 0 or self.find(order_handle) != NULL:
+        if order_handle == 0:
+            return NULL
+        place = self._place(order_handle)
+        if self._map[place]:
             return NULL
         if self._free_count:
             self._free_count -= 1
@@ -213,14 +308,14 @@ cdef class ApprovalRegister:
             if self._closed_head == SLOT_NONE:
                 self._closed_tail = SLOT_NONE
             self._forget(self.slots[slot].order_handle)
+            place = self._place(order_handle)  # what was forgotten may have moved others into the empty place
         else:
             return NULL
         generation = self.slots[slot].generation + 1
         memset(&self.slots[slot], 0, sizeof(ApprovedOrder))
         self.slots[slot].generation = generation
         self.slots[slot].order_handle = order_handle
-        place = self._place(order_handle)
-        self._map[place] = <uint64_t> _hash(order_handle) << 32 | (slot + 1)
+        self._map[place] = <uint64_t> handle_hash(order_handle) << 32 | (slot + 1)
         self._fetch_next(order_handle)
         return &self.slots[slot]
 
@@ -231,16 +326,7 @@ cdef class ApprovalRegister:
             __builtin_prefetch(&self.slots[slot], 1)
             __builtin_prefetch(<const char*> &self.slots[slot] + 64, 1)
         __builtin_prefetch(<const char*> &self.slots[slot] + 128, 1)
-        __builtin_prefetch(&self._map[_hash(order_handle + 1) & self._map_mask], 1)
-
-    cdef uint32_t _place(self, uint64_t order_handle) noexcept nogil:
-        """Where the handle stands in the map, or the empty place where it would. A slot is looked at only where its hash agrees."""
-        cdef uint32_t hashed = _hash(order_handle), place = hashed & self._map_mask
-        cdef uint64_t entry = self._map[place]
-        while entry and (<uint32_t> (entry >> 32) != hashed or self.slots[<uint32_t> entry - 1].order_handle != order_handle):
-            place = (place + 1) & self._map_mask
-            entry = self._map[place]
-        return place
+        __builtin_prefetch(&self._map[handle_hash(order_handle + 1) & self._map_mask], 1)
 
     cdef void _forget(self, uint64_t order_handle) noexcept nogil:
         """Backward-shift delete: no tombstones, so probes stay short for ever."""

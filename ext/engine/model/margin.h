@@ -2,7 +2,7 @@
 #ifndef TRADEWIND_MODEL_MARGIN_H
 #define TRADEWIND_MODEL_MARGIN_H
 #include <stdint.h>
-typedef __int128 tw_wide;
+#include "engine/model/contract.h"
 #define TW_E8 100000000
 
 static inline tw_wide tw_floor_divide(tw_wide value, tw_wide by) {
@@ -40,17 +40,13 @@ static inline tw_wide tw_units_e8(int64_t qty_e8, int64_t multiplier_e8) {
 
 /* what a position of qty_e8 >= 0 is worth in the settle asset, rounded up */
 static inline int64_t tw_size_e8(int64_t qty_e8, int64_t mark_e8, int64_t multiplier_e8, int inverse) {
-    tw_wide units_e8 = tw_units_e8(qty_e8, multiplier_e8);
-    if (inverse) return mark_e8 > 0 ? tw_clamp_e8(tw_ceil_divide(units_e8 * TW_E8, mark_e8)) : 0;
-    return tw_clamp_e8(tw_ceil_divide(units_e8 * mark_e8, TW_E8));
+    return tw_clamp_e8(tw_contract_size_e8(mark_e8, qty_e8, multiplier_e8, inverse));
 }
 
 /* profit at the mark, rounded down; cost as it enters profit (an inverse contract's against the position) */
 static inline int64_t tw_profit_e8(int64_t qty_e8, int64_t mark_e8, int64_t multiplier_e8, int inverse, int64_t cost_e8) {
-    tw_wide units_e8 = tw_units_e8(qty_e8, multiplier_e8), value;
     if (qty_e8 == 0 || mark_e8 <= 0) return 0;
-    value = inverse ? tw_floor_divide(-units_e8 * TW_E8, mark_e8) : tw_floor_divide(units_e8 * mark_e8, TW_E8);
-    return tw_clamp_e8(value - cost_e8);
+    return tw_clamp_e8(tw_contract_down_e8(mark_e8, qty_e8, multiplier_e8, inverse) - cost_e8);
 }
 
 /* the share of a notional that a leverage asks for, rounded up */

@@ -51,6 +51,13 @@ cdef struct Instrument:
     int64_t market_min_qty_lots
     int64_t market_max_qty_lots
     int64_t market_qty_step_lots
+    # how many orders the venue lets be open at once; 0 = it says nothing
+    int32_t max_orders                     # of the symbol; on spot the conditional ones are among them
+    int32_t max_conditional_orders         # of the symbol
+    int32_t max_account_conditional_orders # of all symbols of the account
+    int32_t max_iceberg_orders
+    int32_t max_order_lists
+    int32_t max_pad
 
 cdef struct MarketState:
     uint8_t book_state        # BookState
@@ -92,6 +99,14 @@ cdef struct Exposure:
     int64_t rate_e8           # of the quote asset, by which it was valued last; below 0 = value all of it anew
     Worth worth               # in the reporting currency, as it stands in the scopes' sums
     Worth quoted              # in the quote asset
+
+cdef struct SideWorth:
+    # what a row and the strategy's share of it are worth with everything that works on one side filled, 10^-8
+    int64_t quoted_e8
+    int64_t valued_e8
+    int64_t own_quoted_e8
+    int64_t own_valued_e8
+    int64_t is_alone          # 1: both rows hold the same lots, valued by the same price and rate
 
 cdef struct LimitRow:
     # one a scope (engine, account, venue, strategy, instrument); INT64_MAX where the scope is not limited in it. Money in 10^-8: of
@@ -182,7 +197,7 @@ cdef struct LineState:
     uint8_t user_stream_ready
     uint8_t is_killed         # this line alone; sticky until arm
     uint8_t is_used
-    uint8_t pad
+    uint8_t is_valued         # the risk monitor has valued its balances: its scopes' equity is known
     int32_t open_orders
     int32_t pad1
     int64_t clock_drift_ns    # row 0: the largest
@@ -350,7 +365,10 @@ cdef class Tables:
     cdef void touch_exposure(self, uint32_t instrument_id, uint8_t position_side) noexcept nogil
     cdef void touch_strategy(self, uint32_t instrument_id, uint8_t position_side, uint16_t strategy_id) noexcept nogil
     cdef void revalue_all(self) noexcept nogil
-    cdef void _move_side(self, Exposure* row, Exposure* own, uint32_t instrument_id, uint16_t strategy_id, bint is_buy, int count) noexcept nogil
+    # The same where it is known already what the side is worth afterwards, by the price and rate that both rows are valued by.
+    cdef void put_order(self, Exposure* row, Exposure* own, uint32_t instrument_id, uint16_t strategy_id, bint is_buy, int64_t lots,
+                        const SideWorth* after, int count) noexcept nogil
+    cdef void _move_side(self, Exposure* row, Exposure* own, uint32_t instrument_id, uint16_t strategy_id, bint is_buy, int64_t lots, int count) noexcept nogil
     cdef void _value_row(self, Exposure* row, uint32_t instrument_id, Worth* change, Worth* quoted_change) noexcept nogil
     cdef inline int64_t reference_ticks(self, uint32_t instrument_id) noexcept nogil:
         """The price that positions are valued by: the mid rounded down, the last trade where a side is empty, then the mark; else 0."""

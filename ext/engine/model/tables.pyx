@@ -27,6 +27,8 @@ cdef int64_t INT64_MAX_VALUE = 0x7FFFFFFFFFFFFFFF
 cdef enum:
     EXECUTIONS_KEPT_MAX = 65536
     SIDE_OF_BUYS = 0
+    # an inverse contract is worth a fixed amount of its quote asset whatever its price: one tick's worth is a lot's
+    PRICE_OF_INVERSE = 1
 
 
 cdef inline void _shift(ScopeState* scope, const Worth* change, int64_t positions) noexcept nogil:
@@ -47,11 +49,9 @@ cdef inline void _less(Worth* change, const Worth* after) noexcept nogil:
 
 cdef inline void _shift_side(ScopeState* scope, bint is_buy, int64_t gross_e8, int64_t side_e8, int64_t positions, int64_t orders) noexcept nogil:
     """The same where only what works on one side has changed."""
+    cdef int64_t* side = &scope.net_if_bought_e8 if is_buy else &scope.net_if_sold_e8
     scope.gross_e8 += gross_e8
-    if is_buy:
-        scope.net_if_bought_e8 += side_e8
-    else:
-        scope.net_if_sold_e8 += side_e8
+    side[0] += side_e8
     scope.positions += positions
     scope.open_orders += orders
 
@@ -142,19 +142,17 @@ cdef class Tables:
     cdef int64_t notional_e8(self, uint32_t instrument_id, int64_t price_ticks, int64_t qty_lots) noexcept nogil:
         """Quote value in 10^-8, computed in 128 bits; INT64_MAX when it does not fit, so that a limit refuses."""
         cdef Instrument* row = &self.instruments[instrument_id]
-        cdef tw_int128 value = <tw_int128> price_ticks * qty_lots
+        cdef tw_int128 value
         cdef int64_t product
         if row.tick_lot_value_denominator <= 0:
             return INT64_MAX_VALUE
         if row.inverse:
-            # a contract is worth a fixed amount of the quote asset whatever its price
-            value = <tw_int128> qty_lots * row.lot_size_e8 * row.multiplier_e8 / 100000000
-            return <int64_t> value if -INT64_MAX_VALUE <= value <= INT64_MAX_VALUE else INT64_MAX_VALUE
+            price_ticks = PRICE_OF_INVERSE
         if tw_notional_fits(price_ticks, qty_lots, row.tick_lot_value_numerator, &product):
             # a division of 64 bits costs a fifth of one of 128; the smallest number alone would not be refused by it
             product = product / row.tick_lot_value_denominator
             return product if product >= -INT64_MAX_VALUE else INT64_MAX_VALUE
-        value = value * row.tick_lot_value_numerator
+        value = <tw_int128> price_ticks * qty_lots * row.tick_lot_value_numerator
         # 128 bits hold 2^63 * 2^63 only once: a product of three is checked by division
         if price_ticks != 0 and qty_lots != 0 and row.tick_lot_value_numerator != 0:
             if value / row.tick_lot_value_numerator != <tw_int128> price_ticks * qty_lots:
@@ -329,7 +327,9 @@ cdef class Tables:
         change[0] = worth[0]
         quoted_change[0] = quoted[0]
         row.rate_e8 = rate_e8
-        if price_ticks > 0:
+        if instrument.inverse:
+            row.reference_ticks = PRICE_OF_INVERSE
+        elif price_ticks > 0:
             row.reference_ticks = price_ticks
         # a market that is empty for a moment does not make a position worth nothing
         price_ticks = row.reference_ticks
@@ -396,47 +396,62 @@ cdef class Tables:
         cdef Exposure* own = self.strategy_row(instrument_id, position_side, strategy_id)
         cdef int64_t price_ticks = self.reference_ticks(instrument_id)
         cdef int64_t rate_e8 = self.rates_e8[self.instruments[instrument_id].quote_asset_id]
+        if (row.reference_ticks == price_ticks and own.reference_ticks == price_ticks and row.rate_e8 == rate_e8 and own.rate_e8 == rate_e8):
+            self._move_side(row, own, instrument_id, strategy_id, order_side == SIDE_OF_BUYS, lots, count)
+            return
         if order_side == SIDE_OF_BUYS:
             row.working_buy_lots += lots
             own.working_buy_lots += lots
         else:
             row.working_sell_lots += lots
             own.working_sell_lots += lots
-        if (row.reference_ticks == price_ticks and own.reference_ticks == price_ticks and row.rate_e8 == rate_e8 and own.rate_e8 == rate_e8):
-            self._move_side(row, own, instrument_id, strategy_id, order_side == SIDE_OF_BUYS, count)
-            return
         self.touch_exposure(instrument_id, position_side)
         self.touch_strategy(instrument_id, position_side, strategy_id)
         if count:
             self.move_open_orders(instrument_id, position_side, strategy_id, count)
 
-    cdef void _move_side(self, Exposure* row, Exposure* own, uint32_t instrument_id, uint16_t strategy_id, bint is_buy, int count) noexcept nogil:
+    cdef void _move_side(self, Exposure* row, Exposure* own, uint32_t instrument_id, uint16_t strategy_id, bint is_buy, int64_t lots, int count) noexcept nogil:
         """Value one side of both rows by the price and the rate that they have; the scopes' sums follow."""
         cdef const Instrument* instrument = &self.instruments[instrument_id]
-        cdef ScopeState* scopes = self.scopes
-        cdef uint16_t line = instrument.venue_id & 15
         cdef int64_t numerator = instrument.tick_lot_value_numerator, denominator = instrument.tick_lot_value_denominator
-        cdef int64_t lots = _sum(row.position_lots, row.working_buy_lots if is_buy else -row.working_sell_lots)
-        cdef int64_t own_lots = _sum(own.position_lots, own.working_buy_lots if is_buy else -own.working_sell_lots)
-        cdef int64_t positions = (1 if _is_open(row) else 0) - row.is_counted
-        cdef int64_t quoted_e8, valued_e8, own_quoted_e8, own_valued_e8, gross_e8, side_e8, quoted_gross_e8, quoted_side_e8
-        tw_value_lots(row.reference_ticks, lots, numerator, denominator, row.rate_e8, &quoted_e8, &valued_e8)
-        own_quoted_e8, own_valued_e8 = quoted_e8, valued_e8
-        if own_lots != lots:  # else the strategy is alone here
-            tw_value_lots(row.reference_ticks, own_lots, numerator, denominator, row.rate_e8, &own_quoted_e8, &own_valued_e8)
-        _less_side(&row.worth, is_buy, valued_e8, &gross_e8, &side_e8)
-        _less_side(&row.quoted, is_buy, quoted_e8, &quoted_gross_e8, &quoted_side_e8)
+        cdef int64_t side_lots = _sum(row.position_lots, row.working_buy_lots + lots if is_buy else -(row.working_sell_lots + lots))
+        cdef int64_t own_lots = _sum(own.position_lots, own.working_buy_lots + lots if is_buy else -(own.working_sell_lots + lots))
+        cdef SideWorth after
+        tw_value_lots(row.reference_ticks, side_lots, numerator, denominator, row.rate_e8, &after.quoted_e8, &after.valued_e8)
+        after.own_quoted_e8, after.own_valued_e8, after.is_alone = after.quoted_e8, after.valued_e8, 0
+        if own_lots != side_lots:  # else the strategy is alone on this side
+            tw_value_lots(row.reference_ticks, own_lots, numerator, denominator, row.rate_e8, &after.own_quoted_e8, &after.own_valued_e8)
+        self.put_order(row, own, instrument_id, strategy_id, is_buy, lots, &after, count)
+
+    cdef void put_order(self, Exposure* row, Exposure* own, uint32_t instrument_id, uint16_t strategy_id, bint is_buy, int64_t lots,
+                        const SideWorth* after, int count) noexcept nogil:
+        """One side of both rows, and the scopes' sums."""
+        cdef ScopeState* scopes = self.scopes
+        cdef uint16_t line = self.instruments[instrument_id].venue_id & 15
+        cdef int64_t positions, gross_e8, side_e8, quoted_gross_e8, quoted_side_e8
+        if is_buy:
+            row.working_buy_lots += lots
+            own.working_buy_lots += lots
+        else:
+            row.working_sell_lots += lots
+            own.working_sell_lots += lots
+        positions = (1 if _is_open(row) else 0) - row.is_counted
+        _less_side(&row.worth, is_buy, after.valued_e8, &gross_e8, &side_e8)
+        _less_side(&row.quoted, is_buy, after.quoted_e8, &quoted_gross_e8, &quoted_side_e8)
         row.is_counted += positions
         row.open_orders += count
+        own.open_orders += count
         _shift_side(&scopes[ENGINE_ROW], is_buy, gross_e8, side_e8, positions, count)
         _shift_side(&scopes[ACCOUNT_ROWS + line], is_buy, gross_e8, side_e8, positions, count)
         _shift_side(&scopes[VENUE_ROWS + line], is_buy, gross_e8, side_e8, positions, count)
         _shift_side(&scopes[INSTRUMENT_ROWS + instrument_id], is_buy, quoted_gross_e8, quoted_side_e8, positions, count)
-        positions = (1 if _is_open(own) else 0) - own.is_counted
-        _less_side(&own.worth, is_buy, own_valued_e8, &gross_e8, &side_e8)
-        _less_side(&own.quoted, is_buy, own_quoted_e8, &quoted_gross_e8, &quoted_side_e8)
-        own.is_counted += positions
-        own.open_orders += count
+        if after.is_alone:
+            own.worth, own.quoted, own.is_counted = row.worth, row.quoted, row.is_counted
+        else:
+            positions = (1 if _is_open(own) else 0) - own.is_counted
+            _less_side(&own.worth, is_buy, after.own_valued_e8, &gross_e8, &side_e8)
+            _less_side(&own.quoted, is_buy, after.own_quoted_e8, &quoted_gross_e8, &quoted_side_e8)
+            own.is_counted += positions
         _shift_side(&scopes[STRATEGY_ROWS + (strategy_id & 63)], is_buy, gross_e8, side_e8, positions, count)
 
     cdef void move_position(self, uint32_t instrument_id, uint8_t position_side, int64_t lots) noexcept nogil:
@@ -651,6 +666,11 @@ cdef class Tables:
         row.market_min_qty_lots = spec.market_min_qty_lots
         row.market_max_qty_lots = spec.market_max_qty_lots
         row.market_qty_step_lots = spec.market_qty_step_lots
+        row.max_orders = spec.max_orders
+        row.max_conditional_orders = spec.max_conditional_orders
+        row.max_account_conditional_orders = spec.max_account_conditional_orders
+        row.max_iceberg_orders = spec.max_iceberg_orders
+        row.max_order_lists = spec.max_order_lists
         return 0
 
     def instrument_id(self, int venue_id, str symbol) -> int:
@@ -676,6 +696,25 @@ cdef class Tables:
         if not 0 <= position_side < POSITION_SIDES:
             raise IndexError(position_side)
         return dict(self.exposure_row(instrument_id, position_side)[0])
+
+    def largest_position(self, int scope, int scope_id) -> int:
+        """The worth of a scope's largest position with all that works on its larger side, 10^-8 (LimitScope; an instrument's in its quote asset)."""
+        cdef int row = self._row_of(scope, scope_id)
+        cdef const Exposure* ours
+        cdef int64_t most_e8 = 0
+        cdef uint32_t i
+        cdef uint8_t side
+        for side in range(POSITION_SIDES):
+            for i in range(1, self.instrument_count + 1):
+                ours = self.exposure_row(i, side)
+                if STRATEGY_ROWS <= row < INSTRUMENT_ROWS:
+                    ours = self.strategy_row(i, side, <uint16_t> (row - STRATEGY_ROWS))
+                if row >= INSTRUMENT_ROWS and row != INSTRUMENT_ROWS + <int> i:
+                    continue
+                if ENGINE_ROW < row < STRATEGY_ROWS and self.instruments[i].venue_id != (row - ACCOUNT_ROWS) % VENUE_LIMIT_ROWS:
+                    continue
+                most_e8 = max(most_e8, ours.quoted.gross_e8 if row >= INSTRUMENT_ROWS else ours.worth.gross_e8)
+        return most_e8
 
     def strategy_exposure(self, int strategy_id, uint32_t instrument_id, int position_side=0) -> dict:
         """A strategy's own share of an exposure."""
@@ -759,7 +798,7 @@ cdef class Tables:
             raise IndexError(f"no line {venue_id}")
         self.sum_lines()
         row = dict(self.lines[venue_id])
-        flags = ("reconciled", "gateway_ready", "user_stream_ready", "is_killed", "is_used")
+        flags = ("reconciled", "gateway_ready", "user_stream_ready", "is_killed", "is_used", "is_valued")
         return {name: bool(value) if name in flags else value for name, value in row.items() if not name.startswith("pad")}
 
     def set_control(self, int venue_id=0, **fields) -> None:
@@ -783,6 +822,7 @@ cdef class Tables:
         elif name == "gateway_ready": line.gateway_ready = value
         elif name == "user_stream_ready": line.user_stream_ready = value
         elif name == "is_killed": line.is_killed = value
+        elif name == "is_valued": line.is_valued = value
         elif name == "clock_drift_ns": line.clock_drift_ns = value
         else: raise KeyError(name)
 

@@ -39,5 +39,6 @@ cdef class Commands(Reconciliation):
     cdef int64_t _closing_lots(self, uint32_t instrument_id, uint8_t position_side, int side) noexcept nogil
     cdef void _flatten_one(self, uint32_t instrument_id, uint8_t position_side, uint64_t cause_seq) noexcept nogil
     cdef uint8_t _halt_reason(self) noexcept nogil
+    cdef bint _needs_equity(self) noexcept nogil
     cdef void _evaluate(self, uint64_t cause_seq) noexcept nogil
     cdef void _tell_halt(self, uint8_t reason, uint64_t cause_seq) noexcept nogil

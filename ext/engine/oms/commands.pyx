@@ -3,14 +3,15 @@
 Trading state is a function of what is known: HALTED(starting | venue | stopping | journal | clock) clears by itself,
 HALTED(kill | crash loop | mismatch) by `arm`.
 """
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 from engine.model.approval cimport *
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
 from engine.model.native cimport is_stop
 from engine.model.records cimport CommandPayload, Conditions, IntentPayload, RecordHeader
-from engine.model.tables cimport ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_CAPACITY, INSTRUMENT_ROWS, POSITION_SIDES, STRATEGY_ROWS, VENUE_ROWS, Instrument
+from engine.model.tables cimport (ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_CAPACITY, INSTRUMENT_ROWS, LINE_CAPACITY, POSITION_SIDES, STRATEGY_ROWS,
+                                  VENUE_ROWS, Instrument)
 from engine.oms.lifecycle cimport ExternalOrder
 from engine.oms.orders cimport Order
 from engine.oms.reconciliation cimport RECONCILE_IDLE, Reconciliation
@@ -385,13 +386,24 @@ cdef class Commands(Reconciliation):
             return HALT_REASON_JOURNAL
         if not (self.line.gateway_ready and self.line.user_stream_ready):
             return HALT_REASON_VENUE if self.has_started else HALT_REASON_STARTING
-        if not self.line.reconciled:
+        if not self.line.reconciled or (not self.line.is_valued and self._needs_equity()):
             return HALT_REASON_STARTING
         if drift_ns > self.tables.engine_limits.clock_drift_ns_max or drift_ns < -self.tables.engine_limits.clock_drift_ns_max:
             return HALT_REASON_CLOCK
         if self.tables.scopes[ENGINE_ROW].trading_state == TRADING_STATE_HALTED:
             return HALT_REASON_RISK
         return HALT_REASON_NONE
+
+    cdef bint _needs_equity(self) noexcept nogil:
+        """Leverage is limited, and nobody has told what it is a multiple of: any order would be refused for it."""
+        cdef int[3] rows
+        cdef int i
+        rows[0], rows[1], rows[2] = ENGINE_ROW, ACCOUNT_ROWS + self.venue_id % LINE_CAPACITY, VENUE_ROWS + self.venue_id % LINE_CAPACITY
+        for i in range(3):
+            if (self.tables.limit_rows[rows[i]].is_set and self.tables.limit_rows[rows[i]].max_leverage_e4 != INT64_MAX
+                    and self.tables.scopes[rows[i]].equity_e8 == 0):
+                return True
+        return False
 
     cdef void _evaluate(self, uint64_t cause_seq) noexcept nogil:
         cdef uint8_t reason = self._halt_reason()

@@ -387,6 +387,8 @@ cdef class OrderLifecycle(Actor):
             return False
         order.is_triggered = 1
         terms.is_triggered = 1
+        if self.tables.instruments[terms.instrument_id].kind != 0:
+            self.register.trigger(self.pool.slot_of(order))  # spot counts it among those that wait until it ends
         return True
 
     cdef Order* _by_triggered_number(self, const Descriptor* item, const ExecutionPayload* report) noexcept nogil:
@@ -417,7 +419,9 @@ cdef class OrderLifecycle(Actor):
             return
         was_triggered = order.is_triggered
         is_counted = order.is_listed and order.ended != 0
-        was_asked_before = order.query_in_flight and order.query_mono_ns <= order.ended_mono_ns
+        # a question that an ambiguous answer overtook is not in flight any more; its answer comes all the same
+        was_asked_before = order.query_mono_ns <= order.ended_mono_ns and (
+            order.query_in_flight or (order.query_mono_ns != 0 and order.misses == 0 and not self.is_collecting))
         known_lots = order.venue_cum_lots
         if item.kind == RECORD_KIND_ORDER_STATUS and order.cancel_refused:
             order.cancel_refused = 0
@@ -548,8 +552,7 @@ cdef class OrderLifecycle(Actor):
         if item.kind != RECORD_KIND_OWN_TRADE:
             self._list_external(NULL, item, report, True)
 
-    cdef int _book_foreign(self, FillFacts* facts, int64_t venue_order_id, int64_t cum_lots, uint64_t order_handle,
-                           uint64_t cause_seq) noexcept nogil:
+    cdef int _book_foreign(self, FillFacts* facts, int64_t venue_order_id, int64_t cum_lots, uint64_t order_handle, uint64_t cause_seq) noexcept nogil:
         cdef int verdict = self.trades.add_foreign(facts, venue_order_id, cum_lots, order_handle, self.tables.control.next_handle)
         if verdict == TRADE_NEW:
             self._book_external(NULL, facts, ALARM_CODE_UNKNOWN_FILL, cause_seq)
@@ -848,8 +851,7 @@ cdef class OrderLifecycle(Actor):
     cdef void fetch_fills(self, Order* order, uint64_t cause_seq) noexcept nogil:
         pass
 
-    cdef void dispute_trade(self, Order* order, const FillFacts* facts, uint64_t order_handle, int64_t venue_order_id,
-                            uint64_t cause_seq) noexcept nogil:
+    cdef void dispute_trade(self, Order* order, const FillFacts* facts, uint64_t order_handle, int64_t number, uint64_t cause_seq) noexcept nogil:
         pass
 
     # --- sweeps: what time, kill and lost sessions ask of many orders ---

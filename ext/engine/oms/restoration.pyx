@@ -114,7 +114,7 @@ cdef class Restoration(Commands):
             terms.promised_asset_id = (self.tables.instruments[terms.instrument_id].quote_asset_id if state.side == SIDE_BUY
                                        else self.tables.instruments[terms.instrument_id].base_asset_id)
         self.tables.move_open_orders(terms.instrument_id, terms.position_side, terms.strategy_id, 1)
-        self.register.rest(self.register.index_of(terms))
+        self.register.enter(self.register.index_of(terms))
         self.pool.begin(self.register.index_of(terms))
         self._restore_replace(terms, state)
         return terms
@@ -191,6 +191,8 @@ cdef class Restoration(Commands):
         order.state = state.state
         order.is_triggered = state.is_triggered
         self.pool.terms(order).is_triggered = state.is_triggered
+        if state.is_triggered and self.tables.instruments[record.instrument_id].kind != 0:
+            self.register.trigger(self.pool.slot_of(order))  # spot counts it among those that wait until it ends
         self.pool.terms(order).qty_lots = state.qty_lots
         if state.state in (ORDER_STATE_CANCELED, ORDER_STATE_EXPIRED, ORDER_STATE_REJECTED, ORDER_STATE_ABSENT):
             order.ended = state.state

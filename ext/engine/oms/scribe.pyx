@@ -148,7 +148,10 @@ cdef class Scribe:
         if order != NULL:
             record.strategy_id = self.pool.terms(order).strategy_id
             record.order_handle = order.order_handle
-            encode_client_id(self.journal.engine_id, order.order_handle, out.client_order_id)
+            if order.client_order_id[0]:
+                memcpy(out.client_order_id, order.client_order_id, CLIENT_ID_LENGTH)
+            else:
+                encode_client_id(self.journal.engine_id, order.order_handle, out.client_order_id)
         self.journal.commit(record)
         self._push(record, record.order_handle, 0)
 

@@ -21,6 +21,7 @@ from engine.model.records cimport Conditions, IntentPayload, RecordHeader, Verdi
 from engine.model.tables cimport (ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_ROWS, LINE_CAPACITY, PERMISSION_NO_SELF_TRADE, PERMISSION_NO_SHORT,
                                   STRATEGY_ROWS, TW_WORTH_MAX_E8, VENUE_ROWS, Exposure, Instrument, LimitRow, MarginAccount, MarginTerms, ScopeState, Tables, Worth,
                                   tw_converted, tw_magnitude, tw_value_lots)
+from engine.risk.exposure cimport HALF_RANGE, above_leverage, add_to, burst_of, is_alike, is_beyond, limits_money, may_break, put_terms
 from engine.risk.recent cimport RecentOrders, ReferencePrices
 from engine.risk.terms cimport LEGS_KEPT, SCOPES, Addition, Check, Leg, ScopeTerms, TermsCheck, Tightest
 from engine.runtime.clock cimport Clock
@@ -39,81 +40,7 @@ cdef enum:
     TOKEN_E9 = 1000000000
     TIGHTEST_KEPT = 128
     SAMPLE_NS = 10000000          # reference prices are looked at so often at most
-
-
-cdef inline bint above_leverage(const LimitRow* limits, const ScopeState* state, int64_t gross_e8) noexcept nogil:
-    """More than so many times the equity; without equity anything is."""
-    return limits.max_leverage_e4 != INT64_MAX and (
-        state.equity_e8 <= 0 or tw_product_above(gross_e8, 10000, limits.max_leverage_e4, state.equity_e8))
-
-
-cdef inline bint limits_money(const LimitRow* row) noexcept nogil:
-    """Money that only a rate makes comparable."""
-    return (row.max_order_notional_e8 & row.max_position_notional_e8 & row.max_gross_exposure_e8 & row.max_net_exposure_e8
-            & row.max_leverage_e4 & row.capital_budget_e8) != INT64_MAX
-
-
-cdef inline int64_t burst_of(const LimitRow* row) noexcept nogil:
-    """A rate without a burst allows a second's worth at once."""
-    return row.message_burst if row.message_burst != INT64_MAX else max(row.message_rate_per_s, <int64_t> 1)
-
-
-cdef inline bint is_alike(const Exposure* row, const Exposure* own) noexcept nogil:
-    """The same lots, valued by the same price and rate: worth the same."""
-    return ((row.position_lots ^ own.position_lots) | (row.working_buy_lots ^ own.working_buy_lots)
-            | (row.working_sell_lots ^ own.working_sell_lots) | (row.reference_ticks ^ own.reference_ticks)
-            | (row.rate_e8 ^ own.rate_e8) | (row.is_counted ^ own.is_counted)) == 0
-
-
-cdef inline bint is_beyond(const LimitRow* limits, const ScopeState* state, const Addition* added, bint is_buy) noexcept nogil:
-    """Some limit of a scope would be broken. What does not grow by the order does not refuse it: who is above a limit may come down."""
-    cdef int64_t gross_e8 = state.gross_e8 + added.gross_e8
-    cdef int64_t net_e8 = (state.net_if_bought_e8 if is_buy else -state.net_if_sold_e8) + added.net_e8
-    return ((added.order_e8 > limits.max_order_notional_e8) | (added.reach_e8 > limits.max_position_notional_e8)
-            | (net_e8 > limits.max_net_exposure_e8) | (added.is_new & (state.positions >= limits.max_positions))
-            | (added.reach_e8 >= TW_WORTH_MAX_E8)
-            | ((added.gross_e8 > 0) & ((gross_e8 > limits.max_gross_exposure_e8) | (gross_e8 > limits.capital_budget_e8)
-                                       | above_leverage(limits, state, gross_e8))))
-
-
-cdef inline void put_terms(ScopeTerms* terms, ScopeState* state, const LimitRow* row) noexcept nogil:
-    """One scope's limits side by side; a row that is not set limits nothing."""
-    terms.state = state
-    terms.order_e8 = terms.reach_e8 = terms.net_e8 = terms.gross_e8 = terms.leverage_e4 = INT64_MAX
-    terms.positions = terms.open_orders = terms.drawdown_e8 = terms.drawdown_bps = INT64_MAX
-    terms.least_day_pnl_e8 = -INT64_MAX
-    if not row.is_set:
-        return
-    terms.order_e8 = row.max_order_notional_e8
-    terms.reach_e8 = min(row.max_position_notional_e8, TW_WORTH_MAX_E8 - 1)
-    terms.net_e8 = row.max_net_exposure_e8
-    terms.gross_e8 = min(row.max_gross_exposure_e8, row.capital_budget_e8)
-    terms.leverage_e4 = row.max_leverage_e4
-    terms.positions = row.max_positions
-    terms.open_orders = row.max_open_orders
-    terms.least_day_pnl_e8 = -row.max_daily_loss_e8
-    terms.drawdown_e8 = row.max_drawdown_e8
-    terms.drawdown_bps = row.max_drawdown_bps
-
-
-cdef inline int may_break(const ScopeTerms* terms, const Addition* added, bint is_buy) noexcept nogil:
-    """0: the order breaks no limit of the scope; else `is_beyond` knows."""
-    cdef const ScopeState* state = terms.state
-    cdef int64_t gross_e8 = state.gross_e8 + added.gross_e8
-    cdef int64_t net_e8 = (state.net_if_bought_e8 if is_buy else -state.net_if_sold_e8) + added.net_e8
-    cdef int breaks = ((added.order_e8 > terms.order_e8) | (added.reach_e8 > terms.reach_e8) | (net_e8 > terms.net_e8)
-                       | ((added.gross_e8 > 0) & (gross_e8 > terms.gross_e8)) | (added.is_new & (state.positions >= terms.positions)))
-    if terms.leverage_e4 != INT64_MAX:
-        breaks |= (state.equity_e8 <= 0) | tw_product_above(gross_e8, 10000, terms.leverage_e4, state.equity_e8)
-    return breaks
-
-
-cdef inline void _add_to(Addition* addition, const Worth* before, int64_t after_e8, bint is_buy) noexcept nogil:
-    """What the side's worst case becomes, and by how much it and the gross exposure grow."""
-    cdef int64_t other_e8 = before.net_if_sold_e8 if is_buy else before.net_if_bought_e8
-    addition.reach_e8 = after_e8 if is_buy else -after_e8
-    addition.net_e8 = addition.reach_e8 - (before.net_if_bought_e8 if is_buy else -before.net_if_sold_e8)
-    addition.gross_e8 = max(tw_magnitude(after_e8), tw_magnitude(other_e8)) - before.gross_e8
+    SCOPE_MARKS = 0xFF0000FF      # of the word in ScopeState that begins with `trading_state`: that, and `tripped`
 
 
 cdef class RiskGate(TermsCheck):
@@ -312,6 +239,8 @@ cdef class RiskGate(TermsCheck):
             return 0
         if not self._check_open_orders(check):
             return 0
+        if not self._check_venue_room(check):
+            return 0
         if not self._check_exposure(check):
             return 0
         if not self._check_balance(check):
@@ -409,9 +338,11 @@ cdef class RiskGate(TermsCheck):
         cdef uint32_t instrument_id = check.instrument.instrument_id
         cdef Tightest* tight = &self.tightest[(instrument_id * 8 + check.strategy_id) & (TIGHTEST_KEPT - 1)]
         cdef int64_t now_ns = self.journal.now_mono_ns
+        cdef int64_t less = 0  # below 0: some difference is
+        cdef uint32_t marks = 0
         cdef const ScopeTerms* terms
         cdef const ScopeState* state
-        cdef int i, held = 0
+        cdef int i
         if (tight.generation != self.tables.limits_generation or tight.instrument_id != instrument_id
                 or tight.strategy_id != check.strategy_id):
             self._read_rows(check, tight)
@@ -419,10 +350,11 @@ cdef class RiskGate(TermsCheck):
         for i in range(SCOPES):
             terms = &tight.scopes[i]
             state = terms.state
-            held |= ((state.trading_state ^ TRADING_STATE_ACTIVE) | state.tripped | (now_ns < state.cooldown_until_mono_ns)
-                     | (now_ns < state.pause_until_mono_ns) | (state.day_pnl_e8 < terms.least_day_pnl_e8)
-                     | (state.drawdown_e8 > terms.drawdown_e8) | (state.drawdown_bps > terms.drawdown_bps))
-        if held or (check.rate_e8 == 0 and tight.needs_rate):
+            marks |= (<const uint32_t*> &state.trading_state)[0] ^ <uint32_t> TRADING_STATE_ACTIVE
+            less |= ((now_ns - state.cooldown_until_mono_ns) | (now_ns - state.pause_until_mono_ns)
+                     | (state.day_pnl_e8 - terms.least_day_pnl_e8) | (terms.drawdown_e8 - state.drawdown_e8)
+                     | (terms.drawdown_bps - state.drawdown_bps))
+        if marks & SCOPE_MARKS or less < 0 or (check.rate_e8 == 0 and tight.needs_rate):
             return self._tell_scopes(check)
         return 1
 
@@ -482,6 +414,9 @@ cdef class RiskGate(TermsCheck):
         tight.position_lots = check.limits.max_position_lots
         tight.collar_bps = check.limits.price_collar_bps
         tight.slippage_bps = tight.collar_period_bps = INT64_MAX
+        tight.order_e8 = tight.instrument_order_e8 = INT64_MAX
+        tight.reach_e8 = TW_WORTH_MAX_E8 - 1
+        tight.refilled_mono_ns = -1
         tight.collar_period_ns = self._collar_period_ns(tight.instrument_id, &tight.collar_period_bps)
         for i in range(SCOPES):
             put_terms(&tight.scopes[i], &self.tables.scopes[tight.rows[i]], &self.tables.limit_rows[tight.rows[i]])
@@ -496,6 +431,12 @@ cdef class RiskGate(TermsCheck):
             tight.rated[tight.rated_count] = scope
             tight.rated_count += 1
         tight.has_own |= scope == LIMIT_SCOPE_STRATEGY
+        if scope == LIMIT_SCOPE_INSTRUMENT:
+            tight.instrument_order_e8 = row.max_order_notional_e8
+        else:
+            tight.order_e8 = min(tight.order_e8, row.max_order_notional_e8)
+        if scope != LIMIT_SCOPE_INSTRUMENT and scope != LIMIT_SCOPE_STRATEGY:
+            tight.reach_e8 = min(tight.reach_e8, row.max_position_notional_e8)
         tight.needs_rate |= scope != LIMIT_SCOPE_INSTRUMENT and limits_money(row)
         tight.order_qty_lots = min(tight.order_qty_lots, row.max_order_qty_lots)
         tight.position_lots = min(tight.position_lots, row.max_position_lots)
@@ -544,16 +485,16 @@ cdef class RiskGate(TermsCheck):
         cdef bint closes = (side == POSITION_SIDE_LONG and check.intent.side == SIDE_SELL) or (
             side == POSITION_SIDE_SHORT and check.intent.side == SIDE_BUY)
         cdef bint is_flagged = (check.intent.flags & (ORDER_FLAG_REDUCE_ONLY | ORDER_FLAG_CLOSE_POSITION)) != 0
+        cdef bint is_cut = check.instrument.kind != 0 and (is_flagged or closes)  # by the venue, to the position there is when it takes
         if check.reduce_reason == REASON_NONE and not is_flagged and not closes:
             return 1
         if check.intent.side == SIDE_BUY:
             open_lots = -open_lots
             working_lots = check.exposure.working_buy_lots
-        if check.instrument.kind != 0 and is_conditional(check.intent.order_type) and (is_flagged or closes):
-            working_lots = 0  # the venue cuts it to the position that is left when its price comes: beside others it cannot turn it
-        elif check.target != NULL and check.instrument.kind != 0 and (is_flagged or closes):
-            # the venue cuts a reduce-only order to the position that is left: both in full cannot turn it
-            replaced_lots = min(check.target.reserved_lots, check.added_lots)
+        if is_cut and (is_conditional(check.intent.order_type) or (check.is_child and check.intent.order_type == ORDER_TYPE_MARKET)):
+            working_lots = 0  # beside others it cannot turn the position
+        elif is_cut and check.target != NULL:
+            replaced_lots = min(check.target.reserved_lots, check.added_lots)  # nor can both in full
         if open_lots > 0 and not tw_sum_above(working_lots, check.added_lots, -replaced_lots, open_lots):
             return 1
         if check.reduce_reason != REASON_NONE and check.reduce_reason != REASON_REDUCING_ONLY:
@@ -595,31 +536,46 @@ cdef class RiskGate(TermsCheck):
         """Order, position, gross and net exposure, leverage, number of positions and budget of every scope, at the present price."""
         cdef uint32_t instrument_id = check.instrument.instrument_id
         cdef uint8_t side = check.intent.position_side
-        cdef const Tightest* tight = check.tight
-        cdef bint is_buy = check.intent.side == SIDE_BUY
-        cdef int breaks
+        cdef Tightest* tight = check.tight
+        cdef bint is_buy = check.intent.side == SIDE_BUY, is_alone
+        cdef int breaks, i
         cdef int64_t price_ticks
         cdef Addition quoted, valued, own_quoted, own
+        cdef Exposure* row = check.exposure
         cdef Exposure* own_row
         if tight.limited_count == 0:
             return 1
+        own_row = self.tables.strategy_row(instrument_id, side, check.strategy_id)
         price_ticks = self.tables.reference_ticks(instrument_id)
-        if price_ticks != check.exposure.reference_ticks:
+        if price_ticks != row.reference_ticks:
             self.tables.touch_exposure(instrument_id, side)  # who moves lots has done so; what may have moved since is the price
-        self._value_addition(check, check.exposure, &quoted, &valued)
+        if price_ticks != own_row.reference_ticks:
+            self.tables.touch_strategy(instrument_id, side, check.strategy_id)
+        is_alone = is_alike(row, own_row)
+        self._value_addition(check, row, &quoted, &valued)
+        check.after.quoted_e8 = check.after.own_quoted_e8 = quoted.reach_e8 if is_buy else -quoted.reach_e8
+        check.after.valued_e8 = check.after.own_valued_e8 = valued.reach_e8 if is_buy else -valued.reach_e8
         quoted.order_e8 = check.notional_e8
         valued.order_e8 = tw_converted(check.notional_e8, check.rate_e8)
         own = valued
-        if tight.has_own:
-            own_row = self.tables.strategy_row(instrument_id, side, check.strategy_id)
-            if price_ticks != own_row.reference_ticks:
-                self.tables.touch_strategy(instrument_id, side, check.strategy_id)
-            if not is_alike(check.exposure, own_row):  # else the strategy is alone here
-                self._value_addition(check, own_row, &own_quoted, &own)
-                own.order_e8 = valued.order_e8
-        breaks = (may_break(&tight.scopes[0], &valued, is_buy) | may_break(&tight.scopes[1], &valued, is_buy)
-                  | may_break(&tight.scopes[2], &valued, is_buy) | may_break(&tight.scopes[3], &own, is_buy)
-                  | may_break(&tight.scopes[4], &quoted, is_buy))
+        if not is_alone:
+            self._value_addition(check, own_row, &own_quoted, &own)
+            check.after.own_quoted_e8 = own_quoted.reach_e8 if is_buy else -own_quoted.reach_e8
+            check.after.own_valued_e8 = own.reach_e8 if is_buy else -own.reach_e8
+            own.order_e8 = valued.order_e8
+        check.after.is_alone = is_alone
+        check.own_exposure = own_row
+        check.is_valued = ((row.reference_ticks ^ price_ticks) | (own_row.reference_ticks ^ price_ticks) | (row.rate_e8 ^ check.rate_e8)
+                           | (own_row.rate_e8 ^ check.rate_e8)) == 0
+        # a row that limits nothing has the largest numbers, and an order that adds nothing breaks none of them
+        breaks = ((valued.order_e8 > tight.order_e8) | (valued.reach_e8 > tight.reach_e8) | (own.reach_e8 > tight.scopes[3].reach_e8)
+                  | (quoted.order_e8 > tight.instrument_order_e8) | (quoted.reach_e8 > tight.scopes[4].reach_e8))
+        if valued.is_new | own.is_new:
+            for i in range(SCOPES):
+                breaks |= tight.scopes[i].state.positions >= tight.scopes[i].positions
+        breaks |= (may_break(&tight.scopes[0], &valued, is_buy) | may_break(&tight.scopes[1], &valued, is_buy)
+                   | may_break(&tight.scopes[2], &valued, is_buy) | may_break(&tight.scopes[3], &own, is_buy)
+                   | may_break(&tight.scopes[4], &quoted, is_buy))
         return self._name_exposure(check, &quoted, &valued, &own) if breaks else 1
 
     cdef int _name_exposure(self, Check* check, const Addition* quoted, const Addition* valued, const Addition* own) noexcept nogil:
@@ -643,8 +599,8 @@ cdef class RiskGate(TermsCheck):
             lots = tw_sum_clamped(row.position_lots, -row.working_sell_lots, -check.added_lots)
         tw_value_lots(row.reference_ticks, lots, instrument.tick_lot_value_numerator, instrument.tick_lot_value_denominator, check.rate_e8,
                       &quoted_e8, &valued_e8)
-        _add_to(quoted, &row.quoted, quoted_e8, is_buy)
-        _add_to(valued, &row.worth, valued_e8, is_buy)
+        add_to(quoted, &row.quoted, quoted_e8, is_buy)
+        add_to(valued, &row.worth, valued_e8, is_buy)
         quoted.is_new = valued.is_new = row.is_counted == 0
 
     cdef int _check_worth(self, Check* check, int scope, const Addition* added) noexcept nogil:
@@ -766,7 +722,7 @@ cdef class RiskGate(TermsCheck):
         """Token buckets on the turn's monotonic stamp; the last check, so that only what leaves takes tokens, and of every bucket."""
         cdef int64_t now_ns = self.journal.now_mono_ns, elapsed_ns = now_ns - self.refilled_mono_ns
         cdef int64_t burst = self.tables.engine_limits.message_burst
-        cdef const Tightest* tight = check.tight
+        cdef Tightest* tight = check.tight
         cdef const LimitRow* row
         cdef ScopeState* state
         cdef int i
@@ -775,11 +731,12 @@ cdef class RiskGate(TermsCheck):
             self.refilled_mono_ns = now_ns
         if self.tokens_e9 < TOKEN_E9:
             return self._refuse_in(LIMIT_SCOPE_ENGINE, REASON_MESSAGE_RATE, burst, self.tables.engine_limits.message_rate_per_s)
+        if tight.refilled_mono_ns != now_ns:
+            for i in range(tight.rated_count):
+                self._refill(&self.tables.limit_rows[tight.rows[tight.rated[i]]], tight.scopes[tight.rated[i]].state, now_ns)
+            tight.refilled_mono_ns = now_ns
         for i in range(tight.rated_count):
-            state = tight.scopes[tight.rated[i]].state
-            if now_ns > state.refilled_mono_ns or state.refilled_mono_ns == 0:
-                self._refill(&self.tables.limit_rows[tight.rows[tight.rated[i]]], state, now_ns)
-            if state.tokens_e9 < TOKEN_E9:
+            if tight.scopes[tight.rated[i]].state.tokens_e9 < TOKEN_E9:
                 row = &self.tables.limit_rows[tight.rows[tight.rated[i]]]
                 return self._refuse_in(tight.rated[i], REASON_MESSAGE_RATE, burst_of(row), row.message_rate_per_s)
         self.tokens_e9 -= TOKEN_E9
@@ -792,6 +749,8 @@ cdef class RiskGate(TermsCheck):
         """What a scope's bucket holds by now; the first time it is full."""
         if state.refilled_mono_ns == 0:
             state.tokens_e9 = tw_refill(INT64_MAX, 0, 0, burst_of(row))
+        elif now_ns <= state.refilled_mono_ns:
+            return
         else:
             state.tokens_e9 = tw_refill(state.tokens_e9, now_ns - state.refilled_mono_ns, row.message_rate_per_s, burst_of(row))
         state.refilled_mono_ns = now_ns
@@ -805,8 +764,12 @@ cdef class RiskGate(TermsCheck):
             self._reject(item, check.refusals)
             return
         self._fill_slot(slot, item, check)
-        self.register.rest(self.register.index_of(slot))
-        self.tables.move_order(slot.instrument_id, slot.position_side, slot.strategy_id, slot.side, check.added_lots, 1)
+        self.register.enter(self.register.index_of(slot))
+        if check.is_valued:
+            self.tables.put_order(check.exposure, check.own_exposure, slot.instrument_id, slot.strategy_id, slot.side == SIDE_BUY,
+                                  check.added_lots, &check.after, 1)
+        else:
+            self.tables.move_order(slot.instrument_id, slot.position_side, slot.strategy_id, slot.side, check.added_lots, 1)
         if check.instrument.kind != 0:
             self._promise_margin(slot, check)
         self.register.promised_e8[check.promise_asset_id] = self.register.promised_e8[check.promise_asset_id] + check.promise_e8

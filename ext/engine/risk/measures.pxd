@@ -1,7 +1,7 @@
 """What the risk monitor measures with: trades to profit and round trips, price moves within a window, volatility, circuit breakers.
 
 Structs and functions without memory of their own; `rehearsal` classes show them to tests. Money of one instrument is 10^-16 of its
-quote asset in 128 bits, exact; times are nanoseconds that the caller gives.
+settle asset in 128 bits, exact; times are nanoseconds that the caller gives.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
@@ -9,7 +9,7 @@ cdef extern from *:
     """
     /* 128 bit inside, clamped to 64 at the edge; divisions say which way they round */
     #include <stdint.h>
-    typedef __int128 tw_wide;
+    #include "engine/oms/money.h"
 
     static inline int64_t tw_risk_clamp(tw_wide value) {
         if (value > INT64_MAX) return INT64_MAX;
@@ -19,14 +19,15 @@ cdef extern from *:
 
     /* denominator > 0; towards minus infinity */
     static inline tw_wide tw_risk_floor(tw_wide numerator, tw_wide denominator) {
-        tw_wide quotient = numerator / denominator;
-        return quotient - (numerator % denominator < 0);
+        tw_wide rest;
+        return tw_floor_wide(numerator, denominator, &rest);
     }
 
     static inline int64_t tw_risk_e8(tw_wide value_e16) { return tw_risk_clamp(tw_risk_floor(value_e16, 100000000)); }
 
     static inline int64_t tw_risk_scale(int64_t value, int64_t numerator, int64_t denominator) {
         if (denominator <= 0) return 0;
+        if (numerator == denominator) return tw_risk_clamp(value);
         return tw_risk_clamp(tw_risk_floor((tw_wide)value * numerator, denominator));
     }
 
@@ -56,9 +57,6 @@ cdef extern from *:
         }
         return root;
     }
-
-    static inline int64_t tw_wide_high(tw_wide value) { return (int64_t)(value >> 64); }
-    static inline uint64_t tw_wide_low(tw_wide value) { return (uint64_t)value; }
     """
     ctypedef long long tw_wide
     int64_t tw_risk_e8(tw_wide value_e16) noexcept nogil
@@ -68,6 +66,9 @@ cdef extern from *:
     uint64_t tw_risk_root(uint64_t value) noexcept nogil
     tw_wide tw_risk_product(int64_t a, int64_t b) noexcept nogil
     tw_wide tw_risk_share(tw_wide value, int64_t part, int64_t whole) noexcept nogil
+    # The books' own: what a contract is worth as it enters profit, and quotients half to even.
+    tw_wide tw_contract_value_e16(tw_wide price_e8, tw_wide qty_e8, int64_t multiplier_e8, bint inverse) noexcept nogil
+    tw_wide tw_divide_half_even(tw_wide, tw_wide) noexcept nogil
     int64_t tw_wide_high(tw_wide) noexcept nogil
     uint64_t tw_wide_low(tw_wide) noexcept nogil
 
@@ -77,7 +78,7 @@ cdef enum:
 
 cdef struct TradeRow:
     # one instrument's trades (of a position side, or of a strategy): profit is cash plus what the open lots are worth
-    tw_wide cash_e16            # sells less buys less fees in base or quote, plus funding
+    tw_wide cash_e16            # sells less buys less fees in assets of the pair, plus funding
     tw_wide trip_start_e16      # cash when the position was flat last
     tw_wide trip_fees_e16       # fees in a third asset since then, valued when they were paid
     int64_t lots                # signed
@@ -92,10 +93,12 @@ cdef struct Trade:
     int64_t price_e8
     int64_t lots                # signed: bought above 0
     int64_t lot_e8
-    tw_wide fee_e16             # in quote
+    int64_t multiplier_e8
+    tw_wide fee_e16             # in the settle asset
     int64_t other_fee_e8        # in a third asset
-    int64_t other_fee_quote_e8  # the same, valued; 0 where no rate is known
+    int64_t other_fee_settle_e8 # the same in the settle asset; 0 where no rate is known
     uint16_t other_fee_asset_id
+    uint8_t inverse
 
 cdef struct PriceWindow:
     # lows and highs of the doubled mid by bucket of time; the buckets span the window and up to one bucket more
@@ -135,7 +138,7 @@ cdef struct Breaker:
     uint8_t pad[2]
 
 cdef int trade_book(TradeRow* row, const Trade* trade) noexcept nogil
-cdef tw_wide trade_profit(const TradeRow* row, int64_t mark_e8, int64_t lot_e8) noexcept nogil
+cdef tw_wide trade_profit(const TradeRow* row, int64_t mark_e8, int64_t lot_e8, int64_t multiplier_e8, bint inverse) noexcept nogil
 cdef int64_t price_move(PriceWindow* window, int64_t window_ns, int64_t now_ns, int64_t mid) noexcept nogil
 cdef void price_forget(PriceWindow* window) noexcept nogil
 cdef void volatility_add(Volatility* row, int64_t halflife_s, int64_t now_ns, int64_t mid) noexcept nogil

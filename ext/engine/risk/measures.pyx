@@ -26,7 +26,7 @@ cdef inline int64_t _size(int64_t lots) noexcept nogil:
 
 cdef inline tw_wide _cash_of(const Trade* trade, int64_t lots) noexcept nogil:
     """What `lots` of the trade (signed) bring in; buying costs."""
-    return -tw_risk_product(trade.price_e8, lots * trade.lot_e8)
+    return -tw_contract_value_e16(trade.price_e8, <tw_wide> lots * trade.lot_e8, trade.multiplier_e8, trade.inverse)
 
 
 cdef int trade_book(TradeRow* row, const Trade* trade) noexcept nogil:
@@ -45,10 +45,10 @@ cdef int trade_book(TradeRow* row, const Trade* trade) noexcept nogil:
         if row.fee_asset_id == 0 or row.fee_asset_id == trade.other_fee_asset_id:
             row.fee_asset_id = trade.other_fee_asset_id
             row.fee_e8 = tw_risk_sum(row.fee_e8, trade.other_fee_e8)
-            row.trip_fees_e16 = row.trip_fees_e16 + tw_risk_product(trade.other_fee_quote_e8, E8)
+            row.trip_fees_e16 = row.trip_fees_e16 + tw_risk_product(trade.other_fee_settle_e8, E8)
         else:
             # a second such asset: its worth of the moment stands
-            row.cash_e16 = row.cash_e16 - tw_risk_product(trade.other_fee_quote_e8, E8)
+            row.cash_e16 = row.cash_e16 - tw_risk_product(trade.other_fee_settle_e8, E8)
     if (row.lots > 0) != (trade.lots > 0) and was_open:
         # opposite signs: what is smaller in size closes
         closing = -row.lots if _size(trade.lots) >= _size(row.lots) else trade.lots
@@ -66,9 +66,9 @@ cdef int trade_book(TradeRow* row, const Trade* trade) noexcept nogil:
     return -1 if result < 0 else 1 if result > 0 else 0
 
 
-cdef tw_wide trade_profit(const TradeRow* row, int64_t mark_e8, int64_t lot_e8) noexcept nogil:
+cdef tw_wide trade_profit(const TradeRow* row, int64_t mark_e8, int64_t lot_e8, int64_t multiplier_e8, bint inverse) noexcept nogil:
     """Everything earned and lost so far, open lots at `mark_e8`; without the fees in a third asset."""
-    return row.cash_e16 + tw_risk_product(mark_e8, row.lots * lot_e8)
+    return row.cash_e16 + tw_contract_value_e16(mark_e8, <tw_wide> row.lots * lot_e8, multiplier_e8, inverse)
 
 
 # --- price moves
@@ -256,20 +256,24 @@ cdef class CircuitBreaker:
 # --- for tests: one of each
 
 cdef class MeasuredTrades:
-    """A `TradeRow` from Python."""
+    """A `TradeRow` from Python, of a contract with this lot, multiplier and kind."""
     cdef TradeRow row
+    cdef Trade trade
 
-    def book(self, int64_t lots, int64_t price_e8, int64_t lot_e8, *, object fee_e16=0, int64_t other_fee_e8=0,
-             int64_t other_fee_quote_e8=0, int other_fee_asset_id=0) -> int:
+    def __init__(self, int64_t lot_e8, *, int64_t multiplier_e8=100_000_000, bint inverse=False):
+        self.trade.lot_e8, self.trade.multiplier_e8, self.trade.inverse = lot_e8, multiplier_e8, inverse
+
+    def book(self, int64_t lots, int64_t price_e8, *, object fee_e16=0, int64_t other_fee_e8=0, int64_t other_fee_settle_e8=0,
+             int other_fee_asset_id=0) -> int:
         """One fill (signed lots); -1, 0 or 1 as `trade_book`."""
-        cdef Trade trade
-        trade.price_e8, trade.lots, trade.lot_e8 = price_e8, lots, lot_e8
-        trade.fee_e16 = tw_risk_product(<int64_t> (fee_e16 // 10**8), E8) + <int64_t> (fee_e16 % 10**8)
-        trade.other_fee_e8, trade.other_fee_quote_e8, trade.other_fee_asset_id = other_fee_e8, other_fee_quote_e8, other_fee_asset_id
-        return trade_book(&self.row, &trade)
+        self.trade.price_e8, self.trade.lots = price_e8, lots
+        self.trade.fee_e16 = tw_risk_product(<int64_t> (fee_e16 // 10**8), E8) + <int64_t> (fee_e16 % 10**8)
+        self.trade.other_fee_e8, self.trade.other_fee_settle_e8 = other_fee_e8, other_fee_settle_e8
+        self.trade.other_fee_asset_id = other_fee_asset_id
+        return trade_book(&self.row, &self.trade)
 
-    def profit_e16(self, int64_t mark_e8, int64_t lot_e8) -> int:
-        cdef tw_wide profit = trade_profit(&self.row, mark_e8, lot_e8)
+    def profit_e16(self, int64_t mark_e8) -> int:
+        cdef tw_wide profit = trade_profit(&self.row, mark_e8, self.trade.lot_e8, self.trade.multiplier_e8, self.trade.inverse)
         return (<object> tw_wide_high(profit) << 64) + tw_wide_low(profit)
 
     @property

@@ -78,7 +78,9 @@ cdef class RiskMonitor(Actor):
     cdef readonly uint64_t refused_changes
     cdef tuple journal_now               # wall and monotonic clock of the restart
     cdef int64_t _mark_e8(self, uint32_t instrument_id) noexcept nogil
+    cdef int64_t _profit_of(self, const TradeRow* row, uint32_t instrument_id, int64_t mark_e8) noexcept nogil
     cdef int64_t _value_of(self, const TradeRow* row, uint32_t instrument_id, int64_t mark_e8) noexcept nogil
+    cdef int64_t _quoted_of(self, const TradeRow* row, uint32_t instrument_id, int64_t mark_e8) noexcept nogil
     cdef void _revalue(self, uint32_t instrument_id) noexcept nogil
     cdef void _add(self, int row, int64_t change_e8) noexcept nogil
     cdef int _work_events(self) noexcept nogil
@@ -98,6 +100,7 @@ cdef class RiskMonitor(Actor):
     cdef void _on_second(self) noexcept nogil
     cdef void _tell_peaks(self) noexcept nogil
     cdef int64_t _unrealised_e8(self, uint32_t instrument_id) noexcept nogil
+    cdef bint _awaits_value(self) noexcept nogil
     cdef void _value_balances(self) noexcept nogil
     cdef bint _all_marked(self) noexcept nogil
     cdef void _measure_all(self) noexcept nogil

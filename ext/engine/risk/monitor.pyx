@@ -21,6 +21,9 @@ from engine.journal.errors import JournalFull
 from engine.model.codes import Lane, RecordKind
 from engine.model.limits import LimitBook, LimitRefusedError, Source, decode_change, encode, restored
 
+cdef extern from *:
+    int __builtin_ctzll(unsigned long long) noexcept nogil
+
 cdef enum:
     EVENTS_PER_POLL = 64
     PERCENT = 100
@@ -140,10 +143,11 @@ cdef class RiskMonitor(Actor):
             if changed == 0:
                 continue
             self.tables.changed_markets[word] = 0
-            for bit in range(64):
-                if changed >> bit & 1:
-                    self._on_market(<uint32_t> (word * 64 + bit))
-                    done += 1
+            while changed:
+                bit = __builtin_ctzll(changed)
+                changed &= changed - 1
+                self._on_market(<uint32_t> (word * 64 + bit))
+                done += 1
         return done
 
     # --- trades and what they are worth
@@ -169,15 +173,20 @@ cdef class RiskMonitor(Actor):
         trade.price_e8 = fill.price_ticks * instrument.tick_size_e8
         trade.lots = fill.qty_lots if fill.side == SIDE_BUY else -fill.qty_lots
         trade.lot_e8 = instrument.lot_size_e8
+        trade.multiplier_e8 = instrument.multiplier_e8
+        trade.inverse = instrument.inverse
         if fee_asset_id == settle_id:
             trade.fee_e16 = tw_risk_product(fill.commission_e8, E8)
         elif fee_asset_id == instrument.base_asset_id:
             trade.fee_e16 = tw_risk_product(fill.commission_e8, trade.price_e8)
+        elif fee_asset_id == instrument.quote_asset_id and fee_asset_id and trade.price_e8 > 0:
+            # of an inverse contract, settled in its base
+            trade.fee_e16 = tw_divide_half_even(<tw_wide> fill.commission_e8 * E8 * E8, trade.price_e8)
         elif fee_asset_id and fill.commission_e8:
             trade.other_fee_asset_id = fee_asset_id
             trade.other_fee_e8 = fill.commission_e8
-            trade.other_fee_quote_e8 = tw_risk_scale(fill.commission_e8, self.tables.rates_e8[fee_asset_id % 512],
-                                                     self.tables.rates_e8[settle_id % 512])
+            trade.other_fee_settle_e8 = tw_risk_scale(fill.commission_e8, self.tables.rates_e8[fee_asset_id % 512],
+                                                      self.tables.rates_e8[settle_id % 512])
         self.is_traded[instrument_id] = 1
         self.account_of[instrument_id] = account_id
         self.position_costs_e8[place] = fill.position_cost_e8
@@ -237,15 +246,26 @@ cdef class RiskMonitor(Actor):
             return (market.best_bid_ticks + market.best_ask_ticks) * tick_e8 // 2
         return market.last_trade_ticks * tick_e8
 
-    cdef int64_t _value_of(self, const TradeRow* row, uint32_t instrument_id, int64_t mark_e8) noexcept nogil:
-        """A row's profit in the reporting currency; what no rate is known for counts nothing."""
+    cdef int64_t _profit_of(self, const TradeRow* row, uint32_t instrument_id, int64_t mark_e8) noexcept nogil:
+        """A row's profit in the settle asset, without fees in third assets; unmarked lots at their latest price."""
         cdef const Instrument* instrument = &self.tables.instruments[instrument_id]
-        cdef int64_t profit_e8
         if mark_e8 == 0:
             mark_e8 = row.last_price_e8
-        profit_e8 = tw_risk_e8(trade_profit(row, mark_e8, instrument.lot_size_e8))
-        profit_e8 = tw_risk_scale(profit_e8, self.tables.rates_e8[instrument.settle_asset_id % 512], E8)
+        return tw_risk_e8(trade_profit(row, mark_e8, instrument.lot_size_e8, instrument.multiplier_e8, instrument.inverse))
+
+    cdef int64_t _value_of(self, const TradeRow* row, uint32_t instrument_id, int64_t mark_e8) noexcept nogil:
+        """A row's profit in the reporting currency; what no rate is known for counts nothing."""
+        cdef uint16_t settle_id = self.tables.instruments[instrument_id].settle_asset_id
+        cdef int64_t profit_e8 = tw_risk_scale(self._profit_of(row, instrument_id, mark_e8), self.tables.rates_e8[settle_id % 512], E8)
         return tw_risk_sum(profit_e8, -tw_risk_scale(row.fee_e8, self.tables.rates_e8[row.fee_asset_id % 512], E8))
+
+    cdef int64_t _quoted_of(self, const TradeRow* row, uint32_t instrument_id, int64_t mark_e8) noexcept nogil:
+        """A row's profit in the quote asset, which an inverse contract's is by the mark; no rate is needed but for fees in third assets."""
+        cdef const Instrument* instrument = &self.tables.instruments[instrument_id]
+        cdef const int64_t* rates_e8 = self.tables.rates_e8
+        cdef int64_t fee_e8 = tw_risk_scale(row.fee_e8, rates_e8[row.fee_asset_id % 512], rates_e8[instrument.settle_asset_id % 512])
+        cdef int64_t profit_e8 = tw_risk_sum(self._profit_of(row, instrument_id, mark_e8), -fee_e8)
+        return tw_risk_scale(profit_e8, mark_e8 if mark_e8 > 0 else row.last_price_e8, E8) if instrument.inverse else profit_e8
 
     cdef void _add(self, int row, int64_t change_e8) noexcept nogil:
         self.measures[row].pnl_e8 = tw_risk_sum(self.measures[row].pnl_e8, change_e8)
@@ -253,7 +273,7 @@ cdef class RiskMonitor(Actor):
     cdef void _revalue(self, uint32_t instrument_id) noexcept nogil:
         """Profit of one instrument anew, and of every scope that holds it by the difference."""
         cdef int side, place, strategy_id
-        cdef int64_t mark_e8 = self._mark_e8(instrument_id), value_e8, change_e8 = 0, rate_e8
+        cdef int64_t mark_e8 = self._mark_e8(instrument_id), value_e8, change_e8 = 0
         cdef int64_t quote_e8 = 0
         cdef uint64_t holders = self.strategies_in[instrument_id]
         cdef const Instrument* instrument = &self.tables.instruments[instrument_id]
@@ -264,10 +284,9 @@ cdef class RiskMonitor(Actor):
                 value_e8 = self._value_of(&self.positions[place], instrument_id, mark_e8)
                 change_e8 = tw_risk_sum(change_e8, value_e8 - self.position_values_e8[place])
                 self.position_values_e8[place] = value_e8
-                quote_e8 = tw_risk_sum(quote_e8, value_e8)
-        rate_e8 = self.tables.rates_e8[instrument.settle_asset_id % 512]
+                quote_e8 = tw_risk_sum(quote_e8, self._quoted_of(&self.positions[place], instrument_id, mark_e8))
         # instrument rows are in the quote asset
-        self.measures[self.tables.limit_row_of(LIMIT_SCOPE_INSTRUMENT, instrument_id)].pnl_e8 = tw_risk_scale(quote_e8, E8, rate_e8)
+        self.measures[self.tables.limit_row_of(LIMIT_SCOPE_INSTRUMENT, instrument_id)].pnl_e8 = quote_e8
         self._add(ENGINE_ROW, change_e8)
         if self.account_of[instrument_id]:
             self._add(self.tables.limit_row_of(LIMIT_SCOPE_ACCOUNT, self.account_of[instrument_id]), change_e8)
@@ -335,7 +354,7 @@ cdef class RiskMonitor(Actor):
         if self.first_tick_ns == 0:
             self.first_tick_ns = now_ns
         self.tables.revalue_all()
-        if not self.is_ready and self._all_marked():
+        if (not self.is_ready and self._all_marked()) or (self.is_ready and self._awaits_value()):
             self.is_ready = True
             self._value_balances()
             self._measure_all()
@@ -390,6 +409,14 @@ cdef class RiskMonitor(Actor):
                     return False
         return True
 
+    cdef bint _awaits_value(self) noexcept nogil:
+        """An account was read for the first time: its line trades as soon as its equity is known."""
+        cdef int line
+        for line in range(1, LINE_CAPACITY):
+            if self.tables.lines[line].reconciled and not self.tables.lines[line].is_valued:
+                return True
+        return False
+
     cdef void _value_balances(self) noexcept nogil:
         """Equity of each line and of all: balances at their rates, and what open positions of derivatives have earned."""
         cdef int64_t[LINE_CAPACITY] totals_e8
@@ -409,6 +436,8 @@ cdef class RiskMonitor(Actor):
             all_e8 = tw_risk_sum(all_e8, totals_e8[line])
             self.measures[ACCOUNT_ROWS + line].equity_base_e8 = totals_e8[line]
             self.measures[VENUE_ROWS + line].equity_base_e8 = totals_e8[line]
+            if self.tables.lines[line].reconciled:
+                self.tables.lines[line].is_valued = 1
         self.measures[ENGINE_ROW].equity_base_e8 = all_e8
         for row in range(STRATEGY_ROWS):
             self.measures[row].pnl_then_e8 = self.measures[row].pnl_e8
@@ -421,7 +450,8 @@ cdef class RiskMonitor(Actor):
         for side in range(POSITION_SIDES):
             place = side * INSTRUMENT_CAPACITY + <int> instrument_id
             if self.positions[place].lots:
-                worth_e8 = tw_risk_e8(tw_risk_product(self.marks_e8[instrument_id], self.positions[place].lots * instrument.lot_size_e8))
+                worth_e8 = tw_risk_e8(tw_contract_value_e16(self.marks_e8[instrument_id], <tw_wide> self.positions[place].lots * instrument.lot_size_e8,
+                                                            instrument.multiplier_e8, instrument.inverse))
                 total_e8 = tw_risk_sum(total_e8, tw_risk_sum(worth_e8, -self.position_costs_e8[place]))
         return tw_risk_scale(total_e8, self.tables.rates_e8[instrument.settle_asset_id % 512], E8)
 

@@ -218,12 +218,26 @@ def decide(RiskGate gate not None, *, uint64_t order_handle, uint32_t instrument
     """The gate's answer to one intent, as a Reason; what it approved stays reserved and the rings are left empty (differential tests)."""
     cdef IntentPayload wish = IntentPayload(0, side, order_type, 0, flags, 0, 0, price_ticks, qty_lots, 0, 0, 0)
     offer(gate.journal, gate.intents, &wish, NULL, order_handle, instrument_id, strategy_id, 1, 1)
-    gate.do_work()
-    while gate.approvals.peek() != NULL:
-        gate.approvals.release()
-    while gate.refusals.peek() != NULL:
-        gate.refusals.release()
+    return answer(gate)
+
+
+def answer(RiskGate gate not None) -> int:
+    """The gate's answer to the one intent that waits, whoever's, as a Reason; else as `decide`."""
+    if gate.do_work() != 1:
+        raise RuntimeError("not one intent waits")
+    empty(gate.approvals)
+    empty(gate.refusals)
+    empty(gate.child_refusals)
     return gate.reason
+
+
+def empty(Ring ring not None) -> int:
+    """Take what waits in a ring; how much it was."""
+    cdef int done = 0
+    while ring.peek() != NULL:
+        ring.release()
+        done += 1
+    return done
 
 
 def end_order(RiskGate gate not None, uint64_t order_handle, int64_t filled_lots=0) -> None:

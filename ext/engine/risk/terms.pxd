@@ -1,11 +1,12 @@
 """The order under test, and the checks of its own terms. Every check is a method that returns 1 to pass; 0 refuses."""
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.journal.journal cimport Journal
 from engine.model.approval cimport ApprovalRegister, ApprovedOrder
 from engine.model.bookreader cimport BookReader
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport Conditions, IntentPayload
-from engine.model.tables cimport Exposure, Instrument, InstrumentLimits, LineState, MarketState, ScopeState, Tables
+from engine.model.tables cimport Exposure, Instrument, InstrumentLimits, LineState, MarketState, ScopeState, SideWorth, Tables
 from engine.risk.recent cimport ReferencePrices
 from engine.runtime.actor cimport Actor
 
@@ -16,16 +17,17 @@ cdef enum:
 cdef struct ScopeTerms:
     # what one scope compares with every order, side by side; INT64_MAX where it is not limited
     ScopeState* state
-    int64_t order_e8
-    int64_t reach_e8             # position notional, within what is counted exactly
-    int64_t net_e8
+    int64_t equity_e8            # of which `leverage_room_e8` was made
+    int64_t leverage_room_e8     # the largest gross exposure within the leverage at that equity
     int64_t gross_e8             # gross exposure or budget, the lesser
-    int64_t leverage_e4
-    int64_t positions
+    int64_t net_e8
     int64_t open_orders
-    int64_t least_day_pnl_e8
+    int64_t least_day_pnl_e8     # at least -2^62, and the next two at least 0: differences of them never wrap to what passes
     int64_t drawdown_e8
     int64_t drawdown_bps
+    int64_t reach_e8             # position notional, within what is counted exactly
+    int64_t positions
+    int64_t leverage_e4
 
 cdef struct Tightest:
     # the limits of one instrument's and strategy's scopes, the tightest of all; read again when any limit has changed
@@ -39,6 +41,11 @@ cdef struct Tightest:
     int64_t collar_period_bps    # of the nearest scope that names a period
     int64_t collar_period_ns
     int64_t duplicate_window_ns
+    # of the scopes that value an order alike: engine, account, venue, and of the order's own value the strategy
+    int64_t order_e8
+    int64_t reach_e8
+    int64_t instrument_order_e8  # in the quote asset
+    int64_t refilled_mono_ns     # the turn in which the rated scopes' buckets were filled last; below 0 = never
     ScopeTerms[5] scopes
     uint16_t strategy_id
     uint16_t[5] rows             # of limit_rows, by scope
@@ -70,7 +77,10 @@ cdef struct Check:
     int64_t notional_e8
     int64_t promise_e8           # what the order may spend, in full
     int64_t rate_e8              # of the quote asset in the reporting currency
-    const Tightest* tight        # what its scopes limit
+    Tightest* tight              # what its scopes limit
+    Exposure* own_exposure       # the strategy's share
+    SideWorth after              # what the side will be worth with the order
+    uint8_t is_valued            # `after` holds: the rows are valued by the present price and rate
     int64_t reduce_value         # what the verdict says with `reduce_reason`
     int64_t reduce_limit
     uint16_t reduce_reason       # Reason for which only what reduces passes; 0 = none
@@ -107,28 +117,59 @@ cdef class TermsCheck(Actor):
     cdef uint8_t scope           # 1 + LimitScope of the limit; 0 = none
     cdef int64_t value
     cdef int64_t limit_value
+    @cython.final
     cdef int64_t _collar_period_ns(self, uint32_t instrument_id, int64_t* most_bps) noexcept nogil
+    @cython.final
     cdef int _check_terms(self, const Descriptor* item, Check* check) noexcept nogil
+    @cython.final
     cdef int _refuse(self, uint16_t reason, int64_t value, int64_t limit_value) noexcept nogil
+    @cython.final
     cdef int _refuse_in(self, int scope, uint16_t reason, int64_t value, int64_t limit_value) noexcept nogil
+    @cython.final
     cdef void _only_reducing(self, Check* check, uint16_t reason, int scope, int64_t value, int64_t limit_value) noexcept nogil
+    @cython.final
     cdef int _check_type(self, Check* check) noexcept nogil
+    @cython.final
     cdef int _check_list(self, Check* check) noexcept nogil
+    @cython.final
     cdef bint _is_of_one_list(self, const Check* check, const ApprovedOrder* leg) noexcept nogil
+    @cython.final
     cdef ApprovedOrder* _leg(self, uint64_t list_handle, int list_index) noexcept nogil
+    @cython.final
     cdef int _check_permissions(self, Check* check) noexcept nogil
+    @cython.final
     cdef int _check_size(self, Check* check) noexcept nogil
+    @cython.final
     cdef int _check_remainder(self, const Check* check) noexcept nogil
+    @cython.final
     cdef int _check_market_size(self, Check* check) noexcept nogil
+    @cython.final
     cdef int _check_book(self, Check* check) noexcept nogil
+    @cython.final
     cdef int _check_price(self, Check* check) noexcept nogil
+    @cython.final
     cdef int _on_grid(self, Check* check, int64_t price_ticks, uint16_t outside) noexcept nogil
+    @cython.final
     cdef int _check_market_price(self, Check* check) noexcept nogil
+    @cython.final
     cdef int _check_depth(self, Check* check, uint16_t too_thin) noexcept nogil
+    @cython.final
     cdef int _check_conditional(self, Check* check) noexcept nogil
+    @cython.final
     cdef int _check_trigger_side(self, Check* check, int64_t trigger_ticks) noexcept nogil
+    @cython.final
     cdef int64_t _trigger_market_e8(self, Check* check) noexcept nogil
+    @cython.final
     cdef int _within_collar(self, Check* check, int64_t price_ticks) noexcept nogil
+    @cython.final
     cdef int _within_period_collar(self, Check* check, int64_t price_ticks) noexcept nogil
+    @cython.final
     cdef int _scope_of_collar(self, Check* check) noexcept nogil
+    @cython.final
     cdef int _check_notional(self, Check* check) noexcept nogil
+    @cython.final
+    cdef int _check_venue_room(self, const Check* check) noexcept nogil
+    @cython.final
+    cdef int _check_waiting_room(self, const Check* check) noexcept nogil
+    @cython.final
+    cdef int _check_listed_room(self, const Check* check) noexcept nogil

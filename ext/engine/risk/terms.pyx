@@ -4,11 +4,11 @@
 Prices are whole ticks and quantities whole lots by their types, so nothing off the venue's grid can be said; what is left to compare are
 its coarser steps and its ranges.
 """
-from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.model.approval cimport SLOT_CLOSED, SLOT_FREE, ApprovedOrder
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
-from engine.model.native cimport is_priced, is_trailing, native_reason
+from engine.model.native cimport is_conditional, is_priced, is_trailing, native_reason
 from engine.model.records cimport Conditions, IntentPayload, Level
 from engine.model.tables cimport (ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_ROWS, PERMISSION_NO_BUY, PERMISSION_NO_SELL, PERMISSION_RESTRICTED,
                                   VENUE_ROWS, Instrument, LimitRow, MarketState)
@@ -398,4 +398,57 @@ cdef class TermsCheck(Actor):
             return self._refuse(REASON_NOTIONAL_ABOVE_MAX, notional_e8, check.instrument.max_notional_e8)
         if notional_e8 > check.limits.max_order_notional_e8:
             return self._refuse_in(LIMIT_SCOPE_INSTRUMENT, REASON_NOTIONAL_ABOVE_MAX, notional_e8, check.limits.max_order_notional_e8)
+        return 1
+
+    cdef int _check_venue_room(self, const Check* check) noexcept nogil:
+        """How many orders the venue lets be open: what may rest or wait there, in flight and UNKNOWN ones too. A replaced order makes room."""
+        cdef const Instrument* instrument = check.instrument
+        cdef const ApprovedOrder* target = check.target
+        cdef int32_t open_orders
+        cdef bint waits = is_conditional(check.intent.order_type)
+        # spot counts what waits for its price among the rest, futures apart; what takes the market at once leaves nothing open
+        if instrument.max_orders and (waits and instrument.kind == 0 or check.intent.order_type == ORDER_TYPE_LIMIT and (
+                check.intent.time_in_force != TIME_IN_FORCE_IOC and check.intent.time_in_force != TIME_IN_FORCE_FOK)):
+            open_orders = <int32_t> check.tight.scopes[<int> LIMIT_SCOPE_INSTRUMENT].state.open_orders
+            if instrument.kind != 0:
+                open_orders -= self.register.conditional_orders[instrument.instrument_id]
+            if target != NULL and (instrument.kind == 0 or not target.is_waiting):
+                open_orders -= 1
+            if open_orders >= instrument.max_orders:
+                return self._refuse(REASON_VENUE_ORDERS, open_orders + 1, instrument.max_orders)
+        if waits and not self._check_waiting_room(check):
+            return 0
+        return 1 if check.conditions == NULL else self._check_listed_room(check)
+
+    cdef int _check_waiting_room(self, const Check* check) noexcept nogil:
+        """Conditional orders of the symbol and of the account; and one of a kind at most that closes the whole position."""
+        cdef const Instrument* instrument = check.instrument
+        cdef const IntentPayload* intent = check.intent
+        cdef const ApprovedOrder* closing
+        cdef int32_t replaced = 1 if check.target != NULL and check.target.is_waiting else 0
+        cdef int32_t waiting = self.register.conditional_orders[instrument.instrument_id] - replaced
+        if instrument.max_conditional_orders and waiting >= instrument.max_conditional_orders:
+            return self._refuse(REASON_VENUE_CONDITIONAL_ORDERS, waiting + 1, instrument.max_conditional_orders)
+        waiting = self.register.line_conditional_orders[instrument.venue_id & 15] - replaced
+        if instrument.max_account_conditional_orders and waiting >= instrument.max_account_conditional_orders:
+            return self._refuse(REASON_VENUE_CONDITIONAL_ORDERS, waiting + 1, instrument.max_account_conditional_orders)
+        if intent.flags & ORDER_FLAG_CLOSE_POSITION:
+            closing = self.register.closing_like(instrument.instrument_id, intent.side, intent.position_side, intent.order_type)
+            if closing != NULL and closing != check.target:
+                return self._refuse(REASON_CLOSE_POSITION_TWICE, <uint32_t> closing.order_handle, 0)
+        return 1
+
+    cdef int _check_listed_room(self, const Check* check) noexcept nogil:
+        """Icebergs and lists of the symbol; the legs of a list that is open already are no other list."""
+        cdef const Instrument* instrument = check.instrument
+        cdef const Conditions* conditions = check.conditions
+        cdef int32_t count = self.register.iceberg_orders[instrument.instrument_id]
+        if conditions.display_lots and instrument.max_iceberg_orders:
+            count -= 1 if check.target != NULL and check.target.is_iceberg else 0
+            if count >= instrument.max_iceberg_orders:
+                return self._refuse(REASON_VENUE_ICEBERG_ORDERS, count + 1, instrument.max_iceberg_orders)
+        count = self.register.order_lists[instrument.instrument_id]
+        if (conditions.list_size and instrument.max_order_lists and count >= instrument.max_order_lists
+                and not self.register.has_list(instrument.instrument_id, conditions.list_handle)):
+            return self._refuse(REASON_VENUE_ORDER_LISTS, count + 1, instrument.max_order_lists)
         return 1

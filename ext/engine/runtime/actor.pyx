@@ -45,27 +45,32 @@ cdef class Pipeline:
 
     cdef int run(self) except -1:
         """Run to completion. Re-entrant calls (a send that delivers at once) return at once: the outer run goes on."""
-        cdef int total = 0, done, count, place
+        cdef int total = 0, idle = 0, place = 0, count
         cdef uint64_t rounds = 0
+        cdef void* actor
         if self.running:
             return 0
         self.running = True
         try:
-            while True:
-                done = 0
-                for place in range(self._count):
-                    count = (<Actor> self._places[place]).do_work()
-                    # no `+=` here: on an attribute of a cast Cython would count a reference
-                    (<Actor> self._places[place]).polls = (<Actor> self._places[place]).polls + 1
-                    (<Actor> self._places[place]).work = (<Actor> self._places[place]).work + count
-                    done += count
-                if done == 0:
-                    return total
-                total += done
-                rounds += 1
-                self.rounds += 1
-                if rounds > ROUNDS_MAX:
-                    raise RuntimeError("the pipeline does not come to rest: two actors feed one another")
+            # at rest where as many looks as there are actors, one behind the other, found nothing to do
+            while idle < self._count:
+                actor = self._places[place]
+                count = (<Actor> actor).do_work()
+                # no `+=` here: on an attribute of a cast Cython would count a reference
+                (<Actor> actor).polls = (<Actor> actor).polls + 1
+                idle += 1
+                place += 1
+                if count:
+                    (<Actor> actor).work = (<Actor> actor).work + count
+                    total += count
+                    idle = 0
+                if place == self._count:
+                    place = 0
+                    rounds += idle < self._count
+                    if rounds > ROUNDS_MAX:
+                        raise RuntimeError("the pipeline does not come to rest: two actors feed one another")
+            self.rounds += rounds
+            return total
         finally:
             self.running = False
 

@@ -79,7 +79,9 @@ cdef class BarBuilder:
         if aggressor_side == 0:
             bar.buy_volume_lots += qty_lots
         bar.count += 1
-        self._ticks_lots = tw_saturating_add_product(self._ticks_lots, price_ticks, qty_lots)
+        # an inverse contract's lot is worth the same at any price
+        self._ticks_lots = tw_saturating_add_product(
+            self._ticks_lots, 1 if self._tables.instruments[self.instrument_id].inverse else price_ticks, qty_lots)
 
     cdef void _open(self, int64_t open_wall_ns, int64_t price_ticks) noexcept:
         self.current = Bar(open_wall_ns, open_wall_ns + self.interval_ns, price_ticks, price_ticks, price_ticks, price_ticks,

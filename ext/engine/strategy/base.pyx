@@ -9,8 +9,9 @@ from engine.model.codes cimport (
 from engine.model.native cimport LIST_SIZE_MAX
 from engine.model.records cimport Conditions, IntentPayload, RecordHeader, StatePayload
 from engine.model.tables cimport (
-    ASSET_CAPACITY, ENGINE_ROW, INSTRUMENT_CAPACITY, INSTRUMENT_ROWS, STRATEGY_ROWS, Exposure, LimitRow, ScopeState,
+    ASSET_CAPACITY, ENGINE_ROW, INSTRUMENT_CAPACITY, INSTRUMENT_ROWS, STRATEGY_ROWS, Exposure, InstrumentLimits, LimitRow,
 )
+from engine.strategy.own_orders cimport OwnOrders
 from engine.strategy.views cimport WorkingOrder
 
 from engine.model.instructions import Change, encode
@@ -28,6 +29,21 @@ cdef tuple CALLBACK_NAMES = (
 cdef object _left(int64_t limit, object used):
     """What is left of a limit; INT64_MAX of none."""
     return limit if limit == INT64_MAX else max(limit - used, 0)
+
+
+cdef object _reached(object worth, int side):
+    """What a position or a scope's net exposure has reached in the direction of `side`, with all that works there."""
+    return worth["net_if_bought_e8"] if side == 0 else -worth["net_if_sold_e8"]
+
+
+cdef object _exposure_left(object limits, object state, int side):
+    """What an order may add to a scope's exposure: gross, budget, net and leverage, in the scope's currency."""
+    cdef object most_e4 = limits["max_leverage_e4"], left = min(
+        _left(limits["max_gross_exposure_e8"], state["gross_e8"]), _left(limits["capital_budget_e8"], state["gross_e8"]),
+        _left(limits["max_net_exposure_e8"], _reached(state, side)))
+    if most_e4 != INT64_MAX:
+        left = min(left, max(max(state["equity_e8"], 0) * most_e4 // 10_000 - state["gross_e8"], 0))
+    return left
 
 
 cdef object _in_quote(object value_e8, int64_t rate_e8):
@@ -225,9 +241,9 @@ cdef class StrategyBase:
         cdef uint32_t instrument_id
         if self._desk is None:
             return []
-        working = (<dict> self._desk.orders[self.strategy_id]).values()
+        working = (<OwnOrders> self._desk.orders[self.strategy_id]).rows()
         if symbol is None:
-            return list(working)
+            return working
         instrument_id = self._instrument_id(symbol)
         return [order for order in working if (<WorkingOrder> order).instrument_id == instrument_id]
 
@@ -259,26 +275,33 @@ cdef class StrategyBase:
     def limits_room(self, object symbol, int side) -> tuple:
         """What the limits in force leave for one order on `side`: (order lots, order value, position lots, position value, exposure).
 
-        Values in 10^-8 of the quote asset, INT64_MAX = not limited; what no rate is known for leaves nothing.
+        Values in 10^-8 of the quote asset, INT64_MAX = not limited; what no rate is known for leaves nothing. In a hedged account
+        the position is the one that the side opens: LONG for a buy, SHORT for a sell.
         """
         cdef uint32_t row_id = self._instrument_id(symbol)
         cdef const LimitRow* own = &self._tables.limit_rows[INSTRUMENT_ROWS + <int> row_id]
-        cdef const ScopeState* state = &self._tables.scopes[INSTRUMENT_ROWS + <int> row_id]
-        cdef const Exposure* ours = &self._tables.exposures[row_id]
+        cdef const InstrumentLimits* required = &self._tables.limits[row_id]
         cdef uint16_t venue_id = self._tables.instruments[row_id].venue_id
-        lots_then = (ours.position_lots + ours.working_buy_lots) if side == 0 else (ours.working_sell_lots - ours.position_lots)
-        net_then = state.net_if_bought_e8 if side == 0 else -state.net_if_sold_e8
-        order_e8, position_e8 = own.max_order_notional_e8, _left(own.max_position_notional_e8, net_then)
-        exposure_e8 = _left(own.max_gross_exposure_e8, state.gross_e8)
-        rate_e8 = self._tables.rates_e8[self._tables.instruments[row_id].quote_asset_id]
+        cdef uint8_t position_side = (1 + (side != 0)) if self._tables.hedges[venue_id & 15] else 0
+        cdef const Exposure* ours = self._tables.exposure_row(row_id, position_side)
+        cdef const Exposure* mine = self._tables.strategy_row(row_id, position_side, self.strategy_id)
+        cdef int64_t rate_e8 = self._tables.rates_e8[self._tables.instruments[row_id].quote_asset_id]
+        order_lots, order_e8, position_lots, position_e8 = own.max_order_qty_lots, INT64_MAX, own.max_position_lots, INT64_MAX
+        exposure_e8 = INT64_MAX
+        if required.is_set:
+            order_lots, position_lots = min(order_lots, required.max_order_qty_lots), min(position_lots, required.max_position_lots)
+            order_e8 = required.max_order_notional_e8
         for row in (ENGINE_ROW, self._tables.limit_row_of(LIMIT_SCOPE_ACCOUNT, venue_id), self._tables.limit_row_of(LIMIT_SCOPE_VENUE, venue_id),
-                    STRATEGY_ROWS + self.strategy_id):
-            limits, used = self._tables.limit_rows[<int> row], self._tables.scopes[<int> row]
-            order_e8 = min(order_e8, _in_quote(limits.max_order_notional_e8, rate_e8))
-            exposure_e8 = min(exposure_e8, _in_quote(_left(limits.max_gross_exposure_e8, used.gross_e8), rate_e8),
-                              _in_quote(_left(limits.capital_budget_e8, used.gross_e8), rate_e8))
-        return (min(own.max_order_qty_lots, self._tables.limits[row_id].max_order_qty_lots) if self._tables.limits[row_id].is_set
-                else own.max_order_qty_lots), order_e8, _left(own.max_position_lots, lots_then), position_e8, exposure_e8
+                    STRATEGY_ROWS + self.strategy_id, INSTRUMENT_ROWS + <int> row_id):
+            limits, state, rate = dict(self._tables.limit_rows[<int> row]), dict(self._tables.scopes[<int> row]), rate_e8
+            worth = dict(mine.worth if row == STRATEGY_ROWS + self.strategy_id else ours.worth)
+            if row == INSTRUMENT_ROWS + <int> row_id:
+                worth, rate = dict(ours.quoted), 100_000_000
+            order_e8 = min(order_e8, _in_quote(limits["max_order_notional_e8"], rate))
+            position_e8 = min(position_e8, _in_quote(_left(limits["max_position_notional_e8"], _reached(worth, side)), rate))
+            exposure_e8 = min(exposure_e8, _in_quote(_exposure_left(limits, state, side), rate))
+        lots_then = (ours.position_lots + ours.working_buy_lots) if side == 0 else (ours.working_sell_lots - ours.position_lots)
+        return order_lots, order_e8, _left(position_lots, lots_then), position_e8, exposure_e8
 
     def free_balance_e8(self, str asset, object symbol=None) -> int:
         """What the account has of an asset and has not promised to open orders, in 10^-8; 0 for one never heard of.

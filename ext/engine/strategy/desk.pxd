@@ -8,6 +8,7 @@ from engine.model.records cimport Conditions, IntentPayload, OrderStatePayload, 
 from engine.model.tables cimport Tables
 from engine.runtime.counters cimport Counters
 from engine.runtime.ring cimport Ring
+from engine.strategy.own_orders cimport OwnOrders
 from engine.strategy.views cimport Turn, WorkingOrder
 
 @cython.final
@@ -20,7 +21,7 @@ cdef class OrderDesk:
     cdef list parents              # by strategy id: dict handle -> True, instructions that are not over
     cdef Turn _turn
     cdef uint16_t _account_id
-    cdef list orders               # by strategy id: dict handle -> WorkingOrder
+    cdef list orders               # by strategy id: OwnOrders
     cdef list notices              # local refusals that wait for the next turn: (WorkingOrder, reason, cause_seq)
     cdef dict waiting_cancels      # cancels that found the ring or the journal full: retried each turn, never lost
     cdef uint64_t submit(self, uint16_t strategy_id, const IntentPayload* wish, uint32_t instrument_id) except 0

@@ -48,7 +48,7 @@ cdef class OrderDesk:
         self._turn = turn
         self._account_id = account_id
         self._orders_per_input_max = orders_per_input_max
-        self.orders = [{} for _ in range(STRATEGY_CAPACITY)]
+        self.orders = [OwnOrders() for _ in range(STRATEGY_CAPACITY)]
         self.notices = []
         self.waiting_cancels = {}
 
@@ -184,11 +184,11 @@ cdef class OrderDesk:
     cdef int cancel_all(self, uint16_t strategy_id) except -1:
         """Ask for a cancel of every open order of the strategy; returns how many were asked for now."""
         cdef int count = 0
-        for handle, order in list((<dict> self.orders[strategy_id]).items()):
+        for order in (<OwnOrders> self.orders[strategy_id]).rows():
             if not (<WorkingOrder> order).cancel_requested and not (<WorkingOrder> order).is_child:
-                count += self.cancel(strategy_id, handle)
+                count += self.cancel(strategy_id, (<WorkingOrder> order).handle)
         for handle, instrument_id in list((<dict> self.parents[strategy_id]).items()):
-            if handle not in <dict> self.orders[strategy_id]:
+            if (<OwnOrders> self.orders[strategy_id]).find(handle) == NULL:
                 self._send_stage_cancel(strategy_id, instrument_id, handle)
         return count
 
@@ -197,11 +197,11 @@ cdef class OrderDesk:
         orders stay. Returns how many were asked for now."""
         cdef int count = 0
         cdef WorkingOrder order
-        for handle, item in list((<dict> self.orders[strategy_id]).items()):
+        for item in (<OwnOrders> self.orders[strategy_id]).rows():
             order = <WorkingOrder> item
             if (order.instrument_id == instrument_id and order.order_type == ORDER_TYPE_LIMIT and not order.cancel_requested
                     and not order.flags & ORDER_FLAG_REDUCE_ONLY and not order.is_child and not order.is_staged):
-                count += self.cancel(strategy_id, handle)
+                count += self.cancel(strategy_id, order.handle)
         return count
 
     cdef int flush(self) except -1:
@@ -217,7 +217,8 @@ cdef class OrderDesk:
         return done
 
     cdef WorkingOrder find(self, uint16_t strategy_id, uint64_t handle):
-        return (<dict> self.orders[strategy_id]).get(handle)
+        cdef void* found = (<OwnOrders> self.orders[strategy_id]).find(handle)
+        return None if found == NULL else <WorkingOrder> found
 
     cdef WorkingOrder apply(self, const Descriptor* event):
         """Bring the strategy's own order up to an ORDER_STATE record; an order of an earlier run is taken in."""
@@ -234,7 +235,7 @@ cdef class OrderDesk:
         order.is_triggered = payload.is_triggered
         if payload.state == ORDER_STATE_NEW or payload.state == ORDER_STATE_PARTIALLY_FILLED:
             # open again after a cancel was asked for: the cancel was refused or overtaken, and may be asked for anew
-            order.cancel_requested = event.order_handle in self.waiting_cancels
+            order.cancel_requested = len(self.waiting_cancels) and event.order_handle in self.waiting_cancels
         elif payload.state >= ORDER_STATE_FILLED and payload.state != ORDER_STATE_HELD:
             self.end(order, payload.state)
         return order
@@ -306,7 +307,7 @@ cdef class OrderDesk:
     cdef int end(self, WorkingOrder order, uint8_t state) except -1:
         order.state = state
         order.is_ended = True
-        if (<dict> self.orders[order.strategy_id]).pop(order.handle, None) is not None:
+        if (<OwnOrders> self.orders[order.strategy_id]).drop(order.handle):
             self._tables.strategies[order.strategy_id].open_orders -= 1
         return 0
 
@@ -317,7 +318,7 @@ cdef class OrderDesk:
         order.instrument_id = instrument_id
         order.symbol = self._turn.symbol(instrument_id)
         order.state = ORDER_STATE_NONE
-        (<dict> self.orders[strategy_id])[handle] = order
+        (<OwnOrders> self.orders[strategy_id]).put(order)
         self._tables.strategies[strategy_id].open_orders += 1
         return order
 

@@ -39,6 +39,7 @@ from engine.strategy.base cimport (
 from engine.strategy.market_views cimport (
     FundingView, InstrumentView, ParentView, KlineView, LiquidationView, LongShortRatioView, MarkPriceView, OpenInterestView, TickerView,
 )
+from engine.strategy.own_orders cimport OwnOrders
 from engine.strategy.views cimport BarView, BookView, FillView, OrderView, TimerView, TradeView
 
 cdef extern from *:
@@ -315,7 +316,7 @@ cdef class StrategyRunner(Actor):
         cdef int strategy_id
         if self._was_valid[instrument_id] and not is_valid:
             for strategy_id in range(1, STRATEGY_CAPACITY):
-                if self._attached & (<uint64_t> 1 << strategy_id) and <dict> self._desk.orders[strategy_id]:
+                if self._attached & (<uint64_t> 1 << strategy_id) and (<OwnOrders> self._desk.orders[strategy_id]).count:
                     self._desk.cancel_quotes(strategy_id, instrument_id)
         self._was_valid[instrument_id] = is_valid
         return 0

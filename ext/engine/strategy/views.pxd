@@ -104,3 +104,5 @@ cdef class WorkingOrder:
     cdef readonly uint8_t list_size
     cdef bint has_conditions
     cdef Conditions conditions
+    cdef void* before                     # neighbours in `OwnOrders`, borrowed
+    cdef void* behind

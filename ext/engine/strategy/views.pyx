@@ -4,6 +4,8 @@ A view remembers the number of the turn in which it was given out; reading it in
 shows a view again only when nobody kept it (its reference count says so) and makes a new one otherwise, so that a kept view
 can never come alive with another event's values.
 """
+cimport cython
+
 from decimal import Decimal
 
 from engine.model.codes cimport BOOK_STATE_VALID, ORDER_STATE_FILLED, ORDER_STATE_HELD
@@ -538,6 +540,7 @@ cdef class TimerView(View):
         return self._data
 
 
+@cython.freelist(64)
 cdef class WorkingOrder:
     """One of the strategy's own orders, kept up to date by the runner; unlike a view it may be kept."""
 

@@ -32,11 +32,14 @@ enum {
 enum { TW_FIELDS_MAX = 32, TW_KEY_MAX = 24, TW_NO_FIELD = 255 };
 
 typedef struct {
-    char key[TW_KEY_MAX];
-    uint8_t key_size;
+    char text[TW_KEY_MAX + 4]; /* ,"key": as it stands behind another's value */
+    uint8_t text_size, key_size;
+    uint8_t text_room;         /* bytes that must be left to compare it: 8 at least */
+    uint8_t text_shift;        /* of 8 bytes those behind a shorter text, in bits */
     uint8_t type;
     uint16_t offset;
     uint16_t extra;
+    uint64_t bit;              /* in the sets of fields that were seen, that are required */
 } tw_field;
 
 typedef struct {
@@ -56,13 +59,20 @@ static inline int tw_add_field(tw_fields *t, const char *key, int type, size_t o
     size_t size = strlen(key);
     if (number == 0) memset(t->by_letter, TW_NO_FIELD, sizeof t->by_letter);
     if (number >= TW_FIELDS_MAX || size > TW_KEY_MAX || offset > UINT16_MAX || extra > UINT16_MAX) return -1;
-    memcpy(row->key, key, size);
+    row->text[0] = ',';
+    row->text[1] = row->text[size + 2] = '"';
+    row->text[size + 3] = ':';
+    memcpy(row->text + 2, key, size);
     row->key_size = (uint8_t)size;
+    row->text_size = (uint8_t)(size + 4);
+    row->text_room = row->text_size < 8 ? 8 : row->text_size;
+    row->text_shift = (uint8_t)(64 - 8 * (row->text_room > 8 ? 8 : row->text_size));
+    row->bit = (uint64_t)1 << number;
     row->type = (uint8_t)type;
     row->offset = (uint16_t)offset;
     row->extra = (uint16_t)extra;
     if (size == 1) t->by_letter[key[0] & 127] = (uint8_t)number;
-    if (is_required) t->required |= (uint64_t)1 << number;
+    if (is_required) t->required |= row->bit;
     t->count++;
     return (int)number;
 }
@@ -112,10 +122,23 @@ TW_INLINE int tw_is_empty_text(tw_cursor *c) {
 }
 
 TW_INLINE int tw_key_is(const tw_field *row, const char *key, size_t size) {
+    const char *own = row->text + 2;
     if (row->key_size != size) return 0;
-    if (size < 8) return memcmp(row->key, key, size) == 0;
-    if (tw_load8(row->key) != tw_load8(key) || tw_load8(row->key + size - 8) != tw_load8(key + size - 8)) return 0;
-    return size <= 16 || tw_load8(row->key + 8) == tw_load8(key + 8);
+    if (size < 8) return memcmp(own, key, size) == 0;
+    if (tw_load8(own) != tw_load8(key) || tw_load8(own + size - 8) != tw_load8(key + size - 8)) return 0;
+    return size <= 16 || tw_load8(own + 8) == tw_load8(key + 8);
+}
+
+/* Does ,"key": stand at the cursor: the exchange's own order of keys is told by one comparison or two, not key by key. */
+TW_INLINE int tw_is_next(const tw_field *row, const tw_cursor *c) {
+    const char *p = c->p;
+    uint64_t difference;
+    if (c->end - p < row->text_room) return 0;
+    difference = tw_load8(p) ^ tw_load8(row->text);
+    if (row->text_shift) return difference << row->text_shift == 0;
+    if (difference || tw_load8(p + row->text_size - 8) != tw_load8(row->text + row->text_size - 8)) return 0;
+    return row->text_size <= 16
+        || (tw_load8(p + 8) == tw_load8(row->text + 8) && (row->text_size <= 24 || tw_load8(p + 16) == tw_load8(row->text + 16)));
 }
 
 /* Which field a key is, -1 for none. `expected`: the one behind the last that was found. */
@@ -123,7 +146,7 @@ TW_INLINE int tw_field_number(const tw_fields *t, const char *key, size_t size, 
     uint32_t i;
     if (size == 1) {
         i = t->by_letter[key[0] & 127];
-        return i != TW_NO_FIELD && t->rows[i].key[0] == key[0] ? (int)i : -1;
+        return i != TW_NO_FIELD && t->rows[i].text[2] == key[0] ? (int)i : -1;
     }
     if (expected < t->count && tw_key_is(&t->rows[expected], key, size)) return (int)expected;
     for (i = 0; i < t->count; i++)
@@ -205,23 +228,29 @@ TW_INLINE int tw_read_field(tw_cursor *c, const tw_field *field, char *base) {
 static __attribute__((noinline)) int tw_read_fields(tw_cursor *cursor, const tw_fields *t, char *base, uint64_t *seen_out) {
     tw_cursor c = *cursor;
     uint64_t seen = 0;
-    int first = 1, more, number = -1, fault;
+    int first = 1, more, number, fault;
+    const tw_field *row, *next = t->rows, *behind = next + t->count; /* next: behind the last that was found */
     const char *key;
     size_t size;
     if (!tw_take(&c, '{')) return TW_FAULT_SYNTAX;
     for (;;) {
-        int found;
-        more = tw_next_key(&c, &first, &key, &size);
-        if (more <= 0) break;
-        found = tw_field_number(t, key, size, (uint32_t)(number + 1));
-        if (found < 0) {
-            if (!tw_pass_zero(&c) && !tw_skip_value(&c)) return TW_FAULT_SYNTAX;
-            continue;
+        if (!first && next != behind && tw_is_next(next, &c)) {
+            row = next;
+            c.p += row->text_size;
+        } else {
+            more = tw_next_key(&c, &first, &key, &size);
+            if (more <= 0) break;
+            number = tw_field_number(t, key, size, (uint32_t)(next - t->rows));
+            if (number < 0) {
+                if (!tw_pass_zero(&c) && !tw_skip_value(&c)) return TW_FAULT_SYNTAX;
+                continue;
+            }
+            row = &t->rows[number];
         }
-        number = found;
-        if (seen >> number & 1) return TW_FAULT_REPEATED_FIELD;
-        seen |= (uint64_t)1 << number;
-        fault = tw_read_field(&c, &t->rows[number], base);
+        if (seen & row->bit) return TW_FAULT_REPEATED_FIELD;
+        seen |= row->bit;
+        next = row + 1;
+        fault = tw_read_field(&c, row, base);
         if (fault) return fault;
     }
     *cursor = c;

@@ -77,37 +77,6 @@ cdef struct Limit:
     int64_t limit
     int64_t count
 
-cdef struct OwnFrame:
-    int kind
-    uint16_t fault               # FrameFault: why FRAME_MALFORMED, or why a row of a list was refused
-    uint64_t request_id
-    int32_t status
-    int32_t error_code
-    int32_t inner_code           # cancelReplace: why the new order failed
-    int64_t retry_at_ms          # venue time
-    const char* error_text
-    size_t error_size
-    tw_cursor result             # p = NULL: none
-    int limit_count
-    Limit[LIMITS_MAX] limits
-    # of FRAME_EXECUTION, or of a reply's result that names an order
-    ExecutionPayload execution
-    uint32_t instrument_id
-    uint64_t order_handle
-    # of FRAME_BALANCES and FRAME_BALANCE_DELTA
-    int64_t event_ns
-    int64_t update_ns
-    int balance_count
-    BalanceRow[BALANCE_ROWS_MAX] balances
-
-cdef struct PositionRow:
-    uint32_t instrument_id
-    int64_t position_lots        # signed
-    int64_t entry_price_e8
-    int64_t update_ns            # of the venue; 0 = not told
-    int64_t isolated_wallet_e8
-    uint8_t position_side
-
 cdef struct ReportScratch:
     # what an order's report says, before its words are understood
     ExecutionPayload report
@@ -125,6 +94,40 @@ cdef struct ReportScratch:
     tw_slice position_side
     tw_slice actual_id
     uint8_t is_working
+
+cdef struct OwnFrame:
+    int kind
+    uint16_t fault               # FrameFault: why FRAME_MALFORMED, or why a row of a list was refused
+    uint64_t request_id
+    int32_t status
+    int32_t error_code
+    int32_t inner_code           # cancelReplace: why the new order failed
+    int64_t retry_at_ms          # venue time
+    const char* error_text
+    size_t error_size
+    tw_cursor result             # p = NULL: none
+    uint64_t order_seen          # see `order`
+    int limit_count
+    Limit[LIMITS_MAX] limits
+    # of FRAME_EXECUTION, or of a reply's result that names an order
+    ExecutionPayload execution
+    uint32_t instrument_id
+    uint64_t order_handle
+    # of FRAME_BALANCES and FRAME_BALANCE_DELTA
+    int64_t event_ns
+    int64_t update_ns
+    int balance_count
+    BalanceRow[BALANCE_ROWS_MAX] balances
+    # a result that was read as an order while its end was looked for: `order_seen` of ORDER_FIELDS, 0 where it was not
+    ReportScratch order
+
+cdef struct PositionRow:
+    uint32_t instrument_id
+    int64_t position_lots        # signed
+    int64_t entry_price_e8
+    int64_t update_ns            # of the venue; 0 = not told
+    int64_t isolated_wallet_e8
+    uint8_t position_side
 
 cdef struct AssetSlot:
     char name[30]
@@ -176,6 +179,7 @@ cdef class OrderCodec:
     # Read one frame; `out.kind` says what it is, `out.fault` why it is malformed.
     cdef void decode(self, const char* data, Py_ssize_t size, OwnFrame* out) noexcept
     cdef int decode_member(self, tw_cursor* c, const char* key, size_t size, uint64_t* seen, OwnFrame* out) noexcept
+    cdef bint is_read_as_order(self, tw_cursor* c, OwnFrame* out) noexcept
     cdef int decode_event(self, tw_cursor* c, OwnFrame* out) noexcept
     cdef int decode_execution(self, tw_cursor* c, OwnFrame* out) noexcept
     cdef int decode_balances(self, tw_cursor* c, OwnFrame* out) noexcept

@@ -426,7 +426,7 @@ cdef class OrderCodec:
         cdef uint64_t seen = 0
         c.p = data
         c.end = data + size
-        memset(out, 0, sizeof(OwnFrame) - sizeof(out.balances))
+        memset(out, 0, <char*> &out.balances - <char*> out)
         out.execution.trade_id = -1
         out.fault = FRAME_FAULT_SYNTAX
         if tw_take(&c, c'{'):
@@ -483,12 +483,28 @@ cdef class OrderCodec:
             return _read_error(c, out)
         if member == MEMBER_LIMITS:
             return _read_limits(c, out)
+        if member == MEMBER_RESULT and self.is_read_as_order(c, out):
+            return 1
         if not tw_skip_value(c):
             return own_refusal(out, FRAME_FAULT_SYNTAX)
         if member == MEMBER_RESULT:
             out.result.p = start.p
             out.result.end = c.p
         return 1
+
+    cdef bint is_read_as_order(self, tw_cursor* c, OwnFrame* out) noexcept:
+        """The end of a result that looks like an order is found by reading it: `read_order` finds it read. False: whatever it is."""
+        cdef tw_cursor start = c[0]
+        if c.end - c.p < 9 or memcmp(c.p, b'{"symbol"', 9) != 0:
+            return False
+        memset(&out.order, 0, sizeof(ReportScratch))
+        if tw_read_fields(c, &ORDER_FIELDS, <char*> &out.order, &out.order_seen):
+            out.order_seen = 0
+            c[0] = start
+            return False
+        out.result.p = start.p
+        out.result.end = c.p
+        return True
 
     cdef int decode_event(self, tw_cursor* c, OwnFrame* out) noexcept:
         """An event of the user data stream; its type `e` stands first, or is looked for."""
@@ -622,12 +638,18 @@ cdef class OrderCodec:
         cdef ReportScratch scratch
         cdef uint64_t seen = 0, required = ORDER_FIELDS.required | (ORDER_WHOLE if is_whole else 0)
         cdef int fault
-        memset(&scratch, 0, sizeof(ReportScratch))
-        scratch.report.trade_id = -1
         out.instrument_id = 0
-        fault = tw_read_fields(c, &ORDER_FIELDS, <char*> &scratch, &seen)
-        if fault:
-            return own_refusal(out, fault)
+        if out.order_seen and c.p == out.result.p:
+            c.p = out.result.end
+            scratch = out.order
+            seen = out.order_seen
+            out.order_seen = 0
+        else:
+            memset(&scratch, 0, sizeof(ReportScratch))
+            fault = tw_read_fields(c, &ORDER_FIELDS, <char*> &scratch, &seen)
+            if fault:
+                return own_refusal(out, fault)
+        scratch.report.trade_id = -1
         if (seen & required) != required:
             return own_refusal(out, FRAME_FAULT_MISSING_FIELD)
         if not take_words(&scratch):

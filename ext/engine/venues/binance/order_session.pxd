@@ -22,6 +22,7 @@ cdef enum ListKind:
 cdef class BinanceOrderSession(OrderSession):
     cdef OrderCodec codec
     cdef OwnFrame frame
+    cdef uint32_t frame_crc32c           # of the frame that is being read
     cdef OwnFrame list_frame             # rows of an answer, read while the frame stands
     cdef object log_on_signer            # callable bytes -> bytes (Ed25519), or None: HMAC per request
     cdef readonly int step

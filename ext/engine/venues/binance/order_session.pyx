@@ -319,6 +319,7 @@ cdef class BinanceOrderSession(OrderSession):
     cdef int on_frame(self, const char* data, Py_ssize_t size, int64_t mono_ns, int64_t wall_ns) except -1:
         cdef uint32_t crc = crc32c_bytes(data, size, 0)
         cdef int kind
+        self.frame_crc32c = crc
         self.counters.values[<int> COUNTER_OWN_FRAMES] = self.counters.values[<int> COUNTER_OWN_FRAMES] + 1
         self.unanswered_mono_ns = 0
         self.codec.decode(data, size, &self.frame)
@@ -347,7 +348,7 @@ cdef class BinanceOrderSession(OrderSession):
         return self.emit_raw(RECORD_KIND_OWN_FRAME_OTHER, data, size, crc, mono_ns, wall_ns)
 
     cdef int on_reply(self, const char* data, Py_ssize_t size, int64_t mono_ns, int64_t wall_ns) except -1:
-        cdef uint32_t crc = crc32c_bytes(data, size, 0)
+        cdef uint32_t crc = self.frame_crc32c
         cdef Request* found = self.take(self.frame.request_id)
         cdef Request request
         self.take_limits()
@@ -377,7 +378,10 @@ cdef class BinanceOrderSession(OrderSession):
     cdef void take_limits(self) noexcept nogil:
         cdef int i
         cdef Limit* item
-        cdef int64_t now_ns = self.clock.wall_ns() + self.venue_offset_ns
+        cdef int64_t now_ns
+        if self.frame.limit_count == 0:
+            return
+        now_ns = self.clock.wall_ns() + self.venue_offset_ns
         for i in range(self.frame.limit_count):
             item = &self.frame.limits[i]
             if item.is_orders:
@@ -627,6 +631,7 @@ cdef class BinanceOrderSession(OrderSession):
 
     cdef int read_row(self) noexcept:
         """The row at which the list stands, into `frame`."""
+        self.frame.order_seen = 0
         if self.list_kind == LIST_ORDERS:
             return self.codec.read_order(&self.list_at, &self.frame, True)
         return self.codec.read_trade(&self.list_at, self.cold_now.instrument_id, &self.frame)

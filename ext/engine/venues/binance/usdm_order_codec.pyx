@@ -258,7 +258,7 @@ cdef class UsdmOrderCodec(OrderCodec):
     cdef int decode_user(self, const char* data, Py_ssize_t size, OwnFrame* out) noexcept:
         """{"e","E","T","o":{} | "a":{}}: a body that stands before its event's name is read after the walk."""
         cdef int fault
-        memset(out, 0, sizeof(OwnFrame) - sizeof(out.balances))
+        memset(out, 0, <char*> &out.balances - <char*> out)
         out.execution.trade_id = -1
         if self._decode_user(data, size, out):
             out.fault = FRAME_FAULT_NONE

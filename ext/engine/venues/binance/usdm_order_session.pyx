@@ -374,7 +374,7 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         cdef Request request
         cdef const char* data = body
         memset(&request, 0, sizeof(Request))
-        memset(&self.frame, 0, sizeof(OwnFrame) - sizeof(self.frame.balances))
+        memset(&self.frame, 0, <char*> &self.frame.balances - <char*> &self.frame)
         request.sent_mono_ns = sent_mono_ns
         self.frame.status = status
         self.frame.request_id = self.asked_after_id
@@ -393,7 +393,7 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         cdef Py_ssize_t size = len(body)
         cdef uint32_t crc = crc32c_bytes(data, size, 0)
         cdef int64_t now_ns = self.clock.wall_ns() + self.venue_offset_ns
-        memset(&self.frame, 0, sizeof(OwnFrame) - sizeof(self.frame.balances))
+        memset(&self.frame, 0, <char*> &self.frame.balances - <char*> &self.frame)
         self.frame.status = status
         if used_weight >= 0:
             self.budget.report_weight(now_ns, MINUTE_NS, self.budget.weight.limit, used_weight, self.in_flight)

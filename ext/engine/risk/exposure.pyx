@@ -1,0 +1,1 @@
+"""What an order adds to its scopes: see exposure.pxd. Everything is inline there."""
