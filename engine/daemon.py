@@ -18,12 +18,14 @@ from engine.app import Engine
 from engine.config import LoadedConfig, digest
 from engine.control.commands import EngineControl, EngineNames, OperatorCommand
 from engine.control.messages import ScopeKind
+from engine.control.outcomes import Outcomes
 from engine.control.server import ControlServer
 from engine.control.venue_word import VenueWord
 from engine.credentials import Credentials
 from engine.exit_codes import CommandError, ExitCode
 from engine.flatten import PanicClose
 from engine.guard.kills import Kills, KillsUnreadable
+from engine.hedging import Hedging
 from engine.journal.cursor import Record
 from engine.journal.errors import JournalFull
 from engine.journal.journal import Journal
@@ -201,6 +203,8 @@ class Daemon:
             may_spin=lambda: not engine.world.net.is_connecting,
         )
         self.closing = PanicClose(engine, self.submit_command)
+        outcomes = Outcomes(engine, self.loaded.config.portfolio.currency)
+        self.hedging = Hedging(engine, self.submit_command, outcomes)
         self.control = ControlServer(
             self.loaded.control_socket,
             EngineControl(
@@ -213,7 +217,8 @@ class Daemon:
                 self.troubles,
                 self.limits,
                 self.closing.state,
-                self.refusal_of,
+                self.hedging,
+                outcomes,
                 VenueWord(engine.tables, {line.venue_id: line.oms for line in engine.lines}),
             ),
             counters=engine.counters,
@@ -335,6 +340,7 @@ class Daemon:
         self.limit_use.look()
         if not self.stop.has_begun:
             self.closing.advance()
+            self.hedging.advance()
         if self.stop.has_begun:
             self.stop.advance()
             if self.stop.is_done:
@@ -383,11 +389,6 @@ class Daemon:
             self.assets_named = engine.tables.asset_count
 
     # --- commands and failures ---
-
-    def refusal_of(self, handle: int) -> int:
-        """Why the gate refused a person's order just now; 0 where it did not."""
-        gate = self.engine.gate
-        return gate.operator_refused_reason if gate.operator_refused_handle == handle else 0
 
     def submit_command(self, command: OperatorCommand) -> int:
         """Journal an operator's command and let the stages apply it; returns its sequence, 0 when the journal is full."""

@@ -109,6 +109,7 @@ class Simulation:
         self.strategies = dict(strategies) if strategies is not None else load_strategies(loaded)
         self.ticks = 0
         self._supervisor = Supervisor("", self.clock)
+        self.told: list[str] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._next_reconcile_ns = 0
         self._is_closed = False
@@ -120,7 +121,7 @@ class Simulation:
             self.journal.close(reason="start failed", record_stop=False)
             raise
         self.loop.add_source(EngineTimers(self.engine.timers, self._on_timer, self.clock))
-        self.stopping = OrderlyStop(self.engine, self._supervisor, lambda: self._gateway.last_error)
+        self.stopping = OrderlyStop(self.engine, self._supervisor, lambda: self._gateway.last_error, self.told.append)
 
     def _credentials(self) -> Credentials:
         if is_paper(self.loaded.config):

@@ -8,6 +8,7 @@ from engine.execution.algos import make
 from engine.execution.algos.parent import AlgoParent
 from engine.execution.parent import Child, ChildTerms, FillFact, HeldNews, Parent
 from engine.execution.parents import OrderNews, ParentNews, Parents, WatchRow
+from engine.execution.terms import ClosingOrder
 from engine.model.algo_terms import AlgoTerms
 from engine.model.codes import IntentAction, OrderState, Reason, Side
 from engine.model.instructions import Algo
@@ -77,6 +78,12 @@ class HostileOutside(HostileVenue):
 
     def held_lots(self, instrument_id: int) -> int:
         return 0
+
+    def closing_orders(self, instrument_id: int, position_side: int, side: int) -> list[ClosingOrder]:
+        return []
+
+    def is_open(self, instrument_id: int) -> bool:
+        return True
 
     # --- the parent's life ---
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.cli import ctl_commands, ctl_emergency, ctl_limits, ctl_listings, ctl_orders
+from engine.cli.ctl_examples import teach
 from engine.cli.render import clear_screen
 from engine.cli.target import add_target_options
 from engine.exit_codes import ExitCode
@@ -29,7 +30,7 @@ COMMANDS = {
     "reconcile": "compare orders and balances with the venue now",
 }
 ORDERS = {
-    "hedge": "offset the exposure of a symbol by a market order in another, sized by value",
+    "hedge": "offset the exposure of a symbol by market orders in another, sized by value, in parts up to the limits",
     "order": "send orders of your own, of every type; the gate judges them like any other",
     "protect": "a stop-loss and take-profits that follow the position of a symbol",
     "amend": "another price, quantity or trigger price of an order",
@@ -84,6 +85,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _action(actions: argparse._SubParsersAction[ctl_limits.Parser], name: str, text: str) -> argparse.ArgumentParser:
     parser = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    teach(name, parser)
     parser.add_argument("--json", action="store_true", help="one JSON object (a line for each with --watch)")
     add_target_options(parser)
     return parser

@@ -139,13 +139,16 @@ def tell(args: argparse.Namespace, accepted: Accepted, **more: str) -> int:
 
     state, halt = TradingState(accepted.trading_state).name, HaltReason(accepted.halt_reason).name
     answer = {"action": args.action, "sequence": accepted.sequence, "trading_state": state, "halt_reason": halt, **more}
+    if accepted.note:
+        answer["note"] = accepted.note
     if accepted.order_handle:
         answer["order_handle"] = accepted.order_handle
     if args.json:
         print_json(answer)
     else:
         handle = f", handle {accepted.order_handle}" if accepted.order_handle else ""
-        print(f"{args.action}: sequence {accepted.sequence}{handle}; trading is {state}" + halted(halt))
+        note = f"{accepted.note}; " if accepted.note else ""
+        print(f"{args.action}: {note}sequence {accepted.sequence}{handle}; trading is {state}" + halted(halt))
         for name, text in more.items():
             print(f"{name}: {text}")
     return ExitCode.REFUSED if args.action == "arm" and accepted.kill and not scoped(args) else ExitCode.OK

@@ -7,13 +7,13 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from engine.cli.ctl_commands import accepted_of, add_command_options, ask, command, halted
+from engine.cli.ctl_commands import accepted_of, add_command_options, ask, command
 from engine.cli.render import print_json
 from engine.cli.target import Target, find_target
 from engine.exit_codes import CommandError, ExitCode
 
 if TYPE_CHECKING:
-    from engine.control.messages import Accepted, Flatten, FlattenRow, FlattenState
+    from engine.control.messages import Accepted, Flatten, FlattenRow, FlattenState, HedgeState
 
 POLL_S = 0.2
 
@@ -32,6 +32,7 @@ def add_hedge_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--with", dest="with_symbol", required=True, metavar="SYMBOL", help="the instrument to trade")
     parser.add_argument("--ratio", default="1", help="how much of the exposure's value is offset (1)")
+    parser.add_argument("--no-wait", action="store_true", help="do not wait for its end: 0 as soon as it is under way")
 
 
 def flatten(args: argparse.Namespace, target: Target, request: Flatten) -> int:
@@ -93,26 +94,47 @@ def told(args: argparse.Namespace, accepted: Accepted, state: FlattenState | Non
 
 
 def hedge(args: argparse.Namespace) -> int:
-    """Send it; 0 where the gate let the order pass."""
+    """Send it and wait for its end: 0 where all of it is traded, 1 with what remains and why."""
     from engine.control.messages import Hedge, Scope
-    from engine.model.codes import HaltReason, TradingState
 
     request = Hedge(reason=args.reason, scope=Scope(symbol=args.symbol), with_symbol=args.with_symbol, ratio=args.ratio)
-    accepted = accepted_of(ask(find_target(args), request, args.timeout))
-    is_refused = accepted.note.startswith("refused")
+    target = find_target(args)
+    accepted = accepted_of(ask(target, request, args.timeout))
+    state, shown = hedge_state(target, accepted, args.timeout), ""
+    while not state.is_done and not args.no_wait:
+        text = hedge_text(state)
+        if text != shown and not args.json:
+            shown = text
+            sys.stderr.write(f"hedge: {text}\n")
+        time.sleep(POLL_S)
+        state = hedge_state(target, accepted, args.timeout)
+    return told_hedge(args, accepted, state)
+
+
+def hedge_state(target: Target, accepted: Accepted, timeout_s: float) -> HedgeState:
+    """How far it is."""
+    from engine.control.messages import HedgeState, HedgeStatus
+
+    reply = ask(target, HedgeStatus(), timeout_s)
+    if not isinstance(reply, HedgeState) or reply.sequence != accepted.sequence:
+        raise CommandError(ExitCode.UNAVAILABLE, "the engine no longer knows of this hedge: was it restarted?")
+    return reply
+
+
+def hedge_text(state: HedgeState) -> str:
+    """What is traded of how much, and what is left."""
+    done = f"{state.side} {state.qty} {state.symbol}: {state.filled} done in {state.orders} orders"
+    left = f", {state.remaining} left" if state.remaining != "0" else ""
+    return done + left + (f" ({state.why})" if state.why else "")
+
+
+def told_hedge(args: argparse.Namespace, accepted: Accepted, state: HedgeState) -> int:
+    """The end in words, or how far it is where nobody waits."""
+    import msgspec
+
     if args.json:
-        print_json(
-            {
-                "action": "hedge",
-                "sequence": accepted.sequence,
-                "order_handle": accepted.order_handle,
-                "done": accepted.note,
-                "is_refused": is_refused,
-            }
-        )
+        print_json({"action": "hedge", **msgspec.structs.asdict(state)})
     else:
-        state = TradingState(accepted.trading_state).name + halted(HaltReason(accepted.halt_reason).name)
-        print(
-            f"hedge: {accepted.note}; sequence {accepted.sequence}, handle {accepted.order_handle}; trading is {state}"
-        )
-    return ExitCode.REFUSED if is_refused else ExitCode.OK
+        ended = ("hedged" if state.is_hedged else "NOT HEDGED") if state.is_done else "under way"
+        print(f"hedge: {ended}; {hedge_text(state)}; sequence {accepted.sequence}")
+    return ExitCode.REFUSED if state.is_done and not state.is_hedged else ExitCode.OK

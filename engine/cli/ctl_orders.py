@@ -38,12 +38,16 @@ EXAMPLES = """examples:
   one cancels the other; one releases another:
     tradewind ctl order sell BTCUSDT 0.01 --price 31000 --oco stop:29000
     tradewind ctl order buy BTCUSDT 0.01 --price 30000 --then limit:31000
+  in an account that keeps a long and a short position apart (hedge mode): open a long, close a short:
+    tradewind ctl order buy BTCUSDT 0.01 --price 30000 --position-side long
+    tradewind ctl order buy BTCUSDT 0.01 --price 30000 --position-side short
   over ten minutes in twenty slices; a tenth of the volume; following the mid:
     tradewind ctl order buy BTCUSDT 1 --algo twap --duration 10m --slices 20 --time-jitter 30% --price 30500
     tradewind ctl order buy BTCUSDT 1 --algo pov --participation 10% --duration 1h
     tradewind ctl order buy BTCUSDT 1 --algo peg --to mid --offset 2ticks
 
-Each order passes the gate like any other; its verdict is the exit code (0 passed or taken up, 1 refused)."""
+Lists are one request where the venue has them (spot), else the engine holds them; --emulated: it holds them there, too.
+Each order passes the gate like any other; its verdict is the exit code (0 passed or taken up, 1 refused and why)."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +67,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--post-only", action="store_true", help="never take: refused where it would cross")
     parser.add_argument("--reduce-only", action="store_true", help="never open or enlarge a position")
     parser.add_argument("--close-position", action="store_true", help="close whatever the position is when it triggers")
-    parser.add_argument("--position-side", choices=("both", "long", "short"), default="", help="of a hedging account")
+    add_position_side(parser)
     parser.add_argument("--display", default="", metavar="QTY", help="show only so much at a time (iceberg)")
     parser.add_argument("--emulated", action="store_true", help="the engine holds it, also where the venue could")
     parser.add_argument("--venue", help="where the symbol is traded at several")
@@ -73,6 +77,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         parser.add_argument_group("a list; a LEG is [buy:|sell:]TYPE:PRICE[:LIMIT], as stop-limit:29000:28990")
     )
     add_algo_words(parser.add_argument_group("an execution algorithm: child orders until the quantity is done"))
+
+
+def add_position_side(parser: argparse.ArgumentParser) -> None:
+    """--position-side, which a hedged account needs and no other knows."""
+    text = (
+        "of which position the order is, in an account that keeps long and short apart (hedge mode): needed there, refused "
+        "elsewhere; buy opens a long and closes a short"
+    )
+    parser.add_argument("--position-side", choices=("long", "short"), default="", help=text)
 
 
 def _add_trigger_words(parser: argparse.ArgumentParser) -> None:
@@ -97,8 +110,7 @@ def run(args: argparse.Namespace) -> int:
     """Send it; 0 when the gate let it pass (or the engine took it up), 1 when it was refused."""
     target = find_target(args)
     accepted = ctl_commands.command(target, request_of(args), args.timeout)
-    verdict = verdict_of(target, accepted) if target.data_dir is not None else None
-    return tell(args, accepted, verdict)
+    return tell(args, accepted, verdict_of(target, accepted))
 
 
 def request_of(args: argparse.Namespace) -> Order:
@@ -141,7 +153,7 @@ def add_protect_options(parser: argparse.ArgumentParser) -> None:
     """`ctl protect BTCUSDT --stop-loss 1% --take-profit 2%`."""
     ctl_commands.add_command_options(parser)
     parser.add_argument("symbol")
-    parser.add_argument("--position-side", choices=("both", "long", "short"), default="", help="of a hedging account")
+    add_position_side(parser)
     parser.add_argument("--venue", help="where the symbol is traded at several")
     add_exit_words(parser)
 
@@ -155,14 +167,14 @@ def protect(args: argparse.Namespace) -> int:
     request = Protect(reason=args.reason, scope=scope, exits=exits, position_side=args.position_side)
     target = find_target(args)
     accepted = ctl_commands.command(target, request, args.timeout)
-    return tell(args, accepted, verdict_of(target, accepted) if target.data_dir is not None else None)
+    return tell(args, accepted, verdict_of(target, accepted))
 
 
 def add_amend_options(parser: argparse.ArgumentParser) -> None:
-    """`ctl amend ORDER BTCUSDT --price 30001`."""
+    """`ctl amend ORDER --price 30001`."""
     ctl_commands.add_command_options(parser)
     parser.add_argument("order", help="client order id or handle")
-    parser.add_argument("symbol", help="the order's symbol")
+    parser.add_argument("symbol", nargs="?", default="", help="the order's symbol; the engine knows it")
     parser.add_argument("--price", default="", help="another limit price")
     parser.add_argument("--qty", default="", help="another total quantity")
     parser.add_argument(
@@ -195,6 +207,8 @@ def verdict_of(target: Target, accepted: Accepted) -> dict[str, Any] | None:
     from engine.journal.reader import JournalReader
     from engine.model.codes import Lane
 
+    if target.data_dir is None or accepted.reason:
+        return None
     follower = JournalReader(target.journal_dir()).follow(accepted.sequence - 1, Lane.LEDGER)
     deadline = time.monotonic() + VERDICT_WAIT_S
     while time.monotonic() < deadline:
@@ -222,14 +236,19 @@ def _verdict(record: Any) -> dict[str, Any] | None:
 
 def tell(args: argparse.Namespace, accepted: Accepted, verdict: dict[str, Any] | None) -> int:
     """Say what became of it."""
-    passed = None if verdict is None else bool(verdict["approved"])
+    from engine.model.codes import Reason
+
+    passed = False if accepted.reason else None if verdict is None else bool(verdict["approved"])
+    reason = Reason(accepted.reason).name if accepted.reason else None if verdict is None else verdict["reason"]
     answer = {
         "action": args.action,
         "sequence": accepted.sequence,
         "order_handle": accepted.order_handle,
         "approved": passed,
-        "reason": None if verdict is None else verdict["reason"],
+        "reason": reason,
     }
+    if accepted.note:
+        answer["note"] = accepted.note
     if verdict is not None and "state" in verdict:
         answer["state"] = verdict["state"]
     if args.json:
@@ -242,10 +261,12 @@ def tell(args: argparse.Namespace, accepted: Accepted, verdict: dict[str, Any] |
 def said(accepted: Accepted, verdict: dict[str, Any] | None) -> str:
     """The answer in words."""
     where = f"sequence {accepted.sequence}, handle {accepted.order_handle}"
+    if accepted.reason:
+        return f"refused: {accepted.note}; {where}"
     if verdict is None:
         return f"{where}; the verdict stands in the journal"
     if "state" in verdict:
         return f"{verdict['state'].lower()}, {where}" + (f" ({verdict['reason']})" if not verdict["approved"] else "")
     if verdict["approved"]:
         return f"approved, {where}"
-    return f"refused by the gate: {verdict['reason']} (value {verdict['value']}, limit {verdict['limit_value']})"
+    return f"refused by the gate: {verdict['reason']}; {where}, `tradewind explain {accepted.order_handle}` tells more"

@@ -10,6 +10,7 @@ from engine.exit_codes import CommandError, ExitCode
 
 if TYPE_CHECKING:
     from engine.journal.explain import Explanation, Step
+    from engine.journal.reader import JournalReader
 
 LEVELS_SHOWN = 3
 
@@ -30,7 +31,8 @@ def run(args: argparse.Namespace) -> int:
     from engine.journal.explain import explain
 
     try:
-        found = explain(open_reader(args), args.order)
+        reader = open_reader(args)
+        found = explain(reader, args.order)
     except JournalCorrupt as error:
         raise CommandError(ExitCode.IO_ERROR, str(error)) from None
     except JournalError as error:
@@ -42,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
         print(json_line(msgspec.to_builtins(found)))
     else:
-        print("\n".join(lines(found)))
+        print("\n".join([*lines(found), *refusals(found, reader)]))
     return ExitCode.OK
 
 
@@ -50,6 +52,28 @@ def lines(found: Explanation) -> list[str]:
     """The chain for a person: sequence, cause, time since the chain began, what it says."""
     names = f"client order id {found.client_order_id or 'none'}, venue order id {found.venue_order_id or 'none'}"
     return [f"order {found.order_handle}: {names}", *(step_line(step) for step in found.steps)]
+
+
+def refusals(found: Explanation, reader: JournalReader) -> list[str]:
+    """What the gate refused, in the units of the instrument: its record holds whole numbers of ticks and lots."""
+    from engine.control.refusals import refusal_text
+    from engine.desk.ledger import Catalog
+    from engine.model.codes import Lane, Reason, RecordKind
+
+    refused = [step.record for step in found.steps if step.name == "verdict" and not step.record["payload"]["approved"]]
+    if not refused:
+        return []
+    catalog = Catalog()
+    for record in reader.records(Lane.LEDGER):
+        if record.kind == RecordKind.INSTRUMENT:
+            catalog.take(record)
+    texts = []
+    for row in refused:
+        payload, units = row["payload"], catalog.units(row["instrument_id"])
+        reason = Reason[payload["reason"]]
+        numbers = payload["scope"], payload["value"], payload["limit_value"]
+        texts.append(f"refused by the gate: {refusal_text(reason, *numbers, units)}")
+    return texts
 
 
 def step_line(step: Step) -> str:

@@ -9,7 +9,7 @@ from types import TracebackType
 import msgspec
 import zmq
 
-from engine.control.messages import AnyReply, Request, decode_reply, encode
+from engine.control.messages import AnyReply, Order, Request, decode_reply, encode
 
 TIMEOUT_MS = 2000
 
@@ -37,12 +37,12 @@ class ControlClient:
         self._dealer.setsockopt(zmq.LINGER, 0)
         self._dealer.connect(f"ipc://{self.path}")
 
-    def request(self, request: Request) -> AnyReply:
+    def request(self, request: Request | Order) -> AnyReply:
         """Send one request, return its reply."""
         self.send(request)
         return self.receive()
 
-    def send(self, request: Request) -> None:
+    def send(self, request: Request | Order) -> None:
         """Send one request; `receive` must follow before the next."""
         self._dealer.send(encode(request))
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
+from engine.control.amends import instrument_of, is_of_parent
 from engine.control.answers import book_status, line_status, strategy_row
-from engine.control.exact import RefusedCommandError, decimal_text, known
+from engine.control.exact import RefusedCommandError, known
 from engine.control.handles import next_handle
-from engine.control.hedge import hedge_order
+from engine.control.hedge import Hedges
 from engine.control.limits import LimitDesk, limit_scope
 from engine.control.messages import (
     Accepted,
@@ -27,12 +28,13 @@ from engine.control.messages import (
     Book,
     BookStatus,
     Cancel,
-    Command,
     EngineStatus,
     Flatten,
     FlattenState,
     FlattenStatus,
     Hedge,
+    HedgeState,
+    HedgeStatus,
     Kill,
     Limits,
     LimitTable,
@@ -55,11 +57,13 @@ from engine.control.messages import (
     StrategyTable,
 )
 from engine.control.order_words import Place, instruction_of, protection_of
+from engine.control.outcomes import Before, Outcome, Outcomes
+from engine.control.scopes import check_scope
 from engine.control.server import Caller
 from engine.control.venue_word import VenueWord
 from engine.journal.errors import JournalFull
 from engine.journal.sequencer import Sequencer
-from engine.model.codes import CommandKind, Counter, HaltReason, LimitScope, OrderType, Reason, Side, TradingState
+from engine.model.codes import CommandKind, Counter, HaltReason, LimitScope, Reason, TradingState
 from engine.model.exact import WordError, on_grid
 from engine.model.instructions import Change, OrderTerms, Wish
 from engine.model.instructions import encode as encode_wish
@@ -88,7 +92,7 @@ AnyCommand = (
     | SetLimits
     | ResetLimits
 )
-KINDS: dict[type[Command], CommandKind] = {
+KINDS: dict[type[AnyCommand], CommandKind] = {
     Pause: CommandKind.PAUSE,
     Resume: CommandKind.RESUME,
     Kill: CommandKind.KILL,
@@ -146,7 +150,7 @@ class EngineControl:
     """The handler of a `ControlServer`: answers status, submits commands.
 
     `submit_command` journals the command, lets the engine apply it, returns its sequence; 0 = no room in the journal.
-    `troubles` says in words why connections do not stand; empty where they do.
+    `troubles` says in words why connections do not stand; empty where they do. Without `outcomes` no answer tells what was done.
     """
 
     def __init__(
@@ -160,13 +164,15 @@ class EngineControl:
         troubles: Callable[[], str] = str,
         limits: LimitDesk | None = None,
         flatten_state: Callable[[], FlattenState] = FlattenState,
-        refusal_of: Callable[[int], int] = lambda _handle: 0,
+        hedges: Hedges | None = None,
+        outcomes: Outcomes | None = None,
         word: VenueWord | None = None,
     ) -> None:
         self._word = word or VenueWord(tables, {})
         self._names = names
         self._flatten_state = flatten_state
-        self._refusal_of = refusal_of
+        self._hedges = hedges
+        self._outcomes = outcomes
         self._tables = tables
         self._counters = counters
         self._clock = clock
@@ -189,9 +195,11 @@ class EngineControl:
                 return self.limits(request)
             if isinstance(request, FlattenStatus):
                 return self._flatten_state()
+            if isinstance(request, HedgeStatus):
+                return self._hedges.state() if self._hedges is not None else HedgeState()
             return self.command(request, caller)
         except RefusedCommandError as refusal:
-            return Refused(code=refusal.code, text=str(refusal))
+            return Refused(code=refusal.code, text=str(refusal), reason=refusal.reason)
         except WordError as fault:
             return Refused(code=RefusalCode.BAD_VALUE, text=str(fault))
 
@@ -199,11 +207,25 @@ class EngineControl:
         """Resolve, submit, and tell what the state is now."""
         command = OperatorCommand(kind=KINDS[type(request)], uid=caller.uid, reason=request.reason)
         self.resolve_scope(command, request.scope)
-        self.check_scope(request, command)
+        check_scope(request, command.scope_kind)
+        self.require_possible(request, command)
+        if isinstance(request, Hedge):
+            return self.answer(request, command, self.hedge(command, request), Outcome())
         self.resolve_words(request, command)
+        before = self._outcomes.before(command) if self._outcomes is not None else Before()
         sequence = self._submit(command)
         if sequence == 0:
             raise RefusedCommandError(RefusalCode.JOURNAL_FULL, "the journal has no room for the command; see `doctor`")
+        found = self._outcomes.after(command, sequence, before) if self._outcomes is not None else Outcome()
+        return self.answer(request, command, sequence, found)
+
+    def answer(
+        self, request: AnyCommand, command: OperatorCommand, sequence: int, outcome: Outcome
+    ) -> Accepted | Refused:
+        """What was done, and what the state is now. An order that was not taken has been judged: it has a handle and a verdict."""
+        if not outcome.is_done and not isinstance(request, (Order, Protect)):
+            code = RefusalCode.UNKNOWN_NAME if outcome.reason == Reason.UNKNOWN_ORDER else RefusalCode.STATE
+            return Refused(code=code, text=outcome.text, sequence=sequence, reason=outcome.reason)
         state = self._tables.control_state()
         return Accepted(
             sequence=sequence,
@@ -211,7 +233,8 @@ class EngineControl:
             trading_state=state["trading_state"],
             halt_reason=state["halt_reason"],
             kill=bool(state["kill"]),
-            note=self.hedge_text(command) if isinstance(request, Hedge) else "",
+            reason=outcome.reason,
+            note=outcome.text,
             left=self._word.left() if isinstance(request, Stop) else (),
         )
 
@@ -266,32 +289,34 @@ class EngineControl:
             raise RefusedCommandError(RefusalCode.UNKNOWN_NAME, f"{text!r} is neither our client order id nor a handle")
         return handle
 
-    def check_scope(self, request: AnyCommand, command: OperatorCommand) -> None:
-        """Commands that are about one kind of thing refuse another; a command wider than asked is never carried out."""
-        kind = command.scope_kind
-        if isinstance(request, (Pause, Resume)) and kind not in (ScopeKind.ALL, ScopeKind.STRATEGY, ScopeKind.ORDER):
-            text = "pause and resume are about strategies, or about one parent order"
-            raise RefusedCommandError(RefusalCode.BAD_VALUE, text)
-        if isinstance(request, Stop) and kind != ScopeKind.ALL:
-            raise RefusedCommandError(RefusalCode.BAD_VALUE, "this command is about the whole engine: give no scope")
-        if isinstance(request, Reconcile):
-            check_reconcile(request, command)
-        if isinstance(request, (Kill, Arm, Flatten)) and kind == ScopeKind.ORDER:
-            raise RefusedCommandError(RefusalCode.BAD_VALUE, "one order is not a scope of this command: use cancel")
-        if isinstance(request, Flatten) and kind == ScopeKind.STRATEGY:
-            text = "positions are the account's, not a strategy's: flatten a symbol, or everything"
-            raise RefusedCommandError(RefusalCode.BAD_VALUE, text)
+    def require_possible(self, request: AnyCommand, command: OperatorCommand) -> None:
+        """What cannot have an effect as things stand is refused, and not journaled."""
         if isinstance(request, Flatten):
             self.require_closable(command)
-        if isinstance(request, (Order, Protect, Hedge)) and kind != ScopeKind.INSTRUMENT:
-            raise RefusedCommandError(RefusalCode.BAD_VALUE, "an order needs a symbol and no other scope")
-        if isinstance(request, Amend) and kind != ScopeKind.ORDER:
-            raise RefusedCommandError(RefusalCode.BAD_VALUE, "an amendment is about one order")
+        if isinstance(request, Reconcile):
+            self.require_reachable(command)
+        if isinstance(request, Arm) and command.strategy_id and self._outcomes is not None:
+            row = self._tables.strategy(command.strategy_id)
+            if row["enabled"] and not self._halts().get("strategies", {}).get(command.strategy_id, 0):
+                raise RefusedCommandError(
+                    RefusalCode.STATE, "nothing to arm: the strategy is neither killed nor disabled"
+                )
+
+    def require_reachable(self, command: OperatorCommand) -> None:
+        """An account is read where the order session and the user stream stand."""
+        if self._outcomes is not None and not any(
+            row["gateway_ready"] and row["user_stream_ready"] for row in self.line_rows(command)
+        ):
+            raise RefusedCommandError(RefusalCode.STATE, "the venue is away: the account is read once it is back")
+
+    def line_rows(self, command: OperatorCommand) -> list[dict[str, Any]]:
+        """The lines that a command is about."""
+        wanted = command.venue_id or command.account_id
+        return [self._tables.line_state(line) for line in self._names.venues.values() if wanted in (0, line)]
 
     def require_closable(self, command: OperatorCommand) -> None:
         """Positions are closed under a kill too; not where the venue or the position is in doubt, in every line that is meant."""
-        wanted = command.venue_id or command.account_id
-        rows = [self._tables.line_state(line) for line in self._names.venues.values() if wanted in (0, line)]
+        rows = self.line_rows(command)
         if all(
             row["trading_state"] == TradingState.HALTED and row["halt_reason"] not in CLOSABLE_HALTS for row in rows
         ):
@@ -303,8 +328,6 @@ class EngineControl:
         """What is particular to a command: the words of an order, of exits, of a change."""
         if isinstance(request, Order):
             self.resolve_order(command, request)
-        elif isinstance(request, Hedge):
-            self.resolve_hedge(command, request)
         elif isinstance(request, Protect):
             instruct(command, protection_of(request, self.place(command.instrument_id)))
         elif isinstance(request, Amend):
@@ -314,25 +337,16 @@ class EngineControl:
         elif isinstance(request, (Pause, Resume)) and command.scope_kind == ScopeKind.ORDER:
             action: Literal["pause", "resume"] = "pause" if isinstance(request, Pause) else "resume"
             instruct(command, Change(handle=command.order_handle, action=action))
+        elif isinstance(request, Reconcile):
+            command.flags = int(request.adopt)
 
-    def resolve_hedge(self, command: OperatorCommand, request: Hedge) -> None:
-        """An order in the hedging instrument; the command is about that one, its detail says whose exposure it offsets."""
-        ratio_e8 = on_grid(request.ratio, 1, "ratio")
+    def hedge(self, command: OperatorCommand, request: Hedge) -> int:
+        """Begin a hedge: the command is about the hedging instrument, its detail says whose exposure it offsets."""
+        if self._hedges is None:
+            raise RefusedCommandError(RefusalCode.STATE, "this process does not hedge")
         exposed_id = command.instrument_id
         command.instrument_id, command.venue_id = self.instrument(request.with_symbol, 0)
-        found = hedge_order(self._tables, exposed_id, command.instrument_id, ratio_e8)
-        command.side, command.qty_lots = found.side, found.qty_lots
-        command.order_type, command.order_handle = OrderType.MARKET, next_handle(self._tables)
-        command.detail = msgspec.json.encode(found.detail)
-
-    def hedge_text(self, command: OperatorCommand) -> str:
-        """What a hedge did, or why the gate did not let it."""
-        lot_e8 = self._tables.instrument(command.instrument_id)["lot_size_e8"]
-        order = (
-            f"{Side(command.side).name} {decimal_text(command.qty_lots, lot_e8)} {self.shown(command.instrument_id)}"
-        )
-        reason = self._refusal_of(command.order_handle)
-        return f"refused by the gate: {order}: {Reason(reason).name}" if reason else f"sent: {order}"
+        return self._hedges.begin(command, exposed_id, on_grid(request.ratio, 1, "ratio"))
 
     def resolve_order(self, command: OperatorCommand, order: Order) -> None:
         """Decimals to ticks and lots, exactly: off the grid is refused, never rounded."""
@@ -341,6 +355,7 @@ class EngineControl:
             command.qty_lots, command.price_ticks = found.qty_lots, found.price_ticks
             command.side, command.order_type = found.side, found.order_type
             command.time_in_force, command.flags = found.time_in_force, found.flags
+            command.position_side = found.position_side
             command.order_handle = next_handle(self._tables)
         else:
             instruct(command, found)
@@ -354,27 +369,33 @@ class EngineControl:
             lot_e8=row["lot_size_e8"],
             now_wall_ns=self._clock.time_ns(),
             next_handle=lambda: next_handle(self._tables),
+            is_hedged=self._tables.is_hedged(row["venue_id"]),
         )
 
     def resolve_amend(self, command: OperatorCommand, request: Amend) -> None:
         """Another price, quantity or trigger of one order, on its symbol's grid."""
         venue_id = known(self._names.venues, request.venue, "venue") if request.venue else 0
-        command.instrument_id, command.venue_id = self.instrument(request.symbol, venue_id)
+        if request.symbol or self._outcomes is None:
+            command.instrument_id, command.venue_id = self.instrument(request.symbol, venue_id)
+        else:
+            command.instrument_id = instrument_of(command, self._outcomes)
+            command.venue_id = self._tables.instrument(command.instrument_id)["venue_id"]
         place = self.place(command.instrument_id)
         command.price_ticks = on_grid(request.price, place.tick_e8, "price") if request.price else 0
         command.qty_lots = on_grid(request.qty, place.lot_e8, "quantity") if request.qty else 0
         trigger_ticks = on_grid(request.trigger, place.tick_e8, "trigger price") if request.trigger else 0
         if not (command.price_ticks or command.qty_lots or trigger_ticks):
             raise WordError("nothing is to be amended: give a price, a quantity or a trigger price")
-        command.detail = encode_wish(
-            Change(
-                handle=command.order_handle,
-                action="amend",
-                price_ticks=command.price_ticks,
-                qty_lots=command.qty_lots,
-                trigger_ticks=trigger_ticks,
-            )
+        if self._outcomes is None or not is_of_parent(command, trigger_ticks, self._outcomes):
+            return
+        change = Change(
+            handle=command.order_handle,
+            action="amend",
+            price_ticks=command.price_ticks,
+            qty_lots=command.qty_lots,
+            trigger_ticks=trigger_ticks,
         )
+        instruct(command, change)
 
     def resolve_limits(self, command: OperatorCommand, request: SetLimits | ResetLimits) -> None:
         """Text to whole numbers; what loosens without being said to, or cannot be, is refused and not journaled."""
@@ -464,14 +485,6 @@ class EngineControl:
         others = [line for line in self._names.venues.values() if self._tables.instrument_id(line, symbol)]
         names = {number: name for name, number in self._names.venues.items()}
         return f"{names.get(venue_id, venue_id)}:{symbol}" if len(others) > 1 else symbol
-
-
-def check_reconcile(request: Reconcile, command: OperatorCommand) -> None:
-    """An account is read as a whole; what is disputed may be adopted by symbol."""
-    if command.scope_kind in (ScopeKind.STRATEGY, ScopeKind.ORDER) or (command.instrument_id and not request.adopt):
-        text = "an account is read as a whole: name a venue or an account (a symbol only with --adopt)"
-        raise RefusedCommandError(RefusalCode.BAD_VALUE, text)
-    command.flags = int(request.adopt)
 
 
 def instruct(command: OperatorCommand, wish: Wish) -> None:

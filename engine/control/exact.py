@@ -12,11 +12,12 @@ Value = TypeVar("Value")
 
 
 class RefusedCommandError(Exception):
-    """A request that cannot become a command."""
+    """A request that cannot become a command. `reason`: a `Reason`, where there is one."""
 
-    def __init__(self, code: RefusalCode, text: str) -> None:
+    def __init__(self, code: RefusalCode, text: str, reason: int = 0) -> None:
         super().__init__(text)
         self.code = code
+        self.reason = reason
 
 
 def decimal_text(steps: int, step_e8: int, zero: str = "") -> str:

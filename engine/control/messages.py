@@ -12,6 +12,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from engine.control.order_text import ExitsText as ExitsText
+from engine.control.order_text import Number, OrderWords, PositionSideText, SideText
+from engine.control.order_text import OrderText as OrderText
 from engine.control.venue_rows import Difference, Left
 
 PROTOCOL_VERSION = 1
@@ -19,22 +22,6 @@ MESSAGE_BYTES_MAX = 16_384
 
 Reason = Annotated[str, Meta(max_length=200)]
 Name = Annotated[str, Meta(max_length=64)]
-# decimal text, a distance or a date
-Number = Annotated[str, Meta(max_length=40)]
-SideText = Literal["buy", "sell"]
-TimeInForceText = Literal["gtc", "ioc", "fok", "gtd", "day"]
-OrderTypeText = Literal[
-    "limit",
-    "market",
-    "stop",
-    "stop-limit",
-    "market-if-touched",
-    "limit-if-touched",
-    "trailing-stop",
-    "trailing-stop-limit",
-    "take-profit",
-    "take-profit-limit",
-]
 
 
 class ScopeKind(IntEnum):
@@ -111,7 +98,7 @@ class Flatten(Command, frozen=True, kw_only=True):
 
 
 class Hedge(Command, frozen=True, kw_only=True):
-    """Offset the exposure of the symbol in scope by a market order in another, sized by value; through the gate like any."""
+    """Offset the exposure of the symbol in scope by market orders in another, sized by value; through the gate like any."""
 
     with_symbol: Name
     ratio: Annotated[str, Meta(max_length=40)] = "1"
@@ -119,6 +106,10 @@ class Hedge(Command, frozen=True, kw_only=True):
 
 class FlattenStatus(Request, frozen=True, kw_only=True):
     """How far the latest flatten has come."""
+
+
+class HedgeStatus(Request, frozen=True, kw_only=True):
+    """How far the latest hedge has come."""
 
 
 class Cancel(Command, frozen=True, kw_only=True):
@@ -158,69 +149,22 @@ class ResetLimits(Command, frozen=True, kw_only=True):
     loosen: bool = False
 
 
-class OrderText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One order of a list as text; what is empty is the first order's, or none. Distances: `50bps`, `0.5%`, `20ticks`, `12.5`."""
-
-    side: SideText | Literal[""] = ""
-    qty: Number = ""
-    price: Number = ""
-    order_type: OrderTypeText = "limit"
-    time_in_force: TimeInForceText = "gtc"
-    post_only: bool = False
-    reduce_only: bool = False
-    close_position: bool = False
-    position_side: Literal["", "both", "long", "short"] = ""
-    trigger: Number = ""
-    trigger_by: Literal["last", "bid-ask", "mark", "index"] = "last"
-    trail: Number = ""
-    activate: Number = ""
-    limit_offset: Number = ""
-    display: Number = ""
-    expire: Number = ""
-    emulated: bool = False
-
-
-class ExitsText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a position is left. `stop_loss`: a price, a distance from the entry, or `trail:DISTANCE`. `take_profits`: a price or a
-    distance, with `@50%` for a share."""
-
-    stop_loss: Number = ""
-    take_profits: Annotated[tuple[Number, ...], Meta(max_length=8)] = ()
-    break_even: Number = ""
-    stop_limit_offset: Number = ""
-    trigger_by: Literal["last", "bid-ask", "mark", "index"] = "last"
-    placement: Literal["auto", "native", "engine"] = "auto"
-
-
-class Order(Command, frozen=True, kw_only=True):
+class Order(OrderWords, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="order"):
     """An operator's order, or several that belong together; each passes the gate like any other. Decimal text.
 
     At most one of: `exits` (a bracket), `legs` with their `contingency`, `algo` with its words (`profile`: JSON of a volume
-    profile).
+    profile). A struct has one base: the three fields of every command stand here once more.
     """
 
+    version: int = PROTOCOL_VERSION
+    reason: Reason = ""
+    scope: Scope = Scope()
     side: SideText
-    qty: Number = ""
-    price: Number = ""
-    order_type: OrderTypeText = "limit"
-    time_in_force: TimeInForceText = "gtc"
-    post_only: bool = False
-    reduce_only: bool = False
-    close_position: bool = False
-    position_side: Literal["", "both", "long", "short"] = ""
-    trigger: Number = ""
-    trigger_by: Literal["last", "bid-ask", "mark", "index"] = "last"
-    trail: Number = ""
-    activate: Number = ""
-    limit_offset: Number = ""
-    display: Number = ""
-    expire: Number = ""
-    emulated: bool = False
     exits: ExitsText | None = None
     contingency: Literal["", "oco", "ouo", "oto", "otoco"] = ""
     legs: Annotated[tuple[OrderText, ...], Meta(max_length=15)] = ()
     algo: Name = ""
-    algo_words: dict[Name, Number] = {}
+    algo_words: dict[Name, Number] = msgspec.field(default_factory=dict)
     profile: str = ""
 
 
@@ -228,13 +172,14 @@ class Protect(Command, frozen=True, kw_only=True):
     """Exits that follow the position of the symbol in scope, whoever made it."""
 
     exits: ExitsText
-    position_side: Literal["", "both", "long", "short"] = ""
+    position_side: PositionSideText = ""
 
 
 class Amend(Command, frozen=True, kw_only=True):
-    """Another price, quantity or trigger price of the order in scope, which is of this symbol; what is empty stays."""
+    """Another price, quantity or trigger price of the order in scope, which is of this symbol (empty: whatever it is of); what is
+    empty stays."""
 
-    symbol: Name
+    symbol: Name = ""
     venue: Name = ""
     price: Number = ""
     qty: Number = ""
@@ -253,6 +198,7 @@ AnyRequest = (
     | Flatten
     | FlattenStatus
     | Hedge
+    | HedgeStatus
     | Cancel
     | Stop
     | Reconcile
@@ -290,13 +236,17 @@ class Pong(Reply, frozen=True, kw_only=True):
 
 
 class Accepted(Reply, frozen=True, kw_only=True):
-    """The command stands in the journal under `sequence`; the states are those after it was applied."""
+    """The command stands in the journal under `sequence`; the states are those after it was applied.
+
+    `reason` (a `Reason`) other than 0: the gate, or the engine, did not take the order; `note`: why, or what there was to do.
+    """
 
     sequence: int
     order_handle: int = 0
     trading_state: int = 0
     halt_reason: int = 0
     kill: bool = False
+    reason: int = 0
     note: str = ""
     left: tuple[Left, ...] = ()
 
@@ -322,11 +272,28 @@ class FlattenState(Reply, frozen=True, kw_only=True):
     rows: tuple[FlattenRow, ...] = ()
 
 
+class HedgeState(Reply, frozen=True, kw_only=True):
+    """The latest hedge, by the sequence of its first command (0: there was none). `is_hedged`: all of it is traded."""
+
+    sequence: int = 0
+    is_done: bool = False
+    is_hedged: bool = False
+    symbol: str = ""
+    side: str = ""
+    qty: str = ""
+    filled: str = ""
+    remaining: str = ""
+    orders: int = 0
+    why: str = ""
+
+
 class Refused(Reply, frozen=True, kw_only=True):
-    """Nothing was done, and why."""
+    """Nothing was done, and why. `sequence`: of the command, where it is journaled; `reason`: a `Reason`, where one is known."""
 
     code: RefusalCode
     text: str
+    sequence: int = 0
+    reason: int = 0
 
 
 class LineStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -487,7 +454,16 @@ class GuardStatus(Reply, frozen=True, kw_only=True):
 
 
 AnyReply = (
-    Pong | Accepted | Refused | EngineStatus | BookStatus | StrategyTable | LimitTable | FlattenState | GuardStatus
+    Pong
+    | Accepted
+    | Refused
+    | EngineStatus
+    | BookStatus
+    | StrategyTable
+    | LimitTable
+    | FlattenState
+    | HedgeState
+    | GuardStatus
 )
 
 encode = msgspec.msgpack.Encoder().encode

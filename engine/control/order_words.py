@@ -78,17 +78,20 @@ PLAIN_FLAGS = OrderFlag.POST_ONLY | OrderFlag.REDUCE_ONLY
 
 @dataclass(frozen=True)
 class Place:
-    """Where and when: the instrument's grid, and the wall clock for dates and volume profiles."""
+    """Where and when: the instrument's grid, the wall clock for dates and volume profiles. `is_hedged`: the account keeps a
+    long and a short position apart."""
 
     instrument_id: int
     tick_e8: int
     lot_e8: int
     now_wall_ns: int
     next_handle: Callable[[], int]
+    is_hedged: bool = False
 
 
 def instruction_of(order: Order, place: Place) -> Instruction | OrderTerms:
     """What the order means: plain terms of one order that any venue takes, or an instruction."""
+    check_side(order.position_side, place)
     kinds = [bool(order.algo), bool(order.legs) or bool(order.contingency), order.exits is not None]
     if sum(kinds) > 1:
         raise WordError("an algorithm, a list and a bracket exclude one another")
@@ -111,10 +114,22 @@ def instruction_of(order: Order, place: Place) -> Instruction | OrderTerms:
 
 def protection_of(request: Protect, place: Place) -> Instruction:
     """Exits that follow the position."""
+    check_side(request.position_side, place)
     side = SIDES[request.position_side]
     exits = exits_of(request.exits, place)
     handle = place.next_handle()
     return checked(Protection(instrument_id=place.instrument_id, handle=handle, exits=exits, position_side=side))
+
+
+def check_side(word: str, place: Place) -> None:
+    """A hedged account has two positions of a symbol, and each order is of one of them; every other account has one."""
+    if place.is_hedged and SIDES[word] == PositionSide.BOTH:
+        raise WordError(
+            "the account keeps long and short positions apart (hedge mode): say --position-side long or short; "
+            "buy opens a long and closes a short, sell opens a short and closes a long"
+        )
+    if not place.is_hedged and SIDES[word] != PositionSide.BOTH:
+        raise WordError("the account nets its positions (one-way mode): leave --position-side out")
 
 
 def checked(instruction: Instruction) -> Instruction:
@@ -130,7 +145,7 @@ def is_plain(terms: OrderTerms) -> bool:
         terms.order_type in PLAIN_TYPES
         and terms.time_in_force in PLAIN_TIMES
         and not terms.flags & ~PLAIN_FLAGS
-        and not (terms.display_lots or terms.position_side)
+        and not terms.display_lots
     )
 
 
@@ -233,14 +248,18 @@ def list_of(order: Order, main: OrderTerms, place: Place) -> OrderList:
             side=leg.side or other,
             qty=leg.qty or order.qty,
             position_side=leg.position_side or order.position_side,
+            emulated=leg.emulated or order.emulated,
         )
         for leg in order.legs
     ]
+    # one after the other: the venue's list is named by the first of its orders
+    handle = place.next_handle()
+    orders = (main, *(terms_of(leg, place) for leg in legs))
     return OrderList(
         instrument_id=place.instrument_id,
-        handle=place.next_handle(),
+        handle=handle,
         contingency=CONTINGENCIES[order.contingency],
-        orders=(main, *(terms_of(leg, place) for leg in legs)),
+        orders=tuple(msgspec.structs.replace(terms, handle=place.next_handle()) for terms in orders),
     )
 
 

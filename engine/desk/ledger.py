@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from engine.control.catalog import InstrumentRow, Names
+from engine.control.refusals import Units
 from engine.desk.accounts import NOTHING_TOLD, account_row, average_e8, margin_row, plain
 from engine.desk.exits import trail_text
 from engine.desk.parents import OPEN_PARENTS, Family
@@ -90,6 +91,14 @@ class Catalog:
         if asset_id not in self.names.assets and self.registry is not None:
             self.names.assets.update(registered_assets(self.registry))
         return self.names.assets.get(asset_id, f"#{asset_id}")
+
+    def units(self, instrument_id: int) -> Units:
+        """The words of an instrument, for what the gate said of it."""
+        row = self.instruments.get(instrument_id)
+        if row is None:
+            return Units(symbol=self.symbol(instrument_id))
+        base, quote = (self.asset(asset).rsplit(":", 1)[-1] for asset in (row.base_asset_id, row.quote_asset_id))
+        return Units(row.symbol, row.tick_size_e8, row.lot_size_e8, base, quote)
 
     def price(self, instrument_id: int, ticks: int) -> str:
         """Ticks as decimal text; bare ticks where the instrument is not known."""

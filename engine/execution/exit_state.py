@@ -14,6 +14,8 @@ ROLE_ENTRY = 0
 ROLE_STOP = 100
 ROLE_NATIVE_STOP = 101
 ROLE_TARGET = 200
+# orders of a fired stop that are asked for in one turn, where one may not be as large as the position
+PIECES_AT_ONCE = 8
 TARGET_RETRY_NS = 10_000_000_000
 # fills that come within this time make a target's order larger once
 GROW_NS = 250_000_000

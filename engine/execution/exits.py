@@ -12,6 +12,7 @@ from functools import cached_property
 from engine.execution.atr import AverageRange
 from engine.execution.dust import Dust
 from engine.execution.exit_state import (
+    PIECES_AT_ONCE,
     ROLE_NATIVE_STOP,
     ROLE_STOP,
     ROLE_TARGET,
@@ -22,7 +23,7 @@ from engine.execution.exit_state import (
     release_terms,
     trail_terms,
 )
-from engine.execution.hold import PASSING_REASONS, Hurry, retry_delay_ns, ticks_of
+from engine.execution.hold import PASSING_REASONS, TOO_LARGE, Hurry, retry_delay_ns, ticks_of
 from engine.execution.parent import Child, ChildTerms, MarketView, Parent, Port, Watch
 from engine.execution.take_profits import TakeProfits
 from engine.execution.terms import takes_to_close
@@ -48,6 +49,8 @@ class Exits:
         self.hurry = Hurry()
         # a stop that goes out beside other orders was refused: from now on only what nothing else closes goes out
         self.is_crowded = False
+        # the most that one order of a stop may be, as far as refusals have told; 0 = nothing known
+        self.piece_lots = 0
         self.range = None if plan.stop is None or plan.stop.atr is None else AverageRange(plan.stop.atr)
 
     @cached_property
@@ -284,19 +287,25 @@ class Exits:
         self.parent.waits_for_room = False
         missing = lots - sum(child.leaves_lots for child in self.open_of(ROLE_STOP))
         order_type, price_ticks = release_terms(self.plan, self.state, self.port.instrument(), self.side)
-        sent = self.push_part(missing, order_type, price_ticks)
-        if missing > sent and not self.retry_timer:
-            self.clear_way(missing - sent)
+        free = min(missing, self.free_lots(order_type))
+        if not self.is_sendable(missing, free, price_ticks):
+            free = 0  # too small a part waits for more
+        self.push_pieces(free, order_type, price_ticks)
+        if missing > max(free, 0) and not self.retry_timer:
+            self.clear_way(missing - max(free, 0))
 
-    def push_part(self, missing: int, order_type: int, price_ticks: int) -> int:
-        """What nothing stands in the way of; how much it was."""
-        facts = self.port.instrument()
-        lots = min(missing, self.free_lots(order_type), facts.max_qty_lots)
+    def is_sendable(self, missing: int, lots: int, price_ticks: int) -> bool:
+        """Would the venue take a part of what is missing; of the whole the gate has the word."""
         price = price_ticks or self.state.level_ticks or self.state.trail_level
-        is_part = lots < missing and price > 0 and not facts.is_sendable(price, lots, reduces=True)
-        if lots <= 0 or is_part:
-            return 0  # too small a part waits for more
-        return lots if self.send(lots, order_type, price_ticks, ROLE_STOP) else 0
+        return lots >= missing or price <= 0 or self.port.instrument().is_sendable(price, lots, reduces=True)
+
+    def push_pieces(self, lots: int, order_type: int, price_ticks: int) -> None:
+        """Out with it, in orders as large as venue and limits let one be; those beyond the first few go when these have ended."""
+        piece = min(self.piece_lots or lots, self.port.instrument().max_qty_lots)
+        for _ in range(PIECES_AT_ONCE):
+            if lots <= 0 or not self.send(min(lots, piece), order_type, price_ticks, ROLE_STOP):
+                return
+            lots -= piece
 
     def free_lots(self, order_type: int) -> int:
         """What a stop of ours may send now. Of a position that is not all ours own orders count: nothing cuts them to our part."""
@@ -403,6 +412,14 @@ class Exits:
     def on_refused_stop(self, child: Child) -> None:
         """Again: at once and beside nothing where it was asked for beside other orders, else later."""
         self.fail("an order that protects the position was refused")
+        if (
+            child.role == ROLE_STOP
+            and child.reason in TOO_LARGE
+            and child.qty_lots > self.port.instrument().qty_step_lots
+        ):
+            # limits of one order do not hold a stop up: it goes in pieces
+            self.piece_lots = self.port.instrument().half_of(child.qty_lots)
+            return
         if child.role == ROLE_STOP and not self.is_crowded and child.reason not in PASSING_REASONS:
             is_beside = child.qty_lots > self.port.closable_lots(self.side)
             self.is_crowded = True

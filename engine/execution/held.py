@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from engine.execution.hold import PASSING_REASONS, Expiry, Hold, Hurry, retry_delay_ns
+from engine.execution.hold import PASSING_REASONS, TOO_LARGE, Expiry, Hold, Hurry, retry_delay_ns
 from engine.execution.parent import Child, FillFact, HeldNews, Parent, is_reducing
 from engine.model.codes import AlarmCode, InstructionKind, OrderFlag, OrderState, OrderType, ParentState, Reason
 from engine.model.instructions import TOUCHED_TYPES, Held, OrderTerms
@@ -43,6 +43,8 @@ class HeldOrder(Parent):
         self.is_parted = False
         # it was refused beside other orders: only what nothing else closes goes out
         self.is_crowded = False
+        # the most that one order may be, as far as refusals have told; 0 = nothing known
+        self.piece_lots = 0
 
     def take_terms(self, terms: OrderTerms) -> None:
         """What the order is from now on."""
@@ -133,10 +135,10 @@ class HeldOrder(Parent):
         if part > 0:
             handle = 0 if self.is_in_parts else self.handle
             self.children.pop(self.handle, None)
-            if not self.port.submit(self.hold.released(self.port, part, handle)):
+            if not self.port.submit(self.hold.released(self.port, min(part, self.piece_lots or part), handle)):
                 self.retry()
                 return
-        if part < lots and not self.is_sliced:
+        if part < lots and not (self.is_sliced and part > 0):
             self.clear_way(lots - part)
 
     def part_of(self, lots: int) -> int:
@@ -264,6 +266,10 @@ class HeldOrder(Parent):
 
     def try_again(self, child: Child) -> None:
         """At once where it was asked for beside other orders: then without them. Else later, or when the moment has passed."""
+        if child.reason in TOO_LARGE and child.qty_lots > self.port.instrument().qty_step_lots and not self.is_sliced:
+            self.piece_lots, self.is_parted = self.port.instrument().half_of(child.qty_lots), True
+            self.work()
+            return
         self.waits_for_market = child.reason in PASSING_REASONS
         is_beside = child.qty_lots > self.port.closable_lots(self.side) > 0
         if self.is_crowded or self.waits_for_market or not is_beside:

@@ -30,6 +30,8 @@ PASSING_REASONS = frozenset(
         Reason.NOT_VALUED,
     }
 )
+# what smaller orders cure
+TOO_LARGE = frozenset({Reason.QTY_ABOVE_MAX, Reason.NOTIONAL_ABOVE_MAX})
 
 
 class Hurry:

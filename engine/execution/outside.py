@@ -47,7 +47,7 @@ class ParentNews(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Outside(Protocol):
-    """The engine around it."""
+    """The engine around it: `ExecutionStage` (ext/engine/execution/stage.pyx), or a test. Stated here and nowhere else."""
 
     @property
     def now_wall_ns(self) -> int: ...

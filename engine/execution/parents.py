@@ -69,6 +69,8 @@ class Parents(Requests):
         self.makers = dict(MAKERS if makers is None else makers)
         self.over: OrderedDict[int, Parent] = OrderedDict()
         self.told: dict[int, int] = {}
+        # those that wait for room or for the market
+        self.waiting: dict[int, Parent] = {}
         self.order_seq = 0
 
     # --- instructions and changes ---
@@ -117,17 +119,17 @@ class Parents(Requests):
 
     def apply_change(self, parent: Parent, wish: Change, *, by_person: bool) -> int:
         """The change itself."""
-        reason: list[int] = [Reason.NONE]
+        # what is not begun because the engine stops, or has not read the account yet
+        reason: list[int] = [Reason.HALTED]
 
         def work() -> None:
+            reason[0] = Reason.NONE
             if wish.action == "cancel" and wish.handle == parent.handle:
                 parent.cancel_by(by_person=by_person)
             elif wish.action == "cancel":
                 reason[0] = Reason.NONE if parent.cancel_order(wish.handle) else Reason.ORDER_NOT_OPEN
-            elif wish.action == "pause":
-                parent.pause()
-            elif wish.action == "resume":
-                parent.resume()
+            elif wish.action in ("pause", "resume"):
+                reason[0] = paused_or_resumed(parent, wish.action)
             elif wish.exits is not None:
                 reason[0] = parent.amend_exits(wish.exits)
             else:
@@ -195,13 +197,13 @@ class Parents(Requests):
 
     def tell_room(self, instrument_id: int, ended: Parent | None) -> None:
         """Orders of an instrument have ended: what waits for that is told, but for their own parent."""
-        for parent in list(self.parents.values()):
+        for parent in list(self.waiting.values()):
             if parent.waits_for_room and parent.instrument_id == instrument_id and parent is not ended:
                 self.run(parent, parent.on_room)
 
     def on_tick(self) -> None:
         """Time to see whether what was refused for the market's or the session's sake may pass now."""
-        for parent in list(self.parents.values()):
+        for parent in list(self.waiting.values()):
             if parent.waits_for_market and self.outside.is_open(parent.instrument_id):
                 self.run(parent, parent.on_open)
 
@@ -304,10 +306,18 @@ class Parents(Requests):
         if self.is_running and not self.is_stopping:
             work()
             parent.settle_cancel()
+            self.note_waiting(parent)
         if parent.is_changed:
             self.write(parent)
         if parent.is_over:
             self.forget(parent)
+
+    def note_waiting(self, parent: Parent) -> None:
+        """Whom the end of somebody's order, or a tick, concerns."""
+        if parent.waits_for_room or parent.waits_for_market:
+            self.waiting[parent.handle] = parent
+        else:
+            self.waiting.pop(parent.handle, None)
 
     def write(self, parent: Parent) -> None:
         """PARENT_STATE."""
@@ -338,6 +348,7 @@ class Parents(Requests):
     def forget(self, parent: Parent) -> None:
         """It is over: nothing waits for it, late fills still find it."""
         self.told.pop(parent.handle, None)
+        self.waiting.pop(parent.handle, None)
         if self.parents.pop(parent.handle, None) is None:
             return
         for watch_id in [key for key, owner in self.watches.items() if owner is parent]:
@@ -362,3 +373,15 @@ class Parents(Requests):
         for parent in list(self.parents.values()):
             parent.is_changed = True
             self.run(parent, parent.on_start if parent.status == ParentState.NONE else parent.on_resume_run)
+
+
+def paused_or_resumed(parent: Parent, action: str) -> int:
+    """Pause or resume; a Reason where that changed nothing: it stood so already, or - working - is of a kind that is not paused."""
+    before = parent.status
+    if action == "pause":
+        parent.pause()
+    else:
+        parent.resume()
+    if parent.status != before or parent.is_over:
+        return Reason.NONE
+    return Reason.UNSUPPORTED if action == "pause" and before == ParentState.WORKING else Reason.ORDER_NOT_OPEN

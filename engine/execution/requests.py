@@ -35,6 +35,7 @@ class Requests:
         self.listeners: dict[int, list[Parent]] = {}
         # orders that were asked to make way for a fired stop, and have not ended
         self.clearing: set[int] = set()
+        self.told_cleared: set[int] = set()
         # false while the account of an earlier run has not been read again: what was restored waits
         self.is_running = True
         self.is_stopping = False
@@ -213,8 +214,9 @@ class Requests:
         for row in sorted(rows, key=lambda row: rank(row, parent.strategy_id, side)):
             if coming < lots and row.handle not in self.clearing and self.clear(parent, row, side):
                 coming += row.lots
-                taken.append(row)
+                taken += [row] if row.handle not in self.told_cleared else []
         if taken:
+            self.told_cleared.update(row.handle for row in taken)
             text = f"{len(taken)} resting orders of {sum(row.lots for row in taken)} lots are cancelled: a fired stop needs them"
             self.alarm(parent, AlarmCode.PROTECTION_FAILED, text)
         return coming

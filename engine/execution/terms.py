@@ -174,6 +174,10 @@ class InstrumentFacts(msgspec.Struct, kw_only=True, frozen=True):
             return False
         return (self.kind != 0 and reduces) or self.notional_e8(price_ticks, qty_lots) >= self.min_notional_e8
 
+    def half_of(self, qty_lots: int) -> int:
+        """Half of a quantity in the venue's steps, one step at least."""
+        return max(qty_lots // 2 // self.qty_step_lots * self.qty_step_lots, self.qty_step_lots)
+
 
 class Watch(msgspec.Struct, kw_only=True, frozen=True):
     """A price to wait for. `is_above`: fires at or above the level, else at or below.

@@ -308,7 +308,7 @@ def test_an_order_of_ones_own_tells_the_gates_verdict(shell: Shell, engine: Fake
     ledger.journal.flush()
     told = shell.ctl("order", "buy", "BTCUSDT", "0.5", "--price", "30000.01")
     assert told.code == ExitCode.REFUSED
-    assert "PRICE_COLLAR (value 5, limit 4)" in told.out
+    assert f"PRICE_COLLAR; sequence 101, handle {handle}" in told.out
     assert engine.submitted[0].qty_lots == 50_000
     ledger.add(RecordKind.VERDICT, body(RecordKind.VERDICT, approved=1), order_handle=handle + 1)
     ledger.journal.flush()

@@ -11,7 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from engine.cli import ctl_examples
 from engine.cli.ctl_orders import EXAMPLES
+from engine.cli.main import build_parser
 from engine.control.server import ControlServer
 from engine.exit_codes import ExitCode
 from engine.model.algo_terms import AlgoTerms, Pov, Twap, Vwap
@@ -67,7 +69,17 @@ def test_every_example_of_the_help_is_understood(shell: Shell, engine: FakeEngin
     lines = [line.split("ctl order ")[1] for line in EXAMPLES.splitlines() if "ctl order " in line]
     assert len(lines) > 12
     for line in lines:
+        engine.tables.set_hedge(1, "--position-side" in line)
         order(shell, engine, line)
+
+
+@pytest.mark.parametrize("name", sorted(ctl_examples.EXAMPLES))
+def test_every_example_of_the_other_commands_is_a_command_line(name: str) -> None:
+    lines = [line.strip() for line in ctl_examples.EXAMPLES[name].splitlines() if line.startswith("    tradewind ctl ")]
+    assert lines
+    for line in lines:
+        parser, _ = build_parser("ctl")
+        assert parser.parse_args(shlex.split(line)[1:]).verb == "ctl"
 
 
 def blocks(page: str, language: str) -> list[str]:

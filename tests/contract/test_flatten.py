@@ -106,18 +106,57 @@ def test_a_killed_engine_is_flattened_and_stays_killed(market: LinesMarket) -> N
     market.wait_all_active()
 
 
-def test_hedge_offsets_a_spot_position_by_the_future_and_twice_is_once(market: LinesMarket) -> None:
-    trade(market, "spot", "buy", "0.02")
+def hedge(market: LinesMarket, line: str, other: str) -> tuple[int, dict[str, Any]]:
+    """`ctl hedge` of a line's position by the other's symbol; exit code and answer."""
+    done = market.ctl("hedge", "--symbol", f"{line}:BTCUSDT", "--with", f"{other}:BTCUSDT")
+    return done.returncode, json.loads(done.stdout) if done.stdout else {"why": done.stderr}
+
+
+@pytest.mark.parametrize(("line", "other", "side"), [("spot", "futures", "buy"), ("futures", "spot", "sell")])
+def test_hedge_offsets_a_position_in_parts_whatever_rests_far_away_and_twice_is_once(
+    market: LinesMarket, line: str, other: str, side: str
+) -> None:
+    for _ in range(2):
+        trade(market, line, side, "0.02")
+    held = position(market, line)
+    bid = float(json.loads(market.ctl("book", f"{other}:BTCUSDT").stdout)["bid"])
+    # an order that rests is no exposure: of the hedging side and as large as a part, far from the market
+    way, far = ("sell", bid * 1.06) if side == "buy" else ("buy", bid * 0.94)
+    resting = market.ctl("order", way, f"{other}:BTCUSDT", "0.02", "--price", f"{far:.1f}")
+    assert resting.returncode == 0, resting.stdout + resting.stderr
 
     def hedged() -> bool:
-        return market.ctl("hedge", "--symbol", "spot:BTCUSDT", "--with", "futures:BTCUSDT").returncode == 0
+        found.update(hedge(market, line, other)[1])
+        return bool(found.get("is_hedged")) or "offset already" in found["why"]
 
+    found: dict[str, Any] = {}
     market.until(hedged, "a hedge")
-    market.until(lambda: position(market, "futures") < 0, "a short future")
     # the two books are two markets: a lot more or less by value
-    assert position(market, "futures") == pytest.approx(-0.02, abs=0.003)
-    again = market.ctl("hedge", "--symbol", "spot:BTCUSDT", "--with", "futures:BTCUSDT")
-    assert abs(position(market, "futures") + 0.02) <= 0.004, again.stdout + again.stderr
+    market.until(lambda: abs(position(market, other) + held) <= 0.004, f"an offset of {held}")
+    asked = [row["payload"] for row in market.ledger(RecordKind.COMMAND) if row["payload"]["command_kind"] == "HEDGE"]
+    assert len(asked) >= 2  # no order is larger than its limit
+    hedge(market, line, other)
+    assert abs(position(market, other) + held) <= 0.004
+    flatten(market)
+
+
+def test_a_hedge_that_stays_undone_says_what_remains_and_why(market: LinesMarket) -> None:
+    trade(market, "spot", "buy", "0.02")
+    # what the strategy has resting counts in the limit
+    assert market.ctl("pause").returncode == 0
+    market.until(lambda: not market.venues["futures"].witness.open_orders(), "a paused strategy's orders are gone")
+    limit = ("limits", "set", "--symbol", "futures:BTCUSDT")
+    assert market.ctl(*limit, "max_position=0.006").returncode == 0
+    try:
+        market.until(lambda: "remaining" in hedge(market, "spot", "futures")[1], "a hedge that was begun")
+        code, found = hedge(market, "spot", "futures")
+        assert (code, found["is_hedged"]) == (1, False), found
+        assert float(found["remaining"]) > 0.01
+        assert "max position: 0.006 BTC" in found["why"]
+        assert position(market, "futures") == pytest.approx(-0.006, abs=0.0011)
+    finally:
+        assert market.ctl(*limit, "max_position=1", "--loosen").returncode == 0
+        assert market.ctl("resume").returncode == 0
     flatten(market)
 
 

@@ -1,4 +1,4 @@
-"""An orderly stop leaves what protects positions at the venue; the next run goes on with it. The real session in virtual time."""
+"""An orderly stop leaves what protects positions at the venue, and the next run goes on with it: real session, virtual time."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import msgspec
 
 from engine.control.commands import EngineControl, EngineNames, OperatorCommand
 from engine.control.messages import Accepted
+from engine.control.outcomes import Outcomes
 from engine.control.server import Caller
 from engine.desk.ledger import LedgerState
 from engine.journal import decode
@@ -65,7 +66,10 @@ class Stage:
         )
         engine = self.simulation.engine
         names = EngineNames("test", 1, mode, "0", {"sim": 1}, {"scripted": 1}, lambda _: 0)
-        self.control = EngineControl(names, engine.tables, engine.counters, self.simulation.clock, self.submit)
+        outcomes = Outcomes(engine, self.loaded.config.portfolio.currency)
+        self.control = EngineControl(
+            names, engine.tables, engine.counters, self.simulation.clock, self.submit, outcomes=outcomes
+        )
 
     def __enter__(self) -> Stage:
         self.simulation.start()

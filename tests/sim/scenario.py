@@ -14,10 +14,12 @@ order's state, by its name), or after `wait_ms`.
     orders = { a = "FILLED" }
     fills = [["a", "bid", "0.001", "maker"]]   # in their order; the parts of one order at one price count as one
 
-`place_list` has a `contingency` and `legs`, each as a `place`; `bracket` a price word for its `stop` and its `target`; `execute`
-names an `algo` in its options. Orders that the engine makes are called `child`; `children_fill` waits until so much is filled.
-`market` steps are orders of another account at the venue (`time_in_force` IOC unless said). `options` of `place` are the keyword
-arguments of `Strategy.submit`, with enumerations by name.
+`place_list` has a `contingency` and `legs`, each as a `place`; `bracket` a price word for its `stop` and its `target`, `protect`
+(of the position, the stop held by the engine) too; `execute` names an `algo` in its options; `replace` and
+`amend_held` a new `trigger` too, `amend_exits` a bracket's new `stop` and `target`.
+Orders that the engine makes are called `child`; `children_fill` waits until so much is filled. `market` steps are orders of another
+account at the venue (the second unless `account` says; `time_in_force` IOC unless said). `options` of `place` are the keyword
+arguments of `Strategy.submit`, with enumerations by name, and `expire_s`: so many seconds from then.
 """
 
 from __future__ import annotations
@@ -35,6 +37,12 @@ KINDS = ("binance-spot", "binance-usdm")
 PRICE = re.compile(r"(bid|ask)([+-]\d+)?")
 
 
+Do = Literal[
+    "place", "place_list", "bracket", "execute", "replace", "amend", "amend_held", "amend_exits", "cancel", "market", "wait"
+]  # fmt: skip
+OTHERS = 2  # the account that makes the market move
+
+
 class Leg(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An order of a list."""
 
@@ -48,16 +56,31 @@ class Leg(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One thing that happens."""
 
-    do: Literal["place", "place_list", "bracket", "execute", "replace", "amend", "cancel", "market", "wait"]
+    do: Literal[
+        "place",
+        "place_list",
+        "bracket",
+        "protect",
+        "execute",
+        "replace",
+        "amend",
+        "amend_held",
+        "amend_exits",
+        "cancel",
+        "market",
+        "wait",
+    ]
     order: str = ""
     side: str = ""
     qty: str = ""
     price: str = ""
     time_in_force: str = "IOC"
+    account: int = OTHERS
     options: dict[str, Any] = {}
     then: dict[str, str] = {}
     wait_ms: int = 0
     contingency: str = ""
+    trigger: str = ""
     stop: str = ""
     target: str = ""
     children_fill: str = ""

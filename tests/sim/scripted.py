@@ -12,6 +12,7 @@ from engine.strategy.api import BookView, FillView, Leg, OrderView, Strategy, Ta
 
 SYMBOL = "BTCUSDT"
 LOOK_NS = 5_000_000
+SECOND_NS = 1_000_000_000
 CHILD = "child"  # an order that the engine made
 SETTLED = frozenset(OrderState) - {
     OrderState.NONE,
@@ -35,6 +36,7 @@ class Scripted(Strategy):
         self.filled: dict[str, Decimal] = {}
         self.fills: list[tuple[str, Decimal, Decimal, bool]] = []
         self.sees_market = False
+        self.parent = 0
 
     def on_start(self) -> None:
         """Look for work now and again."""
@@ -53,11 +55,17 @@ class Scripted(Strategy):
     def place(self, name: str, side: str, qty: str, price: Decimal | None, options: dict[str, Any]) -> None:
         """Submit an order under a name."""
         self.states[name] = OrderState.NONE
-        self.call_it(self.submit(SYMBOL, Side[side], qty, price, **options), name)
+        if "expire_s" in options:
+            options["expire"] = self.now_ns + options.pop("expire_s") * SECOND_NS
+        self.call_it(self.submit(SYMBOL, Side[side], qty or None, price, **options), name)
 
     def place_list(self, contingency: str, legs: list[tuple[str, Leg]]) -> None:
         """Submit the orders of a list."""
-        handles = self.submit_list(SYMBOL, Contingency[contingency], [leg for _, leg in legs])
+        orders = [leg for _, leg in legs]
+        if contingency == "OUO":
+            handles = self.submit_ouo(SYMBOL, *orders)
+        else:
+            handles = self.submit_list(SYMBOL, Contingency[contingency], orders)
         for handle, (name, _) in zip(handles, legs, strict=True):
             self.call_it(handle, name)
 
@@ -67,16 +75,30 @@ class Scripted(Strategy):
 
     def bracket(self, name: str, entry: Leg, stop: Decimal, target: Decimal) -> None:
         """An entry with a stop-loss and one take-profit for all of it."""
-        self.call_it(self.submit_bracket(SYMBOL, entry, stop=stop, targets=[Target(target, 10_000)])[1], name)
+        self.parent, handle = self.submit_bracket(SYMBOL, entry, stop=stop, targets=[Target(target, 10_000)])
+        self.call_it(handle, name)
+
+    def move_exits(self, stop: Decimal, target: Decimal) -> None:
+        """Other exits for the latest bracket."""
+        assert self.amend_exits(SYMBOL, self.parent, stop=stop, targets=[Target(target, 10_000)])
+
+    def guard(self, stop: Decimal | None, target: Decimal | None) -> None:
+        """Protection of the position, its stop held by the engine."""
+        targets = [] if target is None else [Target(target, 10_000)]
+        self.protect(SYMBOL, stop=stop, targets=targets, placement="engine")
 
     def algo(self, name: str, side: str, qty: str, price: Decimal | None, options: dict[str, Any]) -> None:
         """An execution algorithm; the scenario's name is the parent's."""
         self.call_it(self.execute(SYMBOL, Side[side], qty, options.pop("algo"), price, **options), name)
 
-    def move(self, name: str, qty: str, price: Decimal) -> None:
+    def move(self, name: str, qty: str, price: Decimal | None, trigger: Decimal | None) -> None:
         """Replace an order."""
         self.states[name] = OrderState.NONE
-        self.call_it(self.replace(self.handles[name], price, qty), name)
+        self.call_it(self.replace(self.handles[name], price, qty, trigger=trigger), name)
+
+    def change_held(self, name: str, qty: str, price: Decimal | None, trigger: Decimal | None) -> None:
+        """Other numbers for an order that the engine holds."""
+        assert self.amend_held(SYMBOL, self.handles[name], price=price, qty=qty or None, trigger=trigger)
 
     def end(self, name: str) -> None:
         """Cancel an order."""

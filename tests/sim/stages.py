@@ -17,7 +17,7 @@ import engine.daemon as daemon_module
 from engine.config import LoadedConfig, load
 from engine.control.commands import OperatorCommand
 from engine.credentials import Credentials
-from engine.model.codes import CommandKind, OrderState, OrderType, Side, TimeInForce, TradingState
+from engine.model.codes import CommandKind, OrderState, OrderType, Side, TimeInForce, TradingState, TriggerSource
 from engine.runtime.clock import Clock
 from engine.runtime.net import LiveNet
 from engine.runtime.world import World
@@ -31,15 +31,14 @@ from engine.sim.wire.shell import VenueShell
 from engine.simulation import START_NS, Latency, Simulation
 from engine.strategy.api import Leg
 from tests.sim import scenario as scenario_module
-from tests.sim.scenario import Prices, Scenario, Step
+from tests.sim.scenario import OTHERS, Prices, Scenario, Step
 from tests.sim.scripted import CHILD, SETTLED, SYMBOL, Scripted
 from tests.venue_harness import CONFIG, KEY, SECRET
 
 SEED = 3
-OTHERS = 2  # the account that makes the market move
 E8 = 10**8
 LIMIT_S = 20.0
-NUDGES_MAX = 100
+NUDGES_MAX = 400
 VIRTUAL_LIMIT_S = 3.0
 USDM_KEYS = 'leverage = 10\nmargin_type = "cross"\nposition_mode = "one-way"\n'
 
@@ -99,8 +98,19 @@ def still_venue(start_ns: int) -> VenueShell:
     """A venue whose books are full and move only by accounts' orders."""
     file = load_venue(CONFIG)
     assert file.usdm is not None
-    spot = msgspec.structs.replace(file.venue, symbols=file.venue.symbols[:1], activity=0.0, backfill_minutes=0)
-    futures = msgspec.structs.replace(file.usdm, symbols=file.usdm.symbols[:1], activity=0.0, backfill_minutes=0)
+    # a third account, for what is not to trade with the second
+    third = msgspec.structs.replace(file.venue.accounts[1], name="third", keys=file.venue.accounts[1].keys[:0])
+    accounts = (*file.venue.accounts, third)
+    spot = msgspec.structs.replace(
+        file.venue, symbols=file.venue.symbols[:1], accounts=accounts, activity=0.0, backfill_minutes=0
+    )
+    futures = msgspec.structs.replace(
+        file.usdm,
+        symbols=file.usdm.symbols[:1],
+        wallets=file.usdm.wallets | {third.name: "50000"},
+        activity=0.0,
+        backfill_minutes=0,
+    )
     shell = VenueShell(VenueCore(spot, SEED, start_ns), file.wire, file.limits, start_ns)
     shell.add_usdm(UsdmCore(futures, spot.accounts, SEED, start_ns), file.usdm_limits, file.usdm_wire, start_ns)
     return shell
@@ -166,20 +176,30 @@ def ask(strategy: Scripted, step: Step, prices: Prices) -> None:
         assert target is not None
         strategy.states[step.order] = OrderState.NONE
         strategy.asked.append(lambda: strategy.bracket(step.order, entry, stop, target))
+    elif step.do == "amend_exits":
+        stop, target = prices.of(step.stop), prices.of(step.target)
+        assert stop is not None
+        assert target is not None
+        strategy.asked.append(lambda: strategy.move_exits(stop, target))
+    elif step.do == "protect":
+        guards = prices.of(step.stop), prices.of(step.target)
+        strategy.asked.append(lambda: strategy.guard(*guards))
     elif step.do == "execute":
         strategy.asked.append(lambda: strategy.algo(step.order, step.side, step.qty, price, dict(step.options)))
     elif step.do == "amend":
         strategy.asked.append(lambda: strategy.lessen(step.order, step.qty))
     elif step.do == "replace":
-        assert price is not None
-        strategy.asked.append(lambda: strategy.move(step.order, step.qty, price))
+        strategy.states[step.order] = OrderState.NONE
+        strategy.asked.append(lambda: strategy.move(step.order, step.qty, price, prices.of(step.trigger)))
+    elif step.do == "amend_held":
+        strategy.asked.append(lambda: strategy.change_held(step.order, step.qty, price, prices.of(step.trigger)))
     elif step.do == "cancel":
         strategy.asked.append(lambda: strategy.end(step.order))
 
 
 def words(options: dict[str, Any], prices: Prices) -> dict[str, Any]:
     """Options with prices and enumerations put in for their words."""
-    known = {"type": OrderType, "time_in_force": TimeInForce}
+    known = {"type": OrderType, "time_in_force": TimeInForce, "trigger_source": TriggerSource}
     return {
         name: prices.of(value) if name in ("trigger", "activation") else known[name][value] if name in known else value
         for name, value in options.items()
@@ -242,7 +262,7 @@ def play_virtual(root: Path, kind: str, mode: str, scenario: Scenario) -> Script
 def _move(kind: str, step: Step, prices: Prices, shell: VenueShell, now_ns: int) -> None:
     price = prices.of(step.price)
     assert price is not None
-    trade(shell, kind, step, price, now_ns)
+    trade(shell, kind, step, price, now_ns, step.account)
 
 
 # --- real sockets ------------------------------------------------------------------------------------------------------
@@ -308,7 +328,7 @@ async def _play_steps(server: VenueServer, kind: str, scenario: Scenario, strate
             break
         nudge(server.shell, kind, prices, server.begin_turn())
         server.shell.finish()
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.05)
     for step in scenario.steps:
         ask(strategy, step, prices)
         if step.do == "market":

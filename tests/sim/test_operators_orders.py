@@ -72,10 +72,8 @@ def test_a_held_stop_is_amended_in_place(stage: Stage) -> None:
 def test_one_of_two_cancels_the_other_and_a_tree_goes_at_once(stage: Stage) -> None:
     hold(stage)
     leg = OrderText(order_type="stop", trigger=price(stage, "bid", "-500"))
-    request = Order(
-        scope=BTC, side="sell", qty="0.01", price=price(stage, "ask", "500"), contingency="oco", legs=(leg,)
-    )
-    handle = asked(stage, request)
+    words: dict[str, Any] = {"scope": BTC, "side": "sell", "qty": "0.01", "price": price(stage, "ask", "500")}
+    handle = asked(stage, Order(**words, contingency="oco", legs=(leg,), emulated=True))
     assert len(orders(stage)) == 2
     assert {row["parent"] for row in stage.ledger().open_orders()} == {handle}
     asked(stage, Cancel(scope=Scope(order=str(handle))))

@@ -271,7 +271,7 @@ CHECKS: dict[str, Row] = {
         NUMBER
         + named("test_risk_gate", "test_a_disabled_or_paused_strategy_is_refused_and_an_operator_is_not")
         + named("test_gate_scopes", "test_what_protects_a_position_outlives_its_strategys_leave_but_not_a_kill"),
-        ("gate-strategy-disabled", "gate-strategy-paused", "gate-strategy-halts", "gate-strategy-number"),
+        ("gate-strategy-disabled", "gate-strategy-paused", "gate-strategy-halts"),
     ),
     "replaced orders": Row(
         (Reason.UNKNOWN_ORDER, Reason.ORDER_NOT_OPEN),
@@ -293,7 +293,7 @@ CHECKS: dict[str, Row] = {
             "test_a_trigger_lies_on_the_far_side_of_the_market_by_at_least_one_tick",
             "test_a_trailing_stop_has_a_distance_and_a_price_to_be_valued_at",
         ),
-        ("gate-trigger", "gate-triggered-at-once", "gate-trailing-distance"),
+        ("gate-trigger", "gate-triggered-at-once"),
     ),
     "shown quantity": Row(
         (Reason.DISPLAY_QTY,),

@@ -185,8 +185,9 @@ def test_a_position_closed_by_somebody_else_ends_the_exits() -> None:
     assert sells(rig) == []
 
 
-def test_two_brackets_never_close_more_than_the_position() -> None:
-    rig = Rig()
+@pytest.mark.parametrize("kind", [0, 1])
+def test_two_brackets_never_close_more_than_the_position(kind: int) -> None:
+    rig = Rig(kind=kind)
     first = OrderTerms(side=Side.BUY, qty_lots=10, price_ticks=PRICE, handle=10)
     second = OrderTerms(side=Side.BUY, qty_lots=10, price_ticks=PRICE, handle=20)
     rig.begin(Bracket(instrument_id=INSTRUMENT, entry=first, exits=ExitPlan(stop=STOP)), handle=1)

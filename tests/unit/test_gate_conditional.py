@@ -137,6 +137,8 @@ def test_the_size_of_what_becomes_a_market_order_is_held_to_the_slippage_of_toda
         ({"trail_kind": int(TrailKind.BPS), "trail_amount": 100}, Reason.NONE),
         ({"trail_kind": int(TrailKind.BPS), "trail_amount": 100, "activation_ticks": 10_100}, Reason.NONE),
         ({"trail_kind": int(TrailKind.BPS), "trail_amount": 100, "activation_ticks": -1}, Reason.TRIGGER_PRICE),
+        ({"trail_kind": int(TrailKind.BPS), "trail_amount": 0}, Reason.UNSUPPORTED),
+        ({"trail_kind": int(TrailKind.BPS), "trail_amount": -1}, Reason.UNSUPPORTED),
         ({}, Reason.UNSUPPORTED),
         ({"trail_kind": int(TrailKind.TICKS), "trail_amount": 100}, Reason.UNSUPPORTED),
     ],

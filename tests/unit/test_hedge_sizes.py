@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.control.hedge import hedge_order
+from engine.control.hedge import hedge_need
 from engine.model.codes import BookState, Side
 from engine.model.instruments import E8, InstrumentSpec
 from engine.model.tables import Tables
@@ -36,6 +36,6 @@ def market(multiplier_e8: int, inverse: bool) -> Tables:
     ids=["inverse: 20 000 / 100", "0.5 / 0.001", "0.5 / 0.1"],
 )
 def test_a_hedge_counts_contracts_at_their_own_value(multiplier_e8: int, inverse: bool, contracts: int) -> None:
-    order = hedge_order(market(multiplier_e8, inverse), 1, 2, E8)
-    assert (order.side, order.qty_lots) == (Side.SELL, contracts)
-    assert order.detail.exposed_value_e8 == 20_000 * E8
+    need = hedge_need(market(multiplier_e8, inverse), 1, 2, E8, 0)
+    assert (need.side, need.qty_lots) == (Side.SELL, contracts)
+    assert need.detail.exposed_value_e8 == 20_000 * E8

@@ -13,16 +13,12 @@ from engine.model.codes import (
     CommandKind,
     HaltReason,
     OrderState,
-    OrderType,
-    PositionSide,
     Reason,
     RecordKind,
     SessionState,
-    Side,
     TradingState,
 )
 from engine.model.instruments import to_e8
-from tests.gate_harness import everything_native
 from tests.orders_harness import (
     ACCOUNT,
     CANCEL,
@@ -158,33 +154,14 @@ def test_an_operators_order_goes_through_the_gate(rig: Rig) -> None:
     assert rig.sent() == []
 
 
-def test_flatten_closes_positions_by_market_orders_through_the_gate(rig: Rig) -> None:
+def test_a_flatten_of_an_early_version_does_nothing_where_one_step_by_step_holds(rig: Rig) -> None:
+    """It closed by itself, at once; what closes today sends HOLD, orders and RELEASE."""
     handle = rig.open_order(qty_lots=30)
     rig.trade(handle, 30, 30)
     rig.command(CommandKind.FLATTEN, instrument_id=1)
-    order = rig.oms.orders()[0]
-    assert (order["side"], order["order_type"], order["qty_lots"]) == ("SELL", OrderType.MARKET.name, 30)
-    assert rig.register.issued == 2
-
-
-def test_a_second_flatten_does_not_turn_a_position_that_the_first_is_closing(rig: Rig) -> None:
-    handle = rig.open_order(qty_lots=30)
-    rig.trade(handle, 30, 30)
-    rig.command(CommandKind.FLATTEN, instrument_id=1)
-    rig.command(CommandKind.FLATTEN, instrument_id=1)
-    assert [order["qty_lots"] for order in rig.oms.orders()] == [30]
-
-
-def test_flatten_closes_both_positions_of_a_hedged_account_once() -> None:
-    rig = everything_native(Rig(), kind=1)
-    rig.tables.set_hedge(1, True)
-    for side, position_side in ((Side.BUY, PositionSide.LONG), (Side.SELL, PositionSide.SHORT)):
-        handle = rig.open_order(side=int(side), qty_lots=30, position_side=int(position_side))
-        rig.trade(handle, 30, 30, position_side=int(position_side))
-    for _ in range(2):
-        rig.command(CommandKind.FLATTEN, instrument_id=1)
-    closing = [(order["side"], order["position_side"], order["qty_lots"]) for order in rig.oms.orders()]
-    assert sorted(closing) == [("BUY", "SHORT", 30), ("SELL", "LONG", 30)]
+    assert (rig.oms.orders(), rig.register.issued) == ([], 1)
+    rig.intend()
+    assert rig.verdict()["approved"]
 
 
 @pytest.mark.invariant("R26")

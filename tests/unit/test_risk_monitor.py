@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from engine.model.codes import (
@@ -18,6 +19,7 @@ from engine.model.codes import (
 from engine.model.instruments import INT64_MAX
 from engine.model.limits import LimitChange, LimitRefusedError
 from engine.risk.settings import ModeTerms, RiskSettings
+from tests.control_harness import BTCUSDT
 from tests.ledger_harness import body
 from tests.monitor_harness import BTC, E8, ENGINE, MAKER, SETTINGS, VENUE, MonitorRig, S
 
@@ -77,6 +79,24 @@ def test_funding_is_one_loss_however_often_stream_and_list_tell_of_it(rig: Monit
         assert rig.scope(ENGINE)["day_pnl_e8"] == -E8
     funding(0)
     assert rig.scope(ENGINE)["day_pnl_e8"] == -2 * E8, "told twice, it was paid twice"
+
+
+def test_funding_of_an_inverse_contract_is_profit_in_its_coin() -> None:
+    """A thousandth of a bitcoin paid, at 40,000: 40; told again with its contract it is the same payment."""
+    terms = {"settle_asset": "BTC", "kind": 1, "inverse": True, "multiplier_e8": 100 * E8, "lot_size_e8": E8}
+    rig = MonitorRig(spec=msgspec.structs.replace(BTCUSDT, **terms))
+    coin = rig.tables.asset_id("BTC")
+    rig.tables.set_rate(coin, 40_000 * E8)
+    rig.price(40_000)
+    rig.tick()
+    told = {"amount_e8": -100_000, "asset_id": coin, "event_ns": 3_600 * S}
+    rig.push("to_risk", RecordKind.FUNDING_PAYMENT, body(RecordKind.FUNDING_PAYMENT, **told))
+    rig.tick(1)
+    for scope in (ENGINE, VENUE, BTC):
+        assert rig.scope(scope)["day_pnl_e8"] == -40 * E8
+    rig.push("to_risk", RecordKind.FUNDING_PAYMENT, body(RecordKind.FUNDING_PAYMENT, **told, payments=1, is_answer=1))
+    rig.tick(1)
+    assert rig.scope(ENGINE)["day_pnl_e8"] == -40 * E8
 
 
 def test_another_strategys_trades_are_its_own(rig: MonitorRig) -> None:

@@ -35,6 +35,8 @@ cdef class ExecutionStage(Actor):
     cdef uint8_t[512] _holds               # by instrument: a parent is there, its prices are looked at
     cdef uint8_t[512] _knows               # by instrument: there was a parent in this run: order events are looked at, late fills too
     cdef uint8_t[512] _listens             # by instrument: a parent wants the whole market
+    cdef readonly uint64_t answered_seq    # of the latest command about one order or parent, and why nothing could be done (Reason)
+    cdef readonly uint16_t answered_reason
     cdef readonly uint64_t triggered
     cdef readonly uint64_t events_seen     # market events of watched instruments
     cdef int _drain_order_events(self) except -1
@@ -48,6 +50,7 @@ cdef class ExecutionStage(Actor):
     cdef int _tell_market(self, const Descriptor* event) except -1
     cdef int _on_order_event(self, const Descriptor* event) except -1
     cdef int _on_command(self, const Descriptor* event) except -1
+    cdef void _answer(self, uint64_t command_seq, int reason) noexcept
     cdef int _instruct(self, bytes text, uint64_t handle, uint16_t strategy_id, bint is_written) except -1
     cdef void _update_watch(self, uint32_t instrument_id) noexcept nogil
     cdef RecordHeader* _claim(self, int kind, uint32_t payload_size, bint reserve) noexcept nogil

@@ -19,12 +19,13 @@ from engine.model.tables cimport INSTRUMENT_CAPACITY, LINE_CAPACITY, POSITION_SI
 
 import msgspec
 
+from engine.execution.native_lists import is_of_one_request, native_terms
 from engine.execution.parent import ChildTerms, FillFact, InstrumentFacts, MarketView, Parent
 from engine.execution.parents import OrderNews, Parents
 from engine.execution.rebuild import rebuild
 from engine.execution.terms import ClosingOrder
 from engine.model.codes import AlarmCode, OrderState, Reason
-from engine.model.instructions import Change, Held, decode, encode
+from engine.model.instructions import Change, Held, OrderList, decode, encode
 from engine.model.native import is_native
 
 cdef enum:
@@ -32,6 +33,7 @@ cdef enum:
     LEVELS_MAX = 100
     TEXT_MAX = 1000
     ROOM_NEEDED = 1024          # of `parent_events`
+    FLATTEN_RELEASE = 2         # a flag of FLATTEN: see engine/flatten.py
 
 cdef int64_t NS_PER_DAY = 86_400_000_000_000
 
@@ -202,38 +204,51 @@ cdef class ExecutionStage(Actor):
         return done
 
     cdef int _instruct(self, bytes text, uint64_t handle, uint16_t strategy_id, bint is_written) except -1:
-        """An instruction or a change, of a strategy or a person (0); what cannot be read is refused with an alarm."""
+        """An instruction or a change, of a strategy or a person (0); what cannot be read is refused with an alarm. Why nothing could be
+        done, as a Reason."""
         try:
             wish = decode(text)
         except (msgspec.DecodeError, msgspec.ValidationError) as error:
             self.write_alarm(AlarmCode.PARENT_FAILED, 0, handle, f"instruction refused: {error}".encode())
-            return 0
+            return REASON_UNSUPPORTED
         if isinstance(wish, Change):
-            self.parents.change(wish, strategy_id)
-            return 0
+            return self.parents.change(wish, strategy_id)
         if not 0 < wish.instrument_id <= self.tables.instrument_count:
             self.write_alarm(AlarmCode.PARENT_FAILED, 0, handle, f"no instrument has the id {wish.instrument_id}".encode())
-            return 0
+            return REASON_UNKNOWN_INSTRUMENT
         handle = handle or wish.handle or self.tables.next_handle()
         if not is_written:
-            if isinstance(wish, Held) and self._pass_native(wish, handle):
-                return 0
+            if self._pass_native(wish, handle):
+                return REASON_NONE
             self.write_instruction(handle, strategy_id, wish.instrument_id, encode(wish))
-        self.parents.begin(wish, handle, strategy_id)
-        return 0
+        return self.parents.begin(wish, handle, strategy_id).reason
 
     def _pass_native(self, object wish, uint64_t handle) -> bool:
-        """A person's order that the venue carries out as it is: an intent like any other."""
-        order = wish.order
-        if not is_native(
-                self.tables, wish.instrument_id, order_type=order.order_type, time_in_force=order.time_in_force, flags=order.flags,
-                position_side=order.position_side, price_ticks=order.price_ticks, expire_ns=order.expire_ns,
-                now_wall_ns=self.journal.now_wall_ns, display_lots=order.display_lots, trail_kind=order.trail_kind,
-                trail_amount=order.trail_amount, limit_offset_ticks=order.limit_offset_ticks, trigger_source=order.trigger_source):
+        """What a person asks for and the venue carries out as it is, one order or a list in one request: intents like any other."""
+        cdef list terms
+        if isinstance(wish, Held):
+            if not self._is_native(wish.instrument_id, wish.order):
+                return False
+            terms = [ChildTerms(**{name: getattr(wish.order, name) for name in wish.order.__struct_fields__ if name != "handle"}, handle=handle)]
+        elif isinstance(wish, OrderList) and is_of_one_request(wish, handle):
+            if not all(self._is_native(wish.instrument_id, order, wish.contingency, len(wish.orders)) for order in wish.orders):
+                return False
+            terms = native_terms(wish, handle)
+        else:
             return False
+        if self.child_intents.depth() + <uint64_t> len(terms) > self.child_intents.capacity:
+            return False  # all of a list or none of it
         parent = Parent(wish, 0, 0)
-        terms = ChildTerms(**{name: getattr(order, name) for name in order.__struct_fields__ if name != "handle"})
-        return self.write_intent(INTENT_ACTION_SUBMIT, parent, handle, 0, terms)
+        # one of a list that the ledger has no room for ends them all: the order management waits for each
+        return any([self.write_intent(INTENT_ACTION_SUBMIT, parent, order.handle, 0, order) for order in terms])
+
+    def _is_native(self, uint32_t instrument_id, object order, int contingency=0, int list_size=0) -> bool:
+        return is_native(
+            self.tables, instrument_id, order_type=order.order_type, time_in_force=order.time_in_force, flags=order.flags,
+            position_side=order.position_side, price_ticks=order.price_ticks, expire_ns=order.expire_ns,
+            now_wall_ns=self.journal.now_wall_ns, display_lots=order.display_lots, trail_kind=order.trail_kind,
+            trail_amount=order.trail_amount, limit_offset_ticks=order.limit_offset_ticks, trigger_source=order.trigger_source,
+            contingency=contingency, list_size=list_size)
 
     cdef int _drain_inputs(self) except -1:
         cdef Descriptor event
@@ -265,18 +280,22 @@ cdef class ExecutionStage(Actor):
         cdef bytes detail = (<const char*> command + sizeof(CommandPayload))[:command.detail_size]
         cdef uint64_t handle = event.record.order_handle
         if kind == COMMAND_KIND_INSTRUCT or (kind == COMMAND_KIND_AMEND and detail):
-            return self._instruct(detail, handle, 0, False)
-        if kind == COMMAND_KIND_STOP:
+            self._answer(event.seq, self._instruct(detail, handle, 0, False))
+        elif kind == COMMAND_KIND_STOP:
             self.parents.stop()
         elif handle and kind in (COMMAND_KIND_CANCEL, COMMAND_KIND_PAUSE, COMMAND_KIND_RESUME):
             action = {COMMAND_KIND_CANCEL: "cancel", COMMAND_KIND_PAUSE: "pause", COMMAND_KIND_RESUME: "resume"}[kind]
-            self.parents.change(Change(handle=handle, action=action), 0)
-        elif kind in (COMMAND_KIND_KILL, COMMAND_KIND_CANCEL, COMMAND_KIND_FLATTEN):
+            self._answer(event.seq, self.parents.change(Change(handle=handle, action=action), 0))
+        elif kind == COMMAND_KIND_KILL or kind == COMMAND_KIND_CANCEL or (
+                kind == COMMAND_KIND_FLATTEN and not command.flags & FLATTEN_RELEASE):
             self.parents.sweep(is_kill=kind == COMMAND_KIND_KILL, venue_instruments=self._instruments_of(event.record.venue_id),
                                strategy_id=event.record.strategy_id, instrument_id=event.record.instrument_id)
         elif kind == COMMAND_KIND_ARM:
             self.parents.on_armed()
         return 0
+
+    cdef void _answer(self, uint64_t command_seq, int reason) noexcept:
+        self.answered_seq, self.answered_reason = command_seq, <uint16_t> reason
 
     def _instruments_of(self, int venue_id) -> object:
         """The venue's instruments; None = all."""

@@ -161,15 +161,24 @@ static inline void tw_note_wrap(TwLane *lane, uint64_t start) {
  * stores is late in coming back. Not by memset: its call costs more than the ten stores of a bare header. */
 static inline void tw_clear(const TwLane *lane, TwRecord *record, int kind, uint64_t size) {
     uint64_t *word = (uint64_t *)record, *end = word + (size < TW_CLEARED_BYTES ? size : TW_CLEARED_BYTES) / 8;
+    const __m128i zero = _mm_setzero_si128();
     word[size / 8 - 1] = 0;
     word[0] = size;
     word[1] = word[2] = word[3] = word[4] = word[7] = word[9] = 0;
     word[5] = (uint16_t)kind;
     word[6] = (uint64_t)lane->lane << 40 | (uint64_t)lane->engine_id << 48;
     word[8] = lane->epoch;
-    for (word += TW_RECORD_HEADER_BYTES / 8; word < end; word++) {
-        *word = 0;
+    word += TW_RECORD_HEADER_BYTES / 8;
+    for (; word + 8 <= end; word += 8) {
+        _mm_storeu_si128((__m128i *)word, zero);
+        _mm_storeu_si128((__m128i *)word + 1, zero);
+        _mm_storeu_si128((__m128i *)word + 2, zero);
+        _mm_storeu_si128((__m128i *)word + 3, zero);
         __asm__ volatile("" ::: "memory"); /* else the compiler makes a call of memset of it */
+    }
+    for (; word < end; word++) {
+        *word = 0;
+        __asm__ volatile("" ::: "memory");
     }
 }
 

@@ -35,9 +35,6 @@ cdef class Commands(Reconciliation):
     cdef void _offer(self, const Descriptor* item, const IntentPayload* wanted, const Conditions* conditions, uint64_t order_handle,
                      uint32_t instrument_id, uint16_t strategy_id) noexcept nogil
     cdef void _hold(self, const Scope* scope, bint is_held) noexcept nogil
-    cdef void _flatten(self, const Scope* scope, uint64_t cause_seq) noexcept nogil
-    cdef int64_t _closing_lots(self, uint32_t instrument_id, uint8_t position_side, int side) noexcept nogil
-    cdef void _flatten_one(self, uint32_t instrument_id, uint8_t position_side, uint64_t cause_seq) noexcept nogil
     cdef uint8_t _halt_reason(self) noexcept nogil
     cdef bint _needs_equity(self) noexcept nogil
     cdef void _evaluate(self, uint64_t cause_seq) noexcept nogil

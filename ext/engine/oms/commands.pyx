@@ -10,17 +10,18 @@ from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
 from engine.model.native cimport is_stop
 from engine.model.records cimport CommandPayload, Conditions, IntentPayload, RecordHeader
-from engine.model.tables cimport (ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_CAPACITY, INSTRUMENT_ROWS, LINE_CAPACITY, POSITION_SIDES, STRATEGY_ROWS,
-                                  VENUE_ROWS, Instrument)
+from engine.model.tables cimport (
+    ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_CAPACITY, INSTRUMENT_ROWS, LINE_CAPACITY, POSITION_SIDES, STRATEGY_ROWS, VENUE_ROWS, Instrument,
+)
 from engine.oms.lifecycle cimport ExternalOrder
 from engine.oms.orders cimport Order
 from engine.oms.reconciliation cimport RECONCILE_IDLE, Reconciliation
 
 cdef enum:
-    FLATTEN_ORDERS_MAX = 64
     # flags of FLATTEN: what closes a position step by step (engine/flatten.py) begins and ends with them
     FLATTEN_HOLD = 1
     FLATTEN_RELEASE = 2
+    FOR_PERSON = 1              # data of an intent, for the gate: see `operator_refused_cause` in terms.pxd
     # flag of RECONCILE: what is disputed is booked as the venue says
     RECONCILE_ADOPT = 1
 
@@ -53,8 +54,6 @@ cdef class Commands(Reconciliation):
         elif command.command_kind == COMMAND_KIND_FLATTEN:
             if command.flags & (FLATTEN_HOLD | FLATTEN_RELEASE):
                 self._hold(&scope, command.flags & FLATTEN_HOLD)
-            else:
-                self._flatten(&scope, item.seq)
         elif command.command_kind == COMMAND_KIND_ORDER or command.command_kind == COMMAND_KIND_HEDGE:
             self._operator_order(item, command)
         elif command.command_kind == COMMAND_KIND_AMEND:
@@ -294,6 +293,7 @@ cdef class Commands(Reconciliation):
             out.order_handle = self.tables.control.next_handle
         out.account_id = self.account_id
         out.strategy_id = strategy_id
+        out.data = FOR_PERSON
         record = self.scribe.intent(wanted, conditions, self.account_id, self.venue_id, instrument_id, strategy_id, out.order_handle, item.seq)
         if record == NULL:
             return
@@ -317,60 +317,6 @@ cdef class Commands(Reconciliation):
                 halts[i] = HALT_REASON_NONE
         if is_held:
             self._cancel_scope(scope)
-
-    cdef void _flatten(self, const Scope* scope, uint64_t cause_seq) noexcept nogil:
-        """Cancel what is open in the scope, then close its positions by market orders through the gate."""
-        cdef uint32_t instrument_id
-        cdef uint8_t position_side
-        self._cancel_scope(scope)
-        for instrument_id in range(1, self.tables.instrument_count + 1):
-            if self._is_ours(instrument_id) and (scope.instrument_id == 0 or scope.instrument_id == instrument_id):
-                for position_side in range(POSITION_SIDES):
-                    self._flatten_one(instrument_id, position_side, cause_seq)
-
-    cdef int64_t _closing_lots(self, uint32_t instrument_id, uint8_t position_side, int side) noexcept nogil:
-        """Lots of market orders under way on this side. Limit orders do not count: flatten is cancelling them."""
-        cdef uint32_t slot = self.pool.first_open
-        cdef int64_t lots = 0
-        while slot != SLOT_NONE:
-            if (self.register.slots[slot].instrument_id == instrument_id and self.register.slots[slot].side == side
-                    and self.register.slots[slot].position_side == position_side
-                    and self.register.slots[slot].order_type == ORDER_TYPE_MARKET):
-                lots += self.pool.leaves_lots(&self.pool.orders[slot])
-            slot = self.pool.orders[slot].next_open
-        return lots
-
-    cdef void _flatten_one(self, uint32_t instrument_id, uint8_t position_side, uint64_t cause_seq) noexcept nogil:
-        """One position: a netted account's, or one side of a hedged account's."""
-        cdef const Instrument* instrument = &self.tables.instruments[instrument_id]
-        cdef int64_t left_lots = self.tables.exposure_row(instrument_id, position_side).position_lots
-        cdef int64_t most_lots = min(self.tables.limits[instrument_id].max_order_qty_lots, instrument.max_qty_lots)
-        cdef CommandPayload command
-        cdef Descriptor item
-        cdef RecordHeader header
-        cdef int made = 0
-        memset(&command, 0, sizeof(CommandPayload))
-        memset(&item, 0, sizeof(Descriptor))
-        memset(&header, 0, sizeof(RecordHeader))
-        command.side = SIDE_SELL if left_lots > 0 else SIDE_BUY
-        command.order_type = ORDER_TYPE_MARKET
-        # what already works on the closing side (a flatten a moment ago) closes it too: asked twice must not turn the position
-        if left_lots > 0:
-            left_lots -= self._closing_lots(instrument_id, position_side, SIDE_SELL)
-        else:
-            left_lots = -left_lots - self._closing_lots(instrument_id, position_side, SIDE_BUY)
-        header.instrument_id = instrument_id
-        header.position_side = position_side
-        item.record = &header
-        item.seq = cause_seq
-        item.venue_id = self.venue_id
-        item.wall_ns = self.journal.now_wall_ns
-        item.mono_ns = self.journal.now_mono_ns
-        while left_lots > 0 and most_lots > 0 and made < FLATTEN_ORDERS_MAX:
-            command.qty_lots = min(left_lots, most_lots)
-            self._operator_order(&item, &command)
-            left_lots -= command.qty_lots
-            made += 1
 
     # --- trading state ---
 

@@ -48,11 +48,11 @@ static inline int tw_product_above(int64_t value, int64_t value_weight, int64_t 
 }
 
 /* The largest gross exposure that is not above `leverage_e4` / 10^4 times the equity, so that comparing with it is comparing products;
-   without equity less than anything. Clamped: what is worth more than 64 bits hold is never reached. */
+   without equity less than anything. At most half of what 64 bits hold: the exact comparison follows there. */
 static inline int64_t tw_leverage_room(int64_t leverage_e4, int64_t equity_e8) {
     tw_wide_sum room = (tw_wide_sum)leverage_e4 * equity_e8 / 10000;
-    if (equity_e8 <= 0) return INT64_MIN;
-    return room > INT64_MAX ? INT64_MAX : (int64_t)room;
+    if (equity_e8 <= 0) return -1;
+    return room > INT64_MAX / 2 ? INT64_MAX / 2 : (int64_t)room;
 }
 
 /* tokens (x 10^9) after dt nanoseconds at `rate` a second, at most `burst` whole ones */

@@ -1,6 +1,6 @@
 """What an order adds to its scopes' exposure, compared with their limits: inlined into the gate.
 
-`may_break` is the quick look at one scope; where it finds anything `is_beyond` knows exactly, and the gate names the limit.
+`room_left` is the quick look at one scope; where it finds anything `is_beyond` knows exactly, and the gate names the limit.
 """
 from libc.stdint cimport INT64_MAX, int64_t
 from engine.model.tables cimport TW_WORTH_MAX_E8, Exposure, LimitRow, ScopeState, Worth, tw_magnitude
@@ -9,6 +9,9 @@ from engine.risk.terms cimport Addition, ScopeTerms
 cdef extern from "arithmetic.h" nogil:
     int64_t tw_leverage_room(int64_t, int64_t) noexcept
     int tw_product_above(int64_t, int64_t, int64_t, int64_t) noexcept
+
+cdef extern from *:
+    bint unlikely(bint) noexcept nogil
 
 cdef enum:
     # half of what 64 bits hold: differences of such limits and any measure wrap to what refuses at most
@@ -53,15 +56,15 @@ cdef inline bint is_beyond(const LimitRow* limits, const ScopeState* state, cons
 cdef inline void put_terms(ScopeTerms* terms, ScopeState* state, const LimitRow* row) noexcept nogil:
     """One scope's limits side by side; a row that is not set limits nothing."""
     terms.state = state
-    terms.reach_e8 = terms.net_e8 = terms.gross_e8 = terms.leverage_e4 = terms.leverage_room_e8 = INT64_MAX
-    terms.positions = terms.open_orders = INT64_MAX
+    terms.reach_e8 = terms.net_e8 = terms.gross_e8 = terms.leverage_room_e8 = HALF_RANGE
+    terms.positions = terms.open_orders = terms.leverage_e4 = INT64_MAX
     terms.drawdown_e8 = terms.drawdown_bps = INT64_MAX
     terms.least_day_pnl_e8 = -<int64_t> HALF_RANGE
     if not row.is_set:
         return
     terms.reach_e8 = min(row.max_position_notional_e8, TW_WORTH_MAX_E8 - 1)
-    terms.net_e8 = row.max_net_exposure_e8
-    terms.gross_e8 = min(row.max_gross_exposure_e8, row.capital_budget_e8)
+    terms.net_e8 = min(row.max_net_exposure_e8, <int64_t> HALF_RANGE)
+    terms.gross_e8 = min(row.max_gross_exposure_e8, row.capital_budget_e8, <int64_t> HALF_RANGE)
     terms.positions = row.max_positions
     terms.open_orders = row.max_open_orders
     terms.least_day_pnl_e8 = -min(row.max_daily_loss_e8, <int64_t> HALF_RANGE)
@@ -78,14 +81,17 @@ cdef inline void take_equity(ScopeTerms* terms) noexcept nogil:
         terms.leverage_room_e8 = tw_leverage_room(terms.leverage_e4, terms.equity_e8)
 
 
-cdef inline int may_break(ScopeTerms* terms, const Addition* added, bint is_buy) noexcept nogil:
-    """0: the order breaks no limit of net, gross exposure and leverage of the scope; else `is_beyond` knows."""
+cdef inline int64_t room_left(ScopeTerms* terms, int64_t gross_e8, int64_t net_e8, bint is_buy) noexcept nogil:
+    """Not below 0: growing by so much breaks no limit of net, gross exposure and leverage of the scope; else `is_beyond` knows.
+
+    Limits are within half of the range, so that a difference which wraps is below 0.
+    """
     cdef const ScopeState* state = terms.state
-    cdef int64_t gross_e8 = state.gross_e8 + added.gross_e8
-    cdef int64_t net_e8 = (state.net_if_bought_e8 if is_buy else -state.net_if_sold_e8) + added.net_e8
-    if state.equity_e8 != terms.equity_e8:
+    gross_e8 += state.gross_e8
+    net_e8 += state.net_if_bought_e8 if is_buy else -state.net_if_sold_e8
+    if unlikely(state.equity_e8 != terms.equity_e8):
         take_equity(terms)
-    return (net_e8 > terms.net_e8) | (gross_e8 > terms.gross_e8) | (gross_e8 > terms.leverage_room_e8)
+    return (terms.net_e8 - net_e8) | (terms.gross_e8 - gross_e8) | (terms.leverage_room_e8 - gross_e8)
 
 
 cdef inline void add_to(Addition* addition, const Worth* before, int64_t after_e8, bint is_buy) noexcept nogil:

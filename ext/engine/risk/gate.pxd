@@ -30,8 +30,6 @@ cdef class RiskGate(TermsCheck):
     cdef int64_t refilled_mono_ns
     cdef readonly uint64_t approved_count
     cdef readonly uint64_t refused_count
-    cdef readonly uint64_t operator_refused_handle   # the latest refusal of a person's order, and why
-    cdef readonly uint16_t operator_refused_reason
     cdef int _drain(self, void* ring, void* refusals, uint8_t is_child) noexcept nogil
     cdef int _decide(self, const Descriptor* item, void* refusals, uint8_t is_child) noexcept nogil
     cdef int _forward_cancel(self, const Descriptor* item) noexcept nogil
@@ -67,6 +65,7 @@ cdef class RiskGate(TermsCheck):
     cdef int _check_self_trade(self, Check* check) noexcept nogil
     cdef int _check_duplicate(self, Check* check) noexcept nogil
     cdef int _check_rate(self, Check* check) noexcept nogil
+    cdef int _give_back(self, Check* check) noexcept nogil
     cdef void _refill(self, const LimitRow* row, ScopeState* state, int64_t now_ns) noexcept nogil
     cdef void _approve(self, const Descriptor* item, Check* check, RecordHeader* record) noexcept nogil
     cdef void _fill_slot(self, ApprovedOrder* slot, const Descriptor* item, Check* check) noexcept nogil

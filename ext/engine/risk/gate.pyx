@@ -21,7 +21,7 @@ from engine.model.records cimport Conditions, IntentPayload, RecordHeader, Verdi
 from engine.model.tables cimport (ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_ROWS, LINE_CAPACITY, PERMISSION_NO_SELF_TRADE, PERMISSION_NO_SHORT,
                                   STRATEGY_ROWS, TW_WORTH_MAX_E8, VENUE_ROWS, Exposure, Instrument, LimitRow, MarginAccount, MarginTerms, ScopeState, Tables, Worth,
                                   tw_converted, tw_magnitude, tw_value_lots)
-from engine.risk.exposure cimport HALF_RANGE, above_leverage, add_to, burst_of, is_alike, is_beyond, limits_money, may_break, put_terms
+from engine.risk.exposure cimport HALF_RANGE, above_leverage, add_to, burst_of, is_alike, is_beyond, limits_money, put_terms, room_left, unlikely
 from engine.risk.recent cimport RecentOrders, ReferencePrices
 from engine.risk.terms cimport LEGS_KEPT, SCOPES, Addition, Check, Leg, ScopeTerms, TermsCheck, Tightest
 from engine.runtime.clock cimport Clock
@@ -343,8 +343,8 @@ cdef class RiskGate(TermsCheck):
         cdef const ScopeTerms* terms
         cdef const ScopeState* state
         cdef int i
-        if (tight.generation != self.tables.limits_generation or tight.instrument_id != instrument_id
-                or tight.strategy_id != check.strategy_id):
+        if unlikely(tight.generation != self.tables.limits_generation or tight.instrument_id != instrument_id
+                    or tight.strategy_id != check.strategy_id):
             self._read_rows(check, tight)
         check.tight = tight
         for i in range(SCOPES):
@@ -354,9 +354,8 @@ cdef class RiskGate(TermsCheck):
             less |= ((now_ns - state.cooldown_until_mono_ns) | (now_ns - state.pause_until_mono_ns)
                      | (state.day_pnl_e8 - terms.least_day_pnl_e8) | (terms.drawdown_e8 - state.drawdown_e8)
                      | (terms.drawdown_bps - state.drawdown_bps))
-        if marks & SCOPE_MARKS or less < 0 or (check.rate_e8 == 0 and tight.needs_rate):
-            return self._tell_scopes(check)
-        return 1
+        less |= -<int64_t> (marks & SCOPE_MARKS) | -<int64_t> ((check.rate_e8 == 0) & tight.needs_rate)
+        return self._tell_scopes(check) if unlikely(less < 0) else 1
 
     cdef int _tell_scopes(self, Check* check) noexcept nogil:
         """Which scope holds the order up, and why."""
@@ -414,7 +413,7 @@ cdef class RiskGate(TermsCheck):
         tight.position_lots = check.limits.max_position_lots
         tight.collar_bps = check.limits.price_collar_bps
         tight.slippage_bps = tight.collar_period_bps = INT64_MAX
-        tight.order_e8 = tight.instrument_order_e8 = INT64_MAX
+        tight.order_e8 = tight.instrument_order_e8 = HALF_RANGE
         tight.reach_e8 = TW_WORTH_MAX_E8 - 1
         tight.refilled_mono_ns = -1
         tight.collar_period_ns = self._collar_period_ns(tight.instrument_id, &tight.collar_period_bps)
@@ -429,10 +428,11 @@ cdef class RiskGate(TermsCheck):
         tight.limited_count += 1
         if row.message_rate_per_s != INT64_MAX:
             tight.rated[tight.rated_count] = scope
+            tight.buckets[tight.rated_count] = tight.scopes[scope].state
             tight.rated_count += 1
         tight.has_own |= scope == LIMIT_SCOPE_STRATEGY
         if scope == LIMIT_SCOPE_INSTRUMENT:
-            tight.instrument_order_e8 = row.max_order_notional_e8
+            tight.instrument_order_e8 = min(row.max_order_notional_e8, <int64_t> HALF_RANGE)
         else:
             tight.order_e8 = min(tight.order_e8, row.max_order_notional_e8)
         if scope != LIMIT_SCOPE_INSTRUMENT and scope != LIMIT_SCOPE_STRATEGY:
@@ -520,6 +520,7 @@ cdef class RiskGate(TermsCheck):
     cdef int _check_open_orders(self, Check* check) noexcept nogil:
         cdef int added = 0 if check.target != NULL else 1
         cdef const Tightest* tight = check.tight
+        cdef int64_t left = 0
         cdef int i
         if check.exposure.open_orders + added > check.limits.max_open_orders:
             return self._refuse_in(LIMIT_SCOPE_INSTRUMENT, REASON_OPEN_ORDERS_LIMIT, check.exposure.open_orders + added,
@@ -528,8 +529,11 @@ cdef class RiskGate(TermsCheck):
             return self._refuse_in(LIMIT_SCOPE_ENGINE, REASON_OPEN_ORDERS_LIMIT, self.register.open_orders + added,
                                    self.tables.engine_limits.max_open_orders)
         for i in range(SCOPES):
-            if tight.scopes[i].state.open_orders + added > tight.scopes[i].open_orders:
-                return self._refuse_in(i, REASON_OPEN_ORDERS_LIMIT, tight.scopes[i].state.open_orders + added, tight.scopes[i].open_orders)
+            left |= tight.scopes[i].open_orders - tight.scopes[i].state.open_orders - added  # counts: what wraps is below 0
+        if unlikely(left < 0):
+            for i in range(SCOPES):
+                if tight.scopes[i].state.open_orders + added > tight.scopes[i].open_orders:
+                    return self._refuse_in(i, REASON_OPEN_ORDERS_LIMIT, tight.scopes[i].state.open_orders + added, tight.scopes[i].open_orders)
         return 1
 
     cdef int _check_exposure(self, Check* check) noexcept nogil:
@@ -538,8 +542,8 @@ cdef class RiskGate(TermsCheck):
         cdef uint8_t side = check.intent.position_side
         cdef Tightest* tight = check.tight
         cdef bint is_buy = check.intent.side == SIDE_BUY, is_alone
-        cdef int breaks, i
-        cdef int64_t price_ticks
+        cdef int i
+        cdef int64_t price_ticks, left
         cdef Addition quoted, valued, own_quoted, own
         cdef Exposure* row = check.exposure
         cdef Exposure* own_row
@@ -547,9 +551,9 @@ cdef class RiskGate(TermsCheck):
             return 1
         own_row = self.tables.strategy_row(instrument_id, side, check.strategy_id)
         price_ticks = self.tables.reference_ticks(instrument_id)
-        if price_ticks != row.reference_ticks:
+        if unlikely(price_ticks != row.reference_ticks):
             self.tables.touch_exposure(instrument_id, side)  # who moves lots has done so; what may have moved since is the price
-        if price_ticks != own_row.reference_ticks:
+        if unlikely(price_ticks != own_row.reference_ticks):
             self.tables.touch_strategy(instrument_id, side, check.strategy_id)
         is_alone = is_alike(row, own_row)
         self._value_addition(check, row, &quoted, &valued)
@@ -567,16 +571,18 @@ cdef class RiskGate(TermsCheck):
         check.own_exposure = own_row
         check.is_valued = ((row.reference_ticks ^ price_ticks) | (own_row.reference_ticks ^ price_ticks) | (row.rate_e8 ^ check.rate_e8)
                            | (own_row.rate_e8 ^ check.rate_e8)) == 0
-        # a row that limits nothing has the largest numbers, and an order that adds nothing breaks none of them
-        breaks = ((valued.order_e8 > tight.order_e8) | (valued.reach_e8 > tight.reach_e8) | (own.reach_e8 > tight.scopes[3].reach_e8)
-                  | (quoted.order_e8 > tight.instrument_order_e8) | (quoted.reach_e8 > tight.scopes[4].reach_e8))
+        # what limits nothing is half of the range, and each difference below 0 is looked at exactly
+        left = ((tight.order_e8 - valued.order_e8) | (tight.reach_e8 - valued.reach_e8) | (tight.scopes[3].reach_e8 - own.reach_e8)
+                | (tight.instrument_order_e8 - quoted.order_e8) | (tight.scopes[4].reach_e8 - quoted.reach_e8)
+                | room_left(&tight.scopes[0], valued.gross_e8, valued.net_e8, is_buy)
+                | room_left(&tight.scopes[1], valued.gross_e8, valued.net_e8, is_buy)
+                | room_left(&tight.scopes[2], valued.gross_e8, valued.net_e8, is_buy)
+                | room_left(&tight.scopes[3], own.gross_e8, own.net_e8, is_buy)
+                | room_left(&tight.scopes[4], quoted.gross_e8, quoted.net_e8, is_buy))
         if valued.is_new | own.is_new:
             for i in range(SCOPES):
-                breaks |= tight.scopes[i].state.positions >= tight.scopes[i].positions
-        breaks |= (may_break(&tight.scopes[0], &valued, is_buy) | may_break(&tight.scopes[1], &valued, is_buy)
-                   | may_break(&tight.scopes[2], &valued, is_buy) | may_break(&tight.scopes[3], &own, is_buy)
-                   | may_break(&tight.scopes[4], &quoted, is_buy))
-        return self._name_exposure(check, &quoted, &valued, &own) if breaks else 1
+                left |= -<int64_t> (tight.scopes[i].state.positions >= tight.scopes[i].positions)
+        return self._name_exposure(check, &quoted, &valued, &own) if unlikely(left < 0) else 1
 
     cdef int _name_exposure(self, Check* check, const Addition* quoted, const Addition* valued, const Addition* own) noexcept nogil:
         """The first scope whose limits the order would break."""
@@ -723,27 +729,36 @@ cdef class RiskGate(TermsCheck):
         cdef int64_t now_ns = self.journal.now_mono_ns, elapsed_ns = now_ns - self.refilled_mono_ns
         cdef int64_t burst = self.tables.engine_limits.message_burst
         cdef Tightest* tight = check.tight
-        cdef const LimitRow* row
-        cdef ScopeState* state
+        cdef int64_t fewest = 0
         cdef int i
         if elapsed_ns > 0:
             self.tokens_e9 = tw_refill(self.tokens_e9, elapsed_ns, self.tables.engine_limits.message_rate_per_s, burst)
             self.refilled_mono_ns = now_ns
-        if self.tokens_e9 < TOKEN_E9:
+        if unlikely(self.tokens_e9 < TOKEN_E9):
             return self._refuse_in(LIMIT_SCOPE_ENGINE, REASON_MESSAGE_RATE, burst, self.tables.engine_limits.message_rate_per_s)
         if tight.refilled_mono_ns != now_ns:
             for i in range(tight.rated_count):
-                self._refill(&self.tables.limit_rows[tight.rows[tight.rated[i]]], tight.scopes[tight.rated[i]].state, now_ns)
+                self._refill(&self.tables.limit_rows[tight.rows[tight.rated[i]]], tight.buckets[i], now_ns)
             tight.refilled_mono_ns = now_ns
         for i in range(tight.rated_count):
-            if tight.scopes[tight.rated[i]].state.tokens_e9 < TOKEN_E9:
-                row = &self.tables.limit_rows[tight.rows[tight.rated[i]]]
-                return self._refuse_in(tight.rated[i], REASON_MESSAGE_RATE, burst_of(row), row.message_rate_per_s)
+            tight.buckets[i].tokens_e9 -= TOKEN_E9
+            fewest |= tight.buckets[i].tokens_e9
+        if unlikely(fewest < 0):
+            return self._give_back(check)
         self.tokens_e9 -= TOKEN_E9
-        for i in range(tight.rated_count):
-            state = tight.scopes[tight.rated[i]].state
-            state.tokens_e9 -= TOKEN_E9
         return 1
+
+    cdef int _give_back(self, Check* check) noexcept nogil:
+        """Some bucket held less than a token: none loses any."""
+        cdef const Tightest* tight = check.tight
+        cdef const LimitRow* row
+        cdef int i, scope = -1
+        for i in range(tight.rated_count):
+            tight.buckets[i].tokens_e9 += TOKEN_E9
+            if scope < 0 and tight.buckets[i].tokens_e9 < TOKEN_E9:
+                scope = tight.rated[i]
+        row = &self.tables.limit_rows[tight.rows[scope]]
+        return self._refuse_in(scope, REASON_MESSAGE_RATE, burst_of(row), row.message_rate_per_s)
 
     cdef void _refill(self, const LimitRow* row, ScopeState* state, int64_t now_ns) noexcept nogil:
         """What a scope's bucket holds by now; the first time it is full."""
@@ -840,9 +855,7 @@ cdef class RiskGate(TermsCheck):
             refusal.seq = refusal.cause_seq = self._write_verdict(record, item, 0)
         (<Ring> refusals).push(&refusal)
         self.refused_count += 1
-        if item.strategy_id == 0:
-            self.operator_refused_handle = item.order_handle
-            self.operator_refused_reason = self.reason
+        self._note_operators(item)
         self.counters.values[<int> COUNTER_REFUSED] = self.counters.values[<int> COUNTER_REFUSED] + 1
 
     cdef uint64_t _write_verdict(self, RecordHeader* record, const Descriptor* item, uint64_t nonce) noexcept nogil:

@@ -47,6 +47,7 @@ cdef struct Tightest:
     int64_t instrument_order_e8  # in the quote asset
     int64_t refilled_mono_ns     # the turn in which the rated scopes' buckets were filled last; below 0 = never
     ScopeTerms[5] scopes
+    ScopeState* buckets[5]       # of the rated scopes
     uint16_t strategy_id
     uint16_t[5] rows             # of limit_rows, by scope
     uint8_t[5] limited           # scopes whose rows limit something
@@ -117,6 +118,15 @@ cdef class TermsCheck(Actor):
     cdef uint8_t scope           # 1 + LimitScope of the limit; 0 = none
     cdef int64_t value
     cdef int64_t limit_value
+    # the latest refusal of what a person asked for, as VERDICT has it, and the record that it came of: a command's mostly
+    cdef readonly uint64_t operator_refused_handle
+    cdef readonly uint64_t operator_refused_cause
+    cdef readonly uint16_t operator_refused_reason
+    cdef readonly uint8_t operator_refused_scope
+    cdef readonly int64_t operator_refused_value
+    cdef readonly int64_t operator_refused_limit
+    @cython.final
+    cdef void _note_operators(self, const Descriptor* item) noexcept nogil
     @cython.final
     cdef int64_t _collar_period_ns(self, uint32_t instrument_id, int64_t* most_bps) noexcept nogil
     @cython.final

@@ -4,6 +4,7 @@
 Prices are whole ticks and quantities whole lots by their types, so nothing off the venue's grid can be said; what is left to compare are
 its coarser steps and its ranges.
 """
+cimport cython
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.model.approval cimport SLOT_CLOSED, SLOT_FREE, ApprovedOrder
 from engine.model.codes cimport *
@@ -24,11 +25,13 @@ cdef enum:
     LEVELS_WALKED = 10
     LIST_LEGS = 3
     FLAGS_KNOWN = 15              # every OrderFlag
+    FOR_PERSON = 1                # data of an intent that the OMS offers for a person (ext/engine/oms/commands.pyx)
 
 
 cdef class TermsCheck(Actor):
     """The checks of an order's terms. The gate is built on it; it makes no approval."""
 
+    @cython.final
     cdef int64_t _collar_period_ns(self, uint32_t instrument_id, int64_t* most_bps) noexcept nogil:
         """The period of the instrument's row, or its venue's, account's or the engine's: the nearest that has one; 0 = none."""
         cdef uint16_t line = self.tables.instruments[instrument_id].venue_id & 15
@@ -43,17 +46,30 @@ cdef class TermsCheck(Actor):
                 return limits.price_collar_period_ns
         return 0
 
+    @cython.final
     cdef int _refuse(self, uint16_t reason, int64_t value, int64_t limit_value) noexcept nogil:
         self.reason = reason
         self.value = value
         self.limit_value = limit_value
         return 0
 
+    @cython.final
     cdef int _refuse_in(self, int scope, uint16_t reason, int64_t value, int64_t limit_value) noexcept nogil:
         """Refuse by the limit of one scope (LimitScope)."""
         self.scope = 1 + scope
         return self._refuse(reason, value, limit_value)
 
+    @cython.final
+    cdef void _note_operators(self, const Descriptor* item) noexcept nogil:
+        """So that the answer to a command can say why: of strategy 0, or offered by the OMS for a person, on behalf of whose order it is."""
+        if item.strategy_id != 0 and item.data != FOR_PERSON:
+            return
+        self.operator_refused_handle = item.order_handle
+        self.operator_refused_cause = item.record.cause_seq
+        self.operator_refused_reason, self.operator_refused_scope = self.reason, self.scope
+        self.operator_refused_value, self.operator_refused_limit = self.value, self.limit_value
+
+    @cython.final
     cdef void _only_reducing(self, Check* check, uint16_t reason, int scope, int64_t value, int64_t limit_value) noexcept nogil:
         """What reduces a position may pass, all else is refused for this reason (`_check_reducing`); the first reason stands."""
         if check.reduce_reason == REASON_NONE:
@@ -62,6 +78,7 @@ cdef class TermsCheck(Actor):
             check.reduce_value = value
             check.reduce_limit = limit_value
 
+    @cython.final
     cdef int _check_terms(self, const Descriptor* item, Check* check) noexcept nogil:
         """What the order says of itself, and the market that it meets."""
         if not self._check_type(check):
@@ -78,6 +95,7 @@ cdef class TermsCheck(Actor):
             return 0
         return self._check_notional(check)
 
+    @cython.final
     cdef int _check_type(self, Check* check) noexcept nogil:
         """What the venue carries out by itself; the rest is the execution stage's, whose releases come here as plain orders."""
         cdef const IntentPayload* intent = check.intent
@@ -101,6 +119,7 @@ cdef class TermsCheck(Actor):
             return self._refuse(REASON_UNSUPPORTED, intent.order_type, 0)
         return 1
 
+    @cython.final
     cdef int _check_list(self, Check* check) noexcept nogil:
         """Legs that exclude one another count once: the later one finds the earlier. Legs that wait for the first one are pending."""
         cdef const Conditions* conditions = check.conditions
@@ -123,6 +142,7 @@ cdef class TermsCheck(Actor):
                 check.sibling = NULL  # not two ways out of one position: both count
         return 1
 
+    @cython.final
     cdef bint _is_of_one_list(self, const Check* check, const ApprovedOrder* leg) noexcept nogil:
         """The same contingency and size; the same strategy's, on the same instrument of the same account."""
         cdef const Conditions* other = &self.register.conditions[self.register.index_of(leg)]
@@ -130,6 +150,7 @@ cdef class TermsCheck(Actor):
                 and leg.strategy_id == check.strategy_id and leg.instrument_id == check.instrument.instrument_id
                 and leg.venue_id == check.instrument.venue_id)
 
+    @cython.final
     cdef ApprovedOrder* _leg(self, uint64_t list_handle, int list_index) noexcept nogil:
         """A leg of a list, approved a moment ago and still under way; NULL where it is not."""
         cdef ApprovedOrder* found
@@ -141,6 +162,7 @@ cdef class TermsCheck(Actor):
                     return found
         return NULL
 
+    @cython.final
     cdef int _check_permissions(self, Check* check) noexcept nogil:
         """What a scope may not do at all; what closes a position may always leave."""
         if check.tight.permissions == 0:
@@ -149,6 +171,7 @@ cdef class TermsCheck(Actor):
             self._only_reducing(check, REASON_RESTRICTED, -1, check.intent.side, check.tight.permissions)
         return 1
 
+    @cython.final
     cdef int _check_size(self, Check* check) noexcept nogil:
         cdef int64_t qty_lots = check.intent.qty_lots
         if check.intent.flags & ORDER_FLAG_CLOSE_POSITION:
@@ -182,6 +205,7 @@ cdef class TermsCheck(Actor):
             check.added_lots = max(qty_lots - check.sibling.reserved_lots, <int64_t> 0)
         return 1
 
+    @cython.final
     cdef int _check_remainder(self, const Check* check) noexcept nogil:
         """Fewer lots than there are, in the venue's steps; what is left to fill of them is no smaller than the venue lets an order be."""
         cdef const ApprovedOrder* target = check.target
@@ -208,6 +232,7 @@ cdef class TermsCheck(Actor):
             return self._refuse(REASON_NOTIONAL_BELOW_MIN, left_e8, instrument.min_notional_e8)
         return 1
 
+    @cython.final
     cdef int _check_market_size(self, Check* check) noexcept nogil:
         """What the venue asks of orders that take the market's price, at once or on a trigger."""
         cdef const Instrument* instrument = check.instrument
@@ -222,6 +247,7 @@ cdef class TermsCheck(Actor):
             return self._refuse(REASON_QTY_STEP, qty_lots, instrument.market_qty_step_lots)
         return 1
 
+    @cython.final
     cdef int _check_book(self, Check* check) noexcept nogil:
         cdef int64_t age_ns = self.journal.now_mono_ns - check.market.last_mono_ns
         if check.market.book_state == BOOK_STATE_STALE:
@@ -232,6 +258,7 @@ cdef class TermsCheck(Actor):
             return self._refuse(REASON_STALE, age_ns, self.tables.engine_limits.stale_after_ns)
         return 1
 
+    @cython.final
     cdef int _check_price(self, Check* check) noexcept nogil:
         cdef int64_t price_ticks = check.intent.price_ticks
         if check.intent.order_type == ORDER_TYPE_MARKET:
@@ -250,6 +277,7 @@ cdef class TermsCheck(Actor):
                 return self._refuse(REASON_WOULD_CROSS, price_ticks, check.market.best_bid_ticks)
         return self._within_collar(check, price_ticks)
 
+    @cython.final
     cdef int _on_grid(self, Check* check, int64_t price_ticks, uint16_t outside) noexcept nogil:
         """Prices are whole ticks by their type; the venue's range and its coarser step remain."""
         if price_ticks < check.instrument.min_price_ticks:
@@ -260,6 +288,7 @@ cdef class TermsCheck(Actor):
             return self._refuse(REASON_PRICE_STEP, price_ticks, check.instrument.price_step_ticks)
         return 1
 
+    @cython.final
     cdef int _check_market_price(self, Check* check) noexcept nogil:
         """The worst of the first ten levels that the order reaches must lie within the collar, and they must hold it all."""
         if not self._check_depth(check, REASON_PRICE_COLLAR):
@@ -267,6 +296,7 @@ cdef class TermsCheck(Actor):
         check.cheap_ticks = check.price_ticks
         return self._within_collar(check, check.price_ticks)
 
+    @cython.final
     cdef int _check_depth(self, Check* check, uint16_t too_thin) noexcept nogil:
         """Walk the other side of the book; the average paid may lie so far from the mid. The last level's price is the order's."""
         cdef Level[LEVELS_WALKED] levels
@@ -291,6 +321,7 @@ cdef class TermsCheck(Actor):
             return self._refuse(REASON_SLIPPAGE, slippage_bps, check.tight.slippage_bps)
         return 1
 
+    @cython.final
     cdef int _check_conditional(self, Check* check) noexcept nogil:
         """Orders that wait for a price: valued at the trigger, or the limit beyond it. How far the trigger lies off is the strategy's affair."""
         cdef const Conditions* conditions = check.conditions
@@ -322,6 +353,7 @@ cdef class TermsCheck(Actor):
         check.cheap_ticks = min(limit_ticks, trigger_ticks)
         return 1
 
+    @cython.final
     cdef int _check_trigger_side(self, Check* check, int64_t trigger_ticks) noexcept nogil:
         """A trigger that the market has reached already would send the order at once: that is another order than the one asked for."""
         cdef int64_t market_e8 = self._trigger_market_e8(check)
@@ -334,6 +366,7 @@ cdef class TermsCheck(Actor):
             return 1
         return self._refuse(REASON_TRIGGERED_AT_ONCE, trigger_e8, market_e8)
 
+    @cython.final
     cdef int64_t _trigger_market_e8(self, Check* check) noexcept nogil:
         """The price that the trigger waits for, in 10^-8; 0 = not known."""
         cdef const MarketState* market = check.market
@@ -349,6 +382,7 @@ cdef class TermsCheck(Actor):
             ticks = self.tables.reference_ticks(check.instrument.instrument_id)
         return tw_scaled(ticks, check.instrument.tick_size_e8)
 
+    @cython.final
     cdef int _within_collar(self, Check* check, int64_t price_ticks) noexcept nogil:
         """Distance from the mid, or from the last trade where a side is empty, in basis points rounded up."""
         cdef int64_t bid_ticks = check.market.best_bid_ticks
@@ -364,6 +398,7 @@ cdef class TermsCheck(Actor):
             return self._refuse_in(self._scope_of_collar(check), REASON_PRICE_COLLAR, distance_bps, check.tight.collar_bps)
         return self._within_period_collar(check, price_ticks) if check.tight.collar_period_ns else 1
 
+    @cython.final
     cdef int _within_period_collar(self, Check* check, int64_t price_ticks) noexcept nogil:
         """Distance from the reference of one period ago; while none is remembered the collar against the present one stands alone."""
         cdef int64_t most_bps = check.tight.collar_period_bps, distance_bps, ago_ticks
@@ -375,6 +410,7 @@ cdef class TermsCheck(Actor):
             return self._refuse(REASON_COLLAR_PERIOD, distance_bps, most_bps)
         return 1
 
+    @cython.final
     cdef int _scope_of_collar(self, Check* check) noexcept nogil:
         """Whose collar is the tightest."""
         cdef int i
@@ -383,6 +419,7 @@ cdef class TermsCheck(Actor):
                 return check.tight.limited[i]
         return LIMIT_SCOPE_INSTRUMENT
 
+    @cython.final
     cdef int _check_notional(self, Check* check) noexcept nogil:
         cdef int64_t notional_e8 = self.tables.notional_e8(check.instrument.instrument_id, check.price_ticks, check.qty_lots)
         cdef int64_t least_e8 = notional_e8
@@ -400,6 +437,7 @@ cdef class TermsCheck(Actor):
             return self._refuse_in(LIMIT_SCOPE_INSTRUMENT, REASON_NOTIONAL_ABOVE_MAX, notional_e8, check.limits.max_order_notional_e8)
         return 1
 
+    @cython.final
     cdef int _check_venue_room(self, const Check* check) noexcept nogil:
         """How many orders the venue lets be open: what may rest or wait there, in flight and UNKNOWN ones too. A replaced order makes room."""
         cdef const Instrument* instrument = check.instrument
@@ -420,6 +458,7 @@ cdef class TermsCheck(Actor):
             return 0
         return 1 if check.conditions == NULL else self._check_listed_room(check)
 
+    @cython.final
     cdef int _check_waiting_room(self, const Check* check) noexcept nogil:
         """Conditional orders of the symbol and of the account; and one of a kind at most that closes the whole position."""
         cdef const Instrument* instrument = check.instrument
@@ -438,6 +477,7 @@ cdef class TermsCheck(Actor):
                 return self._refuse(REASON_CLOSE_POSITION_TWICE, <uint32_t> closing.order_handle, 0)
         return 1
 
+    @cython.final
     cdef int _check_listed_room(self, const Check* check) noexcept nogil:
         """Icebergs and lists of the symbol; the legs of a list that is open already are no other list."""
         cdef const Instrument* instrument = check.instrument

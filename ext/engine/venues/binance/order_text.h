@@ -34,6 +34,13 @@ static inline char *tw_put_u64(char *out, uint64_t value) {
     int at = 0;
     if (value < 10) { *out = (char)('0' + value); return out + 1; }
     if (value < 100) { memcpy(out, TW_TWO_DIGITS + 2 * value, 2); return out + 2; }
+    if (value < 10000) {
+        at = value >= 1000;
+        out[0] = (char)('0' + value / 1000);
+        out[at] = (char)('0' + value / 100 % 10);
+        memcpy(out + at + 1, TW_TWO_DIGITS + 2 * (value % 100), 2);
+        return out + at + 3;
+    }
     if (value < 100000000u) {
         tw_put_eight(digits, (uint32_t)value);
         while (digits[at] == '0') at++;

@@ -1,0 +1,89 @@
+"""What an amendment is about, and whether it can be at all: asked before anything is journaled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from engine.control.exact import RefusedCommandError, bad
+from engine.control.messages import RefusalCode
+from engine.model.codes import OrderType, Reason
+
+if TYPE_CHECKING:
+    from engine.control.commands import OperatorCommand
+    from engine.control.outcomes import Before, Outcomes
+
+PRICED = frozenset(
+    {OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.LIMIT_IF_TOUCHED, OrderType.TRAILING_STOP_LIMIT}
+)  # fmt: skip
+
+
+def is_of_parent(command: OperatorCommand, trigger_ticks: int, outcomes: Outcomes) -> bool:
+    """True: the parent that the order belongs to changes it; False: it is changed at the venue.
+
+    Raises RefusedCommandError with a reason where neither can be.
+    """
+    before = outcomes.before(command)
+    parent = before.parent
+    if parent is not None:
+        require_symbol(parent.instrument_id, command)
+        return True
+    order = before.order
+    if order is None or not order["is_open"]:
+        raise not_open(command, before, outcomes)
+    require_symbol(order["instrument_id"], command)
+    if order.get("list_size", 0) > 1:
+        raise unsupported(list_text(order))
+    if trigger_ticks:
+        raise unsupported(
+            "the order waits at the venue, where no trigger price is changed: cancel it and place another"
+        )
+    if command.price_ticks and OrderType[order["order_type"]] not in PRICED:
+        raise unsupported(f"a {order['order_type']} order has no limit price")
+    require_change(command, order)
+    return False
+
+
+def instrument_of(command: OperatorCommand, outcomes: Outcomes) -> int:
+    """What the order is an order of. Raises RefusedCommandError where there is none."""
+    before = outcomes.before(command)
+    if before.parent is not None:
+        return before.parent.instrument_id
+    if before.order is None:
+        raise not_open(command, before, outcomes)
+    return int(before.order["instrument_id"])
+
+
+def require_symbol(instrument_id: int, command: OperatorCommand) -> None:
+    """The grid of another symbol would make another price of the same words."""
+    if instrument_id != command.instrument_id:
+        raise bad("the order is of another symbol")
+
+
+def require_change(command: OperatorCommand, order: dict[str, Any]) -> None:
+    """Something must be other than it is."""
+    price_ticks = command.price_ticks or order["price_ticks"]
+    qty_lots = command.qty_lots or order["qty_lots"]
+    if (price_ticks, qty_lots) == (order["price_ticks"], order["qty_lots"]):
+        raise RefusedCommandError(RefusalCode.STATE, "nothing to change: the order has this price and quantity already")
+
+
+def not_open(command: OperatorCommand, before: Before, outcomes: Outcomes) -> RefusedCommandError:
+    """There is no such order, or it has ended."""
+    found = outcomes.why_not(command.order_handle, before)
+    code = RefusalCode.UNKNOWN_NAME if found.reason == Reason.UNKNOWN_ORDER else RefusalCode.STATE
+    return RefusedCommandError(code, found.text, found.reason)
+
+
+def unsupported(why: str) -> RefusedCommandError:
+    """There is another way."""
+    return RefusedCommandError(RefusalCode.STATE, f"UNSUPPORTED: {why}", Reason.UNSUPPORTED)
+
+
+def list_text(order: dict[str, Any]) -> str:
+    """Why no order of a venue's list is changed alone."""
+    first = order["list_handle"]
+    return (
+        "the order is one of an order list at the venue, which amends and replaces none of them alone, and cancels all with one: "
+        f"`ctl cancel --order {first}`, then place another list; or place it with --emulated: the engine then holds it, "
+        "and what waits there can be amended"
+    )
