@@ -177,10 +177,10 @@ def ask(strategy: Scripted, step: Step, prices: Prices) -> None:
         strategy.states[step.order] = OrderState.NONE
         strategy.asked.append(lambda: strategy.bracket(step.order, entry, stop, target))
     elif step.do == "amend_exits":
-        stop, target = prices.of(step.stop), prices.of(step.target)
-        assert stop is not None
-        assert target is not None
-        strategy.asked.append(lambda: strategy.move_exits(stop, target))
+        new_stop, new_target = prices.of(step.stop), prices.of(step.target)
+        assert new_stop is not None
+        assert new_target is not None
+        strategy.asked.append(lambda: strategy.move_exits(new_stop, new_target))
     elif step.do == "protect":
         guards = prices.of(step.stop), prices.of(step.target)
         strategy.asked.append(lambda: strategy.guard(*guards))
