@@ -61,8 +61,6 @@ from engine.control.outcomes import Before, Outcome, Outcomes
 from engine.control.scopes import check_scope
 from engine.control.server import Caller
 from engine.control.venue_word import VenueWord
-from engine.journal.errors import JournalFull
-from engine.journal.sequencer import Sequencer
 from engine.model.codes import CommandKind, Counter, HaltReason, LimitScope, Reason, TradingState
 from engine.model.exact import WordError, on_grid
 from engine.model.instructions import Change, OrderTerms, Wish
@@ -492,16 +490,3 @@ def instruct(command: OperatorCommand, wish: Wish) -> None:
     command.kind = CommandKind.INSTRUCT
     command.order_handle = wish.handle
     command.detail = encode_wish(wish)
-
-
-def submit_through(sequencer: Sequencer) -> Callable[[OperatorCommand], int]:
-    """`submit_command` over the journal's sequencer (attached to its pipeline): journal, apply, return the sequence."""
-
-    def submit(command: OperatorCommand) -> int:
-        fields = msgspec.structs.asdict(command)
-        try:
-            return int(sequencer.execute_command(fields.pop("kind"), **fields))
-        except JournalFull:
-            return 0
-
-    return submit

@@ -467,6 +467,7 @@ class Stage(IntEnum):
     CANCEL_ROUND_TRIP = 7
     CONTROL_REPLY = 8
     OWN_FRAME_APPLIED = 9
+    CANCEL_SENT = 10
 
 
 class TradeClass(IntEnum):

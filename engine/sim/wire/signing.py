@@ -8,15 +8,15 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from engine.sim.config import KeyConfig
 from engine.sim.wire import errors
+
+if TYPE_CHECKING:
+    # loaded with the first key that needs it: a venue on paper has none, and an engine waits for the import at its start
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 KEY_PATTERN = re.compile(r"[A-Za-z0-9]{16,128}")
 RECV_WINDOW_PATTERN = re.compile(r"([0-9]{1,6})(?:\.([0-9]{1,3}))?")
@@ -44,6 +44,8 @@ class ApiKey:
         if self.public_key is None:
             made = hmac.new(self.secret, text, hashlib.sha256).hexdigest()
             return hmac.compare_digest(made.encode(), signature.lower().encode())
+        from cryptography.exceptions import InvalidSignature
+
         try:
             self.public_key.verify(base64.b64decode(signature, validate=True), text)
         except (InvalidSignature, binascii.Error, ValueError):
@@ -53,6 +55,9 @@ class ApiKey:
 
 def load_ed25519(config: KeyConfig) -> Ed25519PublicKey:
     """Read the public key of ``config``; raises ``ValueError`` naming the key when the PEM text is not one."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
     try:
         key = load_pem_public_key(config.secret.encode())
     except ValueError as error:

@@ -239,6 +239,7 @@ cdef class OrderSession(Session):
             self.counters.values[<int> COUNTER_ORDERS_SENT] = self.counters.values[<int> COUNTER_ORDERS_SENT] + request.detail
         elif request.action == OUTBOUND_CANCEL or request.action == OUTBOUND_CANCEL_ALL or request.action == OUTBOUND_CANCEL_LIST:
             self.counters.values[<int> COUNTER_CANCELS_SENT] = self.counters.values[<int> COUNTER_CANCELS_SENT] + 1
+            self.counters.record(STAGE_CANCEL_SENT, self.clock.lap_ns() - self.journal.now_mono_ns)
         return True
 
     cdef bint hand_over(self) noexcept:

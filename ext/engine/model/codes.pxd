@@ -390,6 +390,7 @@ cdef enum StageCode:
     STAGE_CANCEL_ROUND_TRIP = 7
     STAGE_CONTROL_REPLY = 8
     STAGE_OWN_FRAME_APPLIED = 9
+    STAGE_CANCEL_SENT = 10
 
 cdef enum TradeClassCode:
     TRADE_CLASS_MARKET = 0

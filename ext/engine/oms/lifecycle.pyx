@@ -552,8 +552,7 @@ cdef class OrderLifecycle(Actor):
         if item.kind != RECORD_KIND_OWN_TRADE:
             self._list_external(NULL, item, report, True)
 
-    cdef int _book_foreign(self, FillFacts* facts, int64_t venue_order_id, int64_t cum_lots, uint64_t order_handle,
-                           uint64_t cause_seq) noexcept nogil:
+    cdef int _book_foreign(self, FillFacts* facts, int64_t venue_order_id, int64_t cum_lots, uint64_t order_handle, uint64_t cause_seq) noexcept nogil:
         cdef int verdict = self.trades.add_foreign(facts, venue_order_id, cum_lots, order_handle, self.tables.control.next_handle)
         if verdict == TRADE_NEW:
             self._book_external(NULL, facts, ALARM_CODE_UNKNOWN_FILL, cause_seq)
@@ -852,8 +851,7 @@ cdef class OrderLifecycle(Actor):
     cdef void fetch_fills(self, Order* order, uint64_t cause_seq) noexcept nogil:
         pass
 
-    cdef void dispute_trade(self, Order* order, const FillFacts* facts, uint64_t order_handle, int64_t venue_order_id,
-                            uint64_t cause_seq) noexcept nogil:
+    cdef void dispute_trade(self, Order* order, const FillFacts* facts, uint64_t order_handle, int64_t number, uint64_t cause_seq) noexcept nogil:
         pass
 
     # --- sweeps: what time, kill and lost sessions ask of many orders ---

@@ -241,12 +241,29 @@ cdef class Reconciliation(Disputes):
             slot = order.next_open
         self._start_sweep(item.seq)
 
+    cdef bint _promise_late(self, Order* order) noexcept nogil:
+        """A market order of a ledger that tells no price of its promise is promised by today's; False while there is none: nothing is
+        traded on money that it may take."""
+        cdef ApprovedOrder* terms = self.pool.terms(order)
+        cdef int64_t ticks
+        if terms.promise_price_ticks > 0 or terms.order_type != ORDER_TYPE_MARKET or self.pool.leaves_lots(order) == 0:
+            return True
+        ticks = max(self.pool.exposure(terms).reference_ticks, self.tables.markets[terms.instrument_id].last_trade_ticks)
+        ticks = max(ticks, self.tables.markets[terms.instrument_id].best_ask_ticks)
+        if ticks <= 0:
+            return False
+        terms.promise_price_ticks = ticks
+        self.pool.reserve(order)
+        return True
+
     cdef void _resolve(self, uint64_t cause_seq) noexcept nogil:
         """RECONCILED once nothing is left to ask: an order not found once is UNKNOWN and counts in full, which is known enough."""
         cdef uint32_t slot = self.pool.first_open
         cdef Order* order
         while slot != SLOT_NONE:
             order = &self.pool.orders[slot]
+            if not self._promise_late(order):
+                return
             if order.is_seen != 2:
                 if order.query_wanted or order.query_in_flight or (order.is_unknown and order.misses == 0):
                     return
