@@ -64,7 +64,7 @@ CHECKS: dict[str, Row] = {
         + named(
             "test_panic_orders", "test_a_panic_order_never_turns_the_position", "test_a_strategy_has_no_panic_orders"
         ),
-        ("gate-kill", "gate-kill-line", "gate-panic-reduces", "gate-panic-operator"),
+        ("gate-kill", "gate-kill-line", "gate-panic-reduces", "gate-panic-operator", "gate-stopping"),
     ),
     "data staleness": Row(
         (Reason.STALE, Reason.BOOK_INVALID),
@@ -80,8 +80,13 @@ CHECKS: dict[str, Row] = {
     ),
     "tick": Row(
         (Reason.PRICE_NOT_POSITIVE, Reason.PRICE_STEP, Reason.PRICE_COLLAR),
-        NUMBER + named("test_gate_prices", "test_prices_and_quantities_on_the_venues_coarser_steps"),
-        ("gate-price-positive", "gate-price-step", "gate-price-lowest", "gate-price-highest"),
+        NUMBER
+        + named("test_gate_prices", "test_prices_and_quantities_on_the_venues_coarser_steps")
+        + named(
+            "test_gate_conditional",
+            "test_how_far_the_trigger_lies_off_is_not_collared_but_the_limit_beyond_it_is",
+        ),
+        ("gate-price-positive", "gate-limit-positive", "gate-price-step", "gate-price-lowest", "gate-price-highest"),
     ),
     "lot, min/max quantity": Row(
         (Reason.QTY_NOT_POSITIVE, Reason.QTY_BELOW_MIN, Reason.QTY_ABOVE_MAX, Reason.QTY_STEP),

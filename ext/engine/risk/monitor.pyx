@@ -34,8 +34,6 @@ cdef int64_t NS_PER_S = 1_000_000_000
 cdef int64_t DAY_NS = 86_400_000_000_000
 # a held instrument that the market does not tell of for so long after the start is valued at its latest trade
 cdef int64_t MARK_PATIENCE_NS = 30_000_000_000
-
-
 cdef frozenset LOSS_LIMITS = frozenset({"max_daily_loss_e8", "max_drawdown_e8", "max_drawdown_bps"})
 
 
