@@ -608,6 +608,8 @@ cdef class BinanceOrderSession(OrderSession):
                 self.cold_tail -= 1
                 self.cold[self.cold_tail % COLD_CAPACITY] = self.cold_now
                 self.cold[self.cold_tail % COLD_CAPACITY].detail = <uint64_t> self.list_last_trade_id + 1
+            if step == 0 and self.cold_now.action == OUTBOUND_TRADES and self.cold_now.flags & 1:
+                self.notice(RECORD_KIND_ORDER_REPLY, OUTBOUND_TRADES, self.cold_now.detail, self.cold_now.instrument_id, 0, 0)
             self.cold_done(step == 0)
             return 1
         good = self.read_row()
