@@ -79,6 +79,7 @@ cdef class Disputes(OrderLifecycle):
             trade = &self.disputed_trades[i]
             if (trade.facts.trade_id == facts.trade_id and trade.facts.instrument_id == facts.instrument_id
                     and trade.facts.qty_lots == facts.qty_lots and trade.facts.price_ticks == facts.price_ticks
+                    and trade.facts.side == facts.side
                     and (trade.order_handle == order_handle or trade.venue_order_id == venue_order_id)):
                 return True
         return False
