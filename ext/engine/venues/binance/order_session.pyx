@@ -603,7 +603,7 @@ cdef class BinanceOrderSession(OrderSession):
         cdef RecordHeader* record
         if step <= 0:
             self.list_kind = LIST_NONE
-            if step == 0 and self.list_count == TRADES_PAGE and not self.cold_now.flags & 1:
+            if step == 0 and self.cold_now.action == OUTBOUND_TRADES and self.list_count == TRADES_PAGE and not self.cold_now.flags & 1:
                 # a full page: ask for the next one before anything else, from the last trade on, whose other side may not be on it
                 self.cold_tail -= 1
                 self.cold[self.cold_tail % COLD_CAPACITY] = self.cold_now
