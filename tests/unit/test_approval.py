@@ -9,12 +9,13 @@ import pytest
 
 import engine.model.approval as approval_module
 from engine.model.approval import ApprovalRegister
-from engine.model.codes import RecordKind
+from engine.model.codes import Reason, RecordKind
 from engine.risk.gate import RiskGate
 from engine.risk.recent import RecentOrders, ReferencePrices
 from engine.risk.rehearsal import offer_intent, spend
 from engine.risk.terms import TermsCheck
 from engine.runtime.actor import Actor
+from tests.gate_harness import GateAlone
 from tests.orders_harness import SUBMIT, Rig
 from tests.session_rig import SessionRig
 
@@ -139,6 +140,29 @@ def test_slots_are_reused_oldest_first_and_find_stays_right() -> None:
     assert [rig.oms.order(h) is not None for h in handles[-8:]] == [True] * 8
     assert all(rig.oms.order(h) is None for h in handles[:-8])
     assert rig.register.open_orders == 0
+
+
+def test_handles_of_one_chain_are_told_apart_and_forgotten_one_by_one() -> None:
+    """A register of four has eight places: these handles share one, and their chain loses its middle, end and head."""
+    gate = GateAlone(capacity=4)
+
+    def answer(handle: int) -> int:
+        gate.handle = handle - 1
+        gate.wait(10**9)
+        gate.price(1, 10_000)
+        return gate.ask(1, 0, 10)
+
+    handles = [8 * number for number in range(1, 5)]
+    assert [answer(handle) for handle in handles] == [Reason.NONE] * 4
+    for done, ended in enumerate((16, 8, 32, 24)):
+        gate.end(ended)
+        assert answer(ended) == Reason.DUPLICATE  # it is over, but not forgotten
+        assert answer(40 + 8 * done) == Reason.NONE  # in its place
+        with pytest.raises(KeyError):
+            gate.end(ended)
+        handles = [handle for handle in handles if handle != ended] + [40 + 8 * done]
+        assert {answer(handle) for handle in handles} <= {Reason.DUPLICATE, Reason.ORDER_POOL_FULL}
+    assert gate.register.open_orders == 4
 
 
 @pytest.mark.invariant("R24")
