@@ -7,24 +7,22 @@ its coarser steps and its ranges.
 cimport cython
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.model.approval cimport SLOT_CLOSED, SLOT_FREE, ApprovedOrder
+from engine.model.bookreader cimport tw_wide_sum
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
 from engine.model.native cimport is_conditional, is_priced, is_trailing, native_reason
-from engine.model.records cimport Conditions, IntentPayload, Level
+from engine.model.records cimport Conditions, IntentPayload
 from engine.model.tables cimport (ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_ROWS, PERMISSION_NO_BUY, PERMISSION_NO_SELL, PERMISSION_RESTRICTED,
                                   VENUE_ROWS, Instrument, LimitRow, MarketState)
 
 cdef extern from "arithmetic.h" nogil:
-    ctypedef long long tw_wide_sum
     int64_t tw_distance_bps(int64_t, int64_t, int64_t) noexcept
     int tw_within_bps(int64_t, int64_t, int64_t, int64_t) noexcept
     int64_t tw_scaled(int64_t, int64_t) noexcept
-    tw_wide_sum tw_walk(const void*, int, int64_t*, int64_t*) noexcept
     int tw_within_slippage(tw_wide_sum, int64_t, int64_t, int64_t, int, int64_t) noexcept
     int64_t tw_slippage_bps(tw_wide_sum, int64_t, int64_t, int64_t, int) noexcept
 
 cdef enum:
-    LEVELS_WALKED = 10
     LIST_LEGS = 3
     FLAGS_KNOWN = 15              # every OrderFlag
     FOR_PERSON = 1                # data of an intent that the OMS offers for a person (ext/engine/oms/commands.pyx)
@@ -301,12 +299,9 @@ cdef class TermsCheck(Actor):
     @cython.final
     cdef int _check_depth(self, Check* check, uint16_t too_thin) noexcept nogil:
         """Walk the other side of the book; the average paid may lie so far from the mid. The last level's price is the order's."""
-        cdef Level[LEVELS_WALKED] levels
         cdef int64_t left_lots = check.qty_lots, slippage_bps
-        cdef tw_wide_sum value
-        cdef int count, opposite = 1 if check.intent.side == SIDE_BUY else 0
-        count = self.books.read_levels(check.instrument.instrument_id, opposite, LEVELS_WALKED, levels)
-        value = tw_walk(levels, count, &left_lots, &check.price_ticks)
+        cdef int opposite = 1 if check.intent.side == SIDE_BUY else 0
+        cdef tw_wide_sum value = self.books.walk(check.instrument.instrument_id, opposite, &left_lots, &check.price_ticks)
         if left_lots > 0 or check.price_ticks <= 0:
             return self._refuse(too_thin, left_lots, 0)
         if check.tight.slippage_bps == INT64_MAX:
