@@ -80,6 +80,21 @@ def test_one_of_two_cancels_the_other_and_a_tree_goes_at_once(stage: Stage) -> N
     assert orders(stage) == []
 
 
+@pytest.mark.parametrize("is_emulated", [False, True])
+@pytest.mark.parametrize("order_type", ["LIMIT", "STOP"])
+def test_a_cancel_of_one_of_two_cancels_the_other_whoever_keeps_the_list(
+    stage: Stage, order_type: str, is_emulated: bool
+) -> None:
+    hold(stage)
+    leg = OrderText(order_type="stop", trigger=price(stage, "bid", "-500"))
+    words: dict[str, Any] = {"scope": BTC, "side": "sell", "qty": "0.01", "price": price(stage, "ask", "500")}
+    asked(stage, Order(**words, contingency="oco", legs=(leg,), emulated=is_emulated))
+    found = {("STOP" if "STOP" in row["type"] else "LIMIT"): row["handle"] for row in stage.ledger().open_orders()}
+    assert len(found) == 2
+    asked(stage, Cancel(scope=Scope(order=str(found[order_type]))))
+    assert orders(stage) == []
+
+
 def test_a_brackets_exits_follow_what_its_entry_has_filled(stage: Stage) -> None:
     exits = ExitsText(stop_loss="1%", take_profits=(price(stage, "ask", "900") + "@50%", price(stage, "ask", "1900")))
     entry: dict[str, Any] = {"scope": BTC, "side": "buy", "qty": "0.02", "price": price(stage, "ask", "50")}

@@ -304,27 +304,30 @@ cdef int side_read(const LadderSide* side, int depth, Level* out) noexcept nogil
     """Page by page: within one only the tick changes."""
     cdef LadderCursor cursor
     cdef const int64_t* qty_lots
-    cdef int64_t first_ticks, tick
-    cdef uint64_t word
-    cdef int done = 0
+    cdef int64_t first_ticks
+    cdef uint64_t word, tick
+    cdef Level* level = out
+    cdef const Level* end = out + max(depth, 0)
     cursor_open(&cursor, side)
-    while done < depth and (cursor.word or cursor_turn(&cursor)):
+    while level < end and (cursor.word or cursor_turn(&cursor)):
         qty_lots = cursor.slot.page.qty_lots
         first_ticks = side.base_ticks + (cursor.page << 6)
         word, cursor.word = cursor.word, 0
         if side.is_bid:
-            while word and done < depth:
-                tick = TW_HIGHEST(word)
+            while word and level < end:
+                tick = <uint32_t> TW_HIGHEST(word)
                 word ^= (<uint64_t> 1) << tick
-                out[done].price_ticks, out[done].qty_lots = first_ticks + tick, qty_lots[tick]
-                done += 1
+                level.price_ticks = first_ticks + <int64_t> tick
+                level.qty_lots = qty_lots[tick]
+                level += 1
         else:
-            while word and done < depth:
-                tick = TW_LOWEST(word)
+            while word and level < end:
+                tick = <uint32_t> TW_LOWEST(word)
                 word &= word - 1
-                out[done].price_ticks, out[done].qty_lots = first_ticks + tick, qty_lots[tick]
-                done += 1
-    return done
+                level.price_ticks = first_ticks + <int64_t> tick
+                level.qty_lots = qty_lots[tick]
+                level += 1
+    return <int> (level - out)
 
 
 cdef inline int64_t worst_index(const LadderSide* side) noexcept nogil:

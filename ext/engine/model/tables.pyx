@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
+from engine.model.worths cimport is_open, less, less_side, move_side, shift, shift_side
 
 cdef extern from *:
     """
@@ -29,48 +30,6 @@ cdef enum:
     SIDE_OF_BUYS = 0
     # an inverse contract is worth a fixed amount of its quote asset whatever its price: one tick's worth is a lot's
     PRICE_OF_INVERSE = 1
-
-
-cdef inline void _shift(ScopeState* scope, const Worth* change, int64_t positions) noexcept nogil:
-    scope.gross_e8 += change.gross_e8
-    scope.net_e8 += change.net_e8
-    scope.net_if_bought_e8 += change.net_if_bought_e8
-    scope.net_if_sold_e8 += change.net_if_sold_e8
-    scope.positions += positions
-
-
-cdef inline void _less(Worth* change, const Worth* after) noexcept nogil:
-    """What has changed: `change` holds what was."""
-    change.gross_e8 = after.gross_e8 - change.gross_e8
-    change.net_e8 = after.net_e8 - change.net_e8
-    change.net_if_bought_e8 = after.net_if_bought_e8 - change.net_if_bought_e8
-    change.net_if_sold_e8 = after.net_if_sold_e8 - change.net_if_sold_e8
-
-
-cdef inline void _shift_side(ScopeState* scope, bint is_buy, int64_t gross_e8, int64_t side_e8, int64_t positions, int64_t orders) noexcept nogil:
-    """The same where only what works on one side has changed."""
-    cdef int64_t* side = &scope.net_if_bought_e8 if is_buy else &scope.net_if_sold_e8
-    scope.gross_e8 += gross_e8
-    side[0] += side_e8
-    scope.positions += positions
-    scope.open_orders += orders
-
-
-cdef inline void _less_side(Worth* worth, bint is_buy, int64_t after_e8, int64_t* gross_e8, int64_t* side_e8) noexcept nogil:
-    """One side's worst case becomes `after_e8`; by how much it and the gross exposure change."""
-    cdef int64_t other_e8 = worth.net_if_sold_e8 if is_buy else worth.net_if_bought_e8
-    cdef int64_t after_gross_e8 = max(tw_magnitude(after_e8), tw_magnitude(other_e8))
-    side_e8[0] = after_e8 - (worth.net_if_bought_e8 if is_buy else worth.net_if_sold_e8)
-    gross_e8[0] = after_gross_e8 - worth.gross_e8
-    worth.gross_e8 = after_gross_e8
-    if is_buy:
-        worth.net_if_bought_e8 = after_e8
-    else:
-        worth.net_if_sold_e8 = after_e8
-
-
-cdef inline bint _is_open(const Exposure* row) noexcept nogil:
-    return (row.position_lots | row.working_buy_lots | row.working_sell_lots) != 0
 
 
 cdef inline int64_t _sum(int64_t a, int64_t b) noexcept nogil:
@@ -344,28 +303,28 @@ cdef class Tables:
                           &quoted.net_if_sold_e8, &worth.net_if_sold_e8)
         worth.gross_e8 = max(tw_magnitude(worth.net_if_bought_e8), tw_magnitude(worth.net_if_sold_e8))
         quoted.gross_e8 = max(tw_magnitude(quoted.net_if_bought_e8), tw_magnitude(quoted.net_if_sold_e8))
-        _less(change, worth)
-        _less(quoted_change, quoted)
+        less(change, worth)
+        less(quoted_change, quoted)
 
     cdef void touch_exposure(self, uint32_t instrument_id, uint8_t position_side) noexcept nogil:
         cdef Exposure* row = self.exposure_row(instrument_id, position_side)
         cdef uint16_t line = self.instruments[instrument_id].venue_id & 15
         cdef Worth change, quoted_change
-        cdef int64_t positions = (1 if _is_open(row) else 0) - row.is_counted
+        cdef int64_t positions = (1 if is_open(row) else 0) - row.is_counted
         self._value_row(row, instrument_id, &change, &quoted_change)
         row.is_counted += positions
-        _shift(&self.scopes[ENGINE_ROW], &change, positions)
-        _shift(&self.scopes[ACCOUNT_ROWS + line], &change, positions)
-        _shift(&self.scopes[VENUE_ROWS + line], &change, positions)
-        _shift(&self.scopes[INSTRUMENT_ROWS + instrument_id], &quoted_change, positions)
+        shift(&self.scopes[ENGINE_ROW], &change, positions)
+        shift(&self.scopes[ACCOUNT_ROWS + line], &change, positions)
+        shift(&self.scopes[VENUE_ROWS + line], &change, positions)
+        shift(&self.scopes[INSTRUMENT_ROWS + instrument_id], &quoted_change, positions)
 
     cdef void touch_strategy(self, uint32_t instrument_id, uint8_t position_side, uint16_t strategy_id) noexcept nogil:
         cdef Exposure* row = self.strategy_row(instrument_id, position_side, strategy_id)
         cdef Worth change, quoted_change
-        cdef int64_t positions = (1 if _is_open(row) else 0) - row.is_counted
+        cdef int64_t positions = (1 if is_open(row) else 0) - row.is_counted
         self._value_row(row, instrument_id, &change, &quoted_change)
         row.is_counted += positions
-        _shift(&self.scopes[STRATEGY_ROWS + (strategy_id & 63)], &change, positions)
+        shift(&self.scopes[STRATEGY_ROWS + (strategy_id & 63)], &change, positions)
 
     cdef void revalue_all(self) noexcept nogil:
         cdef uint32_t instrument_id
@@ -435,24 +394,27 @@ cdef class Tables:
         else:
             row.working_sell_lots += lots
             own.working_sell_lots += lots
-        positions = (1 if _is_open(row) else 0) - row.is_counted
-        _less_side(&row.worth, is_buy, after.valued_e8, &gross_e8, &side_e8)
-        _less_side(&row.quoted, is_buy, after.quoted_e8, &quoted_gross_e8, &quoted_side_e8)
+        positions = (1 if is_open(row) else 0) - row.is_counted
+        less_side(&row.worth, is_buy, after.valued_e8, &gross_e8, &side_e8)
+        less_side(&row.quoted, is_buy, after.quoted_e8, &quoted_gross_e8, &quoted_side_e8)
         row.is_counted += positions
         row.open_orders += count
         own.open_orders += count
-        _shift_side(&scopes[ENGINE_ROW], is_buy, gross_e8, side_e8, positions, count)
-        _shift_side(&scopes[ACCOUNT_ROWS + line], is_buy, gross_e8, side_e8, positions, count)
-        _shift_side(&scopes[VENUE_ROWS + line], is_buy, gross_e8, side_e8, positions, count)
-        _shift_side(&scopes[INSTRUMENT_ROWS + instrument_id], is_buy, quoted_gross_e8, quoted_side_e8, positions, count)
+        shift_side(&scopes[ENGINE_ROW], is_buy, gross_e8, side_e8, positions, count)
+        shift_side(&scopes[ACCOUNT_ROWS + line], is_buy, gross_e8, side_e8, positions, count)
+        shift_side(&scopes[VENUE_ROWS + line], is_buy, gross_e8, side_e8, positions, count)
+        shift_side(&scopes[INSTRUMENT_ROWS + instrument_id], is_buy, quoted_gross_e8, quoted_side_e8, positions, count)
         if after.is_alone:
-            own.worth, own.quoted, own.is_counted = row.worth, row.quoted, row.is_counted
+            # alike until now, so it moves alike; a copy of what was just written would wait for it
+            move_side(&own.worth, is_buy, gross_e8, side_e8)
+            move_side(&own.quoted, is_buy, quoted_gross_e8, quoted_side_e8)
+            own.is_counted = row.is_counted
         else:
-            positions = (1 if _is_open(own) else 0) - own.is_counted
-            _less_side(&own.worth, is_buy, after.own_valued_e8, &gross_e8, &side_e8)
-            _less_side(&own.quoted, is_buy, after.own_quoted_e8, &quoted_gross_e8, &quoted_side_e8)
+            positions = (1 if is_open(own) else 0) - own.is_counted
+            less_side(&own.worth, is_buy, after.own_valued_e8, &gross_e8, &side_e8)
+            less_side(&own.quoted, is_buy, after.own_quoted_e8, &quoted_gross_e8, &quoted_side_e8)
             own.is_counted += positions
-        _shift_side(&scopes[STRATEGY_ROWS + (strategy_id & 63)], is_buy, gross_e8, side_e8, positions, count)
+        shift_side(&scopes[STRATEGY_ROWS + (strategy_id & 63)], is_buy, gross_e8, side_e8, positions, count)
 
     cdef void move_position(self, uint32_t instrument_id, uint8_t position_side, int64_t lots) noexcept nogil:
         self.exposure_row(instrument_id, position_side).position_lots += lots

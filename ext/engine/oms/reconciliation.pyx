@@ -213,7 +213,8 @@ cdef class Reconciliation(Disputes):
         for instrument_id in range(1, self.tables.instrument_count + 1):
             # without a trade of ours there is nothing that could be missing but of orders that are asked for one by one
             if self.trades.newest[instrument_id % 512] > 0:
-                self.send_bare(OUTBOUND_TRADES, instrument_id, <uint64_t> self.trades.newest[instrument_id % 512] + 1, 0)
+                # the newest again: its other side may be an order of ours, too
+                self.send_bare(OUTBOUND_TRADES, instrument_id, <uint64_t> self.trades.newest[instrument_id % 512], 0)
         self.send_bare(OUTBOUND_ACCOUNT, 0, <uint64_t> self._funding_since_ns(), 0)
         self.send_bare(OUTBOUND_RECONCILE_END, 0, 0, 0)
 

@@ -19,6 +19,8 @@ cdef extern from "arithmetic.h" nogil:
     int64_t tw_distance_bps(int64_t, int64_t, int64_t) noexcept
     int tw_within_bps(int64_t, int64_t, int64_t, int64_t) noexcept
     int64_t tw_scaled(int64_t, int64_t) noexcept
+    tw_wide_sum tw_walk(const void*, int, int64_t*, int64_t*) noexcept
+    int tw_within_slippage(tw_wide_sum, int64_t, int64_t, int64_t, int, int64_t) noexcept
     int64_t tw_slippage_bps(tw_wide_sum, int64_t, int64_t, int64_t, int) noexcept
 
 cdef enum:
@@ -300,20 +302,17 @@ cdef class TermsCheck(Actor):
     cdef int _check_depth(self, Check* check, uint16_t too_thin) noexcept nogil:
         """Walk the other side of the book; the average paid may lie so far from the mid. The last level's price is the order's."""
         cdef Level[LEVELS_WALKED] levels
-        cdef int64_t left_lots = check.qty_lots, taken_lots, slippage_bps
-        cdef tw_wide_sum value = 0
-        cdef int i, count, opposite = 1 if check.intent.side == SIDE_BUY else 0
+        cdef int64_t left_lots = check.qty_lots, slippage_bps
+        cdef tw_wide_sum value
+        cdef int count, opposite = 1 if check.intent.side == SIDE_BUY else 0
         count = self.books.read_levels(check.instrument.instrument_id, opposite, LEVELS_WALKED, levels)
-        for i in range(count):
-            check.price_ticks = levels[i].price_ticks
-            taken_lots = min(left_lots, levels[i].qty_lots)
-            value += <tw_wide_sum> taken_lots * check.price_ticks
-            left_lots -= taken_lots
-            if left_lots == 0:
-                break
+        value = tw_walk(levels, count, &left_lots, &check.price_ticks)
         if left_lots > 0 or check.price_ticks <= 0:
             return self._refuse(too_thin, left_lots, 0)
         if check.tight.slippage_bps == INT64_MAX:
+            return 1
+        if tw_within_slippage(value, check.qty_lots, check.market.best_bid_ticks, check.market.best_ask_ticks,
+                              check.intent.side == SIDE_BUY, check.tight.slippage_bps):
             return 1
         slippage_bps = tw_slippage_bps(value, check.qty_lots, check.market.best_bid_ticks, check.market.best_ask_ticks,
                                        check.intent.side == SIDE_BUY)
