@@ -296,9 +296,15 @@ class EngineControl:
         if isinstance(request, Arm) and command.strategy_id and self._outcomes is not None:
             row = self._tables.strategy(command.strategy_id)
             if row["enabled"] and not self._halts().get("strategies", {}).get(command.strategy_id, 0):
-                raise RefusedCommandError(
-                    RefusalCode.STATE, "nothing to arm: the strategy is neither killed nor disabled"
-                )
+                text = "nothing to arm: the strategy is neither killed nor disabled"
+                raise RefusedCommandError(RefusalCode.STATE, text + self.still_halted())
+
+    def still_halted(self) -> str:
+        """What the arm of a part does not clear, where the whole engine is halted."""
+        state = self._tables.control_state()
+        if state["trading_state"] != TradingState.HALTED:
+            return ""
+        return f"; trading stays HALTED ({HaltReason(state['halt_reason']).name}), which `arm` of the whole engine may clear"
 
     def require_reachable(self, command: OperatorCommand) -> None:
         """An account is read where the order session and the user stream stand."""

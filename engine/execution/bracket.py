@@ -24,6 +24,13 @@ class BracketParent(Guarding):
     """See the module."""
 
     kind = InstructionKind.BRACKET
+    # a flatten begins as a cancel of its scope; what is closed from then on, for so long, does not come back
+    FLATTEN_NS = 60_000_000_000
+    NETTED = (
+        "others have traded away the position that a bracket opened: it waits for that to come back, a cancel ends it"
+    )
+    swept_until_ns = 0
+    is_netting_told = False
 
     def __init__(self, instruction: Bracket, handle: int, strategy_id: int) -> None:
         super().__init__(instruction, handle, strategy_id)
@@ -146,6 +153,23 @@ class BracketParent(Guarding):
                 self.exit_filled += child.filled_lots - child.booked_lots
                 child.booked_lots = child.filled_lots
 
+    def is_netted(self) -> bool:
+        """Do others' trades on the other side hide what its owner still has open: it may be bare again with their next trade. Where
+        an account holds both sides nothing is netted; soon after a flatten the position is gone for good."""
+        is_swept = self.port.now_ns < self.swept_until_ns
+        if self.is_ended_by_person or self.exits.dust.is_final or self.position_side or is_swept or self.guarded_lots():
+            return False
+        direction = 1 if self.side == Side.BUY else -1
+        return min(self.filled_lots - self.exit_filled, self.port.strategy_lots() * direction) > 0
+
+    def is_waiting(self) -> bool:
+        """It stays, with nothing to close, until the position is back; its owner hears of that once."""
+        is_netted = self.is_netted()
+        if is_netted and not self.is_netting_told:
+            self.is_netting_told = True
+            self.port.warn(self.NETTED)
+        return is_netted
+
     def reference_ticks(self) -> int:
         """The entry's average price."""
         return (2 * self.filled_value + self.valued_lots) // (2 * self.valued_lots) if self.valued_lots else 0
@@ -171,7 +195,7 @@ class BracketParent(Guarding):
         is_settled = self.guarded_lots() == 0 or self.is_ended_by_person or self.exits.dust.is_final
         if self.exits.dust.is_final:
             self.reason = Reason.QTY_BELOW_MIN
-        if self.is_entry_over and self.exits.is_idle and is_settled:
+        if self.is_entry_over and self.exits.is_idle and is_settled and not self.is_waiting():
             status = ParentState.DONE if self.filled_lots else ParentState.CANCELED
             entry = self.entry()
             if not self.filled_lots and entry is not None and entry.state in (OrderState.REFUSED, OrderState.REJECTED):
@@ -231,8 +255,9 @@ class BracketParent(Guarding):
             self.refuse_entry(OrderState.EXPIRED if reason == Reason.EXPIRED else OrderState.CANCELED, reason)
 
     def cancel_by(self, *, by_person: bool) -> None:
-        """First the entry; what is protected already only by a person, and only once there is no entry any more."""
-        if self.is_entry_over and by_person:
+        """First the entry; what is protected already only by a person, and only once there is no entry any more. Where the position
+        holds nothing of it its owner may end it too."""
+        if self.is_entry_over and (by_person or self.is_netted()):
             self.is_ended_by_person = True
             self.exits.rest()
         self.cancel()
@@ -255,6 +280,7 @@ class BracketParent(Guarding):
         """The entry ends; take-profits too where a person cancels everything; the stop stands."""
         self.cancel_entry(Reason.HALTED if is_kill else Reason.NONE)
         if not is_kill:
+            self.swept_until_ns = self.port.now_ns + self.FLATTEN_NS
             self.exits.targets.drop()
         self.is_changed = True
         self.work()

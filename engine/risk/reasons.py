@@ -129,7 +129,9 @@ MEANINGS: dict[Reason, Meaning] = {
     ),
     Reason.RISK_MODE: gate("the risk mode lets nothing open", scopes=ALL, yields=True),
     Reason.NOT_VALUED: gate(
-        "no rate from the quote asset to the reporting currency, or a value beyond 1.4 * 10^9", yields=True
+        "no rate from the quote asset to the reporting currency, or a value beyond 1.4 * 10^9, a gross exposure beyond "
+        "4.6 * 10^10",
+        yields=True,
     ),
     Reason.VENUE_UNHEALTHY: gate("the venue's circuit breaker is open", scopes=ALL),
     Reason.TRIGGER_PRICE: gate("a trigger within the venue's prices; a trailing distance above 0"),

@@ -173,16 +173,16 @@ def test_distances_count_from_the_average_entry_price() -> None:
     assert rig.price(PRICE - 120) == 1
 
 
-def test_a_position_closed_by_somebody_else_ends_the_exits() -> None:
+def test_a_position_closed_by_its_owner_ends_the_exits() -> None:
     rig = Rig()
     bracket(rig, ExitPlan(stop=STOP, targets=HALVES))
     rig.approve()
     rig.fill(10, 10)
     rig.approve()
-    rig.move_position(-10)
+    rig.move_position(-10, by_owner=True)
     rig.confirm_cancels()
     assert rig.last_status() == ParentState.DONE
-    assert sells(rig) == []
+    assert (sells(rig), rig.alarms) == ([], [])
 
 
 @pytest.mark.parametrize("kind", [0, 1])

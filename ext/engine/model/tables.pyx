@@ -763,8 +763,7 @@ cdef class Tables:
         return {name: bool(value) if name in flags else value for name, value in row.items() if not name.startswith("pad")}
 
     def set_control(self, int venue_id=0, **fields) -> None:
-        """Set fields of the trading control, or of one line (0: of every line), by name (wiring and tests; the hot path writes
-        the structs)."""
+        """Set fields of the trading control, or of one line (0: every line), by name (wiring and tests; the hot path: the structs)."""
         for name, value in fields.items():
             if name == "kill": self.control.kill = value
             elif name == "stopping": self.control.stopping = value
@@ -785,6 +784,7 @@ cdef class Tables:
         elif name == "is_killed": line.is_killed = value
         elif name == "is_valued": line.is_valued = value
         elif name == "clock_drift_ns": line.clock_drift_ns = value
+        elif name == "reconciles": line.reconciles = value
         else: raise KeyError(name)
 
     def control_state(self) -> dict:

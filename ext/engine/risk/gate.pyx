@@ -21,7 +21,7 @@ from engine.model.records cimport Conditions, IntentPayload, RecordHeader, Verdi
 from engine.model.tables cimport (ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_ROWS, LINE_CAPACITY, PERMISSION_NO_SELF_TRADE, PERMISSION_NO_SHORT,
                                   STRATEGY_ROWS, TW_WORTH_MAX_E8, VENUE_ROWS, Exposure, Instrument, LimitRow, MarginAccount, MarginTerms, ScopeState, Tables, Worth,
                                   tw_converted, tw_magnitude, tw_value_lots)
-from engine.risk.exposure cimport HALF_RANGE, above_leverage, add_to, burst_of, is_alike, is_beyond, limits_money, put_terms, room_left, unlikely
+from engine.risk.exposure cimport HALF_RANGE, above_leverage, add_to, burst_of, is_alike, is_beyond, is_uncounted, limits_money, put_terms, room_left, unlikely
 from engine.risk.recent cimport RecentOrders, ReferencePrices
 from engine.risk.terms cimport LEGS_KEPT, SCOPES, Addition, Check, Leg, ScopeTerms, TermsCheck, Tightest
 from engine.runtime.clock cimport Clock
@@ -644,6 +644,8 @@ cdef class RiskGate(TermsCheck):
         cdef bint grows = added.gross_e8 > 0
         if added.reach_e8 >= TW_WORTH_MAX_E8:
             return self._refuse_in(scope, REASON_NOT_VALUED, added.reach_e8, TW_WORTH_MAX_E8)
+        if is_uncounted(gross_e8, added):
+            return self._refuse_in(scope, REASON_NOT_VALUED, gross_e8 if gross_e8 > 0 else INT64_MAX, HALF_RANGE)
         if added.order_e8 > limits.max_order_notional_e8:
             return self._refuse_in(scope, REASON_NOTIONAL_ABOVE_MAX, added.order_e8, limits.max_order_notional_e8)
         if added.reach_e8 > limits.max_position_notional_e8:
