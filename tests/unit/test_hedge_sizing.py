@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
@@ -47,7 +48,7 @@ def test_what_is_held_and_what_is_under_way_counts(tables: Tables) -> None:
 
 
 @pytest.mark.parametrize("least", [{"min_qty_lots": 11}, {"min_notional_e8": 10_001}, {"market_min_qty_lots": 11}])
-def test_a_rest_below_the_smallest_order_is_offset_already(tables: Tables, least: dict[str, int]) -> None:
+def test_a_rest_below_the_smallest_order_is_offset_already(tables: Tables, least: dict[str, Any]) -> None:
     tables.add_instrument(
         InstrumentSpec(
             venue_id=1, symbol="ETHUSDT", base_asset="ETH", quote_asset="USDT", tick_size_e8=1_000_000, lot_size_e8=1_000, **least
