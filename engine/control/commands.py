@@ -438,6 +438,7 @@ class EngineControl:
     def status(self) -> EngineStatus:
         """The state, from the tables and the counters."""
         state, get = self._tables.control_state(), self._counters.get
+        engine_scope = self._tables.scope(LimitScope.ENGINE, 0)
         return EngineStatus(
             engine=self._names.engine,
             engine_id=self._names.engine_id,
@@ -469,7 +470,8 @@ class EngineControl:
             stopping=bool(state["stopping"]),
             journal_reserve=bool(state["journal_reserve"]),
             clock_drift_ns=state["clock_drift_ns"],
-            risk_mode=self._tables.scope(LimitScope.ENGINE, 0)["risk_mode"],
+            risk_mode=engine_scope["risk_mode"],
+            risk_reason=engine_scope["reason"],
             halted_symbols=self.halted_symbols(),
             killed_strategies=tuple(row.strategy for row in self.strategies().rows if row.halt_reason),
             troubles=self._troubles()[:TROUBLES_MAX],

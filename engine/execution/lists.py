@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from engine.execution.held import amended
-from engine.execution.hold import PASSING_REASONS, Expiry, Hold, Hurry, retry_delay_ns
+from engine.execution.hold import PASSING_REASONS, Expiry, Hold, Hurry, is_closed_at_once, retry_delay_ns
 from engine.execution.parent import Child, FillFact, Parent, is_reducing
 from engine.model.codes import AlarmCode, Contingency, InstructionKind, OrderState, ParentState, Reason
 from engine.model.instructions import TOUCHED_TYPES, OrderList, OrderTerms
@@ -149,7 +149,8 @@ class ListParent(Parent):
         """Every order has a handle and is told; what may work goes out."""
         for leg in self.legs:
             leg.handle = leg.handle or self.port.next_handle()
-        if any(leg.hold.is_met(self.port) for leg in ([self.first] if self.has_first else self.legs)):
+        is_met = any(leg.hold.is_met(self.port) for leg in ([self.first] if self.has_first else self.legs))
+        if is_met or (self.has_first and is_closed_at_once(self.port, [leg.terms for leg in self.legs])):
             for leg in self.legs:
                 self.tell(leg, OrderState.REFUSED, Reason.TRIGGERED_AT_ONCE)
             self.end(ParentState.REJECTED, Reason.TRIGGERED_AT_ONCE)

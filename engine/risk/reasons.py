@@ -138,7 +138,9 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.TRIGGERED_AT_ONCE: gate("the trigger lies on the far side of the market"),
     Reason.DISPLAY_QTY: gate("iceberg: shows more than the least quantity, less than all"),
     Reason.EXPIRE_TIME: gate("GTD: ends in the future"),
-    Reason.POSITION_SIDE: gate("LONG or SHORT in a hedged account, neither elsewhere"),
+    Reason.POSITION_SIDE: gate(
+        "LONG or SHORT in a hedged account, neither elsewhere; of a bracket: no position on the other side"
+    ),
     Reason.PARENT_QTY: Meaning("execution stage", "children never exceed their parent's quantity"),
     Reason.LIST_INCOMPLETE: Meaning("OMS", "a leg of the list was refused"),
     Reason.HELD_FULL: Meaning("execution stage", "no room to hold another order"),

@@ -50,6 +50,21 @@ def test_what_is_held_and_what_is_under_way_counts(tables: Tables) -> None:
         hedge_need(tables, 1, 2, WHOLE, -30)
 
 
+@pytest.mark.parametrize("least", [{"min_qty_lots": 11}, {"min_notional_e8": 10_001}, {"market_min_qty_lots": 11}])
+def test_a_rest_below_the_smallest_order_is_offset_already(tables: Tables, least: dict[str, Any]) -> None:
+    tables.add_instrument(
+        InstrumentSpec(
+            venue_id=1, symbol="ETHUSDT", base_asset="ETH", quote_asset="USDT", tick_size_e8=1_000_000, lot_size_e8=1_000, **least
+        )
+    )  # fmt: skip
+    tables.move(2, position_lots=-40)
+    with pytest.raises(RefusedCommandError, match="offset already"):
+        hedge_need(tables, 1, 2, WHOLE, 0)
+    tables.move(2, position_lots=-60)
+    tables.move(2, position_lots=61)
+    assert hedge_need(tables, 1, 2, WHOLE, 0).qty_lots == 11
+
+
 def test_in_a_hedged_account_what_stands_against_the_hedge_is_closed_first(tables: Tables) -> None:
     tables.set_hedge(1, True)
     tables.move(2, position_side=PositionSide.LONG, position_lots=30)

@@ -728,8 +728,7 @@ cdef class Tables:
                 continue
             whole.is_used = 1
             whole.trading_state = max(whole.trading_state, line.trading_state)
-            if whole.halt_reason == 0:
-                whole.halt_reason = line.halt_reason
+            whole.halt_reason = whole.halt_reason if whole.halt_reason else line.halt_reason
             whole.reconciled &= line.reconciled
             whole.gateway_ready &= line.gateway_ready
             whole.user_stream_ready &= line.user_stream_ready
@@ -739,6 +738,7 @@ cdef class Tables:
             if (line.clock_drift_ns if line.clock_drift_ns >= 0 else -line.clock_drift_ns) > (
                     whole.clock_drift_ns if whole.clock_drift_ns >= 0 else -whole.clock_drift_ns):
                 whole.clock_drift_ns = line.clock_drift_ns
+        whole.halt_reason = 0 if whole.trading_state else whole.halt_reason  # where one trades each line tells of its own
         if whole.is_used:
             self.lines[0] = whole
 

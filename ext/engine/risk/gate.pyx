@@ -293,7 +293,7 @@ cdef class RiskGate(TermsCheck):
             return self._refuse(REASON_HALTED, HALT_REASON_STOPPING, 0)
         if state != TRADING_STATE_ACTIVE and state != TRADING_STATE_REDUCING:
             return self._refuse(REASON_HALTED, check.line.halt_reason, 0)
-        if state == TRADING_STATE_REDUCING:
+        if state == TRADING_STATE_REDUCING and self.tables.scopes[ENGINE_ROW].trading_state != state:  # that scope names the cause
             self._only_reducing(check, REASON_REDUCING_ONLY, -1, 0, 0)
         return 1
 

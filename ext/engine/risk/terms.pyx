@@ -72,11 +72,23 @@ cdef class TermsCheck(Actor):
     @cython.final
     cdef void _only_reducing(self, Check* check, uint16_t reason, int scope, int64_t value, int64_t limit_value) noexcept nogil:
         """What reduces a position may pass, all else is refused for this reason (`_check_reducing`); the first reason stands."""
-        if check.reduce_reason == REASON_NONE:
-            check.reduce_reason = reason
-            check.reduce_scope = 1 + scope
-            check.reduce_value = value
-            check.reduce_limit = limit_value
+        cdef const ScopeState* state
+        cdef const LimitRow* row
+        if check.reduce_reason != REASON_NONE:
+            return
+        check.reduce_reason = reason
+        check.reduce_scope = 1 + scope
+        check.reduce_value = value
+        check.reduce_limit = limit_value
+        if reason == REASON_DAILY_LOSS or reason == REASON_DRAWDOWN:
+            # held there since: the numbers are the scope's own
+            state, row = &self.tables.scopes[check.tight.rows[scope]], &self.tables.limit_rows[check.tight.rows[scope]]
+            if reason == REASON_DAILY_LOSS:
+                check.reduce_value, check.reduce_limit = state.day_pnl_e8, -row.max_daily_loss_e8
+            elif row.max_drawdown_e8 != INT64_MAX:
+                check.reduce_value, check.reduce_limit = state.drawdown_e8, row.max_drawdown_e8
+            else:
+                check.reduce_value, check.reduce_limit = state.drawdown_bps, row.max_drawdown_bps
 
     @cython.final
     cdef int _check_terms(self, const Descriptor* item, Check* check) noexcept nogil:
