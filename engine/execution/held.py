@@ -45,6 +45,8 @@ class HeldOrder(Parent):
         self.is_crowded = False
         # the most that one order may be, as far as refusals have told; 0 = nothing known
         self.piece_lots = 0
+        # its next slice is not asked for until the engine trades (again)
+        self.is_held_up = False
 
     def take_terms(self, terms: OrderTerms) -> None:
         """What the order is from now on."""
@@ -100,7 +102,13 @@ class HeldOrder(Parent):
         self.expiry.start(self.port, self.terms)
         if not self.children or self.is_in_parts:
             self.tell()
+        if self.is_sliced:
+            self.hold_up()  # nothing has been read but the account
         self.work()
+
+    def hold_up(self) -> None:
+        """Its next slice waits until book, session and trading state let orders pass."""
+        self.is_held_up = self.waits_for_market = True
 
     def tell(self, state: int = OrderState.HELD, reason: int = Reason.NONE) -> None:
         """The owner's view of it."""
@@ -114,7 +122,7 @@ class HeldOrder(Parent):
             if not self.hold.arm(self.port):
                 self.finish(OrderState.REFUSED, ParentState.REJECTED, Reason.HELD_FULL)
             return
-        if (self.is_parted or not self.open_children) and not self.is_complete():
+        if (self.is_parted or not self.open_children) and not self.is_complete() and not self.is_held_up:
             self.release()
 
     def is_complete(self) -> bool:
@@ -201,7 +209,7 @@ class HeldOrder(Parent):
     def on_open(self) -> None:
         """What was refused for the moment's sake may pass."""
         if self.hurry.may(self.port.now_ns):
-            self.waits_for_market = False
+            self.waits_for_market = self.is_held_up = False
             self.drop_retry()
             self.work()
 
@@ -261,6 +269,8 @@ class HeldOrder(Parent):
             self.fail("the gate refuses the release of an order that closes")
             self.reason = child.reason
             self.try_again(child)
+        elif self.is_sliced and self.child_count > 1 and child.reason in PASSING_REASONS:
+            self.hold_up()  # not the first slice: the order was taken long ago
         else:
             self.finish(OrderState.REFUSED, ParentState.REJECTED, child.reason)
 
@@ -349,7 +359,7 @@ class HeldOrder(Parent):
         """No more waiting for anything."""
         self.hold.disarm(self.port)
         self.expiry.stop(self.port)
-        self.waits_for_room = self.waits_for_market = False
+        self.waits_for_room = self.waits_for_market = self.is_held_up = False
         self.end(status, reason)
 
     def pause(self) -> None:

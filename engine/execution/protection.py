@@ -137,8 +137,10 @@ class ProtectionParent(Guarding):
 
     def guarded_lots(self) -> int:
         """The position's size, as long as it is on the side that was to be protected."""
-        self.qty_lots = max(self.port.position_lots() * self.direction, 0)
-        return self.qty_lots
+        lots = max(self.port.position_lots() * self.direction, 0)
+        if lots != self.qty_lots:
+            self.qty_lots, self.is_changed = lots, True  # told, also where no order of ours has to move
+        return lots
 
     def reference_ticks(self) -> int:
         """What distances count from."""

@@ -18,6 +18,7 @@ from engine.execution.exit_state import (
     TARGET_RETRY_NS,
     wanted_lots,
 )
+from engine.execution.hold import PASSING_REASONS
 from engine.execution.parent import Child, Watch
 from engine.model.codes import AlarmCode, OrderState, OrderType, Reason, Side
 from engine.model.instructions import TargetPlan
@@ -151,7 +152,7 @@ class TakeProfits:
         """A target's order moved: refused, or ended by somebody else."""
         number = self.number_of(child)
         if child.state in (OrderState.REFUSED, OrderState.REJECTED):
-            if child.reason not in self.told_reasons:
+            if child.reason not in self.told_reasons and child.reason not in PASSING_REASONS:
                 self.told_reasons.add(child.reason)
                 text = f"a take-profit is refused: {Reason(child.reason).name}"
                 self.exits.port.alarm(AlarmCode.PARENT_FAILED, text)

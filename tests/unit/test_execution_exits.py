@@ -409,6 +409,16 @@ def test_a_native_stop_closes_the_position_and_the_engine_watches_until_it_rests
     assert rig.table.count == 1
 
 
+@pytest.mark.parametrize("placement", ["engine", "native"])
+def test_the_size_of_a_protection_is_told_as_the_position_changes(placement: Placement) -> None:
+    rig = Rig(position=20, native_order_types=NATIVE)
+    protect(rig, ExitPlan(stop=STOP, placement=placement))
+    rig.approve()
+    for lots, whole in ((-15, 5), (7, 12)):
+        rig.move_position(lots)
+        assert rig.told[-1].qty_lots == whole
+
+
 def test_a_native_stop_whose_fate_is_unknown_does_not_hold_the_engines_back() -> None:
     rig = Rig(position=10, native_order_types=NATIVE)
     protect(rig, ExitPlan(stop=STOP))

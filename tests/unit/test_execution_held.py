@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from engine.execution.hold import PASSING_REASONS
 from engine.model.codes import (
     AlarmCode,
     OrderFlag,
@@ -268,6 +269,51 @@ def test_a_displayed_order_that_is_cancelled_shows_no_more() -> None:
     rig.confirm_cancel(order.handle)
     assert rig.ends(1)[-1] == OrderState.CANCELED
     assert rig.held[-1].filled_lots == 3
+    assert not rig.asked()
+
+
+@pytest.mark.parametrize("reason", sorted(PASSING_REASONS))
+def test_a_later_part_that_is_refused_for_the_moment_waits_until_orders_pass(reason: Reason) -> None:
+    rig = Rig()
+    held(rig, side=Side.BUY, order_type=OrderType.LIMIT, price_ticks=PRICE, display_lots=4)
+    (first,) = rig.asked()
+    rig.approve()
+    rig.is_valid = False
+    rig.fill(first.handle, 4)
+    (second,) = rig.asked()
+    rig.refuse(second.handle, reason)
+    rig.parents.on_tick()
+    rig.advance(60 * SECOND)
+    assert not rig.asked()
+    assert rig.ends(1)[-1] == OrderState.HELD
+    rig.is_valid = True
+    rig.parents.on_tick()
+    (third,) = rig.asked()
+    assert third.terms.qty_lots == 4
+
+
+def test_the_first_part_that_is_refused_refuses_the_order() -> None:
+    rig = Rig()
+    held(rig, side=Side.BUY, order_type=OrderType.LIMIT, price_ticks=PRICE, display_lots=4)
+    (first,) = rig.asked()
+    rig.refuse(first.handle, Reason.HALTED)
+    assert rig.ends(1)[-1] == OrderState.REFUSED
+    assert rig.last_status() == ParentState.REJECTED
+
+
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_a_part_that_waits_is_cancelled_and_killed_like_any_other(is_killed: bool) -> None:
+    rig = Rig()
+    held(rig, side=Side.BUY, order_type=OrderType.LIMIT, price_ticks=PRICE, display_lots=4)
+    rig.approve()
+    rig.fill(rig.open_orders()[0].handle, 4)
+    rig.refuse(rig.asked()[0].handle, Reason.HALTED)
+    if is_killed:
+        rig.parents.sweep(is_kill=True)
+    else:
+        rig.parents.change(Change(handle=1, action="cancel"), 7)
+    assert rig.ends(1)[-1] == OrderState.CANCELED
+    rig.parents.on_tick()
     assert not rig.asked()
 
 

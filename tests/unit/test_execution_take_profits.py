@@ -121,6 +121,7 @@ def test_what_is_refused_for_the_moments_sake_goes_out_when_the_moment_has_passe
     rig.refuse(max(rig.orders), reason)
     rig.parents.on_tick()
     assert not rig.asked()
+    assert not rig.alarms  # as at every restart: the book comes a moment after the account
     rig.is_valid = True
     rig.parents.on_tick()
     assert sells(rig) == [(PRICE + 50, 10)]
