@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from engine.execution.parent import Parent
 
 PAUSING = (CommandKind.PAUSE, CommandKind.RESUME)
+TAKEN_BACK = "taken back at the venue, then sent again with these numbers; with the old ones where these are refused"
 ASK_ORDERS = "`ctl orders --all` lists what the engine knows"
 
 
@@ -161,8 +162,11 @@ class Outcomes:
     def _of_change(self, command: OperatorCommand, sequence: int, parent: Parent) -> Outcome:
         """A pause, a resume or an amendment of a parent, or of an order of one."""
         reason = self._stages(sequence)
+        refused = self._gates(command, sequence)
+        if reason == Reason.NONE and refused.is_done and parent.is_moving:
+            return Outcome(text=TAKEN_BACK)
         if reason == Reason.NONE:
-            return self._gates(command, sequence)
+            return refused
         return undone(reason, f"{reason.name}: {parent_text(parent, reason)}")
 
     def _of_instruction(self, command: OperatorCommand, sequence: int) -> Outcome:

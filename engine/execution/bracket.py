@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
+from engine.execution.amending import amended
 from engine.execution.exit_state import ROLE_ENTRY, ROLE_STOP, ExitState
 from engine.execution.exits import Exits
-from engine.execution.held import amended
 from engine.execution.hold import Expiry, Hold, is_reached, seen_price
 from engine.execution.parent import Child, ChildTerms, Watch, opposite
 from engine.execution.protection import Guarding

@@ -28,7 +28,7 @@ from engine.model.codes import (
     Reason,
     Side,
 )
-from engine.model.instructions import ExitPlan, Instruction
+from engine.model.instructions import ExitPlan, Instruction, OrderTerms
 
 __all__ = [
     "ENDED_KEPT",
@@ -253,6 +253,8 @@ class Parent:
     # `on_room` is wanted as orders end that hold what it closes; `on_open` once book and session let orders pass
     waits_for_room = False
     waits_for_market = False
+    # an order of it is taken back at the venue, to be sent anew with other numbers
+    is_moving = False
 
     def __init__(self, instruction: Instruction, handle: int, strategy_id: int) -> None:
         self.instruction, self.handle, self.strategy_id = instruction, handle, strategy_id
@@ -362,6 +364,11 @@ class Parent:
         """Change an order of this parent in place (0 leaves a number as it is); a Reason where it cannot be."""
         del handle, price_ticks, qty_lots, trigger_ticks
         return Reason.UNSUPPORTED
+
+    def terms_of(self, handle: int) -> OrderTerms | None:
+        """The order that may be amended by this handle; None where there is none, or its parent alone knows what can be."""
+        del handle
+        return None
 
     # --- state ---
 
