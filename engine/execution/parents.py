@@ -192,8 +192,8 @@ class Parents(Requests):
             self.tell_room(parent.instrument_id if parent is not None else instrument_id, parent)
         if parent is not None and child is not None:
             self.run(parent, lambda: parent.on_child(child))
-            if parent.waits_for_room and news.state in ENDED_STATES:
-                self.run(parent, parent.on_room)
+            if parent.waits_for_room and news.state in ENDED_STATES and not parent.presses(child):
+                self.run(parent, parent.on_room)  # one of its own that rested; the stop's own orders hold nothing up
 
     def tell_room(self, instrument_id: int, ended: Parent | None) -> None:
         """Orders of an instrument have ended: what waits for that is told, but for their own parent."""
@@ -210,6 +210,7 @@ class Parents(Requests):
     def note_state(self, parent: Parent, child: Child, news: OrderNews) -> None:
         """What the order's own books say."""
         child.state, child.reason = news.state, news.reason
+        child.was_cancel_sent |= news.state == OrderState.PENDING_CANCEL
         child.price_ticks, child.qty_lots = news.price_ticks, news.qty_lots or child.qty_lots
         child.late_lots = news.leaves_lots if child.is_ended else 0
         if child.is_resting:
