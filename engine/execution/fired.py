@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from engine.execution.hold import PASSING_REASONS, Hurry, retry_delay_ns
 from engine.execution.parent import Child, Parent
-from engine.model.codes import OrderState, OrderType, Reason
+from engine.model.codes import OrderState, OrderType, Reason, TimeInForce
 
 # orders of one firing that are open at once, where one may not be as large as all
 PIECES_AT_ONCE = 8
@@ -34,6 +34,12 @@ def is_too_large(child: Child) -> bool:
     if child.state != OrderState.REFUSED:
         return False
     return child.reason in TOO_LARGE or (child.reason in TOO_DEEP and child.order_type == OrderType.MARKET)
+
+
+def was_meant(child: Child) -> bool:
+    """Was it taken back by anybody here, or has it ended by its own terms: then it has not failed."""
+    is_short = child.order_type != OrderType.MARKET and child.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
+    return child.was_cancel_sent or (is_short and child.state == OrderState.EXPIRED)
 
 
 class PieceSize:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from engine.execution.fired import FAILED, Firing, is_too_large
+from engine.execution.fired import FAILED, Firing, is_too_large, was_meant
 from engine.execution.hold import Expiry, Hold
 from engine.execution.parent import Child, FillFact, HeldNews, Parent, is_reducing
 from engine.model.codes import (
@@ -22,7 +22,6 @@ from engine.model.codes import (
     OrderType,
     ParentState,
     Reason,
-    TimeInForce,
 )
 from engine.model.instructions import TOUCHED_TYPES, Held, OrderTerms
 
@@ -288,9 +287,8 @@ class HeldOrder(Parent):
 
     def is_lost(self, child: Child) -> bool:
         """Has the venue ended what closes after its price was seen; neither its owner nor a person, nor its own terms."""
-        is_by_terms = child.state == OrderState.EXPIRED and child.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
         is_due = self.is_protective and self.hold.is_fired and self.status == ParentState.WORKING
-        if not is_due or child.was_cancel_sent or (is_by_terms and child.order_type != OrderType.MARKET):
+        if not is_due or was_meant(child):
             return False
         return self.firing.has_failed(child)
 

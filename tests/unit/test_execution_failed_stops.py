@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from engine.model.codes import AlarmCode, OrderFlag, OrderState, OrderType, ParentState, Reason, Side
-from engine.model.instructions import Bracket, ExitPlan, Held, OrderTerms, Protection, StopPlan, TargetPlan
+from engine.model.codes import AlarmCode, Contingency, OrderFlag, OrderState, OrderType, ParentState, Reason, Side
+from engine.model.instructions import Bracket, ExitPlan, Held, OrderList, OrderTerms, Protection, StopPlan, TargetPlan
 from tests.execution_rig import INSTRUMENT, PRICE, Order, Rig
 
 SECOND = 1_000_000_000
@@ -26,6 +26,15 @@ def hold_stop(rig: Rig) -> None:
         flags=OrderFlag.REDUCE_ONLY,
     )
     rig.begin(Held(instrument_id=INSTRUMENT, order=order))
+
+
+def list_stop(rig: Rig) -> None:
+    common = {"side": Side.SELL, "qty_lots": 10, "flags": OrderFlag.REDUCE_ONLY}
+    high = OrderTerms(
+        order_type=OrderType.LIMIT_IF_TOUCHED, price_ticks=PRICE + 50, trigger_ticks=PRICE + 50, handle=11, **common
+    )
+    stop = OrderTerms(order_type=OrderType.STOP, trigger_ticks=PRICE - 100, handle=12, **common)
+    rig.begin(OrderList(instrument_id=INSTRUMENT, contingency=Contingency.OCO, orders=(high, stop)))
 
 
 def lose(rig: Rig, state: OrderState) -> int:
@@ -51,7 +60,7 @@ def take_all(rig: Rig) -> None:
 
 @pytest.mark.parametrize("kind", [0, 1])
 @pytest.mark.parametrize("state", LOST)
-@pytest.mark.parametrize("begin", [protect, hold_stop])
+@pytest.mark.parametrize("begin", [protect, hold_stop, list_stop])
 def test_an_order_that_the_venue_ends_unfilled_comes_back_later_and_later_and_is_told(
     begin: object, state: OrderState, kind: int
 ) -> None:
@@ -133,7 +142,7 @@ def let_through(rig: Rig, most_lots: int, reason: Reason, step: int = 1) -> None
             rig.fill(order.handle, order.leaves_lots)
 
 
-@pytest.mark.parametrize("begin", [protect, hold_stop])
+@pytest.mark.parametrize("begin", [protect, hold_stop, list_stop])
 @pytest.mark.parametrize("reason", [Reason.PRICE_COLLAR, Reason.SLIPPAGE, Reason.NOTIONAL_ABOVE_MAX])
 def test_what_the_book_or_a_limit_does_not_take_whole_goes_in_pieces(reason: Reason, begin: object) -> None:
     rig = Rig(position=10)
@@ -215,3 +224,31 @@ def test_a_held_stop_that_a_person_cancels_at_the_venue_does_not_come_back() -> 
     rig.advance(10 * SECOND)
     assert not rig.asked()
     assert rig.last_status() == ParentState.CANCELED
+
+
+def test_a_lists_stop_that_was_filled_in_part_closes_the_rest_and_no_more() -> None:
+    rig = Rig(kind=0, position=10)
+    list_stop(rig)
+    rig.price(PRICE - 100)
+    rig.approve()
+    rig.fill(12, 4)
+    rig.state(rig.orders[12], OrderState.EXPIRED)
+    assert [order.terms.qty_lots for order in rig.asked()] == [6]
+    rig.crash()
+    rig.advance(4 * SECOND)
+    assert [order.terms.qty_lots for order in rig.asked()] == [6]
+    take_all(rig)
+    assert rig.position == 0
+    assert rig.last_status() == ParentState.DONE
+    assert not rig.timers
+
+
+def test_a_lists_stop_that_fails_ends_when_nothing_is_left_to_close() -> None:
+    rig = Rig(position=10)
+    list_stop(rig)
+    rig.price(PRICE - 100)
+    assert lose(rig, OrderState.REJECTED) == 1
+    rig.move_position(-10)
+    rig.advance(4 * SECOND)
+    assert not rig.asked()
+    assert rig.last_status() != ParentState.WORKING
