@@ -252,3 +252,19 @@ def test_a_lists_stop_that_fails_ends_when_nothing_is_left_to_close() -> None:
     rig.advance(4 * SECOND)
     assert not rig.asked()
     assert rig.last_status() != ParentState.WORKING
+
+
+def test_a_parents_state_is_written_at_most_once_for_an_event() -> None:
+    rig = Rig(kind=0, position=10)
+    protect(rig, TargetPlan(price_ticks=PRICE + 50, share_bps=4000))
+    rig.approve()
+    rig.price(PRICE - 100)
+    rig.approve()
+    written = len(rig.told)
+    rig.confirm_cancels()
+    assert len(rig.told) == written + 1
+    rig.approve()
+    written = len(rig.told)
+    for order in rig.open_orders()[:1]:
+        rig.fill(order.handle, order.leaves_lots)
+    assert len(rig.told) <= written + 2  # its state, and the trade
