@@ -21,6 +21,8 @@ INSTRUMENT = 1
 PRICE = 10_000
 TICK_E8 = 1_000_000
 LOT_E8 = 1_000_000
+# orders that one parent may ask for while no time passes and nothing is filled
+ASKS_AT_ONCE = 16
 OPEN = (OrderState.PENDING_NEW, OrderState.NEW, OrderState.PARTIALLY_FILLED, OrderState.UNKNOWN)
 
 
@@ -83,6 +85,7 @@ class Rig:
     last_timer: int = 0
     seq: int = 0
     ledger: list[Line] = field(default_factory=list)
+    asks_at_once: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.table = TriggerTable()
@@ -106,6 +109,8 @@ class Rig:
             order = self.orders[target_handle]
             order.is_cancel_asked = True
             return True
+        self.asks_at_once[parent.handle] = self.asks_at_once.get(parent.handle, 0) + 1
+        assert self.asks_at_once[parent.handle] <= ASKS_AT_ONCE, "a storm of orders in one instant"
         known = self.orders.get(handle)
         assert known is None or known.state == OrderState.REFUSED, "a handle is used twice"
         self.orders[handle] = Order(handle, terms, parent.handle)
@@ -319,6 +324,7 @@ class Rig:
         order = self.orders[handle]
         assert lots <= order.leaves_lots
         order.filled_lots += lots
+        self.asks_at_once.clear()
         self.position += lots if order.terms.side == Side.BUY else -lots
         state = OrderState.FILLED if order.filled_lots == order.terms.qty_lots else OrderState.PARTIALLY_FILLED
         fact = FillFact(price_ticks=price_ticks, qty_lots=lots, side=order.terms.side)
@@ -379,6 +385,7 @@ class Rig:
 
     def advance(self, ns: int) -> None:
         """Time passes, on both clocks; timers come due one by one."""
+        self.asks_at_once.clear()
         end_ns = self.now_mono_ns + ns
         while due := [(deadline, key) for key, (deadline, _) in self.timers.items() if deadline <= end_ns]:
             deadline, timer_id = min(due)
@@ -386,6 +393,8 @@ class Rig:
             step = max(deadline - self.now_mono_ns, 0)
             self.now_mono_ns += step
             self.now_wall_ns += step
+            if step:
+                self.asks_at_once.clear()
             self.parents.on_timer(timer_id)
         self.now_wall_ns += end_ns - self.now_mono_ns
         self.now_mono_ns = end_ns

@@ -12,6 +12,7 @@ from engine.execution.terms import ClosingOrder
 from engine.model.algo_terms import AlgoTerms
 from engine.model.codes import IntentAction, OrderState, Reason, Side
 from engine.model.instructions import Algo
+from tests.execution_rig import ASKS_AT_ONCE
 from tests.hostile_venue import PARENT_HANDLE, HostileVenue, Truth
 
 
@@ -22,6 +23,7 @@ class HostileOutside(HostileVenue):
         super().__init__(seed)
         self.parents = Parents(self, makers={Algo: make})
         self.told: list[ParentNews] = []
+        self.asks_at_once = 0
 
     # --- Outside ---
 
@@ -31,6 +33,8 @@ class HostileOutside(HostileVenue):
             child = Child(handle=handle, qty_lots=terms.qty_lots, time_in_force=terms.time_in_force)
             self.orders[handle] = Truth(child=child, terms=terms, untold=[])
             self.sent.append(terms)
+            self.asks_at_once += 1
+            assert self.asks_at_once <= ASKS_AT_ONCE, "a storm of orders in one instant"
         elif action == IntentAction.CANCEL:
             self.orders[target_handle].is_cancel_asked = True
         return True
@@ -130,6 +134,7 @@ class HostileOutside(HostileVenue):
     def tell_fill(self, order: Truth, number: int = 0) -> None:
         """FILL, before or after the ORDER_STATE that counts it."""
         price_ticks, lots = order.untold.pop(number)
+        self.asks_at_once = 0
         child = order.child
         child.filled_lots += lots
         if child.is_ended:
@@ -148,6 +153,7 @@ class HostileOutside(HostileVenue):
 
     def advance(self, ns: int) -> None:
         """Time passes; timers that come due fire."""
+        self.asks_at_once = 0
         self.now_mono_ns += ns
         self.now_wall_ns += ns
         for timer_id in [key for key, (at_ns, _) in self.timers.items() if at_ns <= self.now_mono_ns]:

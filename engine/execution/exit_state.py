@@ -14,8 +14,6 @@ ROLE_ENTRY = 0
 ROLE_STOP = 100
 ROLE_NATIVE_STOP = 101
 ROLE_TARGET = 200
-# orders of a fired stop that are asked for in one turn, where one may not be as large as the position
-PIECES_AT_ONCE = 8
 TARGET_RETRY_NS = 10_000_000_000
 # fills that come within this time make a target's order larger once
 GROW_NS = 250_000_000
@@ -51,7 +49,8 @@ class ExitState(msgspec.Struct, kw_only=True):
     target_off: list[bool] = []
     target_renewals: list[int] = []
     targets_off: bool = False
-    attempts: int = 0
+    # the limit of a stop-limit has failed: at the market from now on
+    is_at_market: bool = False
     is_alarmed: bool = False
 
 
@@ -81,7 +80,7 @@ def can_rest(plan: ExitPlan, native_order_types: int) -> bool:
 def release_terms(plan: ExitPlan, state: ExitState, facts: InstrumentFacts, side: int) -> tuple[int, int]:
     """Type and price of the order that the stop becomes: a limit so far beyond the trigger, or at the market."""
     stop = plan.stop
-    if stop is None or not stop.limit_offset_ticks or state.attempts > 0:
+    if stop is None or not stop.limit_offset_ticks or state.is_at_market:
         return OrderType.MARKET, 0
     price = (state.trail_level or state.level_ticks) + stop.limit_offset_ticks * (-1 if side == Side.SELL else 1)
     return OrderType.LIMIT, min(max(price, facts.min_price_ticks, 1), facts.max_price_ticks)

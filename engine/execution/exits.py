@@ -12,7 +12,6 @@ from functools import cached_property
 from engine.execution.atr import AverageRange
 from engine.execution.dust import Dust
 from engine.execution.exit_state import (
-    PIECES_AT_ONCE,
     ROLE_NATIVE_STOP,
     ROLE_STOP,
     ROLE_TARGET,
@@ -23,7 +22,8 @@ from engine.execution.exit_state import (
     release_terms,
     trail_terms,
 )
-from engine.execution.hold import PASSING_REASONS, TOO_LARGE, Hurry, retry_delay_ns, ticks_of
+from engine.execution.fired import FAILED, Firing, is_too_large
+from engine.execution.hold import PASSING_REASONS, ticks_of
 from engine.execution.parent import Child, ChildTerms, MarketView, Parent, Port, Watch
 from engine.execution.take_profits import TakeProfits
 from engine.execution.terms import takes_to_close
@@ -45,12 +45,7 @@ class Exits:
         self.state = ExitState()
         self.targets = TakeProfits(self)
         self.stop_watch = self.even_watch = 0
-        self.retry_timer = 0
-        self.hurry = Hurry()
-        # a stop that goes out beside other orders was refused: from now on only what nothing else closes goes out
-        self.is_crowded = False
-        # the most that one order of a stop may be, as far as refusals have told; 0 = nothing known
-        self.piece_lots = 0
+        self.firing = Firing(parent)
         self.range = None if plan.stop is None or plan.stop.atr is None else AverageRange(plan.stop.atr)
 
     @cached_property
@@ -121,13 +116,8 @@ class Exits:
 
     def drop_timers(self) -> None:
         """Nothing is tried again."""
-        self.drop_retry()
+        self.firing.drop()
         self.targets.drop_timers()
-
-    def drop_retry(self) -> None:
-        """The stop is not waited with."""
-        self.port.drop_timer(self.retry_timer)
-        self.retry_timer = 0
 
     def know_levels(self) -> None:
         """First levels, from the first price that anything was opened at."""
@@ -178,7 +168,7 @@ class Exits:
             return
         if not self.stop_watch:
             self.arm_stop(stop)
-        if not natives and not self.retry_timer:
+        if not natives and not self.firing.is_waiting:
             self.send_native(stop)
 
     def send_native(self, stop: StopPlan) -> None:
@@ -281,7 +271,7 @@ class Exits:
             if child.role != ROLE_STOP:
                 self.port.cancel(child.handle)
         self.shrink_stops(lots)
-        if self.retry_timer:
+        if self.firing.is_waiting:
             return
         self.parent.waits_for_room = False
         missing = lots - sum(child.leaves_lots for child in self.open_of(ROLE_STOP))
@@ -290,26 +280,29 @@ class Exits:
         if not self.is_sendable(missing, free, price_ticks):
             free = 0  # too small a part waits for more
         self.push_pieces(free, order_type, price_ticks)
-        if missing > max(free, 0) and not self.retry_timer:
+        if missing > max(free, 0) and not self.firing.is_waiting:
             self.clear_way(missing - max(free, 0))
+
+    def about_ticks(self, price_ticks: int) -> int:
+        """About the price that an order of the stop trades at; 0 = not known."""
+        return price_ticks or self.state.level_ticks or self.state.trail_level
 
     def is_sendable(self, missing: int, lots: int, price_ticks: int) -> bool:
         """Would the venue take a part of what is missing; of the whole the gate has the word."""
-        price = price_ticks or self.state.level_ticks or self.state.trail_level
+        price = self.about_ticks(price_ticks)
         return lots >= missing or price <= 0 or self.port.instrument().is_sendable(price, lots, reduces=True)
 
     def push_pieces(self, lots: int, order_type: int, price_ticks: int) -> None:
         """Out with it, in orders as large as venue and limits let one be; those beyond the first few go when these have ended."""
-        piece = min(self.piece_lots or lots, self.port.instrument().max_qty_lots)
-        for _ in range(PIECES_AT_ONCE):
-            if lots <= 0 or not self.send(min(lots, piece), order_type, price_ticks, ROLE_STOP):
+        working = self.open_of(ROLE_STOP)
+        for piece in self.firing.pieces(lots, order_type, self.about_ticks(price_ticks), working):
+            if not self.send(piece, order_type, price_ticks, ROLE_STOP):
                 return
-            lots -= piece
 
     def free_lots(self, order_type: int) -> int:
         """What a stop of ours may send now. Of a position that is not all ours own orders count: nothing cuts them to our part."""
         guarded_lots = self.owner.guarded_lots()
-        if self.is_crowded:
+        if self.firing.is_crowded:
             return self.port.closable_lots(self.side)
         free = self.port.urgent_lots(self.side, order_type)
         if self.port.whole_lots(self.side) <= guarded_lots:
@@ -326,8 +319,7 @@ class Exits:
         coming = sum(child.leaves_lots for child in self.open_exits if child.role != ROLE_STOP)
         if lots > coming and self.port.make_room(self.side, lots) < lots and not self.open_of(ROLE_STOP):
             self.fail("other orders hold what the stop has to close")
-        self.parent.waits_for_room = True
-        self.retry(ROLE_STOP)
+        self.firing.wait_for_room()
 
     def shrink_stops(self, lots: int) -> None:
         """Somebody else has closed what our orders were to close: off with the newest of them. A future's market order the venue
@@ -348,8 +340,8 @@ class Exits:
             self.stop_watch = 0
             self.state.is_stopping = True
             self.drop_timers()
-            self.is_crowded = False
-            self.state.attempts = 0
+            self.firing.forget()
+            self.state.is_at_market = self.state.is_alarmed = False
         elif watch_id == self.even_watch:
             self.even_watch = 0
             self.move_to_even()
@@ -387,61 +379,44 @@ class Exits:
     def on_timer(self, timer_id: int) -> None:
         """To be tried again."""
         self.dust.on_timer(timer_id)
-        if timer_id == self.retry_timer:
-            self.retry_timer = 0
-        else:
+        if not self.firing.take_timer(timer_id):
             self.targets.on_timer(timer_id)
 
     def on_child(self, child: Child) -> None:
         """An exit moved: a refused one is tried again, a person is told once."""
         if child.role < ROLE_STOP:
             return
-        if child.state in (OrderState.REFUSED, OrderState.REJECTED):
+        if child.state in FAILED:
             self.parent.reason, self.parent.is_changed = child.reason, True
-            self.wait_for_market(child.reason)
+            self.parent.waits_for_market |= child.reason in PASSING_REASONS
         elif child.is_resting or child.filled_lots:
-            self.hurry.forget()
+            self.firing.hurry.forget()
         if child.role not in (ROLE_STOP, ROLE_NATIVE_STOP):
             self.targets.on_child(child)
-        elif child.state in (OrderState.REFUSED, OrderState.REJECTED):
-            self.on_refused_stop(child)
-        elif child.filled_lots and child.role == ROLE_STOP:
-            self.state.attempts = 0
-
-    def on_refused_stop(self, child: Child) -> None:
-        """Again: at once and beside nothing where it was asked for beside other orders, else later."""
-        self.fail("an order that protects the position was refused")
-        if (
-            child.role == ROLE_STOP
-            and child.reason in TOO_LARGE
-            and child.qty_lots > self.port.instrument().qty_step_lots
-        ):
-            # limits of one order do not hold a stop up: it goes in pieces
-            self.piece_lots = self.port.instrument().half_of(child.qty_lots)
             return
-        if child.role == ROLE_STOP and not self.is_crowded and child.reason not in PASSING_REASONS:
-            is_beside = child.qty_lots > self.port.closable_lots(self.side)
-            self.is_crowded = True
-            if is_beside:
-                return
-        self.retry(child.role)
+        self.firing.note_alive(child)
+        if self.firing.has_failed(child):
+            self.on_failed(child)
 
-    def wait_for_market(self, reason: int) -> None:
-        """Refused for the moment's sake: `on_open` when it has passed."""
-        if reason in PASSING_REASONS:
-            self.parent.waits_for_market = True
+    def on_failed(self, child: Child) -> None:
+        """An order of the stop's was refused, rejected, or has ended unfilled: again."""
+        is_stop = child.role == ROLE_STOP
+        if child.state in FAILED or (is_stop and not child.filled_lots):
+            self.fail(f"an order that protects the position has failed: {OrderState(child.state).name}")
+        if is_stop and not is_too_large(child) and child.reason not in PASSING_REASONS:
+            self.state.is_at_market |= child.order_type == OrderType.LIMIT
+        self.firing.answer(child, self.port.closable_lots(self.side), self.about_ticks(child.price_ticks))
 
     def on_open(self) -> None:
         """Orders pass again."""
-        if self.hurry.may(self.port.now_ns):
+        if self.firing.may_pass():
             self.parent.waits_for_market = False
             self.drop_timers()
 
     def on_room(self) -> None:
         """An order has ended that stood in the stop's way."""
-        if self.parent.waits_for_room:
+        if self.parent.waits_for_room and self.firing.may_look():
             self.parent.waits_for_room = False
-            self.drop_retry()
 
     def fail(self, text: str) -> None:
         """PROTECTION_FAILED, once."""
@@ -453,16 +428,14 @@ class Exits:
         """Later again, and longer each time; a target has time, and must never make a stop wait."""
         if role >= ROLE_TARGET:
             self.targets.wait(role - ROLE_TARGET, TARGET_RETRY_NS)
-        elif not self.retry_timer:
-            self.retry_timer = self.port.set_timer(retry_delay_ns(self.state.attempts))
-            self.state.attempts += 1
+        else:
+            self.firing.back_off()
 
     def retry_now(self) -> None:
         """What stood in the way is gone."""
         self.drop_timers()
-        self.hurry.forget()
-        self.is_crowded = self.parent.waits_for_market = False
-        self.state.attempts = 0
+        self.firing.forget()
+        self.parent.waits_for_market = False
         self.state.is_alarmed = False
         self.state.target_renewals = [0] * len(self.plan.targets)
 

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from engine.execution.amending import REFUSED, Amending, amended, fault_of_change
-from engine.execution.hold import PASSING_REASONS, TOO_LARGE, Expiry, Hold, Hurry, retry_delay_ns
+from engine.execution.fired import FAILED, Firing, is_too_large, was_meant
+from engine.execution.hold import PASSING_REASONS, Expiry, Hold
 from engine.execution.parent import Child, FillFact, HeldNews, is_reducing
 from engine.model.codes import AlarmCode, InstructionKind, OrderFlag, OrderState, OrderType, ParentState, Reason
 from engine.model.instructions import TOUCHED_TYPES, Held, OrderTerms
@@ -36,16 +37,10 @@ class HeldOrder(Amending):
         super().__init__(instruction, handle, strategy_id)
         self.take_terms(instruction.order)
         self.expiry = Expiry()
-        self.attempts = 0
-        self.retry_timer = 0
         self.is_alarmed = False
-        self.hurry = Hurry()
+        self.firing = Firing(self)
         # what only closes could not go out whole: its parts are orders of their own from then on
         self.is_parted = False
-        # it was refused beside other orders: only what nothing else closes goes out
-        self.is_crowded = False
-        # the most that one order may be, as far as refusals have told; 0 = nothing known
-        self.piece_lots = 0
         # its next slice is not asked for until the engine trades (again)
         self.is_held_up = False
 
@@ -99,7 +94,7 @@ class HeldOrder(Amending):
             self.hold.rewind()
         if self.is_resent:
             own = next(reversed(self.children.values()), None)
-        if own is not None and own.is_over and not own.never_left and not self.is_moving:
+        if own is not None and own.is_over and not (own.never_left or self.is_moving or own.is_end_counted):
             self.on_over(own)  # it ended without our hearing of it
             return
         self.expiry.start(self.port, self.terms)
@@ -119,7 +114,7 @@ class HeldOrder(Amending):
 
     def work(self) -> None:
         """Do what is to be done now."""
-        if self.status != ParentState.WORKING or not self.is_taken_back() or self.retry_timer:
+        if self.status != ParentState.WORKING or not self.is_taken_back() or self.firing.is_waiting:
             return
         if self.terms.is_conditional and not self.hold.is_fired:
             if not self.hold.arm(self.port):
@@ -143,31 +138,54 @@ class HeldOrder(Amending):
                 self.finish(OrderState.CANCELED, ParentState.CANCELED, Reason.POSITION_SIDE)
             return
         part = self.part_of(lots) if self.is_protective else lots
-        if part > 0:
-            handle = 0 if self.is_in_parts else self.handle
-            if not self.is_resent:
-                self.children.pop(self.handle, None)
-            if not self.port.submit(self.hold.released(self.port, min(part, self.piece_lots or part), handle)):
-                self.retry()
-                return
-        if part < lots and not (self.is_sliced and part > 0):
+        if part > 0 and not self.send(part):
+            self.firing.back_off()
+        elif part < lots and not (self.is_sliced and part > 0):
             self.clear_way(lots - part)
+
+    def send(self, lots: int) -> bool:
+        """So many lots, in pieces where one order may not be so large; False where one found no room."""
+        if not self.is_protective or self.is_sliced:
+            return self.send_one(min(lots, self.firing.size.lots or lots))
+        plain = self.hold.released(self.port, lots, 0)
+        price = plain.price_ticks or self.hold.trigger_ticks
+        sizes = self.firing.pieces(lots, plain.order_type, price, self.open_children)
+        if sizes and sizes[0] < lots:
+            self.part()
+        return all(self.send_one(size) for size in sizes)
+
+    def send_one(self, lots: int) -> bool:
+        """One order."""
+        own = self.children.get(self.handle)
+        if own is not None and own.state == OrderState.REFUSED:
+            del self.children[self.handle]
+        handle = 0 if self.is_in_parts else self.handle
+        return bool(self.port.submit(self.hold.released(self.port, lots, handle)))
+
+    def part(self) -> None:
+        """From now on it is carried out by orders with handles of their own."""
+        if not (self.is_parted or self.is_sliced):
+            self.is_parted = True
+            self.tell()
+
+    def retry(self) -> None:
+        """Later again, and longer each time."""
+        self.firing.back_off()
 
     def part_of(self, lots: int) -> int:
         """What of so many lots can close something now. Where there is no position at all the gate has the word."""
         terms = self.hold.released(self.port, lots, 0)
         facts = self.port.instrument()
         free = self.port.urgent_lots(self.side, terms.order_type)
-        if self.is_crowded:
+        if self.firing.is_crowded:
             free = self.port.closable_lots(self.side)
         if free >= lots or not self.port.whole_lots(self.side):
             return lots
         price = terms.price_ticks or self.hold.trigger_ticks
         if price > 0 and not facts.is_sendable(price, free, reduces=True):
             free = 0  # too small a part waits for more
-        if free > 0 and not self.is_in_parts:
-            self.is_parted = True
-            self.tell()
+        if free > 0:
+            self.part()
         return free
 
     def clear_way(self, lots: int) -> None:
@@ -175,8 +193,7 @@ class HeldOrder(Amending):
         lots = min(lots, self.port.whole_lots(self.side) - self.working_lots)
         if self.is_stop and lots > 0 and self.port.make_room(self.side, lots) < lots and not self.open_children:
             self.fail("other orders hold what the stop has to close")
-        self.waits_for_room = True
-        self.retry()
+        self.firing.wait_for_room()
 
     def fail(self, text: str) -> None:
         """PROTECTION_FAILED, once."""
@@ -192,17 +209,11 @@ class HeldOrder(Amending):
             return min(self.terms.display_lots, self.remaining_lots)
         return self.remaining_lots
 
-    def drop_retry(self) -> None:
-        """Wait no longer with the next try."""
-        if self.retry_timer:
-            self.port.drop_timer(self.retry_timer)
-            self.retry_timer = 0
-
     def on_room(self) -> None:
         """An order has ended that may have held what it closes."""
-        self.waits_for_room = False
-        self.drop_retry()
-        self.work()
+        if self.firing.may_look():
+            self.waits_for_room = False
+            self.work()
 
     def on_position(self, position_lots: int) -> None:
         """More to be closed, or less."""
@@ -212,16 +223,9 @@ class HeldOrder(Amending):
 
     def on_open(self) -> None:
         """What was refused for the moment's sake may pass."""
-        if self.hurry.may(self.port.now_ns):
+        if self.firing.may_pass():
             self.waits_for_market = self.is_held_up = False
-            self.drop_retry()
             self.work()
-
-    def retry(self) -> None:
-        """Later again, and longer each time."""
-        self.retry_timer = self.port.set_timer(retry_delay_ns(self.attempts))
-        self.attempts += 1
-        self.is_changed = True
 
     # --- what comes back ---
 
@@ -245,8 +249,7 @@ class HeldOrder(Amending):
         del data
         if self.expiry.is_due(self.port, timer_id):
             self.expire()
-        elif timer_id == self.retry_timer:
-            self.retry_timer = 0
+        elif self.firing.take_timer(timer_id):
             self.work()
 
     def on_child(self, child: Child) -> None:
@@ -254,17 +257,18 @@ class HeldOrder(Amending):
         self.note_sent(child)
         if self.goes_back(child):
             return
+        self.firing.note_alive(child)
         if child.state == OrderState.REFUSED:
             self.on_refused(child)
         elif child.is_over:
             self.on_over(child)
-        elif self.is_moving:
-            self.work()
+        elif self.is_moving or self.is_parted:
+            self.work()  # it has passed: others may follow
 
     def on_fill(self, child: Child, fill: FillFact) -> None:
         """A slice that is full makes room for the next."""
         del fill
-        self.hurry.forget()
+        self.firing.note_alive(child)
         if self.is_in_parts and not self.is_over:
             self.tell()
         if child.is_over:
@@ -275,40 +279,52 @@ class HeldOrder(Amending):
         if self.status == ParentState.CANCELING:
             self.settle_cancel()
         elif self.is_protective and not self.is_over:
-            self.fail("the gate refuses the release of an order that closes")
-            self.reason = child.reason
-            self.try_again(child)
+            if self.firing.has_failed(child):
+                self.on_failed(child)
         elif self.is_sliced and self.child_count > 1 and child.reason in PASSING_REASONS:
             self.hold_up()  # not the first slice: the order was taken long ago
         else:
             self.finish(OrderState.REFUSED, ParentState.REJECTED, child.reason)
 
-    def try_again(self, child: Child) -> None:
-        """At once where it was asked for beside other orders: then without them. Else later, or when the moment has passed."""
-        if child.reason in TOO_LARGE and child.qty_lots > self.port.instrument().qty_step_lots and not self.is_sliced:
-            self.piece_lots, self.is_parted = self.port.instrument().half_of(child.qty_lots), True
+    def on_failed(self, child: Child) -> None:
+        """An order that closes was refused, rejected, or has ended unfilled: what is left is tried again."""
+        if child.state in FAILED or not child.filled_lots:
+            self.fail(f"the release of an order that closes has failed: {OrderState(child.state).name}")
+        self.reason, self.is_changed = child.reason, True
+        if child.state != OrderState.REFUSED or (is_too_large(child) and not self.is_sliced):
+            self.part()
+        price = child.price_ticks or self.hold.trigger_ticks
+        if self.firing.answer(child, self.port.closable_lots(self.side), price):
             self.work()
-            return
-        self.waits_for_market = child.reason in PASSING_REASONS
-        is_beside = child.qty_lots > self.port.closable_lots(self.side) > 0
-        if self.is_crowded or self.waits_for_market or not is_beside:
-            self.is_crowded |= not self.waits_for_market
-            self.retry()
-            return
-        self.is_crowded = True
-        self.work()
+
+    def is_lost(self, child: Child) -> bool:
+        """Has the venue ended what closes after its price was seen; neither its owner nor a person, nor its own terms."""
+        is_due = self.is_protective and self.hold.is_fired and self.status == ParentState.WORKING
+        if not is_due or was_meant(child):
+            return False
+        return self.firing.has_failed(child)
 
     def on_over(self, child: Child) -> None:
         """An order of ours has ended at the venue."""
         if self.is_over:
             return
-        if self.is_in_parts:
+        if child.state != OrderState.FILLED and child.is_end_counted:
+            self.on_end_seen(child)
+        elif self.filled_lots < self.qty_lots and self.is_lost(child):
+            self.on_failed(child)
+        elif self.is_in_parts:
             self.on_slice_over(child)
-            return
-        if self.status == ParentState.CANCELING and child.state != OrderState.FILLED:
+        elif self.status == ParentState.CANCELING and child.state != OrderState.FILLED:
             self.settle_cancel()
-            return
-        self.close(END_BY_STATE.get(OrderState(child.state), ParentState.CANCELED), child.reason)
+        else:
+            self.close(END_BY_STATE.get(OrderState(child.state), ParentState.CANCELED), child.reason)
+
+    def on_end_seen(self, child: Child) -> None:
+        """Fills of one whose end was answered already."""
+        if self.filled_lots >= self.qty_lots:
+            self.on_slice_over(child)
+        else:
+            self.settle_cancel()
 
     def on_slice_over(self, child: Child) -> None:
         """The next slice, or the end of all."""
@@ -333,8 +349,8 @@ class HeldOrder(Amending):
         """A part was cut or refused by the venue, or a person took it: the others go on, and what is left is looked at again."""
         if child.state == OrderState.CANCELED:
             self.cancel()
-        elif not self.retry_timer:
-            self.retry()
+        else:
+            self.firing.back_off()
 
     # --- ends ---
 
@@ -346,7 +362,7 @@ class HeldOrder(Amending):
     def cancel(self, reason: int = Reason.NONE) -> None:
         """Off the watch, off the venue."""
         self.hold.disarm(self.port)
-        self.drop_retry()
+        self.firing.drop()
         super().cancel(reason)
 
     def settle_cancel(self) -> None:

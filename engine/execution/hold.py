@@ -11,14 +11,14 @@ from engine.model.instructions import TOUCHED_TYPES, TRAILING_TYPES, OrderTerms,
 PLAIN_FLAGS = OrderFlag.POST_ONLY | OrderFlag.REDUCE_ONLY
 TICK_SOURCES = frozenset({TriggerSource.LAST, TriggerSource.BID_ASK})
 MARKET_WHEN_TRIGGERED = frozenset({OrderType.STOP, OrderType.MARKET_IF_TOUCHED, OrderType.TRAILING_STOP})
-# a refused release is tried again after this, then twice, four times as long ... at most
-RETRY_NS = 100_000_000
-RETRY_NS_MAX = 5_000_000_000
+# a release that failed is tried again after this, then twice, four times as long ... at most
+RETRY_NS = 250_000_000
+RETRY_NS_MAX = 4_000_000_000
 
 
-def retry_delay_ns(attempts: int) -> int:
-    """How long to wait after so many refusals in a row."""
-    return min(RETRY_NS << min(attempts, 16), RETRY_NS_MAX)
+def retry_delay_ns(failures: int) -> int:
+    """How long to wait after so many failures in a row."""
+    return min(RETRY_NS << min(failures, 16), RETRY_NS_MAX)
 
 
 # what passes by itself: not the order is wrong, but the moment
@@ -32,8 +32,6 @@ PASSING_REASONS = frozenset(
         Reason.NOT_VALUED,
     }
 )
-# what smaller orders cure
-TOO_LARGE = frozenset({Reason.QTY_ABOVE_MAX, Reason.NOTIONAL_ABOVE_MAX})
 
 
 class Hurry:

@@ -11,68 +11,20 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
-from engine.execution.held import amended
-from engine.execution.hold import PASSING_REASONS, Expiry, Hold, Hurry, is_closed_at_once, retry_delay_ns
+from engine.execution.amending import amended, fault_of_change
+from engine.execution.fired import was_meant
+from engine.execution.hold import Hold, Hurry, is_closed_at_once
+from engine.execution.leg import Leg
 from engine.execution.parent import Child, FillFact, Parent, is_reducing
-from engine.model.codes import AlarmCode, Contingency, InstructionKind, OrderState, ParentState, Reason
-from engine.model.instructions import TOUCHED_TYPES, OrderList, OrderTerms
-
-
-class Leg:
-    """One order of the list. `is_dead`: it will not be sent (any more); `wanted`: its price was seen, or it rests by nature."""
-
-    __slots__ = (
-        "attempts",
-        "expiry",
-        "handle",
-        "hold",
-        "index",
-        "is_dead",
-        "is_sent",
-        "is_wanted",
-        "qty_lots",
-        "retry_timer",
-    )
-
-    def __init__(self, index: int, terms: OrderTerms, handle: int) -> None:
-        self.index, self.handle = index, handle
-        self.hold = Hold(terms)
-        self.expiry = Expiry()
-        self.qty_lots = terms.qty_lots
-        self.is_wanted = not terms.is_conditional
-        self.is_sent = self.is_dead = False
-        self.attempts = self.retry_timer = 0
-
-    @property
-    def terms(self) -> OrderTerms:
-        """The order as it is now."""
-        return self.hold.terms
-
-    def saved(self) -> dict[str, Any]:
-        """What a restart needs."""
-        return {
-            "handle": self.handle,
-            "terms": self.hold.terms,
-            "trigger_ticks": self.hold.trigger_ticks,
-            "extreme": self.hold.extreme,
-            "is_fired": self.hold.is_fired,
-            "expire_ns": self.expiry.at_ns,
-            "qty_lots": self.qty_lots,
-            "is_wanted": self.is_wanted,
-            "is_sent": self.is_sent,
-            "is_dead": self.is_dead,
-        }
-
-    def restore(self, saved: dict[str, Any]) -> None:
-        """Where it stood."""
-        self.handle = saved["handle"]
-        self.hold = Hold(msgspec.convert(saved["terms"], OrderTerms))
-        self.hold.trigger_ticks, self.hold.extreme = saved["trigger_ticks"], saved["extreme"]
-        self.hold.is_fired, self.expiry.at_ns = saved["is_fired"], saved["expire_ns"]
-        self.qty_lots, self.is_wanted = saved["qty_lots"], saved["is_wanted"]
-        self.is_sent, self.is_dead = saved["is_sent"], saved["is_dead"]
+from engine.model.codes import (
+    AlarmCode,
+    Contingency,
+    InstructionKind,
+    OrderState,
+    ParentState,
+    Reason,
+)
+from engine.model.instructions import OrderList
 
 
 class ListParent(Parent):
@@ -84,7 +36,7 @@ class ListParent(Parent):
     def __init__(self, instruction: OrderList, handle: int, strategy_id: int) -> None:
         super().__init__(instruction, handle, strategy_id)
         self.contingency = instruction.contingency
-        self.legs = [Leg(number, terms, terms.handle) for number, terms in enumerate(instruction.orders)]
+        self.legs = [Leg(self, number, terms, terms.handle) for number, terms in enumerate(instruction.orders)]
         self.side = instruction.orders[0].side
         self.position_side = instruction.orders[0].position_side
         self.is_released = not self.has_first
@@ -126,12 +78,14 @@ class ListParent(Parent):
 
     def leg_of(self, handle: int) -> Leg | None:
         """The leg by its order's handle."""
-        return next((leg for leg in self.legs if leg.handle == handle), None)
+        return next((leg for leg in self.legs if handle in (leg.handle, leg.order_handle)), None)
 
     def child_of(self, leg: Leg) -> Child | None:
         """Its order at the venue, or on its way there."""
-        child = self.children.get(leg.handle)
-        return child if child is not None and child.state != OrderState.REFUSED else None
+        child = self.children.get(leg.order_handle)
+        if child is None or (child.is_end_counted and child.is_over):
+            return None  # the next takes its place
+        return child if child.state != OrderState.REFUSED else None
 
     def is_open(self, leg: Leg) -> bool:
         """May its order at the venue still be filled."""
@@ -141,7 +95,7 @@ class ListParent(Parent):
     def filled_of(self, leg: Leg) -> int:
         """What it has filled."""
         child = self.child_of(leg)
-        return child.filled_lots if child is not None else 0
+        return leg.gone_lots + (child.filled_lots if child is not None else 0)
 
     # --- life ---
 
@@ -241,7 +195,7 @@ class ListParent(Parent):
         """First off with whoever is there, then out with what is left."""
         others = [leg for leg in self.dependants if leg is not chosen and self.is_open(leg)]
         for leg in others:
-            self.port.cancel(leg.handle)
+            self.port.cancel(leg.order_handle)
         if others:
             return
         lots = self.left_lots()
@@ -266,7 +220,7 @@ class ListParent(Parent):
                 if child is None:
                     self.drop(leg, Reason.CANCELED_BY_CONTINGENCY)
                 elif not child.is_over:
-                    self.port.cancel(leg.handle)
+                    self.port.cancel(leg.order_handle)
             elif child is None and leg.qty_lots != left_lots and self.contingency == Contingency.OUO:
                 leg.qty_lots = left_lots
                 self.is_changed = True
@@ -276,23 +230,32 @@ class ListParent(Parent):
 
     def pursue(self, leg: Leg, lots: int) -> None:
         """Wait for its price, or send it."""
-        if leg.retry_timer:
+        if leg.firing.is_waiting:
             return
         if not leg.is_wanted:
             if not leg.hold.arm(self.port):
                 self.refuse(leg, Reason.HELD_FULL)
             return
-        self.children.pop(leg.handle, None)
-        if self.port.submit(leg.hold.released(self.port, lots, leg.handle, leg.index)):
-            leg.qty_lots = lots
-            leg.is_sent = True
-        else:
-            self.retry(leg)
+        part = lots
+        if leg.is_tried_again:
+            lots = min(lots, self.port.whole_lots(leg.terms.side))
+            part = leg.part_of(self.port, lots)
+        if lots <= 0:
+            self.drop(leg, Reason.POSITION_SIDE)  # nothing is left to be closed
+        elif part > 0:
+            self.send(leg, lots, part)
 
-    def retry(self, leg: Leg) -> None:
-        """Later again."""
-        leg.retry_timer = self.port.set_timer(retry_delay_ns(leg.attempts), leg.index)
-        leg.attempts += 1
+    def send(self, leg: Leg, lots: int, part: int) -> None:
+        """Its order, under the leg's handle as long as none of it was at the venue."""
+        known = self.children.get(leg.order_handle)
+        if known is not None and known.state == OrderState.REFUSED:
+            del self.children[leg.order_handle]
+        handle = self.port.submit(leg.hold.released(self.port, part, 0 if leg.is_sent else leg.handle, leg.index))
+        if not handle:
+            leg.firing.back_off()
+            return
+        leg.sent_handle = handle
+        leg.qty_lots = lots + leg.gone_lots
 
     # --- what comes back ---
 
@@ -320,18 +283,52 @@ class ListParent(Parent):
         for leg in self.legs:
             if leg.expiry.is_due(self.port, timer_id):
                 self.take_off(leg, Reason.EXPIRED)
-            elif leg.retry_timer == timer_id:
-                leg.retry_timer = 0
+            else:
+                leg.firing.take_timer(timer_id)
         self.work()
 
     def on_child(self, child: Child) -> None:
         """A leg moved at the venue, or was refused on its way."""
         leg = self.leg_of(child.handle)
-        if leg is not None and child.state == OrderState.REFUSED and not leg.is_dead:
-            self.on_refused(leg, child)
-        elif leg is not None and child.is_over:
-            leg.is_dead = leg.is_dead or leg is not self.first or not self.has_first
+        if leg is not None and not leg.is_dead:
+            self.on_leg(leg, child)
         self.work()
+
+    def on_leg(self, leg: Leg, child: Child) -> None:
+        """What became of a leg's order."""
+        if child.state != OrderState.REFUSED:
+            leg.is_sent = True
+        if child.is_resting:
+            leg.firing.size.pass_on()
+        if child.state == OrderState.REFUSED:
+            self.on_refused(leg, child)
+        elif child.is_over and not child.is_end_counted and self.is_unfinished(leg, child):
+            self.on_unfinished(leg, child)
+        elif child.is_over and not child.is_end_counted:
+            leg.is_dead = leg is not self.first or not self.has_first
+
+    def is_unfinished(self, leg: Leg, child: Child) -> bool:
+        """Has a fired stop more to close though its order has ended: not taken back by anybody, nor by its own terms."""
+        if not leg.is_stop or self.status != ParentState.WORKING or child.was_cancel_asked or was_meant(child):
+            return False
+        return leg.gone_lots + child.filled_lots < leg.qty_lots
+
+    def on_unfinished(self, leg: Leg, child: Child) -> None:
+        """Its order is done with; what is left goes out at once after one that was filled, else later."""
+        leg.gone_lots += child.filled_lots
+        self.is_changed = True
+        if child.state == OrderState.FILLED:
+            leg.firing.note_alive(child)
+        elif leg.firing.has_failed(child):
+            self.fail(child)
+            leg.firing.answer(child, self.port.closable_lots(leg.terms.side), leg.about_ticks)
+
+    def fail(self, child: Child) -> None:
+        """PROTECTION_FAILED, once."""
+        if not self.is_alarmed:
+            self.is_alarmed = True
+            text = f"the release of an order that closes has failed: {OrderState(child.state).name}"
+            self.port.alarm(AlarmCode.PROTECTION_FAILED, text)
 
     def on_fill(self, child: Child, fill: FillFact) -> None:
         """A leg was filled."""
@@ -343,14 +340,9 @@ class ListParent(Parent):
         if not is_reducing(leg.terms.flags):
             self.refuse(leg, child.reason)
             return
-        if not self.is_alarmed:
-            self.is_alarmed = True
-            self.port.alarm(AlarmCode.PROTECTION_FAILED, "the gate refuses the release of an order that closes")
-        if leg.hold.is_fired and leg.terms.order_type not in TOUCHED_TYPES:
-            self.port.make_room(leg.terms.side, child.qty_lots)
-            self.waits_for_room = True
-        self.waits_for_market |= child.reason in PASSING_REASONS
-        self.retry(leg)
+        if leg.firing.has_failed(child):
+            self.fail(child)
+            leg.firing.answer(child, self.port.closable_lots(leg.terms.side), leg.about_ticks)
 
     def presses(self, child: Child) -> bool:
         """Orders of a stop that has fired."""
@@ -359,18 +351,23 @@ class ListParent(Parent):
 
     def on_room(self) -> None:
         """What a fired stop waits for may be there."""
-        self.waits_for_room = False
-        for leg in self.legs:
-            if leg.retry_timer:
-                self.port.drop_timer(leg.retry_timer)
-                leg.retry_timer = 0
+        looks = [leg.firing.may_look() for leg in self.legs if leg.firing.is_waiting]
+        self.waits_for_room = not all(looks)
         self.work()
+
+    def on_position(self, position_lots: int) -> None:
+        """More to be closed, or less."""
+        del position_lots
+        if self.waits_for_room:
+            self.on_room()
 
     def on_open(self) -> None:
         """What was refused for the moment's sake may pass."""
         if self.hurry.may(self.port.now_ns):
             self.waits_for_market = False
-            self.on_room()
+            for leg in self.legs:
+                leg.firing.drop()
+            self.work()
 
     def refuse(self, leg: Leg, reason: int) -> None:
         """It will not be sent; what it would exclude, or release, does not go on without it."""
@@ -403,7 +400,7 @@ class ListParent(Parent):
     def take_off(self, leg: Leg, reason: int) -> None:
         """End one order, held or at the venue."""
         if self.is_open(leg):
-            self.port.cancel(leg.handle)
+            self.port.cancel(leg.order_handle)
         elif self.child_of(leg) is None:
             self.drop(leg, reason)
 
@@ -468,7 +465,7 @@ class ListParent(Parent):
         leg = self.leg_of(handle)
         if leg is None or leg.is_dead or qty_lots:
             return Reason.ORDER_NOT_OPEN
-        if self.child_of(leg) is not None:
+        if self.child_of(leg) is not None or fault_of_change(leg.terms, price_ticks, trigger_ticks):
             return Reason.UNSUPPORTED
         terms = amended(leg.terms, price_ticks, 0, trigger_ticks)
         waits = self.is_released or leg is self.first

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -72,6 +73,9 @@ class Parents(Requests):
         # those that wait for room or for the market
         self.waiting: dict[int, Parent] = {}
         self.order_seq = 0
+        # while one event calls several parents, or one of them several times: whose state is written at its end
+        self.is_in_turn = False
+        self.unwritten: dict[int, Parent] = {}
 
     # --- instructions and changes ---
 
@@ -182,6 +186,11 @@ class Parents(Requests):
 
     def on_order_state(self, handle: int, news: OrderNews, instrument_id: int = 0) -> None:
         """ORDER_STATE of any order. Where one has ended, fired stops that wait for room go before whoever it was."""
+        with self.turn():
+            self.take_order_state(handle, news, instrument_id)
+
+    def take_order_state(self, handle: int, news: OrderNews, instrument_id: int) -> None:
+        """What it means, and to whom."""
         parent = self.parent_of.get(handle)
         child = parent.children.get(handle) if parent is not None else None
         if parent is not None and child is not None:
@@ -192,8 +201,8 @@ class Parents(Requests):
             self.tell_room(parent.instrument_id if parent is not None else instrument_id, parent)
         if parent is not None and child is not None:
             self.run(parent, lambda: parent.on_child(child))
-            if parent.waits_for_room and news.state in ENDED_STATES:
-                self.run(parent, parent.on_room)
+            if parent.waits_for_room and news.state in ENDED_STATES and not parent.presses(child):
+                self.run(parent, parent.on_room)  # one of its own that rested; the stop's own orders hold nothing up
 
     def tell_room(self, instrument_id: int, ended: Parent | None) -> None:
         """Orders of an instrument have ended: what waits for that is told, but for their own parent."""
@@ -210,6 +219,7 @@ class Parents(Requests):
     def note_state(self, parent: Parent, child: Child, news: OrderNews) -> None:
         """What the order's own books say."""
         child.state, child.reason = news.state, news.reason
+        child.was_cancel_sent |= news.state == OrderState.PENDING_CANCEL
         child.price_ticks, child.qty_lots = news.price_ticks, news.qty_lots or child.qty_lots
         child.late_lots = news.leaves_lots if child.is_ended else 0
         if child.is_resting:
@@ -228,10 +238,11 @@ class Parents(Requests):
         """FILL of any order, ours or not: the position has moved."""
         parent = self.parent_of.get(handle)
         child = parent.children.get(handle) if parent is not None else None
-        if parent is not None and child is not None:
-            self.note_fill(parent, child, fill)
-            self.run(parent, lambda: parent.on_fill(child, fill))
-        self.tell_position(instrument_id, position_side)
+        with self.turn():
+            if parent is not None and child is not None:
+                self.note_fill(parent, child, fill)
+                self.run(parent, lambda: parent.on_fill(child, fill))
+            self.tell_position(instrument_id, position_side)
 
     def note_fill(self, parent: Parent, child: Child, fill: FillFact) -> None:
         """Count one fill."""
@@ -265,8 +276,9 @@ class Parents(Requests):
         child = parent.children.get(handle) if parent is not None else None
         if parent is not None and child is not None and child.state == OrderState.NONE:
             child.state, child.reason = OrderState.REFUSED, reason
-            self.tell_room(parent.instrument_id, parent)
-            self.run(parent, lambda: parent.on_child(child))
+            with self.turn():
+                self.tell_room(parent.instrument_id, parent)
+                self.run(parent, lambda: parent.on_child(child))
 
     def on_timer(self, timer_id: int) -> None:
         """A timer of ours came due."""
@@ -307,10 +319,28 @@ class Parents(Requests):
             work()
             parent.settle_cancel()
             self.note_waiting(parent)
+        if self.is_in_turn:
+            self.unwritten[parent.handle] = parent
+        else:
+            self.settle(parent)
+
+    def settle(self, parent: Parent) -> None:
+        """What a callback left to be written down."""
         if parent.is_changed:
             self.write(parent)
         if parent.is_over:
             self.forget(parent)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """One event that calls back more than once: each parent is written down once, in the same breath as its orders."""
+        self.is_in_turn = True
+        try:
+            yield
+        finally:
+            self.is_in_turn = False
+        while self.unwritten:
+            self.settle(self.unwritten.pop(next(iter(self.unwritten))))
 
     def note_waiting(self, parent: Parent) -> None:
         """Whom the end of somebody's order, or a tick, concerns."""

@@ -113,6 +113,8 @@ class ProtectionParent(Guarding):
         super().__init__(instruction, handle, strategy_id)
         self.position_side = instruction.position_side
         self.direction = 0
+        # its stop has fired and closed all: what is opened from then on is not what it was to protect
+        self.is_spent = False
         self.exits = Exits(self, self, instruction.exits, Side.SELL)
 
     def on_start(self) -> None:
@@ -137,9 +139,10 @@ class ProtectionParent(Guarding):
 
     def guarded_lots(self) -> int:
         """The position's size, as long as it is on the side that was to be protected."""
-        lots = max(self.port.position_lots() * self.direction, 0)
+        lots = 0 if self.is_spent else max(self.port.position_lots() * self.direction, 0)
         if lots != self.qty_lots:
             self.qty_lots, self.is_changed = lots, True  # told, also where no order of ours has to move
+        self.is_spent |= self.exits.state.is_stopping and lots == 0
         return lots
 
     def reference_ticks(self) -> int:
@@ -193,7 +196,12 @@ class ProtectionParent(Guarding):
 
     def state(self) -> Any:
         """Direction and exits."""
-        return {"direction": self.direction, "exits": self.exits.state, "plan": self.exits.plan}
+        return {
+            "direction": self.direction,
+            "is_spent": self.is_spent,
+            "exits": self.exits.state,
+            "plan": self.exits.plan,
+        }
 
     def restore(self, saved: Any) -> None:
         """Where it stood."""
@@ -201,3 +209,4 @@ class ProtectionParent(Guarding):
         self.exits = Exits(self, self, plan, Side.SELL)
         self.exits.restore(msgspec.convert(saved["exits"], ExitState))
         self.take_direction(saved["direction"])
+        self.is_spent = saved.get("is_spent", False)

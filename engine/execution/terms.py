@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import lcm
+
 import msgspec
 
 from engine.model.codes import OrderFlag, OrderState, OrderType, Reason, Side, TimeInForce
@@ -65,6 +67,8 @@ class Child(msgspec.Struct, kw_only=True, omit_defaults=True):
     replaces: int = 0
     is_cancel_wanted: bool = False
     was_cancel_asked: bool = False  # by its parent, at some time
+    was_cancel_sent: bool = False  # by anybody here, at some time
+    is_end_counted: bool = False  # its end has told its firing what it tells
     level_ticks: int = 0  # trigger price of one that waits at the venue
     counted_lots: int = 0  # of `filled_lots`, what its target has counted
     booked_lots: int = 0  # of `filled_lots`, what its bracket has counted
@@ -163,6 +167,10 @@ class InstrumentFacts(msgspec.Struct, kw_only=True, frozen=True):
     # coarser than tick and lot where the venue's grids are
     qty_step_lots: int = 1
     price_step_ticks: int = 1
+    # what orders at the market keep to beside; 0 = nothing of their own
+    market_min_qty_lots: int = 0
+    market_max_qty_lots: int = 0
+    market_qty_step_lots: int = 1
 
     def notional_e8(self, price_ticks: int, qty_lots: int) -> int:
         """Value of a limit order in the quote asset, rounded down."""
@@ -174,9 +182,27 @@ class InstrumentFacts(msgspec.Struct, kw_only=True, frozen=True):
             return False
         return (self.kind != 0 and reduces) or self.notional_e8(price_ticks, qty_lots) >= self.min_notional_e8
 
-    def half_of(self, qty_lots: int) -> int:
-        """Half of a quantity in the venue's steps, one step at least."""
-        return max(qty_lots // 2 // self.qty_step_lots * self.qty_step_lots, self.qty_step_lots)
+    def step_of(self, order_type: int) -> int:
+        """Sizes of orders of that type are multiples of so many lots."""
+        if order_type != OrderType.MARKET:
+            return self.qty_step_lots
+        return lcm(max(self.qty_step_lots, 1), max(self.market_qty_step_lots, 1))
+
+    def most_of(self, order_type: int) -> int:
+        """The most that one order of that type may be, in its steps."""
+        most, step = self.max_qty_lots, self.step_of(order_type)
+        if order_type == OrderType.MARKET and self.market_max_qty_lots:
+            most = min(most, self.market_max_qty_lots)
+        return max(most // step * step, step)
+
+    def least_of(self, order_type: int, price_ticks: int) -> int:
+        """The least that one order of that type that closes may be, at about that price (0 = not known), in its steps."""
+        least, step = max(self.min_qty_lots, 1), self.step_of(order_type)
+        if order_type == OrderType.MARKET:
+            least = max(least, self.market_min_qty_lots)
+        if self.kind == 0 and price_ticks > 0:
+            least = max(least, -(-self.min_notional_e8 * 10**8 // (price_ticks * self.tick_size_e8 * self.lot_size_e8)))
+        return -(-least // step) * step
 
 
 class Watch(msgspec.Struct, kw_only=True, frozen=True):

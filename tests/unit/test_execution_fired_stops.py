@@ -350,5 +350,11 @@ def test_a_lists_stop_takes_back_what_holds_it() -> None:
     rig.price(PRICE - 100)
     rig.refuse(12, Reason.REDUCING_ONLY)
     assert rig.strangers_asked == [901]
+    assert sells(rig) == [(0, 6)]  # what nothing else closes goes out in the same turn
     rig.end_stranger(901)
-    assert sells(rig) == [(0, 10)]
+    rig.approve(12)
+    rig.fill(12, 6)
+    assert sells(rig) == [(0, 4)]
+    rig.approve()
+    rig.fill(max(rig.orders), 4)
+    assert rig.last_status() == ParentState.DONE

@@ -344,7 +344,7 @@ def test_what_closes_is_tried_again_with_a_back_off_and_told_once() -> None:
             rig.advance(10_000_000)
         tries.append((rig.now_mono_ns - begun) // 10_000_000 * 10)
     gaps = [after - before for before, after in zip([0, *tries], tries, strict=False)]
-    assert gaps == [100, 200, 400, 800, 1600]
+    assert gaps == [250, 500, 1000, 2000, 4000]
     assert [code for code, _ in rig.alarms] == [AlarmCode.PROTECTION_FAILED]
     rig.approve()
     rig.fill(1, 10)

@@ -561,4 +561,6 @@ cdef class ExecutionStage(Actor):
             min_qty_lots=row.min_qty_lots, max_qty_lots=row.max_qty_lots, min_price_ticks=row.min_price_ticks,
             max_price_ticks=row.max_price_ticks, min_notional_e8=row.min_notional_e8, native_order_types=row.native_order_types,
             base_asset_id=row.base_asset_id, quote_asset_id=row.quote_asset_id,
-            qty_step_lots=max(row.qty_step_lots, 1), price_step_ticks=max(row.price_step_ticks, 1))
+            qty_step_lots=max(row.qty_step_lots, 1), price_step_ticks=max(row.price_step_ticks, 1),
+            market_min_qty_lots=row.market_min_qty_lots, market_max_qty_lots=row.market_max_qty_lots,
+            market_qty_step_lots=max(row.market_qty_step_lots, 1))
