@@ -438,6 +438,8 @@ class HeldOrder(Amending):
         """Other numbers for what was released; of an order in parts more than works changes nothing at the venue."""
         if terms.trigger_ticks != self.terms.trigger_ticks or self.open_children[0].order_type == OrderType.MARKET:
             return Reason.ORDER_NOT_OPEN
+        if reason := self.port.reason_against():
+            return reason  # it stays where it is until an order can leave
         is_larger = terms.qty_lots >= self.filled_lots + self.working_lots
         if terms.price_ticks != self.terms.price_ticks or not is_larger or not (self.is_sliced or self.is_parted):
             self.take_back(terms)
