@@ -61,6 +61,7 @@ class Rig:
     kind: int = 1
     native_order_types: int = (1 << OrderType.LIMIT) | (1 << OrderType.MARKET)
     min_notional_e8: int = 0
+    market_qty_step_lots: int = 1
     room: bool = True
     position: int = 0
     others_lots: int = 0  # of it: what others than the strategy have traded
@@ -247,6 +248,7 @@ class Rig:
             max_price_ticks=10_000_000,
             min_notional_e8=self.min_notional_e8,
             native_order_types=self.native_order_types,
+            market_qty_step_lots=self.market_qty_step_lots,
         )
 
     # --- what a test does ---

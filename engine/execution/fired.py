@@ -13,7 +13,7 @@ while it waits after a failure no more than once in as long as that wait is. So 
 
 from __future__ import annotations
 
-from engine.execution.hold import PASSING_REASONS, Hurry, retry_delay_ns
+from engine.execution.hold import PASSING_REASONS, RETRY_NS, Hurry, retry_delay_ns
 from engine.execution.parent import Child, Parent
 from engine.model.codes import OrderState, OrderType, Reason, TimeInForce
 
@@ -25,6 +25,8 @@ TOO_DEEP = frozenset({Reason.PRICE_COLLAR, Reason.SLIPPAGE})
 # the size is halved so often, then quartered, and after so many refusals in a row the next try has to wait
 HALVINGS = 2
 CUTS_IN_A_ROW = 6
+# so many orders may be asked for in a row without a fill, in as long as the first wait is: whatever else goes wrong, no storm
+ASKS_IN_A_ROW = 14
 UNFILLED = frozenset({OrderState.CANCELED, OrderState.EXPIRED, OrderState.ABSENT})
 FAILED = frozenset({OrderState.REFUSED, OrderState.REJECTED})
 
@@ -99,9 +101,12 @@ class Firing:
     """See the module. `data`: what its timer carries."""
 
     __slots__ = (
+        "asked_ns",
+        "asks",
         "data",
         "early_ns",
         "failures",
+        "filled_lots",
         "hurry",
         "is_backing_off",
         "is_crowded",
@@ -116,6 +121,7 @@ class Firing:
         self.hurry = Hurry()
         self.timer_id = 0
         self.is_backing_off = False
+        self.asks = self.asked_ns = self.filled_lots = 0
         self.forget()
 
     def forget(self) -> None:
@@ -244,9 +250,22 @@ class Firing:
             facts.step_of(order_type),
         )
         lots -= lots % step if lots > step else 0
-        for _ in range(self.size.slots(working)):
+        asks = self.asks_left()
+        if lots > 0 and asks <= 0:
+            self.back_off()
+        for _ in range(min(self.size.slots(working), asks)):
             if lots <= 0:
                 break
             sizes.append(self.size.next_lots(lots, most, least))
             lots -= sizes[-1]
+        self.asks += len(sizes)
         return sizes
+
+    def asks_left(self) -> int:
+        """How many orders may be asked for until one is filled or time passes."""
+        now_ns = self.parent.port.now_ns
+        filled_lots = sum(child.filled_lots for child in self.parent.children.values())
+        if now_ns - self.asked_ns >= RETRY_NS or filled_lots > self.filled_lots:
+            self.asks, self.asked_ns = 0, now_ns
+        self.filled_lots = filled_lots
+        return ASKS_IN_A_ROW - self.asks

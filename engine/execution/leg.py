@@ -78,7 +78,7 @@ class Leg:
             port.make_room(side, lots - free)
         sizes = self.firing.pieces(free, plain.order_type, self.about_ticks, [])
         if not sizes:
-            self.firing.wait_for_room()
+            self.firing.wait_for_room()  # unless it waits already
         return sizes[0] if sizes else 0
 
     def saved(self) -> dict[str, Any]:

@@ -142,6 +142,15 @@ def let_through(rig: Rig, most_lots: int, reason: Reason, step: int = 1) -> None
             rig.fill(order.handle, order.leaves_lots)
 
 
+def test_pieces_keep_to_the_step_of_orders_at_the_market() -> None:
+    rig = Rig(position=100, market_qty_step_lots=5)
+    protect(rig)
+    rig.price(PRICE - 100)
+    for _ in range(20):
+        let_through(rig, 12, Reason.QTY_ABOVE_MAX, step=5)
+    assert rig.position == 0
+
+
 @pytest.mark.parametrize("begin", [protect, hold_stop, list_stop])
 @pytest.mark.parametrize("reason", [Reason.PRICE_COLLAR, Reason.SLIPPAGE, Reason.NOTIONAL_ABOVE_MAX])
 def test_what_the_book_or_a_limit_does_not_take_whole_goes_in_pieces(reason: Reason, begin: object) -> None:
