@@ -198,9 +198,9 @@ class BracketParent(Guarding):
         return min(self.filled_lots - self.exit_filled, self.port.strategy_lots() * direction) > 0
 
     def is_waiting(self) -> bool:
-        """It stays, with nothing to close, until the position is back; its owner hears so once (turned: `tell_offset`)."""
+        """It stays, with nothing to close, until the position is back; its owner hears of that once."""
         is_netted = self.is_netted()
-        if is_netted and not self.is_netting_told and not self.is_against:
+        if is_netted and not self.is_netting_told:
             self.is_netting_told = True
             self.port.warn(self.NETTED)
         return is_netted
