@@ -259,8 +259,8 @@ def rejected_text(parent: Parent, reason: Reason) -> str:
     """Why an instruction ended where it began."""
     if isinstance(parent.instruction, Bracket) and reason == Reason.POSITION_SIDE:
         return (
-            "the account's position is on the other side: the entry would close of it, and stop-loss and take-profit would have "
-            "nothing to close; close that position first, or send the order without exits"
+            "the account's position is on the other side: the entry would close some of it, and stop-loss and take-profit would "
+            "have nothing to close; close that position first, or send the order without exits"
         )
     if isinstance(parent.instruction, Bracket) and reason == Reason.TRIGGERED_AT_ONCE:
         return (

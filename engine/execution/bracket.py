@@ -254,11 +254,15 @@ class BracketParent(Guarding):
     def tell_offset(self) -> None:
         """Others have turned the account's one position: a person hears once that this part of it stands without exits."""
         if self.is_ended_by_person or self.filled_lots <= self.exit_filled or not self.is_against:
+            if self.is_offset_told and self.reason == Reason.POSITION_SIDE:
+                self.reason, self.is_changed = Reason.NONE, True
             self.is_offset_told = False
         elif not self.is_offset_told:
             self.is_offset_told = self.is_changed = True
             self.reason = Reason.POSITION_SIDE
-            self.port.alarm(AlarmCode.PROTECTION_FAILED, OFFSET)
+            if not self.is_netting_told:
+                self.is_netting_told = True
+                self.port.warn(self.NETTED if self.is_netted() else OFFSET)
 
     def on_child(self, child: Child) -> None:
         """An order moved; an entry that the gate refuses is not tried again."""
