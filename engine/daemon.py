@@ -219,7 +219,7 @@ class Daemon:
                 self.closing.state,
                 self.hedging,
                 outcomes,
-                VenueWord(engine.tables, {line.venue_id: line.oms for line in engine.lines}),
+                VenueWord.of(engine),
             ),
             counters=engine.counters,
             clock=clock,

@@ -134,6 +134,8 @@ class Hedging:
         """Has the order under way ended, all its fills told."""
         order = self._outcomes.order(job.working)
         if order is None:
+            # it has ended, and its place went to another before we looked: sending more could trade twice what it filled
+            self._end(job, "how much its last order filled is not known any more: `ctl orders --all` shows it")
             return True
         if order["cum_qty_lots"] > job.filled_lots[job.working]:
             job.filled_lots[job.working], job.moved_ns, job.why = order["cum_qty_lots"], now_ns, ""

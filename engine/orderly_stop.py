@@ -72,7 +72,7 @@ class OrderlyStop:
     def _tell_left(self) -> None:
         """Which positions stay, and what of them nothing protects until the engine is back."""
         self._is_left_told = True
-        for row in VenueWord(self._engine.tables, {line.venue_id: line.oms for line in self._engine.lines}).left():
+        for row in VenueWord.of(self._engine).left():
             self._tell(left_text(row))
 
     def _ask_again(self) -> None:

@@ -12,7 +12,7 @@ import uvloop
 
 from engine.control.commands import EngineControl, EngineNames, OperatorCommand
 from engine.control.server import ControlServer
-from engine.model.codes import Counter
+from engine.model.codes import CommandKind, Counter
 from engine.model.instruments import InstrumentSpec
 from engine.model.tables import Tables
 from engine.runtime.clock import Clock
@@ -50,6 +50,8 @@ class FakeEngine:
         if not self.has_room:
             return 0
         self.submitted.append(command)
+        if command.kind == CommandKind.RECONCILE:
+            self.tables.set_control(1, reconciles=self.tables.line_state(1)["reconciles"] + 1)
         return 100 + len(self.submitted)
 
 

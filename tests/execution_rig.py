@@ -64,6 +64,7 @@ class Rig:
     market_qty_step_lots: int = 1
     room: bool = True
     position: int = 0
+    others_lots: int = 0  # of it: what others than the strategy have traded
     entry_ticks: int = PRICE
     balance_lots: int | None = None
     others_working: dict[int, int] = field(default_factory=lambda: {Side.BUY: 0, Side.SELL: 0})
@@ -195,6 +196,10 @@ class Rig:
     def position_lots(self, instrument_id: int, position_side: int) -> int:
         """By the fills so far."""
         return self.position
+
+    def strategy_lots(self, strategy_id: int, instrument_id: int, position_side: int) -> int:
+        """What others have not traded."""
+        return self.position - self.others_lots
 
     def entry_price_ticks(self, instrument_id: int, position_side: int) -> int:
         """As the test says."""
@@ -366,9 +371,10 @@ class Rig:
             if order.is_cancel_asked:
                 self.confirm_cancel(order.handle)
 
-    def move_position(self, lots: int) -> None:
-        """Somebody else trades."""
+    def move_position(self, lots: int, *, by_owner: bool = False) -> None:
+        """Somebody else trades; or the strategy, beside what a parent does for it."""
         self.position += lots
+        self.others_lots += 0 if by_owner else lots
         self.parents.on_fill(0, FillFact(price_ticks=PRICE, qty_lots=abs(lots), side=int(lots < 0)), INSTRUMENT, 0)
 
     def price(self, price: int, source: int = 0, ask: int = 0) -> int:

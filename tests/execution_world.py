@@ -171,6 +171,10 @@ class World:
         self.simulation.crash()
         self.start()
 
+    def stop(self) -> None:
+        """An orderly stop: what is open is cancelled, and the venue says so."""
+        assert self.simulation.stop()
+
     def close(self) -> None:
         """The end."""
         self.simulation.close()
@@ -262,6 +266,16 @@ class World:
         return int(
             tables.exposure(tables.instrument_id(self.simulation.engine.lines[0].venue_id, SYMBOL))["position_lots"]
         )
+
+    def of_lots(self, qty: str) -> int:
+        """A quantity in lots."""
+        row = self.simulation.engine.tables.instrument(self.instrument_id)
+        return int(Decimal(qty) * E8) // int(row["lot_size_e8"])
+
+    @property
+    def instrument_id(self) -> int:
+        """The symbol's row in the engine's tables."""
+        return int(self.simulation.engine.tables.instrument_id(self.simulation.engine.lines[0].venue_id, SYMBOL))
 
     def open_orders(self) -> list[dict[str, Any]]:
         """Ours, by the OMS."""

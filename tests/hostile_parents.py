@@ -74,6 +74,9 @@ class HostileOutside(HostileVenue):
     def position_lots(self, instrument_id: int, position_side: int) -> int:
         return 0
 
+    def strategy_lots(self, strategy_id: int, instrument_id: int, position_side: int) -> int:
+        return 0
+
     def entry_price_ticks(self, instrument_id: int, position_side: int) -> int:
         return 0
 

@@ -183,13 +183,14 @@ class Status(_Asked):
         """The engine's state."""
         from engine.control.messages import EngineStatus
         from engine.control.messages import Status as Request
-        from engine.model.codes import HaltReason, RiskMode, TradingState
+        from engine.model.codes import HaltReason, Reason, RiskMode, TradingState
 
         reply = self.reply(Request(), EngineStatus, args.timeout)
         fields = msgspec.structs.asdict(reply)
         fields["trading_state"] = TradingState(reply.trading_state).name
         fields["halt_reason"] = HaltReason(reply.halt_reason).name
         fields["risk_mode"] = RiskMode(reply.risk_mode).name
+        fields["risk_reason"] = Reason(reply.risk_reason).name
         halted = {symbol: HaltReason(reason).name for symbol, reason in reply.halted_symbols.items()}
         fields["halted_symbols"] = halted
         fields["lines"] = [line_fields(line) for line in reply.lines]

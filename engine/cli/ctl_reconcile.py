@@ -15,7 +15,7 @@ from engine.control.venue_rows import left_text
 from engine.exit_codes import CommandError, ExitCode
 
 if TYPE_CHECKING:
-    from engine.control.messages import Accepted, LineStatus, Scope
+    from engine.control.messages import Accepted, EngineStatus, LineStatus, Scope
 
 POLL_S = 0.05
 READ_S_MAX = 10.0
@@ -29,41 +29,65 @@ def add_reconcile_options(parser: argparse.ArgumentParser) -> None:
 
 
 def reconcile(args: argparse.Namespace, target: Target, scope: Scope) -> int:
-    """Read the account, wait for the end of it, show the differences: 0 where there are none, 1 else."""
+    """Read the account until it is known whether it agrees, show the differences: 0 where there are none, 1 else."""
     from engine.control.messages import Reconcile
 
-    before = {line.line: line.reconciles for line in lines_of(target, scope, args.timeout)}
+    before = {line.line: line.reconciles for line in lines_of(status_of(target, args.timeout), scope)}
     accepted = command(target, Reconcile(reason=args.reason, scope=scope, adopt=args.adopt), args.timeout)
     until_s = time.monotonic() + max(READ_S_MAX, args.timeout)
-    lines = lines_of(target, scope, args.timeout)
-    while not (is_read := all(not line.is_reading and line.reconciles > before[line.line] for line in lines)):
-        if time.monotonic() > until_s:
-            break
+    while True:
+        status = status_of(target, args.timeout)
+        lines = lines_of(status, scope)
+        is_read = all(is_compared(line, before[line.line]) for line in lines)
+        if is_read or time.monotonic() > until_s:
+            return told(args, accepted, lines, mismatched(status, lines), is_read=is_read)
         time.sleep(POLL_S)
-        lines = lines_of(target, scope, args.timeout)
-    return told(args, accepted, lines, is_read=is_read)
 
 
-def lines_of(target: Target, scope: Scope, timeout_s: float) -> list[LineStatus]:
-    """The lines that are meant. One of a venue is named after it, or VENUE-something."""
+def is_compared(line: LineStatus, reconciles_before: int) -> bool:
+    """Was it read since, with nothing to be read once more: a position that disagrees is a difference from the third reading on."""
+    return line.reconciled and not line.is_reading and line.reconciles > reconciles_before
+
+
+def mismatched(status: EngineStatus, lines: list[LineStatus]) -> list[str]:
+    """Symbols of these lines that stand still since the venue's word was another than ours."""
+    from engine.model.codes import HaltReason
+
+    halted = [symbol for symbol, reason in status.halted_symbols.items() if reason == HaltReason.MISMATCH]
+    names = {line.line for line in lines}
+    return [symbol for symbol in halted if ":" not in symbol or symbol.split(":")[0] in names]
+
+
+def status_of(target: Target, timeout_s: float) -> EngineStatus:
+    """The engine's state."""
     from engine.control.messages import EngineStatus, Status
 
     reply = ask(target, Status(), timeout_s)
     if not isinstance(reply, EngineStatus):
         raise CommandError(ExitCode.PROTOCOL, f"the engine answered {type(reply).__name__} to a status request")
-    return [line for line in reply.lines if scope.venue in ("", line.line) and scope.account in (0, line.account)]
+    return reply
 
 
-def told(args: argparse.Namespace, accepted: Accepted, lines: list[LineStatus], *, is_read: bool) -> int:
+def lines_of(status: EngineStatus, scope: Scope) -> list[LineStatus]:
+    """The lines that are meant. One of a venue is named after it, or VENUE-something."""
+    return [line for line in status.lines if scope.venue in ("", line.line) and scope.account in (0, line.account)]
+
+
+def told(
+    args: argparse.Namespace, accepted: Accepted, lines: list[LineStatus], halted: list[str], *, is_read: bool
+) -> int:
     """What is left to decide, and how."""
     rows = [difference_row(line.line, item) for line in lines for item in line.differences]
     if args.json:
-        print_json({"action": "reconcile", "sequence": accepted.sequence, "is_read": is_read, "differences": rows})
+        answer = {"action": "reconcile", "sequence": accepted.sequence, "is_read": is_read, "differences": rows}
+        print_json(answer | {"halted_symbols": halted})
     else:
         print(f"reconcile: sequence {accepted.sequence}; " + ("read" if is_read else "NOT READ in time"))
-        print_table(rows, COLUMNS, empty="no differences")
-        if rows:
+        print_table(rows, COLUMNS, empty="no differences" if is_read else "no differences so far: ask again")
+        if any(row["kind"] != "unknown" for row in rows):
             print("reconcile --adopt books what the venue says; then arm --symbol SYMBOL")
+        if halted:
+            print(f"halted by a mismatch, until arm --symbol: {', '.join(halted)}")
     return ExitCode.OK if is_read and not rows else ExitCode.REFUSED
 
 

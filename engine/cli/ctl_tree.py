@@ -63,8 +63,8 @@ class Tree:
         orders = wanted(state.catalog, args.symbol, orders)
         held = [exit_row(parent, row) for parent in parents for row in parent["held_exits"]]
         self.measure([*orders, *held])
-        columns = FLAT_COLUMNS if args.flat else TREE_COLUMNS
-        self.tell(args, {"orders": orders, "parents": parents}, shown(args, state, parents, orders, held), columns)
+        rows = shown(args, state, parents, orders, held)
+        self.tell(args, {"orders": orders, "parents": parents}, rows, columns_of(args, rows))
         return ExitCode.OK
 
     def tell(self, args: argparse.Namespace, answer: Row, rows: list[Row], columns: list[str]) -> None:
@@ -102,6 +102,15 @@ class Tree:
             return None
 
 
+def columns_of(args: argparse.Namespace, rows: list[Row]) -> list[str]:
+    """The columns to show; which position an order is of only where an account keeps two of a symbol."""
+    columns = FLAT_COLUMNS if args.flat else TREE_COLUMNS
+    if any(row.get("position_side") in ("long", "short") for row in rows):
+        at = columns.index("side") + 1
+        return [*columns[:at], "position_side", *columns[at:]]
+    return columns
+
+
 def exit_row(parent: Row, held: Row) -> Row:
     """What a parent holds for its position, as a row below it: no order yet, so that it has no handle."""
     return held | {
@@ -111,6 +120,7 @@ def exit_row(parent: Row, held: Row) -> Row:
         "venue": parent["venue"],
         "symbol": parent["symbol"],
         "strategy": parent["strategy"],
+        "position_side": parent["position_side"],
         "filled": "",
         "reason": "NONE",
         "seq": parent["seq"],
@@ -150,14 +160,14 @@ def tree_row(node: Node) -> Row:
     name = row["client_order_id"] or row["handle"]
     return row | {
         "order": f"{branch}{name}",
-        "note": (row.get("note", "") or row.get("list", "")) if row["reason"] == "NONE" else row["reason"],
+        "note": row.get("note", "") if row["reason"] == "NONE" else row["reason"],
     }
 
 
 def parent_note(row: Row) -> str:
     """What a parent's row says beside its quantities."""
     found = algo_row(row)
-    parts = [f"{row.get('open_children', 0)} open"]
+    parts = [f"{row['open_children']} open"] if "open_children" in row else []
     if found["slippage_bps"]:
         parts.append(f"slippage {found['slippage_bps']} bps")
     if found["ahead_bps"] != "":

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from engine.control.exact import RefusedCommandError, bad
 from engine.control.messages import RefusalCode
+from engine.execution.amending import amended, fault_of_change
 from engine.model.codes import OrderType, Reason
 
 if TYPE_CHECKING:
     from engine.control.commands import OperatorCommand
     from engine.control.outcomes import Before, Outcomes
+    from engine.execution.parent import Parent
 
 PRICED = frozenset(
     {OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.LIMIT_IF_TOUCHED, OrderType.TRAILING_STOP_LIMIT}
@@ -26,6 +28,7 @@ def is_of_parent(command: OperatorCommand, trigger_ticks: int, outcomes: Outcome
     parent = before.parent
     if parent is not None:
         require_symbol(parent.instrument_id, command)
+        require_terms(parent, command, trigger_ticks)
         return True
     order = before.order
     if order is None or not order["is_open"]:
@@ -41,6 +44,17 @@ def is_of_parent(command: OperatorCommand, trigger_ticks: int, outcomes: Outcome
         raise unsupported(f"a {order['order_type']} order has no limit price")
     require_change(command, order)
     return False
+
+
+def require_terms(parent: Parent, command: OperatorCommand, trigger_ticks: int) -> None:
+    """What the parent holds or has sent: numbers that its type has, other than they are."""
+    terms = parent.terms_of(command.order_handle)
+    if terms is None:
+        return
+    if fault := fault_of_change(terms, command.price_ticks, trigger_ticks):
+        raise unsupported(fault)
+    if amended(terms, command.price_ticks, command.qty_lots, trigger_ticks) == terms:
+        raise RefusedCommandError(RefusalCode.STATE, "nothing to change: the order has these numbers already")
 
 
 def instrument_of(command: OperatorCommand, outcomes: Outcomes) -> int:

@@ -296,9 +296,15 @@ class EngineControl:
         if isinstance(request, Arm) and command.strategy_id and self._outcomes is not None:
             row = self._tables.strategy(command.strategy_id)
             if row["enabled"] and not self._halts().get("strategies", {}).get(command.strategy_id, 0):
-                raise RefusedCommandError(
-                    RefusalCode.STATE, "nothing to arm: the strategy is neither killed nor disabled"
-                )
+                text = "nothing to arm: the strategy is neither killed nor disabled"
+                raise RefusedCommandError(RefusalCode.STATE, text + self.still_halted())
+
+    def still_halted(self) -> str:
+        """What the arm of a part does not clear, where the whole engine is halted."""
+        state = self._tables.control_state()
+        if state["trading_state"] != TradingState.HALTED:
+            return ""
+        return f"; trading stays HALTED ({HaltReason(state['halt_reason']).name}), which `arm` of the whole engine may clear"
 
     def require_reachable(self, command: OperatorCommand) -> None:
         """An account is read where the order session and the user stream stand."""
@@ -432,6 +438,7 @@ class EngineControl:
     def status(self) -> EngineStatus:
         """The state, from the tables and the counters."""
         state, get = self._tables.control_state(), self._counters.get
+        engine_scope = self._tables.scope(LimitScope.ENGINE, 0)
         return EngineStatus(
             engine=self._names.engine,
             engine_id=self._names.engine_id,
@@ -463,7 +470,8 @@ class EngineControl:
             stopping=bool(state["stopping"]),
             journal_reserve=bool(state["journal_reserve"]),
             clock_drift_ns=state["clock_drift_ns"],
-            risk_mode=self._tables.scope(LimitScope.ENGINE, 0)["risk_mode"],
+            risk_mode=engine_scope["risk_mode"],
+            risk_reason=engine_scope["reason"],
             halted_symbols=self.halted_symbols(),
             killed_strategies=tuple(row.strategy for row in self.strategies().rows if row.halt_reason),
             troubles=self._troubles()[:TROUBLES_MAX],

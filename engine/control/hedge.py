@@ -57,12 +57,23 @@ def hedge_need(tables: Tables, exposed_id: int, with_id: int, ratio_e8: int, und
         raise RefusedCommandError(
             RefusalCode.STATE, "nothing to hedge: what is open is offset already, to less than a lot"
         )
+    if is_too_small(tables, with_id, qty_lots, unit):
+        raise RefusedCommandError(
+            RefusalCode.STATE, "nothing to hedge: what is not offset already is less than the smallest order"
+        )
     if qty_lots > INT64_MAX:
         raise RefusedCommandError(RefusalCode.BAD_VALUE, "the hedge does not fit into a quantity")
     detail = HedgeDetail(
         exposed_id=exposed_id, ratio_e8=ratio_e8, exposed_value_e8=int(exposed), held_value_e8=int(held_lots * unit)
     )
     return HedgeNeed(Side.BUY if wanted > 0 else Side.SELL, qty_lots, detail)
+
+
+def is_too_small(tables: Tables, row_id: int, qty_lots: int, unit_e8: Fraction) -> bool:
+    """Would the venue take no market order of that size: what an earlier hedge has left, as prices moved on."""
+    row = tables.instrument(row_id)
+    least_lots = max(row["min_qty_lots"], row["market_min_qty_lots"])
+    return bool(qty_lots < least_lots or qty_lots * unit_e8 < row["min_notional_e8"])
 
 
 def net_lots(tables: Tables, row_id: int) -> int:

@@ -356,6 +356,8 @@ class EngineStatus(Reply, frozen=True, kw_only=True):
     killed_strategies: tuple[str, ...] = ()
     # the engine's own `RiskMode`; venues and instruments may have higher ones: `ctl limits get` shows what they leave
     risk_mode: int = 0
+    # why risk lets only what reduces pass, or nothing: the `Reason` of the engine's own scope; 0 = it does not
+    risk_reason: int = 0
     troubles: str = ""
     lines: tuple[LineStatus, ...] = ()
 

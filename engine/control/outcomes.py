@@ -13,7 +13,7 @@ from engine.control.messages import ScopeKind
 from engine.control.refusals import Units, refusal_text
 from engine.model import clientid
 from engine.model.codes import CommandKind, ParentState, Reason
-from engine.model.instructions import Algo, Held, OrderList, Protection
+from engine.model.instructions import Algo, Bracket, Held, OrderList, Protection
 from engine.risk.reasons import MEANINGS
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from engine.execution.parent import Parent
 
 PAUSING = (CommandKind.PAUSE, CommandKind.RESUME)
+TAKEN_BACK = "taken back at the venue, then sent again with these numbers; with the old ones where these are refused"
 ASK_ORDERS = "`ctl orders --all` lists what the engine knows"
 
 
@@ -161,8 +162,11 @@ class Outcomes:
     def _of_change(self, command: OperatorCommand, sequence: int, parent: Parent) -> Outcome:
         """A pause, a resume or an amendment of a parent, or of an order of one."""
         reason = self._stages(sequence)
+        refused = self._gates(command, sequence)
+        if reason == Reason.NONE and refused.is_done and parent.is_moving:
+            return Outcome(text=TAKEN_BACK)
         if reason == Reason.NONE:
-            return self._gates(command, sequence)
+            return refused
         return undone(reason, f"{reason.name}: {parent_text(parent, reason)}")
 
     def _of_instruction(self, command: OperatorCommand, sequence: int) -> Outcome:
@@ -180,7 +184,7 @@ class Outcomes:
         reason = Reason(over.reason)
         if not refused.is_done and reason in (refused.reason, Reason.NONE):
             return refused
-        return undone(reason, f"{reason.name}: {MEANINGS[reason].check}")
+        return undone(reason, f"{reason.name}: {rejected_text(over, reason)}")
 
     def why_not(self, handle: int, before: Before) -> Outcome:
         """Why nothing can be done about an order or a parent."""
@@ -247,6 +251,20 @@ def paused(command: OperatorCommand, before: Before) -> Outcome:
     if word == "pause":
         return undone(Reason.STRATEGY_PAUSED, "STRATEGY_PAUSED: it is paused already")
     return undone(Reason.NONE, "it is not paused; one that was killed or disabled is enabled by `ctl arm --strategy`")
+
+
+def rejected_text(parent: Parent, reason: Reason) -> str:
+    """Why an instruction ended where it began."""
+    if isinstance(parent.instruction, Bracket) and reason == Reason.POSITION_SIDE:
+        return (
+            "the account's position is on the other side: the entry would close of it, and stop-loss and take-profit would have "
+            "nothing to close; close that position first, or send the order without exits"
+        )
+    if isinstance(parent.instruction, Bracket) and reason == Reason.TRIGGERED_AT_ONCE:
+        return (
+            "the market has met the entry's trigger, the stop-loss or a take-profit: it would go out, or close, at once"
+        )
+    return MEANINGS[reason].check
 
 
 def parent_text(parent: Parent, reason: Reason) -> str:

@@ -82,7 +82,6 @@ QTY_FORMS = {
     Reason.QTY_ABOVE_MAX: Form("max order quantity", Units.qty),
     Reason.QTY_STEP: Form("quantity step", Units.qty),
     Reason.POSITION_LIMIT: Form("max position", Units.qty, "would reach"),
-    Reason.REDUCING_ONLY: Form("open position", Units.qty, "closing orders would reach"),
     Reason.SHORT_BANNED: Form("no selling below a position of", Units.qty, "would reach"),
     Reason.DISPLAY_QTY: Form("whole quantity", Units.qty, "shown"),
 }
@@ -153,6 +152,9 @@ def special_text(reason: Reason, scope: LimitScope | None, value: int, limit_val
         return side_text(value, limit_value)
     if reason == Reason.DUPLICATE and limit_value:
         return f"the same order was sent {units.milliseconds(value)} ago, within {units.milliseconds(limit_value)}"
+    if reason == Reason.REDUCING_ONLY and scope is None and (value or limit_value):
+        # by the side of the order: what is open on its own side it cannot close
+        return f"it may close {units.qty(max(limit_value, 0))}, closing orders would reach {units.qty(value)}"
     if reason == Reason.REDUCING_ONLY and scope is not None:
         return f"only what reduces a position passes ({TradingState.REDUCING.name})"
     return drawdown_text(value, limit_value, units) if reason == Reason.DRAWDOWN else ""

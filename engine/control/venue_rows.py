@@ -6,8 +6,9 @@ import msgspec
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """What the venue says and we have not booked. `kind`: a trade under another one's id, an order's untold fills, a position.
+    """What the venue says and we have not booked.
 
+    `kind`: a trade under another one's id, an order's untold fills, an order of unknown fate, a position.
     Decimals of the base asset, signed where they move or are a position. `is_anew`: by this trade the venue's ids began anew.
     """
 
@@ -23,9 +24,13 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Left(msgspec.Struct, frozen=True, kw_only=True):
-    """A position that an orderly stop leaves. `unprotected`: what of it no stop order at the venue closes; `orders` stay there."""
+    """A position that an orderly stop leaves. `unprotected`: what of it no stop order at the venue closes; `orders` stay there.
+
+    `line`: the name of its venue and account; empty where the engine trades no other.
+    """
 
     symbol: str
+    line: str = ""
     side: str
     position: str
     unprotected: str
@@ -39,8 +44,9 @@ class Left(msgspec.Struct, frozen=True, kw_only=True):
 
 def left_text(row: Left) -> str:
     """In words: what protects it, or that nothing does."""
-    held = f"{row.symbol} {row.position}" + ("" if row.side == "BOTH" else f" ({row.side})")
+    symbol = f"{row.line}:{row.symbol}" if row.line else row.symbol
+    held = f"{symbol} {row.position}" + ("" if row.side == "BOTH" else f" ({row.side})")
     stays = f"{len(row.orders)} orders stay at the venue" if row.orders else "no order stays at the venue"
     if row.is_bare:
         return f"UNPROTECTED: {row.unprotected} of {held}: no stop at the venue closes it while the engine is away; {stays}"
-    return f"protected: {held}; {stays}" if row.position != "0" else f"flat: {row.symbol}; {stays}"
+    return f"protected: {held}; {stays}" if row.position != "0" else f"flat: {symbol}; {stays}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.control.exact import decimal_text
 from engine.control.venue_rows import Difference, Left
@@ -11,16 +11,29 @@ from engine.model.codes import PositionSide
 from engine.model.tables import Tables
 from engine.oms.oms import Oms
 
+if TYPE_CHECKING:
+    from engine.app import Engine
+
 # an answer is one message of bounded size
 SHOWN_MAX = 20
 
 
 class VenueWord:
-    """Both, over every line's order management (by venue id)."""
+    """Both, over every line's order management; `lines`, `names`: by venue id."""
 
-    def __init__(self, tables: Tables, lines: Mapping[int, Oms]) -> None:
+    @classmethod
+    def of(cls, engine: Engine) -> VenueWord:
+        """Of all lines of an engine."""
+        lines = engine.lines
+        return cls(
+            engine.tables, {line.venue_id: line.oms for line in lines}, {line.venue_id: line.name for line in lines}
+        )
+
+    def __init__(self, tables: Tables, lines: Mapping[int, Oms], names: Mapping[int, str] | None = None) -> None:
         self._tables = tables
         self._lines = lines
+        # a line is named where there is another one
+        self._names = names if names is not None and len(lines) > 1 else {}
 
     def differences(self, venue_id: int) -> tuple[Difference, ...]:
         """One line's."""
@@ -28,12 +41,16 @@ class VenueWord:
         return () if line is None else tuple(self._difference(row) for row in line.differences()[:SHOWN_MAX])
 
     def is_reading(self, venue_id: int) -> bool:
-        """Is the account being read and compared."""
-        return venue_id in self._lines and self._lines[venue_id].phase != 0
+        """Is the account being read and compared, or is something of it to be asked for again."""
+        return venue_id in self._lines and self._lines[venue_id].is_reading()
 
     def left(self) -> tuple[Left, ...]:
         """Every line's: positions, and orders that stay."""
-        return tuple(self._left(row) for line in self._lines.values() for row in line.left_standing()[:SHOWN_MAX])
+        return tuple(
+            self._left(row, self._names.get(venue_id, ""))
+            for venue_id, line in self._lines.items()
+            for row in line.left_standing()[:SHOWN_MAX]
+        )
 
     def _difference(self, row: Mapping[str, Any]) -> Difference:
         facts = self._tables.instrument(row["instrument_id"])
@@ -50,10 +67,11 @@ class VenueWord:
             is_anew=row["is_anew"],
         )
 
-    def _left(self, row: Mapping[str, Any]) -> Left:
+    def _left(self, row: Mapping[str, Any], line: str) -> Left:
         qty = self._tables.instrument(row["instrument_id"])["lot_size_e8"]
         return Left(
             symbol=self._tables.symbol(row["instrument_id"]),
+            line=line,
             side=PositionSide(row["position_side"]).name,
             position=decimal_text(row["position_lots"], qty, zero="0"),
             unprotected=decimal_text(row["bare_lots"], qty, zero="0"),

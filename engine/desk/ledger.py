@@ -51,7 +51,9 @@ ORDER_KEPT_MAX = 100_000
 # they have no limit price
 PRICELESS_TYPES = frozenset(
     kind.name for kind in (OrderType.MARKET, OrderType.STOP, OrderType.MARKET_IF_TOUCHED, OrderType.TRAILING_STOP)
-)
+) | {OrderType.TRAILING_STOP_LIMIT.name}  # its limit is where it fires, and its offset
+# by PositionSide; `both`: the account nets its positions
+POSITION_SIDES = ("both", "long", "short")
 
 
 @dataclass
@@ -116,6 +118,11 @@ class Catalog:
         return self.asset(row.quote_asset_id) if row else ""
 
 
+def side_text(position_side: int) -> str:
+    """Of which of an account's positions, by PositionSide; empty for none that this build knows."""
+    return POSITION_SIDES[position_side] if position_side < len(POSITION_SIDES) else ""
+
+
 def registered_assets(path: Path) -> dict[int, str]:
     """Number to name of the assets in an engine's registry, `names.json` of its data directory; empty without one."""
     try:
@@ -175,6 +182,7 @@ class LedgerState:
             "symbol": catalog.symbol(row_id),
             "strategy": catalog.strategy(record.strategy_id),
             "side": body["side"],
+            "position_side": side_text(record.position_side),
             "type": body["order_type"],
             "time_in_force": body["time_in_force"],
             "parent": self.family.parent_of.get(record.order_handle, 0),
@@ -210,9 +218,12 @@ class LedgerState:
 
     def _held(self, record: Record) -> None:
         """An order that the engine holds: its record names the parent where an order at the venue has the venue's number."""
-        self.family.adopt(record.order_handle, decode.payload(record)["venue_order_id"])
+        parent_handle = decode.payload(record)["venue_order_id"]
+        self.family.adopt(record.order_handle, parent_handle)
         self._order(record)
-        self.orders[record.order_handle]["venue_order_id"] = 0
+        parent = self.family.parents.get(parent_handle, {})
+        side = parent.get("position_side", side_text(record.position_side))
+        self.orders[record.order_handle] |= {"venue_order_id": 0, "position_side": side}
 
     def _intent(self, record: Record) -> None:
         self.family.take_intent(record)
@@ -232,6 +243,7 @@ class LedgerState:
             "symbol": catalog.symbol(row_id),
             "strategy": catalog.strategy(record.strategy_id),
             "side": body["side"],
+            "position_side": side_text(record.position_side),
             "qty": catalog.qty(row_id, body["qty_lots"]),
             "filled": catalog.qty(row_id, body["filled_lots"]),
             "working": catalog.qty(row_id, body["working_lots"]),
@@ -245,8 +257,18 @@ class LedgerState:
             "seq": record.seq,
             "wall_ns": record.wall_ns,
         }
-        if body["kind"] == InstructionKind.HELD.name and record.order_handle in self.orders:
-            self.orders[record.order_handle]["trail"] = self._trail(record)
+        self._complete_held(record, body)
+
+    def _complete_held(self, record: Record, body: dict[str, Any]) -> None:
+        """What the record of a held order does not say and its parent's state, which may come after it, does."""
+        held = self.orders.get(record.order_handle)
+        if body["kind"] == InstructionKind.HELD.name and held is not None:
+            held["trail"] = self._trail(record)
+            held["trigger"] = held["trigger"] or self._trigger(record, {})
+        for handle in (record.order_handle, *body["order_handles"]):
+            order = self.orders.get(handle)
+            if order is not None and order["state"] == OrderState.HELD.name:
+                order["position_side"] = side_text(record.position_side)
 
     def _forget_closed(self) -> None:
         """Keep open orders and the younger half of the closed ones."""
@@ -266,7 +288,7 @@ class LedgerState:
             "venue": catalog.venue(record.venue_id),
             "account": record.account_id,
             "symbol": catalog.symbol(row_id),
-            "side": ("both", "long", "short")[record.position_side] if record.position_side < 3 else "",
+            "side": side_text(record.position_side),
             "position": catalog.qty(row_id, lots),
             "average_price": average,
             "cost": plain(cost_e8),

@@ -102,7 +102,12 @@ class Family:
         if len(self.parents) >= PARENTS_KEPT_MAX:
             self._forget_closed()
         held = held_exits(saved.own, body, saved.children, price, qty) if body["state"] in OPEN_PARENTS else []
-        return body | {"what": what_of(saved.instruction), "progress": progress_of(saved.own), "held_exits": held}
+        return body | {
+            "what": what_of(saved.instruction),
+            "progress": progress_of(saved.own),
+            "held_exits": held,
+            "order_handles": [int(order.get("handle", 0)) for order in saved.instruction.orders],
+        }
 
     def is_stale(self, parent: dict[str, Any]) -> bool:
         """Is its reason a refusal from before an order that was approved: it is at work again."""
@@ -158,17 +163,57 @@ class Node:
 
 
 def tree(parents: Iterable[dict[str, Any]], orders: Iterable[dict[str, Any]]) -> list[Node]:
-    """Parents with their orders below, then orders of nobody; a parent whose own order has its handle is that order's row."""
+    """Parents with their orders below, then orders of nobody and lists at the venue, by their latest change.
+
+    A parent whose own order has its handle is that order's row, and its other orders, as the parts that it shows, stand below it.
+    """
     below: dict[int, list[dict[str, Any]]] = {}
-    rows = list(orders)
-    for order in rows:
+    for order in orders:
         below.setdefault(order.get("parent", 0), []).append(order)
     alone = {order["handle"] for order in below.get(0, [])}
-    shown = [parent for parent in parents if parent["handle"] not in alone]
     found: list[Node] = []
-    for parent in shown:
-        children = below.pop(parent["handle"], [])
-        found.append(Node(parent, True, 0, False))
-        found += [Node(child, False, 1, number == len(children) - 1) for number, child in enumerate(children)]
-    left = sorted((order for group in below.values() for order in group), key=lambda order: int(order["seq"]))
-    return found + [Node(order, False, 0, False) for order in left]
+    for parent in parents:
+        if parent["handle"] not in alone:
+            found += branch(parent, below.pop(parent["handle"], []), is_parent=True)
+    own = listed(below.pop(0, []))
+    groups = [branch(row, [*below.pop(row["handle"], []), *legs], is_parent=bool(legs)) for row, legs in own]
+    groups += [branch(order, [], is_parent=False) for left in below.values() for order in left]
+    return found + [node for group in sorted(groups, key=latest) for node in group]
+
+
+def branch(row: dict[str, Any], below: list[dict[str, Any]], *, is_parent: bool) -> list[Node]:
+    """A row and those below it."""
+    return [
+        Node(row, is_parent, 0, False),
+        *(Node(child, False, 1, number == len(below) - 1) for number, child in enumerate(below)),
+    ]
+
+
+def latest(group: list[Node]) -> int:
+    """The sequence of the group's latest change."""
+    return max(int(node.row["seq"]) for node in group)
+
+
+def listed(orders: list[dict[str, Any]]) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Orders of nobody, each with nothing below; those of a list that the venue carries out below a row for the list."""
+    found: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []
+    lists: dict[str, list[dict[str, Any]]] = {}
+    for order in orders:
+        name = order.get("list", "")
+        if not name:
+            found.append((order, []))
+        elif name in lists:
+            lists[name].append(order)
+        else:
+            lists[name] = [order]
+            found.append((list_row(name, order), lists[name]))
+    return found
+
+
+def list_row(name: str, order: dict[str, Any]) -> dict[str, Any]:
+    """The heading of a list at the venue; it has no state of its own."""
+    what, _, handle = name.partition(" ")
+    told = {key: order[key] for key in ("venue", "symbol", "strategy", "seq")}
+    empty = dict.fromkeys(("side", "qty", "filled", "average_price"), "")
+    more = {"state": "AT VENUE", "reason": "NONE", "progress": {}}
+    return told | empty | more | {"handle": int(handle), "what": what.lower()}

@@ -10,20 +10,41 @@ from typing import Any
 
 import msgspec
 
+from engine.execution.amending import amended
 from engine.execution.exit_state import ROLE_ENTRY, ROLE_STOP, ExitState
 from engine.execution.exits import Exits
-from engine.execution.held import amended
-from engine.execution.hold import Expiry, Hold, is_reached
+from engine.execution.hold import Expiry, Hold, is_reached, seen_price
 from engine.execution.parent import Child, ChildTerms, Watch, opposite
 from engine.execution.protection import Guarding
-from engine.model.codes import InstructionKind, OrderState, OrderType, ParentState, Reason, Side
-from engine.model.instructions import Bracket, ExitPlan, OrderTerms, is_stop_beyond
+from engine.model.codes import (
+    AlarmCode,
+    InstructionKind,
+    OrderState,
+    OrderType,
+    ParentState,
+    Reason,
+    Side,
+    TriggerSource,
+)
+from engine.model.instructions import Bracket, ExitPlan, OrderTerms, is_exit_met, is_target_behind
+
+AGAINST = "a bracket's entry is not sent: the account's position is on the other side, which it would close"
+OFFSET = (
+    "what a bracket has opened is offset by the account's position on the other side: its exits have nothing to close"
+)
 
 
 class BracketParent(Guarding):
     """See the module."""
 
     kind = InstructionKind.BRACKET
+    # a flatten begins as a cancel of its scope; what is closed from then on, for so long, does not come back
+    FLATTEN_NS = 60_000_000_000
+    NETTED = (
+        "others have traded away the position that a bracket opened: it waits for that to come back, a cancel ends it"
+    )
+    swept_until_ns = 0
+    is_netting_told = False
 
     def __init__(self, instruction: Bracket, handle: int, strategy_id: int) -> None:
         super().__init__(instruction, handle, strategy_id)
@@ -41,9 +62,9 @@ class BracketParent(Guarding):
     def on_start(self) -> None:
         """The entry waits for its price, or goes out."""
         self.entry_handle = self.entry_handle or self.port.next_handle()
-        if self.hold.is_met(self.port) or self.is_stop_met():
-            self.tell_entry(OrderState.REFUSED, Reason.TRIGGERED_AT_ONCE)
-            self.end(ParentState.REJECTED, Reason.TRIGGERED_AT_ONCE)
+        if reason := self.reason_to_refuse():
+            self.tell_entry(OrderState.REFUSED, reason)
+            self.end(ParentState.REJECTED, reason)
             return
         self.move_to(ParentState.WORKING)
         self.expiry.start(self.port, self.hold.terms)
@@ -63,6 +84,24 @@ class BracketParent(Guarding):
             if not self.is_entry_sent:
                 self.tell_entry(OrderState.HELD)
         self.work()
+
+    def reason_to_refuse(self) -> int:
+        """Why the bracket would not do what it was asked for; of an entry that waits the position counts when it goes out."""
+        if self.hold.is_met(self.port) or self.is_stop_met() or self.is_target_met():
+            return Reason.TRIGGERED_AT_ONCE
+        return Reason.POSITION_SIDE if self.is_against and not self.hold.terms.is_conditional else Reason.NONE
+
+    @property
+    def is_against(self) -> bool:
+        """Is the account's position on the other side: the entry closes it, and nothing is left that exits could close."""
+        lots = self.port.position_lots()
+        return lots < 0 if self.side == Side.BUY else lots > 0
+
+    def is_target_met(self) -> bool:
+        """Would a target close at once what an entry at the market opens."""
+        ticks = seen_price(self.port, TriggerSource.BID_ASK, self.side)
+        is_market = self.hold.terms.order_type == OrderType.MARKET
+        return is_market and ticks > 0 and is_target_behind(self.side, ticks, self.exits.plan)
 
     def is_stop_met(self) -> bool:
         """Would the stop close at once what an entry that goes out now opens."""
@@ -103,6 +142,9 @@ class BracketParent(Guarding):
         elif self.hold.terms.is_conditional and not self.hold.is_fired:
             if not self.hold.arm(self.port):
                 self.refuse_entry(OrderState.REFUSED, Reason.HELD_FULL)
+        elif self.is_against:
+            self.port.alarm(AlarmCode.PARENT_FAILED, AGAINST)
+            self.refuse_entry(OrderState.REFUSED, Reason.POSITION_SIDE)
         elif self.port.submit(self.hold.released(self.port, self.qty_lots, self.entry_handle, ROLE_ENTRY)):
             self.is_entry_sent = True
         else:
@@ -146,6 +188,23 @@ class BracketParent(Guarding):
                 self.exit_filled += child.filled_lots - child.booked_lots
                 child.booked_lots = child.filled_lots
 
+    def is_netted(self) -> bool:
+        """Do others' trades on the other side hide what its owner still has open: it may be bare again with their next trade. Where
+        an account holds both sides nothing is netted; soon after a flatten the position is gone for good."""
+        is_swept = self.port.now_ns < self.swept_until_ns
+        if self.is_ended_by_person or self.exits.dust.is_final or self.position_side or is_swept or self.guarded_lots():
+            return False
+        direction = 1 if self.side == Side.BUY else -1
+        return min(self.filled_lots - self.exit_filled, self.port.strategy_lots() * direction) > 0
+
+    def is_waiting(self) -> bool:
+        """It stays, with nothing to close, until the position is back; its owner hears of that once."""
+        is_netted = self.is_netted()
+        if is_netted and not self.is_netting_told:
+            self.is_netting_told = True
+            self.port.warn(self.NETTED)
+        return is_netted
+
     def reference_ticks(self) -> int:
         """The entry's average price."""
         return (2 * self.filled_value + self.valued_lots) // (2 * self.valued_lots) if self.valued_lots else 0
@@ -168,19 +227,31 @@ class BracketParent(Guarding):
         self.work_entry()
         if not self.is_ended_by_person:
             self.exits.work()
+        self.tell_offset()
         is_settled = self.guarded_lots() == 0 or self.is_ended_by_person or self.exits.dust.is_final
         if self.exits.dust.is_final:
             self.reason = Reason.QTY_BELOW_MIN
-        if self.is_entry_over and self.exits.is_idle and is_settled:
+        if self.is_entry_over and self.exits.is_idle and is_settled and not self.is_waiting():
             status = ParentState.DONE if self.filled_lots else ParentState.CANCELED
             entry = self.entry()
-            if not self.filled_lots and entry is not None and entry.state in (OrderState.REFUSED, OrderState.REJECTED):
+            is_refused = entry is not None and entry.state in (OrderState.REFUSED, OrderState.REJECTED)
+            if not self.filled_lots and (is_refused or self.reason == Reason.POSITION_SIDE):
                 status = ParentState.REJECTED
             elif self.reason == Reason.EXPIRED and not self.filled_lots:
                 status = ParentState.EXPIRED
             self.end(status, self.reason)
 
     is_ended_by_person = False
+    is_offset_told = False
+
+    def tell_offset(self) -> None:
+        """Others have turned the account's one position: a person hears once that this part of it stands without exits."""
+        if self.is_ended_by_person or self.filled_lots <= self.exit_filled or not self.is_against:
+            self.is_offset_told = False
+        elif not self.is_offset_told:
+            self.is_offset_told = self.is_changed = True
+            self.reason = Reason.POSITION_SIDE
+            self.port.alarm(AlarmCode.PROTECTION_FAILED, OFFSET)
 
     def on_child(self, child: Child) -> None:
         """An order moved; an entry that the gate refuses is not tried again."""
@@ -231,8 +302,9 @@ class BracketParent(Guarding):
             self.refuse_entry(OrderState.EXPIRED if reason == Reason.EXPIRED else OrderState.CANCELED, reason)
 
     def cancel_by(self, *, by_person: bool) -> None:
-        """First the entry; what is protected already only by a person, and only once there is no entry any more."""
-        if self.is_entry_over and by_person:
+        """First the entry; what is protected already only by a person, and only once there is no entry any more. Where the position
+        holds nothing of it its owner may end it too."""
+        if self.is_entry_over and (by_person or self.is_netted()):
             self.is_ended_by_person = True
             self.exits.rest()
         self.cancel()
@@ -255,6 +327,7 @@ class BracketParent(Guarding):
         """The entry ends; take-profits too where a person cancels everything; the stop stands."""
         self.cancel_entry(Reason.HALTED if is_kill else Reason.NONE)
         if not is_kill:
+            self.swept_until_ns = self.port.now_ns + self.FLATTEN_NS
             self.exits.targets.drop()
         self.is_changed = True
         self.work()
@@ -267,7 +340,7 @@ class BracketParent(Guarding):
         if handle not in (self.handle, self.entry_handle) or self.is_entry_sent or self.is_entry_over:
             return Reason.ORDER_NOT_OPEN
         terms = amended(self.hold.terms, price_ticks, qty_lots, trigger_ticks)
-        if Hold(terms).is_met(self.port) or is_stop_beyond(terms, self.exits.plan):
+        if Hold(terms).is_met(self.port) or is_exit_met(terms, self.exits.plan):
             self.tell_entry(OrderState.HELD, Reason.TRIGGERED_AT_ONCE)
             return Reason.TRIGGERED_AT_ONCE
         self.hold.disarm(self.port)

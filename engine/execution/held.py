@@ -11,18 +11,11 @@ from typing import Any
 
 import msgspec
 
+from engine.execution.amending import REFUSED, Amending, amended, fault_of_change
 from engine.execution.fired import FAILED, Firing, is_too_large, was_meant
-from engine.execution.hold import Expiry, Hold
-from engine.execution.parent import Child, FillFact, HeldNews, Parent, is_reducing
-from engine.model.codes import (
-    AlarmCode,
-    InstructionKind,
-    OrderFlag,
-    OrderState,
-    OrderType,
-    ParentState,
-    Reason,
-)
+from engine.execution.hold import PASSING_REASONS, Expiry, Hold
+from engine.execution.parent import Child, FillFact, HeldNews, is_reducing
+from engine.model.codes import AlarmCode, InstructionKind, OrderFlag, OrderState, OrderType, ParentState, Reason
 from engine.model.instructions import TOUCHED_TYPES, Held, OrderTerms
 
 # the venue has ended it, or never had it: what the owner's order ends as
@@ -34,7 +27,7 @@ END_BY_STATE = {
 }
 
 
-class HeldOrder(Parent):
+class HeldOrder(Amending):
     """See the module. A close-position order has no size until it is released: then it has the position's."""
 
     kind = InstructionKind.HELD
@@ -48,6 +41,8 @@ class HeldOrder(Parent):
         self.firing = Firing(self)
         # what only closes could not go out whole: its parts are orders of their own from then on
         self.is_parted = False
+        # its next slice is not asked for until the engine trades (again)
+        self.is_held_up = False
 
     def take_terms(self, terms: OrderTerms) -> None:
         """What the order is from now on."""
@@ -68,7 +63,7 @@ class HeldOrder(Parent):
     @property
     def is_in_parts(self) -> bool:
         """Carried out by several orders, told as one."""
-        return self.is_sliced or self.is_parted
+        return self.is_sliced or self.is_parted or self.is_resent
 
     @property
     def is_stop(self) -> bool:
@@ -97,13 +92,22 @@ class HeldOrder(Parent):
         if own is not None and own.never_left:
             del self.children[self.handle]
             self.hold.rewind()
-        if own is not None and own.is_over and not own.never_left and not own.is_end_counted:
+        if self.is_resent:
+            own = next(reversed(self.children.values()), None)
+        is_news = own is not None and own.is_over and not own.is_end_counted
+        if own is not None and is_news and not own.never_left and not self.is_moving:
             self.on_over(own)  # it ended without our hearing of it
             return
         self.expiry.start(self.port, self.terms)
         if not self.children or self.is_in_parts:
             self.tell()
+        if self.is_sliced:
+            self.hold_up()  # nothing has been read but the account
         self.work()
+
+    def hold_up(self) -> None:
+        """Its next slice waits until book, session and trading state let orders pass."""
+        self.is_held_up = self.waits_for_market = True
 
     def tell(self, state: int = OrderState.HELD, reason: int = Reason.NONE) -> None:
         """The owner's view of it."""
@@ -111,13 +115,13 @@ class HeldOrder(Parent):
 
     def work(self) -> None:
         """Do what is to be done now."""
-        if self.status != ParentState.WORKING or self.firing.is_waiting:
+        if self.status != ParentState.WORKING or not self.is_taken_back() or self.firing.is_waiting:
             return
         if self.terms.is_conditional and not self.hold.is_fired:
             if not self.hold.arm(self.port):
                 self.finish(OrderState.REFUSED, ParentState.REJECTED, Reason.HELD_FULL)
             return
-        if (self.is_parted or not self.open_children) and not self.is_complete():
+        if (self.is_parted or not self.open_children) and not self.is_complete() and not self.is_held_up:
             self.release()
 
     def is_complete(self) -> bool:
@@ -154,7 +158,7 @@ class HeldOrder(Parent):
     def send_one(self, lots: int) -> bool:
         """One order."""
         own = self.children.get(self.handle)
-        if own is not None and own.state == OrderState.REFUSED:
+        if own is not None and own.state == OrderState.REFUSED and not self.is_resent:
             del self.children[self.handle]
         handle = 0 if self.is_in_parts else self.handle
         return bool(self.port.submit(self.hold.released(self.port, lots, handle)))
@@ -217,8 +221,12 @@ class HeldOrder(Parent):
     def on_open(self) -> None:
         """What was refused for the moment's sake may pass."""
         if self.firing.may_pass():
-            self.waits_for_market = False
+            self.waits_for_market = self.is_held_up = False
             self.work()
+
+    def retry(self) -> None:
+        """Later again."""
+        self.firing.back_off()
 
     # --- what comes back ---
 
@@ -247,12 +255,15 @@ class HeldOrder(Parent):
 
     def on_child(self, child: Child) -> None:
         """The released order, or a slice, moved."""
+        self.note_sent(child)
+        if self.goes_back(child):
+            return
         self.firing.note_alive(child)
         if child.state == OrderState.REFUSED:
             self.on_refused(child)
         elif child.is_over:
             self.on_over(child)
-        elif self.is_parted:
+        elif self.is_moving or self.is_parted:
             self.work()  # one has passed: others may follow
 
     def on_fill(self, child: Child, fill: FillFact) -> None:
@@ -271,6 +282,8 @@ class HeldOrder(Parent):
         elif self.is_protective and not self.is_over:
             if self.firing.has_failed(child):
                 self.on_failed(child)
+        elif self.is_sliced and self.child_count > 1 and child.reason in PASSING_REASONS:
+            self.hold_up()  # not the first slice: the order was taken long ago
         else:
             self.finish(OrderState.REFUSED, ParentState.REJECTED, child.reason)
 
@@ -317,9 +330,13 @@ class HeldOrder(Parent):
     def on_slice_over(self, child: Child) -> None:
         """The next slice, or the end of all."""
         if self.filled_lots >= self.qty_lots:
+            self.qty_lots = self.filled_lots  # less was asked for too late
             self.finish(OrderState.FILLED, ParentState.DONE)
         elif self.status == ParentState.CANCELING:
             self.settle_cancel()
+        elif self.is_moving and child.state not in REFUSED:
+            self.tell()
+            self.work()
         elif child.state == OrderState.FILLED:
             self.work()
         elif self.is_parted and (child.state != OrderState.CANCELED or self.open_children):
@@ -372,7 +389,7 @@ class HeldOrder(Parent):
         """No more waiting for anything."""
         self.hold.disarm(self.port)
         self.expiry.stop(self.port)
-        self.waits_for_room = self.waits_for_market = False
+        self.waits_for_room = self.waits_for_market = self.is_held_up = False
         self.end(status, reason)
 
     def pause(self) -> None:
@@ -386,24 +403,47 @@ class HeldOrder(Parent):
         super().resume()
         self.work()
 
+    def terms_of(self, handle: int) -> OrderTerms | None:
+        """The order, by its own handle or that of a part which works."""
+        child = self.children.get(handle)
+        return self.terms if handle == self.handle or (child is not None and not child.is_ended) else None
+
     def amend(self, handle: int, price_ticks: int, qty_lots: int, trigger_ticks: int) -> int:
-        """Other numbers for an order that still waits; a released one is replaced at the venue like any other."""
-        if handle != self.handle or self.is_over or self.status == ParentState.CANCELING:
+        """Other numbers: in place while it waits; what works at the venue is taken back and sent anew."""
+        if self.terms_of(handle) is None or self.is_over or self.status == ParentState.CANCELING:
             return Reason.ORDER_NOT_OPEN
-        if self.children and not self.is_in_parts:
-            return Reason.NONE if self.port.replace(handle, price_ticks, qty_lots) else Reason.ORDER_NOT_OPEN
-        if qty_lots and qty_lots < self.filled_lots + self.working_lots:
+        if qty_lots and handle != self.handle:
+            return Reason.UNSUPPORTED  # a part's size is not the order's
+        if fault_of_change(self.terms, price_ticks, trigger_ticks):
+            if not self.children:
+                self.tell(reason=Reason.UNSUPPORTED)
+            return Reason.UNSUPPORTED
+        terms = amended(self.terms, price_ticks, qty_lots, trigger_ticks)
+        if qty_lots and qty_lots <= self.filled_lots:
             return Reason.QTY_BELOW_MIN
-        terms = amended(self.hold.terms, price_ticks, qty_lots, trigger_ticks)
-        was_fired = self.hold.is_fired
-        if trigger_ticks and not was_fired and Hold(terms).is_met(self.port):
+        if self.open_children:
+            return self.amend_sent(terms)
+        if trigger_ticks and not self.hold.is_fired and Hold(terms).is_met(self.port):
             self.tell(reason=Reason.TRIGGERED_AT_ONCE)
             return Reason.TRIGGERED_AT_ONCE
         self.hold.disarm(self.port)
-        extreme = self.hold.extreme
+        was_fired, extreme = self.hold.is_fired, self.hold.extreme
         self.take_terms(terms)
         self.hold.is_fired, self.hold.extreme = was_fired, 0 if trigger_ticks else extreme
         self.is_changed = True
+        self.tell()
+        self.work()
+        return Reason.NONE
+
+    def amend_sent(self, terms: OrderTerms) -> int:
+        """Other numbers for what was released; of an order in parts more than works changes nothing at the venue."""
+        if terms.trigger_ticks != self.terms.trigger_ticks or self.open_children[0].order_type == OrderType.MARKET:
+            return Reason.ORDER_NOT_OPEN
+        is_larger = terms.qty_lots >= self.filled_lots + self.working_lots
+        if terms.price_ticks != self.terms.price_ticks or not is_larger or not (self.is_sliced or self.is_parted):
+            self.take_back(terms)
+            return Reason.NONE
+        self.take_fired(terms)
         self.tell()
         self.work()
         return Reason.NONE
@@ -420,6 +460,9 @@ class HeldOrder(Parent):
             "terms": self.hold.terms,
             "qty_lots": self.qty_lots,
             "is_parted": self.is_parted,
+            "is_resent": self.is_resent,
+            "is_moving": self.is_moving,
+            "former": self.former,
         }
 
     def restore(self, saved: Any) -> None:
@@ -428,18 +471,8 @@ class HeldOrder(Parent):
         self.hold.trigger_ticks, self.hold.extreme = saved["trigger_ticks"], saved["extreme"]
         self.hold.is_fired, self.expiry.at_ns = saved["is_fired"], saved["expire_ns"]
         self.qty_lots, self.is_parted = saved["qty_lots"], saved.get("is_parted", False)
-
-
-def amended(terms: OrderTerms, price_ticks: int, qty_lots: int, trigger_ticks: int) -> OrderTerms:
-    """The order with other numbers; 0 leaves one as it is."""
-    import msgspec
-
-    return msgspec.structs.replace(
-        terms,
-        price_ticks=price_ticks or terms.price_ticks,
-        qty_lots=qty_lots or terms.qty_lots,
-        trigger_ticks=trigger_ticks or terms.trigger_ticks,
-    )
+        self.is_resent, self.is_moving = saved.get("is_resent", False), saved.get("is_moving", False)
+        self.former = msgspec.convert(saved.get("former"), OrderTerms | None)
 
 
 def news_of(terms: OrderTerms, handle: int, state: int, reason: int = Reason.NONE) -> HeldNews:

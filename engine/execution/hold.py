@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engine.execution.parent import ChildTerms, HeldNews, Port, Watch
 from engine.model.codes import OrderFlag, OrderState, OrderType, Reason, Side, TimeInForce, TriggerSource
-from engine.model.instructions import TOUCHED_TYPES, TRAILING_TYPES, OrderTerms
+from engine.model.instructions import TOUCHED_TYPES, TRAILING_TYPES, OrderTerms, is_way_out_met
 
 PLAIN_FLAGS = OrderFlag.POST_ONLY | OrderFlag.REDUCE_ONLY
 TICK_SOURCES = frozenset({TriggerSource.LAST, TriggerSource.BID_ASK})
@@ -85,6 +87,13 @@ def is_reached(port: Port, watch: Watch) -> bool:
     if watch.trigger_source not in TICK_SOURCES:
         level *= port.instrument().tick_size_e8
     return price >= level if watch.is_above else price <= level
+
+
+def is_closed_at_once(port: Port, orders: Sequence[OrderTerms]) -> bool:
+    """Would what the first opens at the market be closed at once by an order that it releases."""
+    first = orders[0]
+    ticks = seen_price(port, TriggerSource.BID_ASK, first.side) if first.order_type == OrderType.MARKET else 0
+    return ticks > 0 and any(is_way_out_met(order, first.side, ticks) for order in orders[1:])
 
 
 class Hold:

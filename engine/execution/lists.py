@@ -4,17 +4,16 @@ Of orders that exclude one another at most one is ever at the venue. When the pr
 cancelled first, and the other goes out with what is then left, once the cancel is certain: so never both, and never more than the
 list's quantity, in whatever order reports come. OCO: the first fill, or the first price, ends the others. OUO: a fill reduces the
 others by what was filled. OTO, OTOCO: the others wait until the first is filled; one that ended half filled releases them for its
-part.
+part. Whoever asks for a cancel of one order cancels the list, as at a venue that keeps it (`stands_together`).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
+from engine.execution.amending import amended
 from engine.execution.fired import was_meant
-from engine.execution.hold import Hold, Hurry
+from engine.execution.hold import Hold, Hurry, is_closed_at_once
 from engine.execution.leg import Leg
 from engine.execution.parent import Child, FillFact, Parent, is_reducing
 from engine.model.codes import (
@@ -104,7 +103,8 @@ class ListParent(Parent):
         """Every order has a handle and is told; what may work goes out."""
         for leg in self.legs:
             leg.handle = leg.handle or self.port.next_handle()
-        if any(leg.hold.is_met(self.port) for leg in ([self.first] if self.has_first else self.legs)):
+        is_met = any(leg.hold.is_met(self.port) for leg in ([self.first] if self.has_first else self.legs))
+        if is_met or (self.has_first and is_closed_at_once(self.port, [leg.terms for leg in self.legs])):
             for leg in self.legs:
                 self.tell(leg, OrderState.REFUSED, Reason.TRIGGERED_AT_ONCE)
             self.end(ParentState.REJECTED, Reason.TRIGGERED_AT_ONCE)
@@ -428,13 +428,24 @@ class ListParent(Parent):
             leg.expiry.stop(self.port)
         super().cancel(reason)
 
+    @property
+    def stands_together(self) -> bool:
+        """Does a cancel of one order cancel the list, as where the venue keeps it; not of an OUO or of a released OTO."""
+        return self.contingency != Contingency.OUO and (self.is_exclusive or not self.is_released)
+
     def cancel_order(self, handle: int) -> bool:
-        """One leg ends; by the list's rule that may end others (OCO: cancelling one leaves the other)."""
+        """One leg ends, and the list with it where its orders stand together. One that makes way for another's price goes alone."""
         leg = self.leg_of(handle)
         if leg is None or leg.is_dead:
             return False
-        self.take_off(leg, Reason.NONE)
-        self.work()
+        child = self.child_of(leg)
+        if not self.stands_together:
+            self.take_off(leg, Reason.NONE)
+            self.work()
+        elif child is None or not child.is_cancel_wanted:
+            others = [other for other in self.legs if other is not leg and self.child_of(other) is None]
+            self.drop_all(others, Reason.CANCELED_BY_CONTINGENCY)
+            self.cancel()
         return True
 
     def resume(self) -> None:
@@ -456,11 +467,7 @@ class ListParent(Parent):
             return Reason.ORDER_NOT_OPEN
         if self.child_of(leg) is not None:
             return Reason.UNSUPPORTED
-        terms = msgspec.structs.replace(
-            leg.terms,
-            price_ticks=price_ticks or leg.terms.price_ticks,
-            trigger_ticks=trigger_ticks or leg.terms.trigger_ticks,
-        )
+        terms = amended(leg.terms, price_ticks, 0, trigger_ticks)
         waits = self.is_released or leg is self.first
         if trigger_ticks and waits and not leg.is_wanted and Hold(terms).is_met(self.port):
             self.tell(leg, reason=Reason.TRIGGERED_AT_ONCE)

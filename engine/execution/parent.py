@@ -28,7 +28,7 @@ from engine.model.codes import (
     Reason,
     Side,
 )
-from engine.model.instructions import ExitPlan, Instruction
+from engine.model.instructions import ExitPlan, Instruction, OrderTerms
 
 __all__ = [
     "ENDED_KEPT",
@@ -73,6 +73,7 @@ class Engine(Protocol):
     def market(self, instrument_id: int) -> MarketView: ...
     def levels(self, instrument_id: int, side: int, depth: int) -> list[tuple[int, int]]: ...
     def position_lots(self, instrument_id: int, position_side: int) -> int: ...
+    def strategy_lots(self, strategy_id: int, instrument_id: int, position_side: int) -> int: ...
     def entry_price_ticks(self, instrument_id: int, position_side: int) -> int: ...
     def closable_lots(self, instrument_id: int, position_side: int, side: int) -> int: ...
     def whole_lots(self, instrument_id: int, position_side: int, side: int) -> int: ...
@@ -184,6 +185,11 @@ class Port:
         """The account's position in the parent's instrument and position side, signed."""
         return self._engine.position_lots(self._parent.instrument_id, self._parent.position_side)
 
+    def strategy_lots(self) -> int:
+        """What of it the parent's strategy has traded itself, signed: its own fills, whatever others have."""
+        parent = self._parent
+        return self._engine.strategy_lots(parent.strategy_id, parent.instrument_id, parent.position_side)
+
     def entry_price_ticks(self) -> int:
         """Average price of that position, rounded to ticks; 0 where it is flat."""
         return self._engine.entry_price_ticks(self._parent.instrument_id, self._parent.position_side)
@@ -223,6 +229,10 @@ class Port:
         """HELD_ORDER: an order of this parent that does not work at the venue, as its owner shall see it."""
         self._engine.tell_held(self._parent, news)
 
+    def warn(self, text: str) -> None:
+        """A PARENT_FAILED in this parent's name."""
+        self.alarm(AlarmCode.PARENT_FAILED, text)
+
     def alarm(self, code: AlarmCode, text: str) -> None:
         """An ALARM in this parent's name."""
         self._engine.alarm(self._parent, code, text)
@@ -243,6 +253,8 @@ class Parent:
     # `on_room` is wanted as orders end that hold what it closes; `on_open` once book and session let orders pass
     waits_for_room = False
     waits_for_market = False
+    # an order of it is taken back at the venue, to be sent anew with other numbers
+    is_moving = False
 
     def __init__(self, instruction: Instruction, handle: int, strategy_id: int) -> None:
         self.instruction, self.handle, self.strategy_id = instruction, handle, strategy_id
@@ -352,6 +364,11 @@ class Parent:
         """Change an order of this parent in place (0 leaves a number as it is); a Reason where it cannot be."""
         del handle, price_ticks, qty_lots, trigger_ticks
         return Reason.UNSUPPORTED
+
+    def terms_of(self, handle: int) -> OrderTerms | None:
+        """The order that may be amended by this handle; None where there is none, or its parent alone knows what can be."""
+        del handle
+        return None
 
     # --- state ---
 

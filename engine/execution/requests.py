@@ -159,6 +159,10 @@ class Requests:
         """The account's position."""
         return self.outside.position_lots(instrument_id, position_side)
 
+    def strategy_lots(self, strategy_id: int, instrument_id: int, position_side: int) -> int:
+        """A strategy's own part of it."""
+        return self.outside.strategy_lots(strategy_id, instrument_id, position_side)
+
     def entry_price_ticks(self, instrument_id: int, position_side: int) -> int:
         """Its average price."""
         return self.outside.entry_price_ticks(instrument_id, position_side)

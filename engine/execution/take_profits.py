@@ -1,8 +1,8 @@
 """Take-profits: one order for each target, as large as its share of what is open.
 
 Growth is collected for a moment, then the order is taken back and, once that is certain, sent again in one piece: never two of a
-target at once. One that a person takes away stays away; one that the venue ends comes back later and later, a few times. What is
-refused for the moment's sake (no valid book, no session, halted) waits for that to pass, anything else for a timer.
+target at once. One that its owner or a person cancels stays away; one that the venue ends comes back later and later, a few
+times. What is refused for the moment's sake (no valid book, no session, halted) waits for that to pass, anything else for a timer.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from engine.execution.exit_state import (
     TARGET_RETRY_NS,
     wanted_lots,
 )
+from engine.execution.hold import PASSING_REASONS
 from engine.execution.parent import Child, Watch
 from engine.model.codes import AlarmCode, OrderState, OrderType, Reason, Side
 from engine.model.instructions import TargetPlan
@@ -151,7 +152,7 @@ class TakeProfits:
         """A target's order moved: refused, or ended by somebody else."""
         number = self.number_of(child)
         if child.state in (OrderState.REFUSED, OrderState.REJECTED):
-            if child.reason not in self.told_reasons:
+            if child.reason not in self.told_reasons and child.reason not in PASSING_REASONS:
                 self.told_reasons.add(child.reason)
                 text = f"a take-profit is refused: {Reason(child.reason).name}"
                 self.exits.port.alarm(AlarmCode.PARENT_FAILED, text)
@@ -178,7 +179,7 @@ class TakeProfits:
         self.wait(number, RENEW_NS << (state.target_renewals[number] - 1))
 
     def take_away(self, handle: int) -> bool:
-        """A person cancels a target's order: the target is not wanted any more. False: there is no such order."""
+        """Its owner or a person cancels a target's order: the target is not wanted any more. False: there is no such order."""
         child = self.exits.parent.children.get(handle)
         number = None if child is None else self.number_of(child)
         if number is None or child is None or child.is_ended:
@@ -188,7 +189,7 @@ class TakeProfits:
         for part in self.exits.open_of(child.role):
             self.exits.port.cancel(part.handle)
         self.drop_timer(self.paces[number])
-        text = f"take-profit {number + 1} was cancelled by a person: it stays away, the stop covers all"
+        text = f"take-profit {number + 1} was cancelled by a person or its strategy: it stays away, the stop covers all"
         self.exits.port.alarm(AlarmCode.PARENT_FAILED, text)
         return True
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from msgspec import inspect
 
 from engine.model.algo_terms import AlgoTerms, Iceberg, Peg, Pov, Shortfall, Sniper, Twap, Vwap
 from engine.model.codes import TrailKind
@@ -105,6 +106,7 @@ def algo_terms(
         if word not in fields:
             raise WordError(f"{name} knows no {word!r}; it knows: {', '.join(sorted(fields))}")
         found[fields[word]] = value_of(fields[word], word, text, tick_e8, lot_e8)
+        check_range(kind, fields[word], found[fields[word]], f"{word} {text!r}")
     if kind is Vwap:
         found["weights"] = weights_of(profile, found, now_wall_ns)
     elif profile is not None:
@@ -152,6 +154,31 @@ def value_of(field: str, word: str, text: str, tick_e8: int, lot_e8: int) -> int
     if unit == "slices":
         return whole(text, word)
     return on_grid(text, tick_e8 if unit == "ticks" else lot_e8, word)
+
+
+def check_range(kind: type[AlgoTerms], field: str, value: int | str | bool, said: str) -> None:
+    """WordError, in the word's own unit, where a number is none that the algorithm takes."""
+    fields = inspect.type_info(kind).fields  # type: ignore[attr-defined]
+    limits = next(found.type for found in fields if found.name == field)
+    if not isinstance(limits, inspect.IntType) or isinstance(value, str):
+        return
+    least = limits.ge if limits.ge is not None or limits.gt is None else limits.gt + 1
+    if least is not None and value < least:
+        raise WordError(f"{said} is too small: at least {in_unit(field, least)}")
+    if limits.le is not None and value > limits.le:
+        raise WordError(f"{said} is too large: at most {in_unit(field, limits.le)}")
+
+
+def in_unit(field: str, value: int) -> str:
+    """A bound as an operator would say it."""
+    if field.endswith("_bps"):
+        return f"{value // 100}%" if value % 100 == 0 else f"{value}bps"
+    if field.endswith("_ns"):
+        return f"{value // 86_400_000_000_000}d" if value >= 86_400_000_000_000 else f"{value // 1_000_000}ms"
+    exponent = next((digits for end, digits in (("_e18", 18), ("_e8", 8)) if field.endswith(end)), 0)
+    if exponent:
+        return f"1e-{exponent}" if value == 1 else str(value)
+    return f"{value}ticks" if field.endswith("_ticks") else str(value)
 
 
 def signed_ticks(text: str, tick_e8: int, word: str) -> int:

@@ -7,6 +7,7 @@ resolved at the edge. `fault_of` says in words what is wrong with an instruction
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -18,6 +19,7 @@ from engine.model.codes import (
     InstructionKind,
     OrderFlag,
     OrderType,
+    PositionSide,
     Side,
     TimeInForce,
     TrailKind,
@@ -294,7 +296,43 @@ def fault_of_list(wish: OrderList) -> str:
     resting = [order for order in exclusive if not order.is_conditional]
     if wish.contingency != Contingency.OTO and len(resting) > 1:
         return "of orders that exclude one another only one may rest at the venue: give the others a trigger"
+    return fault_of_released(wish.contingency, wish.orders)
+
+
+def fault_of_released(contingency: int, orders: Sequence[OrderTerms]) -> str:
+    """Of orders that another one releases: a way out that the first one's own price has met would close at once what that opens."""
+    if contingency not in (Contingency.OTO, Contingency.OTOCO):
+        return ""
+    side, prices = orders[0].side, own_prices(orders[0])
+    for order in orders[1:]:
+        if any(is_way_out_met(order, side, ticks) for ticks in prices):
+            return (
+                f"{way_out(order)} must lie {beyond(order, side)} the first order's price, where it would close at once"
+            )
     return ""
+
+
+def is_way_out_met(order: OrderTerms, entry_side: int, ticks: int) -> bool:
+    """Would an order on the other side close at once what an entry opens at that price. A limit order at it may rest."""
+    if order.side == entry_side or order.order_type == OrderType.MARKET or order.order_type in TRAILING_TYPES:
+        return False
+    direction = 1 if entry_side == Side.BUY else -1
+    if order.order_type == OrderType.LIMIT:
+        return (order.price_ticks - ticks) * direction < 0
+    away = (order.trigger_ticks - ticks) * direction
+    return away <= 0 if order.order_type in TOUCHED_TYPES else away >= 0
+
+
+def way_out(order: OrderTerms) -> str:
+    """What an order on the other side is, in words."""
+    return (
+        "a take-profit" if order.order_type == OrderType.LIMIT or order.order_type in TOUCHED_TYPES else "a stop-loss"
+    )
+
+
+def beyond(order: OrderTerms, entry_side: int) -> str:
+    """Where it belongs."""
+    return "above" if (way_out(order) == "a take-profit") == (entry_side == Side.BUY) else "below"
 
 
 def fault_of_exits(plan: ExitPlan) -> str:
@@ -312,20 +350,45 @@ def fault_of_exits(plan: ExitPlan) -> str:
 
 
 def fault_of_bracket(wish: Bracket) -> str:
-    """A stop that the entry's own price meets would close at once what the entry opens."""
-    if not is_stop_beyond(wish.entry, wish.exits):
-        return ""
-    return f"the stop-loss must lie {'below' if wish.entry.side == Side.BUY else 'above'} the entry's price"
+    """The entry must open, and no exit may lie where the entry's own price meets it: it would close at once what that opens."""
+    entry, is_buy = wish.entry, wish.entry.side == Side.BUY
+    if entry.flags & (OrderFlag.REDUCE_ONLY | OrderFlag.CLOSE_POSITION):
+        return "a bracket's entry opens a position: one that only closes leaves nothing that exits could guard"
+    if entry.position_side == (PositionSide.SHORT if is_buy else PositionSide.LONG):
+        what = "buy opens a long and closes a short" if is_buy else "sell opens a short and closes a long"
+        return f"a bracket's entry opens a position ({what}): one that closes leaves nothing that exits could guard"
+    if is_stop_beyond(entry, wish.exits):
+        return f"the stop-loss must lie {'below' if is_buy else 'above'} the entry's price"
+    if any(is_target_behind(entry.side, ticks, wish.exits) for ticks in own_prices(entry)):
+        return f"a take-profit must lie {'above' if is_buy else 'below'} the entry's price"
+    return ""
+
+
+def own_prices(order: OrderTerms) -> list[int]:
+    """The prices that an order names for itself; none of one that trails, or goes out at the market."""
+    moves = order.order_type in TRAILING_TYPES or order.order_type == OrderType.MARKET
+    return [] if moves else [ticks for ticks in (order.price_ticks, order.trigger_ticks) if ticks > 0]
+
+
+def is_exit_met(entry: OrderTerms, exits: ExitPlan) -> bool:
+    """Does the entry's own price meet the stop or a target."""
+    return is_stop_beyond(entry, exits) or any(
+        is_target_behind(entry.side, ticks, exits) for ticks in own_prices(entry)
+    )
 
 
 def is_stop_beyond(entry: OrderTerms, exits: ExitPlan) -> bool:
     """Does the stop's trigger price lie on the side of the entry's price where it fires at once."""
-    stop_ticks = 0 if exits.stop is None else exits.stop.trigger_ticks
-    moves = entry.order_type in TRAILING_TYPES
-    prices = [ticks for ticks in (entry.price_ticks, entry.trigger_ticks) if ticks > 0 and not moves]
+    stop_ticks, prices = 0 if exits.stop is None else exits.stop.trigger_ticks, own_prices(entry)
     if not stop_ticks or not prices:
         return False
     return stop_ticks >= min(prices) if entry.side == Side.BUY else stop_ticks <= max(prices)
+
+
+def is_target_behind(entry_side: int, entry_ticks: int, exits: ExitPlan) -> bool:
+    """Would a target take no profit from what is opened at that price: it would close it at once."""
+    targets = [target.price_ticks for target in exits.targets if target.price_ticks > 0]
+    return any(ticks <= entry_ticks if entry_side == Side.BUY else ticks >= entry_ticks for ticks in targets)
 
 
 def fault_of_stop(stop: StopPlan, placement: Placement) -> str:

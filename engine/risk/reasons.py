@@ -129,14 +129,18 @@ MEANINGS: dict[Reason, Meaning] = {
     ),
     Reason.RISK_MODE: gate("the risk mode lets nothing open", scopes=ALL, yields=True),
     Reason.NOT_VALUED: gate(
-        "no rate from the quote asset to the reporting currency, or a value beyond 1.4 * 10^9", yields=True
+        "no rate from the quote asset to the reporting currency, or a value beyond 1.4 * 10^9, a gross exposure beyond "
+        "4.6 * 10^10",
+        yields=True,
     ),
     Reason.VENUE_UNHEALTHY: gate("the venue's circuit breaker is open", scopes=ALL),
     Reason.TRIGGER_PRICE: gate("a trigger within the venue's prices; a trailing distance above 0"),
     Reason.TRIGGERED_AT_ONCE: gate("the trigger lies on the far side of the market"),
     Reason.DISPLAY_QTY: gate("iceberg: shows more than the least quantity, less than all"),
     Reason.EXPIRE_TIME: gate("GTD: ends in the future"),
-    Reason.POSITION_SIDE: gate("LONG or SHORT in a hedged account, neither elsewhere"),
+    Reason.POSITION_SIDE: gate(
+        "LONG or SHORT in a hedged account, neither elsewhere; of a bracket: no position on the other side"
+    ),
     Reason.PARENT_QTY: Meaning("execution stage", "children never exceed their parent's quantity"),
     Reason.LIST_INCOMPLETE: Meaning("OMS", "a leg of the list was refused"),
     Reason.HELD_FULL: Meaning("execution stage", "no room to hold another order"),

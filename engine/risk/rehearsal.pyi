@@ -10,6 +10,7 @@ from engine.runtime.ring import Ring
 class FixedBook(BookReader):
     def set_side(self, side: int, levels: Sequence[tuple[int, int]]) -> None: ...
 
+def walk(reader: BookReader, instrument_id: int, side: int, qty_lots: int) -> tuple[int, int, int]: ...
 def set_market(
     tables: Tables,
     instrument_id: int,

@@ -23,6 +23,7 @@ from engine.model.codes import (
     TimeInForce,
     TriggerSource,
 )
+from engine.model.instructions import OrderTerms, fault_of_released
 from engine.runtime.watchdog import StrategyHang
 from engine.strategy.algos import AlgoCalls
 from engine.strategy.base import StrategyBase
@@ -174,10 +175,14 @@ class Strategy(StrategyBase, Instructing, AlgoCalls):
         """Ask for the orders of a list; their handles at once, in the order of ``legs``.
 
         OCO: two, what happens first to one ends the other. OTO: the second is placed when the first is filled. OTOCO: the second
-        and third then as an OCO. Where the venue has such lists it is one request, all or nothing.
+        and third then as an OCO. Where the venue has such lists it is one request, all or nothing. ValueError for a way out
+        that the first one's own price meets.
         """
         instrument = self.instrument(symbol)
-        first = self.submit_list_ticks(instrument.instrument_id, contingency, [leg.ticks(instrument) for leg in legs])
+        rows = [leg.ticks(instrument) for leg in legs]
+        if fault := fault_of_released(contingency, [OrderTerms(**row) for row in rows]):
+            raise ValueError(fault)
+        first = self.submit_list_ticks(instrument.instrument_id, contingency, rows)
         return tuple(range(first, first + len(legs)))
 
     def buy(self, symbol: str, qty: Amount | None = None, price: Amount | None = None, **options: Any) -> int:

@@ -197,7 +197,6 @@ def test_config_check_and_show_tell_what_applies(shell: Shell) -> None:
         (("flatten", "--venue", "sim", "--no-wait"), CommandKind.FLATTEN),
         (("cancel", "--order", "07Client1"), CommandKind.CANCEL),
         (("stop",), CommandKind.STOP),
-        (("reconcile",), CommandKind.RECONCILE),
     ],
 )
 def test_each_command_reaches_the_engine_and_ends_with_0(
@@ -209,6 +208,17 @@ def test_each_command_reaches_the_engine_and_ends_with_0(
     assert told.json()["sequence"] == 101
     [command] = engine.submitted
     assert (command.kind, command.reason, command.uid) == (kind, "drill", os.geteuid())
+
+
+def test_a_reconcile_that_reads_nothing_in_time_does_not_say_that_all_agrees(
+    shell: Shell, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.cli.ctl_reconcile.READ_S_MAX", 0.1)
+    told = shell.ctl("reconcile", "--timeout", "0.5")
+    assert [command.kind for command in engine.submitted] == [CommandKind.RECONCILE]
+    assert told.code == 1
+    assert "NOT READ in time" in told.out
+    assert "no differences so far" in told.out
 
 
 def test_a_refusal_ends_with_1_and_the_cause(shell: Shell, engine: FakeEngine) -> None:

@@ -11,8 +11,18 @@ from typing import Any
 
 import pytest
 
-from engine.model.codes import CommandKind, OrderState, OrderType, ParentState, RecordKind, Side, TriggerSource
-from engine.model.instructions import Change, encode
+from engine.journal import decode
+from engine.model.codes import (
+    CommandKind,
+    OrderFlag,
+    OrderState,
+    OrderType,
+    ParentState,
+    RecordKind,
+    Side,
+    TriggerSource,
+)
+from engine.model.instructions import Change, Held, OrderTerms, encode
 from engine.strategy.api import Away, Leg, Target
 from tests.execution_world import OVER, SYMBOL, Asked, World
 
@@ -246,6 +256,40 @@ def test_what_triggered_while_away_is_released_at_the_first_valid_book(world: Wo
     assert world.position == 0
     assert world.strategy.parents_seen[handle] in OVER
     assert core is world._core
+
+
+@pytest.mark.parametrize("side", [Side.BUY, Side.SELL])
+def test_a_persons_held_iceberg_goes_on_after_an_orderly_stop(world: World, side: Side) -> None:
+    is_buy = side == Side.BUY
+    price = world.on_tick(world.bid - 20) if is_buy else world.on_tick(world.ask_price + 20)
+    if not is_buy:
+        world.buy("0.006")
+    flags = OrderFlag.EMULATED if is_buy else OrderFlag.EMULATED | OrderFlag.REDUCE_ONLY
+    order = OrderTerms(
+        side=side,
+        qty_lots=world.of_lots("0.006"),
+        display_lots=world.of_lots("0.002"),
+        price_ticks=int(price / world.tick),
+        flags=flags,
+    )
+    world.simulation.command(CommandKind.INSTRUCT, detail=encode(Held(instrument_id=world.instrument_id, order=order)))
+    world.run()
+    shown = [(row["state"], row["qty_lots"]) for row in world.open_orders()]
+    assert shown == [("NEW", order.display_lots)]
+    world.stop()
+    world.start()
+    world.run(3)
+    assert [(row["state"], row["qty_lots"]) for row in world.open_orders()] == shown
+    for _ in range(12):
+        world.print_at(price)
+        world.run(0.3)
+    *_, last = [decode.payload(record) for record in world.ledger(RecordKind.PARENT_STATE)]
+    assert (last["state"], last["filled_lots"]) == ("DONE", order.qty_lots)
+    assert world.position == Decimal("0.006" if is_buy else 0)
+    # nothing was asked for that the gate had to refuse, and nobody was woken up for it
+    assert [record for record in world.ledger(RecordKind.VERDICT) if not decode.payload(record)["approved"]] == []
+    texts = [str(decode.payload(record)) for record in world.ledger(RecordKind.ALARM)]
+    assert [text for text in texts if "PROTECTION_FAILED" in text or "PARENT_FAILED" in text] == []
 
 
 @pytest.mark.parametrize("phase", ["entry", "part", "filled", "stopping"])

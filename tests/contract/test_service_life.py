@@ -157,8 +157,16 @@ def test_a_crash_loops_halt_outlives_an_orderly_stop_and_the_arm_of_one_strategy
     assert market.engine.stop() in (0, 69)
     assert counted_starts(market) >= 2
     start_halted(market)
-    # neither does a strategy that is enabled again
-    assert market.ctl("arm", "--strategy", "maker-btcusdt").returncode == 0
+    # nor does a strategy that nobody has to enable, or one that is enabled again: both say what stays
+    refused = market.ctl("arm", "--strategy", "maker-btcusdt")
+    assert refused.returncode == 1
+    assert "nothing to arm" in refused.stderr
+    assert "trading stays HALTED (CRASH_LOOP)" in refused.stderr
+    assert market.ctl("kill", "--strategy", "maker-btcusdt").returncode == 0
+    armed = market.ctl("arm", "--strategy", "maker-btcusdt")
+    assert armed.returncode == 0, armed.stderr
+    told = json.loads(armed.stdout)
+    assert (told["trading_state"], told["halt_reason"]) == ("HALTED", "CRASH_LOOP")
     assert counted_starts(market) >= 2
     assert market.engine.stop() in (0, 69)
     start_halted(market)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
+from engine.execution.lists import ListParent
 from engine.model.codes import Contingency, OrderFlag, OrderState, OrderType, ParentState, Reason, Side
 from engine.model.instructions import (
     Bracket,
@@ -109,12 +110,20 @@ def events(rig: Rig, *, has_strangers: bool) -> Iterator[Event]:
     yield "price", LOW
     yield "price", HIGH
     yield "cancel", 1
+    for handle in listed_handles(rig):
+        yield "cancel", handle
     yield "crash", 0
     locked = rig.working_lots(INSTRUMENT, 0, Side.SELL) if rig.kind == SPOT else 0
     if has_strangers and rig.position > locked:  # on spot an order's balance is nobody else's
         yield "stranger", -1
     if rig.strangers_asked and QUOTE in rig.strangers:
         yield "quote gone", QUOTE
+
+
+def listed_handles(rig: Rig) -> list[int]:
+    """The orders of a list that have not ended: any of them may be cancelled by itself."""
+    parent = rig.parents.parents.get(1)
+    return [leg.handle for leg in parent.legs if not leg.is_dead] if isinstance(parent, ListParent) else []
 
 
 def is_cut(rig: Rig, order: Order) -> bool:
@@ -230,6 +239,18 @@ def is_on_its_way_out(rig: Rig, exits: list[Order]) -> bool:
     return leaving >= excess or all(is_cut(rig, o) and o.terms.order_type == OrderType.MARKET for o in exits)
 
 
+def check_together(rig: Rig, event: Event) -> None:
+    """After a cancel of one order of a pair, or of an OTO's that still waits, nothing is left that is not on its way out."""
+    name, handle = event
+    parent = rig.parents.parents.get(1) or rig.parents.over.get(1)
+    if name != "cancel" or handle == 1 or not isinstance(parent, ListParent) or parent.contingency == Contingency.OUO:
+        return
+    is_making_way = any(leg.hold.is_fired and not leg.is_dead for leg in parent.legs)
+    left = [o for o in rig.orders.values() if o.leaves_lots and not o.is_cancel_asked]
+    waiting = [leg for leg in parent.legs if not leg.is_dead and parent.child_of(leg) is None]
+    assert is_making_way or not (left or waiting)
+
+
 def settle(rig: Rig) -> None:
     """Let everything come to rest: the venue answers all, refusals are over, a second passes now and then."""
     for _ in range(60):
@@ -282,6 +303,7 @@ def test_never_both_legs_never_more_than_the_position_never_orphaned(name: str) 
                 rig = begun(scenario, longer)
                 try:
                     check(rig)
+                    check_together(rig, event)
                 except AssertionError as error:
                     raise AssertionError(f"after {longer}") from error
                 mark = fingerprint(rig)
@@ -311,6 +333,7 @@ def test_long_walks_keep_the_same_promises(name: str) -> None:
             happen(rig, path[-1])
             try:
                 check(rig)
+                check_together(rig, path[-1])
             except AssertionError as error:
                 raise AssertionError(f"after {path}") from error
         try:

@@ -7,6 +7,17 @@ from dataclasses import dataclass, field
 Levels = list[tuple[int, int]]
 
 
+def walked(levels: Levels, qty_lots: int) -> tuple[int, int, int]:
+    """Take lots from levels, best first: (ticks x lots, lots not held, last price reached or 0)."""
+    value, worst_ticks = 0, 0
+    for price_ticks, held_lots in levels:
+        if not qty_lots:
+            break
+        taken_lots = min(qty_lots, held_lots)
+        value, qty_lots, worst_ticks = value + taken_lots * price_ticks, qty_lots - taken_lots, price_ticks
+    return value, qty_lots, worst_ticks
+
+
 @dataclass
 class SlowLadder:
     """One side: price to quantity."""
@@ -32,6 +43,10 @@ class SlowLadder:
         if not worse:
             return None
         return max(worse) if self.is_bid else min(worse)
+
+    def walk(self, qty_lots: int, depth: int) -> tuple[int, int, int]:
+        """What the lots cost on the best `depth` levels, what those do not hold, the last price reached."""
+        return walked(self.levels()[:depth], qty_lots)
 
 
 @dataclass(frozen=True)

@@ -388,8 +388,8 @@ def report(found: Pairs, is_futures: bool) -> dict[str, Any]:
             "I": ("execution_id", whole),
             "Z": ("cum_quote_e8", e8),
         }
-        rules |= {"e": ("e", text)}
-    read = {"commission_e8": 0, "is_maker": 0} | fields(found, rules, "n N m I Z ps")
+        rules |= {"e": ("e", text), "w": ("is_working", truth)}
+    read = {"commission_e8": 0, "is_maker": 0} | fields(found, rules, "n N m I Z ps w")
     is_fill = read["exec"] in ("TRADE", "CALCULATED") and (read["last_qty"] > 0 or not is_futures)
     if is_fill and any(not found.has(key) for key in ("m" if is_futures else "nNm")):
         raise Refused("a fill without its commission or maker")

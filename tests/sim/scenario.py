@@ -17,9 +17,10 @@ order's state, by its name), or after `wait_ms`.
 `place_list` has a `contingency` and `legs`, each as a `place`; `bracket` a price word for its `stop` and its `target`, `protect`
 (of the position, the stop held by the engine) too; `execute` names an `algo` in its options; `replace` and
 `amend_held` a new `trigger` too, `amend_exits` a bracket's new `stop` and `target`.
-Orders that the engine makes are called `child`; `children_fill` waits until so much is filled. `market` steps are orders of another
-account at the venue (the second unless `account` says; `time_in_force` IOC unless said). `options` of `place` are the keyword
-arguments of `Strategy.submit`, with enumerations by name, and `expire_s`: so many seconds from then.
+Orders that the engine makes are called `child`, and a `cancel` of that name is of all that are open; `children_fill` waits
+until so much is filled. `market` steps are orders of another account at the venue (the second unless `account` says;
+`time_in_force` IOC unless said). `options` of `place` are the keyword arguments of `Strategy.submit`, with enumerations by
+name, and `expire_s`: so many seconds from then.
 """
 
 from __future__ import annotations

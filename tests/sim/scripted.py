@@ -101,8 +101,13 @@ class Scripted(Strategy):
         assert self.amend_held(SYMBOL, self.handles[name], price=price, qty=qty or None, trigger=trigger)
 
     def end(self, name: str) -> None:
-        """Cancel an order."""
-        self.cancel(self.handles[name])
+        """Cancel an order, or every one that the engine made."""
+        if name == CHILD:
+            for order in self.orders(SYMBOL):
+                if order.handle not in self.names:
+                    self.cancel(order.handle)
+        else:
+            self.cancel(self.handles[name])
 
     def call_it(self, handle: int, name: str) -> None:
         """Remember who an order is."""

@@ -69,6 +69,22 @@ def test_a_held_stop_is_amended_in_place(stage: Stage) -> None:
     assert (order["handle"], order["state"], Decimal(order["trigger"])) == (held, "HELD", Decimal(elsewhere))
 
 
+@pytest.mark.parametrize("words", [{"qty": "0.006"}, {"price": "-700"}, {"qty": "0.012", "price": "-700"}])
+def test_an_amended_order_ends_at_its_date(stage: Stage, words: dict[str, str]) -> None:
+    where = price(stage, "bid", "-500")
+    dated = asked(
+        stage,
+        Order(scope=BTC, side="buy", qty="0.01", price=where, time_in_force="gtd", expire="+10s", post_only=True),
+    )
+    numbers = {"qty": words.get("qty", ""), "price": price(stage, "bid", words["price"]) if "price" in words else ""}
+    asked(stage, Amend(scope=Scope(order=str(dated)), qty=numbers["qty"], price=numbers["price"]))
+    open_orders = {row["state"]: row for row in stage.ledger().open_orders()}
+    assert Decimal(open_orders["NEW"]["qty"]) == Decimal(numbers["qty"] or "0.01")
+    assert Decimal(open_orders["NEW"]["price"]) == Decimal(numbers["price"] or where)
+    stage.simulation.run_for(10.0)
+    assert orders(stage) == []
+
+
 def test_one_of_two_cancels_the_other_and_a_tree_goes_at_once(stage: Stage) -> None:
     hold(stage)
     leg = OrderText(order_type="stop", trigger=price(stage, "bid", "-500"))
@@ -77,6 +93,21 @@ def test_one_of_two_cancels_the_other_and_a_tree_goes_at_once(stage: Stage) -> N
     assert len(orders(stage)) == 2
     assert {row["parent"] for row in stage.ledger().open_orders()} == {handle}
     asked(stage, Cancel(scope=Scope(order=str(handle))))
+    assert orders(stage) == []
+
+
+@pytest.mark.parametrize("is_emulated", [False, True])
+@pytest.mark.parametrize("order_type", ["LIMIT", "STOP"])
+def test_a_cancel_of_one_of_two_cancels_the_other_whoever_keeps_the_list(
+    stage: Stage, order_type: str, is_emulated: bool
+) -> None:
+    hold(stage)
+    leg = OrderText(order_type="stop", trigger=price(stage, "bid", "-500"))
+    words: dict[str, Any] = {"scope": BTC, "side": "sell", "qty": "0.01", "price": price(stage, "ask", "500")}
+    asked(stage, Order(**words, contingency="oco", legs=(leg,), emulated=is_emulated))
+    found = {("STOP" if "STOP" in row["type"] else "LIMIT"): row["handle"] for row in stage.ledger().open_orders()}
+    assert len(found) == 2
+    asked(stage, Cancel(scope=Scope(order=str(found[order_type]))))
     assert orders(stage) == []
 
 

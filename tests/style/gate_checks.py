@@ -180,8 +180,9 @@ CHECKS: dict[str, Row] = {
         REACHED
         + named("test_gate_exposure", "test_gross_adds_a_hedged_accounts_sides_and_net_sets_them_off")
         + named("test_gate_exposure", "test_exposure_follows_the_price_and_the_order_pays_only_for_itself")
+        + named("test_gate_exposure", "test_a_gross_exposure_that_left_what_is_counted_is_within_no_limit")
         + named("test_gate_contracts", "test_a_contract_reaches_every_limit_of_money_at_its_own_value"),
-        ("gate-gross", "gate-net", "gate-exposure-price", "instrument-lot-value"),
+        ("gate-gross", "gate-gross-wrapped", "gate-net", "gate-exposure-price", "instrument-lot-value"),
     ),
     "leverage": Row(
         (Reason.LEVERAGE,),

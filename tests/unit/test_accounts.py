@@ -215,7 +215,11 @@ def test_a_disputed_side_halts_the_symbol_and_arm_takes_that_side_over(rig: Usdm
     rig.account.positions |= {"BTCUSDT:LONG": "0.040", "BTCUSDT:SHORT": "-0.020"}
     rig.oms.positions_book.add_fill(1, 1, 0, 10_000, 40, position_side=1)
     rig.command(CommandKind.RECONCILE)
+    rig.run()
+    assert (rig.oms.is_reading(), rig.oms.differences()) == (True, []), "one reading does not tell yet"
     rig.settle()
+    assert not rig.oms.is_reading()
+    assert [row["kind"] for row in rig.oms.differences()] == ["position"]
     assert rig.halt_of() == HaltReason.MISMATCH
     disputed = {
         row["position_side"]: row["is_disputed"] for row in rig.oms.venue_positions_told() if row["instrument_id"] == 1

@@ -9,12 +9,13 @@ import pytest
 
 import engine.model.approval as approval_module
 from engine.model.approval import ApprovalRegister
-from engine.model.codes import RecordKind
+from engine.model.codes import Reason, RecordKind
 from engine.risk.gate import RiskGate
 from engine.risk.recent import RecentOrders, ReferencePrices
 from engine.risk.rehearsal import offer_intent, spend
 from engine.risk.terms import TermsCheck
 from engine.runtime.actor import Actor
+from tests.gate_harness import GateAlone
 from tests.orders_harness import SUBMIT, Rig
 from tests.session_rig import SessionRig
 
@@ -141,6 +142,29 @@ def test_slots_are_reused_oldest_first_and_find_stays_right() -> None:
     assert rig.register.open_orders == 0
 
 
+def test_handles_of_one_chain_are_told_apart_and_forgotten_one_by_one() -> None:
+    """A register of four has eight places: these handles share one, and their chain loses its middle, end and head."""
+    gate = GateAlone(capacity=4)
+
+    def answer(handle: int) -> int:
+        gate.handle = handle - 1
+        gate.wait(10**9)
+        gate.price(1, 10_000)
+        return gate.ask(1, 0, 10)
+
+    handles = [8 * number for number in range(1, 5)]
+    assert [answer(handle) for handle in handles] == [Reason.NONE] * 4
+    for done, ended in enumerate((16, 8, 32, 24)):
+        gate.end(ended)
+        assert answer(ended) == Reason.DUPLICATE  # it is over, but not forgotten
+        assert answer(40 + 8 * done) == Reason.NONE  # in its place
+        with pytest.raises(KeyError):
+            gate.end(ended)
+        handles = [handle for handle in handles if handle != ended] + [40 + 8 * done]
+        assert {answer(handle) for handle in handles} <= {Reason.DUPLICATE, Reason.ORDER_POOL_FULL}
+    assert gate.register.open_orders == 4
+
+
 @pytest.mark.invariant("R24")
 def test_an_amend_that_nobody_asked_for_does_not_leave() -> None:
     rig = SessionRig()
@@ -152,13 +176,21 @@ def test_an_amend_that_nobody_asked_for_does_not_leave() -> None:
     assert rig.state(handle) == "NEW"
 
 
+# counts, and why a person's order was refused last: told, read-only, and nothing that lets an order out
+TOLD_BY_THE_GATE = {"approved_count", "refused_count"} | {
+    f"operator_refused_{name}" for name in ("cause", "handle", "limit", "reason", "scope", "value")
+}
+
+
 @pytest.mark.invariant("R24")
 def test_the_gate_and_what_it_is_built_on_have_no_name_that_approves() -> None:
     """Not for strategies, operators or children: Python sees counts, and the step that every actor has."""
     actor = {name for name in dir(Actor) if not name.startswith("_")}
     for kind in (RiskGate, TermsCheck, RecentOrders, ReferencePrices):
         public = {name for name in dir(kind) if not name.startswith("_")} - actor
-        assert public <= {"approved_count", "refused_count", "operator_refused_handle", "operator_refused_reason"}, kind
+        assert public <= TOLD_BY_THE_GATE, kind
+        # told means told: no attribute of them can be set, and none of them is called
+        assert all(type(getattr(kind, name)).__name__ == "getset_descriptor" for name in public), kind
     with pytest.raises(TypeError):
 
         class Mine(RiskGate):  # type: ignore[misc]

@@ -333,6 +333,20 @@ def test_a_venue_with_coarser_grids_gets_whole_steps_and_the_odd_rest_is_told() 
     assert (parent.filled_lots, parent.status, parent.reason) == (200, ParentState.DONE, Reason.QTY_BELOW_MIN)
 
 
+def test_its_progress_goes_by_the_clock_where_nothing_trades() -> None:
+    venue = HostileOutside()
+    terms = {"algo": "twap", "duration_ns": 20 * SECOND_NS, "slices": 10, "limit_ticks": 9_000}
+    venue.parents.begin(Algo(instrument_id=1, handle=7, side=Side.BUY, qty_lots=100, terms=terms), 7, 1)
+    for second in range(1, 20):
+        for _ in range(4):
+            venue.advance(SECOND_NS // 4)
+        progress = msgspec.json.decode(venue.told[-1].text)["own"]["progress"]
+        assert 0 <= second * SECOND_NS - progress["elapsed_ns"] <= SECOND_NS
+        assert progress["ahead_bps"] <= -500 * (second - 2)
+    assert not venue.sent
+    assert len(venue.told) < 30  # at a modest pace
+
+
 def test_neither_a_pause_nor_a_cancel_keeps_the_timers_busy() -> None:
     venue = HostileVenue()
     parent = venue.start(Twap(duration_ns=4 * MINUTE_NS, slices=4, style="join"), 400)

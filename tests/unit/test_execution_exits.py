@@ -173,16 +173,16 @@ def test_distances_count_from_the_average_entry_price() -> None:
     assert rig.price(PRICE - 120) == 1
 
 
-def test_a_position_closed_by_somebody_else_ends_the_exits() -> None:
+def test_a_position_closed_by_its_owner_ends_the_exits() -> None:
     rig = Rig()
     bracket(rig, ExitPlan(stop=STOP, targets=HALVES))
     rig.approve()
     rig.fill(10, 10)
     rig.approve()
-    rig.move_position(-10)
+    rig.move_position(-10, by_owner=True)
     rig.confirm_cancels()
     assert rig.last_status() == ParentState.DONE
-    assert sells(rig) == []
+    assert (sells(rig), rig.alarms) == ([], [])
 
 
 @pytest.mark.parametrize("kind", [0, 1])
@@ -407,6 +407,16 @@ def test_a_native_stop_closes_the_position_and_the_engine_watches_until_it_rests
     assert rig.table.count == 0
     rig.state(native, OrderState.CANCELED)
     assert rig.table.count == 1
+
+
+@pytest.mark.parametrize("placement", ["engine", "native"])
+def test_the_size_of_a_protection_is_told_as_the_position_changes(placement: Placement) -> None:
+    rig = Rig(position=20, native_order_types=NATIVE)
+    protect(rig, ExitPlan(stop=STOP, placement=placement))
+    rig.approve()
+    for lots, whole in ((-15, 5), (7, 12)):
+        rig.move_position(lots)
+        assert rig.told[-1].qty_lots == whole
 
 
 def test_a_native_stop_whose_fate_is_unknown_does_not_hold_the_engines_back() -> None:

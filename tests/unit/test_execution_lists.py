@@ -151,9 +151,73 @@ def test_a_cancel_of_the_list_ends_every_order() -> None:
     assert rig.last_status() == ParentState.CANCELED
 
 
-def test_a_cancel_of_one_order_leaves_the_other() -> None:
+@pytest.mark.parametrize("strategy_id", [0, 7])
+@pytest.mark.parametrize("handle", [11, 12])
+@pytest.mark.parametrize("contingency", [Contingency.OCO, Contingency.OTOCO])
+def test_a_cancel_of_one_of_a_pair_cancels_the_list_as_at_the_venue(
+    contingency: int, handle: int, strategy_id: int
+) -> None:
+    has_first = contingency == Contingency.OTOCO
+    rig = Rig(position=0 if has_first else 10)
+    begin(rig, contingency, *([ENTRY] if has_first else []), TARGET, STOP)
+    rig.approve()
+    if has_first:
+        rig.fill(10, 10)
+        rig.approve()
+    assert rig.parents.change(Change(handle=handle, action="cancel"), strategy_id) == Reason.NONE
+    assert rig.orders[11].is_cancel_asked
+    assert rig.ends(12)[-1] == OrderState.CANCELED
+    assert rig.held[-1].reason == (Reason.NONE if handle == 12 else Reason.CANCELED_BY_CONTINGENCY)
+    rig.confirm_cancels()
+    rig.price(PRICE - 100)
+    assert 12 not in rig.orders
+    assert rig.table.count == 0
+    assert rig.last_status() == ParentState.CANCELED
+    assert rig.parents.change(Change(handle=12, action="cancel"), strategy_id) == Reason.UNKNOWN_ORDER
+
+
+@pytest.mark.parametrize("handle", [10, 11, 12])
+@pytest.mark.parametrize("contingency", [Contingency.OTO, Contingency.OTOCO])
+@pytest.mark.parametrize("filled", [0, 6])
+def test_a_cancel_before_the_first_is_filled_cancels_what_waits(contingency: int, handle: int, filled: int) -> None:
+    rig = Rig()
+    begin(rig, contingency, ENTRY, TARGET, STOP)
+    rig.approve()
+    if filled:
+        rig.fill(10, filled)
+    rig.parents.change(Change(handle=handle, action="cancel"), 7)
+    assert rig.orders[10].is_cancel_asked
+    rig.confirm_cancels()
+    assert rig.ends(11)[-1] == rig.ends(12)[-1] == OrderState.CANCELED
+    assert list(rig.orders) == [10]
+    assert rig.last_status() == ParentState.CANCELED
+
+
+def test_a_cancel_of_what_an_oto_has_released_leaves_the_others() -> None:
+    rig = Rig()
+    begin(rig, Contingency.OTO, ENTRY, TARGET, STOP)
+    rig.approve()
+    rig.fill(10, 10)
+    rig.approve()
+    rig.parents.change(Change(handle=11, action="cancel"), 7)
+    rig.confirm_cancels()
+    rig.price(PRICE - 100)
+    assert rig.orders[12].terms.qty_lots == 10
+
+
+def test_a_cancel_of_what_makes_way_for_a_fired_stop_leaves_the_stop() -> None:
     rig = Rig(position=10)
     begin(rig, Contingency.OCO, TARGET, STOP)
+    rig.approve()
+    rig.price(PRICE - 100)
+    assert rig.parents.change(Change(handle=11, action="cancel"), 7) == Reason.NONE
+    rig.confirm_cancels()
+    assert rig.orders[12].terms.qty_lots == 10
+
+
+def test_ouo_a_cancel_of_one_order_leaves_the_other() -> None:
+    rig = Rig(position=10)
+    begin(rig, Contingency.OUO, TARGET, STOP)
     rig.approve()
     rig.parents.change(Change(handle=11, action="cancel"), 7)
     rig.confirm_cancels()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.model.codes import OrderState, OrderType, ParentState, Reason, Side, TriggerSource
+from engine.model.codes import Contingency, OrderState, OrderType, ParentState, Reason, Side, TriggerSource
 from engine.model.instructions import (
     Bracket,
     Change,
@@ -14,6 +14,7 @@ from engine.model.instructions import (
     OrderTerms,
     Protection,
     StopPlan,
+    TargetPlan,
     fault_of,
 )
 from tests.execution_rig import INSTRUMENT, PRICE, Rig
@@ -151,3 +152,105 @@ def test_protection_whose_stop_is_met_already_closes_at_once() -> None:
     rig.begin(Protection(instrument_id=INSTRUMENT, exits=ExitPlan(stop=StopPlan(trigger_ticks=PRICE + 100))))
     rig.price(PRICE)
     assert [(order.terms.order_type, order.terms.qty_lots) for order in rig.asked()] == [(OrderType.MARKET, 10)]
+
+
+def taking(*target_ticks: int, **entry: int) -> Bracket:
+    terms = OrderTerms(**{"side": Side.BUY, "qty_lots": 10, "price_ticks": PRICE, "handle": 10, **entry})
+    targets = tuple(TargetPlan(price_ticks=ticks, share_bps=5_000) for ticks in target_ticks)
+    return Bracket(instrument_id=INSTRUMENT, entry=terms, exits=ExitPlan(targets=targets))
+
+
+AT_MARKET = {"order_type": OrderType.MARKET, "price_ticks": 0}
+
+
+@pytest.mark.parametrize(
+    ("target_ticks", "entry", "is_wrong"),
+    [
+        (PRICE, {}, True),
+        (PRICE + 1, {}, False),
+        (PRICE - 500, {}, True),
+        (PRICE, {"side": Side.SELL}, True),
+        (PRICE - 1, {"side": Side.SELL}, False),
+        (PRICE + 50, {"order_type": OrderType.STOP, "trigger_ticks": PRICE + 50, "price_ticks": 0}, True),
+        (
+            PRICE + 59,
+            {"order_type": OrderType.STOP_LIMIT, "trigger_ticks": PRICE + 50, "price_ticks": PRICE + 60},
+            True,
+        ),
+        (PRICE - 50, AT_MARKET, False),
+    ],
+)
+def test_a_brackets_take_profit_must_lie_beyond_its_entrys_own_price(
+    target_ticks: int, entry: dict[str, int], is_wrong: bool
+) -> None:
+    fault = fault_of(taking(PRICE - 1000 if entry.get("side") else PRICE + 1000, target_ticks, **entry))
+    assert ("take-profit must lie" in fault) is is_wrong
+
+
+@pytest.mark.parametrize(("side", "away"), [(Side.BUY, 1), (Side.SELL, -1)])
+def test_a_take_profit_behind_the_market_refuses_an_entry_at_the_market(side: int, away: int) -> None:
+    rig = Rig(market_ticks=PRICE)
+    rig.begin(taking(PRICE + 500 * away, PRICE + away, side=side, **AT_MARKET))
+    assert rig.ends(10) == [OrderState.REFUSED]
+    assert (rig.last_status(), rig.told[-1].reason) == (ParentState.REJECTED, Reason.TRIGGERED_AT_ONCE)
+    assert not rig.orders
+    rig = Rig(market_ticks=PRICE)
+    rig.begin(taking(PRICE + 2 * away, side=side, **AT_MARKET))
+    assert len(rig.asked()) == 1
+
+
+def test_an_entry_that_waits_is_not_amended_to_where_its_take_profit_is_met() -> None:
+    rig = Rig(market_ticks=PRICE)
+    rig.begin(taking(PRICE + 150, order_type=OrderType.STOP, trigger_ticks=PRICE + 100, price_ticks=0))
+    change = Change(handle=10, action="amend", trigger_ticks=PRICE + 150)
+    assert rig.parents.change(change, 7) == Reason.TRIGGERED_AT_ONCE
+    assert rig.price(PRICE + 99) == 0
+    assert rig.price(PRICE + 100) == 1
+
+
+def released_by(first: dict[str, int], *others: dict[str, int], contingency: int = Contingency.OTOCO) -> OrderList:
+    orders = tuple(
+        OrderTerms(**{"qty_lots": 5, "handle": 10 + number, **terms}) for number, terms in enumerate([first, *others])
+    )
+    return OrderList(instrument_id=INSTRUMENT, contingency=contingency, orders=orders)
+
+
+STOP_OUT = {"side": Side.SELL, "order_type": OrderType.STOP, "trigger_ticks": PRICE - 100}
+
+
+@pytest.mark.parametrize(
+    ("others", "fault"),
+    [
+        (({"side": Side.SELL, "price_ticks": PRICE - 1}, STOP_OUT), "a take-profit must lie above"),
+        (({"side": Side.SELL, "price_ticks": PRICE}, STOP_OUT), ""),
+        (
+            ({"side": Side.SELL, "price_ticks": PRICE + 100}, STOP_OUT | {"trigger_ticks": PRICE}),
+            "a stop-loss must lie below",
+        ),
+        (
+            ({"side": Side.SELL, "order_type": OrderType.MARKET_IF_TOUCHED, "trigger_ticks": PRICE}, STOP_OUT),
+            "a take-profit must lie above",
+        ),
+    ],
+)
+def test_what_a_list_releases_must_not_be_met_by_its_first_orders_price(
+    others: tuple[dict[str, int], ...], fault: str
+) -> None:
+    first = {"side": Side.BUY, "price_ticks": PRICE}
+    assert fault_of(released_by(first, *others)).startswith(fault)
+    assert bool(fault_of(released_by(first, *others))) is bool(fault)
+
+
+def test_a_list_whose_first_goes_out_at_the_market_is_refused_where_the_market_is_beyond_its_take_profit() -> None:
+    rig = Rig(market_ticks=PRICE)
+    first: dict[str, int] = {"side": Side.BUY, "order_type": OrderType.MARKET}
+    rig.begin(released_by(first, {"side": Side.SELL, "price_ticks": PRICE - 10}, STOP_OUT))
+    assert rig.ends(10) == rig.ends(11) == [OrderState.REFUSED]
+    assert (rig.last_status(), rig.told[-1].reason) == (ParentState.REJECTED, Reason.TRIGGERED_AT_ONCE)
+    assert not rig.orders
+
+
+def test_an_order_of_a_list_on_the_side_of_the_first_is_no_way_out() -> None:
+    first = {"side": Side.BUY, "price_ticks": PRICE}
+    second = {"side": Side.BUY, "price_ticks": PRICE - 50}
+    assert fault_of(released_by(first, second, contingency=Contingency.OTO)) == ""

@@ -99,6 +99,27 @@ def test_an_order_that_was_released_and_never_left_waits_for_its_price_again() -
     assert [order.handle for order in rig.asked()] == [1]
 
 
+@pytest.mark.parametrize("flags", [0, OrderFlag.REDUCE_ONLY])
+def test_the_next_part_after_a_restart_waits_until_orders_pass(flags: int) -> None:
+    rig = Rig(position=-10)
+    terms = OrderTerms(side=Side.BUY, qty_lots=10, price_ticks=PRICE, display_lots=4, flags=flags)
+    rig.begin(Held(instrument_id=INSTRUMENT, order=terms))
+    rig.approve()
+    (first,) = rig.open_orders()
+    rig.fill(first.handle, 1)
+    rig.parents.stop()
+    rig.confirm_cancel(first.handle)  # as an orderly stop does
+    rig.is_valid = False
+    rig.crash()
+    rig.parents.on_tick()
+    assert not rig.asked()
+    rig.is_valid = True
+    rig.parents.on_tick()
+    (second,) = rig.asked()
+    assert (second.terms.qty_lots, rig.last_status()) == (4, ParentState.WORKING)
+    assert not rig.alarms
+
+
 def test_an_instruction_that_nobody_began_begins() -> None:
     rig = Rig()
     rig.begin(Held(instrument_id=INSTRUMENT, order=TRAILING))

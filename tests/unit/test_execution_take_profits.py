@@ -60,12 +60,13 @@ def test_a_target_does_not_grow_where_others_hold_the_rest() -> None:
     assert len(rig.orders) == 1
 
 
-def test_a_take_profit_that_a_person_cancels_stays_away_and_the_stop_covers_all() -> None:
+@pytest.mark.parametrize("strategy_id", [0, 7])
+def test_a_take_profit_that_a_person_cancels_stays_away_and_the_stop_covers_all(strategy_id: int) -> None:
     rig = Rig(position=10)
     protect(rig, ExitPlan(stop=STOP, targets=HALVES))
     rig.approve()
     first = next(order for order in rig.open_orders() if order.terms.price_ticks == PRICE + 50)
-    assert rig.parents.change(Change(handle=first.handle, action="cancel"), 0) == Reason.NONE
+    assert rig.parents.change(Change(handle=first.handle, action="cancel"), strategy_id) == Reason.NONE
     rig.confirm_cancels()
     rig.advance(60 * SECOND)
     assert sells(rig) == [(PRICE + 90, 5)]
@@ -77,14 +78,15 @@ def test_a_take_profit_that_a_person_cancels_stays_away_and_the_stop_covers_all(
     assert (0, 10) in sells(rig)
 
 
-def test_a_brackets_take_profit_that_a_person_cancels_stays_away() -> None:
+@pytest.mark.parametrize("strategy_id", [0, 7])
+def test_a_brackets_take_profit_that_a_person_cancels_stays_away(strategy_id: int) -> None:
     rig = Rig()
     bracket(rig, ExitPlan(stop=STOP, targets=HALVES))
     rig.approve()
     rig.fill(10, 10)
     rig.approve()
     target = max(rig.open_orders(), key=lambda order: order.terms.price_ticks)
-    assert rig.parents.change(Change(handle=target.handle, action="cancel"), 0) == Reason.NONE
+    assert rig.parents.change(Change(handle=target.handle, action="cancel"), strategy_id) == Reason.NONE
     rig.confirm_cancels()
     rig.advance(60 * SECOND)
     assert sells(rig) == [(PRICE + 50, 5)]
@@ -119,6 +121,7 @@ def test_what_is_refused_for_the_moments_sake_goes_out_when_the_moment_has_passe
     rig.refuse(max(rig.orders), reason)
     rig.parents.on_tick()
     assert not rig.asked()
+    assert not rig.alarms  # as at every restart: the book comes a moment after the account
     rig.is_valid = True
     rig.parents.on_tick()
     assert sells(rig) == [(PRICE + 50, 10)]

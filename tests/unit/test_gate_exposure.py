@@ -253,6 +253,22 @@ def test_a_value_that_does_not_fit_is_within_no_limit() -> None:
     assert verdict(rig, qty_lots=5) is Reason.NOT_VALUED
 
 
+@every_scope
+def test_a_gross_exposure_that_left_what_is_counted_is_within_no_limit(scope: LimitScope, number: int) -> None:
+    """At half of the range, before the end of it, and wrapped beyond: what grows is refused, what reduces passes."""
+    half = 1 << 62
+    for gross_e8 in (half - 5 * LOT_E8 + 1, half, 2 * half - 5 * LOT_E8 + 1, -2 * half, -half, -1 - 5 * LOT_E8):
+        rig = fresh()
+        held(rig, BUY, 40, 0)
+        rig.tables.set_limit_row(scope, number, max_net_exposure_e8=100 * LOT_E8)
+        rig.tables.set_scope(scope, number, gross_e8=gross_e8)
+        assert verdict(rig, side=BUY, qty_lots=5) is Reason.NOT_VALUED
+        assert refusing_scope(rig) is scope
+        assert verdict(rig, side=SELL, qty_lots=5) is Reason.NONE, "the way back is free"
+    rig.tables.set_scope(scope, number, gross_e8=half - 5 * LOT_E8)
+    assert verdict(rig, side=BUY, qty_lots=5) is Reason.NONE
+
+
 def test_an_unset_row_costs_nothing_and_limits_nothing() -> None:
     rig = fresh()
     for scope, number in SCOPES:

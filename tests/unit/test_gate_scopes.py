@@ -44,6 +44,28 @@ def test_a_reducing_scope_lets_pass_what_closes_and_not_one_lot_more(rig: Rig, s
     assert verdict(rig, side=SELL, qty_lots=6) is Reason.RISK_MODE, "what works counts"
 
 
+@pytest.mark.parametrize(
+    ("reason", "measured", "limits", "numbers"),
+    [
+        (Reason.DAILY_LOSS, {"day_pnl_e8": -120}, {"max_daily_loss_e8": 100}, (-120, -100)),
+        (Reason.DAILY_LOSS, {"day_pnl_e8": -80}, {"max_daily_loss_e8": 100}, (-80, -100)),
+        (Reason.DRAWDOWN, {"drawdown_e8": 120}, {"max_drawdown_e8": 100}, (120, 100)),
+        (Reason.DRAWDOWN, {"drawdown_bps": 12}, {"max_drawdown_bps": 10}, (12, 10)),
+    ],
+)
+def test_what_a_loss_holds_at_reducing_is_refused_by_the_loss_and_its_numbers(
+    rig: Rig, reason: Reason, measured: dict[str, int], limits: dict[str, int], numbers: tuple[int, int]
+) -> None:
+    rig.tables.set_limit_row(LimitScope.ENGINE, 0, **limits)
+    state = {"trading_state": int(TradingState.REDUCING), "reason": int(reason)}
+    rig.tables.set_scope(LimitScope.ENGINE, 0, **state, **measured)
+    rig.tables.set_control(trading_state=int(TradingState.REDUCING))
+    assert verdict(rig) is reason
+    assert refusing_scope(rig) is LimitScope.ENGINE
+    told = rig.verdict()
+    assert (told["value"], told["limit_value"]) == numbers
+
+
 def test_another_accounts_or_strategys_state_is_no_matter(rig: Rig) -> None:
     for scope, number in (
         (LimitScope.ACCOUNT, 2),

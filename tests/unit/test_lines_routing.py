@@ -114,9 +114,11 @@ def test_each_line_is_active_by_itself_and_both_together_as_the_freest(rig: TwoL
     assert rig.states() == [ACTIVE, 0, ACTIVE]
     assert rig.tables.line_state(2)["halt_reason"] == HaltReason.VENUE
     whole = rig.tables.control_state()
+    assert whole["halt_reason"] == HaltReason.NONE, "what trades is not halted"
     assert (whole["gateway_ready"], whole["reconciled"], whole["trading_state"]) == (False, False, ACTIVE)
     rig.line_session(1, SessionState.DOWN)
     assert rig.states() == [0, 0, 0]
+    assert rig.tables.control_state()["halt_reason"] == HaltReason.VENUE
 
 
 def test_a_halted_line_refuses_its_own_orders_only(rig: TwoLines) -> None:

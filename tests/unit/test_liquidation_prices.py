@@ -146,3 +146,21 @@ def test_the_next_funding_of_an_inverse_contract_is_a_share_of_its_coins(side: i
     assert (coin_row(rig)["instrument_id"], coin_row(rig)["funding_due_e8"]) == (row, to_e8(due))
     rig.tables.set_mark(row, 40_000 * E8, funding_rate_e8=10_000)
     assert coin_row(rig)["funding_due_e8"] == to_e8(due) * 5 // 4
+
+
+@pytest.mark.parametrize(("side", "liquidation_e8"), [(0, 4_000), (1, 9_333)])
+def test_many_contracts_of_many_units_at_half_their_size_are_solved_exactly(side: int, liquidation_e8: int) -> None:
+    """5 * 10^10 contracts of 10^4 units at 0.0001, half of the value kept: quantity by multiplier by ratio is beyond 128 bits.
+    4 * 10^10 + 5 * 10^14 (p - 0.0001) = 2.5 * 10^14 p; short: 2 * 10^10 - 5 * 10^14 (p - 0.0001) = 2.5 * 10^14 p."""
+    rig = UsdmRig()
+    row = rig.tables.add_instrument(
+        InstrumentSpec(
+            venue_id=1, symbol="SHIBUSDT", base_asset="SHIB", quote_asset="USDT", settle_asset="USDT", kind=1,
+            multiplier_e8=10**4 * E8, tick_size_e8=100, lot_size_e8=E8,
+        )
+    )  # fmt: skip
+    rig.tables.set_margin_terms(row, leverage=1, is_isolated=False, tiers=[(0, (1 << 62) - 1, E8 // 2, 0, 125)])
+    rig.tables.set_margin_wallet(rig.tables.asset_id("USDT"), (2 if side else 4) * 10**10 * E8)
+    rig.oms.positions_book.add_fill(1, row, side, 100, 5 * 10**10)
+    rig.tables.set_mark(row, 10_000)
+    assert rig.oms.account_book.liquidation_price(row) == liquidation_e8

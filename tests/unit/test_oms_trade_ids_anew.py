@@ -57,12 +57,17 @@ def restored(rig: Rig) -> Rig:
     return later
 
 
-def fetch_in_vain(rig: Rig) -> int:
-    """Until nothing more is asked; how often the order's fills were asked for."""
-    asked = 0
-    for _ in range(8):
-        rig.tick(2 * SECOND_NS)
-        asked += sum(1 for action, _ in rig.sent() if action == TRADES)
+def fetch_in_vain(rig: Rig, turns: int = 8, *, is_answered: bool = True) -> int:
+    """Time passes; how often an order's fills were asked for. The answers have been read, and hold none of them."""
+    asked = [item for _ in range(turns) for item in asked_at_a_tick(rig, is_answered)]
+    return len(asked)
+
+
+def asked_at_a_tick(rig: Rig, is_answered: bool) -> list[dict[str, int]]:
+    rig.tick(2 * SECOND_NS)
+    asked = [item for item in rig.drain("outbound") if item["data"] == TRADES]
+    for item in asked if is_answered else []:
+        rig.reply(0, TRADES, row=item["instrument_id"], venue_order_id=item["cause_seq"])
     return asked
 
 
@@ -183,6 +188,25 @@ def test_fills_that_are_counted_and_cannot_be_had_halt_the_symbol_by_name(rig: R
     [row] = rig.oms.differences()
     assert (row["kind"], row["booked_lots"], row["venue_lots"]) == ("order", 0, 4)
     assert rig.exposure()["working_buy_lots"] == 10  # all of it may be ours
+
+
+@pytest.mark.invariant("R34")
+def test_questions_whose_answers_are_lost_prove_nothing_of_fills(rig: Rig) -> None:
+    handle = rig.open_order()
+    rig.report(handle, order_state=int(OrderState.PARTIALLY_FILLED), cum_qty_lots=4)
+    assert fetch_in_vain(rig, 16, is_answered=False) == 16
+    assert halted_symbols(rig) == []
+    rig.trade(handle, 4, 4, trade_id=OLD_ID + 1)
+    assert rig.exposure()["position_lots"] == 14
+    assert fetch_in_vain(rig) == 0
+    assert halted_symbols(rig) == []
+
+
+def test_a_venue_that_never_answers_about_fills_is_told_of_in_the_end(rig: Rig) -> None:
+    handle = rig.open_order()
+    rig.report(handle, order_state=int(OrderState.PARTIALLY_FILLED), cum_qty_lots=4)
+    fetch_in_vain(rig, 40, is_answered=False)
+    assert halted_symbols(rig) == [1]
 
 
 @pytest.mark.invariant("R34")

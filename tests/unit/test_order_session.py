@@ -12,7 +12,7 @@ import pytest
 
 from engine.model.codes import AlarmCode, Counter, Reason, RecordKind, Stage, TradingState
 from engine.runtime.crc32c import crc32c
-from tests.orders_harness import SECOND_NS, decoded
+from tests.orders_harness import SECOND_NS, TRADES, decoded
 from tests.session_rig import SessionRig
 
 
@@ -203,6 +203,9 @@ def test_the_rows_of_a_list_follow_its_frame_one_by_one(rig: SessionRig) -> None
     assert [o["venue_order_id"] for o in rig.oms.external_open_orders()] == [4]
     rows = list(rig.records(RecordKind.ORDER_STATUS, RecordKind.OWN_TRADE))
     assert {r.frame_length for r in rows} == {0}
+    replies = [decoded(r) for r in rig.records(RecordKind.ORDER_REPLY)]
+    listed = [(row["status"], row["venue_order_id"]) for row in replies if row["action"] == TRADES]
+    assert listed == [(200, order["orderId"])], "told once, for the fills of the order"
 
 
 @pytest.mark.invariant("R30")

@@ -25,7 +25,7 @@ class Stages:
         self.open: list[dict[str, Any]] = []
         self.room = True
         self.commands: list[CommandKind] = []
-        self.venue_id = 1
+        self.venue_id, self.name = 1, "spot"
         self.reconciles = self.orders_sent = 0
         self.lines = [self]
         self.world = self.tables = self.sequencer = self.oms = self.session = self

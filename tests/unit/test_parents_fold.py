@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import struct
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
 
-from engine.cli.ctl_tree import algo_row, distance_text, tree_row
+from engine.cli.ctl_tree import algo_row, columns_of, distance_text, tree_row
 from engine.cli.explain import lines
 from engine.desk.ledger import LedgerFold, LedgerState
 from engine.desk.parents import tree
 from engine.journal import layout
+from engine.journal.cursor import Record
 from engine.journal.explain import explain
 from engine.journal.reader import JournalReader
-from engine.model.codes import InstructionKind, OrderState, OrderType, ParentState, Reason, RecordKind, Side, TrailKind
+from engine.model.codes import (
+    Contingency,
+    InstructionKind,
+    Lane,
+    OrderState,
+    OrderType,
+    ParentState,
+    Reason,
+    RecordKind,
+    Side,
+    TrailKind,
+)
 from tests.ledger_harness import Ledger, body
 
 PARENT, CHILD, SECOND, ALONE = (9 << 32) + 1, (9 << 32) + 2, (9 << 32) + 3, (9 << 32) + 4
@@ -70,10 +83,11 @@ def intent(ledger: Ledger, handle: int, parent_handle: int, trigger_ticks: int =
     return ledger.add(RecordKind.INTENT, payload + conditions, order_handle=handle, cause_seq=cause, **WHERE)
 
 
-def held(ledger: Ledger, handle: int, parent_handle: int, state: OrderState = OrderState.HELD) -> int:
-    payload = bytearray(
-        body(RecordKind.HELD_ORDER, venue_order_id=parent_handle, qty_lots=50_000, state=state, side=Side.SELL)
-    )
+def held(
+    ledger: Ledger, handle: int, parent_handle: int, state: OrderState = OrderState.HELD, order_type: int = 0
+) -> int:
+    fields = {"qty_lots": 50_000, "state": state, "side": Side.SELL, "order_type": order_type}
+    payload = bytearray(body(RecordKind.HELD_ORDER, venue_order_id=parent_handle, **fields))
     return ledger.add(RecordKind.HELD_ORDER, bytes(payload), order_handle=handle, **WHERE)
 
 
@@ -109,6 +123,64 @@ def test_an_order_that_is_its_own_parent_is_one_row(ledger: Ledger) -> None:
     state = state_of(ledger)
     [node] = tree(state.open_parents(), state.open_orders())
     assert (node.is_parent, node.depth, node.row["state"]) == (False, 0, "HELD")
+
+
+def test_the_parts_of_a_held_order_stand_below_it(ledger: Ledger) -> None:
+    parent(ledger, children=(CHILD,), kind="held")
+    held(ledger, PARENT, PARENT)
+    intent(ledger, CHILD, PARENT)
+    ledger.order(CHILD, OrderState.NEW)
+    ledger.order(ALONE, OrderState.NEW)
+    state = state_of(ledger)
+    rows = [tree_row(node) for node in tree(state.open_parents(), state.open_orders())]
+    assert [(row["order"], row["state"]) for row in rows] == [
+        (str(PARENT), "HELD"),
+        (f"└─ 07c{CHILD}", "NEW"),
+        (f"07c{ALONE}", "NEW"),
+    ]
+
+
+def test_orders_of_a_list_at_the_venue_stand_below_a_row_for_the_list(ledger: Ledger) -> None:
+    form, names = layout.conditions_format()
+    ledger.order(ALONE, OrderState.NEW)
+    for handle in (CHILD, SECOND):
+        said = {"list_handle": CHILD, "list_size": 2, "contingency": Contingency.OCO}
+        conditions = form.pack(*(said.get(name, 0) for name in names))
+        intended = body(RecordKind.INTENT, has_conditions=1, qty_lots=100) + conditions
+        ledger.add(RecordKind.INTENT, intended, order_handle=handle, **WHERE)
+        ledger.order(handle, OrderState.NEW)
+    state = state_of(ledger)
+    rows = [tree_row(node) for node in tree(state.open_parents(), state.open_orders())]
+    shown = [f"07c{ALONE}", str(CHILD), f"├─ 07c{CHILD}", f"└─ 07c{SECOND}"]
+    assert [row["order"] for row in rows] == shown
+    assert (rows[1]["type"], rows[1]["symbol"], rows[1]["state"]) == ("OCO", "BTCUSDT", "AT VENUE")
+    assert [order["list"] for order in state.open_orders()] == ["", f"OCO {CHILD}", f"OCO {CHILD}"]
+
+
+class Sided:
+    """A record of a hedged account."""
+
+    def __init__(self, record: Record, position_side: int) -> None:
+        self._record, self.position_side = record, position_side
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._record, name)
+
+
+@pytest.mark.parametrize(("number", "word"), [(0, "both"), (1, "long"), (2, "short")])
+def test_an_order_tells_of_which_position_it_is(ledger: Ledger, number: int, word: str) -> None:
+    ledger.order(ALONE, OrderState.NEW)
+    held(ledger, PARENT, PARENT)  # its record does not say it, its parent's does
+    parent(ledger, kind="held")
+    held(ledger, PARENT, PARENT)
+    ledger.journal.flush()
+    state = LedgerState()
+    for record in JournalReader(ledger.data_dir).records(Lane.LEDGER):
+        is_told = record.kind in (RecordKind.ORDER_STATE, RecordKind.PARENT_STATE)
+        state.take(cast(Record, Sided(record, number)) if is_told else record)
+    rows = state.open_orders()
+    assert [row["position_side"] for row in rows] == [word, word]
+    assert ("position_side" in columns_of(Namespace(flat=False), rows)) == (number > 0)
 
 
 def test_a_held_order_outlives_a_reconciliation_and_ends_as_an_order_does(ledger: Ledger) -> None:
@@ -238,11 +310,12 @@ def test_only_what_has_a_limit_price_shows_one(ledger: Ledger, kind: OrderType, 
 @pytest.mark.parametrize("is_told_first", [True, False])
 def test_a_trailing_order_that_the_engine_holds_tells_its_trail(ledger: Ledger, is_told_first: bool) -> None:
     if is_told_first:
-        held(ledger, PARENT, PARENT)
-    order = {"trail_kind": TrailKind.TICKS, "trail_amount": 1_250}
+        held(ledger, PARENT, PARENT, order_type=OrderType.TRAILING_STOP_LIMIT)
+    order = {"trail_kind": TrailKind.TICKS, "trail_amount": 1_250, "activation_ticks": 3_100_000}
     saved = msgspec.json.encode({"instruction": {"kind": "held", "order": order}})
     payload = body(RecordKind.PARENT_STATE, kind=InstructionKind.HELD, state=ParentState.WORKING) + saved
     ledger.add(RecordKind.PARENT_STATE, payload, order_handle=PARENT, **WHERE)
     if not is_told_first:
-        held(ledger, PARENT, PARENT)
-    assert [order["trail"] for order in state_of(ledger).open_orders()] == ["12.5"]
+        held(ledger, PARENT, PARENT, order_type=OrderType.TRAILING_STOP_LIMIT)
+    [found] = state_of(ledger).open_orders()
+    assert (found["trail"], found["trigger"], found["price"]) == ("12.5", "31000", "")

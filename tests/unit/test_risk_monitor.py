@@ -241,6 +241,15 @@ def test_modes_scale_the_limits_reduce_and_halt_by_the_drawdown(rig: MonitorRig)
     assert alarms(rig) == ["RISK_MODE"] * 3
 
 
+def test_arming_what_no_mode_has_changed_tells_of_no_mode(rig: MonitorRig) -> None:
+    rig.fill(BUY, 1, 30_000)
+    rig.price(29_990)
+    assert rig.scope(ENGINE)["drawdown_e8"] > 0
+    rig.command(CommandKind.ARM)
+    assert rig.scope(ENGINE)["drawdown_e8"] == 0
+    assert alarms(rig) == []
+
+
 def test_a_mode_ends_when_it_has_been_calm_and_one_that_waits_for_a_person_does_not(rig: MonitorRig) -> None:
     rig.fill(BUY, 1, 30_000)
     rig.price(29_800)

@@ -34,6 +34,8 @@ BACK_OFF_NS, BACK_OFF_NS_MAX = 500_000_000, 30_000_000_000
 # how often an algorithm that does not hear every price looks again, at least
 LOOK_NS = 250_000_000
 WAIT_NS_LEAST = 1_000_000
+# its progress is told so many times at least, whatever trades, but not without end
+TOLD_TIMES, TOLD_NS_LEAST, TOLD_NS_MOST = 100, 1_000_000_000, 30_000_000_000
 # what trying again does not cure
 HOPELESS = frozenset(
     {
@@ -70,6 +72,7 @@ class AlgoParent(Parent):
         self._saved: dict[str, Any] = {}
         self._timer_id = 0
         self._timer_ns = NEVER_NS
+        self._told_ns = 0
 
     # --- callbacks ---
 
@@ -180,6 +183,7 @@ class AlgoParent(Parent):
             wish = self.algo.decide(facts)
             self._fulfil(NOTHING if self.algo.over else wish, facts, children)
             self._expire()
+        self._note_time()
         self._look_again()
 
     def _is_finished(self, children: list[Child]) -> bool:
@@ -329,14 +333,25 @@ class AlgoParent(Parent):
         self._timer_id = self.port.set_timer(wake_ns - self._elapsed_ns)
         self._timer_ns = wake_ns
 
+    @property
+    def _telling_ns(self) -> int:
+        """How often its progress is told where nothing else is to be told."""
+        return min(max(self.algo.duration_ns // TOLD_TIMES, TOLD_NS_LEAST), TOLD_NS_MOST)
+
+    def _note_time(self) -> None:
+        """Time runs in the listing too while nothing trades, and a schedule is missed there as it is here."""
+        if self.is_changed or self._elapsed_ns >= self._told_ns + self._telling_ns:
+            self._told_ns, self.is_changed = self._elapsed_ns, True
+
     def _wake_ns(self) -> int:
-        """Of what works, the algorithm's own moment; of what is paused, its end; a cancel waits for its children only."""
+        """Of what works, the algorithm's own moment; of what is paused, its end; a cancel waits for its children only. Of
+        what works the progress is told in between."""
         elapsed_ns, ends_ns = self._elapsed_ns, self.algo.duration_ns
         if self.status == ParentState.PAUSED:
             return ends_ns if ends_ns > elapsed_ns else NEVER_NS
         if self.status != ParentState.WORKING:
             return NEVER_NS
-        wake_ns = self.algo.wake_ns
+        wake_ns = min(self.algo.wake_ns, self._told_ns + self._telling_ns)
         if self.not_before_ns > elapsed_ns:
             wake_ns = min(wake_ns, self.not_before_ns)
         if not self.algo.listens:

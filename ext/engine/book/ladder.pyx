@@ -10,7 +10,11 @@ cdef extern from *:
     """
     #define TW_BIT(i) ((uint64_t)1 << (i))
     #define TW_COUNT(x) __builtin_popcountll(x)
+    #define TW_LOW_HALF(x) ((uint64_t)(x))
+    #define TW_HIGH_HALF(x) ((int64_t)((x) >> 64))
     """
+    uint64_t TW_LOW_HALF(tw_wide_sum) noexcept nogil
+    int64_t TW_HIGH_HALF(tw_wide_sum) noexcept nogil
     uint64_t TW_BIT(int64_t) noexcept nogil
     int TW_COUNT(uint64_t) noexcept nogil
 
@@ -304,27 +308,47 @@ cdef int side_read(const LadderSide* side, int depth, Level* out) noexcept nogil
     """Page by page: within one only the tick changes."""
     cdef LadderCursor cursor
     cdef const int64_t* qty_lots
-    cdef int64_t first_ticks, tick
-    cdef uint64_t word
-    cdef int done = 0
+    cdef int64_t first_ticks
+    cdef uint64_t word, tick
+    cdef Level* level = out
+    cdef const Level* end = out + max(depth, 0)
     cursor_open(&cursor, side)
-    while done < depth and (cursor.word or cursor_turn(&cursor)):
+    while level < end and (cursor.word or cursor_turn(&cursor)):
         qty_lots = cursor.slot.page.qty_lots
         first_ticks = side.base_ticks + (cursor.page << 6)
         word, cursor.word = cursor.word, 0
         if side.is_bid:
-            while word and done < depth:
-                tick = TW_HIGHEST(word)
+            while word and level < end:
+                tick = <uint32_t> TW_HIGHEST(word)
                 word ^= (<uint64_t> 1) << tick
-                out[done].price_ticks, out[done].qty_lots = first_ticks + tick, qty_lots[tick]
-                done += 1
+                level.price_ticks = first_ticks + <int64_t> tick
+                level.qty_lots = qty_lots[tick]
+                level += 1
         else:
-            while word and done < depth:
-                tick = TW_LOWEST(word)
+            while word and level < end:
+                tick = <uint32_t> TW_LOWEST(word)
                 word &= word - 1
-                out[done].price_ticks, out[done].qty_lots = first_ticks + tick, qty_lots[tick]
-                done += 1
-    return done
+                level.price_ticks = first_ticks + <int64_t> tick
+                level.qty_lots = qty_lots[tick]
+                level += 1
+    return <int> (level - out)
+
+
+cdef tw_wide_sum side_walk_wide(const LadderSide* side, int depth, int64_t* lots, int64_t* worst_ticks) noexcept nogil:
+    """Level by level in 128 bits."""
+    cdef LadderCursor cursor
+    cdef Level level
+    cdef int64_t taken
+    cdef tw_wide_sum value = 0
+    worst_ticks[0] = 0
+    cursor_open(&cursor, side)
+    while lots[0] > 0 and depth > 0 and cursor_next(&cursor, &level):
+        taken = min(lots[0], level.qty_lots)
+        value += (<tw_wide_sum> taken) * level.price_ticks
+        lots[0] -= taken
+        worst_ticks[0] = level.price_ticks
+        depth -= 1
+    return value
 
 
 cdef inline int64_t worst_index(const LadderSide* side) noexcept nogil:
@@ -502,6 +526,15 @@ cdef class Ladder:
             found.append((price_ticks, side_qty(&self.side, price_ticks)))
             price_ticks = side_next(&self.side, price_ticks)
         return found
+
+    def walk(self, int64_t qty_lots, int depth) -> tuple:
+        """Take `qty_lots` (at least 1) from the best `depth` levels: (ticks x lots, lots that they do not hold, last price reached or 0)."""
+        cdef int64_t worst_ticks = 0
+        cdef tw_wide_sum value
+        if qty_lots < 1:
+            raise ValueError(f"quantity {qty_lots} is not positive")
+        value = side_walk(&self.side, depth, &qty_lots, &worst_ticks)
+        return ((<object> TW_HIGH_HALF(value)) << 64) | TW_LOW_HALF(value), qty_lots, worst_ticks
 
     @property
     def pages_used(self) -> int:

@@ -68,6 +68,7 @@ cdef struct TouchedPrices:
 
 cdef class DepthReader(BookReader):
     cdef Book** books
+    cdef const LadderSide* side_of(self, uint32_t instrument_id, int side) noexcept nogil
 
 cdef class BookStage(Actor):
     cdef readonly DepthReader reader

@@ -510,6 +510,10 @@ cdef class ExecutionStage(Actor):
         """Signed lots of the account."""
         return self.tables.exposures[position_side % POSITION_SIDES * INSTRUMENT_CAPACITY + instrument_id].position_lots
 
+    def strategy_lots(self, uint32_t strategy_id, uint32_t instrument_id, uint32_t position_side) -> int:
+        """Signed lots of a strategy's own fills."""
+        return self.tables.strategy_row(instrument_id, position_side % POSITION_SIDES, strategy_id).position_lots
+
     def entry_price_ticks(self, int instrument_id, int position_side) -> int:
         """Average price of the position."""
         return self._entry_price(instrument_id, position_side)

@@ -19,6 +19,7 @@ from engine.runtime.counters cimport Counters
 from engine.runtime.ring cimport Ring
 
 cdef enum:
+    HTTP_OK = 200
     CANCEL_PAUSE_NS = 20_000_000
     ITEMS_PER_DRAIN = 64
     TEXT_CAPACITY = 4096
@@ -358,12 +359,17 @@ cdef class OrderSession(Session):
             reply = <OrderReplyPayload*> (record + 1)
             reply.action = <uint8_t> slot.action
             reply.error_code = slot.reason
+            if slot.action == OUTBOUND_TRADES:
+                # an order's fills have been listed: the venue's number of the order, not ours
+                reply.status = HTTP_OK
+                reply.venue_order_id = <int64_t> slot.order_handle
         else:
             state = <StatePayload*> (record + 1)
             state.state = slot.action
             state.reason = slot.reason
             state.detail = slot.detail
-        if not self.push_input(record, slot.instrument_id, slot.order_handle, self.clock.wall_ns(), self.clock.mono_ns()):
+        if not self.push_input(record, slot.instrument_id, 0 if is_reply and slot.action == OUTBOUND_TRADES else slot.order_handle,
+                               self.clock.wall_ns(), self.clock.mono_ns()):
             return False
         self.notice_tail += 1
         return True

@@ -72,10 +72,6 @@ cdef struct ApprovedOrder:
     uint8_t resting_pad[3]
 
 
-cdef inline uint32_t handle_hash(uint64_t order_handle) noexcept nogil:
-    return <uint32_t> ((order_handle * <uint64_t> 0x9E3779B97F4A7C15) >> 32)
-
-
 # Final and inline where every order asks.
 @cython.final
 cdef class ApprovalRegister:
@@ -100,8 +96,11 @@ cdef class ApprovalRegister:
     cdef uint32_t _free_count
     cdef uint32_t _closed_head
     cdef uint32_t _closed_tail
-    cdef uint64_t* _map                      # open addressing: hash << 32 | slot + 1, 0 = empty
-    cdef uint32_t _map_mask
+    # Orders by handle, as chains that begin at its low bits: handles of a run follow one another, so their chains lie side by side in
+    # memory and hold one order each. Slot + 1; 0 = none.
+    cdef uint32_t* _first_alike              # by `_place`
+    cdef uint32_t* _next_alike               # by slot
+    cdef uint32_t _place_mask
     cdef bint _issuer_taken
     # Own limit orders that may rest, linked by instrument and side [instrument_id * 2 + side], and a price that none of them betters.
     cdef uint32_t* _next_resting
@@ -142,11 +141,10 @@ cdef class ApprovalRegister:
     # Spend an approval: 1 once for the slot, nonce and handle that were issued, else 0.
     cdef int consume(self, uint32_t slot, uint64_t nonce, uint64_t order_handle) noexcept nogil
     cdef inline ApprovedOrder* find(self, uint64_t order_handle) noexcept nogil:
-        cdef uint32_t place
-        if order_handle == 0:
-            return NULL
-        place = self._place(order_handle)
-        return &self.slots[<uint32_t> self._map[place] - 1] if self._map[place] else NULL
+        cdef uint32_t link = self._first_alike[self._place(order_handle)]
+        while link and self.slots[link - 1].order_handle != order_handle:
+            link = self._next_alike[link - 1]
+        return &self.slots[link - 1] if link else NULL
 
     cdef inline uint32_t index_of(self, const ApprovedOrder* item) noexcept nogil:
         return <uint32_t> (item - self.slots)
@@ -155,17 +153,12 @@ cdef class ApprovalRegister:
     cdef inline uint32_t next_slot(self) noexcept nogil:
         return self._free[self._free_count - 1] if self._free_count else self._closed_head
 
-    # Where the handle stands in the map, or the empty place where it would. A slot is looked at only where its hash agrees.
+    # Where the handle's chain begins. Runs are kept apart: the upper half of a handle is the run's.
     cdef inline uint32_t _place(self, uint64_t order_handle) noexcept nogil:
-        cdef uint32_t hashed = handle_hash(order_handle), place = hashed & self._map_mask
-        cdef uint64_t entry = self._map[place]
-        while entry and (<uint32_t> (entry >> 32) != hashed or self.slots[<uint32_t> entry - 1].order_handle != order_handle):
-            place = (place + 1) & self._map_mask
-            entry = self._map[place]
-        return place
+        return (<uint32_t> order_handle + <uint32_t> (order_handle >> 32) * <uint32_t> 0x9E3779B1) & self._place_mask
 
     # The order has ended: the slot may be reused, oldest first.
     cdef void close(self, uint32_t slot) noexcept nogil
     cdef ApprovedOrder* _take(self, uint64_t order_handle) noexcept nogil
-    cdef void _fetch_next(self, uint64_t order_handle) noexcept nogil
-    cdef void _forget(self, uint64_t order_handle) noexcept nogil
+    cdef void _fetch_next(self) noexcept nogil
+    cdef void _forget(self, uint32_t slot) noexcept nogil

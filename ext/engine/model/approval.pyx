@@ -25,9 +25,9 @@ cdef class ApprovalRegister:
     def __cinit__(self, uint32_t capacity=8192, uint64_t nonce_seed=0):
         if not 2 <= capacity <= SLOT_CAPACITY_MAX:
             raise ValueError(f"approval register: capacity {capacity} is not within 2..{SLOT_CAPACITY_MAX}")
-        cdef uint32_t map_size = 4
-        while map_size < capacity * 2:
-            map_size *= 2
+        cdef uint32_t places = 4
+        while places < capacity * 2:
+            places *= 2
         self.capacity = capacity
         self.slots = <ApprovedOrder*> calloc(capacity, sizeof(ApprovedOrder))
         self.conditions = <Conditions*> calloc(capacity, sizeof(Conditions))
@@ -36,11 +36,12 @@ cdef class ApprovalRegister:
         self._previous_resting = <uint32_t*> calloc(capacity, sizeof(uint32_t))
         self._next_leg = <uint32_t*> calloc(capacity, sizeof(uint32_t))
         self._previous_leg = <uint32_t*> calloc(capacity, sizeof(uint32_t))
-        self._map = <uint64_t*> calloc(map_size, sizeof(uint64_t))
-        if not (self.slots and self.conditions and self._free and self._map and self._next_resting and self._previous_resting
+        self._first_alike = <uint32_t*> calloc(places, sizeof(uint32_t))
+        self._next_alike = <uint32_t*> calloc(capacity, sizeof(uint32_t))
+        if not (self.slots and self.conditions and self._free and self._first_alike and self._next_alike and self._next_resting and self._previous_resting
                 and self._next_leg and self._previous_leg):
             raise MemoryError("approval register")
-        self._map_mask = map_size - 1
+        self._place_mask = places - 1
         self._seed = nonce_seed
         self._closed_head = self._closed_tail = SLOT_NONE
         self._free_count = capacity
@@ -60,7 +61,8 @@ cdef class ApprovalRegister:
         free(self._previous_resting)
         free(self._next_leg)
         free(self._previous_leg)
-        free(self._map)
+        free(self._first_alike)
+        free(self._next_alike)
 
     def __reduce__(self):
         raise TypeError("approvals cannot be pickled or copied")
@@ -295,10 +297,7 @@ cdef class ApprovalRegister:
 
     cdef ApprovedOrder* _take(self, uint64_t order_handle) noexcept nogil:
         cdef uint32_t slot, generation, place
-        if order_handle == 0:
-            return NULL
-        place = self._place(order_handle)
-        if self._map[place]:
+        if order_handle == 0 or self.find(order_handle) != NULL:
             return NULL
         if self._free_count:
             self._free_count -= 1
@@ -308,39 +307,34 @@ cdef class ApprovalRegister:
             self._closed_head = self.slots[slot].next_closed
             if self._closed_head == SLOT_NONE:
                 self._closed_tail = SLOT_NONE
-            self._forget(self.slots[slot].order_handle)
-            place = self._place(order_handle)  # what was forgotten may have moved others into the empty place
+            self._forget(slot)
         else:
             return NULL
         generation = self.slots[slot].generation + 1
         tw_zero(&self.slots[slot], sizeof(ApprovedOrder))
         self.slots[slot].generation = generation
         self.slots[slot].order_handle = order_handle
-        self._map[place] = <uint64_t> handle_hash(order_handle) << 32 | (slot + 1)
-        self._fetch_next(order_handle)
+        place = self._place(order_handle)
+        self._next_alike[slot] = self._first_alike[place]
+        self._first_alike[place] = slot + 1
+        self._fetch_next()
         return &self.slots[slot]
 
-    cdef void _fetch_next(self, uint64_t order_handle) noexcept nogil:
-        """Slots are reused oldest first, so the next order's lies cold in memory: ask for it, and for the next handle's place, early."""
+    cdef void _fetch_next(self) noexcept nogil:
+        """Slots are reused oldest first, so the next order's lies cold in memory: ask for it early, and for the one after it, whose
+        place the next one tells."""
         cdef uint32_t slot = self.next_slot()
+        if not self._free_count and slot != SLOT_NONE:
+            slot = self.slots[slot].next_closed
         if slot != SLOT_NONE:
             __builtin_prefetch(&self.slots[slot], 1)
             __builtin_prefetch(<const char*> &self.slots[slot] + 64, 1)
-        __builtin_prefetch(<const char*> &self.slots[slot] + 128, 1)
-        __builtin_prefetch(&self._map[handle_hash(order_handle + 1) & self._map_mask], 1)
+            __builtin_prefetch(<const char*> &self.slots[slot] + 128, 1)
 
-    cdef void _forget(self, uint64_t order_handle) noexcept nogil:
-        """Backward-shift delete: no tombstones, so probes stay short for ever."""
-        cdef uint32_t hole = self._place(order_handle), place, home
-        if self._map[hole] == 0:
-            return
-        place = hole
-        while True:
-            place = (place + 1) & self._map_mask
-            if self._map[place] == 0:
-                break
-            home = <uint32_t> (self._map[place] >> 32) & self._map_mask
-            if ((place - home) & self._map_mask) >= ((place - hole) & self._map_mask):
-                self._map[hole] = self._map[place]
-                hole = place
-        self._map[hole] = 0
+    cdef void _forget(self, uint32_t slot) noexcept nogil:
+        """Take the slot out of its handle's chain."""
+        cdef uint32_t* link = &self._first_alike[self._place(self.slots[slot].order_handle)]
+        while link[0] and link[0] != slot + 1:
+            link = &self._next_alike[link[0] - 1]
+        if link[0]:
+            link[0] = self._next_alike[slot]

@@ -35,7 +35,10 @@ static inline int64_t tw_clamp_e8(tw_wide value) {
 
 /* what a position adds to the slope of `tw_solve_e8`, 10^-16: its units less (inverse: plus) the share of its size that is kept */
 static inline tw_wide tw_slope_e16(int64_t qty_e8, int64_t multiplier_e8, int64_t ratio_e8, int inverse) {
-    tw_wide units = (tw_wide)qty_e8 * multiplier_e8, kept = (units < 0 ? -units : units) * ratio_e8 / TW_E8;
+    tw_wide units = (tw_wide)qty_e8 * multiplier_e8, size = units < 0 ? -units : units, most = (tw_wide)1 << 126, kept;
+    /* whole parts and the rest apart: the product of three would not fit; a ratio far beyond 1 is saturated, not wrapped */
+    if (__builtin_mul_overflow(size / TW_E8, (tw_wide)ratio_e8, &kept) || kept > most) kept = most;
+    else kept += size % TW_E8 * ratio_e8 / TW_E8;
     return units + (inverse ? kept : -kept);
 }
 

@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
+from engine.model.worths cimport is_open, less, less_side, move_side, shift, shift_side
 
 cdef extern from *:
     """
@@ -29,48 +30,6 @@ cdef enum:
     SIDE_OF_BUYS = 0
     # an inverse contract is worth a fixed amount of its quote asset whatever its price: one tick's worth is a lot's
     PRICE_OF_INVERSE = 1
-
-
-cdef inline void _shift(ScopeState* scope, const Worth* change, int64_t positions) noexcept nogil:
-    scope.gross_e8 += change.gross_e8
-    scope.net_e8 += change.net_e8
-    scope.net_if_bought_e8 += change.net_if_bought_e8
-    scope.net_if_sold_e8 += change.net_if_sold_e8
-    scope.positions += positions
-
-
-cdef inline void _less(Worth* change, const Worth* after) noexcept nogil:
-    """What has changed: `change` holds what was."""
-    change.gross_e8 = after.gross_e8 - change.gross_e8
-    change.net_e8 = after.net_e8 - change.net_e8
-    change.net_if_bought_e8 = after.net_if_bought_e8 - change.net_if_bought_e8
-    change.net_if_sold_e8 = after.net_if_sold_e8 - change.net_if_sold_e8
-
-
-cdef inline void _shift_side(ScopeState* scope, bint is_buy, int64_t gross_e8, int64_t side_e8, int64_t positions, int64_t orders) noexcept nogil:
-    """The same where only what works on one side has changed."""
-    cdef int64_t* side = &scope.net_if_bought_e8 if is_buy else &scope.net_if_sold_e8
-    scope.gross_e8 += gross_e8
-    side[0] += side_e8
-    scope.positions += positions
-    scope.open_orders += orders
-
-
-cdef inline void _less_side(Worth* worth, bint is_buy, int64_t after_e8, int64_t* gross_e8, int64_t* side_e8) noexcept nogil:
-    """One side's worst case becomes `after_e8`; by how much it and the gross exposure change."""
-    cdef int64_t other_e8 = worth.net_if_sold_e8 if is_buy else worth.net_if_bought_e8
-    cdef int64_t after_gross_e8 = max(tw_magnitude(after_e8), tw_magnitude(other_e8))
-    side_e8[0] = after_e8 - (worth.net_if_bought_e8 if is_buy else worth.net_if_sold_e8)
-    gross_e8[0] = after_gross_e8 - worth.gross_e8
-    worth.gross_e8 = after_gross_e8
-    if is_buy:
-        worth.net_if_bought_e8 = after_e8
-    else:
-        worth.net_if_sold_e8 = after_e8
-
-
-cdef inline bint _is_open(const Exposure* row) noexcept nogil:
-    return (row.position_lots | row.working_buy_lots | row.working_sell_lots) != 0
 
 
 cdef inline int64_t _sum(int64_t a, int64_t b) noexcept nogil:
@@ -344,28 +303,28 @@ cdef class Tables:
                           &quoted.net_if_sold_e8, &worth.net_if_sold_e8)
         worth.gross_e8 = max(tw_magnitude(worth.net_if_bought_e8), tw_magnitude(worth.net_if_sold_e8))
         quoted.gross_e8 = max(tw_magnitude(quoted.net_if_bought_e8), tw_magnitude(quoted.net_if_sold_e8))
-        _less(change, worth)
-        _less(quoted_change, quoted)
+        less(change, worth)
+        less(quoted_change, quoted)
 
     cdef void touch_exposure(self, uint32_t instrument_id, uint8_t position_side) noexcept nogil:
         cdef Exposure* row = self.exposure_row(instrument_id, position_side)
         cdef uint16_t line = self.instruments[instrument_id].venue_id & 15
         cdef Worth change, quoted_change
-        cdef int64_t positions = (1 if _is_open(row) else 0) - row.is_counted
+        cdef int64_t positions = (1 if is_open(row) else 0) - row.is_counted
         self._value_row(row, instrument_id, &change, &quoted_change)
         row.is_counted += positions
-        _shift(&self.scopes[ENGINE_ROW], &change, positions)
-        _shift(&self.scopes[ACCOUNT_ROWS + line], &change, positions)
-        _shift(&self.scopes[VENUE_ROWS + line], &change, positions)
-        _shift(&self.scopes[INSTRUMENT_ROWS + instrument_id], &quoted_change, positions)
+        shift(&self.scopes[ENGINE_ROW], &change, positions)
+        shift(&self.scopes[ACCOUNT_ROWS + line], &change, positions)
+        shift(&self.scopes[VENUE_ROWS + line], &change, positions)
+        shift(&self.scopes[INSTRUMENT_ROWS + instrument_id], &quoted_change, positions)
 
     cdef void touch_strategy(self, uint32_t instrument_id, uint8_t position_side, uint16_t strategy_id) noexcept nogil:
         cdef Exposure* row = self.strategy_row(instrument_id, position_side, strategy_id)
         cdef Worth change, quoted_change
-        cdef int64_t positions = (1 if _is_open(row) else 0) - row.is_counted
+        cdef int64_t positions = (1 if is_open(row) else 0) - row.is_counted
         self._value_row(row, instrument_id, &change, &quoted_change)
         row.is_counted += positions
-        _shift(&self.scopes[STRATEGY_ROWS + (strategy_id & 63)], &change, positions)
+        shift(&self.scopes[STRATEGY_ROWS + (strategy_id & 63)], &change, positions)
 
     cdef void revalue_all(self) noexcept nogil:
         cdef uint32_t instrument_id
@@ -435,24 +394,27 @@ cdef class Tables:
         else:
             row.working_sell_lots += lots
             own.working_sell_lots += lots
-        positions = (1 if _is_open(row) else 0) - row.is_counted
-        _less_side(&row.worth, is_buy, after.valued_e8, &gross_e8, &side_e8)
-        _less_side(&row.quoted, is_buy, after.quoted_e8, &quoted_gross_e8, &quoted_side_e8)
+        positions = (1 if is_open(row) else 0) - row.is_counted
+        less_side(&row.worth, is_buy, after.valued_e8, &gross_e8, &side_e8)
+        less_side(&row.quoted, is_buy, after.quoted_e8, &quoted_gross_e8, &quoted_side_e8)
         row.is_counted += positions
         row.open_orders += count
         own.open_orders += count
-        _shift_side(&scopes[ENGINE_ROW], is_buy, gross_e8, side_e8, positions, count)
-        _shift_side(&scopes[ACCOUNT_ROWS + line], is_buy, gross_e8, side_e8, positions, count)
-        _shift_side(&scopes[VENUE_ROWS + line], is_buy, gross_e8, side_e8, positions, count)
-        _shift_side(&scopes[INSTRUMENT_ROWS + instrument_id], is_buy, quoted_gross_e8, quoted_side_e8, positions, count)
+        shift_side(&scopes[ENGINE_ROW], is_buy, gross_e8, side_e8, positions, count)
+        shift_side(&scopes[ACCOUNT_ROWS + line], is_buy, gross_e8, side_e8, positions, count)
+        shift_side(&scopes[VENUE_ROWS + line], is_buy, gross_e8, side_e8, positions, count)
+        shift_side(&scopes[INSTRUMENT_ROWS + instrument_id], is_buy, quoted_gross_e8, quoted_side_e8, positions, count)
         if after.is_alone:
-            own.worth, own.quoted, own.is_counted = row.worth, row.quoted, row.is_counted
+            # alike until now, so it moves alike; a copy of what was just written would wait for it
+            move_side(&own.worth, is_buy, gross_e8, side_e8)
+            move_side(&own.quoted, is_buy, quoted_gross_e8, quoted_side_e8)
+            own.is_counted = row.is_counted
         else:
-            positions = (1 if _is_open(own) else 0) - own.is_counted
-            _less_side(&own.worth, is_buy, after.own_valued_e8, &gross_e8, &side_e8)
-            _less_side(&own.quoted, is_buy, after.own_quoted_e8, &quoted_gross_e8, &quoted_side_e8)
+            positions = (1 if is_open(own) else 0) - own.is_counted
+            less_side(&own.worth, is_buy, after.own_valued_e8, &gross_e8, &side_e8)
+            less_side(&own.quoted, is_buy, after.own_quoted_e8, &quoted_gross_e8, &quoted_side_e8)
             own.is_counted += positions
-        _shift_side(&scopes[STRATEGY_ROWS + (strategy_id & 63)], is_buy, gross_e8, side_e8, positions, count)
+        shift_side(&scopes[STRATEGY_ROWS + (strategy_id & 63)], is_buy, gross_e8, side_e8, positions, count)
 
     cdef void move_position(self, uint32_t instrument_id, uint8_t position_side, int64_t lots) noexcept nogil:
         self.exposure_row(instrument_id, position_side).position_lots += lots
@@ -766,8 +728,7 @@ cdef class Tables:
                 continue
             whole.is_used = 1
             whole.trading_state = max(whole.trading_state, line.trading_state)
-            if whole.halt_reason == 0:
-                whole.halt_reason = line.halt_reason
+            whole.halt_reason = whole.halt_reason if whole.halt_reason else line.halt_reason
             whole.reconciled &= line.reconciled
             whole.gateway_ready &= line.gateway_ready
             whole.user_stream_ready &= line.user_stream_ready
@@ -777,6 +738,7 @@ cdef class Tables:
             if (line.clock_drift_ns if line.clock_drift_ns >= 0 else -line.clock_drift_ns) > (
                     whole.clock_drift_ns if whole.clock_drift_ns >= 0 else -whole.clock_drift_ns):
                 whole.clock_drift_ns = line.clock_drift_ns
+        whole.halt_reason = 0 if whole.trading_state else whole.halt_reason  # where one trades each line tells of its own
         if whole.is_used:
             self.lines[0] = whole
 
@@ -801,8 +763,7 @@ cdef class Tables:
         return {name: bool(value) if name in flags else value for name, value in row.items() if not name.startswith("pad")}
 
     def set_control(self, int venue_id=0, **fields) -> None:
-        """Set fields of the trading control, or of one line (0: of every line), by name (wiring and tests; the hot path writes
-        the structs)."""
+        """Set fields of the trading control, or of one line (0: every line), by name (wiring and tests; the hot path: the structs)."""
         for name, value in fields.items():
             if name == "kill": self.control.kill = value
             elif name == "stopping": self.control.stopping = value
@@ -823,6 +784,7 @@ cdef class Tables:
         elif name == "is_killed": line.is_killed = value
         elif name == "is_valued": line.is_valued = value
         elif name == "clock_drift_ns": line.clock_drift_ns = value
+        elif name == "reconciles": line.reconciles = value
         else: raise KeyError(name)
 
     def control_state(self) -> dict:

@@ -8,6 +8,8 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 from engine.model.approval cimport OUTBOUND_TRADES, SLOT_NONE, ApprovedOrder
 from engine.model.codes cimport *
+from engine.model.descriptor cimport Descriptor
+from engine.model.records cimport OrderReplyPayload
 from engine.model.tables cimport Instrument
 from engine.model.unnamed cimport NO_TRADE_ID
 from engine.oms.lifecycle cimport OrderLifecycle
@@ -17,7 +19,11 @@ from engine.oms.scribe cimport FillFacts
 
 
 cdef enum:
-    FETCHES_MAX = 4   # questions for an order's fills that did not help, before a person is told
+    # a question for an order's fills that was answered without them counts as eight to which no answer came: four answers tell a
+    # person, or three times as long as an answer is waited for when messages are lost
+    FETCH_ASKED = 1
+    FETCH_ANSWERED = 8
+    FETCHES_MAX = 4 * (FETCH_ASKED + FETCH_ANSWERED)
 
 
 cdef class Disputes(OrderLifecycle):
@@ -27,10 +33,25 @@ cdef class Disputes(OrderLifecycle):
         """The venue has counted fills that nobody told: asked for by its order, and disputed when that did not help."""
         order.deadline_mono_ns = self.journal.now_mono_ns + self.order_timeout_ns
         if order.fetches < FETCHES_MAX:
-            order.fetches += 1
+            order.fetches += FETCH_ASKED
             self.send_bare(OUTBOUND_TRADES, self.pool.terms(order).instrument_id, <uint64_t> order.venue_order_id, 1)
         elif not order.dispute & DISPUTE_MISSING:
             self._dispute_order(order, cause_seq)
+
+    cdef void on_reply(self, const Descriptor* item) noexcept nogil:
+        """Beside what lifecycle asks: an order's fills have been listed, and the rows stand before this in the journal."""
+        cdef const OrderReplyPayload* reply = <const OrderReplyPayload*> (item.record + 1)
+        cdef uint32_t slot = self.pool.first_open
+        cdef Order* order
+        if reply.action != OUTBOUND_TRADES:
+            OrderLifecycle.on_reply(self, item)
+            return
+        while slot != SLOT_NONE:
+            order = &self.pool.orders[slot]
+            slot = order.next_open
+            if (order.venue_order_id == reply.venue_order_id and order.fetches < FETCHES_MAX
+                    and self.pool.terms(order).instrument_id == item.instrument_id):
+                order.fetches += FETCH_ANSWERED
 
     cdef void dispute_trade(self, Order* order, const FillFacts* facts, uint64_t order_handle, int64_t venue_order_id,
                             uint64_t cause_seq) noexcept nogil:
@@ -58,6 +79,7 @@ cdef class Disputes(OrderLifecycle):
             trade = &self.disputed_trades[i]
             if (trade.facts.trade_id == facts.trade_id and trade.facts.instrument_id == facts.instrument_id
                     and trade.facts.qty_lots == facts.qty_lots and trade.facts.price_ticks == facts.price_ticks
+                    and trade.facts.side == facts.side
                     and (trade.order_handle == order_handle or trade.venue_order_id == venue_order_id)):
                 return True
         return False

@@ -149,15 +149,41 @@ cdef class Reconciliation(Disputes):
         self.scribe.alarm(ALARM_CODE_POSITION_ADOPTED, instrument_id, 0, missing_lots,
                           b"armed: the venue's position was taken over, the difference booked as an external fill", cause_seq)
 
+    def is_reading(self) -> bool:
+        """Is the account being read and compared, or about to be read again since it disagreed, or has an order to be asked for once more."""
+        cdef uint32_t slot = self.pool.first_open
+        if self.phase != RECONCILE_IDLE or self.is_recheck_wanted:
+            return True
+        while slot != SLOT_NONE:
+            if self.pool.orders[slot].is_unknown and not self.pool.orders[slot].ended:
+                return True
+            slot = self.pool.orders[slot].next_open
+        return False
+
     def differences(self) -> list:
-        """What of the venue's word is not what we have booked, for a person: dicts of `kind` trade, order or position, with ids and lots."""
-        rows = self.disputed_fills()
+        """What of the venue's word is not what we have booked, for a person: dicts of `kind` trade, order, unknown or position, with ids and lots."""
+        rows = self.disputed_fills() + self._unknown_orders()
         for place in range(POSITION_SIDES * INSTRUMENT_CAPACITY):
             if self.venue_positions[place].is_disputed:
                 rows.append({
                     "kind": "position", "instrument_id": place % INSTRUMENT_CAPACITY, "position_side": place // INSTRUMENT_CAPACITY,
                     "order_handle": 0, "trade_id": -1, "booked_lots": self.tables.exposures[place].position_lots,
                     "venue_lots": self.venue_positions[place].position_lots, "price_ticks": 0, "is_anew": False})
+        return rows
+
+    def _unknown_orders(self) -> list:
+        """Orders that the venue has not named, or not answered for: what of them is booked."""
+        cdef uint32_t slot = self.pool.first_open
+        cdef Order* order
+        rows = []
+        while slot != SLOT_NONE:
+            order = &self.pool.orders[slot]
+            if order.is_unknown and not order.ended and not order.dispute:
+                rows.append({
+                    "kind": "unknown", "instrument_id": self.pool.terms(order).instrument_id,
+                    "position_side": self.pool.terms(order).position_side, "order_handle": order.order_handle, "trade_id": -1,
+                    "booked_lots": order.booked_lots, "venue_lots": order.venue_cum_lots, "price_ticks": 0, "is_anew": False})
+            slot = order.next_open
         return rows
 
     # --- what an orderly stop leaves ---
@@ -213,7 +239,8 @@ cdef class Reconciliation(Disputes):
         for instrument_id in range(1, self.tables.instrument_count + 1):
             # without a trade of ours there is nothing that could be missing but of orders that are asked for one by one
             if self.trades.newest[instrument_id % 512] > 0:
-                self.send_bare(OUTBOUND_TRADES, instrument_id, <uint64_t> self.trades.newest[instrument_id % 512] + 1, 0)
+                # the newest again: its other side may be an order of ours, too
+                self.send_bare(OUTBOUND_TRADES, instrument_id, <uint64_t> self.trades.newest[instrument_id % 512], 0)
         self.send_bare(OUTBOUND_ACCOUNT, 0, <uint64_t> self._funding_since_ns(), 0)
         self.send_bare(OUTBOUND_RECONCILE_END, 0, 0, 0)
 

@@ -1,4 +1,4 @@
-"""Which trades have been booked: each (instrument, trade id) once, whatever reports it and how often."""
+"""Which trades have been booked: each side of an (instrument, trade id) once, whatever reports it and how often."""
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from engine.oms.scribe cimport FillFacts
 
@@ -10,9 +10,9 @@ cdef enum Verdict:
 cdef struct TradeKey:
     int64_t trade_id
     uint32_t instrument_id
-    uint32_t terms_tag       # of side, price and quantity; 0 = the place is free
-    uint32_t order_tag       # of the handle of our order; 0 = not known to be one of ours
-    uint32_t pad
+    uint32_t terms_tag       # of price and quantity, which both sides have alike; 0 = the place is free
+    uint32_t buyer_tag       # of the handle of our order, or OTHERS_TAG; 0 = this side has not been booked
+    uint32_t seller_tag
 
 cdef enum:
     FOREIGN_CAPACITY = 1024  # a power of two
@@ -46,6 +46,7 @@ cdef class TradeSet:
     cdef bint replace(self, const FillFacts* facts, uint64_t order_handle, uint64_t youngest_handle) noexcept nogil
     cdef bint began_anew(self, const FillFacts* facts, uint64_t order_handle) noexcept nogil
     cdef void forget(self, uint32_t instrument_id) noexcept nogil
+    cdef int _judge_side(self, const TradeKey* key, const FillFacts* facts, uint64_t order_handle) noexcept nogil
     cdef void _put(self, const TradeKey* key) noexcept nogil
     cdef bint _has_unnamed(self, uint32_t instrument_id, int64_t trade_id) noexcept nogil
     cdef bint _is_named_again(self, uint32_t instrument_id, uint32_t tag, int64_t trade_id, int64_t qty_lots) noexcept nogil

@@ -1,15 +1,21 @@
 """The set of booked trades: open addressing over a bounded queue.
 
 A venue's trade ids grow per symbol, so once the oldest are dropped every id at or below the highest dropped one is taken as seen.
-A trade is the same only where all that is known of it is: under one id another side, price, quantity or order of ours is a
-contradiction, and so is an old id of an order that is younger than the trades it would have come before: the venue has begun its ids anew.
+A trade has two sides, and both can be ours: each is booked once, the second with another order than the first. It is the same only
+where all that is known of it is: under one id another price or quantity, or another order of ours on a booked side, is a contradiction,
+and so is an old id of an order that is younger than the trades it would have come before: the venue has begun its ids anew.
 Fills without an id of the venue's (engine.model.unnamed) are kept apart, bounded too; no id is below or above them.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
+from engine.model.codes cimport SIDE_BUY
 from engine.model.unnamed cimport is_unnamed, order_tag, unnamed_cum_lots, unnamed_order_tag, unnamed_trade_id
 from engine.oms.scribe cimport FillFacts
+
+
+cdef enum:
+    OTHERS_TAG = 2   # a side that is not known to be of an order of ours; tags of handles are odd
 
 
 cdef inline uint32_t _home(uint32_t instrument_id, int64_t trade_id, uint32_t mask) noexcept nogil:
@@ -21,12 +27,19 @@ cdef inline uint32_t _mix(uint64_t number) noexcept nogil:
 
 
 cdef inline uint32_t _terms_tag(const FillFacts* facts) noexcept nogil:
-    """Of what one trade has one of, whoever tells it."""
-    return _mix((<uint64_t> facts.price_ticks * 31 + <uint64_t> facts.qty_lots) * 31 + facts.side) | 1
+    """Of what both sides of one trade have alike, whoever tells it."""
+    return _mix(<uint64_t> facts.price_ticks * 31 + <uint64_t> facts.qty_lots) | 1
 
 
 cdef inline uint32_t _owner_tag(uint64_t order_handle) noexcept nogil:
-    return _mix(order_handle) | 1 if order_handle else 0
+    return _mix(order_handle) | 1 if order_handle else OTHERS_TAG
+
+
+cdef inline void _book_side(TradeKey* key, const FillFacts* facts, uint64_t order_handle) noexcept nogil:
+    if facts.side == SIDE_BUY:
+        key.buyer_tag = _owner_tag(order_handle)
+    else:
+        key.seller_tag = _owner_tag(order_handle)
 
 
 cdef class TradeSet:
@@ -49,16 +62,24 @@ cdef class TradeSet:
     cdef int judge(self, const FillFacts* facts, uint64_t order_handle) noexcept nogil:
         """Is it booked, or does its id stand for another trade."""
         cdef const TradeKey* key
-        cdef uint32_t owner = _owner_tag(order_handle)
         if is_unnamed(facts.trade_id):
             return TRADE_REPEATED if self._has_unnamed(facts.instrument_id, facts.trade_id) else TRADE_NEW
         key = &self.table[self._place(facts.instrument_id, facts.trade_id)]
         if key.terms_tag:
-            if key.terms_tag != _terms_tag(facts) or (owner and key.order_tag and owner != key.order_tag):
-                return TRADE_CONTRADICTED
-            return TRADE_REPEATED
+            return TRADE_CONTRADICTED if key.terms_tag != _terms_tag(facts) else self._judge_side(key, facts, order_handle)
         if facts.trade_id <= self.forgotten_max[facts.instrument_id % 512] and self.tail > 0:
             return TRADE_CONTRADICTED if self.began_anew(facts, order_handle) else TRADE_REPEATED
+        return TRADE_NEW
+
+    cdef int _judge_side(self, const TradeKey* key, const FillFacts* facts, uint64_t order_handle) noexcept nogil:
+        """Of a trade whose price and quantity are known. The side that is still free is of another order, which was there at the time."""
+        cdef uint32_t owner = _owner_tag(order_handle)
+        cdef uint32_t same = key.buyer_tag if facts.side == SIDE_BUY else key.seller_tag
+        cdef uint32_t opposite = key.seller_tag if facts.side == SIDE_BUY else key.buyer_tag
+        if same:
+            return TRADE_REPEATED if owner == same or owner == OTHERS_TAG or same == OTHERS_TAG else TRADE_CONTRADICTED
+        if owner != OTHERS_TAG and (owner == opposite or self.began_anew(facts, order_handle)):
+            return TRADE_CONTRADICTED
         return TRADE_NEW
 
     cdef bint began_anew(self, const FillFacts* facts, uint64_t order_handle) noexcept nogil:
@@ -69,6 +90,7 @@ cdef class TradeSet:
     cdef int add(self, const FillFacts* facts, uint64_t order_handle, uint64_t youngest_handle) noexcept nogil:
         """Added where it is TRADE_NEW."""
         cdef TradeKey key
+        cdef TradeKey* known
         cdef uint32_t row = facts.instrument_id % 512
         cdef int verdict = self.judge(facts, order_handle)
         if verdict != TRADE_NEW:
@@ -77,11 +99,15 @@ cdef class TradeSet:
             self._note(facts.instrument_id, unnamed_order_tag(facts.trade_id), facts.trade_id, facts.qty_lots,
                        unnamed_cum_lots(facts.trade_id))
             return TRADE_NEW
+        known = &self.table[self._place(facts.instrument_id, facts.trade_id)]
+        if known.terms_tag:
+            _book_side(known, facts, order_handle)
+            return TRADE_NEW
+        memset(&key, 0, sizeof(TradeKey))
         key.trade_id = facts.trade_id
         key.instrument_id = facts.instrument_id
         key.terms_tag = _terms_tag(facts)
-        key.order_tag = _owner_tag(order_handle)
-        key.pad = 0
+        _book_side(&key, facts, order_handle)
         self._put(&key)
         if facts.trade_id > self.newest[row]:
             self.newest[row] = facts.trade_id
@@ -100,22 +126,24 @@ cdef class TradeSet:
     cdef bint replace(self, const FillFacts* facts, uint64_t order_handle, uint64_t youngest_handle) noexcept nogil:
         cdef bint is_anew = self.began_anew(facts, order_handle)
         cdef TradeKey* key
-        cdef uint64_t i
         if is_anew:
             self.forget(facts.instrument_id)
         if self.add(facts, order_handle, youngest_handle) == TRADE_CONTRADICTED:
             key = &self.table[self._place(facts.instrument_id, facts.trade_id)]
+            if key.terms_tag != _terms_tag(facts):
+                key.buyer_tag = key.seller_tag = 0
             key.terms_tag = _terms_tag(facts)
-            key.order_tag = _owner_tag(order_handle)
-            for i in range(self.tail, self.head):
-                if self.queue[i & (self.capacity - 1)].trade_id == key.trade_id and self.queue[i & (self.capacity - 1)].instrument_id == key.instrument_id:
-                    self.queue[i & (self.capacity - 1)] = key[0]
+            _book_side(key, facts, order_handle)
         return is_anew
 
     cdef void forget(self, uint32_t instrument_id) noexcept nogil:
         """All of an instrument: a walk over everything, once when a venue was reset."""
         cdef uint64_t i, first = self.tail, last = self.head
         cdef TradeKey key
+        for i in range(first, last):
+            key = self.queue[i & (self.capacity - 1)]
+            # as it is now: its other side, or another trade, may have come later
+            self.queue[i & (self.capacity - 1)] = self.table[self._place(key.instrument_id, key.trade_id)]
         memset(self.table, 0, <size_t> self.capacity * 2 * sizeof(TradeKey))
         self.head = first
         for i in range(first, last):

@@ -73,6 +73,14 @@ static inline int64_t tw_refill(int64_t tokens_e9, int64_t dt_ns, int64_t rate_p
     return sum > INT64_MAX ? INT64_MAX : (int64_t)sum;
 }
 
+/* 1: the average is at most so many basis points off, told without a division. 0: it may be more, or the numbers are large - look */
+static inline int tw_within_slippage(tw_wide_sum value, int64_t lots, int64_t bid, int64_t ask, int is_buy, int64_t most_bps) {
+    int64_t twice, gap, sum;
+    if (value > INT64_MAX / 2 || __builtin_add_overflow(bid, ask, &sum) || __builtin_mul_overflow(sum, lots, &twice) || twice <= 0) return 0;
+    if (__builtin_sub_overflow(2 * (int64_t)value, twice, &gap) || gap == INT64_MIN) return 0;
+    return __builtin_mul_overflow(is_buy ? gap : -gap, (int64_t)10000, &gap) ? 0 : gap <= (tw_wide_sum)most_bps * twice;
+}
+
 /* The average price paid for `lots`, whose value is `value` tick lots, beside the mid: how far on the losing side in basis points of
    the mid, rounded up; 0 on the other side. Clamped. */
 static inline int64_t tw_slippage_bps(tw_wide_sum value, int64_t lots, int64_t bid, int64_t ask, int is_buy) {

@@ -14,7 +14,8 @@ cdef extern from *:
     bint unlikely(bint) noexcept nogil
 
 cdef enum:
-    # half of what 64 bits hold: differences of such limits and any measure wrap to what refuses at most
+    # half of what 64 bits hold: differences of such limits and any measure wrap to what refuses at most. No gross exposure grows
+    # beyond: what is no larger for each position may be, in sum, and below 0 it has wrapped
     HALF_RANGE = 0x4000000000000000
 
 
@@ -42,13 +43,18 @@ cdef inline bint is_alike(const Exposure* row, const Exposure* own) noexcept nog
             | (row.rate_e8 ^ own.rate_e8) | (row.is_counted ^ own.is_counted)) == 0
 
 
+cdef inline bint is_uncounted(int64_t gross_e8, const Addition* added) noexcept nogil:
+    """More than is counted exactly, or already wrapped. Gross bounds net: where it does not grow beyond, net does not either."""
+    return (added.gross_e8 > 0) & ((gross_e8 < 0) | (gross_e8 > <int64_t> HALF_RANGE))
+
+
 cdef inline bint is_beyond(const LimitRow* limits, const ScopeState* state, const Addition* added, bint is_buy) noexcept nogil:
     """Some limit of a scope would be broken. What does not grow by the order does not refuse it: who is above a limit may come down."""
     cdef int64_t gross_e8 = state.gross_e8 + added.gross_e8
     cdef int64_t net_e8 = (state.net_if_bought_e8 if is_buy else -state.net_if_sold_e8) + added.net_e8
     return ((added.order_e8 > limits.max_order_notional_e8) | (added.reach_e8 > limits.max_position_notional_e8)
             | (net_e8 > limits.max_net_exposure_e8) | (added.is_new & (state.positions >= limits.max_positions))
-            | (added.reach_e8 >= TW_WORTH_MAX_E8)
+            | (added.reach_e8 >= TW_WORTH_MAX_E8) | is_uncounted(gross_e8, added)
             | ((added.gross_e8 > 0) & ((gross_e8 > limits.max_gross_exposure_e8) | (gross_e8 > limits.capital_budget_e8)
                                        | above_leverage(limits, state, gross_e8))))
 
@@ -84,14 +90,14 @@ cdef inline void take_equity(ScopeTerms* terms) noexcept nogil:
 cdef inline int64_t room_left(ScopeTerms* terms, int64_t gross_e8, int64_t net_e8, bint is_buy) noexcept nogil:
     """Not below 0: growing by so much breaks no limit of net, gross exposure and leverage of the scope; else `is_beyond` knows.
 
-    Limits are within half of the range, so that a difference which wraps is below 0.
+    Limits are within half of the range, so that a difference which wraps is below 0; so is a sum which has.
     """
     cdef const ScopeState* state = terms.state
     gross_e8 += state.gross_e8
     net_e8 += state.net_if_bought_e8 if is_buy else -state.net_if_sold_e8
     if unlikely(state.equity_e8 != terms.equity_e8):
         take_equity(terms)
-    return (terms.net_e8 - net_e8) | (terms.gross_e8 - gross_e8) | (terms.leverage_room_e8 - gross_e8)
+    return gross_e8 | (terms.net_e8 - net_e8) | (terms.gross_e8 - gross_e8) | (terms.leverage_room_e8 - gross_e8)
 
 
 cdef inline void add_to(Addition* addition, const Worth* before, int64_t after_e8, bint is_buy) noexcept nogil:

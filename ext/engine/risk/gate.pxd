@@ -30,6 +30,7 @@ cdef class RiskGate(TermsCheck):
     cdef int64_t refilled_mono_ns
     cdef readonly uint64_t approved_count
     cdef readonly uint64_t refused_count
+    cdef void _note_done(self, uint64_t orders) noexcept nogil
     cdef int _drain(self, void* ring, void* refusals, uint8_t is_child) noexcept nogil
     cdef int _decide(self, const Descriptor* item, void* refusals, uint8_t is_child) noexcept nogil
     cdef int _forward_cancel(self, const Descriptor* item) noexcept nogil

@@ -21,7 +21,7 @@ from engine.model.records cimport Conditions, IntentPayload, RecordHeader, Verdi
 from engine.model.tables cimport (ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_ROWS, LINE_CAPACITY, PERMISSION_NO_SELF_TRADE, PERMISSION_NO_SHORT,
                                   STRATEGY_ROWS, TW_WORTH_MAX_E8, VENUE_ROWS, Exposure, Instrument, LimitRow, MarginAccount, MarginTerms, ScopeState, Tables, Worth,
                                   tw_converted, tw_magnitude, tw_value_lots)
-from engine.risk.exposure cimport HALF_RANGE, above_leverage, add_to, burst_of, is_alike, is_beyond, limits_money, put_terms, room_left, unlikely
+from engine.risk.exposure cimport HALF_RANGE, above_leverage, add_to, burst_of, is_alike, is_beyond, is_uncounted, limits_money, put_terms, room_left, unlikely
 from engine.risk.recent cimport RecentOrders, ReferencePrices
 from engine.risk.terms cimport LEGS_KEPT, SCOPES, Addition, Check, Leg, ScopeTerms, TermsCheck, Tightest
 from engine.runtime.clock cimport Clock
@@ -91,12 +91,24 @@ cdef class RiskGate(TermsCheck):
         return ring if ring != NULL else <void*> self.approvals
 
     cdef int do_work(self) except -1:
+        cdef uint64_t approved_before = self.approved_count
+        cdef int done
         if self.journal.now_mono_ns >= self.sample_due_mono_ns:
             self._sample_references()
         # operators first: a flatten is not to wait behind a runaway strategy; then what protects and works parents' orders
-        return (self._drain(<void*> self.manual_intents, <void*> self.refusals, 0)
+        done = (self._drain(<void*> self.manual_intents, <void*> self.refusals, 0)
                 + self._drain(<void*> self.child_intents, <void*> self.child_refusals, 1)
                 + self._drain(<void*> self.intents, <void*> self.refusals, 0))
+        if self.approved_count != approved_before:
+            self._note_done(self.approved_count - approved_before)
+        return done
+
+    cdef void _note_done(self, uint64_t orders) noexcept nogil:
+        """The stage's end of every order that it approved in this turn: none of them leaves before it."""
+        cdef int64_t age_ns = self.clock.lap_ns() - self.journal.now_mono_ns
+        cdef uint64_t i
+        for i in range(orders):
+            self.counters.record(STAGE_GATE_DONE, age_ns)
 
     cdef int _drain(self, void* ring, void* refusals, uint8_t is_child) noexcept nogil:
         """Answer what waits in one of our rings, which are handed on without counting a reference."""
@@ -281,7 +293,7 @@ cdef class RiskGate(TermsCheck):
             return self._refuse(REASON_HALTED, HALT_REASON_STOPPING, 0)
         if state != TRADING_STATE_ACTIVE and state != TRADING_STATE_REDUCING:
             return self._refuse(REASON_HALTED, check.line.halt_reason, 0)
-        if state == TRADING_STATE_REDUCING:
+        if state == TRADING_STATE_REDUCING and self.tables.scopes[ENGINE_ROW].trading_state != state:  # that scope names the cause
             self._only_reducing(check, REASON_REDUCING_ONLY, -1, 0, 0)
         return 1
 
@@ -351,6 +363,9 @@ cdef class RiskGate(TermsCheck):
                     or tight.strategy_id != check.strategy_id):
             self._read_rows(check, tight)
         check.tight = tight
+        if tight.duplicate_window_ns:
+            check.recent_bucket = self.recent.bucket(check.intent, instrument_id, check.strategy_id)
+            self.recent.fetch(check.recent_bucket)
         for i in range(SCOPES):
             terms = &tight.scopes[i]
             state = terms.state
@@ -629,6 +644,8 @@ cdef class RiskGate(TermsCheck):
         cdef bint grows = added.gross_e8 > 0
         if added.reach_e8 >= TW_WORTH_MAX_E8:
             return self._refuse_in(scope, REASON_NOT_VALUED, added.reach_e8, TW_WORTH_MAX_E8)
+        if is_uncounted(gross_e8, added):
+            return self._refuse_in(scope, REASON_NOT_VALUED, gross_e8 if gross_e8 > 0 else INT64_MAX, HALF_RANGE)
         if added.order_e8 > limits.max_order_notional_e8:
             return self._refuse_in(scope, REASON_NOTIONAL_ABOVE_MAX, added.order_e8, limits.max_order_notional_e8)
         if added.reach_e8 > limits.max_position_notional_e8:
@@ -722,7 +739,7 @@ cdef class RiskGate(TermsCheck):
         cdef int64_t age_ns
         if check.tight.duplicate_window_ns == 0 or check.is_child:
             return 1
-        age_ns = self.recent.age_ns(check.intent, check.instrument.instrument_id, check.strategy_id, self.journal.now_mono_ns,
+        age_ns = self.recent.age_ns(check.recent_bucket, check.intent, check.instrument.instrument_id, check.strategy_id, self.journal.now_mono_ns,
                                     check.tight.duplicate_window_ns)
         if age_ns >= 0:
             return self._refuse(REASON_DUPLICATE, age_ns, check.tight.duplicate_window_ns)
@@ -793,7 +810,7 @@ cdef class RiskGate(TermsCheck):
             self._promise_margin(slot, check)
         self.register.promised_e8[check.promise_asset_id] = self.register.promised_e8[check.promise_asset_id] + check.promise_e8
         if check.tight.duplicate_window_ns:
-            self.recent.note(check.intent, slot.instrument_id, slot.strategy_id, self.journal.now_mono_ns)
+            self.recent.note(check.recent_bucket, check.intent, slot.instrument_id, slot.strategy_id, self.journal.now_mono_ns)
         self.reason = REASON_NONE
         self.scope = 0
         self.value = slot.promise_price_ticks  # a restart promises the order's money by it again
@@ -808,7 +825,6 @@ cdef class RiskGate(TermsCheck):
             (<Ring> check.approvals).publish()
         self.approved_count += 1
         self.counters.values[<int> COUNTER_APPROVED] = self.counters.values[<int> COUNTER_APPROVED] + 1
-        self.counters.record(STAGE_GATE_DONE, self.clock.lap_ns() - self.journal.now_mono_ns)
 
     cdef void _fill_slot(self, ApprovedOrder* slot, const Descriptor* item, Check* check) noexcept nogil:
         """The order as it will be sent."""
@@ -865,18 +881,16 @@ cdef class RiskGate(TermsCheck):
         self.counters.values[<int> COUNTER_REFUSED] = self.counters.values[<int> COUNTER_REFUSED] + 1
 
     cdef uint64_t _write_verdict(self, RecordHeader* record, const Descriptor* item, uint64_t nonce) noexcept nogil:
-        # the claim is zeroed so far
+        # the claim is zeroed so far. Words that are put together of fields are written whole: the checksum reads words, and one that
+        # was written in pieces is late in coming back
         cdef VerdictPayload* verdict = <VerdictPayload*> (record + 1)
-        verdict.reason = self.reason
-        verdict.approved = 1 if nonce else 0
-        verdict.scope = self.scope
+        (<uint64_t*> verdict)[0] = self.reason | <uint64_t> (1 if nonce else 0) << 16 | <uint64_t> self.scope << 24
         verdict.nonce = nonce
         verdict.value = self.value
         verdict.limit_value = self.limit_value
         record.cause_seq = item.record.seq
-        record.venue_id = item.venue_id
-        record.account_id = item.account_id
-        record.strategy_id = item.strategy_id
-        record.instrument_id = item.instrument_id
+        (<uint64_t*> &record.kind)[0] = RECORD_KIND_VERDICT | <uint64_t> item.venue_id << 16 | <uint64_t> item.account_id << 32 | (
+            <uint64_t> item.strategy_id << 48)
+        (<uint64_t*> &record.instrument_id)[0] |= item.instrument_id
         record.order_handle = item.order_handle
         return self.journal.commit(record)

@@ -561,7 +561,8 @@ cdef class RiskMonitor(Actor):
         else:
             self._apply_row(row)
         self._publish()
-        self._alarm(row, ALARM_CODE_RISK_MODE, mode, b"the risk mode changed: limits and trading state follow its rule")
+        if mode != previous:
+            self._alarm(row, ALARM_CODE_RISK_MODE, mode, b"the risk mode changed: limits and trading state follow its rule")
         self._tell(row, previous)
 
     cdef void _set_state(self, int row) noexcept nogil:

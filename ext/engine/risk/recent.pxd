@@ -3,6 +3,9 @@ cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.model.records cimport IntentPayload
 
+cdef extern from *:
+    void __builtin_prefetch(const void*, int) noexcept nogil
+
 cdef enum:
     ORDERS_KEPT = 2048        # a power of two; older ones are forgotten
     BUCKETS = 1024            # a power of two
@@ -19,11 +22,16 @@ cdef struct RecentOrder:
     uint8_t side
     uint8_t order_type
 
+cdef struct LatestOrder:
+    # of one bucket
+    uint64_t number
+    int64_t mono_ns           # the order's: no look at it is needed where it is too old
+
 @cython.final
 cdef class RecentOrders:
     """Orders by what they ask for, newest first. Numbers count from 1: an order whose number is `ORDERS_KEPT` back is overwritten."""
     cdef RecentOrder[2048] orders
-    cdef uint64_t[1024] latest
+    cdef LatestOrder[1024] latest
     cdef uint64_t count
 
     cdef inline uint32_t bucket(self, const IntentPayload* intent, uint32_t instrument_id, uint16_t strategy_id) noexcept nogil:
@@ -32,11 +40,18 @@ cdef class RecentOrders:
         mixed ^= (<uint64_t> instrument_id << 32 | <uint64_t> strategy_id << 8 | intent.side) * <uint64_t> 0x165667B19E3779F9
         return <uint32_t> (mixed >> 40) & (BUCKETS - 1)
 
-    cdef inline int64_t age_ns(self, const IntentPayload* intent, uint32_t instrument_id, uint16_t strategy_id, int64_t now_mono_ns,
-                               int64_t window_ns) noexcept nogil:
+    cdef inline void fetch(self, uint32_t bucket) noexcept nogil:
+        """Ask for the bucket early: it lies wherever the hash says."""
+        __builtin_prefetch(&self.latest[bucket & (BUCKETS - 1)], 1)
+
+    cdef inline int64_t age_ns(self, uint32_t bucket, const IntentPayload* intent, uint32_t instrument_id, uint16_t strategy_id,
+                               int64_t now_mono_ns, int64_t window_ns) noexcept nogil:
         """How long ago the same was approved; -1: not within the window."""
-        cdef uint64_t number = self.latest[self.bucket(intent, instrument_id, strategy_id)]
+        cdef const LatestOrder* latest = &self.latest[bucket & (BUCKETS - 1)]
+        cdef uint64_t number = latest.number
         cdef const RecentOrder* order
+        if now_mono_ns - latest.mono_ns >= window_ns:
+            return -1
         while number and self.count - number < ORDERS_KEPT:
             order = &self.orders[number & (ORDERS_KEPT - 1)]
             if now_mono_ns - order.mono_ns >= window_ns:
@@ -48,8 +63,10 @@ cdef class RecentOrders:
             number = order.previous
         return -1
 
-    cdef inline void note(self, const IntentPayload* intent, uint32_t instrument_id, uint16_t strategy_id, int64_t now_mono_ns) noexcept nogil:
-        cdef uint32_t bucket = self.bucket(intent, instrument_id, strategy_id)
+    cdef inline void note(self, uint32_t bucket, const IntentPayload* intent, uint32_t instrument_id, uint16_t strategy_id,
+                          int64_t now_mono_ns) noexcept nogil:
+        """`bucket`: of what the intent asks for."""
+        cdef LatestOrder* latest = &self.latest[bucket & (BUCKETS - 1)]
         cdef RecentOrder* order
         self.count += 1
         order = &self.orders[self.count & (ORDERS_KEPT - 1)]
@@ -57,12 +74,13 @@ cdef class RecentOrders:
         order.trigger_ticks = intent.trigger_ticks
         order.qty_lots = intent.qty_lots
         order.mono_ns = now_mono_ns
-        order.previous = self.latest[bucket]
+        order.previous = latest.number
         order.instrument_id = instrument_id
         order.strategy_id = strategy_id
         order.side = intent.side
         order.order_type = intent.order_type
-        self.latest[bucket] = self.count
+        latest.number = self.count
+        latest.mono_ns = now_mono_ns
 
 cdef struct PriceHistory:
     # a ring of references, an eighth of the period apart

@@ -6,7 +6,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 from engine.journal.journal cimport Journal
 from engine.model.approval cimport ApprovalRegister, ApprovedOrder
-from engine.model.bookreader cimport BookReader
+from engine.model.bookreader cimport BookReader, tw_wide_sum
 from engine.model.codes cimport LANE_LEDGER, RECORD_KIND_INTENT
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport Conditions, IntentPayload, Level, RecordHeader
@@ -34,6 +34,13 @@ cdef class FixedBook(BookReader):
         for i in range(count):
             out[i] = self._levels[side][i]
         return count
+
+
+def walk(BookReader reader not None, uint32_t instrument_id, int side, int64_t qty_lots) -> tuple:
+    """Take lots as the gate does, of a book whose sum is below 2^64: (ticks x lots, lots not held, last price reached or 0)."""
+    cdef int64_t worst_ticks = 0
+    cdef tw_wide_sum value = reader.walk(instrument_id, side, &qty_lots, &worst_ticks)
+    return <uint64_t> value, qty_lots, worst_ticks
 
 
 def set_market(Tables tables not None, uint32_t instrument_id, *, int book_state, int64_t bid_ticks, int64_t ask_ticks,

@@ -84,6 +84,7 @@ cdef struct Check:
     uint8_t is_valued            # `after` holds: the rows are valued by the present price and rate
     int64_t reduce_value         # what the verdict says with `reduce_reason`
     int64_t reduce_limit
+    uint32_t recent_bucket       # of orders alike
     uint16_t reduce_reason       # Reason for which only what reduces passes; 0 = none
     uint16_t promise_asset_id
     uint16_t strategy_id

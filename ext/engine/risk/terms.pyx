@@ -7,22 +7,22 @@ its coarser steps and its ranges.
 cimport cython
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.model.approval cimport SLOT_CLOSED, SLOT_FREE, ApprovedOrder
+from engine.model.bookreader cimport tw_wide_sum
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
 from engine.model.native cimport is_conditional, is_priced, is_trailing, native_reason
-from engine.model.records cimport Conditions, IntentPayload, Level
+from engine.model.records cimport Conditions, IntentPayload
 from engine.model.tables cimport (ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_ROWS, PERMISSION_NO_BUY, PERMISSION_NO_SELL, PERMISSION_RESTRICTED,
                                   VENUE_ROWS, Instrument, LimitRow, MarketState)
 
 cdef extern from "arithmetic.h" nogil:
-    ctypedef long long tw_wide_sum
     int64_t tw_distance_bps(int64_t, int64_t, int64_t) noexcept
     int tw_within_bps(int64_t, int64_t, int64_t, int64_t) noexcept
     int64_t tw_scaled(int64_t, int64_t) noexcept
+    int tw_within_slippage(tw_wide_sum, int64_t, int64_t, int64_t, int, int64_t) noexcept
     int64_t tw_slippage_bps(tw_wide_sum, int64_t, int64_t, int64_t, int) noexcept
 
 cdef enum:
-    LEVELS_WALKED = 10
     LIST_LEGS = 3
     FLAGS_KNOWN = 15              # every OrderFlag
     FOR_PERSON = 1                # data of an intent that the OMS offers for a person (ext/engine/oms/commands.pyx)
@@ -72,11 +72,23 @@ cdef class TermsCheck(Actor):
     @cython.final
     cdef void _only_reducing(self, Check* check, uint16_t reason, int scope, int64_t value, int64_t limit_value) noexcept nogil:
         """What reduces a position may pass, all else is refused for this reason (`_check_reducing`); the first reason stands."""
-        if check.reduce_reason == REASON_NONE:
-            check.reduce_reason = reason
-            check.reduce_scope = 1 + scope
-            check.reduce_value = value
-            check.reduce_limit = limit_value
+        cdef const ScopeState* state
+        cdef const LimitRow* row
+        if check.reduce_reason != REASON_NONE:
+            return
+        check.reduce_reason = reason
+        check.reduce_scope = 1 + scope
+        check.reduce_value = value
+        check.reduce_limit = limit_value
+        if reason == REASON_DAILY_LOSS or reason == REASON_DRAWDOWN:
+            # held there since: the numbers are the scope's own
+            state, row = &self.tables.scopes[check.tight.rows[scope]], &self.tables.limit_rows[check.tight.rows[scope]]
+            if reason == REASON_DAILY_LOSS:
+                check.reduce_value, check.reduce_limit = state.day_pnl_e8, -row.max_daily_loss_e8
+            elif row.max_drawdown_e8 != INT64_MAX:
+                check.reduce_value, check.reduce_limit = state.drawdown_e8, row.max_drawdown_e8
+            else:
+                check.reduce_value, check.reduce_limit = state.drawdown_bps, row.max_drawdown_bps
 
     @cython.final
     cdef int _check_terms(self, const Descriptor* item, Check* check) noexcept nogil:
@@ -299,21 +311,15 @@ cdef class TermsCheck(Actor):
     @cython.final
     cdef int _check_depth(self, Check* check, uint16_t too_thin) noexcept nogil:
         """Walk the other side of the book; the average paid may lie so far from the mid. The last level's price is the order's."""
-        cdef Level[LEVELS_WALKED] levels
-        cdef int64_t left_lots = check.qty_lots, taken_lots, slippage_bps
-        cdef tw_wide_sum value = 0
-        cdef int i, count, opposite = 1 if check.intent.side == SIDE_BUY else 0
-        count = self.books.read_levels(check.instrument.instrument_id, opposite, LEVELS_WALKED, levels)
-        for i in range(count):
-            check.price_ticks = levels[i].price_ticks
-            taken_lots = min(left_lots, levels[i].qty_lots)
-            value += <tw_wide_sum> taken_lots * check.price_ticks
-            left_lots -= taken_lots
-            if left_lots == 0:
-                break
+        cdef int64_t left_lots = check.qty_lots, slippage_bps
+        cdef int opposite = 1 if check.intent.side == SIDE_BUY else 0
+        cdef tw_wide_sum value = self.books.walk(check.instrument.instrument_id, opposite, &left_lots, &check.price_ticks)
         if left_lots > 0 or check.price_ticks <= 0:
             return self._refuse(too_thin, left_lots, 0)
         if check.tight.slippage_bps == INT64_MAX:
+            return 1
+        if tw_within_slippage(value, check.qty_lots, check.market.best_bid_ticks, check.market.best_ask_ticks,
+                              check.intent.side == SIDE_BUY, check.tight.slippage_bps):
             return 1
         slippage_bps = tw_slippage_bps(value, check.qty_lots, check.market.best_bid_ticks, check.market.best_ask_ticks,
                                        check.intent.side == SIDE_BUY)

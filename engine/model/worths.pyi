@@ -1,0 +1,1 @@
+"""How worths and sums move: nothing that Python sees."""

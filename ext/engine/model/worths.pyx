@@ -1,0 +1,1 @@
+"""How worths and sums move: see worths.pxd. Everything is inline there."""
