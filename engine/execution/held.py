@@ -157,7 +157,7 @@ class HeldOrder(Amending):
     def send_one(self, lots: int) -> bool:
         """One order."""
         own = self.children.get(self.handle)
-        if own is not None and own.state == OrderState.REFUSED:
+        if own is not None and own.state == OrderState.REFUSED and not self.is_resent:
             del self.children[self.handle]
         handle = 0 if self.is_in_parts else self.handle
         return bool(self.port.submit(self.hold.released(self.port, lots, handle)))
@@ -226,6 +226,10 @@ class HeldOrder(Amending):
         if self.firing.may_pass():
             self.waits_for_market = self.is_held_up = False
             self.work()
+
+    def retry(self) -> None:
+        """Later again."""
+        self.firing.back_off()
 
     # --- what comes back ---
 

@@ -154,9 +154,9 @@ class ProtectionParent(Guarding):
     def guarded_lots(self) -> int:
         """The position's size, as long as it is on the side that was to be protected."""
         lots = 0 if self.is_spent else max(self.port.position_lots() * self.direction, 0)
+        self.is_spent |= self.exits.state.is_stopping and lots == 0
         if lots != self.qty_lots:
             self.qty_lots, self.is_changed = lots, True  # told, also where no order of ours has to move
-        self.is_spent |= self.exits.state.is_stopping and lots == 0
         return lots
 
     def reference_ticks(self) -> int:
