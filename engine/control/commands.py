@@ -15,7 +15,7 @@ import msgspec
 
 from engine.control.amends import exits_change, instrument_of, is_of_parent
 from engine.control.answers import book_status, line_status, strategy_row
-from engine.control.exact import RefusedCommandError, known
+from engine.control.exact import RefusedCommandError, bad, known
 from engine.control.handles import next_handle
 from engine.control.hedge import Hedges
 from engine.control.limits import LimitDesk, limit_scope
@@ -242,9 +242,7 @@ class EngineControl:
             scope.account
         )
         if len(named) > 1 or (scope.venue and (scope.strategy or scope.order or scope.account)):
-            raise RefusedCommandError(
-                RefusalCode.BAD_VALUE, "name one scope: a symbol, a strategy, an account or an order"
-            )
+            raise bad("name one scope: a symbol, a strategy, an account or an order")
         if scope.venue:
             command.venue_id = known(self._names.venues, scope.venue, "venue")
             command.scope_kind = ScopeKind.VENUE
@@ -273,9 +271,8 @@ class EngineControl:
         if not found:
             raise RefusedCommandError(RefusalCode.UNKNOWN_NAME, f"unknown symbol {symbol!r}")
         if len(found) > 1:
-            raise RefusedCommandError(
-                RefusalCode.UNKNOWN_NAME, f"{symbol!r} is traded at several venues: name one, as VENUE:SYMBOL"
-            )
+            text = f"{symbol!r} is traded at several venues: name one, as VENUE:SYMBOL"
+            raise RefusedCommandError(RefusalCode.UNKNOWN_NAME, text)
         return found[0]
 
     def handle(self, text: str) -> int:
