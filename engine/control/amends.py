@@ -62,6 +62,14 @@ def require_terms(parent: Parent, command: OperatorCommand, trigger_ticks: int) 
         raise RefusedCommandError(RefusalCode.STATE, "nothing to change: the order has these numbers already")
 
 
+def numbers_change(command: OperatorCommand, trigger_ticks: int) -> Change:
+    """Other numbers of an order that belongs to a parent."""
+    price_ticks, qty_lots, handle = command.price_ticks, command.qty_lots, command.order_handle
+    return Change(
+        handle=handle, action="amend", price_ticks=price_ticks, qty_lots=qty_lots, trigger_ticks=trigger_ticks
+    )
+
+
 def exits_change(request: Amend, command: OperatorCommand, place: Place, outcomes: Outcomes | None) -> Change:
     """Other exits of a bracket or a protection: a stop-loss or take-profits that are not named stay as they are."""
     before = outcomes.before(command) if outcomes is not None else None

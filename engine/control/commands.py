@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from engine.control.amends import exits_change, instrument_of, is_of_parent
+from engine.control.amends import exits_change, instrument_of, is_of_parent, numbers_change
 from engine.control.answers import book_status, line_status, strategy_row
 from engine.control.exact import RefusedCommandError, bad, known
 from engine.control.handles import next_handle
@@ -390,16 +390,8 @@ class EngineControl:
         trigger_ticks = on_grid(request.trigger, place.tick_e8, "trigger price") if request.trigger else 0
         if not (command.price_ticks or command.qty_lots or trigger_ticks):
             raise WordError("nothing is to be amended: give a price, a quantity, a trigger price or exits")
-        if self._outcomes is None or not is_of_parent(command, trigger_ticks, self._outcomes):
-            return
-        change = Change(
-            handle=command.order_handle,
-            action="amend",
-            price_ticks=command.price_ticks,
-            qty_lots=command.qty_lots,
-            trigger_ticks=trigger_ticks,
-        )
-        instruct(command, change)
+        if self._outcomes is not None and is_of_parent(command, trigger_ticks, self._outcomes):
+            instruct(command, numbers_change(command, trigger_ticks))
 
     def resolve_limits(self, command: OperatorCommand, request: SetLimits | ResetLimits) -> None:
         """Text to whole numbers; what loosens without being said to, or cannot be, is refused and not journaled."""

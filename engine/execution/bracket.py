@@ -429,6 +429,10 @@ class BracketParent(Guarding):
             return False
         if entry is not None and entry.state in REFUSED:
             return False
+        if self.is_against:
+            self.reason = Reason.POSITION_SIDE
+            self.port.alarm(AlarmCode.PARENT_FAILED, AGAINST)
+            return False
         handle = self.port.submit(self.hold.released(self.port, self.left_lots, 0, ROLE_ENTRY))
         if handle:
             self.entry_handle, self.is_changed = handle, True

@@ -108,7 +108,7 @@ def test_a_cancel_amid_an_amendment_ends_the_entry() -> None:
 def test_an_amended_entry_that_is_refused_goes_out_with_its_old_numbers() -> None:
     rig = Rig()
     bracket(rig)
-    assert amend(rig, 2, price_ticks=PRICE + 90) == Reason.NONE
+    assert amend(rig, 2, price_ticks=PRICE + 50) == Reason.NONE
     rig.confirm_cancel(2)
     (entry,) = rig.asked()
     rig.refuse(entry.handle, Reason.PRICE_COLLAR)

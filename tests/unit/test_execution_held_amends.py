@@ -1,27 +1,13 @@
-"""Held orders are amended: in place, at the venue, amid a restart - the pure logic over the real trigger table."""
+"""Held orders given other numbers while they wait, and while they work at the venue."""
 
 from __future__ import annotations
 
 import pytest
 
-from engine.model.codes import (
-    AlarmCode,
-    OrderState,
-    OrderType,
-    ParentState,
-    Reason,
-    Side,
-    TimeInForce,
-)
-from engine.model.instructions import Change, Held, OrderTerms
-from tests.execution_rig import INSTRUMENT, PRICE, Rig
-
-SECOND = 1_000_000_000
-DAY = 86_400 * SECOND
-
-
-def held(rig: Rig, **terms: int) -> None:
-    rig.begin(Held(instrument_id=INSTRUMENT, order=OrderTerms(**{"qty_lots": 10, **terms})))
+from engine.model.codes import AlarmCode, OrderState, OrderType, ParentState, Reason, Side, TimeInForce
+from engine.model.instructions import Change
+from tests.execution_rig import PRICE, Rig
+from tests.unit.test_execution_held import SECOND, held
 
 
 def amend(rig: Rig, handle: int = 1, **numbers: int) -> int:
