@@ -7,7 +7,7 @@ import argparse
 USAGES = {
     "order": "tradewind ctl order buy|sell SYMBOL [QTY] [options]",
     "protect": "tradewind ctl protect SYMBOL [--stop-loss WHERE] [--take-profit WHERE[@SHARE]] [options]",
-    "amend": "tradewind ctl amend ORDER [SYMBOL] [--price P] [--qty Q] [--trigger P] [options]",
+    "amend": "tradewind ctl amend ORDER [SYMBOL] [--price P] [--qty Q] [--trigger P] [--stop-loss W] [--take-profit W] [options]",
     "hedge": "tradewind ctl hedge --symbol SYMBOL --with SYMBOL [--ratio R] [options]",
     "flatten": "tradewind ctl flatten [--venue V | --account N | --symbol S] [options]",
     "limits": "tradewind ctl limits get|set|reset [KEY[=VALUE] ...] [scope] [options]",
@@ -32,10 +32,16 @@ The exits follow the position, whoever changes it: they are as large as it is, a
     tradewind ctl amend 4294967297 --price 30001 --qty 0.005
   another trigger of a stop that the engine holds:
     tradewind ctl amend 4294967297 --trigger 28900
+  of a bracket (or a protection): the stop, the take-profits; a take-profit by its own handle; the entry by its own:
+    tradewind ctl amend 4294967299 --stop-loss 28900 --take-profit 31000@50% --take-profit 32000@50%
+    tradewind ctl amend 4294967303 --price 31500
+    tradewind ctl amend 4294967300 --price 29950 --qty 0.02
 
-Less at the same price keeps the order's place where the venue can; anything else is a new order in its place, with a handle
-of its own (`ctl orders`). An order of a venue's list is not changed alone: cancel the list and place another, or place it with
---emulated. Exit code 0: asked of the venue, or changed where the engine holds it; 1: nothing was done, and why.""",
+What the engine holds or carries out keeps its date and its handle (an entry is known by both); its order at the venue is taken
+back, and sent again once that is certain. Of any other order less at the same price keeps its place where the venue can; anything
+else is a new order in its place, with a handle of its own (`ctl orders`). An order of a venue's list is not changed alone: cancel
+the list and place another, or place it with --emulated. Exit code 0: asked of the venue, or changed where the engine holds it; 1:
+nothing was done, and why.""",
     "hedge": """examples:
   sell as many futures as the spot position is worth:
     tradewind ctl hedge --symbol spot:BTCUSDT --with futures:BTCUSDT

@@ -181,10 +181,11 @@ def add_amend_options(parser: argparse.ArgumentParser) -> None:
         "--trigger", default="", metavar="PRICE", help="another trigger price, where the engine holds it"
     )
     parser.add_argument("--venue", help="where the symbol is traded at several")
+    add_exit_words(parser.add_argument_group("other exits of a bracket or a protection; what is not named stays"))
 
 
 def amend(args: argparse.Namespace) -> int:
-    """Ask for another price, quantity or trigger price."""
+    """Ask for another price, quantity or trigger price, or for other exits."""
     from engine.control.messages import Amend, Scope
 
     request = Amend(
@@ -195,6 +196,7 @@ def amend(args: argparse.Namespace) -> int:
         price=args.price,
         qty=args.qty,
         trigger=args.trigger,
+        exits=exits_of(args),
     )
     return ctl_commands.tell(args, ctl_commands.command(find_target(args), request, args.timeout))
 

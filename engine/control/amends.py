@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from engine.control.exact import RefusedCommandError, bad
-from engine.control.messages import RefusalCode
+from engine.control.messages import Amend, RefusalCode
+from engine.control.order_words import Place, exits_of
 from engine.execution.amending import amended, fault_of_change
+from engine.execution.protection import Guarding
 from engine.model.codes import OrderType, Reason
+from engine.model.instructions import Change, fault_of_exits
 
 if TYPE_CHECKING:
     from engine.control.commands import OperatorCommand
@@ -55,6 +60,33 @@ def require_terms(parent: Parent, command: OperatorCommand, trigger_ticks: int) 
         raise unsupported(fault)
     if amended(terms, command.price_ticks, command.qty_lots, trigger_ticks) == terms:
         raise RefusedCommandError(RefusalCode.STATE, "nothing to change: the order has these numbers already")
+
+
+def exits_change(request: Amend, command: OperatorCommand, place: Place, outcomes: Outcomes | None) -> Change:
+    """Other exits of a bracket or a protection: a stop-loss or take-profits that are not named stay as they are."""
+    before = outcomes.before(command) if outcomes is not None else None
+    if outcomes is None or before is None or (before.parent is None and before.order is None):
+        raise (
+            not_open(command, before, outcomes) if before is not None and outcomes is not None else bad("no such order")
+        )
+    if not isinstance(before.parent, Guarding) or request.exits is None:
+        raise unsupported("only a bracket or a protection has exits: name it by its handle, as `ctl orders` shows it")
+    if request.price or request.qty or request.trigger:
+        raise bad("exits, or a price, a quantity or a trigger: one after the other")
+    require_symbol(before.parent.instrument_id, command)
+    old, new = before.parent.exits.plan, exits_of(request.exits, place)
+    plan = msgspec.structs.replace(
+        old,
+        stop=new.stop or old.stop,
+        targets=new.targets or old.targets,
+        break_even=new.break_even or old.break_even,
+        placement=new.placement if new.stop is not None else old.placement,
+    )
+    if plan == old:
+        raise RefusedCommandError(RefusalCode.STATE, "nothing to change: these are its exits already")
+    if fault := fault_of_exits(plan):
+        raise bad(fault)
+    return Change(handle=command.order_handle, action="amend", exits=plan)
 
 
 def instrument_of(command: OperatorCommand, outcomes: Outcomes) -> int:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from engine.control.amends import instrument_of, is_of_parent
+from engine.control.amends import exits_change, instrument_of, is_of_parent
 from engine.control.answers import book_status, line_status, strategy_row
 from engine.control.exact import RefusedCommandError, known
 from engine.control.handles import next_handle
@@ -385,11 +385,14 @@ class EngineControl:
             command.instrument_id = instrument_of(command, self._outcomes)
             command.venue_id = self._tables.instrument(command.instrument_id)["venue_id"]
         place = self.place(command.instrument_id)
+        if request.exits is not None:
+            instruct(command, exits_change(request, command, place, self._outcomes))
+            return
         command.price_ticks = on_grid(request.price, place.tick_e8, "price") if request.price else 0
         command.qty_lots = on_grid(request.qty, place.lot_e8, "quantity") if request.qty else 0
         trigger_ticks = on_grid(request.trigger, place.tick_e8, "trigger price") if request.trigger else 0
         if not (command.price_ticks or command.qty_lots or trigger_ticks):
-            raise WordError("nothing is to be amended: give a price, a quantity or a trigger price")
+            raise WordError("nothing is to be amended: give a price, a quantity, a trigger price or exits")
         if self._outcomes is None or not is_of_parent(command, trigger_ticks, self._outcomes):
             return
         change = Change(

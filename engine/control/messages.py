@@ -176,14 +176,15 @@ class Protect(Command, frozen=True, kw_only=True):
 
 
 class Amend(Command, frozen=True, kw_only=True):
-    """Another price, quantity or trigger price of the order in scope, which is of this symbol (empty: whatever it is of); what is
-    empty stays."""
+    """Another price, quantity or trigger price of the order in scope, which is of this symbol (empty: whatever it is of), or other
+    exits of the bracket or protection in scope; what is empty stays."""
 
     symbol: Name = ""
     venue: Name = ""
     price: Number = ""
     qty: Number = ""
     trigger: Number = ""
+    exits: ExitsText | None = None
 
 
 AnyRequest = (

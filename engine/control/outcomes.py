@@ -167,7 +167,9 @@ class Outcomes:
             return Outcome(text=TAKEN_BACK)
         if reason == Reason.NONE:
             return refused
-        return undone(reason, f"{reason.name}: {parent_text(parent, reason)}")
+        is_amend = command.detail and b'"action":"amend"' in command.detail
+        text = amend_text(parent, reason) if is_amend else ""
+        return undone(reason, f"{reason.name}: {text or parent_text(parent, reason)}")
 
     def _of_instruction(self, command: OperatorCommand, sequence: int) -> Outcome:
         """What was to begin: it is under way, it has gone to the venue as it is, or it ended where it began."""
@@ -257,14 +259,33 @@ def rejected_text(parent: Parent, reason: Reason) -> str:
     """Why an instruction ended where it began."""
     if isinstance(parent.instruction, Bracket) and reason == Reason.POSITION_SIDE:
         return (
-            "the account's position is on the other side: the entry would close of it, and stop-loss and take-profit would have "
-            "nothing to close; close that position first, or send the order without exits"
+            "the account's position is on the other side: the entry would close some of it, and stop-loss and take-profit would "
+            "have nothing to close; close that position first, or send the order without exits"
         )
     if isinstance(parent.instruction, Bracket) and reason == Reason.TRIGGERED_AT_ONCE:
         return (
             "the market has met the entry's trigger, the stop-loss or a take-profit: it would go out, or close, at once"
         )
     return MEANINGS[reason].check
+
+
+def amend_text(parent: Parent, reason: Reason) -> str:
+    """Why something of a parent is not given other numbers; empty where the reason says it all."""
+    has_exits = isinstance(parent.instruction, Bracket | Protection)
+    if reason == Reason.UNSUPPORTED and has_exits:
+        return (
+            "its exits are changed by --stop-loss and --take-profit of its own handle, the stop alone by --trigger, a "
+            "take-profit by --price of the take-profit's; sizes follow what is protected: cancel what is not wanted"
+        )
+    if reason == Reason.ORDER_NOT_OPEN and has_exits:
+        return "the order has ended, goes out at the market, or its stop has fired already"
+    if reason == Reason.TRIGGERED_AT_ONCE:
+        return "the market, or the entry, has met that price: it would go out, or close, at once; nothing was changed"
+    if reason == Reason.QTY_BELOW_MIN:
+        return "so much of it is filled already"
+    if reason in (Reason.HALTED, Reason.BOOK_INVALID):
+        return "no order can leave now; the order stays where it is"
+    return ""
 
 
 def parent_text(parent: Parent, reason: Reason) -> str:

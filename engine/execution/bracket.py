@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from engine.execution.amending import amended
+from engine.execution.amending import REFUSED, amended, fault_of_change
+from engine.execution.exit_changes import is_stop_met
 from engine.execution.exit_state import ROLE_ENTRY, ROLE_STOP, ExitState
 from engine.execution.exits import Exits
 from engine.execution.hold import Expiry, Hold, is_reached, seen_price
@@ -54,6 +55,8 @@ class BracketParent(Guarding):
         self.side, self.qty_lots = instruction.entry.side, instruction.entry.qty_lots
         self.position_side = instruction.entry.position_side
         self.is_entry_over = self.is_entry_sent = False
+        # the entry's numbers to go back to, where it is refused with those that it was given at the venue
+        self.former: OrderTerms | None = None
         self.exit_filled = 0
         self.exits = Exits(self, self, instruction.exits, opposite(self.side))
 
@@ -133,8 +136,9 @@ class BracketParent(Guarding):
             return
         if self.is_entry_sent:
             if entry is None or entry.is_over:
-                self.end_entry()
-            elif self.exits.state.is_stopping or self.status == ParentState.CANCELING:
+                if not self.is_moving or not self.resend_entry():
+                    self.end_entry()
+            elif self.exits.state.is_stopping or self.status == ParentState.CANCELING or self.is_moving:
                 self.port.cancel(self.entry_handle)
             return
         if self.status == ParentState.CANCELING or self.exits.state.is_stopping:
@@ -145,7 +149,7 @@ class BracketParent(Guarding):
         elif self.is_against:
             self.port.alarm(AlarmCode.PARENT_FAILED, AGAINST)
             self.refuse_entry(OrderState.REFUSED, Reason.POSITION_SIDE)
-        elif self.port.submit(self.hold.released(self.port, self.qty_lots, self.entry_handle, ROLE_ENTRY)):
+        elif self.port.submit(self.hold.released(self.port, self.left_lots, self.entry_handle, ROLE_ENTRY)):
             self.is_entry_sent = True
         else:
             self.refuse_entry(OrderState.REFUSED, Reason.RING_FULL)
@@ -159,6 +163,7 @@ class BracketParent(Guarding):
     def end_entry(self) -> None:
         """Nothing more is opened."""
         self.is_entry_over = True
+        self.is_moving, self.former = False, None
         self.is_changed = True
         self.hold.disarm(self.port)
         self.expiry.stop(self.port)
@@ -212,7 +217,9 @@ class BracketParent(Guarding):
     def room_for(self, terms: ChildTerms) -> int:
         """The entry once; exits for no more than what is protected, less the exits that work."""
         if terms.role == ROLE_ENTRY:
-            return 0 if self.is_entry_sent else self.qty_lots
+            entry = self.entry()
+            is_out = self.is_entry_sent and (entry is None or not entry.is_over)
+            return 0 if is_out else self.left_lots
         if terms.role == ROLE_STOP:
             return self.exits.room_for_stop(terms.order_type)
         working = sum(child.leaves_lots for child in self.exits.open_exits)
@@ -247,15 +254,21 @@ class BracketParent(Guarding):
     def tell_offset(self) -> None:
         """Others have turned the account's one position: a person hears once that this part of it stands without exits."""
         if self.is_ended_by_person or self.filled_lots <= self.exit_filled or not self.is_against:
+            if self.is_offset_told and self.reason == Reason.POSITION_SIDE:
+                self.reason, self.is_changed = Reason.NONE, True
             self.is_offset_told = False
         elif not self.is_offset_told:
             self.is_offset_told = self.is_changed = True
             self.reason = Reason.POSITION_SIDE
-            self.port.alarm(AlarmCode.PROTECTION_FAILED, OFFSET)
+            if not self.is_netting_told:
+                self.is_netting_told = True
+                self.port.warn(self.NETTED if self.is_netted() else OFFSET)
 
     def on_child(self, child: Child) -> None:
         """An order moved; an entry that the gate refuses is not tried again."""
-        if child.role == ROLE_ENTRY and child.state == OrderState.REFUSED and not self.is_entry_over:
+        if child.handle == self.entry_handle and not self.is_entry_over and not self.is_moving:
+            self.note_entry(child)
+        if child.handle == self.entry_handle and child.state == OrderState.REFUSED and not self.is_entry_over:
             self.refuse_entry(OrderState.REFUSED, child.reason)
         super().on_child(child)
 
@@ -296,6 +309,7 @@ class BracketParent(Guarding):
         if self.is_entry_over:
             return
         self.reason = reason
+        self.is_moving = False
         if self.is_entry_sent:
             self.port.cancel(self.entry_handle)
         else:
@@ -318,7 +332,7 @@ class BracketParent(Guarding):
         """The entry by its own handle, or a take-profit, which stays away then."""
         if self.exits.targets.take_away(handle):
             return True
-        if handle != self.entry_handle or self.is_entry_over:
+        if not self.is_entry(handle) or self.is_entry_over:
             return False
         self.cancel()
         return True
@@ -335,14 +349,42 @@ class BracketParent(Guarding):
     def settle_cancel(self) -> None:
         """It ends by `work` alone."""
 
-    def amend(self, handle: int, price_ticks: int, qty_lots: int, trigger_ticks: int) -> int:
-        """Other prices for an entry that still waits."""
-        if handle not in (self.handle, self.entry_handle) or self.is_entry_sent or self.is_entry_over:
-            return Reason.ORDER_NOT_OPEN
-        terms = amended(self.hold.terms, price_ticks, qty_lots, trigger_ticks)
-        if Hold(terms).is_met(self.port) or is_exit_met(terms, self.exits.plan):
-            self.tell_entry(OrderState.HELD, Reason.TRIGGERED_AT_ONCE)
+    # --- changes ---
+
+    def is_entry(self, handle: int) -> bool:
+        """The entry, by the handle that it was given first, or that of an order of it."""
+        child = self.children.get(handle)
+        names = (self.entry_handle, self.instruction.entry.handle)  # type: ignore[union-attr]
+        return handle in names or (child is not None and child.role == ROLE_ENTRY)
+
+    def terms_of(self, handle: int) -> OrderTerms | None:
+        """The entry, as long as something of it can be opened."""
+        return self.hold.terms if self.is_entry(handle) and not self.is_entry_over else None
+
+    def amend_exits(self, exits: ExitPlan) -> int:
+        """Another plan; not one whose stop would close at once what is protected, or is to be opened."""
+        is_beyond = not self.is_entry_over and is_exit_met(self.hold.terms, exits)
+        if is_beyond or (self.guarded_lots() > 0 and is_stop_met(self.exits, exits)):
             return Reason.TRIGGERED_AT_ONCE
+        return super().amend_exits(exits)
+
+    def amend(self, handle: int, price_ticks: int, qty_lots: int, trigger_ticks: int) -> int:
+        """Of the entry; of a take-profit, by its handle; of the stop, by the bracket's once no entry waits for a price."""
+        is_waiting = not self.is_entry_sent and not self.is_entry_over
+        is_stop = handle == self.handle and bool(trigger_ticks) and not (is_waiting and self.hold.terms.is_conditional)
+        if is_stop or not (handle == self.handle or self.is_entry(handle)):
+            return super().amend(handle, price_ticks, qty_lots, trigger_ticks)
+        if self.is_entry_over:
+            return Reason.ORDER_NOT_OPEN
+        if fault_of_change(self.hold.terms, price_ticks, trigger_ticks):
+            return Reason.UNSUPPORTED
+        terms = amended(self.hold.terms, price_ticks, qty_lots, trigger_ticks)
+        if (is_waiting and Hold(terms).is_met(self.port)) or is_exit_met(terms, self.exits.plan):
+            if is_waiting:
+                self.tell_entry(OrderState.HELD, Reason.TRIGGERED_AT_ONCE)
+            return Reason.TRIGGERED_AT_ONCE
+        if not is_waiting:
+            return self.amend_sent(terms)
         self.hold.disarm(self.port)
         self.hold = Hold(terms)
         self.qty_lots = self.hold.terms.qty_lots
@@ -350,6 +392,62 @@ class BracketParent(Guarding):
         self.tell_entry(OrderState.HELD)
         self.work()
         return Reason.NONE
+
+    def amend_sent(self, terms: OrderTerms) -> int:
+        """The entry works at the venue: it is taken back, and sent again for what it has not filled once that is certain."""
+        entry = self.entry()
+        if entry is None or entry.order_type == OrderType.MARKET or self.exits.state.is_stopping:
+            return Reason.ORDER_NOT_OPEN
+        if terms.trigger_ticks != self.hold.terms.trigger_ticks:
+            return Reason.ORDER_NOT_OPEN
+        if terms.qty_lots <= self.filled_lots:
+            return Reason.QTY_BELOW_MIN
+        if reason := self.port.reason_against():
+            return reason  # it stays where it is until an order can leave
+        self.former = self.former or self.hold.terms
+        self.take_numbers(terms)
+        self.is_moving = True
+        self.work()
+        return Reason.NONE
+
+    def take_numbers(self, terms: OrderTerms) -> None:
+        """Other numbers for an entry that has been released."""
+        self.hold.terms, self.qty_lots = terms, terms.qty_lots
+        self.is_changed = True
+
+    @property
+    def left_lots(self) -> int:
+        """What of the entry is not filled."""
+        return max(self.qty_lots - self.filled_lots, 0)
+
+    def resend_entry(self) -> bool:
+        """The entry's order has ended: the rest of it goes out under a new handle. False: there is none, or no room."""
+        entry = self.entry()
+        self.is_moving = False
+        if self.exits.state.is_stopping or self.status == ParentState.CANCELING or not self.left_lots:
+            self.qty_lots = max(self.qty_lots, self.filled_lots)
+            return False
+        if entry is not None and entry.state in REFUSED:
+            return False
+        handle = self.port.submit(self.hold.released(self.port, self.left_lots, 0, ROLE_ENTRY))
+        if handle:
+            self.entry_handle, self.is_changed = handle, True
+        return bool(handle)
+
+    def note_entry(self, child: Child) -> None:
+        """The venue has taken the new numbers, or they were refused: then it goes out with the old ones again."""
+        if self.former is None:
+            return
+        if child.is_resting or child.filled_lots:
+            self.former, self.is_changed = None, True
+        elif child.state in REFUSED:
+            terms, self.former = self.former, None
+            self.take_numbers(terms)
+            self.reason = child.reason
+            text = f"the entry with other numbers is refused ({Reason(child.reason).name}): it is sent with the old ones again"
+            self.port.alarm(AlarmCode.PARENT_FAILED, text)
+            handle = self.port.submit(self.hold.released(self.port, self.left_lots, 0, ROLE_ENTRY))
+            self.entry_handle = handle or self.entry_handle
 
     # --- restart ---
 
@@ -366,6 +464,8 @@ class BracketParent(Guarding):
             "is_entry_over": self.is_entry_over,
             "exit_filled": self.exit_filled,
             "is_ended_by_person": self.is_ended_by_person,
+            "is_moving": self.is_moving,
+            "former": self.former,
             "exits": self.exits.state,
             "plan": self.exits.plan,
         }
@@ -380,3 +480,5 @@ class BracketParent(Guarding):
         self.exit_filled, self.is_ended_by_person = saved["exit_filled"], saved["is_ended_by_person"]
         self.exits = Exits(self, self, msgspec.convert(saved["plan"], ExitPlan), opposite(self.side))
         self.exits.restore(msgspec.convert(saved["exits"], ExitState))
+        self.is_moving = saved.get("is_moving", False)
+        self.former = msgspec.convert(saved.get("former"), OrderTerms | None)

@@ -94,8 +94,7 @@ class HeldOrder(Amending):
             self.hold.rewind()
         if self.is_resent:
             own = next(reversed(self.children.values()), None)
-        is_news = own is not None and own.is_over and not own.is_end_counted
-        if own is not None and is_news and not own.never_left and not self.is_moving:
+        if own is not None and own.is_over and not (own.never_left or self.is_moving or own.is_end_counted):
             self.on_over(own)  # it ended without our hearing of it
             return
         self.expiry.start(self.port, self.terms)
@@ -165,9 +164,13 @@ class HeldOrder(Amending):
 
     def part(self) -> None:
         """From now on it is carried out by orders with handles of their own."""
-        if not self.is_in_parts:
+        if not (self.is_parted or self.is_sliced):
             self.is_parted = True
             self.tell()
+
+    def retry(self) -> None:
+        """Later again, and longer each time."""
+        self.firing.back_off()
 
     def part_of(self, lots: int) -> int:
         """What of so many lots can close something now. Where there is no position at all the gate has the word."""
@@ -264,7 +267,7 @@ class HeldOrder(Amending):
         elif child.is_over:
             self.on_over(child)
         elif self.is_moving or self.is_parted:
-            self.work()  # one has passed: others may follow
+            self.work()  # it has passed: others may follow
 
     def on_fill(self, child: Child, fill: FillFact) -> None:
         """A slice that is full makes room for the next."""
@@ -439,6 +442,8 @@ class HeldOrder(Amending):
         """Other numbers for what was released; of an order in parts more than works changes nothing at the venue."""
         if terms.trigger_ticks != self.terms.trigger_ticks or self.open_children[0].order_type == OrderType.MARKET:
             return Reason.ORDER_NOT_OPEN
+        if reason := self.port.reason_against():
+            return reason  # it stays where it is until an order can leave
         is_larger = terms.qty_lots >= self.filled_lots + self.working_lots
         if terms.price_ticks != self.terms.price_ticks or not is_larger or not (self.is_sliced or self.is_parted):
             self.take_back(terms)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.execution.amending import amended
+from engine.execution.amending import amended, fault_of_change
 from engine.execution.fired import was_meant
 from engine.execution.hold import Hold, Hurry, is_closed_at_once
 from engine.execution.leg import Leg
@@ -465,7 +465,7 @@ class ListParent(Parent):
         leg = self.leg_of(handle)
         if leg is None or leg.is_dead or qty_lots:
             return Reason.ORDER_NOT_OPEN
-        if self.child_of(leg) is not None:
+        if self.child_of(leg) is not None or fault_of_change(leg.terms, price_ticks, trigger_ticks):
             return Reason.UNSUPPORTED
         terms = amended(leg.terms, price_ticks, 0, trigger_ticks)
         waits = self.is_released or leg is self.first

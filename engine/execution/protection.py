@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from engine.execution.exit_state import ROLE_STOP, ExitState
+from engine.execution.exit_changes import move_stop, move_target, take_plan
+from engine.execution.exit_state import ROLE_NATIVE_STOP, ROLE_STOP, ROLE_TARGET, ExitState
 from engine.execution.exits import Exits
 from engine.execution.parent import Child, ChildTerms, FillFact, MarketView, Parent
 from engine.model.codes import InstructionKind, ParentState, Reason, Side
@@ -94,9 +95,22 @@ class Guarding(Parent):
         """Another plan for what is protected."""
         if fault_of_exits(exits):
             return Reason.UNSUPPORTED
-        self.exits.amend(exits)
+        take_plan(self.exits, exits)
         self.work()
         return Reason.NONE
+
+    def amend(self, handle: int, price_ticks: int, qty_lots: int, trigger_ticks: int) -> int:
+        """Another price of one take-profit, by its handle; another trigger of the stop, by the parent's or its own."""
+        child = self.children.get(handle)
+        reason: int = Reason.UNSUPPORTED
+        if qty_lots or bool(price_ticks) == bool(trigger_ticks):
+            return reason  # sizes follow what is protected
+        if price_ticks and child is not None and child.role >= ROLE_TARGET:
+            reason = move_target(self.exits, handle, price_ticks)
+        elif trigger_ticks and (handle == self.handle or (child is not None and child.role == ROLE_NATIVE_STOP)):
+            reason = move_stop(self.exits, trigger_ticks)
+        self.work()
+        return reason
 
     def pause(self) -> None:
         """Protection is not paused: that would be to leave the position alone."""

@@ -151,6 +151,10 @@ class Requests:
         """The market as it stands."""
         return self.outside.market(instrument_id)
 
+    def is_open(self, instrument_id: int) -> bool:
+        """Would neither book, session nor trading state refuse an order now."""
+        return self.outside.is_open(instrument_id)
+
     def levels(self, instrument_id: int, side: int, depth: int) -> list[tuple[int, int]]:
         """Levels of the book."""
         return self.outside.levels(instrument_id, side, depth)

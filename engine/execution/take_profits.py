@@ -109,12 +109,16 @@ class TakeProfits:
     def rest(self, number: int, wanted: int) -> None:
         """One limit order at the venue."""
         parts, pace = self.exits.open_of(ROLE_TARGET + number), self.paces[number]
+        price_ticks = self.price_ticks(self.exits.plan.targets[number])
         working = sum(child.leaves_lots for child in parts)
         if not parts:
             if pace.timer_id and pace.grows:
                 self.drop_timer(pace)
             if not pace.timer_id:
-                self.send(number, wanted, self.price_ticks(self.exits.plan.targets[number]), OrderType.LIMIT)
+                self.send(number, wanted, price_ticks, OrderType.LIMIT)
+        elif any(child.price_ticks != price_ticks for child in parts):
+            for child in parts:  # it was given another price
+                self.exits.port.cancel(child.handle)
         elif working > wanted:
             for child in reversed(parts):
                 if working > wanted:

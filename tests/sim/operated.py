@@ -18,7 +18,7 @@ from engine.model.codes import BookState, CommandKind, Lane, RecordKind
 from engine.simulation import START_NS, Latency, Simulation
 from engine.strategy.api import BookView, Strategy, TimerView
 from tests.sim.scenario import Step
-from tests.sim.stages import NUDGES_MAX, configure, credentials, nudge, prices_of, still_venue, trade
+from tests.sim.stages import NUDGES_MAX, WIDE_LIMITS, configure, credentials, nudge, prices_of, still_venue, trade
 
 SYMBOL = "BTCUSDT"
 
@@ -55,11 +55,13 @@ class Patient(Strategy):
 class Stage:
     """A simulation with a still market, an operator's control port, and its ledger."""
 
-    def __init__(self, root: Path, kind: str, mode: str, strategy: Strategy, shell: Any = None) -> None:
+    def __init__(
+        self, root: Path, kind: str, mode: str, strategy: Strategy, shell: Any = None, limits: str = WIDE_LIMITS
+    ) -> None:
         self.kind, self.strategy = kind, strategy
         self.shell = shell or still_venue(START_NS)
         self.prices = prices_of(self.shell, kind)
-        self.loaded = configure(root, kind, mode)
+        self.loaded = configure(root, kind, mode, limits=limits)
         key = None if mode == "paper" else credentials()
         self.simulation = Simulation(
             self.loaded, self.shell, strategies={"scripted": strategy}, latency=Latency(300, 300, 100), credentials=key

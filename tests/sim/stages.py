@@ -71,11 +71,7 @@ message_burst = 100
 stale_after_ms = 600000
 clock_drift_ms_max = 1000
 [risk.instrument.BTCUSDT]
-max_order_qty = "5"
-max_order_notional = "400000"
-max_position = "10"
-price_collar_bps = 5000
-max_open_orders = 50
+{limits}
 [strategy.scripted]
 class = "tests.sim.scripted:Scripted"
 symbols = ["BTCUSDT"]
@@ -83,14 +79,22 @@ symbols = ["BTCUSDT"]
 cancel_on_start = true
 interval_s = 30
 """
+WIDE_LIMITS = """max_order_qty = "5"
+max_order_notional = "400000"
+max_position = "10"
+price_collar_bps = 5000
+max_open_orders = 50"""
 
 
-def configure(root: Path, kind: str, mode: str, rest: int = 1, ws: int = 1, paper: str = "") -> LoadedConfig:
-    """An engine with wide limits below `root`; `paper` are more keys of that table."""
+def configure(
+    root: Path, kind: str, mode: str, rest: int = 1, ws: int = 1, paper: str = "", limits: str = WIDE_LIMITS
+) -> LoadedConfig:
+    """An engine with wide limits below `root`; `paper` are more keys of that table, `limits` those of the instrument."""
     key = "" if mode == "paper" else 'credential = "sim"\nkey_type = "hmac"\n'
     usdm = USDM_KEYS if kind == "binance-usdm" else ""
     path = root / "engine.toml"
-    path.write_text(TEXT.format(mode=mode, kind=kind, rest=rest, ws=ws, key=key, usdm=usdm, paper=paper))
+    fields = {"mode": mode, "kind": kind, "rest": rest, "ws": ws, "key": key, "usdm": usdm, "paper": paper}
+    path.write_text(TEXT.format(**fields, limits=limits))
     return load(path)
 
 

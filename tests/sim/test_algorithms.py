@@ -13,11 +13,9 @@ from engine.control.messages import Cancel, Order, Pause, Resume, Scope
 from engine.journal.explain import explain
 from engine.journal.reader import JournalReader
 from engine.model.codes import Side
-from engine.simulation import START_NS
 from engine.strategy.api import Strategy
 from tests.contract.test_cli import ROOT
 from tests.sim.operated import SYMBOL, Patient, Stage
-from tests.sim.stages import prices_of, still_venue
 
 WORLDS = [("binance-spot", "sim"), ("binance-usdm", "sim"), ("binance-spot", "paper")]
 # on paper our orders leave no mark on a market that stands still: what was taken seems to stand there still
@@ -122,30 +120,30 @@ def test_an_algorithm_goes_on_after_a_crash_with_what_is_left(tmp_path: Path) ->
 
 @pytest.mark.parametrize("page", ["README.md", "docs/execution.md"])
 def test_what_a_page_teaches_of_a_bracket_and_a_twap_works_as_it_stands(tmp_path: Path, page: str) -> None:
-    """The page's strategies, word for word but for the prices, which are made those of the market."""
+    """The page's strategies, word for word, at the venue of the README's tour and within the limits of its engine."""
     texts = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
-    best = prices_of(still_venue(START_NS), "binance-spot").best["ask"]
+    limits = tour_limits()
     for number, text in enumerate(text for text in texts if "self.execute(" in text or "self.submit_bracket(" in text):
         (tmp_path / str(number)).mkdir()
-        strategy = taught(priced(text, best))
-        with Stage(tmp_path / str(number), "binance-spot", "sim", strategy) as stage:
+        with Stage(tmp_path / str(number), "binance-spot", "sim", taught(text), limits=limits) as stage:
             stage.simulation.run_for(5.0)
             [parent] = stage.ledger().open_parents()
             assert (parent["what"], parent["state"]) in (("twap", "WORKING"), ("bracket", "WORKING"))
             assert stage.filled() > 0
+            refused = [row for row in stage.ledger().orders.values() if row["state"] in ("REFUSED", "REJECTED")]
+            assert (refused, parent["reason"]) == ([], "NONE")
             shell = stage.simulation.venue
             stage.simulation.crash()
-        with Stage(tmp_path / str(number), "binance-spot", "sim", taught(priced(text, best)), shell) as again:
+        with Stage(tmp_path / str(number), "binance-spot", "sim", taught(text), shell, limits) as again:
             again.simulation.run_for(5.0)
             assert [found["handle"] for found in again.ledger().open_parents()] == [parent["handle"]]
             again.simulation.stop()
 
 
-def priced(text: str, best: Decimal) -> str:
-    """The prices of the page, as far from the market as they mean to be."""
-    for word, off in (("30500", 500), ("30000", 50), ("31000", 900), ("32000", 1_900)):
-        text = text.replace(f'"{word}"', f'"{best + off:f}"')
-    return text
+def tour_limits() -> str:
+    """What the engine of the README's tour allows of its symbol."""
+    text = (ROOT / "config" / "demo.toml").read_text()
+    return text.split(f"[risk.instrument.{SYMBOL}]\n")[1].split("\n[")[0]
 
 
 def taught(text: str) -> Strategy:

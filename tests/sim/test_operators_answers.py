@@ -127,6 +127,38 @@ def test_what_cannot_be_changed_says_why_and_which_way_works(stage: Stage) -> No
     check(stage, [(Pause(scope=Scope(strategy="scripted")), Reason.STRATEGY_PAUSED, "already")])
 
 
+def test_an_amendment_that_cannot_be_says_why_and_changes_nothing(stage: Stage) -> None:
+    hold(stage)
+    words: dict[str, Any] = {"scope": BTC, "side": "sell", "qty": "0.01", "emulated": True}
+    stop = asked(stage, Order(**words, order_type="stop", trigger=price(stage, "bid", "-500")))
+    dated = rest(stage, emulated=True, time_in_force="gtd", expire="+20m")
+    exits = ExitsText(stop_loss=price(stage, "bid", "-900"), take_profits=(price(stage, "ask", "900"),))
+    entry: dict[str, Any] = {"scope": BTC, "side": "buy", "qty": "0.01", "price": price(stage, "bid", "-300")}
+    bracket = asked(stage, Order(**entry, exits=exits))
+    before = stage.ledger().open_orders()
+    beyond = price(stage, "ask", "500")
+    check(
+        stage,
+        [
+            (amend(stop, price=beyond), Reason.UNSUPPORTED, "no limit price"),
+            (amend(dated, trigger=beyond), Reason.UNSUPPORTED, "no trigger price"),
+            (amend(dated, qty="0.01"), Reason.NONE, "already"),
+            (Amend(scope=of(dated), exits=exits), Reason.UNSUPPORTED, "only a bracket or a protection"),
+            (Amend(scope=of(NOBODY), exits=exits), Reason.UNKNOWN_ORDER, "no such order"),
+            (Amend(scope=of(bracket), exits=exits), Reason.NONE, "already"),
+            (
+                Amend(scope=of(bracket), exits=ExitsText(stop_loss=beyond)),
+                Reason.TRIGGERED_AT_ONCE,
+                "nothing was changed",
+            ),
+        ],
+    )
+    assert stage.ledger().open_orders() == before
+    reply = told(stage, amend(dated, price=price(stage, "bid", "-95")))
+    assert isinstance(reply, Accepted)
+    assert "sent again" in reply.note
+
+
 def test_of_many_nothing_to_do_is_no_fault_and_is_said(stage: Stage) -> None:
     for request, words in (
         (Cancel(), "nothing to cancel"),

@@ -126,6 +126,37 @@ def test_a_brackets_exits_follow_what_its_entry_has_filled(stage: Stage) -> None
     assert {row["parent"] for row in sales} == {handle}
 
 
+def test_a_brackets_entry_target_and_stop_are_amended_by_the_handles_that_are_listed(stage: Stage) -> None:
+    exits = ExitsText(stop_loss=price(stage, "bid", "-900"), take_profits=(price(stage, "ask", "900"),))
+    words: dict[str, Any] = {"scope": BTC, "side": "buy", "qty": "0.02", "price": price(stage, "bid", "-300")}
+    handle = asked(stage, Order(**words, exits=exits))
+    [entry] = stage.ledger().open_orders()
+    lower = price(stage, "bid", "-400")
+    asked(stage, Amend(scope=Scope(order=str(entry["handle"])), price=lower, qty="0.01"))
+    [entry] = stage.ledger().open_orders()
+    assert (Decimal(entry["price"]), Decimal(entry["qty"]), entry["parent"]) == (
+        Decimal(lower),
+        Decimal("0.01"),
+        handle,
+    )
+    asked(stage, Amend(scope=Scope(order=str(entry["handle"])), price=price(stage, "ask", "50")))
+    [target] = [row for row in stage.ledger().open_orders() if row["side"] == "SELL"]
+    higher = price(stage, "ask", "950")
+    asked(stage, Amend(scope=Scope(order=str(target["handle"])), price=higher))
+    asked(stage, Amend(scope=Scope(order=str(handle)), trigger=price(stage, "bid", "-800")))
+    [target] = [row for row in stage.ledger().open_orders() if row["side"] == "SELL"]
+    assert (Decimal(target["price"]), Decimal(target["qty"])) == (Decimal(higher), Decimal("0.01"))
+    [stop] = stage.ledger().family.parents[handle]["held_exits"]
+    assert Decimal(stop["trigger"]) == Decimal(price(stage, "bid", "-800"))
+    both = ExitsText(stop_loss=price(stage, "bid", "-700"), take_profits=("2%@50%", "3%"))
+    asked(stage, Amend(scope=Scope(order=str(handle)), exits=both))
+    stage.simulation.run_for(1.0)
+    sales = [row for row in stage.ledger().open_orders() if row["side"] == "SELL"]
+    assert sorted(Decimal(row["qty"]) for row in sales) == [Decimal("0.005")] * 2
+    [stop] = stage.ledger().family.parents[handle]["held_exits"]
+    assert Decimal(stop["trigger"]) == Decimal(price(stage, "bid", "-700"))
+
+
 def test_a_protection_is_as_large_as_the_position(stage: Stage) -> None:
     hold(stage)
     handle = asked(stage, Protect(scope=BTC, exits=ExitsText(stop_loss="1%"), reason="overnight"))

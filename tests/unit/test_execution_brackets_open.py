@@ -64,7 +64,7 @@ def test_a_position_that_others_turn_after_the_entry_left_is_told_once_with_its_
     rig.position = -20
     rig.fill(10, 4)
     rig.fill(10, 4)
-    assert [code for code, _ in rig.alarms] == [AlarmCode.PROTECTION_FAILED]
+    assert [code for code, _ in rig.alarms] == [AlarmCode.PARENT_FAILED]
     assert rig.told[-1].reason == Reason.POSITION_SIDE
     assert [order.handle for order in rig.open_orders()] == [10]
 

@@ -19,33 +19,34 @@ cdef extern from *:
     }
 
     /* Take `*left` lots from the levels of one page, at most `*depth` of them (both at least 1, `word` not 0): the sum of ticks within the
-       page x lots. One loop for each side, for in them only the way to the next bit differs. */
-    static inline __attribute__((always_inline)) int64_t tw_walk_page(const int64_t *lots, uint64_t word, int is_bid, int *depth, int64_t *left,
-                                                                      int64_t *tick) {
-        int64_t value = 0, rest = *left, at;
-        int levels = *depth;
+       page x lots. How many levels there are is counted before: then each costs one test of that and one of what is left. */
+    static inline __attribute__((always_inline)) int64_t tw_walk_page(const int64_t *lots, uint64_t word, int is_bid, int64_t *depth,
+                                                                      int64_t *left, int64_t *tick) {
+        int64_t value = 0, rest = *left, levels = __builtin_popcountll(word), held;
+        uint64_t at;
+        if (levels > *depth) levels = *depth;
+        *depth -= levels;
         do {
-            at = is_bid ? TW_HIGHEST(word) : TW_LOWEST(word);
-            levels--;
-            if (lots[at] >= rest) {
-                value += rest * at;
+            at = is_bid ? 63u ^ (unsigned)__builtin_clzll(word) : (unsigned)__builtin_ctzll(word);
+            held = lots[at];
+            rest -= held;
+            if (rest <= 0) {
+                value += (rest + held) * (int64_t)at;
                 rest = 0;
                 break;
             }
-            value += lots[at] * at;
-            rest -= lots[at];
+            value += held * (int64_t)at;
             word = is_bid ? word ^ (uint64_t)1 << at : word & (word - 1);
-        } while (word && levels);
-        *depth = levels;
+        } while (--levels);
         *left = rest;
-        *tick = at;
+        *tick = (int64_t)at;
         return value;
     }
     """
     int64_t TW_LOWEST(uint64_t) noexcept nogil
     int64_t TW_HIGHEST(uint64_t) noexcept nogil
     bint tw_times_overflows(int64_t, int64_t) noexcept nogil
-    int64_t tw_walk_page(const int64_t*, uint64_t, bint, int*, int64_t*, int64_t*) noexcept nogil
+    int64_t tw_walk_page(const int64_t*, uint64_t, bint, int64_t*, int64_t*, int64_t*) noexcept nogil
 
 cdef enum:
     PAGE_TICKS = 64
@@ -159,26 +160,30 @@ cdef inline bint cursor_next(LadderCursor* cursor, Level* out) noexcept nogil:
 cdef int check_base(int64_t base_ticks) except -1
 # Up to `depth` levels from the best on; returns how many.
 cdef int side_read(const LadderSide* side, int depth, Level* out) noexcept nogil
+# The next page behind `page` that holds a level, or -1.
+cdef int64_t page_worse(const LadderSide* side, int64_t page) noexcept nogil
 # side_walk where 64 bits may not hold a sum.
 cdef tw_wide_sum side_walk_wide(const LadderSide* side, int depth, int64_t* lots, int64_t* worst_ticks) noexcept nogil
 
 cdef inline tw_wide_sum side_walk(const LadderSide* side, int depth, int64_t* lots, int64_t* worst_ticks) noexcept nogil:
     """BookReader.walk over up to `depth` levels, which are summed as they are met: none is written down to be read again."""
-    cdef LadderCursor cursor
-    cdef int64_t left = lots[0], before, first_ticks = 0, tick = 0, value = 0
+    cdef const PageSlot* slot
+    cdef int64_t page = side.best_index >> 6, first_ticks = 0, tick = 0, value = 0, left = lots[0], before, levels = depth
     if tw_times_overflows(left, side.base_ticks + (LADDER_TICKS - 1)):
         return side_walk_wide(side, depth, lots, worst_ticks)
     # no part of it is more than all lots at the highest price there can be: 64 bits hold every sum
-    cursor_open(&cursor, side)
-    while left > 0 and depth > 0 and (cursor.word or cursor_turn(&cursor)):
+    while page >= 0 and left > 0 and levels > 0:
+        slot = &side.slots[page]
+        first_ticks = side.base_ticks + (page << 6)
         before = left
-        first_ticks = side.base_ticks + (cursor.page << 6)
         if side.is_bid:
-            value += tw_walk_page(cursor.slot.page.qty_lots, cursor.word, True, &depth, &left, &tick)
+            value += tw_walk_page(slot.page.qty_lots, slot.occupied, True, &levels, &left, &tick)
         else:
-            value += tw_walk_page(cursor.slot.page.qty_lots, cursor.word, False, &depth, &left, &tick)
+            value += tw_walk_page(slot.page.qty_lots, slot.occupied, False, &levels, &left, &tick)
         value += first_ticks * (before - left)
-        cursor.word = 0
+        if left == 0:
+            break
+        page = page_worse(side, page)
     lots[0] = left
     worst_ticks[0] = first_ticks + tick
     return value

@@ -169,6 +169,10 @@ cdef int64_t page_below(const LadderSide* side, int64_t page) noexcept nogil:
     return (branch << 6) | TW_HIGHEST(side.branches[branch])
 
 
+cdef int64_t page_worse(const LadderSide* side, int64_t page) noexcept nogil:
+    return page_below(side, page) if side.is_bid else page_above(side, page)
+
+
 cdef inline int64_t worse_index(const LadderSide* side, int64_t index) noexcept nogil:
     """The next occupied tick worse than `index` (0 .. 2^24 - 1), or -1."""
     cdef uint64_t word = side.slots[index >> 6].occupied
@@ -296,7 +300,7 @@ cdef int64_t side_next(const LadderSide* side, int64_t price_ticks) noexcept nog
 cdef bint cursor_turn(LadderCursor* cursor) noexcept nogil:
     if cursor.page < 0:
         return False
-    cursor.page = page_below(cursor.side, cursor.page) if cursor.side.is_bid else page_above(cursor.side, cursor.page)
+    cursor.page = page_worse(cursor.side, cursor.page)
     if cursor.page < 0:
         return False
     cursor.slot = &cursor.side.slots[cursor.page]

@@ -6,7 +6,7 @@ from engine.model.bookreader cimport BookReader
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport (DepthPayload, FeedStatePayload, InstrumentUpdatePayload, Level, MarkPricePayload, TickerPayload,
                                    TradePayload)
-from engine.model.tables cimport MarketState, Tables
+from engine.model.tables cimport INSTRUMENT_CAPACITY, MarketState, Tables
 from engine.runtime.actor cimport Actor
 from engine.runtime.clock cimport Clock
 from engine.runtime.counters cimport Counters
@@ -66,9 +66,15 @@ cdef struct TouchedPrices:
     uint32_t* marks
     uint32_t generation
 
+cdef inline const LadderSide* depth_side(Book** books, uint32_t instrument_id, int side) noexcept nogil:
+    """Of an instrument's book; NULL where it has none."""
+    cdef const Book* book = books[instrument_id] if instrument_id < INSTRUMENT_CAPACITY else NULL
+    if book == NULL:
+        return NULL
+    return &book.asks if side else &book.bids
+
 cdef class DepthReader(BookReader):
     cdef Book** books
-    cdef const LadderSide* side_of(self, uint32_t instrument_id, int side) noexcept nogil
 
 cdef class BookStage(Actor):
     cdef readonly DepthReader reader

@@ -12,23 +12,18 @@ While LIVE each bookTicker is held until a diff covers its update id and then co
 equal the best levels exactly; an earlier one must not contradict what the diff left untouched. Which one is the last is known
 when a ticker beyond the diff has come, since a ticker may come after the diff that covers it.
 """
-cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset, strlen
 
-from engine.book.ladder cimport (
-    LADDER_TICKS, LadderSide, PagePool, pool_free, pool_init, side_apply, side_best, side_clear, side_free, side_init, side_next,
-    side_qty, side_read, side_walk,
-)
+from engine.book.ladder cimport (LADDER_TICKS, LadderSide, PagePool, pool_free, pool_init, side_apply, side_best, side_clear, side_free, side_init,
+                                 side_next, side_qty, side_read, side_walk)
 from engine.journal.journal cimport Journal
 from engine.model.bookreader cimport LEVELS_WALKED, BookReader, tw_wide_sum
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
-from engine.model.records cimport (
-    MarkPricePayload,
-    DepthPayload, FeedStatePayload, InstrumentUpdatePayload, Level, RecordHeader, StatePayload, TickerPayload, TimerPayload, TradePayload,
-)
+from engine.model.records cimport (DepthPayload, FeedStatePayload, InstrumentUpdatePayload, Level, MarkPricePayload, RecordHeader,
+                                   StatePayload, TickerPayload, TimerPayload, TradePayload)
 from engine.model.tables cimport INSTRUMENT_CAPACITY, Instrument, MarketState, Tables
 from engine.runtime.actor cimport Actor
 from engine.runtime.clock cimport Clock
@@ -155,20 +150,12 @@ cdef inline bint tops_are_equal(const HeldTicker* one, const HeldTicker* other) 
 cdef class DepthReader(BookReader):
     """Depth of the book stage's books for stages that must not know it."""
 
-    @cython.final
-    cdef inline const LadderSide* side_of(self, uint32_t instrument_id, int side) noexcept nogil:
-        """NULL where there is no such book."""
-        cdef const Book* book = self.books[instrument_id] if instrument_id < INSTRUMENT_CAPACITY else NULL
-        if book == NULL:
-            return NULL
-        return &book.asks if side else &book.bids
-
     cdef int read_levels(self, uint32_t instrument_id, int side, int depth, Level* out) noexcept nogil:
-        cdef const LadderSide* found = self.side_of(instrument_id, side)
+        cdef const LadderSide* found = depth_side(self.books, instrument_id, side)
         return 0 if found == NULL or depth <= 0 else side_read(found, depth, out)
 
     cdef tw_wide_sum walk(self, uint32_t instrument_id, int side, int64_t* lots, int64_t* worst_ticks) noexcept nogil:
-        cdef const LadderSide* found = self.side_of(instrument_id, side)
+        cdef const LadderSide* found = depth_side(self.books, instrument_id, side)
         if found == NULL:
             worst_ticks[0] = 0
             return 0
