@@ -227,10 +227,6 @@ class HeldOrder(Amending):
             self.waits_for_market = self.is_held_up = False
             self.work()
 
-    def retry(self) -> None:
-        """Later again."""
-        self.firing.back_off()
-
     # --- what comes back ---
 
     def on_trigger(self, watch_id: int, price: int) -> None:
