@@ -387,7 +387,6 @@ class Rig:
 
     def advance(self, ns: int) -> None:
         """Time passes, on both clocks; timers come due one by one."""
-        self.asks_at_once.clear()
         end_ns = self.now_mono_ns + ns
         while due := [(deadline, key) for key, (deadline, _) in self.timers.items() if deadline <= end_ns]:
             deadline, timer_id = min(due)
@@ -398,6 +397,8 @@ class Rig:
             if step:
                 self.asks_at_once.clear()
             self.parents.on_timer(timer_id)
+        if end_ns > self.now_mono_ns:
+            self.asks_at_once.clear()
         self.now_wall_ns += end_ns - self.now_mono_ns
         self.now_mono_ns = end_ns
 
