@@ -17,8 +17,8 @@ from engine.model.instructions import Algo, Bracket, Held, OrderList, Protection
 from engine.risk.reasons import MEANINGS
 
 if TYPE_CHECKING:
-    from engine.app import Engine
     from engine.control.commands import OperatorCommand
+    from engine.control.engine_parts import EngineParts
     from engine.execution.parent import Parent
 
 PAUSING = (CommandKind.PAUSE, CommandKind.RESUME)
@@ -57,7 +57,7 @@ class Before:
 class Outcomes:
     """Reads the engine's stages. Every order is known to one line's OMS, every parent to the execution stage."""
 
-    def __init__(self, engine: Engine, currency: str = "") -> None:
+    def __init__(self, engine: EngineParts, currency: str = "") -> None:
         self._engine = engine
         self._currency = currency
 

@@ -12,7 +12,7 @@ from engine.model.tables import Tables
 from engine.oms.oms import Oms
 
 if TYPE_CHECKING:
-    from engine.app import Engine
+    from engine.control.engine_parts import EngineParts
 
 # an answer is one message of bounded size
 SHOWN_MAX = 20
@@ -22,7 +22,7 @@ class VenueWord:
     """Both, over every line's order management; `lines`, `names`: by venue id."""
 
     @classmethod
-    def of(cls, engine: Engine) -> VenueWord:
+    def of(cls, engine: EngineParts) -> VenueWord:
         """Of all lines of an engine."""
         lines = engine.lines
         return cls(
