@@ -19,7 +19,7 @@ from engine.control.client import ControlClient
 from engine.control.messages import EngineStatus, Status
 from engine.journal.places import segments
 from engine.model.codes import Lane
-from engine.runtime.account_lock import lock_account
+from engine.runtime.account_lock import AccountLocked, lock_account
 
 ROOT = Path(__file__).parents[2]
 API_KEY = "qT7sim0KeyForDocsOnly00000000000000000000000000000000000000000001"
@@ -63,6 +63,15 @@ def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     wait_for(lambda: ready.exists() and ready.read_text().strip(), "the venue does not start")
     yield {**orjson.loads(ready.read_text()), "ca": str(place / "tls" / "ca.pem")}
     end(process)
+
+
+def is_account_free() -> bool:
+    """The engine of a test before may take a moment to end."""
+    try:
+        os.close(lock_account(API_KEY))
+    except AccountLocked:
+        return False
+    return True
 
 
 class Site:
@@ -122,6 +131,7 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path, venue: dict[str, Any]) -> Site:
+    wait_for(is_account_free, "another engine keeps the account")
     return Site(tmp_path, venue)
 
 
