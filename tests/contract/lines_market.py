@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ from engine.model.codes import Lane, RecordKind, TradingState
 from engine.runtime.counters_reader import CountersError, CountersReader
 from tests.fault.market import PROJECT
 
+HEDGED = replace(USDM, settings=USDM.settings.replace("one-way", "hedge"))
 ROOMY = "\n[limits]\nweight_minute = 1000000\nconnections_5m = 10000\norders_10s = 100000\n"
 
 
@@ -188,6 +192,15 @@ interval_s = 1
 
         self.until(hold, f"{states}")
 
+    def trade(self) -> None:
+        """The engine, until every line may trade."""
+        self.start()
+        self.wait_all_active()
+
+    def open_orders(self, line: str) -> list[dict[str, Any]]:
+        """Open at a line's venue, by the venue's word."""
+        return self.venues[line].witness.open_orders()
+
     def wait_all_active(self) -> None:
         """Until every line may trade."""
         self.wait_lines(**dict.fromkeys(self.line_names(), TradingState.ACTIVE.name))
@@ -277,3 +290,16 @@ symbols = [{listed}]
 
 
 __all__ = ["SPOT", "USDM", "LineVenue", "LinesMarket", "account_text", "limits_of", "second_account", "strategy_of"]
+
+
+@contextlib.contextmanager
+def lines_market(name: str, activity: float = 2.0) -> Iterator[LinesMarket]:
+    """In a folder of its own, in memory where that can be had; everything has ended, and is gone, behind it."""
+    memory = Path("/dev/shm")
+    root = Path(tempfile.mkdtemp(prefix=f"tradewind-{name}-", dir=memory if memory.is_dir() else None))
+    found = LinesMarket(root, activity)
+    try:
+        yield found
+    finally:
+        found.close()
+        shutil.rmtree(root, ignore_errors=True)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.model.codes import OrderFlag, RecordKind
-from tests.contract.lines_market import SPOT, USDM, LinesMarket, limits_of, strategy_of
+from tests.contract.lines_market import SPOT, USDM, LinesMarket, limits_of, lines_market, strategy_of
 
 LINES = ("spot", "futures")
 
@@ -20,21 +17,15 @@ LINES = ("spot", "futures")
 @pytest.fixture(scope="module")
 def market() -> Iterator[LinesMarket]:
     """Two venues, and a strategy whose orders rest: whatever has a position, a person made."""
-    root = Path(tempfile.mkdtemp(prefix="tradewind-flatten-"))
-    found = LinesMarket(root, activity=6.0)
-    try:
+    with lines_market("flatten-", activity=6.0) as found:
         found.add_venue("spot", SPOT)
         found.add_venue("futures", USDM)
         strategy = strategy_of(
             "both", ["spot:BTCUSDT", "futures:BTCUSDT"], "tests.contract.both_venues:BothVenues", qty="0.010"
         )
         found.write_config(strategy, limits_of("BTCUSDT", qty="0.02", position="1"))
-        found.start()
-        found.wait_all_active()
+        found.trade()
         yield found
-    finally:
-        found.close()
-        shutil.rmtree(root, ignore_errors=True)
 
 
 def trade(market: LinesMarket, line: str, side: str, qty: str) -> None:

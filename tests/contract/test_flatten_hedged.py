@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from engine.model.codes import RecordKind
-from tests.contract.lines_market import USDM, LinesMarket, limits_of, strategy_of
-
-HEDGED = replace(USDM, settings=USDM.settings.replace("one-way", "hedge"))
+from tests.contract.lines_market import HEDGED, LinesMarket, limits_of, lines_market, strategy_of
 
 
 @pytest.fixture
 def market() -> Iterator[LinesMarket]:
     """A futures venue, and a strategy that holds a long and a short position there."""
-    root = Path(tempfile.mkdtemp(prefix="tradewind-hedged-"))
-    found = LinesMarket(root, activity=6.0)
-    try:
+    with lines_market("hedged-", activity=6.0) as found:
         found.add_venue("futures", HEDGED)
         strategy = strategy_of("pair", ["BTCUSDT"], "tests.contract.hedged_pair:HedgedPair", qty="0.020")
         found.write_config(strategy, limits_of("BTCUSDT", qty="0.02", position="1"))
-        found.start()
-        found.wait_all_active()
+        found.trade()
         yield found
-    finally:
-        found.close()
-        shutil.rmtree(root, ignore_errors=True)
 
 
 def held(market: LinesMarket) -> dict[str, float]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from engine.model.codes import RecordKind
-from tests.contract.lines_market import SPOT, USDM, LinesMarket, limits_of, strategy_of
+from tests.contract.lines_market import SPOT, USDM, LinesMarket, limits_of, lines_market, strategy_of
 
 RESTING = "tests.fault.resting_maker:RestingMaker"
 LEVELS = 5
@@ -19,32 +16,21 @@ LEVELS = 5
 @pytest.fixture(scope="module")
 def market() -> Iterator[LinesMarket]:
     """A spot venue and a futures venue that both trade BTCUSDT, and one strategy with orders at both."""
-    root = Path(tempfile.mkdtemp(prefix="tradewind-lines-"))
-    found = LinesMarket(root)
-    try:
+    with lines_market("lines-") as found:
         found.add_venue("spot", SPOT)
         found.add_venue("futures", USDM)
         symbols = ["spot:BTCUSDT", "futures:BTCUSDT"]
         strategy = strategy_of("both", symbols, "tests.contract.both_venues:BothVenues", qty="0.010", levels=LEVELS)
         found.write_config(strategy, limits_of("spot:BTCUSDT") + limits_of("futures:BTCUSDT"))
-        found.start()
-        found.wait_all_active()
+        found.trade()
         yield found
-    finally:
-        found.close()
-        shutil.rmtree(root, ignore_errors=True)
-
-
-def open_at(market: LinesMarket, line: str) -> int:
-    """Orders open at a line's venue, by the venue's word."""
-    return len(market.venues[line].witness.open_orders())
 
 
 def wait_resting(market: LinesMarket) -> None:
     """Every line ACTIVE, and the strategy's orders rest at both venues."""
     market.wait_all_active()
     for line in market.venues:
-        market.until(lambda line=line: open_at(market, line) == 2 * LEVELS, f"orders rest at {line}")  # type: ignore[misc]
+        market.until(lambda line=line: len(market.open_orders(line)) == 2 * LEVELS, f"orders rest at {line}")  # type: ignore[misc]
 
 
 def test_one_strategy_has_orders_at_both_venues_and_no_client_order_id_twice(market: LinesMarket) -> None:
@@ -74,8 +60,8 @@ def test_a_kill_of_one_line_cancels_there_and_leaves_the_other_alone(
 ) -> None:
     wait_resting(market)
     assert market.ctl("kill", option, value, "--reason", "drill").returncode == 0
-    market.until(lambda: open_at(market, "futures") == 0, "nothing open at futures")
-    assert open_at(market, "spot") == 2 * LEVELS
+    market.until(lambda: len(market.open_orders("futures")) == 0, "nothing open at futures")
+    assert len(market.open_orders("spot")) == 2 * LEVELS
     if option != "--symbol":
         market.wait_lines(futures="HALTED", spot="ACTIVE")
         assert market.lines()["futures"]["halt_reason"] == "KILL"
@@ -86,11 +72,11 @@ def test_a_kill_of_one_line_cancels_there_and_leaves_the_other_alone(
 def test_a_killed_line_stays_killed_over_a_restart(market: LinesMarket) -> None:
     wait_resting(market)
     assert market.ctl("kill", "--venue", "spot").returncode == 0
-    market.until(lambda: open_at(market, "spot") == 0, "nothing open at spot")
+    market.until(lambda: len(market.open_orders("spot")) == 0, "nothing open at spot")
     market.start()
     market.wait_lines(futures="ACTIVE", spot="HALTED")
-    market.until(lambda: open_at(market, "futures") == 2 * LEVELS, "orders rest at futures")
-    assert open_at(market, "spot") == 0
+    market.until(lambda: len(market.open_orders("futures")) == 2 * LEVELS, "orders rest at futures")
+    assert len(market.open_orders("spot")) == 0
     assert market.ctl("arm", "--venue", "spot").returncode == 0
     wait_resting(market)
 
@@ -113,4 +99,4 @@ def test_an_orderly_stop_ends_with_nothing_open_at_either_venue(market: LinesMar
     wait_resting(market)
     assert market.engine is not None
     assert market.engine.stop() == 0, market.engine.tail()
-    assert {line: open_at(market, line) for line in market.venues} == {"spot": 0, "futures": 0}
+    assert {line: len(market.open_orders(line)) for line in market.venues} == {"spot": 0, "futures": 0}

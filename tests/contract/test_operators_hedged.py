@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.contract.lines_market import SPOT, USDM, LinesMarket, limits_of
-
-HEDGED = replace(USDM, settings=USDM.settings.replace("one-way", "hedge"))
+from tests.contract.lines_market import HEDGED, SPOT, LinesMarket, limits_of, lines_market
 
 
 @pytest.fixture(scope="module")
 def market() -> Iterator[LinesMarket]:
     """Two venues without strategies: everything there is a person's."""
-    root = Path(tempfile.mkdtemp(prefix="tradewind-operator-"))
-    found = LinesMarket(root, activity=6.0)
-    try:
+    with lines_market("operator-", activity=6.0) as found:
         found.add_venue("spot", SPOT)
         found.add_venue("futures", HEDGED, symbols=("BTCUSDT", "ETHUSDT"))
         limits = limits_of("BTCUSDT", qty="0.02", position="1") + limits_of("ETHUSDT", qty="0.5", position="100")
         found.write_config("", limits)
-        found.start()
-        found.wait_all_active()
+        found.trade()
         found.until(lambda: bid(found, "futures:ETHUSDT") > 0, "a market")
         yield found
-    finally:
-        found.close()
-        shutil.rmtree(root, ignore_errors=True)
 
 
 def told(market: LinesMarket, *words: str) -> tuple[int, str]:

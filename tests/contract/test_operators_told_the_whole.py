@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.contract.lines_market import SPOT, USDM, LinesMarket, limits_of
+from tests.contract.lines_market import SPOT, USDM, LinesMarket, limits_of, lines_market
 from tests.contract.test_operators_hedged import bid, done, held, told, until
 
 
 @pytest.fixture(scope="module")
 def market() -> Iterator[LinesMarket]:
     """A spot and a one-way futures account, both with BTCUSDT; nobody else trades them."""
-    root = Path(tempfile.mkdtemp(prefix="tradewind-told-"))
-    found = LinesMarket(root, activity=6.0)
-    try:
+    with lines_market("told-", activity=6.0) as found:
         found.add_venue("spot", SPOT)
         found.add_venue("futures", USDM)
         found.write_config("", limits_of("BTCUSDT", qty="0.02", position="1"))
-        found.start()
-        found.wait_all_active()
+        found.trade()
         found.until(lambda: bid(found, "futures:BTCUSDT") > 0 and bid(found, "spot:BTCUSDT") > 0, "markets")
         yield found
-    finally:
-        found.close()
-        shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.mark.parametrize("line", ["spot", "futures"])

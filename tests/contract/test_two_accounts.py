@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +11,15 @@ import pytest
 
 from engine.demo import workspace
 from engine.runtime.account_lock import AccountLocked, lock_account
-from tests.contract.lines_market import SPOT, LinesMarket, account_text, limits_of, second_account, strategy_of
+from tests.contract.lines_market import (
+    SPOT,
+    LinesMarket,
+    account_text,
+    limits_of,
+    lines_market,
+    second_account,
+    strategy_of,
+)
 
 
 def fresh_keys(folder: Path) -> tuple[workspace.Key, workspace.Key]:
@@ -25,10 +31,8 @@ def fresh_keys(folder: Path) -> tuple[workspace.Key, workspace.Key]:
 @pytest.fixture(scope="module")
 def market() -> Iterator[LinesMarket]:
     """One spot venue with two accounts, a strategy on each."""
-    root = Path(tempfile.mkdtemp(prefix="tradewind-accounts-"))
-    found = LinesMarket(root)
-    try:
-        own, observer = fresh_keys(root / "keys")
+    with lines_market("accounts-") as found:
+        own, observer = fresh_keys(found.root / "keys")
         text = account_text("second", own, observer, SPOT.balances)
         first = found.add_venue("first", SPOT, accounts=text)
         found.venues["second"] = second_account(found, first, "second", own, observer)
@@ -37,17 +41,13 @@ def market() -> Iterator[LinesMarket]:
             for name in ("first", "second")
         )
         found.write_config(strategies, limits_of("BTCUSDT"))
-        found.start()
-        found.wait_all_active()
+        found.trade()
         yield found
-    finally:
-        found.close()
-        shutil.rmtree(root, ignore_errors=True)
 
 
 def open_at(market: LinesMarket, line: str) -> list[str]:
     """Client order ids open in a line's account, by the venue's word."""
-    return [row["clientOrderId"] for row in market.venues[line].witness.open_orders()]
+    return [row["clientOrderId"] for row in market.open_orders(line)]
 
 
 def test_each_account_has_its_own_orders_and_sees_no_foreign_ones(market: LinesMarket) -> None:

@@ -7,18 +7,15 @@ watchdog to interrupt the strategy, and is the next thing that is done. (The kil
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from engine.control.client import ControlClient
 from engine.control.messages import Accepted, Cancel, Command, Flatten, Hedge, Pause, Resume, Scope
 from engine.model.codes import RecordKind
-from tests.contract.lines_market import SPOT, USDM, LinesMarket, limits_of, strategy_of
+from tests.contract.lines_market import SPOT, USDM, LinesMarket, limits_of, lines_market, strategy_of
 
 SYMBOLS = ["spot:BTCUSDT", "futures:BTCUSDT"]
 COMMANDS = ("cancel", "pause", "hedge", "flatten")
@@ -29,23 +26,18 @@ NS_PER_MS = 1_000_000
 @pytest.fixture(scope="module")
 def market() -> Iterator[LinesMarket]:
     """Two venues, a strategy whose orders rest at both, and for each command one that hangs on demand."""
-    root = Path(tempfile.mkdtemp(prefix="tradewind-hung-"))
-    found = LinesMarket(root, activity=6.0)
-    try:
+    with lines_market("hung-", activity=6.0) as found:
         found.add_venue("spot", SPOT)
         found.add_venue("futures", USDM)
         strategies = strategy_of("both", SYMBOLS, "tests.contract.both_venues:BothVenues", qty="0.010")
         for name in COMMANDS:
-            paths = {"order": str(root / f"{name}.order"), "sign": str(root / f"{name}.sign")}
+            paths = {"order": str(found.root / f"{name}.order"), "sign": str(found.root / f"{name}.sign")}
             hanging = "tests.fault.hanging_on_demand:HangingOnDemand"
             strategies += strategy_of(f"hung-{name}", ["spot:BTCUSDT"], hanging, **paths)
         found.write_config(strategies, limits_of("BTCUSDT"), turn_ms_max=TURN_MS_MAX)
         found.start()
         wait_resting(found)
         yield found
-    finally:
-        found.close()
-        shutil.rmtree(root, ignore_errors=True)
 
 
 def open_ids(market: LinesMarket) -> set[str]:

@@ -7,16 +7,13 @@ holds over a `kill -9` and a restart. A venue takes 200 open orders a symbol, so
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.model.codes import RecordKind
-from tests.contract.lines_market import SPOT, USDM, LinesMarket, limits_of, strategy_of
+from tests.contract.lines_market import SPOT, USDM, LinesMarket, limits_of, lines_market, strategy_of
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 LEVELS = 63
@@ -28,31 +25,21 @@ STAMP_NS = 1_000_000
 @pytest.fixture
 def market() -> Iterator[LinesMarket]:
     """252 orders at a spot venue, 252 at a futures venue."""
-    memory = Path("/dev/shm")
-    root = Path(tempfile.mkdtemp(prefix="tradewind-kill-lines-", dir=memory if memory.is_dir() else None))
-    found = LinesMarket(root)
-    try:
+    with lines_market("kill-lines-") as found:
         for name, traded in (("spot", SPOT), ("futures", USDM)):
             found.add_venue(name, traded, symbols=SYMBOLS)
         symbols = [f"{line}:{symbol}" for line in found.venues for symbol in SYMBOLS]
         strategy = strategy_of("both", symbols, "tests.contract.both_venues:BothVenues", qty="0.010", levels=LEVELS)
         found.write_config(strategy, "".join(limits_of(symbol, position="20") for symbol in SYMBOLS))
-        found.start()
-        found.wait_all_active()
+        found.trade()
         yield found
-    finally:
-        found.close()
-        shutil.rmtree(root, ignore_errors=True)
-
-
-def open_at(market: LinesMarket, line: str) -> int:
-    """Orders open at a line's venue, by the venue's word."""
-    return len(market.venues[line].witness.open_orders())
 
 
 def wait_open(market: LinesMarket, **counts: int) -> None:
     """Until so many orders are open at each line's venue."""
-    market.until(lambda: {line: open_at(market, line) for line in counts} == counts, f"open orders: {counts}", 60)
+    market.until(
+        lambda: {line: len(market.open_orders(line)) for line in counts} == counts, f"open orders: {counts}", 60
+    )
 
 
 def cancelled_ms(market: LinesMarket) -> list[float]:
@@ -95,7 +82,7 @@ def test_500_orders_in_two_lines_one_line_is_killed_and_then_everything(
 ) -> None:
     wait_open(market, spot=RESTING, futures=RESTING)
     kill(market, record_property, "--venue", "futures", futures=0, spot=RESTING)
-    assert open_at(market, "spot") == RESTING
+    assert len(market.open_orders("spot")) == RESTING
     restart(market)
     market.wait_lines(futures="HALTED", spot="ACTIVE")
     assert halts(market) == {"futures": "KILL", "spot": "NONE"}
@@ -104,4 +91,4 @@ def test_500_orders_in_two_lines_one_line_is_killed_and_then_everything(
     restart(market)
     market.wait_lines(futures="HALTED", spot="HALTED")
     market.until(lambda: halts(market) == {"futures": "KILL", "spot": "KILL"}, "the kill holds")
-    assert (open_at(market, "spot"), open_at(market, "futures")) == (0, 0)
+    assert (len(market.open_orders("spot")), len(market.open_orders("futures"))) == (0, 0)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from engine.execution.bracket import BracketParent
 from engine.execution.exit_state import GROW_NS
-from engine.execution.parent import MarketView, Parent
+from engine.execution.parent import MarketView
 from engine.model.codes import (
     AlarmCode,
     NativeFeature,
@@ -27,38 +26,18 @@ from engine.model.instructions import (
     ExitPlan,
     OrderTerms,
     Placement,
-    Protection,
     StopPlan,
     TargetPlan,
 )
 from tests.execution_rig import INSTRUMENT, PRICE, Rig
+from tests.exit_plans import HALVES, STOP, bracket, protect, sells
 
 SECOND = 1_000_000_000
-STOP = StopPlan(trigger_ticks=PRICE - 100)
-HALVES = (TargetPlan(price_ticks=PRICE + 50, share_bps=5000), TargetPlan(price_ticks=PRICE + 90, share_bps=5000))
 NATIVE = (1 << OrderType.LIMIT) | (1 << OrderType.MARKET) | (1 << OrderType.STOP) | NativeFeature.CLOSE_POSITION
 
 
 def ticks(amount: int) -> Distance:
     return Distance(unit=TrailKind.TICKS, amount=amount)
-
-
-def bracket(rig: Rig, exits: ExitPlan, **entry: int) -> BracketParent:
-    terms = OrderTerms(**{"side": Side.BUY, "qty_lots": 10, "price_ticks": PRICE, "handle": 10, **entry})
-    parent = rig.begin(Bracket(instrument_id=INSTRUMENT, entry=terms, exits=exits))
-    assert isinstance(parent, BracketParent)
-    return parent
-
-
-def protect(rig: Rig, exits: ExitPlan) -> Parent:
-    return rig.begin(Protection(instrument_id=INSTRUMENT, exits=exits))
-
-
-def sells(rig: Rig) -> list[tuple[int, int]]:
-    """(price, leaves) of the exits that may still be filled."""
-    return sorted(
-        (o.terms.price_ticks, o.leaves_lots) for o in rig.orders.values() if o.terms.side == 1 and o.leaves_lots
-    )
 
 
 # --- brackets ---

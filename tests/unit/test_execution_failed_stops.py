@@ -7,9 +7,9 @@ import pytest
 from engine.model.codes import AlarmCode, Contingency, OrderFlag, OrderState, OrderType, ParentState, Reason, Side
 from engine.model.instructions import Bracket, ExitPlan, Held, OrderList, OrderTerms, Protection, StopPlan, TargetPlan
 from tests.execution_rig import INSTRUMENT, PRICE, Order, Rig
+from tests.exit_plans import STOP
 
 SECOND = 1_000_000_000
-STOP = StopPlan(trigger_ticks=PRICE - 100)
 LOST = [OrderState.EXPIRED, OrderState.CANCELED, OrderState.ABSENT, OrderState.REJECTED]
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 
 from engine.model.codes import AlarmCode, OrderType, ParentState, Side
-from engine.model.instructions import Bracket, ExitPlan, OrderTerms, StopPlan, TargetPlan
+from engine.model.instructions import Bracket, ExitPlan, OrderTerms
 from tests.execution_rig import INSTRUMENT, PRICE, Rig
+from tests.exit_plans import HALVES, STOP
 
 SECOND = 1_000_000_000
-STOP = StopPlan(trigger_ticks=PRICE - 100)
-HALVES = (TargetPlan(price_ticks=PRICE + 50, share_bps=5000), TargetPlan(price_ticks=PRICE + 90, share_bps=5000))
 
 
 def sold(rig: Rig) -> int:

@@ -5,30 +5,12 @@ from __future__ import annotations
 import pytest
 
 from engine.execution.exit_state import GROW_NS
-from engine.execution.parent import Parent
 from engine.model.codes import AlarmCode, Reason, Side
-from engine.model.instructions import Bracket, Change, ExitPlan, OrderTerms, Protection, StopPlan, TargetPlan
-from tests.execution_rig import INSTRUMENT, PRICE, Rig
+from engine.model.instructions import Change, ExitPlan, TargetPlan
+from tests.execution_rig import PRICE, Rig
+from tests.exit_plans import HALVES, STOP, bracket, protect, sells
 
 SECOND = 1_000_000_000
-STOP = StopPlan(trigger_ticks=PRICE - 100)
-HALVES = (TargetPlan(price_ticks=PRICE + 50, share_bps=5000), TargetPlan(price_ticks=PRICE + 90, share_bps=5000))
-
-
-def bracket(rig: Rig, exits: ExitPlan) -> Parent:
-    entry = OrderTerms(side=Side.BUY, qty_lots=10, price_ticks=PRICE, handle=10)
-    return rig.begin(Bracket(instrument_id=INSTRUMENT, entry=entry, exits=exits))
-
-
-def protect(rig: Rig, exits: ExitPlan) -> Parent:
-    return rig.begin(Protection(instrument_id=INSTRUMENT, exits=exits))
-
-
-def sells(rig: Rig) -> list[tuple[int, int]]:
-    """(price, leaves) of the exits that may still be filled."""
-    return sorted(
-        (o.terms.price_ticks, o.leaves_lots) for o in rig.orders.values() if o.terms.side == 1 and o.leaves_lots
-    )
 
 
 @pytest.mark.parametrize("kind", [0, 1])
