@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from engine.control.limit_rows import LimitRowText as LimitRowText
+from engine.control.limit_rows import ProposalRow as ProposalRow
 from engine.control.order_text import ExitsText as ExitsText
 from engine.control.order_text import Number, OrderWords, PositionSideText, SideText
 from engine.control.order_text import OrderText as OrderText
@@ -187,6 +189,24 @@ class Amend(Command, frozen=True, kw_only=True):
     exits: ExitsText | None = None
 
 
+class Approve(Request, frozen=True, kw_only=True):
+    """Let a proposal of another person take effect."""
+
+    proposal: int
+    reason: Reason = ""
+
+
+class Reject(Request, frozen=True, kw_only=True):
+    """Drop a proposal, one's own too."""
+
+    proposal: int
+    reason: Reason = ""
+
+
+class Proposals(Request, frozen=True, kw_only=True):
+    """What waits for a second person."""
+
+
 AnyRequest = (
     Ping
     | Status
@@ -209,6 +229,9 @@ AnyRequest = (
     | Limits
     | SetLimits
     | ResetLimits
+    | Approve
+    | Reject
+    | Proposals
 )
 
 
@@ -250,6 +273,8 @@ class Accepted(Reply, frozen=True, kw_only=True):
     reason: int = 0
     note: str = ""
     left: tuple[Left, ...] = ()
+    # the number under which it waits for a second person: nothing has changed yet, and `sequence` is 0
+    proposal: int = 0
 
 
 class FlattenRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -359,6 +384,13 @@ class EngineStatus(Reply, frozen=True, kw_only=True):
     risk_mode: int = 0
     # why risk lets only what reduces pass, or nothing: the `Reason` of the engine's own scope; 0 = it does not
     risk_reason: int = 0
+    # `[journal] durability`, and at level `order` what waits for the disk, has waited and was refused
+    durability: str = "group"
+    durable_waiting: int = 0
+    durable_waits: int = 0
+    durable_refused: int = 0
+    # proposals that wait for a second person
+    proposals: int = 0
     troubles: str = ""
     lines: tuple[LineStatus, ...] = ()
 
@@ -407,30 +439,17 @@ class StrategyTable(Reply, frozen=True, kw_only=True):
     rows: tuple[StrategyRow, ...]
 
 
-class LimitRowText(msgspec.Struct, frozen=True, kw_only=True):
-    """One limit as text: as set, as the risk mode leaves it, and what is used of it (empty: nothing is counted against it).
-
-    `source` is `config` or `command`; of a command uid (else -1), wall clock and reason.
-    """
-
-    scope: str
-    name: str
-    limit: str
-    value: str
-    in_force: str
-    used: str
-    used_percent: int
-    source: str
-    uid: int
-    wall_ns: int
-    reason: str
-
-
 class LimitTable(Reply, frozen=True, kw_only=True):
     """Limits, and the sequence that the table is as of."""
 
     sequence: int
     rows: tuple[LimitRowText, ...]
+
+
+class ProposalTable(Reply, frozen=True, kw_only=True):
+    """Every proposal that waits, oldest first."""
+
+    rows: tuple[ProposalRow, ...]
 
 
 class GuardStatus(Reply, frozen=True, kw_only=True):
@@ -466,6 +485,7 @@ AnyReply = (
     | LimitTable
     | FlattenState
     | HedgeState
+    | ProposalTable
     | GuardStatus
 )
 

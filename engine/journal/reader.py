@@ -42,6 +42,15 @@ def read_epoch(data_dir: Path) -> int:
     return int(json.loads(text)["epoch"]) if text else 0
 
 
+def read_identity(data_dir: Path) -> tuple[str, int]:
+    """(journal id in hex, engine id) of the file `epoch`. Raises JournalError where there is none."""
+    try:
+        facts = json.loads((data_dir / "epoch").read_bytes().rpartition(b" ")[0])
+        return str(facts["journal_id"]), int(facts["engine_id"])
+    except (OSError, ValueError, KeyError) as error:
+        raise JournalError(f"{data_dir / 'epoch'}: it does not say whose journal this is ({error})") from None
+
+
 class LaneFollower:
     """Records of one lane above `after_seq`, as far as they are there. `next_record` gives None at the end and may be
     asked again.

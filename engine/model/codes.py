@@ -217,6 +217,7 @@ class Reason(IntEnum):
     VENUE_ICEBERG_ORDERS = 71
     VENUE_ORDER_LISTS = 72
     CLOSE_POSITION_TWICE = 73
+    NOT_DURABLE = 74
 
 
 class FrameFault(IntEnum):
@@ -301,6 +302,7 @@ class RecordKind(IntEnum):
     RISK_STATE = 79
     ACCOUNT = 80
     VENUE_HEALTH = 62
+    OPERATOR = 102
 
 
 class Lane(IntEnum):
@@ -452,6 +454,9 @@ class Counter(IntEnum):
     LIMIT_USE_PERCENT = 61
     BREAKERS_OPEN = 62
     DELEVERAGE_QUANTILE = 63
+    DURABLE_WAITS = 64
+    DURABLE_WAITING = 65
+    DURABLE_REFUSED = 66
 
 
 class Stage(IntEnum):
@@ -468,6 +473,7 @@ class Stage(IntEnum):
     CONTROL_REPLY = 8
     OWN_FRAME_APPLIED = 9
     CANCEL_SENT = 10
+    DURABLE_WAIT = 11
 
 
 class TradeClass(IntEnum):

@@ -125,6 +125,7 @@ def test_every_kind_has_a_layout_or_is_text_or_raw() -> None:
         RecordKind.STOP,
         RecordKind.RECOVERED,
         RecordKind.CUT,
+        RecordKind.OPERATOR,
     }
 
 

@@ -5,6 +5,9 @@ from engine.model.records cimport RecordHeader
 
 cdef enum:
     CLEARED_BYTES = 256          # front.h has the same number
+    DURABLE_OS = 0
+    DURABLE_GROUP = 1
+    DURABLE_ORDER = 2
 
 cdef extern from "front.h" nogil:
     ctypedef struct TwRecord:
@@ -89,6 +92,7 @@ cdef class Journal:
     cdef object _world
     cdef object _recovery
     cdef bint _open
+    cdef int durability
 
     # Claim `size_max` bytes (header included; rounded up to 8) in `lane` (Lane code). The first CLEARED_BYTES and the last word are
     # zeroed, kind, lane, engine and epoch are set; a longer payload is NOT zeroed in between. NULL = no room (or a claim larger than an eighth of the front). Several claims of a lane
@@ -118,12 +122,22 @@ cdef class Journal:
         # where the oldest bytes give way there is always room
         return not lane.discards and tw_used(lane) > (lane.mask + 1) - 2 * lane.reserve_bytes
 
+    # Level `order`: is the ledger not on the platter yet up to `seq`.
+    cdef inline bint must_wait(self, uint64_t seq) noexcept nogil:
+        return self.durability == DURABLE_ORDER and (<TwLane*> self._lanes[0]).front.synced_seq < seq
+
+    # Let the writer sync the ledger at once, up to `seq` at least; the alarm tells when.
+    cdef void ask_sync(self, uint64_t seq) noexcept nogil
+    cdef inline bint has_failed(self) noexcept nogil:
+        return (<TwLane*> self._lanes[0]).error[0] != 0
+
     # A fresh claim with the content of a record whose claim was passed over by a later commit; NULL where it is none or there is no room.
     cdef RecordHeader* renew(self, RecordHeader* record) noexcept nogil
     # Totals for the counters file.
     cdef void publish_counts(self, uint64_t* records, uint64_t* size, uint64_t* synced_seq, uint64_t* refused) noexcept nogil
     cdef uint64_t _synced_seq(self) noexcept nogil
     cdef int _begin(self, config, world, recovery) except -1
+    cdef int _begin_chain(self, void* place, int code, config, bytes head) except -1
 
 cdef class Claim:
     """A claim held by cold code."""
