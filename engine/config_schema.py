@@ -103,7 +103,7 @@ class JournalSection(Section, frozen=True, kw_only=True):
             text_meta(
                 r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
                 "a file name without its ending",
-                "name of the file `NAME.pem` (Ed25519) in $CREDENTIALS_DIRECTORY with which the desk signs the head of the hash chain",
+                "name of `NAME.pem` (Ed25519) in $CREDENTIALS_DIRECTORY with which the desk signs the head of the hash chain",
             ),
         ]
         | None
