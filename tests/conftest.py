@@ -15,6 +15,8 @@ from tests.style import invariants
 
 PROJECT = Path(__file__).resolve().parents[1]
 PROCESS_HEAVY = {"contract", "fault", "sim"}
+# those of style share what they read of the tree
+TAKING_TURNS = {"contract", "fault", "style"}
 
 # A shared machine is slow now and then, which is no failure of a property. Every run tries the same cases; a long run
 # tries new ones.
@@ -56,16 +58,24 @@ def tried(request: pytest.FixtureRequest) -> Callable[[str, int], None]:
     return note
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that start processes take turns on one worker, for two cores are not more, and have a second try.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests that start processes take turns on one worker a folder, for two cores are not more, and have a second try.
 
     A shared machine stalls for seconds now and then. What failed once is told in the summary; what fails twice fails the run.
     """
     for item in items:
         kind = item.path.relative_to(PROJECT / "tests").parts[0] if item.path.is_relative_to(PROJECT / "tests") else ""
+        if kind in TAKING_TURNS:
+            item.add_marker(pytest.mark.xdist_group(kind))
         if kind in PROCESS_HEAVY:
-            item.add_marker(pytest.mark.xdist_group("processes"))
             item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=2))
+    wanted = os.environ.get("TRADEWIND_ALONE", "")
+    if wanted:
+        by_wish: dict[bool, list[pytest.Item]] = {True: [], False: []}
+        for item in items:
+            by_wish[(item.get_closest_marker("alone") is not None) == (wanted == "only")].append(item)
+        config.hook.pytest_deselected(items=by_wish[False])
+        items[:] = by_wish[True]
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -7,6 +7,7 @@ With ``TRADEWIND_INVARIANTS`` set, each part adds its rows to that file; the one
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -79,3 +80,14 @@ def table(found: dict[str, Tally], page: str) -> list[str]:
     violations = sum(tally.violations for tally in found.values())
     lines.append(f"{len(ran_ids)} of {len(invariants.IDS)} ids tried, {violations} violations")
     return lines
+
+
+def main() -> int:
+    """The table of the last run of `make test`, from its file."""
+    rows = read(Path(sys.argv[1]))
+    sys.stdout.write("\n".join(table(tallied(rows), invariants.PAGE.read_text())) + "\n")
+    return int(any(row["outcome"] == "failed" for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
