@@ -144,7 +144,8 @@ TABLES: dict[str, TableSpec] = {
         ),
         table(
             "funding",
-            f"{RECORD} venue_id:i account_id:i instrument:i instrument_id:i amount_e8:l event_ns:l asset_id:i is_answer:b payments:i",
+            f"{RECORD} venue_id:i account_id:i instrument:i instrument_id:i amount_e8:l event_ns:l asset_id:i "
+            "is_answer:b payments:i",
         ),
         table(
             "intents",
@@ -182,7 +183,7 @@ TABLES: dict[str, TableSpec] = {
 }
 
 # what a number of days may be set for: everything that grows with time
-EXPIRABLE = tuple(spec.name for spec in TABLES.values() if spec.by_record) + ("orders",)
+EXPIRABLE = (*(spec.name for spec in TABLES.values() if spec.by_record), "orders")
 # states in which an order may not trade any more
 CLOSED_STATES = ("FILLED", "CANCELED", "REJECTED", "EXPIRED", "ABSENT", "REFUSED")
 
