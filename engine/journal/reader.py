@@ -68,6 +68,16 @@ class LaneFollower:
         self._head = None
         return record
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """(segment, byte) behind the last record that was read, a peeked one included; (0, 0) before the first."""
+        return (self._number, self._cursor.offset) if self._cursor is not None else (0, 0)
+
+    def seek(self, number: int, byte: int = layout.SEGMENT_HEADER_BYTES) -> bool:
+        """Go on at a place that `place` gave; False where the segment has no header yet."""
+        self._head = None
+        return self._open(number, byte)
+
     def close(self) -> None:
         if self._cursor is not None:
             self._cursor.close()
@@ -123,7 +133,7 @@ class LaneFollower:
             chosen = number
         return bool(chosen) and self._open(chosen)
 
-    def _open(self, number: int) -> bool:
+    def _open(self, number: int, byte: int = layout.SEGMENT_HEADER_BYTES) -> bool:
         path = segment_path(self.data_dir, self.lane, number)
         header = read_header(path)
         if header is None:
@@ -136,7 +146,7 @@ class LaneFollower:
             self.bytes_passed += self._cursor.offset
             self._cursor.close()
         self._number = number
-        self._cursor = Cursor(str(path), layout.SEGMENT_HEADER_BYTES)
+        self._cursor = Cursor(str(path), byte)
         return True
 
 
