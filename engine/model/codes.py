@@ -405,6 +405,7 @@ class AlarmCode(IntEnum):
     TRADE_ID_CONFLICT = 29
     FILL_MISSING = 30
     POSITION_UNPROTECTED = 31
+    NOTIFIER_LOST = 32
 
 
 class Counter(IntEnum):
