@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "config": ("config_cmd", "check or show a configuration"),
     "doctor": ("doctor", "look for what would keep an engine from running well"),
     "journal": ("journal", "read, verify or measure a journal"),
+    "audit": ("audit", "who commanded an engine, when and why"),
     "explain": ("explain", "why an order came to be, and what became of it"),
     "record": ("record", "capture raw market frames to a file that a replay plays"),
     "profile": ("profile", "make a volume profile for an order over time"),

@@ -1,4 +1,4 @@
-"""Rows of the control port's tables about limits, and about what waits for a second person."""
+"""A row of the control port's table of limits."""
 
 from __future__ import annotations
 
@@ -22,15 +22,3 @@ class LimitRowText(msgspec.Struct, frozen=True, kw_only=True):
     uid: int
     wall_ns: int
     reason: str
-
-
-class ProposalRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What waits for a second person. `action`: limits, arm or resume; times in nanoseconds."""
-
-    proposal: int
-    action: str
-    words: str
-    uid: int
-    reason: str
-    wall_ns: int
-    expires_in_ns: int

@@ -13,11 +13,11 @@ import msgspec
 from msgspec import Meta
 
 from engine.control.limit_rows import LimitRowText as LimitRowText
-from engine.control.limit_rows import ProposalRow as ProposalRow
 from engine.control.order_text import ExitsText as ExitsText
 from engine.control.order_text import Number, OrderWords, PositionSideText, SideText
 from engine.control.order_text import OrderText as OrderText
 from engine.control.venue_rows import Difference, Left
+from engine.control.venue_rows import FlattenRow as FlattenRow
 
 PROTOCOL_VERSION = 1
 MESSAGE_BYTES_MAX = 16_384
@@ -277,17 +277,6 @@ class Accepted(Reply, frozen=True, kw_only=True):
     proposal: int = 0
 
 
-class FlattenRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One symbol of a flatten: our position, the venue's own word, orders still open, closing orders sent, why it is not flat."""
-
-    symbol: str
-    position: str
-    venue: str
-    open_orders: int
-    orders: int
-    why: str
-
-
 class FlattenState(Reply, frozen=True, kw_only=True):
     """The latest flatten, by the sequence of its command (0: there was none). `is_flat`: the venue has said so."""
 
@@ -444,6 +433,19 @@ class LimitTable(Reply, frozen=True, kw_only=True):
 
     sequence: int
     rows: tuple[LimitRowText, ...]
+
+
+class ProposalRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What waits for a second person. `action`: limits, arm or resume; times in nanoseconds."""
+
+    proposal: int
+    action: str
+    scope: Scope
+    words: str
+    uid: int
+    reason: str
+    wall_ns: int
+    expires_in_ns: int
 
 
 class ProposalTable(Reply, frozen=True, kw_only=True):

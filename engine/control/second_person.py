@@ -82,6 +82,7 @@ class SecondPerson:
             ProposalRow(
                 proposal=item.number,
                 action=item.action,
+                scope=item.request.scope,
                 words=item.words,
                 uid=item.proposer.uid,
                 reason=item.request.reason,

@@ -23,6 +23,7 @@ from engine.desk.health import Health
 from engine.desk.ledger import LedgerFold
 from engine.desk.metrics import EngineCollector
 from engine.desk.retention import Retention
+from engine.desk.signing import HeadKeeper
 from engine.journal.errors import JournalError
 from engine.model.codes import Lane
 from engine.notify.metrics import NotifierCollector
@@ -49,6 +50,8 @@ class DeskPlaces:
     data_dir: Path
     listen: str
     keep_days: Mapping[Lane, float] = field(default_factory=dict)
+    sign_head: Callable[[bytes], bytes] | None = None
+    sign_interval_s: float = 300.0
 
 
 class DeskServer:
@@ -76,6 +79,7 @@ class DeskServer:
         self._http = listen(places.listen, self._answer)
         self._events: EventLog | None = None
         self._retention = Retention(places.data_dir, places.keep_days, Clock())
+        self._heads = HeadKeeper(places.data_dir, places.sign_head, places.sign_interval_s, Clock())
         self._fault = ""
         self._supervisor = Supervisor.of_environment(Clock())
 
@@ -102,9 +106,11 @@ class DeskServer:
                     self._alerts.check()
                 self._supervisor.beat()
                 self._stopping.wait(POLL_S if self._print_new() else RETRY_S)
-                for text in self._retention.poll():
+                for text in (*self._retention.poll(), *self._heads.poll()):
                     self._print_own(text)
         finally:
+            for text in self._heads.poll(is_last=True):
+                self._print_own(text)
             self._supervisor.stopping("stopping")
             self._supervisor.close()
             if self._alerts is not None:

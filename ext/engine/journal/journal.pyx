@@ -73,6 +73,7 @@ cdef extern from "engine/journal/writer.h":
         uint64_t fault_at
         int fault_mode
         int fault_errno
+        int is_held
         TwTrace* trace
         uint64_t trace_capacity
         uint64_t trace_count
@@ -572,6 +573,10 @@ cdef class Journal:
         writer.fault_at = at
         writer.fault_errno = code
         writer.fault_mode = FAULT_MODES[mode]
+
+    def hold_disk(self, bint is_held) -> None:
+        """Let no sync come to an end, as a disk that stalls, until it is let go again (without a thread: at the next flush)."""
+        (<TwWriter*> self._writer).is_held = is_held
 
     @property
     def io_count(self) -> int:

@@ -49,6 +49,7 @@ typedef struct {
     /* injected faults: I/O number `fault_at` (counted from 1) fails with `fault_errno`, or writes short */
     uint64_t io_count, fault_at;
     int fault_mode, fault_errno;
+    int is_held; /* tests: a disk that keeps every sync for itself until it is let go */
     TwTrace *trace;
     uint64_t trace_capacity, trace_count;
     /* the thread */
@@ -183,7 +184,7 @@ static void tw_span(TwLane *lane, uint64_t from, uint64_t until, uint64_t *first
 
 static int tw_sync(TwWriter *w, TwOutlet *o) {
     TwFront *front = o->lane->front;
-    if (front->error) return 0;
+    if (front->error || w->is_held) return 0;
     tw_close_if_aged(w, o);
     if (front->written == front->synced) return tw_store_entries(w, o);
     tw_trace(w, TW_OP_SYNC, o->lane->lane, front->segment_no, 0, front->segment_bytes, NULL);
@@ -381,7 +382,7 @@ static void tw_ask_sync(TwWriter *w, uint64_t seq) {
 
 static void tw_wait(TwWriter *w, int64_t until_ns) {
     struct timespec until = {until_ns / 1000000000, until_ns % 1000000000};
-    if (!tw_is_asked(w))
+    if (!tw_is_asked(w) || w->is_held)
         while (sem_clockwait(&w->wake, CLOCK_MONOTONIC, &until) < 0 && errno == EINTR) continue;
     while (sem_trywait(&w->wake) == 0) continue;
 }
