@@ -139,6 +139,8 @@ class ChainMender:
             if entries and entries[-1].end > size:
                 what = f"the chain binds {entries[-1].end} synced bytes, the segment has {size}"
                 raise JournalCorrupt(str(segment_path(self.data_dir, lane, number)), size, what)
+            # a START names the head that it begins on: no power cut may take that back
+            self.disk.sync_file(path)
             if behind:
                 self.disk.replace(path, b"".join(entry.pack() for entry in entries))
             covered = entries[-1].end if entries else 0
