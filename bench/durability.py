@@ -15,7 +15,9 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from parts.history import arguments
 from parts.in_process import InProcess
@@ -104,12 +106,13 @@ class PlainSync:
 def level_rows(disk: Path) -> list[Row]:
     """Each level beside the disk's own sync."""
     levels, plain = [Level(name, disk) for name in LEVELS], PlainSync(disk / "plain")
-    for case in (*levels, plain):
+    cases: list[Level | PlainSync] = [*levels, plain]
+    for case in cases:
         case.round()
         case.p50_us.clear()
         case.p99_us.clear()
     for _ in range(ROUNDS):
-        for case in (*levels, plain):
+        for case in cases:
             case.round()
     for level in levels:
         level.rig.__exit__(None, None, None)
@@ -123,7 +126,7 @@ def level_rows(disk: Path) -> list[Row]:
     return rows
 
 
-def written_by_us(folder: Path, options: dict[str, bool]) -> float:
+def written_by_us(folder: Path, options: dict[str, Any]) -> float:
     """Seconds for WRITER_BYTES from the front to the platter."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as run:
         config = JournalConfig(
@@ -164,7 +167,7 @@ def writer_rows(disk: Path) -> list[Row]:
     found: dict[str, list[float]] = {name: [] for name in (*WRITERS, "plain")}
     for number in range(ROUNDS + 1):
         for name, options in WRITERS.items():
-            seconds = timed_in(disk, lambda folder, options=options: written_by_us(folder, options))
+            seconds = timed_in(disk, partial(written_by_us, options=options))
             found[name].extend([seconds] if number else [])
         seconds = timed_in(disk, lambda folder: written_plainly(folder / "plain"))
         found["plain"].extend([seconds] if number else [])

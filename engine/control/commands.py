@@ -25,6 +25,7 @@ from engine.control.messages import (
     Amend,
     AnyReply,
     AnyRequest,
+    Approve,
     Arm,
     Book,
     BookStatus,
@@ -41,10 +42,12 @@ from engine.control.messages import (
     Pause,
     Ping,
     Pong,
+    Proposals,
     Protect,
     Reconcile,
     RefusalCode,
     Refused,
+    Reject,
     ResetLimits,
     Resume,
     Scope,
@@ -163,6 +166,8 @@ class EngineControl:
                 return self._flatten_state()
             if isinstance(request, HedgeStatus):
                 return self._hedges.state() if self._hedges is not None else HedgeState()
+            if isinstance(request, Approve | Reject | Proposals):
+                return Refused(code=RefusalCode.STATE, text="nothing waits for a second person here")
             return self.command(request, caller)
         except RefusedCommandError as refusal:
             return Refused(code=refusal.code, text=str(refusal), reason=refusal.reason)

@@ -13,7 +13,7 @@ from engine.control.exact import RefusedCommandError
 from engine.control.messages import ProposalRow, RefusalCode
 
 if TYPE_CHECKING:
-    from engine.control.commands import AnyCommand
+    from engine.control.command_kinds import AnyCommand
     from engine.control.server import Caller
     from engine.runtime.clock import Clock
 

@@ -67,9 +67,14 @@ def _rows(reader: JournalReader) -> Iterator[OperatorRow]:
 def noted_row(record: Record) -> OperatorRow:
     """Of an OPERATOR record."""
     fields = payload(record)
-    known = {name: fields[name] for name in OperatorRow.__struct_fields__ if name in fields}
-    place = {"record_seq": record.seq, "sequence": record.cause_seq, "epoch": record.epoch, "wall_ns": record.wall_ns}
-    defaults = {"uid": -1, "pid": 0, "action": "", "reason": "", "outcome": ""}
+    known: dict[str, Any] = {name: fields[name] for name in OperatorRow.__struct_fields__ if name in fields}
+    place: dict[str, Any] = {
+        "record_seq": record.seq,
+        "sequence": record.cause_seq,
+        "epoch": record.epoch,
+        "wall_ns": record.wall_ns,
+    }
+    defaults: dict[str, Any] = {"uid": -1, "pid": 0, "action": "", "reason": "", "outcome": ""}
     return OperatorRow(**(defaults | known | place))
 
 
