@@ -9,11 +9,16 @@ from libc.string cimport memcpy, memset
 from engine.model.codes cimport (
     COMMAND_KIND_PAUSE, COUNTER_COMMANDS, COUNTER_JOURNAL_BYTES, COUNTER_JOURNAL_LAST_SEQ, COUNTER_JOURNAL_RECORDS,
     COUNTER_JOURNAL_REFUSED, COUNTER_JOURNAL_SYNCED_SEQ, COUNTER_TIMERS, LANE_LEDGER, RECORD_KIND_COMMAND,
-    RECORD_KIND_EXECUTION_REPORT, RECORD_KIND_FUNDING_PAYMENT, RECORD_KIND_INSTRUMENT_UPDATE, RECORD_KIND_TIMER, RECORD_KIND_VENUE_HEALTH, TIMER_KIND_BAR, TIMER_KIND_EXECUTION, TIMER_KIND_STRATEGY, TIMER_KIND_TICK,
+    RECORD_KIND_EXECUTION_REPORT, RECORD_KIND_FUNDING_PAYMENT, RECORD_KIND_INSTRUMENT_UPDATE, RECORD_KIND_TIMER, RECORD_KIND_TIME_SYNC, RECORD_KIND_VENUE_HEALTH, TIMER_KIND_BAR, TIMER_KIND_EXECUTION, TIMER_KIND_STRATEGY, TIMER_KIND_TICK,
 )
 from engine.model.descriptor cimport Descriptor
-from engine.model.records cimport CommandPayload, RecordHeader, TimerPayload
+from engine.model.records cimport CommandPayload, RecordHeader, StatePayload, TimerPayload
 from engine.runtime.counters cimport Counters
+
+from engine.journal.replayed cimport (
+    TW_NO_ROOM, TW_TURN_REFUSED, RecordedSession, TwRecord, TwRecorded, tw_recorded_find, tw_recorded_next, tw_recorded_pass,
+    tw_recorded_touch, tw_turn_of,
+)
 
 from engine.journal.errors import JournalFull
 
@@ -74,6 +79,8 @@ cdef class Sequencer(Actor):
     cdef int do_work(self) except -1:
         cdef Descriptor* item
         cdef int done = 0
+        if self.source is not None:
+            return self._feed()
         item = self.inbound_own.peek()
         if item != NULL:
             return self._apply(<void*> self.inbound_own, item)
@@ -188,6 +195,12 @@ cdef class Sequencer(Actor):
         elif record.kind == RECORD_KIND_COMMAND:
             self._count(COUNTER_COMMANDS)
             self._command_seq = seq
+        self._push(item, routes)
+        (<Ring> ring).release()
+        return True
+
+    cdef void _push(self, const Descriptor* item, int routes) noexcept nogil:
+        """To everyone whom an applied input concerns."""
         if routes & TO_BOOK:
             self.to_book.push(item)
         if routes & TO_OMS:
@@ -198,7 +211,63 @@ cdef class Sequencer(Actor):
             self.to_risk.push(item)
         if routes & TO_EXECUTION and self.has_execution:
             self.to_execution.push(item)
-        (<Ring> ring).release()
+
+    # --- a replay
+
+    def follow(self, RecordedSession source not None) -> None:
+        """Take the inputs of a recorded session, not those of the rings."""
+        self.source = source
+
+    cdef int _feed(self) except -1:
+        """The recorded inputs of this poll; at least 1 while the recorded run goes on with a later poll."""
+        cdef TwRecorded* session = &self.source.state
+        cdef int done = 0, found
+        while True:
+            found = tw_recorded_next(session, &self.journal.last_seq)
+            if found <= 0:
+                session.poll += 1
+                return done if found == 0 else max(done, 1)
+            if not self._deliver(<RecordHeader*> session.head):
+                tw_recorded_find(session, TW_NO_ROOM, session.head, NULL)
+                return done
+            done += 1
+
+    cdef bint _deliver(self, RecordHeader* record) noexcept nogil:
+        """Apply one recorded input where it stands. False: someone it goes to has no room, and had then."""
+        cdef TwRecorded* session = &self.source.state
+        cdef Descriptor item
+        cdef int routes
+        memset(&item, 0, sizeof(item))
+        item.kind = record.kind
+        item.venue_id = record.venue_id
+        item.account_id = record.account_id
+        item.strategy_id = record.strategy_id
+        item.instrument_id = record.instrument_id
+        item.order_handle = record.order_handle
+        item.wall_ns = record.wall_ns
+        item.mono_ns = record.mono_ns
+        item.record = record
+        item.seq = item.cause_seq = record.seq
+        routes = self._routes(&item)
+        if not self._has_room(&item, routes):
+            return False
+        if record.mono_ns >= self.journal.now_mono_ns:
+            self.journal.now_wall_ns = record.wall_ns
+            self.journal.now_mono_ns = record.mono_ns
+        self.journal.last_seq = self.journal.input_seq = record.seq
+        tw_recorded_touch(session, <TwRecord*> record)
+        session.inputs += 1
+        session.run_inputs += 1
+        session.has_begun = True
+        session.refusals += (tw_turn_of(<TwRecord*> record) & TW_TURN_REFUSED) != 0
+        self.inputs += 1
+        if record.kind == RECORD_KIND_TIMER:
+            # the recorded queue had let go of it; it is waited for here no longer
+            self.source.timers.drop((<TimerPayload*> (record + 1)).timer_id)
+        elif record.kind == RECORD_KIND_TIME_SYNC:
+            session.offset_ns[record.venue_id & (LINES_MAX - 1)] = (<StatePayload*> (record + 1)).detail
+        tw_recorded_pass(session)
+        self._push(&item, routes)
         return True
 
     cdef void _count(self, int counter) noexcept nogil:
