@@ -80,7 +80,7 @@ typedef struct {
     void *judge_of;
 } TwRecorded;
 
-static inline uint16_t tw_turn_of(const TwRecord *record) { return (uint16_t)(record->session_id >> 16); }
+static inline uint16_t tw_turn_of(const TwRecord *record) { return record->turn; }
 
 static inline const uint8_t *tw_request_text(const TwRecord *record, uint32_t *size) {
     uint32_t bytes = *(const uint32_t *)((const uint8_t *)record + 92);

@@ -5,6 +5,7 @@ from engine.journal.journal cimport Journal
 from engine.journal.replayed cimport RecordedSession
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport RecordHeader
+from engine.model.tables cimport Tables
 from engine.runtime.actor cimport Actor, Pipeline
 from engine.runtime.clock cimport Clock
 from engine.runtime.counters cimport Counters
@@ -14,6 +15,8 @@ from engine.runtime.ring cimport Ring
 cdef class Sequencer(Actor):
     cdef Journal journal
     cdef Counters counters
+    cdef Tables _tables
+    cdef uint64_t _handles       # the first of those that were given last
     cdef Clock clock
     cdef Ring inbound_own
     cdef Ring inbound_control
@@ -31,6 +34,9 @@ cdef class Sequencer(Actor):
     cdef bint has_execution
     cdef Pipeline _pipeline
     cdef RecordedSession source          # a replay's inputs; None: the inbound rings
+    cdef bint _has_pipeline
+    cdef uint64_t _run           # of the pipeline, as last seen
+    cdef int _turn               # TURN_* bits that the next input gets
     cdef uint64_t _submitted
     cdef uint64_t _command_seq
     cdef readonly uint64_t inputs        # applied
@@ -42,9 +48,11 @@ cdef class Sequencer(Actor):
     cdef bint _push_to_lines(self, const Descriptor* item) noexcept nogil
     cdef int _feed(self) except -1
     cdef bint _deliver(self, RecordHeader* record) noexcept nogil
+    cdef bint _gives_same_handles(self, RecordHeader* record) noexcept nogil
     cdef void _push(self, const Descriptor* item, int routes) noexcept nogil
     cdef bint _apply(self, void* ring, Descriptor* item) noexcept nogil
+    cdef void _give_handles(self, RecordHeader* record) noexcept nogil
     cdef void _count(self, int counter) noexcept nogil
     cdef void _publish_counts(self) noexcept nogil
-    cdef RecordHeader* _claim_control(self, int kind, uint32_t size) except NULL
+    cdef RecordHeader* _claim_control(self, int kind, uint32_t size, int lane=*) except NULL
     cdef int _push_control(self, RecordHeader* record) except -1
