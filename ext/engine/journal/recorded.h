@@ -39,7 +39,15 @@ enum {
 #define TW_TURN_FIRST_OF_RUN 0x4000
 #define TW_TURN_FIRST_OF_POLL 0x8000
 #define TW_KEPT_BYTES 65536
+#define TW_KIND_OWN_FIRST 32
+#define TW_KIND_TIMER 40
+#define TW_KIND_COMMAND 41
+#define TW_KIND_TIME_SYNC 43
+#define TW_KIND_INSTRUMENT_UPDATE 60
+#define TW_KIND_MARGIN_TIERS 61
+#define TW_KIND_VENUE_HEALTH 62
 #define TW_KIND_ORDER_BYTES 66
+#define TW_TIMER_TICK 0
 #define TW_ACTION_REPLACE 2
 #define TW_ACTION_QUERY 3
 #define TW_ACTION_LIST_FIRST 5
@@ -53,7 +61,7 @@ typedef struct {
 
 typedef struct {
     TwStretch *stretches;
-    uint64_t count, number, at;
+    uint64_t count, number, at, last_seq;
     TwRecord *head;
 } TwTrack;
 
@@ -66,6 +74,7 @@ typedef struct {
     uint8_t is_off;    /* nothing is compared any more: another strategy went another way */
     uint8_t has_begun; /* an input was applied */
     uint8_t has_hole;
+    uint8_t is_held;     /* of a session that was left: its next input waits, others come first */
     uint32_t poll;       /* of the run that is under way, from 0 */
     uint32_t run_inputs; /* fed in it */
     uint64_t refusals;   /* inputs before which a claim had been refused: what follows may differ by it */
@@ -140,7 +149,9 @@ static inline void tw_track_next(TwRecorded *session, TwTrack *track) {
             continue;
         }
         track->at += record->length;
-        if (record->kind == 0 || record->epoch != session->epoch) continue;
+        /* a front repeats what had reached the disk already */
+        if (record->kind == 0 || record->epoch != session->epoch || record->seq <= track->last_seq) continue;
+        track->last_seq = record->seq;
         track->head = record;
         return;
     }
@@ -158,7 +169,7 @@ static inline void tw_recorded_choose(TwRecorded *session) {
 static inline void tw_recorded_open(TwRecorded *session) {
     int lane;
     for (lane = 0; lane < 2; lane++) {
-        session->tracks[lane].number = session->tracks[lane].at = 0;
+        session->tracks[lane].number = session->tracks[lane].at = session->tracks[lane].last_seq = 0;
         tw_track_next(session, &session->tracks[lane]);
     }
     session->passed_seq = 0;
@@ -200,6 +211,19 @@ static inline void tw_recorded_pass_edges(TwRecorded *session, uint64_t *last_se
         }
         *last_seq = session->head->seq;
         tw_recorded_pass(session);
+    }
+}
+
+/* Of a session that another strategy has left: what was the market, the clock and the operator then still holds. */
+static inline int tw_is_of_all(const TwRecord *record) {
+    switch (record->kind) {
+    case TW_KIND_TIMER: return *(const uint16_t *)((const uint8_t *)record + 96) == TW_TIMER_TICK;
+    case TW_KIND_COMMAND:
+    case TW_KIND_TIME_SYNC:
+    case TW_KIND_INSTRUMENT_UPDATE:
+    case TW_KIND_MARGIN_TIERS:
+    case TW_KIND_VENUE_HEALTH: return 1;
+    default: return record->kind < TW_KIND_OWN_FIRST;
     }
 }
 
@@ -247,11 +271,19 @@ static uint64_t tw_recorded_commit(TwRecorded *session, TwLane *lane, TwRecord *
     return seq;
 }
 
+/* The same of a session that was left: one run for each input, numbers are given anew. */
+static inline int tw_recorded_next_left(TwRecorded *session) {
+    while (session->head != NULL && (tw_class_of(session, session->head) != TW_IS_INPUT || !tw_is_of_all(session->head)))
+        tw_recorded_pass(session);
+    return session->head != NULL && session->run_inputs == 0 && !session->is_held;
+}
+
 /* May the session's next record be applied in this poll? 1: it is an input of this poll. 0: nothing more now, -1: nothing more now, but an
  * input of a later poll of this run is to come: the run must go on until then. */
 static inline int tw_recorded_next(TwRecorded *session, uint64_t *last_seq) {
     TwRecord *record;
     uint16_t turn;
+    if (session->is_off) return tw_recorded_next_left(session);
     tw_recorded_pass_edges(session, last_seq);
     record = session->head;
     if (record == NULL || session->finding || tw_class_of(session, record) != TW_IS_INPUT) return 0;

@@ -54,6 +54,7 @@ cdef extern from "engine/journal/recorded.h" nogil:
         uint8_t is_off
         uint8_t has_begun
         uint8_t has_hole
+        uint8_t is_held
         uint64_t wanted_handle
         uint64_t touched_seq
         uint32_t poll
@@ -79,6 +80,7 @@ cdef extern from "engine/journal/recorded.h" nogil:
     void tw_recorded_resume(TwRecorded*, uint64_t*) noexcept
     void tw_recorded_touch(TwRecorded*, const TwRecord*) noexcept
     int tw_recorded_next(TwRecorded*, uint64_t*) noexcept
+    int tw_recorded_next_left(TwRecorded*) noexcept
     uint32_t tw_record_crc(const TwRecord*) noexcept
 
 @cython.final

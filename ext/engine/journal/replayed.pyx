@@ -139,6 +139,32 @@ cdef class RecordedSession:
         """`play` stops behind a run in which a record named this order; 0 = none."""
         self.state.wanted_handle = order_handle
 
+    # --- a session that another strategy has left
+
+    def leave(self) -> None:
+        """From here on nothing is compared, and of the recorded inputs only the market's, the ticks and commands are fed."""
+        self.state.is_off = True
+        self.state.finding = 0
+        self.state.run_inputs = 0
+
+    def next_left(self) -> tuple | None:
+        """(wall_ns, mono_ns) of the next input that is still fed; None at the end."""
+        self.state.run_inputs = 0
+        self.state.is_held = False
+        return (self.state.head.wall_ns, self.state.head.mono_ns) if tw_recorded_next_left(&self.state) else None
+
+    def run_left(self, int64_t wall_ns, int64_t mono_ns, *, bint feeds) -> None:
+        """One run at a time; with the next recorded input (`feeds`), or only with what waits in the inbound rings."""
+        self.clock.stand_at(wall_ns, mono_ns)
+        self.state.run_inputs = 0
+        self.state.is_held = not feeds
+        self.pipeline.run()
+        self.state.is_held = False
+
+    @property
+    def is_left(self) -> bool:
+        return self.state.is_off
+
     # --- what was found
 
     @property

@@ -239,8 +239,16 @@ cdef class Sequencer(Actor):
     cdef int _feed(self) except -1:
         """The recorded inputs of this poll; at least 1 while the recorded run goes on with a later poll."""
         cdef TwRecorded* session = &self.source.state
+        cdef Descriptor* item
         cdef int done = 0, found
         session.poll = <uint32_t> self._pipeline.round_now
+        if session.is_off:
+            item = self.inbound_own.peek()
+            if item != NULL:
+                return self._apply(<void*> self.inbound_own, item)
+            item = self.inbound_control.peek()
+            if item != NULL:
+                return self._apply(<void*> self.inbound_control, item)
         while True:
             found = tw_recorded_next(session, &self.journal.last_seq)
             if found <= 0:
@@ -271,10 +279,12 @@ cdef class Sequencer(Actor):
             return False
         if record.kind == RECORD_KIND_HANDLES and not self._gives_same_handles(record):
             return True
+        if session.is_off:
+            item.seq = item.cause_seq = self.journal.last_seq + 1
         if record.mono_ns >= self.journal.now_mono_ns:
             self.journal.now_wall_ns = record.wall_ns
             self.journal.now_mono_ns = record.mono_ns
-        self.journal.last_seq = self.journal.input_seq = record.seq
+        self.journal.last_seq = self.journal.input_seq = item.seq
         self.journal.is_pressed = (record.turn & TURN_PRESSED) != 0
         tw_recorded_touch(session, <TwRecord*> record)
         session.inputs += 1

@@ -22,10 +22,13 @@ cdef class ReplayGateway(Actor):
     cdef RecordedSession recorded
     cdef bint has_key                    # the real one: signatures are compared too
     cdef uint64_t last_number
+    cdef int last_size                   # of the text that was encoded last
+    cdef int last_verdict
     cdef ReplaceStamp[REPLACES_KEPT] replaces
     cdef uint32_t replace_at
     cdef readonly uint64_t compared
     cdef readonly uint64_t withheld      # what the core handed over and was not sent then: no connection, no budget, refused
+    cdef int _work_live(self) except -1
     cdef int _take(self, const Descriptor* item) noexcept
     cdef bint _take_leg(self, const Descriptor* item) noexcept
     cdef int _ask(self, const Descriptor* item, int action, uint64_t order_handle) noexcept

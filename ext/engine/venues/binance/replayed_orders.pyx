@@ -38,7 +38,7 @@ cdef class ReplayGateway(Actor):
         cdef Descriptor* item
         cdef int done = 0
         if self.recorded.state.is_off:
-            return 0
+            return self._work_live()
         while done < ITEMS_PER_DRAIN:
             item = self.session.outbound.peek()
             if item == NULL:
@@ -47,6 +47,16 @@ cdef class ReplayGateway(Actor):
             self.session.outbound.release()
             done += 1
         return done
+
+    cdef int _work_live(self) except -1:
+        """The session was left: requests go over the connection that the session has by now."""
+        cdef BinanceOrderSession session = self.session
+        cdef int done = session.drain()
+        if session.is_input_lost and 2 * session.inbound.depth() < session.inbound.capacity:
+            session.is_input_lost = False
+            session.recover_inputs()
+            done += 1
+        return done + session.work_of_own()
 
     cdef int _take(self, const Descriptor* item) noexcept:
         """As the live session does it, without what only a connection has: budget, numbers, the transport."""
@@ -103,6 +113,7 @@ cdef class ReplayGateway(Actor):
             verdict = self._compare(record, self._encode(item, action, tw_request_number(record)))
         if verdict == TW_SAME and header.cause_seq != item.seq:
             verdict = TW_DIFFERENT
+        self.last_verdict = verdict
         if verdict != TW_SAME:
             tw_recorded_find(state, verdict, record, NULL)
             return 0
@@ -137,6 +148,7 @@ cdef class ReplayGateway(Actor):
         cdef const uint8_t* recorded = tw_request_text(record, &recorded_size)
         cdef uint8_t* text = <uint8_t*> self.session.text
         cdef int at
+        self.last_size = max(size, 0)
         if size <= 0 or <uint32_t> size != recorded_size:
             return TW_OTHER_BYTES
         if self.session.key_size > 4:
@@ -172,9 +184,10 @@ cdef class ReplayGateway(Actor):
                     return TW_NOT_SENT
                 self.session.venue_offset_ns = self.recorded.state.offset_ns[self.session.venue_id & 15]
                 self.compared += 1
-                return self._compare(record, self.usdm.encode_place(
+                self.last_verdict = self._compare(record, self.usdm.encode_place(
                     terms, tw_request_number(record),
                     self.replaces[(self.replace_at - back) % REPLACES_KEPT].wall_ns + self.session.venue_offset_ns))
+                return self.last_verdict
         return TW_NOT_SENT
 
 
@@ -201,6 +214,23 @@ cdef class ReplayGateways:
         self.by_venue[gateway.session.venue_id & 15] = <void*> gateway
         self.recorded.state.judge_of = <void*> self
         self.recorded.state.judge = judge_request
+
+    def text(self) -> bytes:
+        """What was encoded last, of whichever line the difference is."""
+        cdef ReplayGateway gateway
+        for gateway in self._gateways:
+            if gateway.last_verdict == TW_OTHER_BYTES:
+                return gateway.session.text[:gateway.last_size]
+        return b""
+
+    @property
+    def has_all_keys(self) -> bool:
+        """Are signatures compared too."""
+        cdef ReplayGateway gateway
+        for gateway in self._gateways:
+            if not gateway.has_key:
+                return False
+        return True
 
     def counts(self) -> dict:
         """By line: (requests compared, handed over and not sent then)."""
