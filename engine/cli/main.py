@@ -26,6 +26,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor", "look for what would keep an engine from running well"),
     "journal": ("journal", "read, verify or measure a journal"),
     "explain": ("explain", "why an order came to be, and what became of it"),
+    "replay": ("replay", "run a recorded session again and compare every record and byte"),
     "record": ("record", "capture raw market frames to a file that a replay plays"),
     "profile": ("profile", "make a volume profile for an order over time"),
     "venue": ("venue", "run a simulated venue"),
