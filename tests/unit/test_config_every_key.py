@@ -46,6 +46,10 @@ WRONG_BY_KIND = {
 }
 
 
+# misspelt, given twice, and at least so many values that cannot be
+CLASSES = 2 + 10
+
+
 @dataclass(frozen=True)
 class Key:
     """A key of the schema in a table of GOOD: its type, and the line with its legal value."""
@@ -271,6 +275,7 @@ def test_each_class_of_fault_on_each_key_is_refused_with_key_and_line(
         trial.refused(edited(lines, at, line, line), key.path, number + 1)
         for value in wrong_values(key):
             trial.refused(edited(lines, at, f"{key.name} = {value}"), key.path, number)
+    assert trial.count >= CLASSES * sum(key.table == table for key in KEYS)
     tried("R19", trial.count)
 
 
