@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.config import ConfigError, keys_of, load, resolved
+from engine.config_alerts_schema import AlertsSection, CommandSection, WebhookSection
 from engine.config_risk_schema import (
     AccountRisk,
     HealthSection,
@@ -66,17 +67,26 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "guard": GuardSection,
     "reconcile": ReconcileSection,
     "runaway": RunawaySection,
+    "alerts": AlertsSection,
+    "alerts.webhook.ops": WebhookSection,
+    "alerts.webhook.chat": WebhookSection,
+    "alerts.command.page": CommandSection,
 }
 
 SUBTABLES = frozenset(
     f"risk.{name}" for name in ("instrument", "account", "venue", "strategy", "modes", "measures")
 ) | {f"risk.modes.{name}" for name in ("ELEVATED", "HIGH", "CRITICAL")}
+SUBTABLES |= {"alerts.webhook", "alerts.command"}
 
 
 def keys() -> Iterator[tuple[str, Any]]:
     for table, section in SECTIONS.items():
         for name, key in keys_of(section).items():
-            if f"{table}.{name}" not in SUBTABLES:
+            # a webhook's address stands in the file or in a credential, never in both: each has a table
+            stands_elsewhere = (table, name) == ("alerts.webhook.ops", "url_credential") or (
+                table == "alerts.webhook.chat" and name != "url_credential"
+            )
+            if f"{table}.{name}" not in SUBTABLES and not stands_elsewhere:
                 yield f"{table}.{name}", key
 
 
@@ -211,6 +221,11 @@ def test_a_key_given_twice_is_refused_with_both_lines(tmp_path: Path, key: str) 
         ("desk.listen", '"127.0.0.1:99999"', "above 65535"),
         ("control.socket", f'"/{"x" * 120}"', "107"),
         ("engine.runtime_dir", '"data"', "must not be data_dir"),
+        ("alerts.webhook.ops.url", '"http://alarms.example.com"', "in the clear"),
+        ("alerts.webhook.ops.severity", '"loud"', 'must be one of "info", "warning", "critical"'),
+        ("alerts.command.page.argv", '["page"]', "absolute path"),
+        ("alerts.command.page.argv", "[]", "length >= 1"),
+        ("alerts.interval_s", "5", "<= 4"),
     ],
 )
 def test_each_rule_of_a_value_is_told(tmp_path: Path, key: str, value: str, told: str) -> None:
