@@ -25,6 +25,8 @@ START_S_MAX = 60.0
 SAMPLE_S = 1.0
 # no more than so many seconds without a frame at the end: all has been taken
 SETTLED_S = 1.0
+# to the end of the strategies' call, and to an order's bytes
+STAGES = (Stage.STRATEGY_DONE, Stage.BYTES_READY)
 LOST = (
     "journal_refused",
     "illegal_transitions",
@@ -51,7 +53,7 @@ class Soak:
     rings_refused: dict[str, int] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     memory_mb: list[float] = field(default_factory=list)
-    inside: Histogram = field(default_factory=lambda: Histogram(0, 0, {}))
+    inside: dict[Stage, Histogram] = field(default_factory=dict)
 
     @property
     def dropped(self) -> int:
@@ -144,7 +146,8 @@ def play(recording: Path, root: Path, runtime_dir: Path, speed: float | None, pa
 
 def watch(soak: Soak, venue: Child, engine: Child, admin: Path, counters_path: Path) -> None:
     """Sample until the last pass has been played and taken."""
-    began_s, warm = 0.0, Histogram(0, 0, {})
+    began_s = 0.0
+    warm = dict.fromkeys(STAGES, Histogram(0, 0, {}))
     unchanged_s, frames_before = 0.0, -1
     is_warm = False
     while unchanged_s < SETTLED_S:
@@ -165,6 +168,6 @@ def watch(soak: Soak, venue: Child, engine: Child, admin: Path, counters_path: P
             soak.memory_mb.append(anonymous_mb(engine.process.pid))
             soak.seconds = time.monotonic() - began_s
         if not is_warm and soak.seconds * 5 >= soak.expected_s:
-            is_warm, warm = True, reader.histogram(Stage.BYTES_READY)
-        soak.inside = reader.histogram(Stage.BYTES_READY).minus(warm)
+            is_warm, warm = True, {stage: reader.histogram(stage) for stage in STAGES}
+        soak.inside = {stage: reader.histogram(stage).minus(warm[stage]) for stage in STAGES}
         soak.rings_refused = {ring.name: ring.refused for ring in reader.rings() if ring.refused}
