@@ -247,4 +247,13 @@ interval_s = 30
 orders_per_input_max = 50
 rejections_per_10s_max = 60
 executions_per_10s_max = 70
+
+[paper]
+balances = { USDT = "100000" }
+maker_bps = 10
+taker_bps = 20
+to_venue_us = 2000
+from_venue_us = 2000
+jitter_us = 1000
+fills = "touch"
 """
