@@ -27,6 +27,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "journal": ("journal", "read, verify or measure a journal"),
     "explain": ("explain", "why an order came to be, and what became of it"),
     "replay": ("replay", "run a recorded session again and compare every record and byte"),
+    "backup": ("backup", "copy an engine's data, verified"),
+    "restore": ("restore", "put a backup back, verified"),
     "record": ("record", "capture raw market frames to a file that a replay plays"),
     "profile": ("profile", "make a volume profile for an order over time"),
     "venue": ("venue", "run a simulated venue"),
