@@ -115,22 +115,20 @@ class TailingReader:
         follower = self._ready()
         if follower is None:
             return []
-        found: list[Record] = []
-        limit, last = self._limit(), (self.offset.epoch, self.offset.seq)
-        behind, head = (0, 0), None
-        while len(found) < count:
-            head, place = follower.peek(), follower.place
-            if head is None or place > limit:
-                break
-            follower.next_record()
-            behind = place
-            if (head.epoch, head.seq) > last:
-                found.append(head)
-        if found:
-            self._move(found[-1], behind)
-        elif head is None:
+        last = (self.offset.epoch, self.offset.seq)
+        limit = self._limit()
+        found, place = follower.take(count, limit)
+        while self.is_live and found and (found[-1].epoch, found[-1].seq) <= last:
+            # a live reader begins with the segment, which it has read in part
+            found, place = follower.take(count, limit)
+        if not found:
             self._look_again(follower)
-        return found
+            return found
+        newest = found[-1]
+        self.offset = msgspec.structs.replace(
+            self.offset, epoch=newest.epoch, seq=newest.seq, wall_ns=newest.wall_ns, segment=place[0], byte=place[1]
+        )
+        return [record for record in found if (record.epoch, record.seq) > last] if self.is_live else found
 
     def skip_expired(self) -> None:
         """Go on with the first record there is, past what was deleted unread."""
@@ -167,11 +165,6 @@ class TailingReader:
         if self._follower is not None:
             self._follower.close()
         self._follower = None
-
-    def _move(self, last: Record, place: tuple[int, int]) -> None:
-        self.offset = msgspec.structs.replace(
-            self.offset, epoch=last.epoch, seq=last.seq, wall_ns=last.wall_ns, segment=place[0], byte=place[1]
-        )
 
     def _limit(self) -> tuple[int, int]:
         """(segment, byte) up to which records may be given."""

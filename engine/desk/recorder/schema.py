@@ -240,8 +240,8 @@ WHERE b.payments > 0""",
     "v_decisions": f"""SELECT n.journal, n.epoch, n.seq, n.wall_ns, v.name AS venue, n.account_id, i.symbol, s.name AS strategy,
     n.order_handle, n.action, n.side, n.order_type, n.time_in_force, {_PRICE.format("n")}, {_QTY.format("n")},
     r.seq AS verdict_seq, r.approved, r.reason, r.scope, r.value, r.limit_value
-FROM intents n {_INSTRUMENT.format("n")} {_STRATEGY.format("n")} {_VENUE.format("n")}
-LEFT JOIN verdicts r ON r.journal = n.journal AND r.epoch = n.epoch AND r.cause_seq = n.seq""",
+FROM verdicts r JOIN intents n ON n.journal = r.journal AND n.epoch = r.epoch AND n.seq = r.cause_seq
+{_INSTRUMENT.format("n")} {_STRATEGY.format("n")} {_VENUE.format("n")}""",
     "v_commands": f"""SELECT c.journal, c.epoch, c.seq, c.wall_ns, c.uid, c.command, c.reason, v.name AS venue, c.account_id,
     i.symbol, s.name AS strategy, c.order_handle, c.detail, e.seq AS effect_seq, e.kind AS effect, e.outcome
 FROM commands c {_INSTRUMENT.format("c")} {_STRATEGY.format("c")} {_VENUE.format("c")}
@@ -249,6 +249,8 @@ LEFT JOIN command_effects e ON e.journal = c.journal AND e.epoch = c.epoch AND e
 }
 # beside the keys: (name, table, columns)
 INDEXES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("ix_verdicts_cause", "verdicts", ("journal", "epoch", "cause_seq")),
+    ("ix_order_states_order", "order_states", ("journal", "order_handle")),
+    ("ix_fills_order", "fills", ("journal", "order_handle")),
+    ("ix_fills_time", "fills", ("wall_ns",)),
     ("ix_command_effects_command", "command_effects", ("journal", "epoch", "command_seq")),
 )
