@@ -1,0 +1,3 @@
+"""All checkers."""
+from engine.hunt.check import Check
+CHECKS: tuple[type[Check], ...] = ()
