@@ -8,6 +8,7 @@ import msgspec
 from msgspec import NODEFAULT
 
 from engine.config import keys_of, struct_in
+from engine.config_recorder_schema import RecorderSection
 from engine.config_risk_schema import (
     AccountRisk,
     HealthSection,
@@ -56,6 +57,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "reconcile": ReconcileSection,
     "runaway": RunawaySection,
     "paper": PaperSection,
+    "recorder": RecorderSection,
 }
 
 

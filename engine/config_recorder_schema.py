@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -10,6 +10,25 @@ from msgspec import Meta
 from engine.config_metas import Section, text_meta
 
 DAYS_MAX = 36_500
+# the tables that grow with time: `engine.desk.recorder.schema.EXPIRABLE`, which a test compares
+Expirable = Literal[
+    "account_positions",
+    "account_states",
+    "alarms",
+    "balance_states",
+    "command_effects",
+    "commands",
+    "events",
+    "fills",
+    "funding",
+    "intents",
+    "order_states",
+    "orders",
+    "parent_states",
+    "position_states",
+    "risk_states",
+    "verdicts",
+]
 
 
 class RecorderSection(Section, frozen=True, kw_only=True):
@@ -38,9 +57,9 @@ class RecorderSection(Section, frozen=True, kw_only=True):
         int, Meta(ge=1, le=1_000_000, description="at most so many records of the ledger are one transaction")
     ] = 20_000
     keep_days: Annotated[
-        dict[str, int],
+        dict[Expirable, Annotated[int, Meta(ge=1, le=DAYS_MAX)]],
         Meta(
             description="days that rows stay, by table, as `{ intents = 30, verdicts = 30 }`; a table not named keeps all",
-            extra={"wanted": "a table of table names and days, as { intents = 30 }", "days_of_tables": DAYS_MAX},
+            extra={"wanted": "a table of table names and days, as { intents = 30 }"},
         ),
     ] = msgspec.field(default_factory=dict)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from engine.cli.render import print_json
 from engine.cli.target import load_config
 from engine.exit_codes import CommandError, ExitCode
+
+if TYPE_CHECKING:
+    from engine.config import LoadedConfig
+    from engine.desk.recorder.recorder import Recorder
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -37,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
         listen=args.listen or loaded.config.desk.listen,
         # the ledger stays whole: positions and average costs are rebuilt from all its fills at each start
         keep_days={Lane.TAPE: loaded.config.journal.tape_keep_days},
+        make_recorder=recorder_maker(loaded),
     )
     try:
         desk = DeskServer(places, print_json if args.json else print_event)
@@ -48,6 +54,23 @@ def run(args: argparse.Namespace) -> int:
     print(f"tradewind desk: {engine.name} on http://{desk.address}", file=sys.stderr, flush=True)
     desk.run()
     return ExitCode.OK
+
+
+def recorder_maker(loaded: LoadedConfig) -> Callable[[], Recorder] | None:
+    """What makes the recorder that the configuration wants; None where it wants none. Its library is imported when called."""
+    if loaded.config.recorder is None:
+        return None
+
+    def make() -> Recorder:
+        from engine.desk.recorder.settings import plan_of
+
+        plan = plan_of(loaded)
+        from engine.desk.recorder.recorder import Recorder
+        from engine.runtime.clock import Clock
+
+        return Recorder(plan, Clock())
+
+    return make
 
 
 def print_event(event: dict[str, Any]) -> None:

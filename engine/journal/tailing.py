@@ -27,6 +27,8 @@ from engine.runtime.disk import Disk
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 FOLDER = "readers"
+# the reader that copies the ledger into a database: its offset stands there
+RECORDER = "recorder"
 COUNTED_BYTES_MAX = 4 << 20
 _WITHOUT_END = (1 << 62, 0)
 
@@ -284,11 +286,15 @@ def save_state(data_dir: Path, state: ReaderState, *, is_durable: bool = True) -
     partial.replace(path)
 
 
-def reader_states(data_dir: Path) -> list[ReaderState]:
-    """All readers of a journal that have left a file, by name."""
+def reader_paths(data_dir: Path) -> list[Path]:
+    """The files of all readers of a journal, by name."""
     folder = data_dir / FOLDER
-    paths = sorted(folder.glob("*.json")) if folder.is_dir() else []
-    return [state for path in paths if (state := load_state(path)) is not None]
+    return sorted(folder.glob("*.json")) if folder.is_dir() else []
+
+
+def reader_states(data_dir: Path) -> list[ReaderState]:
+    """What they say."""
+    return [state for path in reader_paths(data_dir) if (state := load_state(path)) is not None]
 
 
 class NamedReader:

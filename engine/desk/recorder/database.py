@@ -67,6 +67,17 @@ class Database:
                 refuse_newer(connection, ScriptDirectory.from_config(config), self.shown)
                 command.upgrade(config, "head")
 
+    def revision(self) -> str:
+        """The schema that is there; empty for none. RecorderRefused where a newer build made it."""
+        if self.is_sqlite and not Path(self.url.partition(":///")[2]).exists():
+            return ""
+        with self._told():
+            connection = self._connected()
+            with connection.begin():
+                scripts = ScriptDirectory.from_config(alembic_config(connection))
+                refuse_newer(connection, scripts, self.shown)
+                return ", ".join(MigrationContext.configure(connection).get_current_heads())
+
     def close(self) -> None:
         """Give the connection up; the next use opens another."""
         connection, engine = self._connection, self._engine
@@ -165,10 +176,3 @@ def refuse_newer(connection: Connection, scripts: ScriptDirectory, where: str) -
             f"{where}: its schema is {', '.join(unknown)}, this build knows {', '.join(sorted(known))}: "
             "a newer Tradewind has recorded here; run that one, or record into another database"
         )
-
-
-def schema_head() -> str:
-    """The revision that this build brings a database to."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    return ScriptDirectory.from_config(config).get_current_head() or ""

@@ -6,35 +6,21 @@ or not at all, so no row is lost or doubled. The engine knows nothing of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-
 import msgspec
 
 from engine.desk.recorder.database import Database
 from engine.desk.recorder.expiry import DAY_NS, expire_rows
 from engine.desk.recorder.faults import RecorderFault
 from engine.desk.recorder.rows import RowMaker
-from engine.desk.recorder.store import READER, read_memory, read_offset, register, write
+from engine.desk.recorder.settings import RecorderPlan
+from engine.desk.recorder.store import read_memory, read_offset, register, write
 from engine.journal.errors import JournalError
-from engine.journal.tailing import ReaderState, TailingReader, journal_identity, save_state
+from engine.journal.tailing import RECORDER, ReaderState, TailingReader, journal_identity, save_state
 from engine.model.codes import Lane
 from engine.runtime.clock import Clock
 
-BATCH_RECORDS = 20_000
 EXPIRY_INTERVAL_NS = 3_600_000_000_000
 STATE_INTERVAL_NS = 1_000_000_000
-
-
-@dataclass(frozen=True)
-class RecorderPlan:
-    """What is recorded and where to. `url` as SQLAlchemy takes it; `keep_days` by table, without one rows stay for ever."""
-
-    data_dir: Path
-    url: str
-    keep_days: Mapping[str, int] = field(default_factory=dict)
-    batch_records: int = BATCH_RECORDS
 
 
 class Recorder:
@@ -120,7 +106,7 @@ class Recorder:
             return
         self._state_due_ns = self._clock.monotonic_ns() + STATE_INTERVAL_NS
         state = ReaderState(
-            name=READER,
+            name=RECORDER,
             offset=self.tail.offset,
             kept=self.database.shown,
             updated_wall_ns=self._clock.time_ns(),

@@ -11,9 +11,8 @@ from engine.desk.recorder.memory import Memory, holding_of, instrument_of
 from engine.desk.recorder.rows import Batch
 from engine.desk.recorder.schema import TABLES
 from engine.desk.recorder.tables import copy_text, insert_text, metadata
-from engine.journal.tailing import Offset
+from engine.journal.tailing import RECORDER, Offset
 
-READER = "recorder"
 # below this many rows a COPY costs more than it saves
 COPIED_ROWS_MIN = 64
 
@@ -32,7 +31,7 @@ def register(connection: Connection, journal_id: str, engine_id: int, lane: int)
     number = int(connection.execute(select(func.coalesce(func.max(journals.c.journal), 0))).scalar_one()) + 1
     row = {"journal": number, "journal_id": journal_id, "engine_id": engine_id, "engine": "", "mode": ""}
     connection.execute(insert(journals).values(row))
-    nothing = dict.fromkeys(TABLES["offsets"].names, 0) | {"name": READER, "journal": number, "lane": lane}
+    nothing = dict.fromkeys(TABLES["offsets"].names, 0) | {"name": RECORDER, "journal": number, "lane": lane}
     connection.execute(insert(offsets).values(nothing))
     return number
 
@@ -40,7 +39,7 @@ def register(connection: Connection, journal_id: str, engine_id: int, lane: int)
 def read_offset(connection: Connection, journal: int, journal_id: str) -> Offset:
     """How far a journal is recorded."""
     offsets = metadata().tables["offsets"]
-    wanted = (offsets.c.name == READER) & (offsets.c.journal == journal)
+    wanted = (offsets.c.name == RECORDER) & (offsets.c.journal == journal)
     row = connection.execute(select(offsets).where(wanted)).mappings().one()
     fields = {name: row[name] for name in ("lane", "epoch", "seq", "segment", "byte", "wall_ns")}
     return Offset(journal_id=journal_id, **fields)
@@ -102,7 +101,7 @@ def move_offset(
     offsets = metadata().tables["offsets"]
     statement = (
         update(offsets)
-        .where(offsets.c.name == READER, offsets.c.journal == journal)
+        .where(offsets.c.name == RECORDER, offsets.c.journal == journal)
         .where(offsets.c.epoch == bindparam("was_epoch"), offsets.c.seq == bindparam("was_seq"))
         .values(records=offsets.c.records + records, rows_written=offsets.c.rows_written + rows)
     )
@@ -128,3 +127,11 @@ def write_rows(connection: Connection, table: str, rows: list[Any]) -> None:
             cursor.executemany(insert_text(spec, connection.dialect), rows)
     finally:
         cursor.close()
+
+
+def count_rows(connection: Connection, journal: int) -> dict[str, int]:
+    """How many rows of a journal each table has."""
+    found = {}
+    for name, own in metadata().tables.items():
+        found[name] = int(connection.execute(select(func.count()).where(own.c.journal == journal)).scalar_one())
+    return found
