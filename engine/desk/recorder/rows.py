@@ -416,7 +416,7 @@ KIND_WORDS: dict[RecordKind, dict[str, Any]] = {
             "kind": KIND,
             "state": Words.of(enums["state"]) if "state" in enums else Words(),
             "previous_state": Words.of(enums["state"]) if "state" in enums else Words(),
-            "reason": Words.of(enums["reason"]) if "reason" in enums else Words(),
+            "reason": Words.of(enums.get("reason", codes.Reason)),
         }
         for kind, enums in STATE_WORDS.items()
     },

@@ -84,7 +84,7 @@ TABLES: dict[str, TableSpec] = {
             "state:t reason:t venue_code:i changes:l",
             "journal order_handle",
             latest=True,
-            kept="first_epoch first_seq first_wall_ns",
+            kept="first_epoch first_seq first_wall_ns parent_handle",
         ),
         table(
             "order_states",
