@@ -76,7 +76,13 @@ class OrderMonth:
             self._cancel(handle, instrument, terms)
 
     def _decided(
-        self, handle: int, intent: int, instrument: int, terms: dict[str, int | bytes], before: OrderState, now: OrderState
+        self,
+        handle: int,
+        intent: int,
+        instrument: int,
+        terms: dict[str, int | bytes],
+        before: OrderState,
+        now: OrderState,
     ) -> None:
         verdict = self._add(RecordKind.VERDICT, handle, self._body(RecordKind.VERDICT, approved=1), intent, instrument)
         self._state(handle, verdict, instrument, terms, before, now)
@@ -84,9 +90,17 @@ class OrderMonth:
         self._add(RecordKind.ORDER_BYTES, handle, payload, verdict, instrument)
 
     def _state(
-        self, handle: int, cause: int, instrument: int, terms: dict[str, int | bytes], before: OrderState, now: OrderState
+        self,
+        handle: int,
+        cause: int,
+        instrument: int,
+        terms: dict[str, int | bytes],
+        before: OrderState,
+        now: OrderState,
     ) -> int:
-        filled = {"cum_qty_lots": terms["qty_lots"]} if now is OrderState.FILLED else {"leaves_qty_lots": terms["qty_lots"]}
+        filled = (
+            {"cum_qty_lots": terms["qty_lots"]} if now is OrderState.FILLED else {"leaves_qty_lots": terms["qty_lots"]}
+        )
         payload = self._body(
             RecordKind.ORDER_STATE, client_order_id=b"07b%020d" % handle, venue_order_id=handle, state=now,
             previous_state=before, **terms, **filled,

@@ -78,7 +78,7 @@ class Killing:
         self.killed["by us" if self.victims.is_alive(pid) else "by itself"] += 1
         self.victims.kill(pid)
 
-    def finish(self) -> None:
+    def must_agree(self) -> None:
         """Record the rest, and compare everything with a fold of the ledger."""
         ledger = self.ledger
         ledger.write(10)
@@ -111,7 +111,7 @@ def test_a_recorder_killed_anywhere_loses_and_doubles_nothing_in_sqlite(victims:
         killing = Killing(folder, victims, 1, lambda _: "sqlite")
         for _ in range(KILLS):
             killing.kill_a_recorder()
-        killing.finish()
+        killing.must_agree()
         assert sum(killing.killed.values()) == KILLS
 
 
@@ -122,7 +122,7 @@ def test_a_recorder_killed_anywhere_loses_and_doubles_nothing_in_postgresql(
         killing = Killing(folder, victims, 2, lambda _: server.database())
         for _ in range(KILLS):
             killing.kill_a_recorder()
-        killing.finish()
+        killing.must_agree()
         assert sum(killing.killed.values()) == KILLS
 
 
@@ -145,4 +145,4 @@ def test_a_database_killed_in_the_midst_of_writing_loses_and_doubles_nothing(
                 victims.kill(pid)
                 pid = victims.start(killing.ledger.data_dir, killing.url, killing.dice.choice((7, 60, 500)), 0)
         victims.kill(pid)
-        killing.finish()
+        killing.must_agree()

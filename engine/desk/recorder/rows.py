@@ -47,9 +47,10 @@ def at(table: str, column: str) -> int:
     return TABLES[table].names.index(column)
 
 
-_ORDER_CHANGES, _ORDER_FIRST = at("orders", "changes"), at("orders", "first_epoch")
+_ORDER_FIRST, _STATE_HANDLE = at("orders", "first_epoch"), at("order_states", "order_handle")
 _ORDER_PARENT, _ORDER_VENUE_ID = at("orders", "parent_handle"), at("orders", "venue_order_id")
-_STATE_HELD, _STATE_VENUE_ID = at("order_states", "is_held"), at("order_states", "venue_order_id")
+_STATE_VENUE_ID, _STATE_INSTRUMENT = at("order_states", "venue_order_id"), at("order_states", "instrument")
+_ORDER_INSTRUMENT = at("orders", "instrument")
 _STATE = at("order_states", "state")
 _CAUSE = 4
 
@@ -75,6 +76,18 @@ class Batch:
         return sum(len(rows) for _, rows in self.tables())
 
 
+@dataclass(slots=True)
+class _Changed:
+    """An order in a batch: the record of its last state, where its first one stands, how many there were."""
+
+    kind: RecordKind
+    data: bytes
+    instrument: int
+    first: list[int]
+    parent: int
+    count: int = 1
+
+
 class RowMaker:
     """Makes rows of the records of one journal, which has number `journal` in the database."""
 
@@ -84,7 +97,12 @@ class RowMaker:
         self._batch = Batch()
         # the fills' holdings of the batch: written once each
         self._earned: dict[ProfitKey, tuple[int, int, int]] = {}
+        self._changed: dict[int, _Changed] = {}
         self._plans = self._make_plans()
+        # those of which there are most
+        self._order_state_row = self._plans[RecordKind.ORDER_STATE, "order_states"]
+        self._intent_row = self._plans[RecordKind.INTENT, "intents"]
+        self._verdict_row = self._plans[RecordKind.VERDICT, "verdicts"]
         self._actions: dict[int, Callable[[Record], None]] = {
             RecordKind.ORDER_STATE: self._order_state,
             RecordKind.HELD_ORDER: self._held_order,
@@ -107,7 +125,7 @@ class RowMaker:
 
     def make(self, records: Iterable[Record]) -> Batch:
         """The rows of these records, which follow those of the last call. One that its kind's layout does not fit is counted."""
-        self._batch, self._earned = Batch(), {}
+        self._batch, self._earned, self._changed = Batch(), {}, {}
         actions = self._actions
         for record in records:
             action = actions.get(record.kind)
@@ -116,6 +134,7 @@ class RowMaker:
                     action(record)
                 except struct.error:
                     self._batch.skipped += 1
+        self._write_orders()
         self._write_profits()
         return self._batch
 
@@ -165,33 +184,40 @@ class RowMaker:
 
     def _order_state(self, record: Record) -> None:
         data = record.data
-        kind = RecordKind.ORDER_STATE
-        self._order(self._plans[kind, "order_states"](data), self._plans[kind, "orders"](data), 0)
+        self._order(self._order_state_row(data), RecordKind.ORDER_STATE, data, 0)
 
     def _held_order(self, record: Record) -> None:
         """The engine holds it: its record names the parent where an order at the venue has the venue's number."""
         data = record.data
-        kind = RecordKind.HELD_ORDER
-        state, order = self._plans[kind, "order_states"](data), self._plans[kind, "orders"](data)
+        state = self._plans[RecordKind.HELD_ORDER, "order_states"](data)
         parent = state[_STATE_VENUE_ID]
-        state[_STATE_VENUE_ID] = order[_ORDER_VENUE_ID] = 0
-        self._order(state, order, 0 if parent == record.order_handle else parent)
+        state[_STATE_VENUE_ID] = 0
+        self._order(state, RecordKind.HELD_ORDER, data, 0 if parent == record.order_handle else parent)
 
-    def _order(self, state: Row, order: Row, parent: int) -> None:
-        batch, handle = self._batch, order[1]
-        batch.rows["order_states"].append(state)
+    def _order(self, state: Row, kind: RecordKind, data: bytes, parent: int) -> None:
+        handle = state[_STATE_HANDLE]
+        self._batch.rows["order_states"].append(state)
         if state[_CAUSE] in self.memory.roots:
             self._effect(state, RecordKind.ORDER_STATE, handle, state[_STATE])
         parent = self.memory.parents.pop(handle, 0) or parent
-        former = batch.latest["orders"].get(handle)
-        if former is None:
-            order[_ORDER_PARENT] = parent
-            order.append(1)
+        changed = self._changed.get(handle)
+        if changed is None:
+            self._changed[handle] = _Changed(kind, data, state[_STATE_INSTRUMENT], state[1:4], parent)
         else:
-            order[_ORDER_FIRST : _ORDER_FIRST + 3] = former[_ORDER_FIRST : _ORDER_FIRST + 3]
-            order[_ORDER_PARENT] = former[_ORDER_PARENT]
-            order.append(former[_ORDER_CHANGES] + 1)
-        batch.latest["orders"][handle] = order
+            changed.kind, changed.data, changed.instrument = kind, data, state[_STATE_INSTRUMENT]
+            changed.count += 1
+
+    def _write_orders(self) -> None:
+        """The last state of each order that changed: one row, however often it did."""
+        rows = self._batch.latest["orders"]
+        for handle, changed in self._changed.items():
+            row = self._plans[changed.kind, "orders"](changed.data)
+            row[_ORDER_FIRST : _ORDER_FIRST + 3] = changed.first
+            row[_ORDER_PARENT], row[_ORDER_INSTRUMENT] = changed.parent, changed.instrument
+            if changed.kind is RecordKind.HELD_ORDER:
+                row[_ORDER_VENUE_ID] = 0
+            row.append(changed.count)
+            rows[handle] = row
 
     # --- fills and what they come to
 
@@ -270,7 +296,7 @@ class RowMaker:
 
     def _intent(self, record: Record) -> None:
         data = record.data
-        row = self._plans[RecordKind.INTENT, "intents"](data)
+        row = self._intent_row(data)
         parent = 0
         if data[_HAS_CONDITIONS] and len(data) >= _INTENT_BYTES + 8:
             parent = int.from_bytes(data[_INTENT_BYTES : _INTENT_BYTES + 8], "little", signed=True)
@@ -283,7 +309,7 @@ class RowMaker:
             self._effect(row, RecordKind.INTENT, handle, row[INTENT_ACTION])
 
     def _verdict(self, record: Record) -> None:
-        row = self._plans[RecordKind.VERDICT, "verdicts"](record.data)
+        row = self._verdict_row(record.data)
         self._batch.rows["verdicts"].append(row)
         if row[_CAUSE] in self.memory.roots:
             outcome = "APPROVED" if row[VERDICT_APPROVED] else row[VERDICT_APPROVED + 1]
