@@ -43,7 +43,8 @@ WORDS: dict[str, type[Any]] = {
 }
 # what the profit's arithmetic takes; a fill that the engine writes has nothing else
 SANE = frozenset({RecordKind.FILL})
-FIRST_WALL_NS = 1_790_000_000_000_000_000
+# later than what a run writes at its start by the machine's own clock
+FIRST_WALL_NS = 4_000_000_000_000_000_000
 
 
 class VariedLedger:

@@ -10,15 +10,11 @@ import contextlib
 import gc
 from collections.abc import Iterator
 
-import msgspec
-
 from engine.desk.recorder.database import Database
 from engine.desk.recorder.expiry import DAY_NS, expire_rows
-from engine.desk.recorder.faults import RecorderFault
 from engine.desk.recorder.rows import RowMaker
 from engine.desk.recorder.settings import RecorderPlan
 from engine.desk.recorder.store import read_memory, read_offset, register, write
-from engine.journal.errors import JournalError
 from engine.journal.tailing import RECORDER, ReaderState, TailingReader, journal_identity, save_state
 from engine.model.codes import Lane
 from engine.runtime.clock import Clock
