@@ -15,6 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import (
     ArgumentError,
+    DataError,
     DBAPIError,
     IntegrityError,
     NoSuchModuleError,
@@ -113,10 +114,16 @@ class Database:
 
 def fault_of(error: BaseException, driver: Any) -> type[RecorderFault] | None:
     """Does an error pass by itself, or must somebody do something; None where it is not the database's."""
-    refusals: tuple[type[BaseException], ...] = (IntegrityError, ProgrammingError, NoSuchModuleError, ArgumentError)
+    refusals: tuple[type[BaseException], ...] = (
+        IntegrityError,
+        ProgrammingError,
+        DataError,
+        NoSuchModuleError,
+        ArgumentError,
+    )
     others: tuple[type[BaseException], ...] = (SQLAlchemyError,)
     if driver is not None:
-        refusals += (driver.IntegrityError, driver.ProgrammingError)
+        refusals += (driver.IntegrityError, driver.ProgrammingError, driver.DataError)
         others += (driver.Error,)
     if isinstance(error, refusals):
         return RecorderRefused

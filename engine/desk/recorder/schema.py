@@ -219,10 +219,10 @@ FROM profits p {_INSTRUMENT.format("p")} {_STRATEGY.format("p")} {_VENUE.format(
 LEFT JOIN names a ON a.journal = p.journal AND a.kind = 'asset' AND a.number = i.settle_asset_id""",
     # what was told by the stream and what the income list names are the same payments: counted as `engine.model.funding` does
     "v_funding": f"""WITH told AS (
-    SELECT journal, account_id, asset_id, amount_e8, instrument_id, (event_ns + 1800000000000) / 3600000000000 AS hour,
+    SELECT journal, account_id, asset_id, amount_e8, instrument_id, (event_ns / 1800000000000 + 1) / 2 AS hour,
         MAX(venue_id) AS venue_id, MAX(instrument) AS instrument, SUM(CASE WHEN is_answer THEN 0 ELSE 1 END) AS told,
         MAX(CASE WHEN is_answer THEN CASE WHEN payments > 1 THEN payments ELSE 1 END ELSE 0 END) AS listed
-    FROM funding GROUP BY journal, account_id, asset_id, amount_e8, instrument_id, (event_ns + 1800000000000) / 3600000000000
+    FROM funding GROUP BY journal, account_id, asset_id, amount_e8, instrument_id, (event_ns / 1800000000000 + 1) / 2
 ), named AS (
     SELECT journal, account_id, asset_id, amount_e8, hour, SUM(CASE WHEN listed > told THEN listed - told ELSE 0 END) AS untold
     FROM told WHERE instrument_id <> 0 GROUP BY journal, account_id, asset_id, amount_e8, hour
@@ -232,8 +232,9 @@ LEFT JOIN names a ON a.journal = p.journal AND a.kind = 'asset' AND a.number = i
     FROM told t LEFT JOIN named n ON n.journal = t.journal AND n.account_id = t.account_id AND n.asset_id = t.asset_id
         AND n.amount_e8 = t.amount_e8 AND n.hour = t.hour
 )
-SELECT b.journal, b.hour * 3600000000000 AS settled_ns, v.name AS venue, b.account_id, i.symbol, a.name AS asset, b.payments,
-    b.payments * b.amount_e8 AS booked_e8, CAST(b.payments * b.amount_e8 AS NUMERIC) * 0.00000001 AS amount
+SELECT b.journal, CAST(b.hour AS NUMERIC) * 3600000000000 AS settled_ns, v.name AS venue, b.account_id, i.symbol, a.name AS asset,
+    b.payments,     CAST(b.amount_e8 AS NUMERIC) * b.payments AS booked_e8,
+    CAST(b.amount_e8 AS NUMERIC) * b.payments * 0.00000001 AS amount
 FROM booked b {_INSTRUMENT.format("b")} {_VENUE.format("b")}
 LEFT JOIN names a ON a.journal = b.journal AND a.kind = 'asset' AND a.number = b.asset_id
 WHERE b.payments > 0""",

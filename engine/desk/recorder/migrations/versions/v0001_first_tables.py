@@ -191,23 +191,23 @@ VIEWS = {
     = 'strategy' AND s.number = p.strategy_id LEFT JOIN names v ON v.journal = p.journal AND v.kind
     = 'venue' AND v.number = p.venue_id LEFT JOIN names a ON a.journal = p.journal AND a.kind =
     'asset' AND a.number = i.settle_asset_id""",
-    "v_funding": """WITH told AS ( SELECT journal, account_id, asset_id, amount_e8, instrument_id, (event_ns +
-    1800000000000) / 3600000000000 AS hour, MAX(venue_id) AS venue_id, MAX(instrument) AS
-    instrument, SUM(CASE WHEN is_answer THEN 0 ELSE 1 END) AS told, MAX(CASE WHEN is_answer THEN
-    CASE WHEN payments > 1 THEN payments ELSE 1 END ELSE 0 END) AS listed FROM funding GROUP BY
-    journal, account_id, asset_id, amount_e8, instrument_id, (event_ns + 1800000000000) /
-    3600000000000 ), named AS ( SELECT journal, account_id, asset_id, amount_e8, hour, SUM(CASE WHEN
-    listed > told THEN listed - told ELSE 0 END) AS untold FROM told WHERE instrument_id <> 0 GROUP
-    BY journal, account_id, asset_id, amount_e8, hour ), booked AS ( SELECT t.*, CASE WHEN
-    t.instrument_id <> 0 THEN CASE WHEN t.told > t.listed THEN t.told ELSE t.listed END WHEN t.told
-    > COALESCE(n.untold, 0) THEN t.told - COALESCE(n.untold, 0) ELSE 0 END AS payments FROM told t
-    LEFT JOIN named n ON n.journal = t.journal AND n.account_id = t.account_id AND n.asset_id =
-    t.asset_id AND n.amount_e8 = t.amount_e8 AND n.hour = t.hour ) SELECT b.journal, b.hour *
-    3600000000000 AS settled_ns, v.name AS venue, b.account_id, i.symbol, a.name AS asset,
-    b.payments, b.payments * b.amount_e8 AS booked_e8, CAST(b.payments * b.amount_e8 AS NUMERIC) *
-    0.00000001 AS amount FROM booked b LEFT JOIN instruments i ON i.journal = b.journal AND
-    i.instrument = b.instrument LEFT JOIN names v ON v.journal = b.journal AND v.kind = 'venue' AND
-    v.number = b.venue_id LEFT JOIN names a ON a.journal = b.journal AND a.kind = 'asset' AND
+    "v_funding": """WITH told AS ( SELECT journal, account_id, asset_id, amount_e8, instrument_id, (event_ns /
+    1800000000000 + 1) / 2 AS hour, MAX(venue_id) AS venue_id, MAX(instrument) AS instrument,
+    SUM(CASE WHEN is_answer THEN 0 ELSE 1 END) AS told, MAX(CASE WHEN is_answer THEN CASE WHEN
+    payments > 1 THEN payments ELSE 1 END ELSE 0 END) AS listed FROM funding GROUP BY journal,
+    account_id, asset_id, amount_e8, instrument_id, (event_ns / 1800000000000 + 1) / 2 ), named AS (
+    SELECT journal, account_id, asset_id, amount_e8, hour, SUM(CASE WHEN listed > told THEN listed -
+    told ELSE 0 END) AS untold FROM told WHERE instrument_id <> 0 GROUP BY journal, account_id,
+    asset_id, amount_e8, hour ), booked AS ( SELECT t.*, CASE WHEN t.instrument_id <> 0 THEN CASE
+    WHEN t.told > t.listed THEN t.told ELSE t.listed END WHEN t.told > COALESCE(n.untold, 0) THEN
+    t.told - COALESCE(n.untold, 0) ELSE 0 END AS payments FROM told t LEFT JOIN named n ON n.journal
+    = t.journal AND n.account_id = t.account_id AND n.asset_id = t.asset_id AND n.amount_e8 =
+    t.amount_e8 AND n.hour = t.hour ) SELECT b.journal, CAST(b.hour AS NUMERIC) * 3600000000000 AS
+    settled_ns, v.name AS venue, b.account_id, i.symbol, a.name AS asset, b.payments,
+    CAST(b.amount_e8 AS NUMERIC) * b.payments AS booked_e8, CAST(b.amount_e8 AS NUMERIC) *
+    b.payments * 0.00000001 AS amount FROM booked b LEFT JOIN instruments i ON i.journal = b.journal
+    AND i.instrument = b.instrument LEFT JOIN names v ON v.journal = b.journal AND v.kind = 'venue'
+    AND v.number = b.venue_id LEFT JOIN names a ON a.journal = b.journal AND a.kind = 'asset' AND
     a.number = b.asset_id WHERE b.payments > 0""",
     "v_decisions": """SELECT n.journal, n.epoch, n.seq, n.wall_ns, v.name AS venue, n.account_id, i.symbol, s.name AS
     strategy, n.order_handle, n.action, n.side, n.order_type, n.time_in_force, CAST(n.price_ticks AS
