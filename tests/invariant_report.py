@@ -1,7 +1,8 @@
 """What a run of the tests tried for each invariant, and what failed: gathered from every part of it, told before its last summary.
 
-A test says its amount by the fixture `tried`: `tried("R11", 46_080)`. One that says none counts as one case of each id that it carries.
-With ``TRADEWIND_INVARIANTS`` set, each part adds its rows to that file; the one with ``TRADEWIND_INVARIANTS_TOLD`` prints the table of all.
+A test says its amount by the fixture `tried`: `tried("R11", 46_080)`. One that says none counts as one case of each id that it
+carries. With ``TRADEWIND_INVARIANTS`` set, each part adds its rows to that file; the one with ``TRADEWIND_INVARIANTS_TOLD`` prints
+the table of all.
 """
 
 from __future__ import annotations

@@ -28,6 +28,8 @@ from engine.desk.recorder.worker import RecorderStatus, RecorderWorker
 from engine.desk.retention import Retention
 from engine.journal.errors import JournalError
 from engine.model.codes import Lane
+from engine.notify.metrics import NotifierCollector
+from engine.notify.service import AlertService
 from engine.runtime.clock import Clock
 from engine.runtime.service import Supervisor
 
@@ -61,7 +63,12 @@ class DeskPlaces:
 class DeskServer:
     """Serves until `stop`. `address` is where; port 0 in `listen` takes any free one."""
 
-    def __init__(self, places: DeskPlaces, print_event: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        places: DeskPlaces,
+        print_event: Callable[[dict[str, Any]], None],
+        alerts: Callable[[Callable[[str], None]], AlertService | None] = lambda _: None,
+    ) -> None:
         self._places = places
         self._print_event = print_event
         self._stopping = threading.Event()
@@ -76,6 +83,9 @@ class DeskServer:
         if places.make_recorder is not None:
             self._recorder = RecorderWorker(places.make_recorder, self._told.append, Clock())
         self._registry.register(ReaderCollector(places.data_dir, places.engine, self._recorder_status, Clock()))
+        self._alerts = alerts(self._print_own)
+        if self._alerts is not None:
+            self._registry.register(NotifierCollector(self._alerts.notifier, places.engine))
         # one lock, because a scrape and a health check may find the file replaced at the same moment
         self._lock = threading.Lock()
         self._http = listen(places.listen, self._answer)
@@ -98,11 +108,15 @@ class DeskServer:
         """Serve HTTP on a thread, print events and let go of old segments here, until stopped."""
         thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
         thread.start()
-        if self._recorder is not None:
-            self._recorder.start()
-        self._supervisor.ready(f"serves http://{self.address}")
         try:
+            if self._recorder is not None:
+                self._recorder.start()
+            if self._alerts is not None:
+                self._alerts.start()
+            self._supervisor.ready(f"serves http://{self.address}")
             while not self._stopping.is_set():
+                if self._alerts is not None:
+                    self._alerts.check()
                 self._supervisor.beat()
                 self._stopping.wait(POLL_S if self._print_new() else RETRY_S)
                 for text in self._retention.poll():
@@ -114,6 +128,8 @@ class DeskServer:
             self._supervisor.close()
             if self._recorder is not None:
                 self._recorder.stop()
+            if self._alerts is not None:
+                self._alerts.stop()
             self._http.shutdown()
             self._http.server_close()
             thread.join()
@@ -140,6 +156,10 @@ class DeskServer:
     def _print_own(self, text: str) -> None:
         """An event of the desk's, not of the ledger."""
         self._print_event({"seq": 0, "wall_ns": 0, "kind": "DESK", "text": text})
+
+    def recorder_fault(self) -> str:
+        """Why nothing has been recorded for a while; empty where all is well, or nothing is to be recorded."""
+        return self._recorder.lasting_fault() if self._recorder is not None else ""
 
     def _recorder_status(self) -> RecorderStatus | None:
         return self._recorder.status if self._recorder is not None else None

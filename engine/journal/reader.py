@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from engine.journal import layout
+from engine.journal import layout, schemas
 from engine.journal.cursor import Cursor, Record, parse
-from engine.journal.errors import JournalCorrupt, JournalError
+from engine.journal.errors import JournalCorrupt, JournalError, JournalForeign
 from engine.journal.places import LANE_NAMES, Front, Mark, SegmentHeader, parse_marks, segment_path, segments
 from engine.journal.scan import ring_stream
 from engine.model.codes import Lane
@@ -165,8 +165,7 @@ class LaneFollower:
             if mark and number <= mark.segment_no:
                 raise JournalCorrupt(str(path), 0, "the segment's header is damaged")
             return False
-        if header.schema_hash != layout.SCHEMA_HASH:
-            raise JournalError(f"{path}: written with another record layout (schema {header.schema_hash:016x})")
+        schemas.check(self.data_dir, path, header)
         if self._cursor is not None:
             self.bytes_passed += self._cursor.offset
             self._cursor.close()
@@ -302,6 +301,8 @@ class JournalReader:
         front = Front.parse(data)
         if front is None or front.lane != lane:
             return []
+        if front.committed > front.written and not schemas.is_readable(front.schema_hash):
+            raise JournalForeign(str(path), front.schema_hash, "")
         stream, _ = ring_stream(data, front.written, front.committed, front.ring_bytes, lane, last_seq)
         return parse(stream)
 

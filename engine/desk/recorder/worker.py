@@ -22,6 +22,7 @@ RETRY_S_MIN = 0.25
 RETRY_S_MAX = 30.0
 STOP_S_MAX = 5.0
 NICENESS = 10
+LASTING_S = 10
 NS_PER_S = 1_000_000_000
 
 
@@ -61,6 +62,12 @@ class RecorderWorker:
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join(STOP_S_MAX)
+
+    def lasting_fault(self) -> str:
+        """What a person should be told: nothing has been recorded for ten seconds, and why; empty where it is well."""
+        status = self.status
+        down_ns = self._clock.monotonic_ns() - status.down_since_ns if status.down_since_ns else 0
+        return f"nothing is recorded: {status.cause}" if down_ns >= LASTING_S * NS_PER_S else ""
 
     def _run(self) -> None:
         with contextlib.suppress(OSError):

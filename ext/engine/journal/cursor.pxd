@@ -7,6 +7,8 @@ cdef class Record:
     cdef const RecordHeader* header
     cdef bytes _chunk
 
+cdef Record record_at(bytes chunk, const void* record)
+
 cdef class Cursor:
     cdef int _fd
     cdef bytes _chunk

@@ -3,8 +3,11 @@ import os
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
 
 from engine.model.records cimport RecordHeader
+
+from engine.journal import layout
 
 cdef extern from "engine/journal/front.h":
     enum:
@@ -23,6 +26,13 @@ cdef enum:
     LENGTH = 2
     CHECKSUM = 3
     RECORD_BYTES_MAX = 67108864
+
+# Bytes of a record of each kind as this build writes it at least; 0: what stands behind its fixed part has any length.
+cdef uint32_t _whole_bytes[256]
+memset(_whole_bytes, 0, sizeof(_whole_bytes))
+for _kind in layout.PAYLOADS:
+    if _kind not in layout.TAILED:
+        _whole_bytes[<int> _kind & 255] = <uint32_t> (TW_RECORD_HEADER_BYTES + layout.payload_format(_kind)[0].size)
 
 _DAMAGE = ("", "the record is cut off", "its length is impossible", "its checksum does not match")
 
@@ -106,6 +116,11 @@ cdef class Record:
         return self.header.session_id
 
     @property
+    def turn(self) -> int:
+        """Of an input: how it was taken (engine.journal.turn names the bits). 0 in other records, and in ledgers before them."""
+        return self.header.turn
+
+    @property
     def payload(self) -> bytes:
         return PyBytes_FromStringAndSize(<const char*> self.header + TW_RECORD_HEADER_BYTES,
                                          self.header.length - TW_RECORD_HEADER_BYTES)
@@ -130,6 +145,25 @@ cdef int check(const uint8_t* data, uint64_t left) noexcept nogil:
     if tw_record_crc(record) != record.crc32c:
         return CHECKSUM
     return WHOLE
+
+
+cdef Record record_at(bytes chunk, const void* data):
+    """A record in `chunk`. One of an earlier build, whose payload had fewer fields, is copied with zeroes for the later ones: who
+    takes today's struct of it reads nothing that is not its own. Its checksum stays that of what was written."""
+    cdef Record found = Record.__new__(Record)
+    cdef const TwRecord* record = <const TwRecord*> data
+    cdef uint32_t whole = _whole_bytes[record.kind] if record.kind < 256 else 0
+    cdef char* copy
+    if record.length < whole:
+        chunk = PyBytes_FromStringAndSize(NULL, whole)
+        copy = PyBytes_AS_STRING(chunk)
+        memset(copy, 0, whole)
+        memcpy(copy, record, record.length)
+        record = <const TwRecord*> copy
+        (<uint32_t*> copy)[0] = whole
+    found._chunk = chunk
+    found.header = <const RecordHeader*> record
+    return found
 
 
 cdef class Cursor:
@@ -177,7 +211,6 @@ cdef class Cursor:
         return <uint64_t> len(data) > had
 
     def next_record(self) -> Record | None:
-        cdef Record found
         cdef const TwRecord* record
         cdef bint fresh = False
         while True:
@@ -197,23 +230,18 @@ cdef class Cursor:
             if record.kind == 0:
                 self.padding += 1
                 continue
-            found = Record.__new__(Record)
-            found._chunk = self._chunk
-            found.header = <const RecordHeader*> record
-            return found
+            return record_at(self._chunk, record)
 
 
 def parse(bytes data not None) -> list:
     """The records in `data`, which begins with one and holds whole ones only (Journal.front_bytes); stops at damage."""
-    cdef Record found
+    cdef const TwRecord* record
     cdef uint64_t at = 0, size = PyBytes_GET_SIZE(data)
     cdef const uint8_t* start = <const uint8_t*> PyBytes_AS_STRING(data)
     records = []
     while at < size and check(start + at, size - at) == WHOLE:
-        found = Record.__new__(Record)
-        found._chunk = data
-        found.header = <const RecordHeader*> (start + at)
-        at += found.header.length
-        if found.header.kind != 0:
-            records.append(found)
+        record = <const TwRecord*> (start + at)
+        at += record.length
+        if record.kind != 0:
+            records.append(record_at(data, record))
     return records
