@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from engine.config_alerts_schema import AlertsSection
 from engine.config_metas import Section, path_meta, text_meta, url_meta
+from engine.config_recorder_schema import RecorderSection
 from engine.config_risk_schema import HealthSection, PortfolioSection, RiskSection
 
 BYTES_MAX = 1 << 36
@@ -326,3 +327,4 @@ class Config(Section, frozen=True, kw_only=True):
     health: HealthSection = HealthSection()
     runaway: RunawaySection = RunawaySection()
     paper: PaperSection = PaperSection()
+    recorder: RecorderSection | None = None

@@ -248,6 +248,12 @@ orders_per_input_max = 50
 rejections_per_10s_max = 60
 executions_per_10s_max = 70
 
+[recorder]
+database = "postgresql://tradewind@127.0.0.1/desk"
+credential = "recorder"
+batch_records = 5000
+keep_days = { intents = 30, orders = 365 }
+
 [paper]
 balances = { USDT = "100000" }
 maker_bps = 10
