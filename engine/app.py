@@ -17,7 +17,7 @@ at it, `[venue.NAME]` in the configuration. Which line a record or an order is o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from engine.book.stage import BookStage
 from engine.config import Config, LoadedConfig
@@ -26,7 +26,6 @@ from engine.control.catalog import Names, names_of, write_catalog
 from engine.execution.stage import ExecutionStage
 from engine.exit_codes import CommandError, ExitCode
 from engine.gateway.order_session import GatewayActor
-from engine.journal.cursor import Record
 from engine.journal.journal import Journal
 from engine.journal.sequencer import Sequencer
 from engine.line import INTENT_SLOTS, NS_PER_MS, RING_SLOTS, Line, LineInputs, LineRings, of_each
@@ -36,6 +35,8 @@ from engine.model.codes import HaltReason
 from engine.model.instruments import format_e8
 from engine.model.subscriptions import parse_subscription
 from engine.model.tables import Tables
+from engine.recovery.earlier import EarlierRuns, Recovered
+from engine.recovery.start import recover
 from engine.risk.gate import RiskGate
 from engine.risk.monitor import RiskMonitor
 from engine.risk_wiring import configure_limits, set_currency, settings_of
@@ -185,16 +186,9 @@ class Engine:
         """The line with a number; None where it is not traded."""
         return next((line for line in self.lines if line.venue_id == venue_id), None)
 
-    def recover(self, earlier: Callable[[], Iterable[Record]]) -> None:
-        """Take up what the ledger of earlier runs says, before anything connects; `earlier` gives its records anew at each call."""
-        clock = self.world.clock
-        records: Iterable[Record] = self.monitor.restoring(
-            earlier(), wall_ns=clock.time_ns(), mono_ns=clock.monotonic_ns()
-        )
-        for line in self.lines:
-            line.oms.restore(records)
-            records = earlier()
-        self.execution.restore(records)
+    def recover(self, runs: EarlierRuns) -> Recovered:
+        """Take up what the ledger of earlier runs says, before anything connects."""
+        return recover(self, runs)
 
     def names(self) -> Names:
         """What the numbers in this run's records are called."""

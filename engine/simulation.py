@@ -24,11 +24,10 @@ import msgspec
 from engine.app import Engine
 from engine.config import LoadedConfig, digest
 from engine.credentials import Credentials, load_credentials
-from engine.journal.cursor import Record
 from engine.journal.errors import JournalFull
 from engine.journal.journal import Journal
-from engine.journal.reader import JournalReader
 from engine.journal.settings import JournalConfig
+from engine.recovery.earlier import EarlierRuns
 from engine.line import LineInputs
 from engine.model.codes import CommandKind, Counter, Lane, RecordKind, TimerKind, TradingState
 from engine.orderly_stop import OrderlyStop
@@ -169,7 +168,7 @@ class Simulation:
 
     def begin(self) -> None:
         """Recover, and let connections and ticks begin; time stands still."""
-        self.engine.recover(self._earlier_records)
+        self.engine.recover(EarlierRuns(self.loaded.data_dir, self.journal.epoch))
         self.engine.lines[0].tell_margin(self._access.orders.margin_terms)
         self.engine.counters.set(Counter.EPOCH, self.journal.epoch)
         self.loop.call_soon(self._tick)
@@ -311,15 +310,6 @@ class Simulation:
     def _on_fatal(self, error: BaseException) -> None:
         """The impossible ends the run that is going on."""
         self.loop.failure = self.loop.failure or error
-
-    def _earlier_records(self) -> Iterator[Record]:
-        try:
-            reader = JournalReader(self.loaded.data_dir)
-        except (OSError, ValueError):
-            return
-        for record in reader.records(Lane.LEDGER):
-            if record.epoch < self.journal.epoch:
-                yield record
 
 
 def load_strategies(loaded: LoadedConfig) -> dict[str, Strategy]:

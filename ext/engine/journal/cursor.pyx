@@ -6,6 +6,8 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from engine.model.records cimport RecordHeader
 
+from engine.journal.layout import HEADER, HEADER_FIELDS
+
 cdef extern from "engine/journal/front.h":
     enum:
         TW_RECORD_HEADER_BYTES
@@ -132,6 +134,26 @@ cdef int check(const uint8_t* data, uint64_t left) noexcept nogil:
     return WHOLE
 
 
+cdef class RecordSink:
+    """Who takes records from `Cursor.pour`; this one lets them go (a plain scan)."""
+
+    cdef int take(self, const RecordHeader* record) except -1:
+        return 0
+
+
+cdef const RecordHeader* header_of(object record, list kept) except NULL:
+    cdef bytes data
+    if isinstance(record, Record):
+        return (<Record> record).header
+    payload = bytes(record.payload)
+    payload += bytes(-len(payload) % 8)
+    fields = [int(getattr(record, name, 0)) for name in HEADER_FIELDS]
+    fields[0] = TW_RECORD_HEADER_BYTES + len(payload)
+    data = HEADER.pack(*fields) + payload
+    kept.append(data)
+    return <const RecordHeader*> PyBytes_AS_STRING(data)
+
+
 cdef class Cursor:
     """Reads records of one segment file from byte `offset` on; padding is passed over.
 
@@ -178,6 +200,38 @@ cdef class Cursor:
 
     def next_record(self) -> Record | None:
         cdef Record found
+        cdef const RecordHeader* header = self.next_header()
+        if header == NULL:
+            return None
+        found = Record.__new__(Record)
+        found._chunk = self._chunk
+        found.header = header
+        return found
+
+    def pour(self, RecordSink sink not None, uint64_t after_seq=0, uint64_t upto_seq=18446744073709551615ULL,
+             uint32_t below_epoch=4294967295) -> int:
+        """Give `sink` every record with after_seq < seq <= upto_seq of epochs below `below_epoch`; returns how many it had.
+
+        Ends where no whole record follows (`damage`, `offset`), or before one that is beyond (`is_stopped`, and `offset` is its).
+        """
+        cdef const RecordHeader* record
+        cdef uint64_t given = 0
+        self.is_stopped = False
+        while True:
+            record = self.next_header()
+            if record == NULL:
+                return given
+            if record.seq > upto_seq or record.epoch >= below_epoch:
+                self._at -= record.length
+                self.is_stopped = True
+                return given
+            if record.seq > after_seq:
+                sink.take(record)
+                self.given_at = self.last_at
+                given += 1
+
+    cdef const RecordHeader* next_header(self) except? NULL:
+        """The next record, valid until the next call; NULL where none is whole."""
         cdef const TwRecord* record
         cdef bint fresh = False
         while True:
@@ -185,22 +239,21 @@ cdef class Cursor:
                                  PyBytes_GET_SIZE(self._chunk) - self._at)
             if self._damage != WHOLE:
                 if fresh and self._damage != SHORT:
-                    return None
+                    return NULL
                 if not self._refill() and fresh:
                     if PyBytes_GET_SIZE(self._chunk) == 0:
                         self._damage = WHOLE
-                    return None
+                    return NULL
                 fresh = True
                 continue
             record = <const TwRecord*> (PyBytes_AS_STRING(self._chunk) + self._at)
-            self._at += record.length
             if record.kind == 0:
+                self._at += record.length
                 self.padding += 1
                 continue
-            found = Record.__new__(Record)
-            found._chunk = self._chunk
-            found.header = <const RecordHeader*> record
-            return found
+            self.last_at = self._base + self._at
+            self._at += record.length
+            return <const RecordHeader*> record
 
 
 def parse(bytes data not None) -> list:
