@@ -14,6 +14,7 @@ class LedgerFold(RecordSink):
     used: int
     last_seq: int
     last_epoch: int
+    last_kind: int
     last_crc32c: int
     def __init__(
         self, tables: Tables, register: ApprovalRegister, lines: Iterable[Oms], monitor: RiskMonitor, execution: Ledger

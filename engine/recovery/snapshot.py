@@ -20,7 +20,7 @@ from engine.runtime.disk import Disk
 MAGIC = b"TWSNAP01"
 FORMAT_VERSION = 1
 HEADER_BYTES = 128
-HEADER = struct.Struct("<8sIIII16sQQQQIIIq28xI")
+HEADER = struct.Struct("<8sIIII16sQQQQIIIq32xI")
 ENTRY = struct.Struct("<IIIIQQ")
 SECTIONS_MAX = 64
 FOLDER = "snapshots"

@@ -62,6 +62,7 @@ cdef class LedgerFold(RecordSink):
         self.records += 1
         self.last_seq = record.seq
         self.last_epoch = record.epoch
+        self.last_kind = record.kind
         self.last_crc32c = record.crc32c
         if takers == 0:
             return 0
