@@ -43,13 +43,15 @@ class Shadow:
         set_currency(self.tables, config.portfolio.currency)
         self.grid: Grid = grid_of(self.tables, config.portfolio.currency)
         self.journal, self.counters = Journal.in_memory(ring_bytes=1 << 16, discards=True), Counters()
-        register = ApprovalRegister()
-        self.lines = [self._oms(register, number) for number in known.values()]
+        self.register = ApprovalRegister()
+        self.line_ids = list(known.values())
+        self.lines = [self._oms(self.register, number) for number in self.line_ids]
         self.monitor = RiskMonitor(
             "risk", self.journal, self.tables, self.counters, settings_of(config), to_risk=Ring("to_risk", RING_SLOTS),
             risk_events=Ring("risk_events", RING_SLOTS),
         )  # fmt: skip
-        self.fold = LedgerFold(self.tables, register, self.lines, self.monitor, Ledger())
+        self.execution = Ledger()
+        self.fold = LedgerFold(self.tables, self.register, self.lines, self.monitor, self.execution)
 
     def _oms(self, register: ApprovalRegister, number: int) -> Oms:
         names = ("to_oms", "approvals", "outbound", "order_events", "manual_intents")

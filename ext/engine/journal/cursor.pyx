@@ -146,7 +146,7 @@ cdef const RecordHeader* header_of(object record, list kept) except NULL:
     if isinstance(record, Record):
         return (<Record> record).header
     payload = bytes(record.payload)
-    payload += bytes(-len(payload) % 8)
+    payload += bytes((8 - len(payload) % 8) % 8)
     fields = [int(getattr(record, name, 0)) for name in HEADER_FIELDS]
     fields[0] = TW_RECORD_HEADER_BYTES + len(payload)
     data = HEADER.pack(*fields) + payload

@@ -128,10 +128,7 @@ cdef int _write_order(ImageWriter out, ApprovalRegister register, Restoration li
     out.put64(terms.qty_lots)
     out.put64(terms.trigger_ticks)
     out.put64(terms.expire_ns)
-    out.put64(terms.reserved_lots)
-    out.put64(terms.promised_e8)
     out.put64(terms.promise_price_ticks)
-    out.put64(terms.valued_e8)
     out.put32(terms.instrument_id)
     out.put16(terms.venue_id)
     out.put16(terms.strategy_id)
@@ -141,9 +138,14 @@ cdef int _write_order(ImageWriter out, ApprovalRegister register, Restoration li
     out.put8(terms.order_type)
     out.put8(terms.time_in_force)
     out.put8(terms.position_side)
-    out.put8(terms.is_waiting)
     out.put8(terms.is_triggered)
     out.put8(terms.has_conditions)
+    if order.is_listed:
+        # what of it stands in sums
+        out.put64(terms.reserved_lots)
+        out.put64(terms.promised_e8)
+        out.put64(terms.valued_e8)
+        out.put8(terms.is_waiting)
     if terms.has_conditions:
         _write_conditions(out, &register.conditions[slot])
     return _write_evidence(out, order)
@@ -224,9 +226,12 @@ cdef int _read_order(ImageReader source, ApprovalRegister register, list lines, 
         raise ImageError("the image has an order twice, or more than the register has room for")
     slot = register.index_of(terms)
     _read_terms(source, terms)
-    sums = terms[0]
-    terms.reserved_lots = terms.promised_e8 = terms.valued_e8 = 0
-    terms.is_waiting = 0
+    memset(&sums, 0, sizeof(sums))
+    if is_open:
+        sums.reserved_lots = source.get_signed()
+        sums.promised_e8 = source.get_signed()
+        sums.valued_e8 = source.get_signed()
+        sums.is_waiting = source.get8()
     if terms.has_conditions:
         _read_conditions(source, &register.conditions[slot])
     line = _line_of(lines, terms.venue_id)
@@ -252,22 +257,20 @@ cdef int _read_terms(ImageReader source, ApprovedOrder* terms) except -1:
     terms.qty_lots = source.get_signed()
     terms.trigger_ticks = source.get_signed()
     terms.expire_ns = source.get_signed()
-    terms.reserved_lots = source.get_signed()
-    terms.promised_e8 = source.get_signed()
     terms.promise_price_ticks = source.get_signed()
-    terms.valued_e8 = source.get_signed()
     terms.instrument_id = source.get32()
     terms.venue_id = source.get16()
     terms.strategy_id = source.get16()
     terms.flags = source.get16()
-    terms.promised_asset_id = source.get16() % FEE_ASSETS
+    terms.promised_asset_id = source.get16()
     terms.side = source.get8()
     terms.order_type = source.get8()
     terms.time_in_force = source.get8()
-    terms.position_side = source.get8() % POSITION_SIDES
-    terms.is_waiting = source.get8()
+    terms.position_side = source.get8()
     terms.is_triggered = source.get8()
     terms.has_conditions = source.get8()
+    if terms.promised_asset_id >= FEE_ASSETS or terms.position_side >= POSITION_SIDES:
+        raise ImageError(f"order {terms.order_handle:#x} of the image is of asset {terms.promised_asset_id}, side {terms.position_side}")
     return 0
 
 
@@ -297,6 +300,8 @@ cdef int _count_order(Restoration line, ApprovedOrder* terms, const ApprovedOrde
     line.register.enter(slot)
     if not sums.is_waiting:
         line.register.trigger(slot)
+    elif not terms.is_waiting:
+        raise ImageError(f"order {terms.order_handle:#x} of the image waits for a price and has none")
     if sums.reserved_lots:
         tables.move_working(terms.instrument_id, terms.position_side, terms.strategy_id, terms.side, sums.reserved_lots)
         terms.reserved_lots = sums.reserved_lots

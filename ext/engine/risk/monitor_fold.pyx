@@ -5,6 +5,7 @@ holds by the wall clock, and limits, which the configuration gives too, are made
 """
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
 from engine.journal.cursor cimport header_of
 from engine.journal.image cimport ImageReader, ImageWriter
 from engine.model.codes cimport *
@@ -69,15 +70,26 @@ cdef int finish_risk(RiskMonitor monitor) except -1:
         monitor.tables.scopes[row].cooldown_until_mono_ns = _mono_of(monitor.measures[row].cooldown_until_wall_ns, ahead_ns)
         monitor.tables.scopes[row].pause_until_mono_ns = _mono_of(monitor.measures[row].pause_until_wall_ns, ahead_ns)
     monitor.commanded.apply(monitor.limits)
-    for instrument_id in range(1, monitor.tables.instrument_count + 1):
-        if monitor.is_traded[instrument_id]:
-            monitor._revalue(instrument_id)
+    _value_all(monitor)
     for row in range(LIMIT_ROW_COUNT):
         # a limit that was loosened long ago lets nothing go that has been latched since
         monitor.measures[row].latches = latches[row]
         monitor._set_state(row)
     monitor._apply_all()
     return 0
+
+
+cdef void _value_all(RiskMonitor monitor) noexcept nogil:
+    """Profit of every scope from its trades alone: what was valued on the way depended on where the way began."""
+    cdef uint32_t instrument_id
+    cdef int row
+    memset(monitor.position_values_e8, 0, POSITION_SIDES * INSTRUMENT_CAPACITY * sizeof(int64_t))
+    memset(monitor.strategy_values_e8, 0, STRATEGY_CAPACITY * INSTRUMENT_CAPACITY * sizeof(int64_t))
+    for row in range(LIMIT_ROW_COUNT):
+        monitor.measures[row].pnl_e8 = 0
+    for instrument_id in range(1, monitor.tables.instrument_count + 1):
+        if monitor.is_traded[instrument_id]:
+            monitor._revalue(instrument_id)
 
 
 cdef int64_t _mono_of(int64_t until_wall_ns, int64_t ahead_ns) noexcept nogil:
@@ -216,7 +228,7 @@ cdef int _read_scopes(ImageReader source, RiskMonitor monitor) except -1:
         measure = &monitor.measures[i]
         measure.has_begun = source.get8()
         measure.latches = source.get8()
-        monitor.tables.scopes[i].risk_mode = source.get8() % 4
+        monitor.tables.scopes[i].risk_mode = source.get8() & 3
         measure.peak_e8 = source.get_signed()
         measure.told_peak_e8 = source.get_signed()
         measure.day_start_e8 = source.get_signed()
