@@ -3,6 +3,7 @@
 #
 #   make run SECONDS=30          the demo: simulated venue, daemon, strategy, report
 #   make test ARGS="-k ring"     the tests (JOBS=1: one process for all)
+#   make invariants              what the last `make test` tried for each invariant, and what failed
 #   make check                   style, types, imports, .pyi files against the compiled modules, the wheel from the sdist
 #   make bench RECORD=0          the benchmarks, one table at the end; appended to bench/history.ndjson unless RECORD=0
 #   make mutants ARGS="name"     guards taken away one by one: the tests must notice     make sim       the long fault simulations
@@ -17,7 +18,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := run
 .DELETE_ON_ERROR:
-.PHONY: run test check bench mutants sim sanitize coverage install uninstall dist docs lock clients clean
+.PHONY: run test invariants check bench mutants sim sanitize coverage install uninstall dist docs lock clients clean
 
 PYTHON ?=
 SECONDS ?= 60
@@ -49,6 +50,9 @@ run: $(VENV)/.built
 test: $(VENV)/.built
 	@$(MAKE) --no-print-directory clients || echo "tradewind: no .venv-clients: the tests of ccxt and python-binance will skip" >&2
 	@BIN=$(BIN) JOBS=$(JOBS) sh .ci/tests $(ARGS)
+
+invariants: $(VENV)/.installed
+	@$(BIN)/python -m tests.invariant_report build/invariants.jsonl
 
 check: $(VENV)/.built
 	$(BIN)/ruff check .

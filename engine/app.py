@@ -1,4 +1,4 @@
-"""The one wiring file: reads like the drawing.
+"""The one wiring file: reads like the drawing. What the stages share and know before their first input stands in `engine.core`.
 
 market session  =[inbound_market]==> SEQUENCER =[to_book]=====> BOOK  =[market_events]=> STRATEGIES
 order session   =[inbound_own]=====>     |     =[to_oms]======> OMS   =[order_events]=>      |
@@ -17,24 +17,17 @@ at it, `[venue.NAME]` in the configuration. Which line a record or an order is o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from engine.book.stage import BookStage
-from engine.config import Config, LoadedConfig
-from engine.config_limits import limit_values
-from engine.control.catalog import Names, names_of, write_catalog
+from engine.config import LoadedConfig
+from engine.core import Core, day_end_ns
 from engine.execution.stage import ExecutionStage
-from engine.exit_codes import CommandError, ExitCode
 from engine.gateway.order_session import GatewayActor
 from engine.journal.journal import Journal
 from engine.journal.sequencer import Sequencer
-from engine.line import INTENT_SLOTS, NS_PER_MS, RING_SLOTS, Line, LineInputs, LineRings, of_each
-from engine.line_names import risk_rows, shown_name, strategy_symbols
+from engine.line import INTENT_SLOTS, RING_SLOTS, Line, LineInputs, LineRings, of_each
 from engine.model.approval import ApprovalRegister
-from engine.model.codes import HaltReason
-from engine.model.instruments import format_e8
-from engine.model.subscriptions import parse_subscription
-from engine.model.tables import Tables
 from engine.recovery.earlier import EarlierRuns, Recovered
 from engine.recovery.start import recover
 from engine.risk.gate import RiskGate
@@ -48,14 +41,10 @@ from engine.runtime.timers import TimerQueue
 from engine.runtime.watchdog import Watchdog
 from engine.runtime.world import World
 from engine.strategy.api import Strategy
-from engine.strategy.loader import subscriptions_of
 from engine.strategy.runner import StrategyRunner
-from engine.venues.binance.statistics import Wanted, wanted_of
 
 # a hang in C code is ended by an abort; with a second for the restart, trading is back within five
 WATCHDOG_ABORT_MS = 3_000
-# numbers of lines are venue ids, and those are for ever: 1 to 15
-LINES_MAX = 15
 # the counters file has room for so many
 RINGS_SHOWN = 48
 
@@ -85,8 +74,13 @@ class Rings:
         self.parent_events = Ring("parent_events", RING_SLOTS)
 
 
-class Engine:
-    """Everything of one engine, wired. `inputs`: what each line brings along, in the configuration's order."""
+def live_gateway(line: Line) -> Actor:
+    """The line's order session, polled: what it is given leaves over its connection."""
+    return GatewayActor("gateway" + line.suffix, line.session)
+
+
+class Engine(Core):
+    """Everything of one engine, wired. `gateway` makes what takes a line's requests to its venue: of a replay, it compares them."""
 
     def __init__(
         self,
@@ -98,20 +92,15 @@ class Engine:
         strategies: dict[str, Strategy],
         *,
         stays_down: bool,
+        gateway: Callable[[Line], Actor] = live_gateway,
     ) -> None:
-        config = loaded.config
-        self.loaded, self.world, self.journal, self.rings = loaded, world, journal, Rings()
-        self._resyncs: dict[int, list[int]] = {}
-        self._refreshes: set[int] = set()
-        self.venue_ids = {line.name: registry.venue_id(line.name) for line in inputs}
-        self.fill_tables(registry, inputs, strategies)
+        super().__init__(loaded, world, journal, registry, inputs, strategies, stays_down=stays_down)
+        config, clock = loaded.config, world.clock
+        rings = self.rings = Rings()
         line_rings = {name: LineRings(self.suffix_of(name)) for name in self.venue_ids}
         self.counters = Counters(str(loaded.counters_path))
-        shown = [ring for row in (self.rings, *line_rings.values()) for ring in vars(row).values()]
+        shown = [ring for row in (rings, *line_rings.values()) for ring in vars(row).values()]
         self.counters.show_rings(shown[:RINGS_SHOWN])
-        clock, rings = world.clock, self.rings
-        if stays_down:
-            self.tables.set_control(halt_reason=HaltReason.CRASH_LOOP)
         register = self.register = ApprovalRegister()
         self.timers = TimerQueue()
         self.watchdog = Watchdog(config.engine.strategy_turn_ms_max, abort_after_ms(config.engine.strategy_turn_ms_max))
@@ -142,7 +131,7 @@ class Engine:
             child_intents=rings.child_intents, child_refusals=rings.child_refusals,
         )  # fmt: skip
         order_stages: list[Actor] = [line.oms for line in self.lines]
-        gateways = [GatewayActor("gateway" + line.suffix, line.session) for line in self.lines]
+        gateways = [gateway(line) for line in self.lines]
         stages = [
             self.sequencer,
             self.book,
@@ -172,53 +161,9 @@ class Engine:
             instructions=rings.instructions, parent_events=rings.parent_events,
         )  # fmt: skip
 
-    # --- names and numbers ---
-
-    def suffix_of(self, name: str) -> str:
-        """What tells a line's parts from another's; nothing where there is one line."""
-        return f".{name}" if len(self.venue_ids) > 1 else ""
-
-    def line_number(self, name: str) -> int:
-        """The line's place in the configuration, from 0."""
-        return list(self.venue_ids).index(name)
-
-    def line(self, venue_id: int) -> Line | None:
-        """The line with a number; None where it is not traded."""
-        return next((line for line in self.lines if line.venue_id == venue_id), None)
-
     def recover(self, runs: EarlierRuns) -> Recovered:
         """Take up what the ledger of earlier runs says, before anything connects."""
         return recover(self, runs)
-
-    def names(self) -> Names:
-        """What the numbers in this run's records are called."""
-        engine = self.loaded.config.engine
-        return names_of(engine.name, engine.mode, self.tables, self.venue_ids, self.strategy_ids)
-
-    def entry_price_ticks(self, instrument_id: int, position_side: int) -> int:
-        """Average price of what the account holds of an instrument, to the nearest tick; 0 where it is flat."""
-        instrument = self.tables.instrument(instrument_id)
-        oms = next(line.oms for line in self.lines if line.venue_id == instrument["venue_id"])
-        row = oms.positions_book.wide(instrument["venue_id"], instrument_id, position_side)
-        per_tick_e16 = abs(row["position_lots"]) * instrument["lot_size_e8"] * instrument["tick_size_e8"]
-        return (2 * abs(row["cost_e16"]) + per_tick_e16) // (2 * per_tick_e16) if per_tick_e16 else 0
-
-    def fill_tables(self, registry: Registry, inputs: Sequence[LineInputs], strategies: Mapping[str, Strategy]) -> None:
-        """Instruments, ids and limits; all names go into the journal, so that it can be read without us."""
-        if max(self.venue_ids.values()) > LINES_MAX:
-            text = f"this data directory has known more than {LINES_MAX} names of venues; begin a new one"
-            raise CommandError(ExitCode.CONFIG, f"{self.loaded.path}: venue: {text}")
-        self.registry, self.tables = registry, Tables()
-        for venue_id in self.venue_ids.values():
-            self.tables.use_line(venue_id)
-        registry.fill(self.tables, [spec for line in inputs for spec in line.specs])
-        self.strategy_ids = {name: registry.strategy_id(name) for name in strategies}
-        registry.save()
-        self.tables.set_epoch(self.journal.epoch)
-        for name, venue in self.loaded.config.venue.items():
-            self.tables.set_hedge(self.venue_ids[name], venue.position_mode == "hedge")
-        set_limits(self.tables, self.venue_ids, self.loaded.config)
-        write_catalog(self.journal, self.tables, self.names())
 
     def risk_monitor(self) -> RiskMonitor:
         """Who measures, with every limit of the configuration in force."""
@@ -231,86 +176,7 @@ class Engine:
         set_currency(self.tables, config.portfolio.currency)
         return monitor
 
-    def attach_strategies(self, strategies: Mapping[str, Strategy]) -> None:
-        """Each strategy gets its symbols, of whichever lines, and each line what strategies ask of it beside books and trades."""
-        config = self.loaded.config
-        for name, strategy in strategies.items():
-            rows = {
-                shown_name(config.venue, line, symbol): self.tables.instrument_id(self.venue_ids[line], symbol)
-                for line, symbol in strategy_symbols(config, name)
-            }
-            subscriptions = subscriptions_of(strategy, config.strategy[name].subscriptions)
-            self.strategies.attach(strategy, name, self.strategy_ids[name], rows, subscriptions=subscriptions)
-        for line in self.lines:
-            line.wanted = wanted_statistics(config, line, strategies)
-
-    # --- what the books want of the lines ---
-
-    def take_resyncs(self, venue_id: int) -> list[int]:
-        """Instruments of a line that want a snapshot; what others want is kept for them."""
-        for instrument_id in self.book.take_resyncs():
-            self._resyncs.setdefault(self.tables.instrument(instrument_id)["venue_id"], []).append(instrument_id)
-        return self._resyncs.pop(venue_id, [])
-
-    def take_refresh(self, venue_id: int) -> bool:
-        """Did a venue say that reference data changed: every line looks once."""
-        if self.book.take_refresh():
-            self._refreshes.update(self.venue_ids.values())
-        is_wanted = venue_id in self._refreshes
-        self._refreshes.discard(venue_id)
-        return is_wanted
-
-
-def wanted_statistics(config: Config, line: Line, strategies: Mapping[str, Strategy]) -> Wanted:
-    """What the strategies together ask of a line beside books and trades; what no line of theirs has was refused before.
-
-    Positions are valued and margined by the venue's mark prices: they are subscribed for every symbol, where the kind has them.
-    """
-    asked = [
-        (row, [symbol for name, symbol in strategy_symbols(config, strategy_name) if name == line.name])
-        for strategy_name, strategy in strategies.items()
-        for row in subscriptions_of(strategy, config.strategy[strategy_name].subscriptions)
-    ]
-    asked.append((parse_subscription("mark_price"), list(line.venue.symbols)))
-    kind = line.kind
-    return wanted_of((source, row, symbols) for row, symbols in asked if (source := kind.source_of(row)) is not None)
-
-
-def day_end_ns(session_end: str) -> int:
-    """HH:MM as nanoseconds after midnight."""
-    hours, minutes = session_end.split(":")
-    return (int(hours) * 60 + int(minutes)) * 60_000_000_000
-
 
 def abort_after_ms(strategy_turn_ms_max: int) -> int:
     """How long the process may stand still: strategies that are given long turns must be interrupted before it is aborted."""
     return max(WATCHDOG_ABORT_MS, 2 * strategy_turn_ms_max)
-
-
-def set_limits(tables: Tables, venue_ids: Mapping[str, int], config: Config) -> None:
-    """Every limit from the configuration, decimals to ticks and lots; a quantity off the lot grid is refused."""
-    risk = config.risk
-    tables.set_engine_limits(
-        max_open_orders=risk.max_open_orders,
-        message_burst=risk.message_burst,
-        message_rate_per_s=risk.message_rate_per_s,
-        stale_after_ns=risk.stale_after_ms * NS_PER_MS,
-        clock_drift_ns_max=risk.clock_drift_ms_max * NS_PER_MS,
-    )
-    for line, symbol, key in risk_rows(config):
-        limits = risk.instrument[key]
-        row_id = tables.instrument_id(venue_ids[line], symbol)
-        lot_e8 = tables.instrument(row_id)["lot_size_e8"]
-        amounts = limit_values(limits)
-        for name in ("max_order_qty", "max_position"):
-            if amounts[name] % lot_e8:
-                text = f"risk.instrument.{key}.{name}: {getattr(limits, name)} is no multiple of the lot {format_e8(lot_e8)}"
-                raise CommandError(ExitCode.CONFIG, text)
-        tables.set_limits(
-            row_id,
-            max_order_qty_lots=amounts["max_order_qty"] // lot_e8,
-            max_order_notional_e8=amounts["max_order_notional"],
-            max_position_lots=amounts["max_position"] // lot_e8,
-            price_collar_bps=limits.price_collar_bps,
-            max_open_orders=limits.max_open_orders,
-        )

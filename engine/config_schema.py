@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from engine.config_alerts_schema import AlertsSection
 from engine.config_metas import Section, path_meta, text_meta, url_meta
 from engine.config_risk_schema import HealthSection, PortfolioSection, RiskSection
 
@@ -319,6 +320,7 @@ class Config(Section, frozen=True, kw_only=True):
     control: ControlSection = ControlSection()
     desk: DeskSection = DeskSection()
     guard: GuardSection | None = None
+    alerts: AlertsSection | None = None
     reconcile: ReconcileSection
     portfolio: PortfolioSection = PortfolioSection()
     health: HealthSection = HealthSection()

@@ -84,6 +84,9 @@ class Simulation:
     directories and the same shell.
     """
 
+    # a start after too many crashes: HALTED until a person arms
+    stays_down = False
+
     def __init__(
         self,
         loaded: LoadedConfig,
@@ -99,11 +102,11 @@ class Simulation:
         self.loaded = loaded
         self.clock = clock or Clock.virtual(wall_ns=shell.now_ns)
         self.loop = virtual_loop(self.clock)
-        self.host = VenueHost(shell, self.clock, turn_ns_min=1)
-        self.net = MemoryNet(self.host, self.clock, latency, seed)
+        self.host = self.make_host(shell)
+        self.net = self.make_net(latency, seed)
         (self._venue,) = loaded.config.venue.values()
         net = MarketOnlyNet(self.net, self._venue) if is_paper(loaded.config) else self.net
-        self.world = World.virtual(seed, net, self.clock)
+        self.world = self.make_world(seed, net)
         self.paper: Paper | None = None
         self.strategies = dict(strategies) if strategies is not None else load_strategies(loaded)
         self.ticks = 0
@@ -121,6 +124,20 @@ class Simulation:
             raise
         self.loop.add_source(EngineTimers(self.engine.timers, self._on_timer, self.clock))
         self.stopping = OrderlyStop(self.engine, self._supervisor, lambda: self._gateway.last_error, self.told.append)
+
+    # --- what a run with faults replaces ---
+
+    def make_host(self, shell: VenueShell) -> VenueHost:
+        """Who gives the venue its turns."""
+        return VenueHost(shell, self.clock, turn_ns_min=1)
+
+    def make_net(self, latency: Latency | None, seed: int) -> MemoryNet:
+        """The way between engine and venue."""
+        return MemoryNet(self.host, self.clock, latency, seed)
+
+    def make_world(self, seed: int, net: MemoryNet | MarketOnlyNet) -> World:
+        """What the engine lives in."""
+        return World.virtual(seed, net, self.clock)
 
     def _credentials(self) -> Credentials:
         if is_paper(self.loaded.config):
@@ -152,7 +169,7 @@ class Simulation:
             registry,
             [inputs],
             self.strategies,
-            stays_down=False,
+            stays_down=self.stays_down,
         )
         (line,) = engine.lines
         self._access.orders.rest.share(line.session)

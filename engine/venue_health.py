@@ -116,7 +116,7 @@ class DeleverageWatch:
         try:
             self.note(quantiles(await self._fetch()))
             self.last_error = ""
-        except (NetError, VenueError, msgspec.DecodeError) as error:
+        except (NetError, VenueError, msgspec.DecodeError, UnicodeDecodeError) as error:
             self.last_error = str(error)
 
     def note(self, found: dict[str, int]) -> None:

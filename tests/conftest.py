@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from tests import invariant_report
+from tests.style import invariants
+
 PROJECT = Path(__file__).resolve().parents[1]
 PROCESS_HEAVY = {"contract", "fault", "sim"}
+# those of style share what they read of the tree
+TAKING_TURNS = {"contract", "fault", "style"}
 
 # A shared machine is slow now and then, which is no failure of a property. Every run tries the same cases; a long run
 # tries new ones.
@@ -36,13 +43,61 @@ def amount() -> str:
     return chosen
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that start processes take turns on one worker, for two cores are not more, and have a second try.
+@pytest.fixture
+def tried(request: pytest.FixtureRequest) -> Callable[[str, int], None]:
+    """How many cases this test tried for an invariant: `tried("R11", 46_080)`. Told in the report at the end of the run."""
+
+    properties = request.node.user_properties
+    # a second try counts anew
+    properties[:] = [item for item in properties if item[0] != invariant_report.TRIED]
+
+    def note(id_: str, count: int) -> None:
+        assert id_ in invariants.IDS, id_
+        properties.append((invariant_report.TRIED, [id_, int(count)]))
+
+    return note
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests that start processes take turns on one worker a folder, for two cores are not more, and have a second try.
 
     A shared machine stalls for seconds now and then. What failed once is told in the summary; what fails twice fails the run.
     """
     for item in items:
         kind = item.path.relative_to(PROJECT / "tests").parts[0] if item.path.is_relative_to(PROJECT / "tests") else ""
+        if kind in TAKING_TURNS:
+            item.add_marker(pytest.mark.xdist_group(kind))
         if kind in PROCESS_HEAVY:
-            item.add_marker(pytest.mark.xdist_group("processes"))
             item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=2))
+    wanted = os.environ.get("TRADEWIND_ALONE", "")
+    if wanted:
+        by_wish: dict[bool, list[pytest.Item]] = {True: [], False: []}
+        for item in items:
+            by_wish[(item.get_closest_marker("alone") is not None) == (wanted == "only")].append(item)
+        config.hook.pytest_deselected(items=by_wish[False])
+        items[:] = by_wish[True]
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """The ids that a test carries go with its report, from whichever process it runs in."""
+    for mark in item.iter_markers("invariant"):
+        item.user_properties.append((invariant_report.INVARIANT, mark.args[0]))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Add what this part of the run tried to the file of the run; the last part prints all of it."""
+    path = Path(os.environ.get("TRADEWIND_INVARIANTS", ""))
+    if not path.name:
+        return
+    rows = []
+    for outcome in ("passed", "failed", "error", "skipped"):
+        for report in terminalreporter.getreports(outcome):
+            if report.when == "call" or outcome != "passed":
+                told = "failed" if outcome == "error" else outcome
+                rows += invariant_report.row_of(told, report.user_properties)
+    invariant_report.add(path, rows)
+    if os.environ.get("TRADEWIND_INVARIANTS_TOLD"):
+        terminalreporter.section("what must always hold")
+        page = invariants.PAGE.read_text()
+        for line in invariant_report.table(invariant_report.tallied(invariant_report.read(path)), page):
+            terminalreporter.line(line)

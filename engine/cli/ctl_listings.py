@@ -97,7 +97,7 @@ def open_fold(target: Target, *, whole: bool = False) -> LedgerFold:
     try:
         return LedgerFold(target.journal_dir(), target.runtime_dir, whole=whole)
     except JournalError as error:
-        raise CommandError(ExitCode.NO_INPUT, str(error)) from None
+        raise failure(error) from None
 
 
 def show_folded(args: argparse.Namespace, fold: LedgerFold) -> int:
@@ -143,7 +143,7 @@ def refreshed(fold: LedgerFold) -> LedgerState:
     try:
         return fold.refresh()
     except JournalError as error:
-        raise CommandError(ExitCode.IO_ERROR, str(error)) from None
+        raise failure(error, ExitCode.IO_ERROR) from None
 
 
 def rows_of(args: argparse.Namespace, fold: LedgerFold) -> tuple[list[dict[str, Any]], list[str]]:
@@ -320,7 +320,7 @@ def events(args: argparse.Namespace) -> int:
                 return ExitCode.OK
             shown = log.wait(args.watch)
     except JournalError as error:
-        raise CommandError(ExitCode.NO_INPUT, str(error)) from None
+        raise failure(error) from None
     except KeyboardInterrupt:
         pass
     return ExitCode.OK

@@ -16,7 +16,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "desk",
         help="serve an engine's metrics and health, print its events",
-        description="Serve /metrics, /healthz, /readyz on [desk] listen and print the ledger's events, until SIGTERM.",
+        description="Serve /metrics, /healthz, /readyz on [desk] listen, print the ledger's events and deliver alarms "
+        "([alerts]), until SIGTERM.",
     )
     parser.add_argument("--config", "-c", metavar="FILE", required=True, help="the engine's configuration")
     parser.add_argument("--listen", metavar="HOST:PORT", help="instead of the configuration's [desk] listen")
@@ -25,8 +26,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Serve until told to stop; exit 0."""
+    from engine.credentials import CredentialError
     from engine.desk.server import DeskPlaces, DeskPortError, DeskServer, stop_on_signals
     from engine.model.codes import Lane
+    from engine.notify.service import AlertsBusy, AlertService, AlertsFailed
+    from engine.runtime.net import NetError
 
     loaded = load_config(args.config)
     engine = loaded.config.engine
@@ -38,15 +42,29 @@ def run(args: argparse.Namespace) -> int:
         # the ledger stays whole: positions and average costs are rebuilt from all its fills at each start
         keep_days={Lane.TAPE: loaded.config.journal.tape_keep_days},
     )
+    alerts = loaded.config.alerts
     try:
-        desk = DeskServer(places, print_json if args.json else print_event)
+        desk = DeskServer(
+            places,
+            print_json if args.json else print_event,
+            lambda say: AlertService(loaded, alerts, {}, say) if alerts is not None else None,
+        )
     except DeskPortError as error:
         raise CommandError(ExitCode.UNAVAILABLE, str(error)) from None
+    except CredentialError as error:
+        raise CommandError(ExitCode.NO_PERMISSION, str(error)) from None
+    except NetError as error:
+        raise CommandError(ExitCode.CONFIG, str(error)) from None
     except ValueError:
         raise CommandError(ExitCode.USAGE, f"--listen {args.listen}: must be HOST:PORT") from None
     stop_on_signals(desk)
     print(f"tradewind desk: {engine.name} on http://{desk.address}", file=sys.stderr, flush=True)
-    desk.run()
+    try:
+        desk.run()
+    except AlertsBusy as error:
+        raise CommandError(ExitCode.TEMPORARY, str(error)) from None
+    except AlertsFailed as error:
+        raise CommandError(ExitCode.INTERNAL, str(error)) from None
     return ExitCode.OK
 
 

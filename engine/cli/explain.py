@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from engine.cli.journal import add_place_options, json_line, open_reader, plain
+from engine.cli.journal import add_place_options, failure, json_line, open_reader, plain
 from engine.exit_codes import CommandError, ExitCode
 
 if TYPE_CHECKING:
@@ -27,16 +27,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Print the chain; exit 66 where the ledger does not know the order."""
-    from engine.journal.errors import JournalCorrupt, JournalError
+    from engine.journal.errors import JournalError
     from engine.journal.explain import explain
 
     try:
         reader = open_reader(args)
         found = explain(reader, args.order)
-    except JournalCorrupt as error:
-        raise CommandError(ExitCode.IO_ERROR, str(error)) from None
     except JournalError as error:
-        raise CommandError(ExitCode.NO_INPUT, str(error)) from None
+        raise failure(error) from None
     if found is None:
         raise CommandError(ExitCode.NO_INPUT, f"no order {args.order!r} in this journal")
     if args.json:

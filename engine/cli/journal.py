@@ -13,6 +13,7 @@ from engine.exit_codes import CommandError, ExitCode
 
 if TYPE_CHECKING:
     from engine.journal.cursor import Record
+    from engine.journal.errors import JournalError
     from engine.journal.reader import JournalReader
 
 
@@ -43,14 +44,21 @@ def add_place_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do one of the three; damage is exit code 74, no journal 66."""
-    from engine.journal.errors import JournalCorrupt, JournalError
+    from engine.journal.errors import JournalError
 
     try:
         return {"cat": run_cat, "verify": run_verify, "stats": run_stats}[args.action](args)
-    except JournalCorrupt as error:
-        raise CommandError(ExitCode.IO_ERROR, str(error)) from None
     except JournalError as error:
-        raise CommandError(ExitCode.NO_INPUT, str(error)) from None
+        raise failure(error) from None
+
+
+def failure(error: JournalError, otherwise: ExitCode = ExitCode.NO_INPUT) -> CommandError:
+    """A journal that cannot be read, as its exit code: 74 damaged, 65 of a build that this one does not read."""
+    from engine.journal.errors import JournalCorrupt, JournalForeign
+
+    if isinstance(error, JournalForeign):
+        return CommandError(ExitCode.DATA_ERROR, str(error))
+    return CommandError(ExitCode.IO_ERROR if isinstance(error, JournalCorrupt) else otherwise, str(error))
 
 
 def open_reader(args: argparse.Namespace) -> JournalReader:

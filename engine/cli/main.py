@@ -19,6 +19,7 @@ from engine.runtime.parent_death import end_with_parent
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("run", "run an engine in this process"),
     "desk": ("desk", "serve an engine's metrics and health, print its events"),
+    "alerts": ("alerts", "alarms: list, acknowledge, silence, try the channels"),
     "guard": ("guard", "cancel at the venue when the engine is killed, dead or hung"),
     "ctl": ("ctl", "ask or command a running engine"),
     "config": ("config_cmd", "check or show a configuration"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 
+from engine.cli.journal import failure
 from engine.cli.target import load_config
 from engine.exit_codes import CommandError, ExitCode
 
@@ -35,7 +36,9 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(ExitCode.NO_PERMISSION, str(error)) from None
     except (AccountLocked, JournalLocked) as error:
         raise CommandError(ExitCode.TEMPORARY, str(error)) from None
-    except (JournalError, RegistryError) as error:
+    except JournalError as error:
+        raise failure(error, ExitCode.IO_ERROR) from None
+    except RegistryError as error:
         raise CommandError(ExitCode.IO_ERROR, str(error)) from None
     except ControlSocketError as error:
         code = ExitCode.TEMPORARY if error.is_taken else ExitCode.CANNOT_CREATE

@@ -25,6 +25,8 @@ from engine.desk.metrics import EngineCollector
 from engine.desk.retention import Retention
 from engine.journal.errors import JournalError
 from engine.model.codes import Lane
+from engine.notify.metrics import NotifierCollector
+from engine.notify.service import AlertService
 from engine.runtime.clock import Clock
 from engine.runtime.service import Supervisor
 
@@ -52,7 +54,12 @@ class DeskPlaces:
 class DeskServer:
     """Serves until `stop`. `address` is where; port 0 in `listen` takes any free one."""
 
-    def __init__(self, places: DeskPlaces, print_event: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        places: DeskPlaces,
+        print_event: Callable[[dict[str, Any]], None],
+        alerts: Callable[[Callable[[str], None]], AlertService | None] = lambda _: None,
+    ) -> None:
         self._places = places
         self._print_event = print_event
         self._stopping = threading.Event()
@@ -61,6 +68,9 @@ class DeskServer:
         self._registry = CollectorRegistry()
         self._registry.register(EngineCollector(source, places.engine, self.health))
         self._registry.register(AccountCollector(lambda: LedgerFold(places.data_dir), places.engine))
+        self._alerts = alerts(self._print_own)
+        if self._alerts is not None:
+            self._registry.register(NotifierCollector(self._alerts.notifier, places.engine))
         # one lock, because a scrape and a health check may find the file replaced at the same moment
         self._lock = threading.Lock()
         self._http = listen(places.listen, self._answer)
@@ -83,9 +93,13 @@ class DeskServer:
         """Serve HTTP on a thread, print events and let go of old segments here, until stopped."""
         thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
         thread.start()
-        self._supervisor.ready(f"serves http://{self.address}")
         try:
+            if self._alerts is not None:
+                self._alerts.start()
+            self._supervisor.ready(f"serves http://{self.address}")
             while not self._stopping.is_set():
+                if self._alerts is not None:
+                    self._alerts.check()
                 self._supervisor.beat()
                 self._stopping.wait(POLL_S if self._print_new() else RETRY_S)
                 for text in self._retention.poll():
@@ -93,6 +107,8 @@ class DeskServer:
         finally:
             self._supervisor.stopping("stopping")
             self._supervisor.close()
+            if self._alerts is not None:
+                self._alerts.stop()
             self._http.shutdown()
             self._http.server_close()
             thread.join()

@@ -36,6 +36,7 @@ _HEADER_NAMES = (
     "order_handle",
     "epoch",
     "session_id",
+    "turn",
     "frame_length",
     "frame_crc32c",
 )
@@ -64,6 +65,7 @@ _ENUMS: dict[str, type[IntEnum]] = {
     "risk_mode": codes.RiskMode,
     "previous_mode": codes.RiskMode,
     "breaker": codes.BreakerState,
+    "section": codes.StateSection,
 }
 _STATES: dict[RecordKind, type[IntEnum]] = {
     RecordKind.ORDER_STATE: codes.OrderState,
@@ -158,6 +160,8 @@ def as_dict(record: Record) -> dict[str, Any]:
 def _named(kind: RecordKind, name: str, value: Any) -> Any:
     if isinstance(value, bytes):
         return _text(value.rstrip(b"\0"))
+    if kind is RecordKind.INSTRUMENT_ROW:
+        return value
     if name in ("state", "previous_state"):
         states = _STATES.get(kind)
         return enum_name(states, value) if states else value
@@ -225,7 +229,7 @@ def _text(data: bytes) -> str:
 
 
 def _free_text(data: bytes) -> dict[str, Any]:
-    """START, STOP, RECOVERED, CUT hold JSON; other kinds without a layout hold text or bytes."""
+    """START, CORE_START, STOP, RECOVERED, CUT hold JSON; other kinds without a layout hold text or bytes."""
     data = data.rstrip(b"\0")
     try:
         text = data.decode()

@@ -15,6 +15,20 @@ class JournalFull(JournalError):
     """A front has no room."""
 
 
+class JournalForeign(JournalError):
+    """Written with a record layout that this build does not read. `build`: who wrote it, empty where nothing tells."""
+
+    def __init__(self, path: str, schema_hash: int, build: str) -> None:
+        super().__init__(
+            f"{path}: written by build {build or '(not told)'} with another record layout (schema {schema_hash:016x}), "
+            "which this build does not read. Go on with that build; or let it stop with no position and no open order, "
+            "export what you keep (its `tradewind journal cat --json`), move data_dir aside and start with an empty one"
+        )
+        self.path = path
+        self.schema_hash = schema_hash
+        self.build = build
+
+
 class JournalCorrupt(JournalError):
     """Damage where the journal must be whole. `path` and `offset` (bytes) name the place."""
 

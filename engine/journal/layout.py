@@ -24,11 +24,11 @@ MARK_BYTES = 64
 MARK_SLOT_BYTES = 512
 MARK_FILE_BYTES = 4 * MARK_SLOT_BYTES
 
-HEADER = struct.Struct("<IIQQqqHHHHIBBHQIIII")
+HEADER = struct.Struct("<IIQQqqHHHHIBBHQIIIHH")
 HEADER_FIELDS = (
     *("length", "crc32c", "seq", "cause_seq", "wall_ns", "mono_ns", "kind", "venue_id", "account_id", "strategy_id"),
     *("instrument_id", "position_side", "lane", "engine_id", "order_handle", "epoch"),
-    *("frame_length", "frame_crc32c", "session_id"),
+    *("frame_length", "frame_crc32c", "session_id", "turn"),
 )
 SEGMENT_HEADER = struct.Struct("<8sIIIIIIQQqQ16sQ36sI")
 MARK = struct.Struct("<4sIIIQQQQQQ")
@@ -107,6 +107,15 @@ _INSTRUMENT_UPDATE = (
     "tick_size_e8:q lot_size_e8:q min_qty_lots:q max_qty_lots:q min_price_ticks:q max_price_ticks:q "
     "min_notional_e8:q max_notional_e8:q is_trading:B is_grid_changed:B pad:6x"
 )
+# the struct of tables.pxd as it lies in memory
+_INSTRUMENT_ROW = (
+    "instrument_id:I venue_id:H base_asset_id:H quote_asset_id:H settle_asset_id:H kind:B inverse:B is_trading:B pad0:1x "
+    "version:I pad1:4x symbol:32s tick_size_e8:q lot_size_e8:q tick_lot_value_numerator:q tick_lot_value_denominator:q "
+    "min_qty_lots:q max_qty_lots:q min_price_ticks:q max_price_ticks:q min_notional_e8:q max_notional_e8:q "
+    "multiplier_e8:q expiry_ns:q strike_ticks:q underlying_id:I native_order_types:I price_step_ticks:q qty_step_lots:q "
+    "market_min_qty_lots:q market_max_qty_lots:q market_qty_step_lots:q max_orders:i max_conditional_orders:i "
+    "max_account_conditional_orders:i max_iceberg_orders:i max_order_lists:i max_pad:i"
+)
 # behind an INTENT whose `has_conditions` is set
 CONDITIONS = (
     "parent_handle:Q list_handle:Q display_lots:q activation_ticks:q trail_amount:q limit_offset_ticks:q trail_kind:B "
@@ -151,6 +160,10 @@ PAYLOADS: dict[RecordKind, str] = {
     RecordKind.ACCOUNT_WARNING: _STATE,
     RecordKind.TIMER: "timer_id:Q deadline_mono_ns:q timer_kind:H pad:6x data:q",
     RecordKind.COMMAND: _COMMAND,
+    RecordKind.ASSET: "asset_id:H pad:6x",
+    RecordKind.HANDLES: "first_handle:Q count:I pad:4x",
+    RecordKind.STATE_HASH: "count:I pad:4x",
+    RecordKind.INSTRUMENT_ROW: _INSTRUMENT_ROW,
     RecordKind.INTENT: _INTENT,
     RecordKind.VERDICT: "reason:H approved:B scope:B pad:4x nonce:Q value:q limit_value:q",
     RecordKind.ORDER_BYTES: "request_id:Q action:B pad:3x byte_count:I",
@@ -177,11 +190,41 @@ ROWS: dict[RecordKind, str] = {
     + "last_qty_part_e8:I change_e8:q change_percent_e8:q average_e8:q open_ns:q close_ns:q first_trade_id:q "
     "last_trade_id:q trade_count:Q last_qty_whole:Q",
     RecordKind.FUNDING_RATE: "funding_ns:q rate_e8:q mark_e8:q",
+    RecordKind.STATE_HASH: "section:H line:H crc32c:I byte_count:Q",
     RecordKind.MARGIN_TIERS: "floor_e8:q cap_e8:q ratio_e8:q cum_e8:q leverage:i pad:4x",
     RecordKind.ACCOUNT: (
         "instrument_id:I position_side:B is_isolated:B pad:2x leverage:i pad:4x position_lots:q mark_e8:q "
         "unrealised_e8:q initial_margin_e8:q maintenance_e8:q liquidation_e8:q funding_due_e8:q"
     ),
+}
+
+# Kinds behind whose fixed part something stands: levels, rows, bytes, a text. Their fixed part never changes (what
+# stands behind it would move); what is to be told more of them is told by a new kind.
+TAILED = frozenset(ROWS) | {
+    RecordKind.DEPTH_DIFF,
+    RecordKind.DEPTH_SNAPSHOT,
+    RecordKind.MARKET_FRAME_MALFORMED,
+    RecordKind.OWN_FRAME_MALFORMED,
+    RecordKind.FEED_STATE,
+    RecordKind.INSTRUMENT_UPDATE,
+    RecordKind.ORDER_REPLY,
+    RecordKind.ACCOUNT_POSITION,
+    RecordKind.BALANCE_UPDATE,
+    RecordKind.BALANCE,
+    RecordKind.ACCOUNT_WARNING,
+    RecordKind.COMMAND,
+    RecordKind.ASSET,
+    RecordKind.INTENT,
+    RecordKind.ORDER_BYTES,
+    RecordKind.PARENT_STATE,
+    RecordKind.TRADING_STATE,
+    RecordKind.STRATEGY_STATE,
+    RecordKind.BOOK_STATE,
+    RecordKind.SESSION_STATE,
+    RecordKind.RECONCILE_BEGIN,
+    RecordKind.RECONCILE_END,
+    RecordKind.ALARM,
+    RecordKind.VENUE_HEALTH,
 }
 
 
@@ -206,12 +249,20 @@ def _format(text: str) -> tuple[struct.Struct, list[str]]:
     return struct.Struct("<" + codes), [name for name, code in fields if not code.endswith("x")]
 
 
-def _schema_hash() -> int:
+def schema_text() -> str:
+    """The whole layout of records as text: header, numbers of the kinds, fields. Two builds with one text read one
+    another.
+    """
     lines = [HEADER.format, *(f"{kind.name}={kind.value}" for kind in RecordKind)]
     lines += [f"{kind.name}:{text}" for kind, text in sorted(PAYLOADS.items())]
     lines.append(f"conditions:{CONDITIONS}")
     lines += [f"{kind.name} row:{text}" for kind, text in sorted(ROWS.items())]
-    return int.from_bytes(hashlib.sha256("\n".join(lines).encode()).digest()[:8], "little")
+    return "\n".join(lines)
 
 
-SCHEMA_HASH = _schema_hash()
+def hash_of(text: str) -> int:
+    """What a segment's header says of the layout that `text` describes."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+
+
+SCHEMA_HASH = hash_of(schema_text())

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from engine.journal import layout
+from engine.journal import layout, schemas
 from engine.journal.cursor import Cursor, Record, parse
-from engine.journal.errors import JournalCorrupt, JournalError
+from engine.journal.errors import JournalCorrupt, JournalError, JournalForeign
 from engine.journal.places import LANE_NAMES, Front, Mark, SegmentHeader, parse_marks, segment_path, segments
 from engine.journal.scan import ring_stream
 from engine.model.codes import Lane
@@ -67,6 +67,16 @@ class LaneFollower:
         record = self.peek()
         self._head = None
         return record
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """(segment, byte) behind the last record that was read, a peeked one included; (0, 0) before the first."""
+        return (self._number, self._cursor.offset) if self._cursor is not None else (0, 0)
+
+    def seek(self, number: int, byte: int = layout.SEGMENT_HEADER_BYTES) -> bool:
+        """Go on at a place that `place` gave; False where the segment has no header yet."""
+        self._head = None
+        return self._open(number, byte)
 
     def close(self) -> None:
         if self._cursor is not None:
@@ -123,7 +133,7 @@ class LaneFollower:
             chosen = number
         return bool(chosen) and self._open(chosen)
 
-    def _open(self, number: int) -> bool:
+    def _open(self, number: int, byte: int = layout.SEGMENT_HEADER_BYTES) -> bool:
         path = segment_path(self.data_dir, self.lane, number)
         header = read_header(path)
         if header is None:
@@ -131,13 +141,12 @@ class LaneFollower:
             if mark and number <= mark.segment_no:
                 raise JournalCorrupt(str(path), 0, "the segment's header is damaged")
             return False
-        if header.schema_hash != layout.SCHEMA_HASH:
-            raise JournalError(f"{path}: written with another record layout (schema {header.schema_hash:016x})")
+        schemas.check(self.data_dir, path, header)
         if self._cursor is not None:
             self.bytes_passed += self._cursor.offset
             self._cursor.close()
         self._number = number
-        self._cursor = Cursor(str(path), layout.SEGMENT_HEADER_BYTES)
+        self._cursor = Cursor(str(path), byte)
         return True
 
 
@@ -268,6 +277,8 @@ class JournalReader:
         front = Front.parse(data)
         if front is None or front.lane != lane:
             return []
+        if front.committed > front.written and not schemas.is_readable(front.schema_hash):
+            raise JournalForeign(str(path), front.schema_hash, "")
         stream, _ = ring_stream(data, front.written, front.committed, front.ring_bytes, lane, last_seq)
         return parse(stream)
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.journal import layout
-from engine.journal.errors import JournalCorrupt, JournalError, JournalLocked
+from engine.journal import layout, schemas
+from engine.journal.errors import JournalCorrupt, JournalError, JournalForeign, JournalLocked
 from engine.journal.places import LANE_NAMES, Front, Mark, SegmentHeader, mark_slot, parse_marks, segment_path, segments
 from engine.journal.scan import checksum, ring_stream, scan
 from engine.journal.settings import JournalConfig
@@ -276,6 +276,7 @@ class _Recoverer:
         header = SegmentHeader.parse(data)
         bad = self._header_damage(header, lane, number)
         if header and not bad:
+            schemas.check(self.data_dir, path, header)
             self._check_previous(lane, number, header.previous_bytes, mark)
         if bad and whole_until > 0:
             raise JournalCorrupt(str(path), 0, bad)
@@ -397,6 +398,8 @@ class _Recoverer:
         if note or front is None:
             self.front_notes[LANE_NAMES[lane]] = note
             return b""
+        if front.committed > front.written and not schemas.is_readable(front.schema_hash):
+            raise JournalForeign(str(path), front.schema_hash, "")
         stream, damage = ring_stream(data, front.written, front.committed, front.ring_bytes, lane, last_seq)
         if damage:
             self.front_notes[LANE_NAMES[lane]] = f"the front is damaged: {damage}"

@@ -301,6 +301,28 @@ class RecordKind(IntEnum):
     RISK_STATE = 79
     ACCOUNT = 80
     VENUE_HEALTH = 62
+    ASSET = 50
+    HANDLES = 51
+    STATE_HASH = 81
+    CORE_START = 100
+    INSTRUMENT_ROW = 101
+
+
+class StateSection(IntEnum):
+    """Whose state a row of STATE_HASH covers."""
+
+    TABLES = 1
+    MARKETS = 2
+    BOOKS = 3
+    ORDERS = 4
+    OMS = 5
+    POSITIONS = 6
+    RISK = 7
+    GATE = 8
+    STRATEGIES = 9
+    EXECUTION = 10
+    TIMERS = 11
+    TURN = 12
 
 
 class Lane(IntEnum):
@@ -383,6 +405,7 @@ class AlarmCode(IntEnum):
     TRADE_ID_CONFLICT = 29
     FILL_MISSING = 30
     POSITION_UNPROTECTED = 31
+    NOTIFIER_LOST = 32
 
 
 class Counter(IntEnum):

@@ -14,7 +14,7 @@ from engine.model.codes import OrderState, Side
 from engine.strategy.api import BookView, OrderView, TimerView
 from engine.strategy.market_maker import MarketMaker, MarketMakerConfig
 
-Window = Literal["before_append", "after_append", "after_send", "after_ack"]
+Window = Literal["before_append", "after_append", "after_send", "after_ack", "never"]
 
 
 def die() -> None:

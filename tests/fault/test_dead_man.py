@@ -112,6 +112,7 @@ def seconds_to_none(market: FuturesMarket) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.alone
 @pytest.mark.invariant("R16")
 @pytest.mark.timeout(240)
 def test_the_venue_cancels_what_a_stopped_or_dead_engine_left_and_an_orderly_stop_disarms_it(
@@ -169,6 +170,7 @@ def test_a_kill_of_futures_leaves_nothing_open_and_nothing_amiss_and_after_arm_i
     assert codes == {"KILLED"}
 
 
+@pytest.mark.alone
 @pytest.mark.invariant("R16")
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("blow", [signal.SIGSTOP, signal.SIGKILL])

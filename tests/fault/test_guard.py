@@ -57,6 +57,7 @@ def killed_to_none_s(market: GuardedMarket) -> float:
     return gone_s
 
 
+@pytest.mark.alone
 @pytest.mark.invariant("R16")
 @pytest.mark.timeout(240)
 def test_killed_or_stopped_with_500_resting_orders_the_engine_leaves_none_behind(
@@ -87,6 +88,7 @@ def test_killed_or_stopped_with_500_resting_orders_the_engine_leaves_none_behind
     market.engine.process.wait()
 
 
+@pytest.mark.alone
 @pytest.mark.invariant("R25")
 @pytest.mark.timeout(240)
 def test_a_kill_reaches_a_stopped_engines_orders_and_holds_for_the_next_run_until_arm(

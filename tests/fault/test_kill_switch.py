@@ -127,6 +127,7 @@ def kill(market: GuardedMarket, scope: tuple[str, str], left: int, note: Callabl
     assert first_ms <= last_ms <= LAST_MS_MAX + machine.stall_ms
 
 
+@pytest.mark.alone
 @pytest.mark.invariant("R25")
 @pytest.mark.timeout(240)
 def test_500_orders_go_by_strategy_by_symbol_and_by_account_with_half_of_the_budget_spent(

@@ -239,7 +239,7 @@ class MemoryHttpClient(HttpClient):
         """A new connection to the venue in this process."""
         self._net.connections += 1
         client = HttpConnection()
-        MemoryTransport(self._net.host, self._net.clock, self._net.ways(), client)
+        self._net.make_transport(client)
         return client
 
 
@@ -262,6 +262,14 @@ class MemoryNet:
             Way(latency.to_venue_us, latency.jitter_us, self._dice),
             Way(latency.from_venue_us, latency.jitter_us, self._dice),
         )
+
+    def make_pair(self, clock: Clock, url: str) -> Pair:  # noqa: ARG002 - a net with faults tells connections apart by it
+        """A new WebSocket connection's two ends."""
+        return Pair(self.host, clock, self.ways())
+
+    def make_transport(self, client: HttpConnection) -> MemoryTransport:
+        """A new HTTP connection's way."""
+        return MemoryTransport(self.host, self.clock, self.ways(), client)
 
     def tls_context(self, ca_file: str | Path | None = None) -> ssl.SSLContext | None:  # noqa: ARG002 - the live one's signature
         """None: nothing leaves the process, so there is nothing to encrypt."""
@@ -288,7 +296,7 @@ class MemoryNet:
     ) -> Connection:
         """Connect `session` to the interface that the URL's path names. Raises NetError, as a refused handshake does."""
         target, unit_ns = read_target(url, self.host.shell.usdm is not None)
-        pair = Pair(self.host, clock, self.ways())
+        pair = self.make_pair(clock, url)
         closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
         def on_closed(reason: str) -> None:

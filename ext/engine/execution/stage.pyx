@@ -266,6 +266,8 @@ cdef class ExecutionStage(Actor):
             elif event.kind == RECORD_KIND_TIMER:
                 timer = <const TimerPayload*> (event.record + 1)
                 if timer.timer_kind == TIMER_KIND_EXECUTION:
+                    # a replay brings the record while the timer still waits here
+                    self.timers.drop(timer.timer_id)
                     self.parents.on_timer(timer.timer_id)
                 elif self._waits_for_account and self.tables.control_state()["reconciled"]:
                     self._waits_for_account = False

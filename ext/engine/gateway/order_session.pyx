@@ -216,7 +216,8 @@ cdef class OrderSession(Session):
             return False
         slot[0] = request[0]
         mono_ns = self.clock.lap_ns()
-        slot.sent_wall_ns = self.journal.now_wall_ns + (mono_ns - self.journal.now_mono_ns)
+        # the turn's, not the lap's: a second half is signed by it, and must be the same when it is played again
+        slot.sent_wall_ns = self.journal.now_wall_ns
         slot.sent_mono_ns = mono_ns
         self.next_request_id = request.request_id
         self.in_flight += 1

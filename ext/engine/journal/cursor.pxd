@@ -7,8 +7,13 @@ cdef class Record:
     cdef const RecordHeader* header
     cdef bytes _chunk
 
+cdef Record record_at(bytes chunk, const void* record)
+
+# A record as packed bytes: one of ours as it stands in its chunk, any other object by its attributes (what it lacks is 0).
+cdef const RecordHeader* header_of(object record, list kept) except NULL
+
 cdef class RecordSink:
-    # Takes records one after the other, each valid during the call alone. 1: it was used.
+    # Takes records one after the other, each valid during the call alone and of today's layout. 1: it was used.
     cdef int take(self, const RecordHeader* record) except -1
 
 cdef class Cursor:
@@ -23,6 +28,3 @@ cdef class Cursor:
     cdef readonly bint is_stopped         # `pour` ended before a record that it was not to take
     cdef bint _refill(self) except -1
     cdef const RecordHeader* next_header(self) except? NULL
-
-# A record as packed bytes: one of ours as it stands in its chunk, any other object by its attributes (what it lacks is 0).
-cdef const RecordHeader* header_of(object record, list kept) except NULL

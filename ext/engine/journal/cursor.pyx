@@ -3,10 +3,11 @@ import os
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
 
 from engine.model.records cimport RecordHeader
 
-from engine.journal.layout import HEADER, HEADER_FIELDS
+from engine.journal import layout
 
 cdef extern from "engine/journal/front.h":
     enum:
@@ -25,6 +26,13 @@ cdef enum:
     LENGTH = 2
     CHECKSUM = 3
     RECORD_BYTES_MAX = 67108864
+
+# Bytes of a record of each kind as this build writes it at least; 0: what stands behind its fixed part has any length.
+cdef uint32_t _whole_bytes[256]
+memset(_whole_bytes, 0, sizeof(_whole_bytes))
+for _kind in layout.PAYLOADS:
+    if _kind not in layout.TAILED:
+        _whole_bytes[<int> _kind & 255] = <uint32_t> (TW_RECORD_HEADER_BYTES + layout.payload_format(_kind)[0].size)
 
 _DAMAGE = ("", "the record is cut off", "its length is impossible", "its checksum does not match")
 
@@ -108,6 +116,11 @@ cdef class Record:
         return self.header.session_id
 
     @property
+    def turn(self) -> int:
+        """Of an input: how it was taken (engine.journal.turn names the bits). 0 in other records, and in ledgers before them."""
+        return self.header.turn
+
+    @property
     def payload(self) -> bytes:
         return PyBytes_FromStringAndSize(<const char*> self.header + TW_RECORD_HEADER_BYTES,
                                          self.header.length - TW_RECORD_HEADER_BYTES)
@@ -134,6 +147,36 @@ cdef int check(const uint8_t* data, uint64_t left) noexcept nogil:
     return WHOLE
 
 
+cdef inline uint32_t missing_bytes(const TwRecord* record) noexcept nogil:
+    """What a record of an earlier build lacks of today's layout; 0: nothing."""
+    cdef uint32_t whole = _whole_bytes[record.kind] if record.kind < 256 else 0
+    return whole - record.length if record.length < whole else 0
+
+
+cdef bytes widened(const TwRecord* record, uint32_t missing):
+    """A copy with zeroes for the fields that came later: who takes today's struct of it reads nothing that is not its own. Its checksum
+    stays that of what was written."""
+    cdef bytes chunk = PyBytes_FromStringAndSize(NULL, record.length + missing)
+    cdef char* copy = PyBytes_AS_STRING(chunk)
+    memcpy(copy, record, record.length)
+    memset(copy + record.length, 0, missing)
+    (<uint32_t*> copy)[0] = record.length + missing
+    return chunk
+
+
+cdef Record record_at(bytes chunk, const void* data):
+    """A record in `chunk`; widened where it is of an earlier build."""
+    cdef Record found = Record.__new__(Record)
+    cdef const TwRecord* record = <const TwRecord*> data
+    cdef uint32_t missing = missing_bytes(record)
+    if missing:
+        chunk = widened(record, missing)
+        record = <const TwRecord*> PyBytes_AS_STRING(chunk)
+    found._chunk = chunk
+    found.header = <const RecordHeader*> record
+    return found
+
+
 cdef class RecordSink:
     """Who takes records from `Cursor.pour`; this one lets them go (a plain scan)."""
 
@@ -147,9 +190,9 @@ cdef const RecordHeader* header_of(object record, list kept) except NULL:
         return (<Record> record).header
     payload = bytes(record.payload)
     payload += bytes((8 - len(payload) % 8) % 8)
-    fields = [int(getattr(record, name, 0)) for name in HEADER_FIELDS]
+    fields = [int(getattr(record, name, 0)) for name in layout.HEADER_FIELDS]
     fields[0] = TW_RECORD_HEADER_BYTES + len(payload)
-    data = HEADER.pack(*fields) + payload
+    data = layout.HEADER.pack(*fields) + payload
     kept.append(data)
     return <const RecordHeader*> PyBytes_AS_STRING(data)
 
@@ -199,14 +242,8 @@ cdef class Cursor:
         return <uint64_t> len(data) > had
 
     def next_record(self) -> Record | None:
-        cdef Record found
         cdef const RecordHeader* header = self.next_header()
-        if header == NULL:
-            return None
-        found = Record.__new__(Record)
-        found._chunk = self._chunk
-        found.header = header
-        return found
+        return None if header == NULL else record_at(self._chunk, header)
 
     def pour(self, RecordSink sink not None, uint64_t after_seq=0, uint64_t upto_seq=18446744073709551615ULL,
              uint32_t below_epoch=4294967295) -> int:
@@ -215,6 +252,8 @@ cdef class Cursor:
         Ends where no whole record follows (`damage`, `offset`), or before one that is beyond (`is_stopped`, and `offset` is its).
         """
         cdef const RecordHeader* record
+        cdef bytes wide
+        cdef uint32_t missing
         cdef uint64_t given = 0
         self.is_stopped = False
         while True:
@@ -225,13 +264,18 @@ cdef class Cursor:
                 self._at -= record.length
                 self.is_stopped = True
                 return given
-            if record.seq > after_seq:
-                sink.take(record)
-                self.given_at = self.last_at
-                given += 1
+            if record.seq <= after_seq:
+                continue
+            missing = missing_bytes(<const TwRecord*> record)
+            if missing:
+                wide = widened(<const TwRecord*> record, missing)
+                record = <const RecordHeader*> PyBytes_AS_STRING(wide)
+            sink.take(record)
+            self.given_at = self.last_at
+            given += 1
 
     cdef const RecordHeader* next_header(self) except? NULL:
-        """The next record, valid until the next call; NULL where none is whole."""
+        """The next record as it was written, valid until the next call; NULL where none is whole."""
         cdef const TwRecord* record
         cdef bint fresh = False
         while True:
@@ -258,15 +302,13 @@ cdef class Cursor:
 
 def parse(bytes data not None) -> list:
     """The records in `data`, which begins with one and holds whole ones only (Journal.front_bytes); stops at damage."""
-    cdef Record found
+    cdef const TwRecord* record
     cdef uint64_t at = 0, size = PyBytes_GET_SIZE(data)
     cdef const uint8_t* start = <const uint8_t*> PyBytes_AS_STRING(data)
     records = []
     while at < size and check(start + at, size - at) == WHOLE:
-        found = Record.__new__(Record)
-        found._chunk = data
-        found.header = <const RecordHeader*> (start + at)
-        at += found.header.length
-        if found.header.kind != 0:
-            records.append(found)
+        record = <const TwRecord*> (start + at)
+        at += record.length
+        if record.kind != 0:
+            records.append(record_at(data, record))
     return records

@@ -39,7 +39,8 @@ typedef struct {
     uint8_t position_side, lane;
     uint16_t engine_id;
     uint64_t order_handle;
-    uint32_t epoch, frame_length, frame_crc32c, session_id;
+    uint32_t epoch, frame_length, frame_crc32c;
+    uint16_t session_id, turn;
 } TwRecord;
 
 /* Everything of the lane up to `segment_offset` of segment `segment_no` is on the platter. */
@@ -84,7 +85,7 @@ typedef struct {
 
 _Static_assert(sizeof(TwRecord) == TW_RECORD_HEADER_BYTES, "record header");
 _Static_assert(offsetof(TwRecord, kind) == 40 && offsetof(TwRecord, lane) == 53 && offsetof(TwRecord, epoch) == 64, "words");
-_Static_assert(offsetof(TwRecord, engine_id) == 54 && offsetof(TwRecord, frame_length) == 68, "words that tw_clear sets");
+_Static_assert(offsetof(TwRecord, engine_id) == 54 && offsetof(TwRecord, frame_length) == 68 && offsetof(TwRecord, turn) == 78, "words that tw_clear sets");
 _Static_assert(sizeof(TwMark) == 64, "mark");
 _Static_assert(sizeof(TwSegmentHeader) == TW_SEGMENT_HEADER_BYTES, "segment header");
 _Static_assert(offsetof(TwFront, identity_crc32c) == 72 && offsetof(TwFront, committed) == 128, "front");
@@ -134,6 +135,12 @@ static inline uint32_t tw_fresh_crc(const TwRecord *record) {
 
 static inline uint32_t tw_mark_crc(const TwMark *mark) {
     return tw_crc((const uint8_t *)mark + 16, 48, mark->epoch ^ (mark->lane << 24));
+}
+
+/* Say of an input how it was taken. By a whole word, as in tw_clear: the checksum reads words. */
+static inline void tw_set_turn(TwRecord *record, uint16_t turn) {
+    uint64_t *word = (uint64_t *)record + 9;
+    *word = (*word & 0xFFFFFFFFFFFFULL) | (uint64_t)turn << 48;
 }
 
 static inline uint64_t tw_room_limit(TwLane *lane) {

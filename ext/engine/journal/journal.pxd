@@ -4,6 +4,14 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.model.records cimport RecordHeader
 
 cdef enum:
+    # engine/journal/turn.py has the same
+    TURN_FIRST_OF_POLL = 0x8000
+    TURN_FIRST_OF_RUN = 0x4000
+    TURN_REFUSED_CLAIM = 0x2000
+    TURN_PRESSED = 0x1000
+    TURN_POLL_MAX = 0x0FFF
+
+cdef enum:
     CLEARED_BYTES = 256          # front.h has the same number
 
 cdef extern from "front.h" nogil:
@@ -21,7 +29,8 @@ cdef extern from "front.h" nogil:
         uint64_t order_handle
         uint32_t frame_length
         uint32_t frame_crc32c
-        uint32_t session_id
+        uint16_t session_id
+        uint16_t turn
     ctypedef struct TwFront:
         uint64_t magic
         uint32_t version
@@ -64,6 +73,7 @@ cdef extern from "front.h" nogil:
     uint64_t tw_used(TwLane*) noexcept
     TwRecord* tw_claim(TwLane*, int, uint32_t, int) noexcept
     void tw_abandon(TwLane*, TwRecord*) noexcept
+    void tw_set_turn(TwRecord*, uint16_t) noexcept
     uint64_t tw_commit(TwLane*, TwRecord*, uint64_t*, int64_t, int64_t) noexcept
 
 cdef class Lane:
@@ -82,6 +92,10 @@ cdef class Journal:
     cdef int64_t now_mono_ns
     cdef uint64_t input_seq
     cdef uint64_t last_seq
+    # The front was under pressure when the input of this turn was taken. Stages decide by this, not by `nearly_full`, which may change
+    # within a turn: it stands in the input's record, so that the turn can be played again.
+    cdef readonly bint is_pressed
+    cdef uint64_t _refused_before        # claims refused up to the latest input
     cdef readonly uint16_t engine_id
     cdef readonly uint32_t epoch
     cdef void* _lanes[2]
@@ -117,6 +131,18 @@ cdef class Journal:
             return True
         # where the oldest bytes give way there is always room
         return not lane.discards and tw_used(lane) > (lane.mask + 1) - 2 * lane.reserve_bytes
+
+    # Commit an input: as `commit`, and before it the turn mark (TURN_* bits and the number of its poll) with what the front says.
+    cdef inline uint64_t commit_input(self, RecordHeader* record, int turn) noexcept nogil:
+        cdef uint64_t refused = (<TwLane*> self._lanes[0]).refused + (<TwLane*> self._lanes[1]).refused
+        self.is_pressed = self.nearly_full()
+        if self.is_pressed:
+            turn |= TURN_PRESSED
+        if refused != self._refused_before:
+            self._refused_before = refused
+            turn |= TURN_REFUSED_CLAIM
+        tw_set_turn(<TwRecord*> record, <uint16_t> turn)
+        return self.commit(record)
 
     # A fresh claim with the content of a record whose claim was passed over by a later commit; NULL where it is none or there is no room.
     cdef RecordHeader* renew(self, RecordHeader* record) noexcept nogil

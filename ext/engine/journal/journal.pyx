@@ -464,6 +464,10 @@ cdef class Journal:
     def is_nearly_full(self) -> bool:
         return self.nearly_full()
 
+    def latch_pressure(self) -> None:
+        """Let the turn be one under pressure where the front is (tests that drive a stage without a sequencer)."""
+        self.is_pressed = self.nearly_full()
+
     @property
     def recovery(self) -> object:
         """What was found at start: an engine.journal.recovery.Recovery (None in memory)."""

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from engine.journal.journal cimport Journal
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport RecordHeader
+from engine.model.tables cimport Tables
 from engine.runtime.actor cimport Actor, Pipeline
 from engine.runtime.clock cimport Clock
 from engine.runtime.counters cimport Counters
@@ -13,6 +14,8 @@ from engine.runtime.ring cimport Ring
 cdef class Sequencer(Actor):
     cdef Journal journal
     cdef Counters counters
+    cdef Tables _tables
+    cdef uint64_t _handles       # the first of those that were given last
     cdef Clock clock
     cdef Ring inbound_own
     cdef Ring inbound_control
@@ -29,6 +32,9 @@ cdef class Sequencer(Actor):
     cdef Ring to_execution       # None where there is no execution stage
     cdef bint has_execution
     cdef Pipeline _pipeline
+    cdef bint _has_pipeline
+    cdef uint64_t _run           # of the pipeline, as last seen
+    cdef int _turn               # TURN_* bits that the next input gets
     cdef uint64_t _submitted
     cdef uint64_t _command_seq
     cdef readonly uint64_t inputs        # applied
@@ -39,7 +45,8 @@ cdef class Sequencer(Actor):
     cdef void* _line_of(self, const Descriptor* item) noexcept nogil
     cdef bint _push_to_lines(self, const Descriptor* item) noexcept nogil
     cdef bint _apply(self, void* ring, Descriptor* item) noexcept nogil
+    cdef void _give_handles(self, RecordHeader* record) noexcept nogil
     cdef void _count(self, int counter) noexcept nogil
     cdef void _publish_counts(self) noexcept nogil
-    cdef RecordHeader* _claim_control(self, int kind, uint32_t size) except NULL
+    cdef RecordHeader* _claim_control(self, int kind, uint32_t size, int lane=*) except NULL
     cdef int _push_control(self, RecordHeader* record) except -1

@@ -8,12 +8,15 @@ from libc.string cimport memcpy, memset
 
 from engine.model.codes cimport (
     COMMAND_KIND_PAUSE, COUNTER_COMMANDS, COUNTER_JOURNAL_BYTES, COUNTER_JOURNAL_LAST_SEQ, COUNTER_JOURNAL_RECORDS,
-    COUNTER_JOURNAL_REFUSED, COUNTER_JOURNAL_SYNCED_SEQ, COUNTER_TIMERS, LANE_LEDGER, RECORD_KIND_COMMAND,
-    RECORD_KIND_EXECUTION_REPORT, RECORD_KIND_FUNDING_PAYMENT, RECORD_KIND_INSTRUMENT_UPDATE, RECORD_KIND_TIMER, RECORD_KIND_VENUE_HEALTH, TIMER_KIND_BAR, TIMER_KIND_EXECUTION, TIMER_KIND_STRATEGY, TIMER_KIND_TICK,
+    COUNTER_JOURNAL_REFUSED, COUNTER_JOURNAL_SYNCED_SEQ, COUNTER_TIMERS, LANE_LEDGER, LANE_TAPE, RECORD_KIND_COMMAND,
+    RECORD_KIND_EXECUTION_REPORT, RECORD_KIND_FUNDING_PAYMENT, RECORD_KIND_HANDLES, RECORD_KIND_INSTRUMENT_UPDATE, RECORD_KIND_TIMER, RECORD_KIND_VENUE_HEALTH, TIMER_KIND_BAR, TIMER_KIND_EXECUTION, TIMER_KIND_STRATEGY, TIMER_KIND_TICK,
 )
 from engine.model.descriptor cimport Descriptor
-from engine.model.records cimport CommandPayload, RecordHeader, TimerPayload
+from engine.model.records cimport CommandPayload, HandlesPayload, RecordHeader, TimerPayload
+from engine.model.tables cimport Tables
 from engine.runtime.counters cimport Counters
+
+from engine.journal.journal cimport TURN_FIRST_OF_POLL, TURN_FIRST_OF_RUN, TURN_POLL_MAX
 
 from engine.journal.errors import JournalFull
 
@@ -30,7 +33,7 @@ cdef enum:
 
 
 cdef class Sequencer(Actor):
-    """Rings in: own, control, market. Rings out: book, OMS, strategy. `tables` is taken for uniformity and not used.
+    """Rings in: own, control, market. Rings out: book, OMS, strategy. `tables`: whose counter of order handles gives operators theirs; None = nobody asks.
 
     `to_oms`: one ring, or one for each line by its venue id. An own-order input goes to the line that its record names; what names none
     (ticks, commands about everything) goes to all of them, each with room for it.
@@ -42,6 +45,7 @@ cdef class Sequencer(Actor):
         Actor.__init__(self, name)
         self.journal = journal
         self.counters = counters
+        self._tables = tables
         self.inbound_own = inbound_own
         self.inbound_control = inbound_control
         self.inbound_market = inbound_market
@@ -70,10 +74,20 @@ cdef class Sequencer(Actor):
     def attach(self, Pipeline pipeline not None) -> None:
         """The pipeline that `execute_command` runs."""
         self._pipeline = pipeline
+        self._has_pipeline = True
 
     cdef int do_work(self) except -1:
         cdef Descriptor* item
         cdef int done = 0
+        cdef uint64_t poll = 0
+        if self._has_pipeline:
+            poll = self._pipeline.round_now
+            if self._pipeline.runs != self._run:
+                self._run = self._pipeline.runs
+                self._turn |= TURN_FIRST_OF_RUN
+        else:
+            self._turn |= TURN_FIRST_OF_RUN
+        self._turn = (self._turn & TURN_FIRST_OF_RUN) | TURN_FIRST_OF_POLL | <int> (poll if poll < TURN_POLL_MAX else TURN_POLL_MAX)
         item = self.inbound_own.peek()
         if item != NULL:
             return self._apply(<void*> self.inbound_own, item)
@@ -100,6 +114,8 @@ cdef class Sequencer(Actor):
             return TO_OMS | TO_RISK
         if kind == RECORD_KIND_VENUE_HEALTH:
             return TO_RISK
+        if kind == RECORD_KIND_HANDLES:
+            return 0
         if kind != RECORD_KIND_TIMER:
             return TO_OMS
         timer = <TimerPayload*> (<uint8_t*> item.record + sizeof(RecordHeader))
@@ -163,10 +179,12 @@ cdef class Sequencer(Actor):
         if not self._has_room(item, routes):
             self.waits += 1
             return False
+        if record.kind == RECORD_KIND_HANDLES:
+            self._give_handles(record)
         if record.mono_ns >= self.journal.now_mono_ns:
             self.journal.now_wall_ns = record.wall_ns
             self.journal.now_mono_ns = record.mono_ns
-        seq = self.journal.commit(record)
+        seq = self.journal.commit_input(record, self._turn)
         if seq == 0:
             # a later claim of the lane was committed while this one waited: it gets a place of its own
             record = self.journal.renew(record)
@@ -175,6 +193,7 @@ cdef class Sequencer(Actor):
                 self.lost += 1
                 (<Ring> ring).release()
                 return True
+        self._turn &= TURN_POLL_MAX
         item.record = record
         item.seq = seq
         item.cause_seq = seq
@@ -201,6 +220,13 @@ cdef class Sequencer(Actor):
         (<Ring> ring).release()
         return True
 
+    cdef void _give_handles(self, RecordHeader* record) noexcept nogil:
+        """Numbers leave the counter where their record stands in the sequence: played again, strategies get the same ones between."""
+        cdef HandlesPayload* handles = <HandlesPayload*> (record + 1)
+        handles.first_handle = self._tables.control.next_handle + 1
+        self._tables.control.next_handle += handles.count
+        self._handles = handles.first_handle
+
     cdef void _count(self, int counter) noexcept nogil:
         cdef uint64_t* slots = self.counters.values
         slots[counter] += 1
@@ -214,9 +240,13 @@ cdef class Sequencer(Actor):
 
     # --- the way in for cold code
 
-    cdef RecordHeader* _claim_control(self, int kind, uint32_t size) except NULL:
-        """A zeroed ledger record, stamped now; commands and timers may use the reserve, so that kill always finds room."""
-        cdef RecordHeader* record = self.journal.claim(LANE_LEDGER, kind, size, True)
+    cdef RecordHeader* _claim_control(self, int kind, uint32_t size, int lane=LANE_LEDGER) except NULL:
+        """A zeroed record, stamped now; commands and timers may use the ledger's reserve, so that kill always finds room."""
+        cdef RecordHeader* record = NULL
+        if lane == LANE_TAPE:
+            record = self.journal.claim(LANE_TAPE, kind, size, False)
+        if record == NULL:
+            record = self.journal.claim(LANE_LEDGER, kind, size, True)
         if record == NULL:
             raise JournalFull("the ledger's front is full: the disk does not keep up or has failed")
         memset(<uint8_t*> record + sizeof(RecordHeader), 0, size - sizeof(RecordHeader))
@@ -292,11 +322,32 @@ cdef class Sequencer(Actor):
         self._pipeline.run()
         return self._command_seq
 
+    def take_handles(self, uint32_t count=1) -> int:
+        """The first of `count` order handles for an operator's orders; runs the attached pipeline. JournalFull where it cannot be applied now."""
+        cdef uint32_t size = sizeof(RecordHeader) + sizeof(HandlesPayload)
+        cdef RecordHeader* record
+        if self._pipeline is None:
+            raise RuntimeError("no pipeline is attached")
+        if self._tables is None:
+            raise RuntimeError("there are no tables to take handles from")
+        record = self._claim_control(RECORD_KIND_HANDLES, size)
+        (<HandlesPayload*> (record + 1)).count = count
+        self._handles = 0
+        self._push_control(record)
+        self._pipeline.run()
+        if self._handles == 0:
+            raise JournalFull("no order handle now: earlier inputs still wait for room")
+        return self._handles
+
     def submit_timer(self, int timer_kind, *, uint64_t timer_id=0, int64_t deadline_mono_ns=0, int64_t data=0, int strategy_id=0,
                      uint32_t instrument_id=0, uint32_t session_id=0) -> None:
-        """Put a TIMER into the control ring. JournalFull where there is no room."""
+        """Put a TIMER into the control ring. JournalFull where there is no room.
+
+        Ticks stand on the tape: there are twenty a second, and nobody needs last year's. Where the tape has no room the ledger takes
+        them: without ticks nothing would time out.
+        """
         cdef uint32_t size = sizeof(RecordHeader) + sizeof(TimerPayload)
-        cdef RecordHeader* record = self._claim_control(RECORD_KIND_TIMER, size)
+        cdef RecordHeader* record = self._claim_control(RECORD_KIND_TIMER, size, LANE_TAPE if timer_kind == TIMER_KIND_TICK else LANE_LEDGER)
         cdef TimerPayload* timer = <TimerPayload*> (<uint8_t*> record + sizeof(RecordHeader))
         timer.timer_id = timer_id
         timer.deadline_mono_ns = deadline_mono_ns

@@ -29,7 +29,8 @@ cdef struct RecordHeader:
     uint32_t epoch
     uint32_t frame_length
     uint32_t frame_crc32c
-    uint32_t session_id
+    uint16_t session_id
+    uint16_t turn              # of an input: how it was taken (engine/journal/turn.py); 0 in other records
 
 cdef struct RefusedFramePayload:
     # of MARKET_FRAME_MALFORMED and OWN_FRAME_MALFORMED; the frame's bytes follow
@@ -344,6 +345,30 @@ cdef struct AccountPositionRow:
     int64_t maintenance_e8
     int64_t liquidation_e8    # price; 0 = none
     int64_t funding_due_e8    # what the next settlement would pay at the present mark and rate
+
+cdef struct AssetPayload:
+    # ASSET: a line's asset is met for the first time; the line stands in the header. Before the first record that uses the number
+    uint16_t asset_id
+    uint8_t pad[6]
+    # the asset's name (UTF-8) follows up to the record's end, zero padded
+
+cdef struct HandlesPayload:
+    # HANDLES: order handles taken out of the core's counter for an operator, who writes them into commands to come
+    uint64_t first_handle      # set by the sequencer at the commit
+    uint32_t count
+    uint32_t pad
+
+cdef struct StateHashPayload:
+    # STATE_HASH: what the core's state was when its cause (a tick, or the stop) had been applied
+    uint32_t count
+    uint32_t pad
+    # StateHashRow rows[count] follow
+
+cdef struct StateHashRow:
+    uint16_t section           # StateSection
+    uint16_t line              # of a section that each line has; else 0
+    uint32_t crc32c            # of the section's image
+    uint64_t byte_count        # of the section's image
 
 cdef struct TimerPayload:
     uint64_t timer_id

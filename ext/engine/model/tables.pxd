@@ -318,9 +318,12 @@ cdef class Tables:
     cdef LineState[16] lines              # by venue id
     cdef uint8_t[512] asset_lines         # by asset: the line whose account holds it
     cdef readonly uint32_t instrument_count
-    cdef readonly uint16_t asset_count
+    cdef readonly uint16_t asset_count    # known to the stages: applied
+    cdef readonly uint16_t assets_given   # numbers given, those included whose ASSET record is still to be applied
     cdef dict _ids_by_symbol
     cdef list _assets
+    cdef list _given                      # (name, line) of each number given
+    cdef public object keep_assets        # called before a new number is used: makes it durable; None = nobody to be told
     cdef inline int limit_row_of(self, int scope, uint32_t scope_id) noexcept nogil:
         """The row of a scope (LimitScope) in `limit_rows` and `scopes`; an id that has none is the engine's row."""
         if scope == 1:

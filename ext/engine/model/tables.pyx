@@ -65,6 +65,7 @@ cdef class Tables:
         self._lift_all_limits()
         self._ids_by_symbol = {}
         self._assets = [""]
+        self._given = [("", 0)]
 
     def __dealloc__(self):
         cdef int row
@@ -512,19 +513,53 @@ cdef class Tables:
         return self.notional_e8(instrument_id, price_ticks, qty_lots)
 
     def asset_id(self, str name, int venue_id=1) -> int:
-        """The id of an asset in a line's account, given out on first sight; ids count from 1. Two lines' USDT are two assets."""
+        """The id of an asset in a line's account, given out on first sight; ids count from 1. Two lines' USDT are two assets.
+
+        At once known to the stages: for the wiring, before a run begins. A session takes `give_asset`."""
+        cdef int number = self.give_asset(name, venue_id)
+        self.show_asset(number, name, venue_id)
+        return number
+
+    def give_asset(self, str name, int venue_id) -> int:
+        """The same for what reads a venue's frames: the stages know a new number when its ASSET record is applied (`show_asset`)."""
         cdef int number
         if not 0 < venue_id < LINE_CAPACITY:
             raise IndexError(f"no line {venue_id}")
-        for number in range(1, len(self._assets)):
+        try:
+            return self._given.index((name, venue_id))
+        except ValueError:
+            pass
+        if len(self._given) >= ASSET_CAPACITY:
+            raise ValueError(f"more than {ASSET_CAPACITY - 1} assets")
+        self._given.append((name, venue_id))
+        self.assets_given = len(self._given)
+        return len(self._given) - 1
+
+    def given_asset(self, int asset_id) -> tuple:
+        """(name, line) of a number that was given, whether the stages know it yet or not."""
+        return self._given[asset_id]
+
+    def find_asset(self, str name, int venue_id) -> int:
+        """The id of an asset that the stages know; 0 = none."""
+        cdef int number
+        for number in range(1, self.asset_count):
             if self.asset_lines[number] == venue_id and self._assets[number] == name:
                 return number
-        if len(self._assets) >= ASSET_CAPACITY:
-            raise ValueError(f"more than {ASSET_CAPACITY - 1} assets")
-        self.asset_lines[len(self._assets)] = venue_id
-        self._assets.append(name)
+        return 0
+
+    def show_asset(self, int asset_id, str name, int venue_id) -> None:
+        """From now on the stages know the number. Its ASSET record is applied, here or where the journal is played again."""
+        if not (0 < asset_id < ASSET_CAPACITY and 0 < venue_id < LINE_CAPACITY):
+            raise IndexError(f"asset {asset_id} of line {venue_id}")
+        while len(self._given) <= asset_id:
+            self._given.append(("", 0))
+        while len(self._assets) <= asset_id:
+            self._assets.append("")
+        self._given[asset_id] = (name, venue_id)
+        self._assets[asset_id] = name
+        self.asset_lines[asset_id] = venue_id
+        self.assets_given = len(self._given)
         self.asset_count = len(self._assets)
-        return len(self._assets) - 1
 
     def asset_line(self, int asset_id) -> int:
         """The line (venue id) in whose account an asset lies."""
@@ -538,6 +573,29 @@ cdef class Tables:
     def assets(self) -> tuple:
         """Every asset's name, in the order of ids from 1."""
         return tuple(self._assets[1:])
+
+    def instrument_bytes(self, uint32_t instrument_id) -> bytes:
+        """A row as it lies in memory: the payload of INSTRUMENT_ROW."""
+        self._check(instrument_id)
+        return (<const char*> &self.instruments[instrument_id])[:sizeof(Instrument)]
+
+    def put_instrument_bytes(self, bytes row not None) -> int:
+        """The row that `instrument_bytes` gave, under its own number, the next one or one that is there; returns the number.
+
+        Its assets must be known under the numbers that it names.
+        """
+        cdef const Instrument* given = <const Instrument*> <const char*> row
+        cdef uint32_t row_id
+        if len(row) != sizeof(Instrument) or not 0 < given.instrument_id <= min(self.instrument_count + 1, <uint32_t> INSTRUMENT_CAPACITY - 1):
+            raise ValueError("no row of an instrument that could stand here")
+        row_id = given.instrument_id
+        self.instruments[row_id] = given[0]
+        key = (given.venue_id, (<const char*> given.symbol).decode())
+        if given.is_trading or key not in self._ids_by_symbol:
+            self._ids_by_symbol[key] = row_id
+        self._forget_values(row_id)
+        self.instrument_count = max(self.instrument_count, row_id)
+        return row_id
 
     def append_instrument(self, object spec) -> int:
         """A new row for the spec even where its symbol is known (its tick or lot changed); the symbol means the new row.
@@ -588,8 +646,8 @@ cdef class Tables:
 
     def _require_asset_room(self, set names, int venue_id) -> None:
         """Raises ValueError where the table has no room for the new ones among `names`."""
-        known = {name for number, name in enumerate(self._assets) if self.asset_lines[<int> number] == venue_id}
-        if len(self._assets) + len(names - known) > ASSET_CAPACITY:
+        known = {name for name, line in self._given if line == venue_id}
+        if len(self._given) + len(names - known) > ASSET_CAPACITY:
             raise ValueError(f"more than {ASSET_CAPACITY - 1} assets")
 
     cdef void _forget_values(self, uint32_t instrument_id) noexcept:

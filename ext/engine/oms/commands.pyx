@@ -328,7 +328,7 @@ cdef class Commands(Reconciliation):
             return self.sticky_reason
         if self.tables.control.stopping:
             return HALT_REASON_STOPPING
-        if self.tables.control.journal_reserve or self.journal.nearly_full():
+        if self.tables.control.journal_reserve or self.journal.is_pressed:
             return HALT_REASON_JOURNAL
         if not (self.line.gateway_ready and self.line.user_stream_ready):
             return HALT_REASON_VENUE if self.has_started else HALT_REASON_STARTING

@@ -277,7 +277,7 @@ cdef class RiskGate(TermsCheck):
         check.is_panic = check.intent.flags & ORDER_FLAG_PANIC and check.strategy_id == 0 and not check.is_child
         if not (self._check_panic(check) if check.is_panic else self._check_halts(check)):
             return 0
-        if self.tables.control.journal_reserve or self.journal.nearly_full():
+        if self.tables.control.journal_reserve or self.journal.is_pressed:
             return self._refuse(REASON_JOURNAL_FULL, 0, 0)
         if (<Ring> check.approvals).depth() >= (<Ring> check.approvals).capacity:
             return self._refuse(REASON_RING_FULL, <int64_t> (<Ring> check.approvals).depth(), <int64_t> (<Ring> check.approvals).capacity)

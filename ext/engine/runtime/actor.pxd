@@ -17,4 +17,6 @@ cdef class Pipeline:
     cdef int _count
     cdef bint running
     cdef readonly uint64_t rounds
+    cdef readonly uint64_t runs          # begun
+    cdef readonly uint64_t round_now     # of the present run, from 0
     cdef int run(self) except -1

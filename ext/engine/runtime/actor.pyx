@@ -46,11 +46,12 @@ cdef class Pipeline:
     cdef int run(self) except -1:
         """Run to completion. Re-entrant calls (a send that delivers at once) return at once: the outer run goes on."""
         cdef int total = 0, idle = 0, place = 0, count
-        cdef uint64_t rounds = 0
         cdef void* actor
         if self.running:
             return 0
         self.running = True
+        self.runs += 1
+        self.round_now = 0
         try:
             # at rest where as many looks as there are actors, one behind the other, found nothing to do
             while idle < self._count:
@@ -66,10 +67,10 @@ cdef class Pipeline:
                     idle = 0
                 if place == self._count:
                     place = 0
-                    rounds += idle < self._count
-                    if rounds > ROUNDS_MAX:
+                    self.round_now += idle < self._count
+                    if self.round_now > ROUNDS_MAX:
                         raise RuntimeError("the pipeline does not come to rest: two actors feed one another")
-            self.rounds += rounds
+            self.rounds += self.round_now
             return total
         finally:
             self.running = False

@@ -312,7 +312,7 @@ cdef class StrategyBase:
         lines = {self._tables.instruments[<uint32_t> row].venue_id for row in rows}
         if len(lines) > 1:
             raise ValueError(f"{asset}: this strategy trades at several venues or accounts; give a symbol of the one that is meant")
-        cdef int asset_id = self._tables.asset_id(asset, lines.pop() if lines else 1)
+        cdef int asset_id = self._tables.find_asset(asset, lines.pop() if lines else 1)
         return self._tables.control.balance_free_e8[asset_id] if 0 < asset_id < ASSET_CAPACITY else 0
 
     def book(self, object symbol) -> BookView:

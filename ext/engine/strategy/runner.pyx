@@ -617,6 +617,7 @@ cdef class StrategyRunner(Actor):
         cdef TimerPayload* timer = <TimerPayload*> (event.record + 1)
         cdef StrategyBase strategy
         if timer.timer_kind == TIMER_KIND_BAR:
+            self._timers.drop(timer.timer_id)
             if 0 <= timer.data < len(self._bars.builders):
                 self._close_bars(<BarBuilder> self._bars.builders[timer.data], self._turn.wall_ns - self._bars.delay_ns)
                 self._bars.schedule(timer.data, self._turn.wall_ns, self._turn.mono_ns)

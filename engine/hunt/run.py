@@ -1,0 +1,505 @@
+"""A hunt: a schedule carried out on engine and venue, with every checker looking on, until its end or the first violation.
+
+What is one process here - engine, venue, operator, machine - shares one clock. Time passes in steps of a second; inside a step events
+happen at their own instants. An engine that was killed is gone until its supervisor starts the next one; the venue lives on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import heapq
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.exit_codes import CommandError
+from engine.hunt import acts
+from engine.hunt.breaks import BREAKS
+from engine.hunt.check import Check, Violation
+from engine.hunt.disk import PowerCut
+from engine.hunt.ledger import Ledger
+from engine.hunt.life import EngineEnded, Life, Surroundings
+from engine.hunt.net import API, HuntNet
+from engine.hunt.place import build_venue, configure
+from engine.hunt.schedule import CALM_S, CYCLE_S, FIRST_S, MS_PER_S, SETTLE_S, STORM_S, Schedule, calm_ends, is_calm
+from engine.hunt.truth import Truth
+from engine.hunt.wire import Request, read
+from engine.journal.errors import JournalError
+from engine.model.codes import CommandKind, HaltReason, TradingState
+from engine.quiet_time import QuietTime
+from engine.runtime.clock import Clock
+from engine.runtime.crash_loop import CrashLoopGuard
+from engine.runtime.net import NetError
+from engine.sim.inprocess.loop import StandstillError
+from engine.sim.wire.shell import VenueShell
+from engine.simulation import START_NS
+
+NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
+DEAD_STEP_NS = 20 * NS_PER_MS
+# a supervisor's pause before the next start, and how it grows while starts fail
+RESTART_S = 0.5
+RESTART_S_MAX = 8.0
+# a person looks at a halted engine so long after a storm, and again every few seconds
+HEAL_AFTER_S = 20
+HEAL_EVERY_S = 8
+EVENTS_KEPT = 40
+RUNNING = 1
+
+
+class Outcome(msgspec.Struct):
+    """What a hunt found. `digest` is of everything that it left: equal for the same schedule on any machine."""
+
+    schedule: Schedule
+    violation: Violation | None = None
+    seconds: float = 0.0
+    lives: int = 0
+    events: int = 0
+    orders: int = 0
+    fills: int = 0
+    digest: str = ""
+    reached: dict[str, int] = {}
+    last: list[str] = []
+
+
+class Hunt:
+    """One run of a schedule in the folder `root` (best on a memory file system), which must be empty."""
+
+    def __init__(self, schedule: Schedule, root: Path, checks: Iterable[type[Check]] | None = None) -> None:
+        from engine.hunt.checks import CHECKS
+
+        self.schedule = schedule
+        self.clock = Clock.virtual(wall_ns=START_NS)
+        self.begin_ns = self.clock.monotonic_ns()
+        self._wall_offset_ns = START_NS - self.begin_ns
+        self.shell = build_venue(schedule.market, schedule.symbols, schedule.seed, START_NS)
+        self.loaded = configure(root, schedule.market, schedule.symbols, cancels=schedule.seed % 2 == 0)
+        self.truth = Truth()
+        self.shell.before_publish = self._venue_said
+        self.ledger = Ledger(self.loaded.data_dir)
+        self.life: Life | None = None
+        self.lives = 0
+        self.boot = 0
+        self.counts: Counter[str] = Counter()
+        self.last: deque[str] = deque(maxlen=EVENTS_KEPT)
+        self.others_weight = False
+        self.lost_power_at_s = -1.0
+        self.stalled_until_ns = 0
+        self.clock_offset_ns = 0
+        self._agenda: list[tuple[int, int, Callable[[], object]]] = []
+        self._number = 0
+        self._down_until_ns = self.begin_ns
+        self._restart_s = RESTART_S
+        self._refused: dict[str, int] = {}
+        self._armed_kill: tuple[str, int, float] | None = None
+        self._next_down_s = RESTART_S
+        self._flawed_until_ns: dict[str, int] = {}
+        for event in schedule.events:
+            self._note(self.begin_ns + event.at_ms * NS_PER_MS, lambda event=event: self._happen(event))  # type: ignore[misc]
+        self.checks: list[Check] = [kind(self) for kind in (CHECKS if checks is None else checks)]
+
+    # --- time ----------------------------------------------------------------------------------------------------
+
+    @property
+    def now_ns(self) -> int:
+        """Monotonic."""
+        return int(self.clock.monotonic_ns())
+
+    @property
+    def at_s(self) -> float:
+        """Seconds since the beginning."""
+        return (self.now_ns - self.begin_ns) / NS_PER_S
+
+    @property
+    def venue_ns(self) -> int:
+        """The venue's Unix time."""
+        return self.now_ns + self._wall_offset_ns
+
+    @property
+    def is_calm(self) -> bool:
+        """No fault is to be expected."""
+        return is_calm(self.at_s)
+
+    def calm_s(self) -> float:
+        """For how long it has been calm; 0 in a storm."""
+        into = (self.at_s - FIRST_S) % CYCLE_S
+        return max(0.0, into - STORM_S) if self.at_s >= FIRST_S else self.at_s
+
+    def in_a_while(self, seconds: float, action: Callable[[], object]) -> None:
+        """Let something happen later."""
+        self._note(self.now_ns + int(seconds * NS_PER_S), action)
+        if self.life is not None:
+            self.life.loop.call_at_ns(self._agenda[0][0], self._pump)
+
+    def _note(self, at_ns: int, action: Callable[[], object]) -> None:
+        self._number += 1
+        heapq.heappush(self._agenda, (at_ns, self._number, action))
+
+    def _pump(self) -> None:
+        """Whatever is due, in its order; then wait for the next."""
+        while self._agenda and self._agenda[0][0] <= self.now_ns:
+            heapq.heappop(self._agenda)[2]()
+        life = self.life
+        if life is not None and not life.is_dead and self._agenda:
+            life.loop.call_at_ns(self._agenda[0][0], self._pump)
+
+    def _happen(self, event: Any) -> None:
+        if event.family != "orders":
+            self.say(event.text())
+        self.counts[f"{event.family}.{event.what}"] += 1
+        acts.happen(self, event)
+
+    def say(self, text: str) -> None:
+        """Keep a line for the report of a failure."""
+        self.last.append(text if " s  " in text[:20] else f"{self.at_s:10.3f} s  {text}")
+
+    def reached(self, what: str, times: int = 1) -> None:
+        """A rare state was met."""
+        self.counts[what] += times
+
+    # --- the whole -----------------------------------------------------------------------------------------------
+
+    def run(self) -> Outcome:
+        """To the end, or to the first violation."""
+        violation = None
+        try:
+            with BREAKS[self.schedule.breaks]():
+                for second in range(1, self.schedule.seconds + 1):
+                    self._until(self.begin_ns + second * NS_PER_S)
+                    self._each_second(second)
+                self._end()
+        except Violation as found:
+            violation = found
+            self.say(f"VIOLATION {found}")
+        outcome = self._outcome(violation)
+        self._let_go()
+        return outcome
+
+    def _outcome(self, violation: Violation | None) -> Outcome:
+        digest = hashlib.sha256()
+        for name, count in sorted(self.counts.items()):
+            digest.update(f"{name}={count};".encode())
+        for path in sorted(self.loaded.data_dir.rglob("*.seg")):
+            digest.update(path.name.encode() + path.read_bytes())
+        for key in sorted(self.truth.fills):
+            digest.update(repr(self.truth.fills[key]).encode())
+        return Outcome(
+            self.schedule, violation, self.at_s, self.lives, len(self.schedule.events), sum(self.truth.accepted.values()),
+            len(self.truth.fills), digest.hexdigest(), dict(sorted(self.counts.items())), list(self.last),
+        )  # fmt: skip
+
+    def _let_go(self) -> None:
+        if self.life is not None:
+            with contextlib.suppress(Exception):  # what ended the run is told already
+                self.life.crash()
+            self.life = None
+        self.ledger.reopen()
+
+    def _until(self, until_ns: int) -> None:
+        while self.now_ns < until_ns:
+            if self.life is None and self.now_ns >= self._down_until_ns:
+                self._start()
+            elif self.life is None:
+                self._wait_dead(min(until_ns, self._down_until_ns))
+            else:
+                self._live(until_ns)
+
+    def _live(self, until_ns: int) -> None:
+        life = self.life
+        assert life is not None
+        try:
+            life.loop.run_until_ns(until_ns)
+        except Violation:
+            raise
+        except EngineEnded as end:
+            self._bury(end.why)
+        except Exception as error:
+            raise self._fell(error) from error
+
+    def _fell(self, error: BaseException) -> Violation:
+        """The engine ended by an error of its own: a daemon's exit code 70."""
+        return Violation("R30", "engine fell", f"{type(error).__name__}: {error}")
+
+    def _wait_dead(self, until_ns: int) -> None:
+        """No engine: the venue goes on."""
+        until_ns = min(until_ns, self.now_ns + DEAD_STEP_NS)
+        self.clock.advance(max(0, until_ns - self.now_ns))
+        self.shell.begin(self.venue_ns)
+        self.shell.finish()
+        self._pump()
+
+    def _each_second(self, second: int) -> None:
+        for entry in self.new_entries():
+            for check in self.checks:
+                check.on_entry(entry)
+        for check in self.checks:
+            check.each_second()
+        if self.is_calm and self.at_s > FIRST_S and self.calm_s() >= HEAL_AFTER_S and second % HEAL_EVERY_S == 0:
+            self._heal()
+        if second in calm_ends(self.schedule.seconds):
+            self.say("quiet: everything must be whole")
+            for check in self.checks:
+                check.at_quiet()
+
+    def new_entries(self) -> list[Any]:
+        return [] if self.life is None else list(self.ledger.new())
+
+    # --- the engine's lives ------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        """What a supervisor does: start the engine; where that fails, wait and try again."""
+        loaded = self.loaded
+        self.lives += 1
+        guard = loaded.config.engine.crash_loop
+        stays_down = False
+        loaded.data_dir.mkdir(parents=True, exist_ok=True)
+        if not isinstance(guard, str):
+            self.guard = CrashLoopGuard(loaded.data_dir, guard.count, guard.minutes)
+            stays_down = self.guard.note_start(self.clock.time_ns())
+            self.counts["crash loop: stays down"] += stays_down
+        around = Surroundings(
+            loaded=loaded, shell=self.shell, clock=self.clock, wall_offset_ns=self._wall_offset_ns, boot=self.boot,
+            seen=self._seen, arrived=self._arrived, refuses=self._refuses, entered=self._entered, stays_down=stays_down,
+        )  # fmt: skip
+        try:
+            life = Life(around, self.schedule.seed * 1_000 + self.lives)
+            life.begin()
+            life.loop.call_soon(self._pump)
+        except Violation:
+            raise
+        except (EngineEnded, CommandError, NetError, StandstillError, JournalError) as error:
+            self._start_failed(error)
+            return
+        self.life = life
+        self._restart_s = RESTART_S
+        self.say(f"engine started, life {self.lives}")
+        self.ledger.reopen()
+        for check in self.checks:
+            check.on_start()
+
+    def _entered(self, life: Life) -> None:
+        self.life = life
+        if self._agenda:
+            life.loop.call_at_ns(self._agenda[0][0], self._pump)
+
+    def _start_failed(self, error: Exception) -> None:
+        life, self.life = self.life, None
+        self.say(f"start failed: {error}")
+        self.reached("start failed")
+        if isinstance(error, JournalError) and not (life is not None and life.is_dead):
+            raise Violation("R03", "journal", f"a start was refused: {error}")
+        if life is not None:
+            self._keep_quiet_time(life)
+            life.crash()
+        self._restart_s = min(RESTART_S_MAX, self._restart_s * 2)
+        self._down(self._next_down_s if isinstance(error, EngineEnded) else self._restart_s)
+
+    def _down(self, seconds: float) -> None:
+        """The engine stays away for so long, and for what it promised the venue."""
+        self._down_until_ns = self.now_ns + int(seconds * NS_PER_S)
+        self._armed_kill = None
+        self._next_down_s = RESTART_S
+
+    def _bury(self, why: str) -> None:
+        life = self.life
+        assert life is not None
+        self.say(f"engine ends: {why}")
+        for check in self.checks:
+            check.on_end(why)
+        self.life = None
+        if why.startswith("power"):
+            self._lose_power(life, int(why.split()[-1]))
+        life.crash()
+        self.ledger.reopen()
+        self._down(self._next_down_s)
+
+    def _lose_power(self, life: Life, roll: int) -> None:
+        import random
+
+        cut = PowerCut(self.loaded.data_dir, random.Random(roll))
+        cut.strike(life.journal)
+        self.boot += 1
+        self.lost_power_at_s = self.at_s
+        self.reached("power cut tears a journal", int(cut.torn > 0))
+
+    def _keep_quiet_time(self, life: Life) -> None:
+        """As `engine.daemon` keeps a venue's wish for quiet for the next process."""
+
+    def kill(self, when: str, down_s: float, count: int) -> None:
+        """Kill the engine now, or at one of the next messages about orders."""
+        if self.life is None:
+            return
+        if when == "now":
+            self._next_down_s = down_s
+            self.life.end_now("killed")
+        else:
+            self._armed_kill = (when, count, down_s)
+
+    def power_cut(self, roll: int, down_s: float) -> None:
+        """The machine goes dark with the engine on it."""
+        if self.life is not None and not self.life.is_dead:
+            self._next_down_s = down_s
+            self.life.hunt_net.is_dead = True
+            self.life.is_dead = True
+            self.life.loop.failure = EngineEnded(f"power cut {roll}")
+
+    def restart_failed(self, life: Life) -> None:
+        """A person restarts an engine whose disk had failed; of an engine whose disk did not, its fault is taken back."""
+        if self.life is not life or life.is_dead:
+            return
+        if life.journal.error == 0:
+            life.journal.set_fault()
+            return
+        self.reached("restart after a failed disk")
+        self.kill("now", RESTART_S, 1)
+
+    # --- watching --------------------------------------------------------------------------------------------------
+
+    def _seen(self, interface: str, message: bytes) -> bool:
+        """A message is about to leave the engine."""
+        life = self.life
+        request = read(interface, message, self.now_ns)
+        if life is None or request is None or life.is_dead:
+            return life is not None and not life.is_dead
+        if self._strikes("before_send", request):
+            return False
+        for check in self.checks:
+            self._guarded(check.on_request, request)
+        self._strikes("after_send", request)
+        return True
+
+    def _strikes(self, when: str, request: Request) -> bool:
+        """Is the engine killed at this message."""
+        if self._armed_kill is None or self._armed_kill[0] != when or not (request.is_place or request.is_cancel):
+            return False
+        _, count, down_s = self._armed_kill
+        self._armed_kill = (when, count - 1, down_s)
+        if count > 1 or self.life is None:
+            return False
+        self._next_down_s = down_s
+        self.reached(f"crash {when.replace('_', ' ')}")
+        self.life.end_now(f"killed {when.replace('_', ' ')} of {request.method} {' '.join(request.names)}")
+        return True
+
+    def _arrived(self, interface: str, frames: list[bytes]) -> None:
+        """The engine has taken frames."""
+        armed = self._armed_kill
+        if armed is None or armed[0] != "after_answer" or interface != API or self.life is None:
+            return
+        if any(b"newClientOrderId" in frame or b"clientOrderId" in frame for frame in frames):
+            self._next_down_s = armed[2]
+            self.reached("crash after answer")
+            self.life.end_now("killed after an answer")
+
+    def _venue_said(self, events: Any) -> None:
+        self.truth.take(events)
+        for check in self.checks:
+            self._guarded(check.on_venue, events)
+
+    def _guarded(self, call: Callable[[Any], None], what: Any) -> None:
+        """A violation found inside the engine's own calls must not be taken for an error of theirs."""
+        try:
+            call(what)
+        except Violation as found:
+            if self.life is None:
+                raise
+            self.life.loop.failure = found
+
+    def told(self, what: str, sequence: int, fields: dict[str, Any]) -> None:
+        """A person's command was journaled."""
+        for check in self.checks:
+            check.on_command(what, sequence, fields)
+
+    def person_says(self, kind: CommandKind, fields: dict[str, Any]) -> None:
+        """A command, if there is an engine to take it."""
+        if self.life is not None and not self.life.is_dead:
+            self.life.submit_by_person(kind, **fields)
+
+    def _heal(self) -> None:
+        """What a person does after the storm: looks, accepts the venue's word where it differs, and arms."""
+        life = self.life
+        if life is None:
+            return
+        tables = life.engine.tables
+        state = tables.control_state()
+        reason = HaltReason(state["halt_reason"])
+        waits = (HaltReason.STARTING, HaltReason.VENUE, HaltReason.STOPPING)
+        if life.journal.error:
+            self.kill("now", RESTART_S, 1)
+            self._until_dead()
+            return
+        halted = state["trading_state"] != TradingState.ACTIVE and reason not in waits
+        if halted or self.stopped_parts():
+            self.counts["a person arms"] += 1
+            life.submit_by_person(CommandKind.ARM)
+            for number in life.engine.strategy_ids.values():
+                life.submit_by_person(CommandKind.ARM, strategy_id=number)
+                life.submit_by_person(CommandKind.RESUME, strategy_id=number)
+            self.guard.clear()
+
+    def stopped_parts(self) -> list[str]:
+        """Strategies and symbols that do not trade."""
+        life = self.life
+        if life is None:
+            return ["engine"]
+        halts = [f"{scope} {number}" for scope, rows in life.engine.register.halts().items() for number in rows]
+        return halts + [name for name, strategy in life.strategies.items() if strategy.status != RUNNING]
+
+    def gateway_error(self) -> str:
+        """Why the order connection does not stand."""
+        return "" if self.life is None else str(self.life._gateway.last_error)
+
+    def flawed(self, symbol: str) -> bool:
+        """Does the venue show this symbol's book otherwise than it is."""
+        return self._flawed_until_ns.get(symbol, 0) > self.now_ns
+
+    def flaw(self, symbol: str, seconds: float) -> None:
+        """From now on the venue shows a book otherwise than it is, for so long."""
+        self._flawed_until_ns[symbol] = self.now_ns + int(seconds * NS_PER_S)
+
+    def _until_dead(self) -> None:
+        self._live(self.now_ns + 1)
+
+    # --- the world ---------------------------------------------------------------------------------------------------
+
+    def at_venue(self, action: Callable[[VenueShell, int], object]) -> None:
+        """Act on the venue in a turn of its own."""
+        life = self.life
+        if life is None:
+            self.shell.begin(self.venue_ns)
+            action(self.shell, self.venue_ns)
+            self.shell.finish()
+        elif life.loop.is_running():
+            life.host.turn(lambda now_ns: action(self.shell, now_ns))
+        else:
+            with life.loop._running():
+                life.host.turn(lambda now_ns: action(self.shell, now_ns))
+
+    def refuse(self, kind: str, seconds: float) -> None:
+        """No new connection of a kind (ws, rest, all) for a while."""
+        self._refused[kind] = self.now_ns + int(seconds * NS_PER_S)
+
+    def _refuses(self, interface: str) -> bool:
+        kinds = ("all", "rest") if interface == "rest" else ("all", "ws")
+        return any(self._refused.get(kind, 0) > self.now_ns for kind in kinds)
+
+    def step_clock(self, delta_ns: int) -> None:
+        """Set the engine's wall clock."""
+        self.clock_offset_ns += delta_ns
+        self.clock.step_wall(delta_ns)
+
+    def stalled(self, milliseconds: int) -> None:
+        """The engine has just slept through some time."""
+        self.stalled_until_ns = self.now_ns
+        self.counts["engine stalled"] += milliseconds > 1_000
+
+    def _end(self) -> None:
+        for check in self.checks:
+            check.at_end()
+
+
+__all__ = ["CALM_S", "MS_PER_S", "SETTLE_S", "Hunt", "HuntNet", "Outcome", "QuietTime"]
