@@ -29,7 +29,6 @@ from engine.hedging import Hedging
 from engine.journal.errors import JournalFull
 from engine.journal.journal import Journal
 from engine.journal.settings import JournalConfig
-from engine.recovery.earlier import EarlierRuns
 from engine.line import LineInputs
 from engine.line_duty import LineDuty, first_error
 from engine.model import clientid
@@ -38,6 +37,7 @@ from engine.notifier_watch import NotifierWatch
 from engine.orderly_stop import OrderlyStop
 from engine.paper_market import is_paper
 from engine.quiet_time import QuietTime
+from engine.recovery.earlier import EarlierRuns
 from engine.runtime.account_lock import lock_account
 from engine.runtime.crash_loop import CrashLoopGuard
 from engine.runtime.idle_gc import IdleCollector

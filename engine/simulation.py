@@ -24,15 +24,17 @@ import msgspec
 from engine.app import Engine
 from engine.config import LoadedConfig, digest
 from engine.credentials import Credentials, load_credentials
+from engine.journal.cursor import Record
 from engine.journal.errors import JournalFull
 from engine.journal.journal import Journal
+from engine.journal.reader import JournalReader
 from engine.journal.settings import JournalConfig
-from engine.recovery.earlier import EarlierRuns
 from engine.line import LineInputs
 from engine.model.codes import CommandKind, Counter, Lane, RecordKind, TimerKind, TradingState
 from engine.orderly_stop import OrderlyStop
 from engine.paper import Paper, open_paper
 from engine.paper_market import MarketOnlyNet, is_paper, paper_credentials
+from engine.recovery.earlier import EarlierRuns
 from engine.runtime.clock import Clock
 from engine.runtime.registry import Registry
 from engine.runtime.service import Supervisor

@@ -1,7 +1,7 @@
 """Ledgers that no engine wrote: records of every kind that a start reads, drawn at random, over two lines and a changed tick.
 
-More states in less space than a simulated world has: trades told twice or under another's id, orders of lists and successors, halts and
-arms of every scope, funding told and listed, parents with events behind them, runs that end in the middle.
+More states in less space than a simulated world has: trades told twice or under another's id, orders of lists and successors, halts
+and arms of every scope, funding told and listed, parents with events behind them, runs that end in the middle.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 
 from engine.config import Config, load
-
 from engine.model.codes import (
     AlarmCode,
     CommandKind,
@@ -50,7 +49,9 @@ def specs() -> list[InstrumentSpec]:
         InstrumentSpec(venue_id=1, symbol="BTCUSDT", tick_size_e8=E8 // 100, settle_asset="USDT", **common),
         InstrumentSpec(venue_id=1, symbol="BTCUSDT", tick_size_e8=E8 // 10, settle_asset="USDT", **common),
         InstrumentSpec(venue_id=2, symbol="BTCUSDT", tick_size_e8=E8 // 10, settle_asset="USDT", kind=1, **common),
-        InstrumentSpec(venue_id=2, symbol="BTCUSD", tick_size_e8=E8, settle_asset="BTC", kind=1, inverse=True, **common),
+        InstrumentSpec(
+            venue_id=2, symbol="BTCUSD", tick_size_e8=E8, settle_asset="BTC", kind=1, inverse=True, **common
+        ),
     ]
 
 
@@ -140,7 +141,8 @@ class Writer:
         instrument_id = self.orders[handle][0] if handle else dice.choice(list(INSTRUMENTS))
         trade = dice.choice((0, dice.randrange(1, 60), 10_000 + self.counter, -(1 << 62) + dice.randrange(1 << 40)))
         payload = body(
-            RecordKind.FILL, trade_id=trade, price_ticks=dice.randrange(1, 5), qty_lots=dice.randrange(1, 9), side=dice.randrange(2),
+            RecordKind.FILL, trade_id=trade, price_ticks=dice.randrange(1, 5), qty_lots=dice.randrange(1, 9),
+            side=dice.randrange(2),
             commission_e8=dice.randrange(-5, 99), commission_asset_id=dice.randrange(12), is_external=int(dice.random() < 0.1),
             position_cost_e8=dice.randrange(10**6),
         )  # fmt: skip
@@ -167,7 +169,14 @@ class Writer:
     def command(self) -> None:
         """KILL or ARM of any scope."""
         scope: dict[str, int] = self.dice.choice(
-            ({}, {"venue_id": 1, "account_id": 1}, {"venue_id": 2}, {"account_id": 2}, {"strategy_id": 2}, {"instrument_id": 3})
+            (
+                {},
+                {"venue_id": 1, "account_id": 1},
+                {"venue_id": 2},
+                {"account_id": 2},
+                {"strategy_id": 2},
+                {"instrument_id": 3},
+            )
         )
         kind = self.dice.choice((CommandKind.KILL, CommandKind.ARM))
         self.put(RecordKind.COMMAND, body(RecordKind.COMMAND, command_kind=kind), **scope)
@@ -206,12 +215,18 @@ class Writer:
     def parent(self) -> None:
         """An instruction, and what became of it."""
         self.counter += 1
-        handle = self.dice.choice(self.parents) if self.parents and self.dice.random() < 0.7 else (1 << 32) + self.counter
+        handle = (
+            self.dice.choice(self.parents) if self.parents and self.dice.random() < 0.7 else (1 << 32) + self.counter
+        )
         if handle not in self.parents:
             self.parents.append(handle)
             self.put(RecordKind.INSTRUCTION, b'{"type":"x"}   ', order_handle=handle, strategy_id=2)
             return
-        free = [order for order in self.dice.sample(list(self.orders), min(4, len(self.orders))) if self.child_of.setdefault(order, handle) == handle]
+        free = [
+            order
+            for order in self.dice.sample(list(self.orders), min(4, len(self.orders)))
+            if self.child_of.setdefault(order, handle) == handle
+        ]
         children = [{"handle": child} for child in self.dice.sample(free, min(2, len(free)))]
         status = self.dice.choice((ParentState.WORKING, ParentState.WORKING, ParentState.DONE))
         upto = len(self.records) - self.dice.randrange(40)
@@ -243,5 +258,3 @@ def random_ledger(root: Path, seed: int, steps: int) -> Told:
     for _ in range(steps):
         writer.step()
     return Told(two_lines(), root, writer.records)
-
-

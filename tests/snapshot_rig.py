@@ -11,7 +11,6 @@ from engine.config import Config, LoadedConfig
 from engine.journal.reader import JournalReader
 from engine.model.codes import CommandKind, Lane, LimitScope, RecordKind, Side
 from engine.model.limits import LimitChange, encode
-from engine.recovery.sections import Section
 from engine.recovery.shadow import Shadow
 from engine.recovery.snapshot import Place, Snapshot, parse
 from engine.simulation import Simulation
@@ -22,7 +21,13 @@ from tests.sim.worlds import demo_config, lively_venue, simulate
 IDLE = frozenset(
     {
         *(RecordKind.TIMER, RecordKind.ORDER_BYTES, RecordKind.ORDER_REPLY, RecordKind.EXECUTION_REPORT),
-        *(RecordKind.POSITION, RecordKind.BALANCE, RecordKind.ACCOUNT, RecordKind.ACCOUNT_POSITION, RecordKind.INSTRUMENT),
+        *(
+            RecordKind.POSITION,
+            RecordKind.BALANCE,
+            RecordKind.ACCOUNT,
+            RecordKind.ACCOUNT_POSITION,
+            RecordKind.INSTRUMENT,
+        ),
         *(RecordKind.TIME_SYNC, RecordKind.BOOK_STATE, RecordKind.ORDER_STATUS, RecordKind.SESSION_STATE),
     }
 )

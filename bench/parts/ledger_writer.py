@@ -1,7 +1,7 @@
 """A ledger of one spot line as an engine writes it, of any length: orders that are placed, filled or cancelled, over several runs.
 
-Every record goes through the journal's own writer. Eleven records an order: intent, verdict, state, bytes, reply, report, state, then a
-report with its fill and state, or a cancel's bytes and state; a RISK_STATE now and then. A thousand orders are open at once.
+Every record goes through the journal's own writer. Eleven records an order: intent, verdict, state, bytes, reply, report, state,
+then a report with its fill and state, or a cancel's bytes and state. A thousand orders are open at once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from engine.journal import layout
 from engine.journal.journal import Journal
 from engine.journal.settings import JournalConfig
-from engine.model.codes import IntentAction, Lane, OrderState, RecordKind, Side
+from engine.model.codes import IntentAction, Lane, OrderState, RecordKind
 from engine.model.instruments import E8, InstrumentSpec
 from engine.model.tables import Tables
 from engine.runtime.disk import Disk

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.cli.render import print_json
 from engine.cli.target import load_config
 from engine.exit_codes import CommandError, ExitCode
+
+if TYPE_CHECKING:
+    from engine.config import LoadedConfig
+    from engine.desk.snapshots import SnapshotKeeper
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -48,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
             places,
             print_json if args.json else print_event,
             lambda say: AlertService(loaded, alerts, {}, say) if alerts is not None else None,
+            snapshots_of(loaded),
         )
     except DeskPortError as error:
         raise CommandError(ExitCode.UNAVAILABLE, str(error)) from None
@@ -66,6 +71,17 @@ def run(args: argparse.Namespace) -> int:
     except AlertsFailed as error:
         raise CommandError(ExitCode.INTERNAL, str(error)) from None
     return ExitCode.OK
+
+
+def snapshots_of(loaded: LoadedConfig) -> SnapshotKeeper:
+    """Who makes snapshots of the ledger."""
+    from engine.desk.snapshots import SnapshotKeeper
+    from engine.recovery.maker import SnapshotMaker
+    from engine.runtime.clock import Clock
+
+    desk = loaded.config.desk
+    maker = SnapshotMaker(loaded.config, loaded.data_dir)
+    return SnapshotKeeper(maker, Clock(), records=desk.snapshot_records, minutes=desk.snapshot_minutes)
 
 
 def print_event(event: dict[str, Any]) -> None:

@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "config": ("config_cmd", "check or show a configuration"),
     "doctor": ("doctor", "look for what would keep an engine from running well"),
     "journal": ("journal", "read, verify or measure a journal"),
+    "snapshot": ("snapshot", "make or list snapshots of the ledger, which keep starts short"),
     "explain": ("explain", "why an order came to be, and what became of it"),
     "record": ("record", "capture raw market frames to a file that a replay plays"),
     "profile": ("profile", "make a volume profile for an order over time"),

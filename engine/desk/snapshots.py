@@ -1,4 +1,4 @@
-"""Desk's snapshots of the ledger: every so many records that matter, every so many minutes, and when the engine has stopped in order."""
+"""Desk's snapshots of the ledger: after so many records that matter, after so many minutes, and when the engine has stopped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RETRY_NS = 60_000_000_000
 
 
 class SnapshotKeeper:
-    """`records` that change state, or `minutes` with one at least, make a snapshot due. Call `poll` often: it does little at a time."""
+    """`records` that change state, or `minutes` with one at least, make a snapshot due. Poll often: little is done at a time."""
 
     def __init__(self, maker: SnapshotMaker, clock: Clock, *, records: int, minutes: int) -> None:
         self._maker, self._clock = maker, clock

@@ -47,8 +47,8 @@ class EarlierRuns:
     def fold_into(self, fold: LedgerFold, check: Check) -> Recovered:
         """Everything into `fold`, which has folded nothing yet.
 
-        Raises JournalCorrupt for damage below the watermark, JournalError where the ledger does not reach back to its first record and
-        no snapshot bridges what is missing.
+        Raises JournalCorrupt for damage below the watermark, JournalError where the ledger does not reach back to its first
+        record and no snapshot bridges what is missing.
         """
         told = Recovered()
         pour = LedgerPour(self.data_dir)

@@ -72,7 +72,7 @@ class SnapshotMaker:
         return self._looked_seq < end_seq
 
     def write(self) -> Path | None:
-        """Put down what has been folded, read back before; None where nothing was since the last time. Raises ImageError, OSError."""
+        """Put down what has been folded, read back before; None where nothing was since then. Raises ImageError, OSError."""
         if self._shadow is None or self.last_seq == self.written_seq:
             return None
         snapshot = self._snapshot(self._shadow)
@@ -107,7 +107,9 @@ class SnapshotMaker:
             self._begin(self._shadow)
             return
         fold = before.fold
-        self._shadow.fold.load(before.fold.sections(), seq=fold.last_seq, epoch=fold.last_epoch, crc32c=fold.last_crc32c)
+        self._shadow.fold.load(
+            before.fold.sections(), seq=fold.last_seq, epoch=fold.last_epoch, crc32c=fold.last_crc32c
+        )
         self.used_then -= fold.used
 
     def _begin(self, shadow: Shadow) -> None:

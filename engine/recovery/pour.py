@@ -1,4 +1,4 @@
-"""The ledger's segments, poured record by record into a compiled sink; the same rules as `LaneFollower`, without an object a record."""
+"""The ledger's segments, poured record by record into a compiled sink: `LaneFollower` without an object a record."""
 
 from __future__ import annotations
 

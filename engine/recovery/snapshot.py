@@ -1,8 +1,8 @@
 """A snapshot: what one pass over the ledger up to a certain record has made, as a file.
 
 Little-endian. A header of 128 bytes, a table of 32 bytes a section, the sections one behind the other. Every byte stands under a
-CRC-32C: the header's own, the table's (in the header), each section's (in the table). The header names the record that was folded last
-by place and checksum, so that a snapshot of another ledger, or of one that was cut, is recognised and not taken.
+CRC-32C: the header's own, the table's (in the header), each section's (in the table). The header names the record that was folded
+last by place and checksum, so that a snapshot of another ledger, or of one that was cut, is recognised and not taken.
 """
 
 from __future__ import annotations
@@ -76,7 +76,9 @@ def parse(data: bytes) -> Snapshot:
     if len(head) < HEADER_BYTES or head[:8] != MAGIC:
         raise ImageError("it is no snapshot")
     fields = HEADER.unpack(head)
-    _, version, _, engine_id, epoch, journal_id, seq, segment, offset, records, crc, count, table_crc, wall_ns, own = fields
+    _, version, _, engine_id, epoch, journal_id, seq, segment, offset, records, crc, count, table_crc, wall_ns, own = (
+        fields
+    )
     if checksum(head[:-4]) != own:
         raise ImageError("its header is damaged")
     if version != FORMAT_VERSION or count > SECTIONS_MAX:

@@ -93,7 +93,10 @@ def test_every_byte_of_an_image_is_read_back(tmp_path: Path) -> None:
             except (ImageError, ValueError, IndexError, OverflowError):
                 seen += 1
                 continue
-            assert shadow.fold.sections() != list(snapshot.sections[1:]) or part is snapshot.sections[0], (part.kind, at)
+            assert shadow.fold.sections() != list(snapshot.sections[1:]) or part is snapshot.sections[0], (
+                part.kind,
+                at,
+            )
             seen += 1
     assert seen
 
