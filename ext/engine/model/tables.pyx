@@ -586,11 +586,13 @@ cdef class Tables:
         """
         cdef const Instrument* given = <const Instrument*> <const char*> row
         cdef uint32_t row_id
-        if len(row) != sizeof(Instrument) or not 0 < given.instrument_id <= min(self.instrument_count + 1, <uint32_t> INSTRUMENT_CAPACITY - 1):
+        cdef uint32_t size = <uint32_t> len(row)
+        cdef object key
+        row_id = given.instrument_id if size == sizeof(Instrument) else 0
+        if row_id == 0 or row_id >= INSTRUMENT_CAPACITY or row_id > self.instrument_count + 1:
             raise ValueError("no row of an instrument that could stand here")
-        row_id = given.instrument_id
         self.instruments[row_id] = given[0]
-        key = (given.venue_id, (<const char*> given.symbol).decode())
+        key = (<int> given.venue_id, (<const char*> given.symbol).decode())
         if given.is_trading or key not in self._ids_by_symbol:
             self._ids_by_symbol[key] = row_id
         self._forget_values(row_id)
