@@ -206,6 +206,8 @@ socket = "control.sock"
 
 [desk]
 listen = "127.0.0.1:9464"
+snapshot_records = 200000
+snapshot_minutes = 10
 
 [guard]
 heartbeat_ms_max = 500
