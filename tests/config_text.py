@@ -213,6 +213,8 @@ second_person_expiry_s = 900
 
 [desk]
 listen = "127.0.0.1:9464"
+snapshot_records = 200000
+snapshot_minutes = 10
 
 [guard]
 heartbeat_ms_max = 500
@@ -254,6 +256,12 @@ interval_s = 30
 orders_per_input_max = 50
 rejections_per_10s_max = 60
 executions_per_10s_max = 70
+
+[recorder]
+database = "postgresql://tradewind@127.0.0.1/desk"
+credential = "recorder"
+batch_records = 5000
+keep_days = { intents = 30, orders = 365 }
 
 [paper]
 balances = { USDT = "100000" }

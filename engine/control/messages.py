@@ -380,6 +380,10 @@ class EngineStatus(Reply, frozen=True, kw_only=True):
     durable_refused: int = 0
     # proposals that wait for a second person
     proposals: int = 0
+    # what this start read of earlier runs: the snapshot's last sequence (0: none was taken), the records behind it, the time
+    snapshot_seq: int = 0
+    recovery_records: int = 0
+    recovery_us: int = 0
     troubles: str = ""
     lines: tuple[LineStatus, ...] = ()
 

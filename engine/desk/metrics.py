@@ -64,6 +64,9 @@ MEANINGS = {
     Counter.DURABLE_WAITS: "orders that waited for the disk (durability level order)",
     Counter.DURABLE_WAITING: "orders that wait for the disk now",
     Counter.DURABLE_REFUSED: "orders refused since the disk did not answer in time",
+    Counter.RECOVERY_RECORDS: "records of the ledger that the start read, behind the snapshot where it took one",
+    Counter.RECOVERY_US: "how long the start took with the ledger of earlier runs, in microseconds",
+    Counter.SNAPSHOT_SEQ: "sequence of the last record in the snapshot that the start took; 0: it took none",
 }
 
 

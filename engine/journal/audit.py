@@ -114,7 +114,7 @@ def audit(directory: Path | str, heads: Sequence[SignedHead] = ()) -> AuditRepor
     """
     data_dir = JournalReader(directory).directory
     report = AuditReport({name: LaneAudit() for name in LANE_NAMES}, [])
-    journal_id = bytes.fromhex(read_identity(data_dir)[0])
+    journal_id = read_identity(data_dir)[0]
     for lane in (0, 1):
         LaneWalk(data_dir, lane, journal_id, report).run()
     if report.is_chained:

@@ -60,7 +60,7 @@ class SignedHead(msgspec.Struct, frozen=True, kw_only=True):
 
 def current_head(data_dir: Path, wall_ns: int) -> Head:
     """The head as it stands, made durable first: a head that a power cut takes back would accuse an honest journal."""
-    journal_id, engine_id = read_identity(data_dir)
+    journal_id, engine_id, _ = read_identity(data_dir)
     lanes: list[LaneHead | None] = []
     for lane in range(len(LANE_NAMES)):
         entry = last_entry(data_dir, lane)
@@ -69,7 +69,7 @@ def current_head(data_dir: Path, wall_ns: int) -> Head:
             continue
         sync(chain_path(data_dir, lane, entry.segment_no))
         lanes.append(LaneHead(segment=entry.segment_no, end=entry.end, seq=entry.last_seq, hash=entry.hash.hex()))
-    return Head(journal_id=journal_id, engine_id=engine_id, wall_ns=wall_ns, ledger=lanes[0], tape=lanes[1])
+    return Head(journal_id=journal_id.hex(), engine_id=engine_id, wall_ns=wall_ns, ledger=lanes[0], tape=lanes[1])
 
 
 def sync(path: Path) -> None:

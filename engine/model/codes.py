@@ -480,6 +480,9 @@ class Counter(IntEnum):
     DURABLE_WAITS = 64
     DURABLE_WAITING = 65
     DURABLE_REFUSED = 66
+    RECOVERY_RECORDS = 67
+    RECOVERY_US = 68
+    SNAPSHOT_SEQ = 69
 
 
 class Stage(IntEnum):

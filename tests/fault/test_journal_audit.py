@@ -109,7 +109,7 @@ def test_a_chain_goes_over_segments_runs_and_a_kill_and_is_whole(data: Path) -> 
         assert [number for number, _ in files] == [number for number, _ in segments(data, lane)]
         assert len(files) > 3
         entries = [entry for _, path in files for entry in read_entries(path)[0]]
-        assert entries[0].previous == genesis(bytes.fromhex(read_identity(data)[0]), lane)
+        assert entries[0].previous == genesis(read_identity(data)[0], lane)
         assert all(one.hash == two.previous for one, two in pairwise(entries))
 
 
@@ -252,7 +252,7 @@ def test_a_tail_that_was_cut_off_with_its_entries_is_found_by_the_signed_head(da
 
 def remade(data: Path, lane: int) -> None:
     """What somebody without the key can do: every entry of the lane anew over what the segments say now."""
-    head = genesis(bytes.fromhex(read_identity(data)[0]), lane)
+    head = genesis(read_identity(data)[0], lane)
     for number, path in chain_files(data, lane):
         content, entries = segment_path(data, lane, number).read_bytes(), []
         for entry in read_entries(path)[0]:
@@ -267,7 +267,7 @@ def test_a_chain_that_was_made_anew_without_the_key_does_not_hold_the_signed_hea
     for number in (numbers[1], numbers[-1]):
         entry = read_entries(chain_path(data, Lane.LEDGER, number))[0][-1]
         lane = {"segment": number, "end": entry.end, "seq": entry.last_seq, "hash": entry.hash.hex()}
-        head = Head(journal_id=read_identity(data)[0], engine_id=7, wall_ns=number, ledger=None, tape=None)
+        head = Head(journal_id=read_identity(data)[0].hex(), engine_id=7, wall_ns=number, ledger=None, tape=None)
         heads.append(signed(msgspec.structs.replace(head, ledger=msgspec.convert(lane, LaneHead)), KEY.sign))
     assert all(is_signed_by(item, KEY.public_key()) for item in heads)
     path = segment_path(data, Lane.LEDGER, numbers[2])
