@@ -126,7 +126,11 @@ class DeskServer:
                     self._alerts.check()
                 self._supervisor.beat()
                 self._stopping.wait(POLL_S if self._print_new() else RETRY_S)
-                for text in (*self._retention.poll(), *self._heads.poll(), *(self._snapshots.poll() if self._snapshots else ())):
+                for text in (
+                    *self._retention.poll(),
+                    *self._heads.poll(),
+                    *(self._snapshots.poll() if self._snapshots else ()),
+                ):
                     self._print_own(text)
                 while self._told:
                     self._print_own(self._told.popleft())

@@ -108,5 +108,3 @@ class PowerCut:
         end = self.dice.randint(durable, len(data)) if self.dice.random() < 0.5 else len(data)
         self.torn += end < len(data)
         return bytes(data[:end])
-
-
