@@ -99,8 +99,6 @@ cdef class OrderSession(Session):
         if (self.notice_head != self.notice_tail and self.inbound.depth() == 0
                 and self.notices[self.notice_tail % NOTICE_CAPACITY].due_mono_ns <= self.journal.now_mono_ns):
             done += self.emit_notice()
-        if self.waiting.count():
-            done += self.release_waiting()
         while done < ITEMS_PER_DRAIN:
             item = self.outbound.peek()
             if item == NULL or self.notice_head - self.notice_tail >= NOTICE_CAPACITY - 2:
@@ -108,6 +106,9 @@ cdef class OrderSession(Session):
             self.send_item(item)
             self.outbound.release()
             done += 1
+        if self.waiting.count():
+            # behind the requests: a cancel among them takes back what it is about before it would leave
+            done += self.release_waiting()
         return done
 
     cdef bint send_item(self, const Descriptor* item) noexcept:
