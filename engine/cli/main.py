@@ -26,6 +26,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor", "look for what would keep an engine from running well"),
     "journal": ("journal", "read, verify or measure a journal"),
     "explain": ("explain", "why an order came to be, and what became of it"),
+    "export": ("export", "tables of a ledger as CSV or Parquet"),
+    "statement": ("statement", "a day's orders, fills, fees and profit"),
     "backup": ("backup", "copy an engine's data, verified"),
     "restore": ("restore", "put a backup back, verified"),
     "record": ("record", "capture raw market frames to a file that a replay plays"),
