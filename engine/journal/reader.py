@@ -81,6 +81,30 @@ class LaneFollower:
         self._head = None
         return record
 
+    def take(self, count: int, limit: tuple[int, int]) -> tuple[list[Record], tuple[int, int]]:
+        """Up to `count` records that end at or before `limit` (segment, byte), and the place behind the last of them."""
+        found: list[Record] = []
+        place = (0, 0)
+        while len(found) < count and (record := self.peek()) is not None and self.place <= limit:
+            self._head = None
+            found.append(record)
+            cursor = self._cursor
+            if cursor is None:
+                break
+            # the rest of the segment, without looking for the next one each time
+            end = limit[1] if self._number == limit[0] else 1 << 62
+            read, after_seq, append = cursor.next_record, self.after_seq, found.append
+            offset = cursor.offset
+            while len(found) < count and offset < end and (record := read()) is not None:
+                if cursor.offset > end:
+                    self._head = record if record.seq > after_seq else None
+                    break
+                offset = cursor.offset
+                if record.seq > after_seq:
+                    append(record)
+            place = (self._number, offset)
+        return found, place
+
     @property
     def place(self) -> tuple[int, int]:
         """(segment, byte) behind the last record that was read, a peeked one included; (0, 0) before the first."""
