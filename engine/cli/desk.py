@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-<<<<<<< HEAD
 from collections.abc import Callable
-=======
->>>>>>> w-recovery
 from typing import TYPE_CHECKING, Any
 
 from engine.cli.render import print_json
@@ -16,11 +13,8 @@ from engine.exit_codes import CommandError, ExitCode
 
 if TYPE_CHECKING:
     from engine.config import LoadedConfig
-<<<<<<< HEAD
     from engine.desk.recorder.recorder import Recorder
-=======
     from engine.desk.snapshots import SnapshotKeeper
->>>>>>> w-recovery
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -61,17 +55,13 @@ def run(args: argparse.Namespace) -> int:
         desk = DeskServer(
             places,
             print_json if args.json else print_event,
-<<<<<<< HEAD
             # the desk is there when the alerts begin to ask for its faults
             lambda say: (
                 AlertService(loaded, alerts, {RECORDER_FAILED: lambda: desk.recorder_fault()}, say)
                 if alerts is not None
                 else None
             ),
-=======
-            lambda say: AlertService(loaded, alerts, {}, say) if alerts is not None else None,
             snapshots_of(loaded),
->>>>>>> w-recovery
         )
     except DeskPortError as error:
         raise CommandError(ExitCode.UNAVAILABLE, str(error)) from None
@@ -92,7 +82,6 @@ def run(args: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
-<<<<<<< HEAD
 def recorder_maker(loaded: LoadedConfig) -> Callable[[], Recorder] | None:
     """What makes the recorder that the configuration wants; None where it wants none. Its library is imported when called."""
     if loaded.config.recorder is None:
@@ -108,7 +97,8 @@ def recorder_maker(loaded: LoadedConfig) -> Callable[[], Recorder] | None:
         return Recorder(plan, Clock())
 
     return make
-=======
+
+
 def snapshots_of(loaded: LoadedConfig) -> SnapshotKeeper:
     """Who makes snapshots of the ledger."""
     from engine.desk.snapshots import SnapshotKeeper
@@ -118,7 +108,6 @@ def snapshots_of(loaded: LoadedConfig) -> SnapshotKeeper:
     desk = loaded.config.desk
     maker = SnapshotMaker(loaded.config, loaded.data_dir)
     return SnapshotKeeper(maker, Clock(), records=desk.snapshot_records, minutes=desk.snapshot_minutes)
->>>>>>> w-recovery
 
 
 def print_event(event: dict[str, Any]) -> None:
