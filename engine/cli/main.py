@@ -30,6 +30,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "snapshot": ("snapshot", "make or list snapshots of the ledger, which keep starts short"),
     "audit": ("audit", "who commanded an engine, when and why"),
     "explain": ("explain", "why an order came to be, and what became of it"),
+    "export": ("export", "tables of a ledger as CSV or Parquet"),
+    "statement": ("statement", "a day's orders, fills, fees and profit"),
     "replay": ("replay", "run a recorded session again and compare every record and byte"),
     "backup": ("backup", "copy an engine's data, verified"),
     "restore": ("restore", "put a backup back, verified"),
