@@ -12,6 +12,7 @@ import msgspec
 from engine.journal import layout
 from engine.journal.cursor import parse
 from engine.journal.decode import as_dict, kind_name
+from engine.journal.errors import JournalError
 from engine.journal.reader import JournalReader
 from engine.journal.replayed import RecordedSession
 from engine.model.codes import RecordKind
@@ -123,7 +124,11 @@ def chain(data_dir: Path, seq: int) -> Iterator[str]:
     """The records that led to one, from the nearest to the input that began it, in words."""
     reader = JournalReader(data_dir)
     for _ in range(CAUSES_MAX):
-        found = next(reader.records(from_seq=seq, to_seq=seq), None) if seq else None
+        try:
+            found = next(reader.records(from_seq=seq, to_seq=seq), None) if seq else None
+        except JournalError as error:
+            yield f"{seq}: {error}"
+            return
         if found is None:
             return
         row = as_dict(found)

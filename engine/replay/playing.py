@@ -88,7 +88,9 @@ class Player:
             text = "a claim had been refused then (journal overflow); what depends on it cannot be made again"
             found.append(f"before {counts['refusals']} inputs {text}")
         if counts["requests"] and not self.replay.gateways.has_all_keys:
-            found.append("signatures and the masked part of the key were left out of the comparison (--credential compares them)")
+            found.append(
+                "signatures and the masked part of the key were left out of the comparison (--credential compares them)"
+            )
         return found
 
 

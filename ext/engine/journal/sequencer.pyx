@@ -194,7 +194,7 @@ cdef class Sequencer(Actor):
         if seq == 0:
             # a later claim of the lane was committed while this one waited: it gets a place of its own
             record = self.journal.renew(record)
-            seq = self.journal.commit(record)
+            seq = self.journal.commit_input(record, self._turn)
             if seq == 0:
                 self.lost += 1
                 (<Ring> ring).release()
