@@ -30,6 +30,7 @@ def run_other(args: argparse.Namespace, recording: Recording, scratch: Path) -> 
     again = open_recording(Path(args.journal), recording.epoch, Path(args.runtime_dir) if args.runtime_dir else None)
     strategies = load_strategies(again.config) | {name: other}
     player = Player(build(again, scratch, strategies=strategies), None if args.quiet else Progress(again))
+    again.session.hold()
     outcome = player.play(until_seq=args.until)
     parted = outcome.differences[0] if outcome.differences else None
     if parted is not None:

@@ -141,6 +141,10 @@ cdef class RecordedSession:
 
     # --- a session that another strategy has left
 
+    def hold(self) -> None:
+        """From the first difference on requests wait in their rings until the session was left."""
+        self.state.is_held = True
+
     def leave(self) -> None:
         """From here on nothing is compared, and of the recorded inputs only the market's, the ticks and commands are fed."""
         self.state.is_off = True

@@ -39,6 +39,9 @@ cdef class ReplayGateway(Actor):
         cdef int done = 0
         if self.recorded.state.is_off:
             return self._work_live()
+        if self.recorded.state.finding and self.recorded.state.is_held:
+            # another strategy's first other requests: they leave on paper
+            return 0
         while done < ITEMS_PER_DRAIN:
             item = self.session.outbound.peek()
             if item == NULL:
@@ -51,7 +54,11 @@ cdef class ReplayGateway(Actor):
     cdef int _work_live(self) except -1:
         """The session was left: requests go over the connection that the session has by now."""
         cdef BinanceOrderSession session = self.session
-        cdef int done = session.drain()
+        cdef int done = 0
+        if session.is_ready:
+            self.has_connected = True
+        if self.has_connected:
+            done = session.drain()
         if session.is_input_lost and 2 * session.inbound.depth() < session.inbound.capacity:
             session.is_input_lost = False
             session.recover_inputs()
