@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,14 +14,12 @@ from engine.config import Config, LoadedConfig
 from engine.control.catalog import Names
 from engine.credentials import Credentials
 from engine.exit_codes import CommandError, ExitCode
-from engine.journal.cursor import Record
 from engine.journal.journal import Journal
-from engine.journal.reader import JournalReader
 from engine.journal.replayed import masked_key
 from engine.line import Line, LineInputs
-from engine.model.codes import Lane
 from engine.model.instruments import InstrumentSpec
 from engine.model.tables import Tables
+from engine.recovery.earlier import EarlierRuns
 from engine.replay.recording import Recording
 from engine.runtime.actor import Actor
 from engine.runtime.clock import Clock
@@ -162,7 +160,8 @@ def build(
     for line in engine.lines:
         for instrument_id in line.instrument_ids:
             engine.book.prepare(instrument_id)
-    recover(engine, recording)
+    # all of the earlier ledger, as a start without snapshots folds it: the same state
+    engine.recover(EarlierRuns(recording.data_dir, recording.epoch, uses_snapshots=False))
     session.follow(engine.pipeline, engine.timers, clock)
     engine.sequencer.follow(session)
     return Replay(recording, engine, gateways, chosen, used)
@@ -200,15 +199,3 @@ def throwaway_pem() -> bytes:
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
     return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def recover(engine: Engine, recording: Recording) -> None:
-    """What the recorded start did with the ledger of the runs before it."""
-
-    def earlier() -> Iterator[Record]:
-        for record in JournalReader(recording.data_dir).records(Lane.LEDGER):
-            if record.epoch >= recording.epoch:
-                return
-            yield record
-
-    engine.recover(earlier)
