@@ -17,6 +17,7 @@ from engine.exit_codes import CommandError, ExitCode
 from engine.journal.journal import Journal
 from engine.journal.replayed import masked_key
 from engine.line import Line, LineInputs
+from engine.model.instrument_rows import put_row
 from engine.model.instruments import InstrumentSpec
 from engine.model.tables import Tables
 from engine.recovery.earlier import EarlierRuns
@@ -74,12 +75,15 @@ class RecordedNames:
             if tables.asset_id(name, lines.get(number, 1)) != number:
                 raise CommandError(ExitCode.DATA_ERROR, f"asset {number} ({name}) cannot be given its number again")
         for number, row in sorted(self._rows.items()):
-            if tables.put_instrument_bytes(row) != number:
+            if put_row(tables, row) != number:
                 raise CommandError(ExitCode.DATA_ERROR, f"instrument {number} cannot be given its number again")
 
     def note_assets(self, _: Tables) -> bool:
         """Nothing is kept."""
         return False
+
+    def keep_assets(self, _: Tables) -> None:
+        """Nothing is kept."""
 
     def save(self) -> None:
         """Nothing is kept."""
