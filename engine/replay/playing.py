@@ -61,7 +61,8 @@ class Player:
     def note_difference(self) -> None:
         """Keep what was found, the first hundred."""
         if len(self.differences) < DIFFERENCES_KEPT:
-            self.differences.append(describe(self.session, self.replay.recording.data_dir, self.replay.gateways.text()))
+            gateways, data_dir = self.replay.gateways, self.replay.recording.data_dir
+            self.differences.append(describe(self.session, data_dir, gateways.text(), gateways.state_differences))
 
     def outcome(self, state: str) -> Outcome:
         """As it stands."""

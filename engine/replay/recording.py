@@ -126,7 +126,9 @@ def config_of(facts: CoreStart) -> Config:
     try:
         return msgspec.convert(sections, type=Config)
     except msgspec.ValidationError as error:
-        text = f"the session's configuration is not one of this build ({error}): replay it with the build that recorded it"
+        text = (
+            f"the session's configuration is not one of this build ({error}): replay it with the build that recorded it"
+        )
         raise CommandError(ExitCode.DATA_ERROR, text) from None
 
 

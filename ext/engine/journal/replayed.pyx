@@ -133,7 +133,13 @@ cdef class RecordedSession:
 
     def resume(self) -> None:
         """After a difference: go on with the next input as if there had been none."""
-        tw_recorded_resume(&self.state, &self.journal.last_seq)
+        cdef TwRecorded* state = &self.state
+        while state.head != NULL and tw_class_of(state, state.head) != TW_IS_INPUT:
+            if state.head.kind == RECORD_KIND_ORDER_BYTES and state.judge != NULL:
+                # its number counts, whatever became of it
+                state.judge(state.judge_of, state.head)
+            tw_recorded_pass(state)
+        tw_recorded_resume(state, &self.journal.last_seq)
 
     def watch(self, uint64_t order_handle) -> None:
         """`play` stops behind a run in which a record named this order; 0 = none."""

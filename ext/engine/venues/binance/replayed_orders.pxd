@@ -43,3 +43,7 @@ cdef class ReplayGateways:
     cdef RecordedSession recorded
     cdef list _gateways
     cdef void* by_venue[16]
+    cdef public object on_state          # bytes of a STATE_HASH record -> names of the sections that differ
+    cdef readonly list state_differences
+    cdef readonly uint64_t states        # compared
+    cdef int judge_state(self, TwRecord* record) noexcept
