@@ -238,6 +238,16 @@ def test_an_order_is_shown_with_names_and_decimals(tmp_path: Path) -> None:
     ledger.journal.close()
 
 
+def test_an_asset_that_is_met_later_has_its_name(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.add(RecordKind.ASSET, body(RecordKind.ASSET, asset_id=77) + b"BNB\0\0\0\0\0", venue_id=1)
+    ledger.journal.flush()
+    record_all(recorder_of(ledger.data_dir, url_in(tmp_path))).close()
+    found = query(tmp_path / "x.sqlite", "SELECT name FROM names WHERE kind = 'asset' AND number = 77")
+    assert found == [("BNB",)]
+    ledger.journal.close()
+
+
 @pytest.mark.parametrize(("told", "listed", "booked"), [(1, 0, 1), (0, 1, 1), (1, 1, 1), (2, 1, 2), (1, 3, 3)])
 def test_funding_told_by_the_stream_and_named_by_the_list_counts_once(
     tmp_path: Path, told: int, listed: int, booked: int
