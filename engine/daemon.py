@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,26 +19,25 @@ from engine.config import LoadedConfig, digest
 from engine.control.commands import EngineControl, EngineNames, OperatorCommand
 from engine.control.messages import ScopeKind
 from engine.control.outcomes import Outcomes
-from engine.control.server import ControlServer
 from engine.control.venue_word import VenueWord
 from engine.credentials import Credentials
 from engine.exit_codes import CommandError, ExitCode
 from engine.flatten import PanicClose
 from engine.guard.kills import Kills, KillsUnreadable
 from engine.hedging import Hedging
-from engine.journal.cursor import Record
 from engine.journal.errors import JournalFull
 from engine.journal.journal import Journal
-from engine.journal.reader import JournalReader
-from engine.journal.settings import JournalConfig
+from engine.journal_opening import DurableRelease, journal_settings
 from engine.line import LineInputs
 from engine.line_duty import LineDuty, first_error
 from engine.model import clientid
 from engine.model.codes import CommandKind, Counter, HaltReason, Lane, RecordKind, TimerKind, TradingState
 from engine.notifier_watch import NotifierWatch
+from engine.operator_port import OperatorPort
 from engine.orderly_stop import OrderlyStop
 from engine.paper_market import is_paper
 from engine.quiet_time import QuietTime
+from engine.recovery.earlier import EarlierRuns
 from engine.runtime.account_lock import lock_account
 from engine.runtime.crash_loop import CrashLoopGuard
 from engine.runtime.idle_gc import IdleCollector
@@ -101,19 +100,9 @@ def pin_to_core(cpu: int | None) -> None:
 
 def open_journal(loaded: LoadedConfig, world: World) -> Journal:
     """Lock, recover, fence. A second engine on the same directory ends here."""
-    config = loaded.config
-    settings = JournalConfig(
-        data_dir=Path(config.engine.data_dir),
-        runtime_dir=Path(config.engine.runtime_dir),
-        engine_id=config.engine.id,
-        ledger_front_bytes=config.journal.ledger_front_bytes,
-        tape_front_bytes=config.journal.tape_front_bytes,
-        segment_bytes=config.journal.segment_bytes,
-        sync_interval_ms=config.journal.sync_interval_ms,
-    )
     from engine.cli.main import version
 
-    return Journal.open(settings, world, build=version(), config_hash=digest(config))
+    return Journal.open(journal_settings(loaded), world, build=version(), config_hash=digest(loaded.config))
 
 
 def close_journal(journal: Journal, reason: str) -> None:
@@ -203,11 +192,12 @@ class Daemon:
             on_progress=self.on_progress,
             may_spin=lambda: not engine.world.net.is_connecting,
         )
+        self.release = DurableRelease(engine.journal, engine.pipeline, self.on_fatal)
         self.closing = PanicClose(engine, self.submit_command)
         outcomes = Outcomes(engine, self.loaded.config.portfolio.currency)
         self.hedging = Hedging(engine, self.submit_command, outcomes)
-        self.control = ControlServer(
-            self.loaded.control_socket,
+        self.control = OperatorPort(
+            engine,
             EngineControl(
                 self.engine_names(),
                 engine.tables,
@@ -222,8 +212,6 @@ class Daemon:
                 outcomes,
                 VenueWord.of(engine),
             ),
-            counters=engine.counters,
-            clock=clock,
         )
 
     # --- what runs ---
@@ -233,7 +221,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         self.supervisor.extend(RECOVERY_EXTENSION_S)
         self.supervisor.status("reading the ledger of earlier runs")
-        self.engine.recover(self.earlier_records)
+        self.engine.recover(EarlierRuns(self.loaded.data_dir, self.engine.journal.epoch))
         for duty in self.duties:
             duty.line.tell_margin(duty.access.orders.margin_terms)
         self.note_facts()
@@ -244,6 +232,7 @@ class Daemon:
         self.engine.watchdog.start()
         pin_to_core(self.loaded.config.engine.cpu)
         self.turns.start(loop)
+        self.release.start(loop)
         keepers = [keeper for duty in self.duties for keeper in duty.keepers]
         keepers += [keeper for health in self.health for keeper in health.keepers]
         tasks = [loop.create_task(keeper.run()) for keeper in keepers]
@@ -285,6 +274,7 @@ class Daemon:
             # who watches this process from outside knows by it that nothing is left to cancel
             self.engine.counters.set(Counter.PID, 0)
         self.turns.stop()
+        self.release.stop()
         self.engine.watchdog.stop()
         self.control.close()
         self.collector.thaw()
@@ -465,12 +455,6 @@ class Daemon:
 
     # --- facts ---
 
-    def earlier_records(self) -> Iterator[Record]:
-        """The ledger of earlier runs."""
-        for record in JournalReader(Path(self.loaded.config.engine.data_dir)).records(Lane.LEDGER):
-            if record.epoch < self.engine.journal.epoch:
-                yield record
-
     def note_facts(self) -> None:
         """What readers of the counters file want to know about this process."""
         self.engine.counters.set(Counter.EPOCH, self.engine.journal.epoch)
@@ -491,6 +475,7 @@ class Daemon:
             strategies=self.engine.strategy_ids,
             handle_of=clientid.decode,
             accounts=frozenset(self.engine.venue_ids.values()),
+            durability=self.engine.journal.durability_level,
         )
 
 

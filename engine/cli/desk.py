@@ -14,6 +14,7 @@ from engine.exit_codes import CommandError, ExitCode
 if TYPE_CHECKING:
     from engine.config import LoadedConfig
     from engine.desk.recorder.recorder import Recorder
+    from engine.desk.snapshots import SnapshotKeeper
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -47,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
         listen=args.listen or loaded.config.desk.listen,
         # the ledger stays whole: positions and average costs are rebuilt from all its fills at each start
         keep_days={Lane.TAPE: loaded.config.journal.tape_keep_days},
+        sign_head=head_signer(loaded.config.journal.audit_credential),
+        sign_interval_s=loaded.config.journal.audit_sign_interval_s,
         make_recorder=recorder_maker(loaded),
     )
     alerts = loaded.config.alerts
@@ -60,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
                 if alerts is not None
                 else None
             ),
+            snapshots_of(loaded),
         )
     except DeskPortError as error:
         raise CommandError(ExitCode.UNAVAILABLE, str(error)) from None
@@ -95,6 +99,30 @@ def recorder_maker(loaded: LoadedConfig) -> Callable[[], Recorder] | None:
         return Recorder(plan, Clock())
 
     return make
+
+
+def snapshots_of(loaded: LoadedConfig) -> SnapshotKeeper:
+    """Who makes snapshots of the ledger."""
+    from engine.desk.snapshots import SnapshotKeeper
+    from engine.recovery.maker import SnapshotMaker
+    from engine.runtime.clock import Clock
+
+    desk = loaded.config.desk
+    maker = SnapshotMaker(loaded.config, loaded.data_dir)
+    return SnapshotKeeper(maker, Clock(), records=desk.snapshot_records, minutes=desk.snapshot_minutes)
+
+
+def head_signer(name: str | None) -> Callable[[bytes], bytes] | None:
+    """What signs the head of the journal's chain; None where no credential is named, exit code 77 where it is not there."""
+    from engine.cli.journal_audit import audit_signer
+    from engine.credentials import CredentialError
+
+    if name is None:
+        return None
+    try:
+        return audit_signer(name)
+    except CredentialError as error:
+        raise CommandError(ExitCode.NO_PERMISSION, str(error)) from None
 
 
 def print_event(event: dict[str, Any]) -> None:

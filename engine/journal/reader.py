@@ -16,7 +16,7 @@ from engine.journal import layout, schemas
 from engine.journal.cursor import Cursor, Record, parse
 from engine.journal.errors import JournalCorrupt, JournalError, JournalForeign
 from engine.journal.places import LANE_NAMES, Front, Mark, SegmentHeader, parse_marks, segment_path, segments
-from engine.journal.scan import ring_stream
+from engine.journal.scan import checksum, ring_stream
 from engine.model.codes import Lane
 
 LANES = (Lane.LEDGER, Lane.TAPE)
@@ -40,6 +40,19 @@ def read_epoch(data_dir: Path) -> int:
     path = data_dir / "epoch"
     text = path.read_bytes().rpartition(b" ")[0] if path.exists() else b""
     return int(json.loads(text)["epoch"]) if text else 0
+
+
+def read_identity(data_dir: Path) -> tuple[bytes, int, int]:
+    """Journal id, engine id and epoch; JournalError where there is no journal or the file is damaged."""
+    path = data_dir / "epoch"
+    try:
+        text, _, crc = path.read_bytes().strip().rpartition(b" ")
+    except OSError as error:
+        raise JournalError(f"{path}: no journal here ({error.strerror})") from error
+    if crc != b"%08x" % checksum(text):
+        raise JournalCorrupt(str(path), 0, "its checksum does not match; restore it from a copy")
+    facts = json.loads(text)
+    return bytes.fromhex(facts["journal_id"]), int(facts["engine_id"]), int(facts["epoch"])
 
 
 class LaneFollower:
