@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from engine.config_alerts_schema import desk_faults
 from engine.config_limits import scope_faults
 from engine.config_schema import Config, VenueSection
 from engine.config_source import Path as KeyPath
@@ -378,8 +379,7 @@ def cross_faults(config: Config) -> Iterator[tuple[KeyPath, str]]:
         yield key, f"the socket path {socket} is longer than {SOCKET_PATH_MAX} bytes, the system's limit"
     if config.guard is not None and config.guard.key_type is not None and config.guard.credential is None:
         yield ("guard", "key_type"), "is about a key of the guard's own: name it by `credential`, or leave this out"
-    if int(config.desk.listen.rsplit(":", 1)[1]) > 65535:
-        yield ("desk", "listen"), "the port is above 65535"
+    yield from desk_faults(config.desk.listen, config.alerts)
 
 
 def paper_faults(config: Config) -> Iterator[tuple[KeyPath, str]]:

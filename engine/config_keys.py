@@ -8,6 +8,8 @@ import msgspec
 from msgspec import NODEFAULT
 
 from engine.config import keys_of, struct_in
+from engine.config_alerts_schema import AlertsSection, CommandSection, WebhookSection
+from engine.config_recorder_schema import RecorderSection
 from engine.config_risk_schema import (
     AccountRisk,
     HealthSection,
@@ -53,9 +55,13 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "control": ControlSection,
     "desk": DeskSection,
     "guard": GuardSection,
+    "alerts": AlertsSection,
+    "alerts.webhook.NAME": WebhookSection,
+    "alerts.command.NAME": CommandSection,
     "reconcile": ReconcileSection,
     "runaway": RunawaySection,
     "paper": PaperSection,
+    "recorder": RecorderSection,
 }
 
 

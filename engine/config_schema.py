@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from engine.config_alerts_schema import AlertsSection
 from engine.config_metas import Section, path_meta, text_meta, url_meta
+from engine.config_recorder_schema import RecorderSection
 from engine.config_risk_schema import HealthSection, PortfolioSection, RiskSection
 
 BYTES_MAX = 1 << 36
@@ -93,6 +95,14 @@ class JournalSection(Section, frozen=True, kw_only=True):
     tape_keep_days: Annotated[
         int, Meta(ge=1, le=36_500, description="whole tape segments older than this may be deleted")
     ] = 7
+    state_hash_ticks: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_728_000,
+            description="ticks (20 a second) between two records of the core's state as checksums; 0: one at the stop alone",
+        ),
+    ] = 1_200
 
 
 Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9_-]{2,31}$")]
@@ -230,6 +240,13 @@ class DeskSection(Section, frozen=True, kw_only=True):
             "address of /metrics, /healthz and /readyz; port 0 takes any free one",
         ),
     ] = "127.0.0.1:9464"
+    snapshot_records: Annotated[
+        int,
+        Meta(ge=100, le=100_000_000, description="so many records that change state make a snapshot of the ledger due"),
+    ] = 200_000
+    snapshot_minutes: Annotated[
+        int, Meta(ge=1, le=10_080, description="at the latest so long after the last one, where anything changed")
+    ] = 10
 
 
 class GuardSection(Section, frozen=True, kw_only=True):
@@ -319,8 +336,10 @@ class Config(Section, frozen=True, kw_only=True):
     control: ControlSection = ControlSection()
     desk: DeskSection = DeskSection()
     guard: GuardSection | None = None
+    alerts: AlertsSection | None = None
     reconcile: ReconcileSection
     portfolio: PortfolioSection = PortfolioSection()
     health: HealthSection = HealthSection()
     runaway: RunawaySection = RunawaySection()
     paper: PaperSection = PaperSection()
+    recorder: RecorderSection | None = None

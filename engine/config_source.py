@@ -6,10 +6,15 @@ values of any length) as far as the file is well formed and leaves judging the r
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 Path = tuple[str, ...]
-_BARE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+_BARE = re.compile(r"[A-Za-z0-9_-]*")
+_BLANK = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
+_SPACES = re.compile(r"[ \t]*")
+# of a value: all that neither opens nor ends anything
+_PLAIN = re.compile(r"[^\"'#{}\[\]\n]*")
 _QUOTES = ('"""', "'''", '"', "'")
 
 
@@ -50,12 +55,15 @@ class _Scanner:
             if not self.peek() or not self._statement():
                 return self.map
 
+    def _skip(self, pattern: re.Pattern[str]) -> str:
+        """Behind what matches here, which may be nothing; what it was."""
+        found = pattern.match(self.text, self.position)
+        assert found is not None
+        self.position = found.end()
+        return found[0]
+
     def _skip_blank(self) -> None:
-        while self.peek() and self.peek() in " \t\r\n#":
-            if self.peek() == "#":
-                self._skip_comment()
-            else:
-                self.position += 1
+        self._skip(_BLANK)
 
     def _skip_comment(self) -> None:
         end = self.text.find("\n", self.position)
@@ -113,17 +121,13 @@ class _Scanner:
             self.position += 1
 
     def _skip_spaces(self) -> None:
-        while self.peek() and self.peek() in " \t":
-            self.position += 1
+        self._skip(_SPACES)
 
     def _key_part(self) -> str | None:
         if self.peek() in ('"', "'"):
             start = self.position + 1
             return self.text[start : self.position - 1] if self._skip_string() else None
-        start = self.position
-        while self.peek() in _BARE and self.peek():
-            self.position += 1
-        return self.text[start : self.position] or None
+        return self._skip(_BARE) or None
 
     def _skip_string(self) -> bool:
         quote = next(mark for mark in _QUOTES if self.text.startswith(mark, self.position))
@@ -153,6 +157,7 @@ class _Scanner:
             if char == "\n" and depth <= 0:
                 return True
             self.position += 1
+            self._skip(_PLAIN)
         return True
 
     def _inline_table(self, path: Path) -> bool:

@@ -7,7 +7,7 @@ recorded bytes), and whose clock it is. Nothing here opens a socket, keeps a con
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from engine.config import Config, LoadedConfig
@@ -15,7 +15,6 @@ from engine.config_limits import limit_values
 from engine.control.catalog import Names, names_of, write_catalog
 from engine.exit_codes import CommandError, ExitCode
 from engine.journal.core_start import facts_of, write_core_start, write_instrument_rows
-from engine.journal.cursor import Record
 from engine.journal.journal import Journal
 from engine.line import NS_PER_MS, Line, LineInputs
 from engine.line_names import risk_rows, shown_name, strategy_symbols
@@ -81,17 +80,6 @@ class Core:
     def line(self, venue_id: int) -> Line | None:
         """The line with a number; None where it is not traded."""
         return next((line for line in self.lines if line.venue_id == venue_id), None)
-
-    def recover(self, earlier: Callable[[], Iterable[Record]]) -> None:
-        """Take up what the ledger of earlier runs says, before anything connects; `earlier` gives its records anew at each call."""
-        clock = self.world.clock
-        records: Iterable[Record] = self.monitor.restoring(
-            earlier(), wall_ns=clock.time_ns(), mono_ns=clock.monotonic_ns()
-        )
-        for line in self.lines:
-            line.oms.restore(records)
-            records = earlier()
-        self.execution.restore(records)
 
     def names(self) -> Names:
         """What the numbers in this run's records are called."""

@@ -8,13 +8,14 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from engine.app import Engine
+from engine.audit.watch import StateWatch
 from engine.config import LoadedConfig, digest
 from engine.control.commands import EngineControl, EngineNames, OperatorCommand
 from engine.control.messages import ScopeKind
@@ -26,18 +27,18 @@ from engine.exit_codes import CommandError, ExitCode
 from engine.flatten import PanicClose
 from engine.guard.kills import Kills, KillsUnreadable
 from engine.hedging import Hedging
-from engine.journal.cursor import Record
 from engine.journal.errors import JournalFull
 from engine.journal.journal import Journal
-from engine.journal.reader import JournalReader
 from engine.journal.settings import JournalConfig
 from engine.line import LineInputs
 from engine.line_duty import LineDuty, first_error
 from engine.model import clientid
 from engine.model.codes import CommandKind, Counter, HaltReason, Lane, RecordKind, TimerKind, TradingState
+from engine.notifier_watch import NotifierWatch
 from engine.orderly_stop import OrderlyStop
 from engine.paper_market import is_paper
 from engine.quiet_time import QuietTime
+from engine.recovery.earlier import EarlierRuns
 from engine.runtime.account_lock import lock_account
 from engine.runtime.crash_loop import CrashLoopGuard
 from engine.runtime.idle_gc import IdleCollector
@@ -147,8 +148,7 @@ async def serve(
                 papers.append(await open_paper(loaded, access.world, access, specs, credentials[name], name))
             await access.orders.settle_account(credentials[name])
             inputs.append(LineInputs(name, access.venue, credentials[name], specs, access.rest.rate_limits))
-        guard = crash_guard(loaded)
-        stays_down = guard is not None and guard.note_start(world.clock.time_ns())
+        stays_down = (guard := crash_guard(loaded)) is not None and guard.note_start(world.clock.time_ns())
         engine = Engine(loaded, world, journal, registry, inputs, strategies, stays_down=stays_down)
         return await Daemon(engine, accesses, guard).run()
     finally:
@@ -184,6 +184,8 @@ class Daemon:
         self.limits = limit_desk(engine)
         self.health = [VenueHealth(duty.line, duty.access) for duty in self.duties]
         self.limit_use = LimitUse(engine, self.limits)
+        self.state_watch = StateWatch(engine, self.loaded.config.journal.state_hash_ticks)
+        self.notifier = NotifierWatch(engine, say)
         clock = engine.world.clock
         self.supervisor = Supervisor.of_environment(clock)
         self.stop = OrderlyStop(engine, self.supervisor, lambda: first_error(self.duties), say)
@@ -232,7 +234,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         self.supervisor.extend(RECOVERY_EXTENSION_S)
         self.supervisor.status("reading the ledger of earlier runs")
-        self.engine.recover(self.earlier_records)
+        self.engine.recover(EarlierRuns(self.loaded.data_dir, self.engine.journal.epoch))
         for duty in self.duties:
             duty.line.tell_margin(duty.access.orders.margin_terms)
         self.note_facts()
@@ -296,10 +298,10 @@ class Daemon:
             return ExitCode.INTERNAL
         if self.crash_guard is not None and self.engine.tables.control_state()["halt_reason"] != HaltReason.CRASH_LOOP:
             self.crash_guard.clear()
-        code = ExitCode.OK
+        code = ExitCode.UNAVAILABLE if self.stop.doubt else ExitCode.OK
         if self.stop.doubt:
             say(f"stopped, but {self.stop.doubt}")
-            code = ExitCode.UNAVAILABLE
+        self.state_watch.write()
         self.engine.journal.close(reason="stop")
         if self.engine.journal.error:
             say(f"stopped, but the journal's disk failed: {self.engine.journal.error_text}")
@@ -319,6 +321,7 @@ class Daemon:
 
     def each_tick(self) -> None:
         """Cold work between frames: gauges, and the way to a stop."""
+        self.state_watch.each_tick()
         counters, state = self.engine.counters, self.engine.tables.control_state()
         counters.set(Counter.TRADING_STATE, state["trading_state"])
         counters.set(Counter.HALT_REASON, state["halt_reason"])
@@ -338,6 +341,7 @@ class Daemon:
         for health in self.health:
             health.look()
         self.limit_use.look()
+        self.notifier.look()
         if not self.stop.has_begun:
             self.closing.advance()
             self.hedging.advance()
@@ -353,14 +357,13 @@ class Daemon:
         return any(self.engine.tables.line_state(line.venue_id)["reconciled"] for line in self.engine.lines)
 
     def troubles(self) -> str:
-        """Why connections do not stand; empty where they do."""
-        return "; ".join(duty.troubles.text for duty in self.duties if duty.troubles.text)
+        """Why connections do not stand, or alarms reach nobody; empty where they do."""
+        return "; ".join(filter(None, [*(duty.troubles.text for duty in self.duties), self.notifier.trouble]))
 
     def state_text(self) -> str:
         """The trading state and what keeps connections from standing, for `systemctl status`."""
         state = self.engine.tables.control_state()
-        name = TradingState(state["trading_state"]).name
-        reason = HaltReason(state["halt_reason"]).name
+        name, reason = TradingState(state["trading_state"]).name, HaltReason(state["halt_reason"]).name
         text = name if state["trading_state"] == TradingState.ACTIVE else f"{name} ({reason})"
         text = f"PAPER {text}" if is_paper(self.loaded.config) else text
         return "; ".join([text, *self.halted_lines(), *filter(None, [self.troubles()])])
@@ -459,12 +462,6 @@ class Daemon:
         self.stopped.set()
 
     # --- facts ---
-
-    def earlier_records(self) -> Iterator[Record]:
-        """The ledger of earlier runs."""
-        for record in JournalReader(Path(self.loaded.config.engine.data_dir)).records(Lane.LEDGER):
-            if record.epoch < self.engine.journal.epoch:
-                yield record
 
     def note_facts(self) -> None:
         """What readers of the counters file want to know about this process."""

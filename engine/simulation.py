@@ -22,6 +22,7 @@ from typing import Any, Self
 import msgspec
 
 from engine.app import Engine
+from engine.audit.watch import StateWatch
 from engine.config import LoadedConfig, digest
 from engine.credentials import Credentials, load_credentials
 from engine.journal.cursor import Record
@@ -34,6 +35,7 @@ from engine.model.codes import CommandKind, Counter, Lane, RecordKind, TimerKind
 from engine.orderly_stop import OrderlyStop
 from engine.paper import Paper, open_paper
 from engine.paper_market import MarketOnlyNet, is_paper, paper_credentials
+from engine.recovery.earlier import EarlierRuns
 from engine.runtime.clock import Clock
 from engine.runtime.registry import Registry
 from engine.runtime.service import Supervisor
@@ -123,6 +125,7 @@ class Simulation:
         except BaseException:
             self.journal.close(reason="start failed", record_stop=False)
             raise
+        self.state_watch = StateWatch(self.engine, loaded.config.journal.state_hash_ticks)
         self.loop.add_source(EngineTimers(self.engine.timers, self._on_timer, self.clock))
         self.stopping = OrderlyStop(self.engine, self._supervisor, lambda: self._gateway.last_error, self.told.append)
 
@@ -186,7 +189,7 @@ class Simulation:
 
     def begin(self) -> None:
         """Recover, and let connections and ticks begin; time stands still."""
-        self.engine.recover(self._earlier_records)
+        self.engine.recover(EarlierRuns(self.loaded.data_dir, self.journal.epoch))
         self.engine.lines[0].tell_margin(self._access.orders.margin_terms)
         self.engine.counters.set(Counter.EPOCH, self.journal.epoch)
         self.loop.call_soon(self._tick)
@@ -217,6 +220,7 @@ class Simulation:
         """End here: connections closed, the journal complete and shut. No order is cancelled."""
         if not self._is_closed:
             self._end()
+            self.state_watch.write()
             self.journal.close(reason=reason)
 
     def crash(self) -> None:
@@ -296,6 +300,7 @@ class Simulation:
         engine.sequencer.submit_timer(TimerKind.TICK, deadline_mono_ns=now_ns)
         engine.pipeline.run_to_completion()
         engine.watchdog.progress(engine.counters, self.clock)
+        self.state_watch.each_tick()
         self._each_tick(now_ns)
         self.journal.flush()
         self.loop.call_at_ns(now_ns + TICK_NS, self._tick)
@@ -326,15 +331,6 @@ class Simulation:
     def _on_fatal(self, error: BaseException) -> None:
         """The impossible ends the run that is going on."""
         self.loop.failure = self.loop.failure or error
-
-    def _earlier_records(self) -> Iterator[Record]:
-        try:
-            reader = JournalReader(self.loaded.data_dir)
-        except (OSError, ValueError):
-            return
-        for record in reader.records(Lane.LEDGER):
-            if record.epoch < self.journal.epoch:
-                yield record
 
 
 def load_strategies(loaded: LoadedConfig) -> dict[str, Strategy]:

@@ -11,6 +11,7 @@ import msgspec
 
 from engine.app import Engine
 from engine.control.limits import LimitDesk
+from engine.core import Core
 from engine.guarded_http import HealthChange
 from engine.journal.errors import JournalFull
 from engine.journal.journal import Journal
@@ -116,7 +117,7 @@ class DeleverageWatch:
         try:
             self.note(quantiles(await self._fetch()))
             self.last_error = ""
-        except (NetError, VenueError, msgspec.DecodeError) as error:
+        except (NetError, VenueError, msgspec.DecodeError, UnicodeDecodeError) as error:
             self.last_error = str(error)
 
     def note(self, found: dict[str, int]) -> None:
@@ -139,7 +140,7 @@ class DeleverageWatch:
             )
 
 
-def limit_desk(engine: Engine) -> LimitDesk:
+def limit_desk(engine: Core) -> LimitDesk:
     """The limits at the control port, with the names of scopes; a line's account has the number of its venue."""
     names = {
         LimitScope.ACCOUNT: {number: str(number) for number in engine.venue_ids.values()},

@@ -21,6 +21,7 @@ segment_bytes = 1048576
 sync_interval_ms = 10
 ledger_keep_days = 30
 tape_keep_days = 2
+state_hash_ticks = 20
 
 [venue.sim]
 kind = "binance-usdm"
@@ -206,12 +207,40 @@ socket = "control.sock"
 
 [desk]
 listen = "127.0.0.1:9464"
+snapshot_records = 200000
+snapshot_minutes = 10
 
 [guard]
 heartbeat_ms_max = 500
 credential = "guard"
 key_type = "ed25519"
 keep_alive_s = 5
+
+[alerts]
+repeat_s = 120
+burst = 5
+interval_s = 3
+lost_after_s = 20
+notifier_heartbeat_s_max = 10
+engine_heartbeat_ms_max = 1500
+disk_free_mb_min = 500
+
+[alerts.webhook.ops]
+url = "http://127.0.0.1:1090/alarms"
+credential = "ops"
+tls_ca = "ca.pem"
+severity = "info"
+when = "always"
+timeout_ms = 2000
+
+[alerts.webhook.chat]
+url_credential = "chat"
+
+[alerts.command.page]
+argv = ["/usr/bin/true", "ops"]
+severity = "critical"
+when = "repeats"
+timeout_ms = 9000
 
 [reconcile]
 cancel_on_start = true
@@ -221,4 +250,19 @@ interval_s = 30
 orders_per_input_max = 50
 rejections_per_10s_max = 60
 executions_per_10s_max = 70
+
+[recorder]
+database = "postgresql://tradewind@127.0.0.1/desk"
+credential = "recorder"
+batch_records = 5000
+keep_days = { intents = 30, orders = 365 }
+
+[paper]
+balances = { USDT = "100000" }
+maker_bps = 10
+taker_bps = 20
+to_venue_us = 2000
+from_venue_us = 2000
+jitter_us = 1000
+fills = "touch"
 """

@@ -134,7 +134,7 @@ class PollKeeper:
         """From behind the newest row on."""
         try:
             rows = msgspec.json.decode(body, type=list[_FundingTime])
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return present_ms
         return max([present_ms, *(row.fundingTime + 1 for row in rows)])
 

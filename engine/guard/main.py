@@ -17,15 +17,19 @@ from engine.credentials import Credentials, ed25519_signer, load_credentials
 from engine.exit_codes import CommandError, ExitCode
 from engine.guard.commands import GuardControl, GuardNames
 from engine.guard.kills import Kills
+from engine.guard.notifier import NotifierAlarm
 from engine.guard.process import Guard, GuardedVenue, KeyRefused
 from engine.guard.relay import KillRelay
 from engine.guard.watch import EngineWatch
+from engine.notify.command import Command
+from engine.notify.heartbeat import NotifierSight
 from engine.runtime.clock import Clock
 from engine.runtime.net import LiveNet
 from engine.runtime.service import Supervisor
 from engine.venues.binance.rest_cancel import ROUTES, RestCancel, signer
 
 NS_PER_MS = 1_000_000
+MS_PER_S = 1000
 REQUEST_TIMEOUT_S = 2.0
 CONNECTIONS_MAX = 8
 LOG_NAME = "guard.jsonl"
@@ -91,6 +95,7 @@ async def serve(loaded: LoadedConfig, section: GuardSection, keys: dict[str, Cre
         log,
         heartbeat_ms_max=section.heartbeat_ms_max,
         keep_alive_s=section.keep_alive_s,
+        notifier=make_notifier(loaded, clock),
     )
     names = GuardNames(engine=loaded.config.engine.name, version=version)
     server = ControlServer(loaded.guard_socket, GuardControl(guard, names, clock), clock=clock)
@@ -103,6 +108,16 @@ async def serve(loaded: LoadedConfig, section: GuardSection, keys: dict[str, Cre
         for close in closers:
             await close()
         log.close()
+
+
+def make_notifier(loaded: LoadedConfig, clock: Clock) -> NotifierAlarm | None:
+    """The watch over the notifier, where alarms are to be delivered at all."""
+    alerts = loaded.config.alerts
+    if alerts is None:
+        return None
+    commands = {name: Command(item.argv, item.timeout_ms / MS_PER_S) for name, item in alerts.command.items()}
+    sight = NotifierSight(loaded.runtime_dir, clock, alerts.notifier_heartbeat_s_max)
+    return NotifierAlarm(loaded.config.engine.name, sight, commands, clock, alerts.repeat_s)
 
 
 def make_venue(

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.guard.kills import KillOrder, Kills, KillsUnreadable
+from engine.guard.notifier import NotifierAlarm
 from engine.guard.relay import KillRelay
 from engine.guard.sweep import Note, Progress, Sweep
 from engine.guard.watch import EngineWatch, Look, Sight
@@ -69,8 +70,10 @@ class Guard:
         *,
         heartbeat_ms_max: int,
         keep_alive_s: float,
+        notifier: NotifierAlarm | None = None,
     ) -> None:
         self.venues = venues
+        self._notifier = notifier
         self.kills = kills
         self.look = Look(Sight.UNSEEN)
         self.last: list[Progress] = []
@@ -153,6 +156,8 @@ class Guard:
             self._note("blind" if self._fault else "sees", error=self._fault)
         self._act_on_sight()
         self._hold_killed()
+        if self._notifier is not None:
+            self._notifier.look(self._note, self.start)
         self._supervisor.beat()
         self._supervisor.status(self.state_text())
 

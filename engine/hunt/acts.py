@@ -47,6 +47,8 @@ def venue_fault(hunt: Hunt, verb: str, args: dict[str, Any]) -> None:
         words["symbol"] = random.Random(words.pop("roll")).choice(hunt.schedule.symbols)
     if verb in ("limited", "timestamp_errors", "gap"):
         words.setdefault("for_s", 20)
+    if verb == "bad_book":
+        hunt.flaw(str(words["symbol"]), 15.0)
     asked = fault_commands.decode(msgspec.json.encode(words))
     hunt.at_venue(lambda shell, now_ns: fault_desk.obey(shell, asked, now_ns))
 

@@ -46,7 +46,8 @@ class PowerCut:
         for operation, lane, number, offset, length, _ in traced[:until]:
             self._apply(operation, (lane, number), offset, length)
         reached = {(lane, number) for _, lane, number, *_ in traced[:until]}
-        self._leave(reached, [mark for *_, mark in traced[:until] if mark[3]])
+        self._leave(reached)
+        self._mark([(offset, mark[3]) for operation, *_, offset, _, mark in traced[:until] if operation == "watermark"])
 
     def _apply(self, operation: str, place: Place, offset: int, length: int) -> None:
         if operation == "open":
@@ -60,16 +61,26 @@ class PowerCut:
         elif operation == "sync directory":
             self.unnamed.discard(place)
 
-    def _leave(self, reached: set[Place], marks: list[tuple[int, int, int, bytes]]) -> None:
+    def _mark(self, written: list[tuple[int, bytes]]) -> None:
+        """The watermark file: it is synced only now and then, so each of its latest writes is there or is not."""
+        data = bytearray(self.marks)
+        for offset, mark in written:
+            if self.dice.random() < 0.5:
+                data[offset : offset + len(mark)] = mark
+        (self.data_dir / "synced").write_bytes(data)
+
+    def _leave(self, reached: set[Place]) -> None:
         for lane in range(len(LANE_NAMES)):
             for number, path in segments(self.data_dir, lane):
                 place = (lane, number)
                 if place not in self.durable or (place in self.unnamed and self.dice.random() < 0.5):
                     path.unlink()
                 else:
-                    path.write_bytes(self._torn(place, path.read_bytes()) if place in reached else path.read_bytes()[: self.durable[place]])
-        if not marks or self.dice.random() < 0.5:
-            (self.data_dir / "synced").write_bytes(self.marks)
+                    whole = path.read_bytes()
+                    if place in reached:
+                        path.write_bytes(self._torn(place, whole))
+                    elif len(whole) > self.durable[place]:
+                        path.write_bytes(whole[: self.durable[place]])
 
     def _torn(self, place: Place, whole: bytes) -> bytes:
         """Durable bytes, then of what was pending any of its sectors."""

@@ -9,7 +9,7 @@ from typing import Any
 from engine.runtime.clock import Clock
 from engine.runtime.net import Connection, HttpConnection, NetError
 from engine.sim.inprocess.host import VenueHost
-from engine.sim.inprocess.net import MemoryNet, MemoryTransport, Pair
+from engine.sim.inprocess.net import Mail, MemoryNet, MemoryTransport, Pair
 from engine.sim.inprocess.ways import Latency, Way
 
 # what sees a message on its way out: the interface, the bytes; False: it never left
@@ -20,6 +20,16 @@ STREAM, API, REST = "stream", "ws-api", "rest"
 def interface_of(url: str) -> str:
     """Which of the venue's WebSocket interfaces a URL names."""
     return API if "/ws-api" in url or "/ws-fapi" in url else STREAM
+
+
+def hush(mail: Mail) -> None:
+    """Let whatever is sent this way get lost: there is nobody at its end, nor a loop that could carry it there."""
+    mail.send = _lost  # type: ignore[method-assign]
+    mail.call = _lost  # type: ignore[method-assign]
+
+
+def _lost(_what: object) -> None:
+    """Nothing comes of it."""
 
 
 class WatchedPair(Pair):
@@ -48,6 +58,7 @@ class WatchedPair(Pair):
     def cut(self) -> None:
         """The engine's process is gone: the venue hears of it later."""
         self._is_gone = True
+        hush(self._to_engine)
         if self.session is not None:
             self._to_venue.call(self._end_at_venue)
 
@@ -73,6 +84,7 @@ class WatchedTransport(MemoryTransport):
     def cut(self) -> None:
         """The engine's process is gone."""
         self._is_open = False
+        hush(self._to_engine)
         self._to_venue.call(lambda: self._host.turn(lambda _now_ns: self.session.on_closed()))
 
 

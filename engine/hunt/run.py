@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from engine.control.messages import ScopeKind
 from engine.exit_codes import CommandError
 from engine.hunt import acts
 from engine.hunt.breaks import BREAKS
@@ -48,6 +49,8 @@ RESTART_S_MAX = 8.0
 HEAL_AFTER_S = 20
 HEAL_EVERY_S = 8
 EVENTS_KEPT = 40
+LOOKS_AT_REST = 20
+LOOK_NS = 70 * NS_PER_MS
 RUNNING = 1
 
 
@@ -97,7 +100,7 @@ class Hunt:
         self._refused: dict[str, int] = {}
         self._armed_kill: tuple[str, int, float] | None = None
         self._next_down_s = RESTART_S
-        self._in_agenda = False
+        self._flawed_until_ns: dict[str, int] = {}
         for event in schedule.events:
             self._note(self.begin_ns + event.at_ms * NS_PER_MS, lambda event=event: self._happen(event))  # type: ignore[misc]
         self.checks: list[Check] = [kind(self) for kind in (CHECKS if checks is None else checks)]
@@ -233,7 +236,7 @@ class Hunt:
         self._pump()
 
     def _each_second(self, second: int) -> None:
-        for entry in self._new_entries():
+        for entry in self.new_entries():
             for check in self.checks:
                 check.on_entry(entry)
         for check in self.checks:
@@ -242,10 +245,24 @@ class Hunt:
             self._heal()
         if second in calm_ends(self.schedule.seconds):
             self.say("quiet: everything must be whole")
-            for check in self.checks:
-                check.at_quiet()
+            self._look_at_rest()
 
-    def _new_entries(self) -> list[Any]:
+    def _look_at_rest(self) -> None:
+        """Everything must be whole. The market goes on, so that what has just happened may still be under way: a few looks."""
+        for left in reversed(range(LOOKS_AT_REST)):
+            try:
+                for check in self.checks:
+                    check.at_quiet()
+                return
+            except Violation:
+                if not left:
+                    raise
+            self._until(self.now_ns + LOOK_NS)
+            for entry in self.new_entries():
+                for check in self.checks:
+                    check.on_entry(entry)
+
+    def new_entries(self) -> list[Any]:
         return [] if self.life is None else list(self.ledger.new())
 
     # --- the engine's lives ------------------------------------------------------------------------------------------
@@ -433,18 +450,35 @@ class Hunt:
             self._until_dead()
             return
         halted = state["trading_state"] != TradingState.ACTIVE and reason not in waits
-        if halted or self._stopped_parts(life):
+        if halted or self.stopped_parts():
             self.counts["a person arms"] += 1
+            self.say(f"a person arms: {TradingState(state['trading_state']).name} {reason.name} {self.stopped_parts()}")
             life.submit_by_person(CommandKind.ARM)
             for number in life.engine.strategy_ids.values():
-                life.submit_by_person(CommandKind.ARM, strategy_id=number)
-                life.submit_by_person(CommandKind.RESUME, strategy_id=number)
+                scope = {"strategy_id": number, "scope_kind": ScopeKind.STRATEGY}
+                life.submit_by_person(CommandKind.ARM, **scope)
+                life.submit_by_person(CommandKind.RESUME, **scope)
             self.guard.clear()
 
-    def _stopped_parts(self, life: Life) -> list[str]:
+    def stopped_parts(self) -> list[str]:
         """Strategies and symbols that do not trade."""
+        life = self.life
+        if life is None:
+            return ["engine"]
         halts = [f"{scope} {number}" for scope, rows in life.engine.register.halts().items() for number in rows]
         return halts + [name for name, strategy in life.strategies.items() if strategy.status != RUNNING]
+
+    def gateway_error(self) -> str:
+        """Why the order connection does not stand."""
+        return "" if self.life is None else str(self.life._gateway.last_error)
+
+    def flawed(self, symbol: str) -> bool:
+        """Does the venue show this symbol's book otherwise than it is."""
+        return self._flawed_until_ns.get(symbol, 0) > self.now_ns
+
+    def flaw(self, symbol: str, seconds: float) -> None:
+        """From now on the venue shows a book otherwise than it is, for so long."""
+        self._flawed_until_ns[symbol] = self.now_ns + int(seconds * NS_PER_S)
 
     def _until_dead(self) -> None:
         self._live(self.now_ns + 1)

@@ -1,4 +1,4 @@
-"""The venue's side of the matter: which orders it took and which fills it made, as its own core tells before anybody hears of it."""
+"""The venue's side of the matter: which orders it took, which fills it made, as its core tells before anybody hears of it."""
 
 from __future__ import annotations
 
@@ -57,6 +57,8 @@ class Truth:
     first_fill_at: dict[str, int] = field(default_factory=dict)
     cancelled: set[str] = field(default_factory=set)
     tops: dict[str, Tops] = field(default_factory=dict)
+    order_ids: set[int] = field(default_factory=set)
+    algos: set[int] = field(default_factory=set)
     foreign_fills: int = 0
     forced: int = 0
     doubled: list[str] = field(default_factory=list)
@@ -72,7 +74,8 @@ class Truth:
             elif isinstance(event, OrderTradeUpdate):
                 if event.account_id == OURS:
                     self._futures(event)
-            elif isinstance(event, AlgoUpdate) and event.account_id == OURS and event.algo.status == "NEW":
+            elif isinstance(event, AlgoUpdate) and event.account_id == OURS and event.algo.algo_id not in self.algos:
+                self.algos.add(event.algo.algo_id)
                 self._accept(event.algo.client_algo_id)
 
     def _accept(self, client_order_id: str) -> None:
@@ -82,14 +85,15 @@ class Truth:
 
     def _spot(self, event: ExecutionReport) -> None:
         name = event.client_order_id
-        if event.execution_type == "NEW" and event.status in ("NEW", "PENDING_NEW") and not event.is_working:
-            self._accept(name)
-        elif event.execution_type == "NEW" and name not in self.accepted:
+        if event.execution_type == "NEW" and event.order_id not in self.order_ids:  # a stop tells NEW once more when it works
+            self.order_ids.add(event.order_id)
             self._accept(name)
         elif event.execution_type == "CANCELED":
             self.cancelled.add(event.orig_client_order_id or name)
         elif event.execution_type == "TRADE":
-            row = VenueFill(event.symbol, event.trade_id, name, event.side, event.last_qty_e8, event.last_price_e8, event.event_ns)
+            row = VenueFill(
+                event.symbol, event.trade_id, name, event.side, event.last_qty_e8, event.last_price_e8, event.event_ns
+            )
             self._fill(row)
 
     def _futures(self, event: OrderTradeUpdate) -> None:

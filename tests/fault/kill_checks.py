@@ -1,4 +1,4 @@
-"""What must hold after rounds of `kill -9`: judged run by run, from the journal on one side and the venue's own lists on the other."""
+"""What must hold after rounds of `kill -9`: judged run by run, from the journal on one side, the venue's own lists on the other."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Run:
 
 @dataclass
 class Judged:
-    """What a session showed: counts of what was compared (each comparison held, or an assertion has failed), and times in seconds."""
+    """What a session showed: counts of what was compared (what did not hold has failed an assertion), and times in seconds."""
 
     kills: int = 0
     by_window: Counter[str] = field(default_factory=Counter)
@@ -109,11 +109,13 @@ class Judge:
             self._left(record)
         elif record.kind == RecordKind.FILL:
             self.booked[self.state.catalog.symbol(record.instrument_id), int(decode.payload(record)["trade_id"])] += 1
-        elif record.kind == RecordKind.TRADING_STATE and not self.runs[-1].active_wall_ns:
-            if decode.payload(record)["state"] == "ACTIVE":
-                self._becomes_active(record)
+        elif record.kind == RecordKind.TRADING_STATE and self._is_first_active(record):
+            self._becomes_active(record)
         if self.is_balance_due and record.kind in (RecordKind.TRADING_STATE, RecordKind.BALANCE, RecordKind.FILL):
             self._compare_balances()
+
+    def _is_first_active(self, record: Record) -> bool:
+        return not self.runs[-1].active_wall_ns and decode.payload(record)["state"] == "ACTIVE"
 
     def _left(self, record: Record) -> None:
         """Bytes that could open something: only after the account was read, each order's once."""
@@ -180,7 +182,9 @@ class Judge:
         ends = [run.start_seq - 1 for run in self.runs[1:]] + [whole.last_seq]
         for kill in self.session.done:
             born = [n for n, run in enumerate(self.runs) if kill.born_wall_ns <= run.start_wall_ns <= kill.dead_wall_ns]
-            assert not born or kill.told_seq <= ends[born[0]], f"run {born[0]} showed {kill.told_seq}, kept {ends[born[0]]}"
+            assert not born or kill.told_seq <= ends[born[0]], (
+                f"run {born[0]} showed {kill.told_seq}, kept {ends[born[0]]}"
+            )
             if born and self.runs[born[0]].active_wall_ns:
                 run = self.runs[born[0]]
                 self.found.born_to_active_s.append((run.active_wall_ns - kill.born_wall_ns) / 1e9)

@@ -22,10 +22,13 @@ from tests.fault.market import Market
 
 WINDOWS = ("before_append", "after_append", "after_send", "after_ack")
 INSTANT = "instant"
+AIMS = (INSTANT, "trading")
 STRATEGY = "tests.fault.killing_maker:KillingMaker"
-WINDOW_S_MAX = 8.0
-# from nothing of Python yet, over recovery and reconciliation, to some seconds of trading
+WINDOW_S_MAX = 12.0
+# from its birth: over the start, recovery and reconciliation, to some trading
 INSTANT_S = (0.1, 1.8)
+# from when it may trade
+TRADING_S = (0.0, 0.6)
 OPERATOR_TIMEOUT_MS = 300
 OPERATOR_PAUSE_S = 0.02
 
@@ -58,9 +61,13 @@ class Operator:
         for symbol in symbols:
             scope, maker = Scope(symbol=symbol), Scope(strategy=f"maker-{symbol.lower()}")
             round_of += [Pause(scope=maker, reason="drill"), Resume(scope=maker, reason="drill")]
-            round_of += [SetLimits(scope=scope, values={"max_open_orders": str(count)}, loosen=True) for count in (19, 20)]
+            round_of += [
+                SetLimits(scope=scope, values={"max_open_orders": str(count)}, loosen=True) for count in (19, 20)
+            ]
             sides: tuple[SideText, SideText] = ("buy", "sell")
-            round_of += [Order(scope=scope, side=side, order_type="market", qty="0.01", reason="drill") for side in sides]
+            round_of += [
+                Order(scope=scope, side=side, order_type="market", qty="0.01", reason="drill") for side in sides
+            ]
         return cycle([*round_of, Reconcile(reason="drill")])
 
     def __enter__(self) -> Operator:
@@ -104,7 +111,7 @@ class Session:
         try:
             with Operator(market) as operator:
                 for number in range(self.kills):
-                    aim = WINDOWS[number // 2 % len(WINDOWS)] if number % 2 else INSTANT
+                    aim = WINDOWS[number // 2 % len(WINDOWS)] if number % 2 else AIMS[number // 2 % len(AIMS)]
                     self.done.append(self._round(market, aim, chance))
             self.accepted = operator.accepted
             self._last(market)
@@ -114,16 +121,20 @@ class Session:
         return market
 
     def _round(self, market: Market, aim: str, chance: random.Random) -> Kill:
-        window = "never" if aim == INSTANT else aim
+        window = aim if aim in WINDOWS else "never"
         market.write_config(strategy=STRATEGY, params={"window": window, "orders": chance.randrange(2, 8)})
-        after_s = chance.uniform(*INSTANT_S) if aim == INSTANT else WINDOW_S_MAX
         born_wall_ns = time.time_ns()
         engine = market.start()
+        if aim == "trading":
+            market.wait_active()
         try:
+            after_s = {INSTANT: chance.uniform(*INSTANT_S), "trading": chance.uniform(*TRADING_S)}.get(
+                aim, WINDOW_S_MAX
+            )
             code, ended_by = engine.process.wait(after_s), aim
             assert code == -9, f"{code}: {market.tail()}"
         except subprocess.TimeoutExpired:
-            # a maker at its inventory limit may not quote: then any instant does
+            # also a maker at its inventory limit, which may not quote: then any instant does
             market.kill()
             ended_by = INSTANT
         told = market.counters()

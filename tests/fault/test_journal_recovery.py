@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from mmap import mmap
 from pathlib import Path
 
@@ -84,7 +85,7 @@ def killed_run(config: JournalConfig, first: int, after_s: float) -> int:
 
 
 @pytest.mark.invariant("R01")
-def test_after_kill_9_every_acknowledged_record_is_there_and_nothing_else() -> None:
+def test_after_kill_9_every_acknowledged_record_is_there_and_nothing_else(tried: Callable[[str, int], None]) -> None:
     chance = random.Random(11)
     with memory_folder() as folder:
         config = small_config(folder, ledger_front_bytes=1 << 18, tape_front_bytes=1 << 18, segment_bytes=1 << 18)
@@ -103,6 +104,7 @@ def test_after_kill_9_every_acknowledged_record_is_there_and_nothing_else() -> N
         report = verify(config.data_dir)
         assert report.is_whole
         assert report.gaps == []
+    tried("R01", KILLS)
 
 
 @pytest.mark.invariant("R01")
@@ -146,7 +148,9 @@ def test_a_front_of_another_boot_is_not_taken_for_this_one() -> None:
 
 
 @pytest.mark.invariant("R03")
-def test_a_journal_cut_at_any_byte_gives_its_exact_prefix_and_keeps_the_rest_aside() -> None:
+def test_a_journal_cut_at_any_byte_gives_its_exact_prefix_and_keeps_the_rest_aside(
+    tried: Callable[[str, int], None],
+) -> None:
     with memory_folder() as folder:
         config = small_config(folder, segment_bytes=1 << 20, tape_front_bytes=1 << 16)
         journal = open_stepped(config)
@@ -173,6 +177,7 @@ def test_a_journal_cut_at_any_byte_gives_its_exact_prefix_and_keeps_the_rest_asi
             assert [cut["bytes"] for cut in recovery.cuts] == ([len(torn)] if torn else [])
             if torn:
                 assert (path.parent / str(recovery.cuts[0]["saved_as"])).read_bytes() == torn
+    tried("R03", len(whole))
 
 
 def record_ends(segment: bytes) -> list[int]:
@@ -197,7 +202,7 @@ def prepare_cut(config: JournalConfig, epoch: bytes, mark: bytes, segment: bytes
 
 
 @pytest.mark.invariant("R04")
-def test_every_flipped_bit_of_a_thousand_records_is_seen() -> None:
+def test_every_flipped_bit_of_a_thousand_records_is_seen(tried: Callable[[str, int], None]) -> None:
     with memory_folder() as folder:
         config = small_config(folder, segment_bytes=1 << 20, ledger_front_bytes=1 << 20)
         journal = open_stepped(config)
@@ -218,6 +223,7 @@ def test_every_flipped_bit_of_a_thousand_records_is_seen() -> None:
             offset += length
         assert missed == []
         assert flipped > 1000 * 80 * 8
+    tried("R04", flipped)
 
 
 @pytest.mark.invariant("R04")

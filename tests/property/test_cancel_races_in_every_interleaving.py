@@ -8,7 +8,7 @@ for the order, an answer that shows the history at any point since. All orders o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import NamedTuple
 
@@ -196,7 +196,9 @@ class Race:
 
 
 @pytest.mark.invariant("R12")
-def test_every_interleaving_of_a_cancel_with_fills_and_answers_books_every_fill() -> None:
+def test_every_interleaving_of_a_cancel_with_fills_and_answers_books_every_fill(
+    tried: Callable[[str, int], None],
+) -> None:
     """So many orders of arrival there are; each is played."""
     played, asked = 0, 0
     race = Race()
@@ -212,3 +214,4 @@ def test_every_interleaving_of_a_cancel_with_fills_and_answers_books_every_fill(
         assert race.rig.oms.illegal_transitions == 0
     assert played == EVERY
     assert asked > EVERY // 20
+    tried("R12", played)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -210,7 +210,7 @@ def decided(rig: StagedGate, w: World, rng: random.Random, *, is_staged: bool) -
 
 @pytest.mark.invariant("R20")
 @pytest.mark.parametrize("part", range(PARTS))
-def test_gate_arithmetic_equals_python_integers(part: int, amount: str) -> None:
+def test_gate_arithmetic_equals_python_integers(part: int, amount: str, tried: Callable[[str, int], None]) -> None:
     """Each part a quarter of a million orders, ten million in a long run; every tenth world's by way of the execution stage."""
     rng = random.Random(20 + part)
     cases = (10_000_000 if amount == "long" else 1_000_000) // PARTS
@@ -222,6 +222,7 @@ def test_gate_arithmetic_equals_python_integers(part: int, amount: str) -> None:
     assert staged.total() - staged[None] > cases // STAGED_EVERY // 2
     for counts, least in ((seen, 200), (staged, 20)):
         assert min(counts[reason] for reason in ARITHMETIC) > least, counts
+    tried("R20", cases)
 
 
 NO_NUMBERS = (

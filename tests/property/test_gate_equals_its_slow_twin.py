@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable
 from fractions import Fraction
 
 import pytest
@@ -175,7 +176,9 @@ COMMON = (
 
 @pytest.mark.invariant("R20")
 @pytest.mark.invariant("R21")
-def test_with_everything_switched_on_the_gate_decides_as_its_twin(amount: str) -> None:
+def test_with_everything_switched_on_the_gate_decides_as_its_twin(
+    amount: str, tried: Callable[[str, int], None]
+) -> None:
     seen: Counter[str] = Counter()
     lives, steps = (100, 10_000) if amount == "long" else (16, 5_000)
     for seed in range(lives):
@@ -198,10 +201,12 @@ def test_with_everything_switched_on_the_gate_decides_as_its_twin(amount: str) -
     assert all(
         seen[reason] for reason in (*rare, "REPEATED_EXECUTION", "LOSS_STREAK", "PRICE_MOVE", "HALTED", "RISK_MODE")
     ), seen
+    tried("R20", lives * steps)
+    tried("R21", lives * steps)
 
 
 @pytest.mark.invariant("R21")
-def test_a_million_steps_never_pass_a_limit_and_always_reach_it() -> None:
+def test_a_million_steps_never_pass_a_limit_and_always_reach_it(tried: Callable[[str, int], None]) -> None:
     """Orders at L - 1, L and L + 1 of position and gross exposure, beside whatever works, fills and ends in any order."""
     rng = random.Random(21)
     rig = GateAlone(capacity=64)
@@ -242,3 +247,4 @@ def test_a_million_steps_never_pass_a_limit_and_always_reach_it() -> None:
             rig.tables.move(2, strategy_id=2, position_lots=moved - other)
             other = moved
     assert min(verdicts) > MILLION // 10
+    tried("R21", MILLION)

@@ -352,7 +352,9 @@ class Storm:
 @pytest.mark.invariant("R21")
 @pytest.mark.invariant("R12")
 @pytest.mark.parametrize("part", range(PARTS))
-def test_a_million_steps_of_gate_and_oms_never_pass_the_limit_and_always_reach_it(part: int, amount: str) -> None:
+def test_a_million_steps_of_gate_and_oms_never_pass_the_limit_and_always_reach_it(
+    part: int, amount: str, tried: Callable[[str, int], None]
+) -> None:
     """A quarter of a million steps each, ten times as many in a long run."""
     storm = Storm(21 + part)
     steps = (10_000_000 if amount == "long" else 1_000_000) // PARTS
@@ -364,3 +366,5 @@ def test_a_million_steps_of_gate_and_oms_never_pass_the_limit_and_always_reach_i
     assert storm.rig.oms.illegal_transitions == 0
     assert storm.rig.oms.lost_records == 0
     assert storm.rig.register.halts()["instruments"] == {}
+    tried("R21", steps)
+    tried("R12", steps)

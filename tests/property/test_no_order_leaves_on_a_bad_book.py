@@ -109,7 +109,9 @@ class BadLine:
 @pytest.mark.invariant("R08")
 @pytest.mark.parametrize("futures", [False, True], ids=["spot", "usdm"])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_no_order_passes_on_an_invalid_book_in_a_million_bad_events(seed: int, futures: bool) -> None:
+def test_no_order_passes_on_an_invalid_book_in_a_million_bad_events(
+    seed: int, futures: bool, tried: Callable[[str, int], None]
+) -> None:
     line = BadLine(seed, futures=futures)
     while line.events < EVENTS_PER_SEED:
         line.step()
@@ -121,6 +123,7 @@ def test_no_order_passes_on_an_invalid_book_in_a_million_bad_events(seed: int, f
     assert line.refused > 1000
     assert feed.count(Counter.TICKERS_EQUAL) == feed.count(Counter.TICKERS_CHECKED)
     assert line.rebuilt_ns_max <= REBUILT_WITHIN_NS
+    tried("R08", line.events)
 
 
 @pytest.mark.parametrize("futures", [False, True], ids=["spot", "usdm"])

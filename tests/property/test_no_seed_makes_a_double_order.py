@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from engine.model.codes import Counter
@@ -61,7 +63,9 @@ def episode(seed: int, clock: Clock, venue: VenueShell) -> dict[str, int]:
 
 
 @pytest.mark.invariant("R14")
-def test_ten_thousand_orders_on_a_lossy_way_are_never_doubled_and_never_forgotten() -> None:
+def test_ten_thousand_orders_on_a_lossy_way_are_never_doubled_and_never_forgotten(
+    tried: Callable[[str, int], None],
+) -> None:
     ended: dict[str, int] = {}
     seed = 0
     while ended.get("sent", 0) < ORDERS_SENT:
@@ -73,3 +77,4 @@ def test_ten_thousand_orders_on_a_lossy_way_are_never_doubled_and_never_forgotte
         seed += 1
     # the way was bad enough to reach every end
     assert all(ended.get(state, 0) > 100 for state in ("NEW", "CANCELED", "REJECTED", "ABSENT", "UNKNOWN")), ended
+    tried("R14", ended["sent"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import pytest
 
@@ -78,7 +79,7 @@ class Account:
 
 
 @pytest.mark.invariant("R11")
-def test_all_720_orders_of_six_reports_with_every_choice_of_repeats() -> None:
+def test_all_720_orders_of_six_reports_with_every_choice_of_repeats(tried: Callable[[str, int], None]) -> None:
     """46,080 orders, and each comes to the same state, position and fees."""
     account, expected, played = Account(), outcome(10, 0, SIX), 0
     wanted = (
@@ -96,3 +97,4 @@ def test_all_720_orders_of_six_reports_with_every_choice_of_repeats() -> None:
     assert played == 720 * 64
     assert account.rig.oms.illegal_transitions == 0
     assert account.rig.oms.lost_records == 0
+    tried("R11", played)

@@ -101,7 +101,7 @@ def test_an_unknown_contract_is_named() -> None:
 
 def test_the_signature_is_over_the_query_as_it_is_sent() -> None:
     rest, exchange = rest_of((200, []))
-    asyncio.run(rest.account_json("GET", "/fapi/v1/openOrders", symbol="BTCUSDT"))
+    asyncio.run(rest.ask("/fapi/v1/openOrders", list[dict[str, str]], symbol="BTCUSDT"))
     method, target, headers = exchange.asked[-1]
     query, _, signature = urlsplit(target).query.rpartition("&signature=")
     assert (method, headers["X-MBX-APIKEY"]) == ("GET", "key-1")
@@ -113,11 +113,11 @@ def test_the_signature_is_over_the_query_as_it_is_sent() -> None:
 def test_a_get_outside_the_window_is_sent_again_once_with_the_clock_measured_anew() -> None:
     late = (400, {"code": -1021, "msg": "Timestamp for this request is outside of the recvWindow."})
     rest, exchange = rest_of(late, (200, [{"asset": "USDT"}]))
-    assert asyncio.run(rest.account_json("GET", "/fapi/v3/balance")) == [{"asset": "USDT"}]
+    assert asyncio.run(rest.ask("/fapi/v3/balance", list[dict[str, str]])) == [{"asset": "USDT"}]
     assert [urlsplit(target).path for _, target, _ in exchange.asked].count("/fapi/v1/time") == 2
     rest, exchange = rest_of(late, late)
     with pytest.raises(VenueError) as caught:
-        asyncio.run(rest.account_json("GET", "/fapi/v3/balance"))
+        asyncio.run(rest.ask("/fapi/v3/balance", list[dict[str, str]]))
     assert caught.value.code == -1021
 
 

@@ -73,6 +73,14 @@ class ExchangeInfo(msgspec.Struct):
     serverTime: int = 0  # noqa: N815
 
 
+class _Limits(msgspec.Struct):
+    """The other part, of spot and of futures."""
+
+    rateLimits: list[RateLimit] = []  # noqa: N815
+
+
+# a body that is no JSON, or not what was to come; bytes that are no UTF-8 are an error of their own
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 # What the exchange publishes today, for one that publishes none: REQUEST_WEIGHT 6000 a minute, ORDERS 100 in 10 s, 200,000 a day.
 PUBLISHED_LIMITS = {("REQUEST_WEIGHT", "MINUTE"): 6_000, ("ORDERS", "SECOND"): 100, ("ORDERS", "DAY"): 200_000}
 
@@ -82,7 +90,11 @@ def decode_rate_limits(
 ) -> dict[tuple[str, str], int]:
     """(kind, interval) -> limit, for those of `published`: weight of one minute, orders of ten seconds and of a day or minute."""
     limits = dict(published)
-    for row in msgspec.json.decode(body, type=ExchangeInfo).rateLimits:
+    try:
+        rows = msgspec.json.decode(body, type=_Limits).rateLimits
+    except UNREADABLE as error:
+        raise ReferenceDataError(f"exchangeInfo cannot be read: {error}") from error
+    for row in rows:
         span = {"MINUTE": 1, "SECOND": 10, "DAY": 1}.get(row.interval)
         if (row.rateLimitType, row.interval) in limits and row.intervalNum == span and row.limit > 0:
             limits[(row.rateLimitType, row.interval)] = row.limit
@@ -93,7 +105,7 @@ def decode_exchange_info(body: bytes, venue_id: int, symbols: Iterable[str] | No
     """InstrumentSpecs of `symbols` (all where None), in the order asked for; ReferenceDataError where one is missing."""
     try:
         info = msgspec.json.decode(body, type=ExchangeInfo)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise ReferenceDataError(f"exchangeInfo cannot be read: {error}") from error
     found = {row.symbol: row for row in info.symbols}
     wanted = list(found) if symbols is None else list(symbols)

@@ -12,6 +12,7 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -19,6 +20,7 @@ import msgspec
 from engine.runtime.clock import Clock
 from engine.runtime.net import HttpClient, HttpResponse
 
+Body = TypeVar("Body")
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 RETRY_AFTER_DEFAULT_S = 60.0
@@ -82,6 +84,14 @@ class _Time(msgspec.Struct):
     serverTime: int  # noqa: N815 - the venue's spelling
 
 
+def _read(path: str, response: HttpResponse, kind: type[Body]) -> Body:
+    """What the venue answered, as `kind`; CancelRefused where it cannot be read: it is asked again."""
+    try:
+        return msgspec.json.decode(response.body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise CancelRefused(path, response.status, 0, f"the answer cannot be read: {error}") from error
+
+
 def signer(key_type: str, secret: bytes, ed25519: Callable[[bytes], Callable[[bytes], bytes]]) -> Sign:
     """What makes a signature's text: hex of HMAC-SHA256, or base64 of Ed25519. `ed25519` makes a signer of a PEM."""
     if key_type == "hmac":
@@ -110,7 +120,7 @@ class RestCancel:
         began_ns, wall_ns = self._clock.monotonic_ns(), self._clock.time_ns()
         response = await self._send("GET", self._routes.time, "")
         round_trip_ns = self._clock.monotonic_ns() - began_ns
-        venue_ns = msgspec.json.decode(response.body, type=_Time).serverTime * NS_PER_MS
+        venue_ns = _read(self._routes.time, response, _Time).serverTime * NS_PER_MS
         self.offset_ns = venue_ns - (wall_ns + round_trip_ns // 2)
         return round_trip_ns
 
@@ -139,7 +149,7 @@ class RestCancel:
         count = 0
         for path in self._routes.open_orders:
             response = await self._signed("GET", path, {"symbol": symbol})
-            count += len(msgspec.json.decode(response.body, type=list[msgspec.Raw]))
+            count += len(_read(path, response, list[msgspec.Raw]))
         return count
 
     async def _signed(self, method: str, path: str, params: dict[str, str]) -> HttpResponse:
@@ -170,7 +180,7 @@ class RestCancel:
     def _refusal(self, path: str, response: HttpResponse) -> CancelRefused:
         try:
             error = msgspec.json.decode(response.body, type=_Error)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             error = _Error(msg=response.body[:200].decode("utf-8", "replace"))
         if response.status not in (418, 429):
             return CancelRefused(path, response.status, error.code, error.msg)

@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -20,6 +20,7 @@ from engine.runtime.clock import Clock
 from engine.runtime.net import HttpClient, HttpResponse
 from engine.venues.binance.reference import (
     PUBLISHED_LIMITS,
+    UNREADABLE,
     UnknownSymbolError,
     decode_exchange_info,
     decode_rate_limits,
@@ -51,6 +52,17 @@ class VenueError(Exception):
         self.code = code
         self.text = text
         self.retry_after_s = retry_after_s
+
+
+Body = TypeVar("Body")
+
+
+def read_body(path: str, response: HttpResponse, kind: type[Body]) -> Body:
+    """What the venue answered, as `kind`. VenueError where it cannot be read: the next request may be answered better."""
+    try:
+        return msgspec.json.decode(response.body, type=kind)
+    except UNREADABLE as error:
+        raise VenueError(path, response.status, 0, f"the answer cannot be read: {error}", None) from error
 
 
 class _ErrorBody(msgspec.Struct):
@@ -154,7 +166,7 @@ class RestMarket:
         sent_mono_ns, sent_wall_ns = self._clock.monotonic_ns(), self._clock.time_ns()
         response = await self._get("/time", {})
         round_trip_ns = self._clock.monotonic_ns() - sent_mono_ns
-        venue_ns = msgspec.json.decode(response.body, type=_ServerTime).serverTime * NS_PER_MS
+        venue_ns = read_body("/time", response, _ServerTime).serverTime * NS_PER_MS
         # the venue's stamp is cut to a millisecond: half of one more on either side
         return TimeSample(
             offset_ns=venue_ns + NS_PER_MS // 2 - (sent_wall_ns + round_trip_ns // 2),
@@ -208,6 +220,6 @@ class RestMarket:
                 self._shared.keep_quiet(quiet_ns, response.status)
         try:
             error = msgspec.json.decode(response.body, type=_ErrorBody)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             error = _ErrorBody(code=0, msg=response.body[:200].decode("utf-8", "replace"))
         return VenueError(path, response.status, error.code, error.msg, retry_after_s)

@@ -16,7 +16,7 @@ from engine.config_schema import VenueSection
 from engine.exit_codes import CommandError, ExitCode
 from engine.model.instruments import to_e8
 from engine.model.margin_terms import ContractMargin, MarginTier
-from engine.venues.binance.rest_market import VenueError
+from engine.venues.binance.rest_market import VenueError, read_body
 from engine.venues.binance.usdm_rest import UsdmRest
 
 NO_CHANGE_NEEDED = (-4046, -4059)
@@ -34,6 +34,20 @@ class _Bracket(msgspec.Struct):
     cum: Decimal
 
 
+class _Mode(msgspec.Struct):
+    """positionSide/dual."""
+
+    dualSidePosition: bool  # noqa: N815
+
+
+class _Settings(msgspec.Struct):
+    """A symbol of symbolConfig."""
+
+    symbol: str
+    marginType: str  # noqa: N815
+    leverage: int
+
+
 class _Brackets(msgspec.Struct):
     """A symbol of leverageBracket."""
 
@@ -47,27 +61,27 @@ async def settle_account(rest: UsdmRest, venue: VenueSection) -> None:
     for symbol in venue.symbols:
         found = await symbol_settings(rest, symbol)
         wanted = MARGIN_TYPES[str(venue.margin_type)]
-        if found["marginType"] != wanted:
+        if found.marginType != wanted:
             await change(rest, "margin_type", "/fapi/v1/marginType", symbol=symbol, marginType=wanted)
-        if found["leverage"] != venue.leverage:
+        if found.leverage != venue.leverage:
             await change(rest, "leverage", "/fapi/v1/leverage", symbol=symbol, leverage=venue.leverage)
         found = await symbol_settings(rest, symbol)
-        if (found["marginType"], found["leverage"]) != (wanted, venue.leverage):
-            text = f"{symbol}: the account stands at {found['marginType']} and leverage {found['leverage']}"
+        if (found.marginType, found.leverage) != (wanted, venue.leverage):
+            text = f"{symbol}: the account stands at {found.marginType} and leverage {found.leverage}"
             raise CommandError(ExitCode.CONFIG, f"{text}, {wanted} and {venue.leverage} were asked for")
 
 
 async def differences(rest: UsdmRest, venue: VenueSection) -> list[str]:
     """What stands otherwise at the venue than `venue` says, in words; nothing is changed."""
     found = []
-    is_hedged = (await rest.account_json("GET", "/fapi/v1/positionSide/dual"))["dualSidePosition"]
+    is_hedged = (await rest.ask("/fapi/v1/positionSide/dual", _Mode)).dualSidePosition
     if is_hedged != (venue.position_mode == "hedge"):
         found.append(f"the account is in {MODES[is_hedged]} mode")
     for symbol in venue.symbols:
         row = await symbol_settings(rest, symbol)
         wanted = (MARGIN_TYPES[str(venue.margin_type)], venue.leverage)
-        if (row["marginType"], row["leverage"]) != wanted:
-            found.append(f"{symbol}: {row['marginType']}, leverage {row['leverage']}, not {wanted[0]}, {wanted[1]}")
+        if (row.marginType, row.leverage) != wanted:
+            found.append(f"{symbol}: {row.marginType}, leverage {row.leverage}, not {wanted[0]}, {wanted[1]}")
     return found
 
 
@@ -75,7 +89,7 @@ async def margin_terms(rest: UsdmRest, venue: VenueSection) -> tuple[ContractMar
     """Leverage, margin type and tiers of the configured symbols, as they stand now (weight 1)."""
     response = await rest.signed("GET", "/fapi/v1/leverageBracket")
     # numbers of JSON become decimals as they stand: none of them is ever a float
-    rows = msgspec.json.decode(response.body, type=list[_Brackets])
+    rows = read_body("/fapi/v1/leverageBracket", response, list[_Brackets])
     found = {row.symbol: row.brackets for row in rows}
     missing = [symbol for symbol in venue.symbols if symbol not in found]
     if missing:
@@ -102,18 +116,17 @@ def tiers_of(brackets: list[_Bracket]) -> tuple[MarginTier, ...]:
 async def settle_position_mode(rest: UsdmRest, *, is_hedged: bool = False) -> None:
     """One-way: one signed position an instrument. Hedge: a long and a short one, and every order says of which it is."""
     path = "/fapi/v1/positionSide/dual"
-    if (await rest.account_json("GET", path))["dualSidePosition"] != is_hedged:
+    if (await rest.ask(path, _Mode)).dualSidePosition != is_hedged:
         await change(rest, "position_mode", path, dualSidePosition=str(is_hedged).lower())
-    if (await rest.account_json("GET", path))["dualSidePosition"] != is_hedged:
+    if (await rest.ask(path, _Mode)).dualSidePosition != is_hedged:
         text = f"position_mode: the account stays in {MODES[not is_hedged]} mode, {MODES[is_hedged]} was asked for"
         raise CommandError(ExitCode.CONFIG, text)
 
 
-async def symbol_settings(rest: UsdmRest, symbol: str) -> dict[str, Any]:
+async def symbol_settings(rest: UsdmRest, symbol: str) -> _Settings:
     """Margin type and leverage of one symbol."""
-    rows: list[dict[str, Any]] = await rest.account_json("GET", "/fapi/v1/symbolConfig", symbol=symbol)
-    for row in rows:
-        if row["symbol"] == symbol:
+    for row in await rest.ask("/fapi/v1/symbolConfig", list[_Settings], symbol=symbol):
+        if row.symbol == symbol:
             return row
     raise CommandError(ExitCode.PROTOCOL, f"{symbol}: the venue tells no settings of this symbol")
 

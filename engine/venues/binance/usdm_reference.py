@@ -68,7 +68,7 @@ def decode_futures_info(body: bytes, venue_id: int, symbols: Iterable[str] | Non
     """InstrumentSpecs of `symbols` (all where None), in the order asked for; ReferenceDataError where one is missing."""
     try:
         info = msgspec.json.decode(body, type=FuturesInfo)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ReferenceDataError(f"exchangeInfo cannot be read: {error}") from error
     found = {row.symbol: row for row in info.symbols}
     wanted = list(found) if symbols is None else list(symbols)

@@ -20,7 +20,7 @@ from engine.model.instruments import InstrumentSpec
 from engine.runtime.clock import Clock
 from engine.runtime.net import HttpClient, HttpResponse, NetError
 from engine.venues.binance.reference import decode_rate_limits
-from engine.venues.binance.rest_market import NS_PER_MS, RestMarket, TimeSample, VenueError
+from engine.venues.binance.rest_market import NS_PER_MS, Body, RestMarket, TimeSample, VenueError, read_body
 from engine.venues.binance.signer import HmacSigner
 from engine.venues.binance.usdm_reference import PUBLISHED_LIMITS, decode_futures_info
 
@@ -121,15 +121,15 @@ class UsdmRest(RestMarket):
             self._refusal(path, response)
         return response
 
-    async def account_json(self, method: str, path: str, **params: Any) -> Any:
-        """One signed request, its body decoded."""
-        return msgspec.json.decode((await self.signed(method, path, params)).body)
+    async def ask(self, path: str, kind: type[Body], **params: Any) -> Body:
+        """One signed GET, its body decoded as `kind`; VenueError where it cannot be."""
+        return read_body(path, await self.signed("GET", path, params), kind)
 
     # --- listen keys: the API key alone, no signature ---
 
     async def start_listen_key(self) -> str:
         """A key for the private stream: a new one, or the living one with its hour begun again."""
-        return msgspec.json.decode((await self._keyed("POST")).body, type=_ListenKey).listenKey
+        return read_body("listenKey", await self._keyed("POST"), _ListenKey).listenKey
 
     async def keep_listen_key(self) -> bool:
         """Begin the key's hour again; False where the venue knows no living key (-1125): a new one must be made."""

@@ -79,10 +79,13 @@ cdef class OrderSession(Session):
     cdef uint32_t key_at
     cdef uint32_t key_size
     cdef int64_t venue_offset_ns
+    cdef int64_t venue_less_mono_ns      # the venue's time less the monotonic clock, as of the latest measurement
     cdef int64_t unanswered_mono_ns      # when the first request left that no frame has followed; 0 = the connection has spoken since
     cdef readonly bint is_dead           # given up without waiting for the transport: the keeper drops it
 
     cdef int drain(self) noexcept
+    cdef int64_t steady_ns(self) noexcept nogil
+    cdef int64_t steady_now_ns(self) noexcept nogil
     cdef bint send_item(self, const Descriptor* item) noexcept
     cdef bint lessens(self, const Descriptor* item) noexcept nogil
     cdef bint send_leg(self, const Descriptor* item) noexcept

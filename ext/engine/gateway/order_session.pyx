@@ -54,6 +54,7 @@ cdef class OrderSession(Session):
         self.account_id = account_id
         self.next_request_id = <uint64_t> journal.epoch << 32
         self.assets_told = max(tables.assets_given, <uint16_t> 1)
+        self.venue_less_mono_ns = clock.wall_ns() - clock.mono_ns()
 
     def __dealloc__(self):
         free(self.requests)
@@ -64,6 +65,14 @@ cdef class OrderSession(Session):
     cdef int64_t venue_ns(self) noexcept nogil:
         """The venue's time as we reckon it, at this turn."""
         return self.journal.now_wall_ns + self.venue_offset_ns
+
+    cdef int64_t steady_ns(self) noexcept nogil:
+        """The same by the monotonic clock, for limits and waits: a wall clock that is set makes none of them longer or shorter."""
+        return self.journal.now_mono_ns + self.venue_less_mono_ns
+
+    cdef int64_t steady_now_ns(self) noexcept nogil:
+        """The same between turns."""
+        return self.clock.mono_ns() + self.venue_less_mono_ns
 
     # --- requests ---
 
@@ -114,16 +123,16 @@ cdef class OrderSession(Session):
         elif self.requests[request.request_id % REQUEST_CAPACITY].request_id != 0:
             reason = REASON_RATE_BUDGET
         elif is_order:
-            if self.budget.allows_order(self.venue_ns()):
+            if self.budget.allows_order(self.steady_ns()):
                 size = self.encode_order(terms, request.request_id)
             else:
                 reason = REASON_RATE_BUDGET
         elif action == OUTBOUND_QUERY:
-            if self.budget.allows_query(self.venue_ns(), 4):
+            if self.budget.allows_query(self.steady_ns(), 4):
                 size = self.encode_query(item.order_handle, item.instrument_id, request.request_id)
             else:
                 reason = REASON_RATE_BUDGET
-        elif not self.budget.allows_cancel(self.venue_ns()):
+        elif not self.budget.allows_cancel(self.steady_ns()):
             reason = REASON_RATE_BUDGET
         elif action == OUTBOUND_CANCEL:
             size = self.encode_cancel(item.order_handle, item.instrument_id, request.request_id)
@@ -185,7 +194,7 @@ cdef class OrderSession(Session):
         request.detail = <uint64_t> count
         if not self.is_ready:
             self.refuse_legs(REASON_SESSION_DOWN)
-        elif self.requests[request.request_id % REQUEST_CAPACITY].request_id != 0 or not self.budget.allows_orders(self.venue_ns(), count):
+        elif self.requests[request.request_id % REQUEST_CAPACITY].request_id != 0 or not self.budget.allows_orders(self.steady_ns(), count):
             self.counters.values[<int> COUNTER_RATE_LIMITED] = self.counters.values[<int> COUNTER_RATE_LIMITED] + 1
             self.refuse_legs(REASON_RATE_BUDGET)
         else:
@@ -196,7 +205,7 @@ cdef class OrderSession(Session):
             elif not self.transmit(&request, item.seq, True):
                 self.refuse_legs(REASON_SESSION_DOWN if not self.journal.nearly_full() else REASON_JOURNAL_FULL)
             else:
-                self.budget.count(self.venue_ns(), count - 1, 0)
+                self.budget.count(self.steady_ns(), count - 1, 0)
                 self.list_count = 0
                 return True
         return False
@@ -232,7 +241,7 @@ cdef class OrderSession(Session):
             return False
         if is_order:
             self.counters.record(STAGE_SENT, self.clock.lap_ns() - self.journal.now_mono_ns)
-        self.budget.count(self.venue_ns(), 1 if is_order else 0, 1)
+        self.budget.count(self.steady_ns(), 1 if is_order else 0, 1)
         self.orders_sent += 1 if is_order else 0
         if request.action == OUTBOUND_SUBMIT:
             self.counters.values[<int> COUNTER_ORDERS_SENT] = self.counters.values[<int> COUNTER_ORDERS_SENT] + 1
@@ -316,15 +325,15 @@ cdef class OrderSession(Session):
 
     def quiet_ns(self) -> int:
         """How long the venue wants to hear nothing from us, whatever the connection (429, 418); 0 = it may be asked."""
-        return max(0, self.budget.blocked_until_ns - (self.clock.wall_ns() + self.venue_offset_ns))
+        return max(0, self.budget.blocked_until_ns - self.steady_now_ns())
 
     def keep_quiet(self, int64_t duration_ns, int status) -> None:
         """Another connection was told 429 or 418: it holds for this one too."""
-        self.budget.block_until(self.clock.wall_ns() + self.venue_offset_ns + duration_ns)
+        self.budget.block_until(self.steady_now_ns() + duration_ns)
 
     def take_weight(self, int64_t weight) -> bool:
         """Room for a request of another connection within our share of the weight? Then it is counted."""
-        cdef int64_t venue_ns = self.clock.wall_ns() + self.venue_offset_ns
+        cdef int64_t venue_ns = self.steady_now_ns()
         if not self.budget.allows_query(venue_ns, weight):
             return False
         self.budget.count(venue_ns, 0, weight)

@@ -193,7 +193,7 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         following.request_id = self.next_request_id + 1
         following.flags = SECOND_HALF
         self.expire(following.request_id)
-        if self.requests[following.request_id % REQUEST_CAPACITY].request_id != 0 or not self.budget.allows_order(self.venue_ns()):
+        if self.requests[following.request_id % REQUEST_CAPACITY].request_id != 0 or not self.budget.allows_order(self.steady_ns()):
             return REASON_RATE_BUDGET
         self.text_size = <uint32_t> self.encode_place(terms, following.request_id, request.sent_wall_ns + self.venue_offset_ns)
         if self.text_size == 0:
@@ -298,7 +298,7 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         cdef ColdRequest* item = &self.cold[self.cold_tail % COLD_CAPACITY]
         if item.action == OUTBOUND_RECONCILE_BEGIN or item.action == OUTBOUND_RECONCILE_END:
             return BinanceOrderSession.next_cold(self)
-        if not self.budget.allows_query(self.venue_ns(), OPEN_ORDERS_WEIGHT if item.action == OUTBOUND_OPEN_ORDERS else 1 if item.action == OUTBOUND_QUERY else LIST_WEIGHT):
+        if not self.budget.allows_query(self.steady_ns(), OPEN_ORDERS_WEIGHT if item.action == OUTBOUND_OPEN_ORDERS else 1 if item.action == OUTBOUND_QUERY else LIST_WEIGHT):
             return 0
         self.cold_now = item[0]
         self.cold_tail += 1
@@ -323,7 +323,7 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         self.cold_request_id = request.request_id
         self.cold_sent_mono_ns = self.journal.now_mono_ns
         self.is_wish_taken = False
-        self.budget.count(self.venue_ns(), 0, self._cold_weight())
+        self.budget.count(self.steady_ns(), 0, self._cold_weight())
         if self.wake is not None:
             self.wake()
         return 1
@@ -392,7 +392,7 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         cdef const char* data = body
         cdef Py_ssize_t size = len(body)
         cdef uint32_t crc = crc32c_bytes(data, size, 0)
-        cdef int64_t now_ns = self.clock.wall_ns() + self.venue_offset_ns
+        cdef int64_t now_ns = self.steady_now_ns()
         memset(&self.frame, 0, <char*> &self.frame.balances - <char*> &self.frame)
         self.frame.status = status
         if used_weight >= 0:
