@@ -28,6 +28,8 @@ from engine.journal.journal import Journal
 from engine.journal.sequencer import Sequencer
 from engine.line import INTENT_SLOTS, RING_SLOTS, Line, LineInputs, LineRings, of_each
 from engine.model.approval import ApprovalRegister
+from engine.recovery.earlier import EarlierRuns, Recovered
+from engine.recovery.start import recover
 from engine.risk.gate import RiskGate
 from engine.risk.monitor import RiskMonitor
 from engine.risk_wiring import configure_limits, set_currency, settings_of
@@ -158,6 +160,10 @@ class Engine(Core):
             executions_per_10s_max=config.runaway.executions_per_10s_max,
             instructions=rings.instructions, parent_events=rings.parent_events,
         )  # fmt: skip
+
+    def recover(self, runs: EarlierRuns) -> Recovered:
+        """Take up what the ledger of earlier runs says, before anything connects."""
+        return recover(self, runs)
 
     def risk_monitor(self) -> RiskMonitor:
         """Who measures, with every limit of the configuration in force."""

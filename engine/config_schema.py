@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from engine.config_alerts_schema import AlertsSection
 from engine.config_metas import Section, path_meta, text_meta, url_meta
+from engine.config_recorder_schema import RecorderSection
 from engine.config_risk_schema import HealthSection, PortfolioSection, RiskSection
 
 BYTES_MAX = 1 << 36
@@ -231,6 +232,13 @@ class DeskSection(Section, frozen=True, kw_only=True):
             "address of /metrics, /healthz and /readyz; port 0 takes any free one",
         ),
     ] = "127.0.0.1:9464"
+    snapshot_records: Annotated[
+        int,
+        Meta(ge=100, le=100_000_000, description="so many records that change state make a snapshot of the ledger due"),
+    ] = 200_000
+    snapshot_minutes: Annotated[
+        int, Meta(ge=1, le=10_080, description="at the latest so long after the last one, where anything changed")
+    ] = 10
 
 
 class GuardSection(Section, frozen=True, kw_only=True):
@@ -326,3 +334,4 @@ class Config(Section, frozen=True, kw_only=True):
     health: HealthSection = HealthSection()
     runaway: RunawaySection = RunawaySection()
     paper: PaperSection = PaperSection()
+    recorder: RecorderSection | None = None

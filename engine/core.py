@@ -7,14 +7,14 @@ recorded bytes), and whose clock it is. Nothing here opens a socket, keeps a con
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from engine.config import Config, LoadedConfig
 from engine.config_limits import limit_values
 from engine.control.catalog import Names, names_of, write_catalog
 from engine.exit_codes import CommandError, ExitCode
-from engine.journal.cursor import Record
+from engine.journal.core_start import facts_of, write_core_start, write_instrument_rows
 from engine.journal.journal import Journal
 from engine.line import NS_PER_MS, Line, LineInputs
 from engine.line_names import risk_rows, shown_name, strategy_symbols
@@ -62,6 +62,7 @@ class Core:
         self._resyncs: dict[int, list[int]] = {}
         self._refreshes: set[int] = set()
         self.venue_ids = {line.name: registry.venue_id(line.name) for line in inputs}
+        write_core_start(journal, facts_of(loaded.config, strategies, stays_down=stays_down))
         self.fill_tables(registry, inputs, strategies)
         if stays_down:
             self.tables.set_control(halt_reason=HaltReason.CRASH_LOOP)
@@ -79,17 +80,6 @@ class Core:
     def line(self, venue_id: int) -> Line | None:
         """The line with a number; None where it is not traded."""
         return next((line for line in self.lines if line.venue_id == venue_id), None)
-
-    def recover(self, earlier: Callable[[], Iterable[Record]]) -> None:
-        """Take up what the ledger of earlier runs says, before anything connects; `earlier` gives its records anew at each call."""
-        clock = self.world.clock
-        records: Iterable[Record] = self.monitor.restoring(
-            earlier(), wall_ns=clock.time_ns(), mono_ns=clock.monotonic_ns()
-        )
-        for line in self.lines:
-            line.oms.restore(records)
-            records = earlier()
-        self.execution.restore(records)
 
     def names(self) -> Names:
         """What the numbers in this run's records are called."""
@@ -120,6 +110,7 @@ class Core:
             self.tables.set_hedge(self.venue_ids[name], venue.position_mode == "hedge")
         set_limits(self.tables, self.venue_ids, self.loaded.config)
         write_catalog(self.journal, self.tables, self.names())
+        write_instrument_rows(self.journal, self.tables)
 
     def attach_strategies(self, strategies: Mapping[str, Strategy]) -> None:
         """Each strategy gets its symbols, of whichever lines, and each line what strategies ask of it beside books and trades."""

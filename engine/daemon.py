@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,10 +26,8 @@ from engine.exit_codes import CommandError, ExitCode
 from engine.flatten import PanicClose
 from engine.guard.kills import Kills, KillsUnreadable
 from engine.hedging import Hedging
-from engine.journal.cursor import Record
 from engine.journal.errors import JournalFull
 from engine.journal.journal import Journal
-from engine.journal.reader import JournalReader
 from engine.journal.settings import JournalConfig
 from engine.line import LineInputs
 from engine.line_duty import LineDuty, first_error
@@ -39,6 +37,7 @@ from engine.notifier_watch import NotifierWatch
 from engine.orderly_stop import OrderlyStop
 from engine.paper_market import is_paper
 from engine.quiet_time import QuietTime
+from engine.recovery.earlier import EarlierRuns
 from engine.runtime.account_lock import lock_account
 from engine.runtime.crash_loop import CrashLoopGuard
 from engine.runtime.idle_gc import IdleCollector
@@ -233,7 +232,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         self.supervisor.extend(RECOVERY_EXTENSION_S)
         self.supervisor.status("reading the ledger of earlier runs")
-        self.engine.recover(self.earlier_records)
+        self.engine.recover(EarlierRuns(self.loaded.data_dir, self.engine.journal.epoch))
         for duty in self.duties:
             duty.line.tell_margin(duty.access.orders.margin_terms)
         self.note_facts()
@@ -464,12 +463,6 @@ class Daemon:
         self.stopped.set()
 
     # --- facts ---
-
-    def earlier_records(self) -> Iterator[Record]:
-        """The ledger of earlier runs."""
-        for record in JournalReader(Path(self.loaded.config.engine.data_dir)).records(Lane.LEDGER):
-            if record.epoch < self.engine.journal.epoch:
-                yield record
 
     def note_facts(self) -> None:
         """What readers of the counters file want to know about this process."""

@@ -34,6 +34,7 @@ from engine.model.codes import CommandKind, Counter, Lane, RecordKind, TimerKind
 from engine.orderly_stop import OrderlyStop
 from engine.paper import Paper, open_paper
 from engine.paper_market import MarketOnlyNet, is_paper, paper_credentials
+from engine.recovery.earlier import EarlierRuns
 from engine.runtime.clock import Clock
 from engine.runtime.registry import Registry
 from engine.runtime.service import Supervisor
@@ -186,7 +187,7 @@ class Simulation:
 
     def begin(self) -> None:
         """Recover, and let connections and ticks begin; time stands still."""
-        self.engine.recover(self._earlier_records)
+        self.engine.recover(EarlierRuns(self.loaded.data_dir, self.journal.epoch))
         self.engine.lines[0].tell_margin(self._access.orders.margin_terms)
         self.engine.counters.set(Counter.EPOCH, self.journal.epoch)
         self.loop.call_soon(self._tick)
@@ -328,15 +329,6 @@ class Simulation:
     def _on_fatal(self, error: BaseException) -> None:
         """The impossible ends the run that is going on."""
         self.loop.failure = self.loop.failure or error
-
-    def _earlier_records(self) -> Iterator[Record]:
-        try:
-            reader = JournalReader(self.loaded.data_dir)
-        except (OSError, ValueError):
-            return
-        for record in reader.records(Lane.LEDGER):
-            if record.epoch < self.journal.epoch:
-                yield record
 
 
 def load_strategies(loaded: LoadedConfig) -> dict[str, Strategy]:

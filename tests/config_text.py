@@ -206,6 +206,8 @@ socket = "control.sock"
 
 [desk]
 listen = "127.0.0.1:9464"
+snapshot_records = 200000
+snapshot_minutes = 10
 
 [guard]
 heartbeat_ms_max = 500
@@ -247,6 +249,12 @@ interval_s = 30
 orders_per_input_max = 50
 rejections_per_10s_max = 60
 executions_per_10s_max = 70
+
+[recorder]
+database = "postgresql://tradewind@127.0.0.1/desk"
+credential = "recorder"
+batch_records = 5000
+keep_days = { intents = 30, orders = 365 }
 
 [paper]
 balances = { USDT = "100000" }

@@ -24,6 +24,7 @@ from engine.model.instruments import InstrumentSpec
 from engine.model.limits import LimitChange, encode
 from engine.model.tables import Tables
 from engine.risk.monitor import RiskMonitor
+from engine.risk.monitor_fold import restore
 from engine.risk.rehearsal import offer_record, set_market
 from engine.risk.settings import ModeTerms, RiskSettings
 from engine.runtime.actor import Pipeline
@@ -82,8 +83,8 @@ class MonitorRig:
         )  # fmt: skip
         self.pipeline = Pipeline([self.sequencer, self.monitor])
         self.sequencer.attach(self.pipeline)
-        stamps = {"wall_ns": self.clock.time_ns(), "mono_ns": self.clock.monotonic_ns()}
-        self.used = list(self.monitor.restoring(ledger, **stamps))
+        self.journal.set_now(self.clock.time_ns(), self.clock.monotonic_ns())
+        self.used = restore(self.monitor, ledger)
 
     def run(self) -> None:
         """Everything through; who else would listen is not here."""

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+<<<<<<< HEAD
+from collections.abc import Callable
+=======
+>>>>>>> w-recovery
+from typing import TYPE_CHECKING, Any
 
 from engine.cli.render import print_json
 from engine.cli.target import load_config
 from engine.exit_codes import CommandError, ExitCode
+
+if TYPE_CHECKING:
+    from engine.config import LoadedConfig
+<<<<<<< HEAD
+    from engine.desk.recorder.recorder import Recorder
+=======
+    from engine.desk.snapshots import SnapshotKeeper
+>>>>>>> w-recovery
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     from engine.credentials import CredentialError
     from engine.desk.server import DeskPlaces, DeskPortError, DeskServer, stop_on_signals
     from engine.model.codes import Lane
+    from engine.notify.alarms import RECORDER_FAILED
     from engine.notify.service import AlertsBusy, AlertService, AlertsFailed
     from engine.runtime.net import NetError
 
@@ -41,13 +54,24 @@ def run(args: argparse.Namespace) -> int:
         listen=args.listen or loaded.config.desk.listen,
         # the ledger stays whole: positions and average costs are rebuilt from all its fills at each start
         keep_days={Lane.TAPE: loaded.config.journal.tape_keep_days},
+        make_recorder=recorder_maker(loaded),
     )
     alerts = loaded.config.alerts
     try:
         desk = DeskServer(
             places,
             print_json if args.json else print_event,
+<<<<<<< HEAD
+            # the desk is there when the alerts begin to ask for its faults
+            lambda say: (
+                AlertService(loaded, alerts, {RECORDER_FAILED: lambda: desk.recorder_fault()}, say)
+                if alerts is not None
+                else None
+            ),
+=======
             lambda say: AlertService(loaded, alerts, {}, say) if alerts is not None else None,
+            snapshots_of(loaded),
+>>>>>>> w-recovery
         )
     except DeskPortError as error:
         raise CommandError(ExitCode.UNAVAILABLE, str(error)) from None
@@ -66,6 +90,35 @@ def run(args: argparse.Namespace) -> int:
     except AlertsFailed as error:
         raise CommandError(ExitCode.INTERNAL, str(error)) from None
     return ExitCode.OK
+
+
+<<<<<<< HEAD
+def recorder_maker(loaded: LoadedConfig) -> Callable[[], Recorder] | None:
+    """What makes the recorder that the configuration wants; None where it wants none. Its library is imported when called."""
+    if loaded.config.recorder is None:
+        return None
+
+    def make() -> Recorder:
+        from engine.desk.recorder.settings import plan_of
+
+        plan = plan_of(loaded)
+        from engine.desk.recorder.recorder import Recorder
+        from engine.runtime.clock import Clock
+
+        return Recorder(plan, Clock())
+
+    return make
+=======
+def snapshots_of(loaded: LoadedConfig) -> SnapshotKeeper:
+    """Who makes snapshots of the ledger."""
+    from engine.desk.snapshots import SnapshotKeeper
+    from engine.recovery.maker import SnapshotMaker
+    from engine.runtime.clock import Clock
+
+    desk = loaded.config.desk
+    maker = SnapshotMaker(loaded.config, loaded.data_dir)
+    return SnapshotKeeper(maker, Clock(), records=desk.snapshot_records, minutes=desk.snapshot_minutes)
+>>>>>>> w-recovery
 
 
 def print_event(event: dict[str, Any]) -> None:

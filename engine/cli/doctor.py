@@ -52,7 +52,11 @@ def run(args: argparse.Namespace) -> int:
 
 def examine(loaded: LoadedConfig, *, ask_venue: bool) -> Iterator[Check]:
     """Every check in the order in which a start needs it."""
-    from engine.cli import doctor_alerts, doctor_engine, doctor_guard, doctor_host, doctor_venue
+<<<<<<< HEAD
+    from engine.cli import doctor_alerts, doctor_engine, doctor_guard, doctor_host, doctor_recorder, doctor_venue
+=======
+    from engine.cli import doctor_alerts, doctor_engine, doctor_guard, doctor_host, doctor_snapshots, doctor_venue
+>>>>>>> w-recovery
     from engine.cli.doctor_checks import guarded, ok
 
     config = loaded.config
@@ -62,6 +66,7 @@ def examine(loaded: LoadedConfig, *, ask_venue: bool) -> Iterator[Check]:
     yield from guarded("limits", doctor_host.limits)
     yield from guarded("runtime_dir", lambda: doctor_host.runtime_dir(config))
     yield from guarded("data_dir", lambda: doctor_host.data_dir(config))
+    yield from guarded("snapshots", lambda: doctor_snapshots.snapshots(loaded))
     yield from guarded("credentials", lambda: doctor_engine.credentials(loaded))
     yield from guarded("strategies", lambda: doctor_engine.strategies(loaded))
     yield from guarded("engine", lambda: doctor_engine.running(loaded))
@@ -69,6 +74,7 @@ def examine(loaded: LoadedConfig, *, ask_venue: bool) -> Iterator[Check]:
     yield from guarded("dead-man switch", lambda: doctor_guard.dead_man(loaded))
     yield from guarded("alerts", lambda: doctor_alerts.alerts(loaded))
     yield from guarded("desk port", lambda: doctor_engine.desk_port(loaded))
+    yield from guarded("recorder", lambda: doctor_recorder.recorder(loaded))
     if ask_venue:
         yield from guarded("venue", lambda: doctor_venue.venues(loaded))
 

@@ -359,6 +359,10 @@ class EngineStatus(Reply, frozen=True, kw_only=True):
     risk_mode: int = 0
     # why risk lets only what reduces pass, or nothing: the `Reason` of the engine's own scope; 0 = it does not
     risk_reason: int = 0
+    # what this start read of earlier runs: the snapshot's last sequence (0: none was taken), the records behind it, the time
+    snapshot_seq: int = 0
+    recovery_records: int = 0
+    recovery_us: int = 0
     troubles: str = ""
     lines: tuple[LineStatus, ...] = ()
 

@@ -61,6 +61,9 @@ MEANINGS = {
     Counter.LIMIT_USE_PERCENT: "how full the fullest limit is",
     Counter.BREAKERS_OPEN: "circuit breakers of venues that are open",
     Counter.DELEVERAGE_QUANTILE: "worst auto-deleverage quantile of what is held, 0 to 4",
+    Counter.RECOVERY_RECORDS: "records of the ledger that the start read, behind the snapshot where it took one",
+    Counter.RECOVERY_US: "how long the start took with the ledger of earlier runs, in microseconds",
+    Counter.SNAPSHOT_SEQ: "sequence of the last record in the snapshot that the start took; 0: it took none",
 }
 
 

@@ -4,6 +4,7 @@ from typing import Any
 from typing_extensions import disjoint_base
 
 from engine.execution.parents import Maker, Parents
+from engine.execution.rebuild import Ledger
 from engine.execution.triggers import TriggerTable
 from engine.journal.journal import Journal
 from engine.model.approval import ApprovalRegister
@@ -46,3 +47,4 @@ class ExecutionStage(Actor):
         day_end_ns: int = 0,
     ) -> None: ...
     def restore(self, records: Iterable[Any]) -> int: ...
+    def revive(self, ledger: Ledger) -> int: ...

@@ -37,3 +37,7 @@ class JournalCorrupt(JournalError):
         self.path = path
         self.offset = offset
         self.what = what
+
+
+class ImageError(Exception):
+    """An image of a state is not what its reader expects: another version, another shape, or damage."""

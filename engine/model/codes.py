@@ -475,6 +475,9 @@ class Counter(IntEnum):
     LIMIT_USE_PERCENT = 61
     BREAKERS_OPEN = 62
     DELEVERAGE_QUANTILE = 63
+    RECOVERY_RECORDS = 67
+    RECOVERY_US = 68
+    SNAPSHOT_SEQ = 69
 
 
 class Stage(IntEnum):

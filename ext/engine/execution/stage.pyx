@@ -22,7 +22,7 @@ import msgspec
 from engine.execution.native_lists import is_of_one_request, native_terms
 from engine.execution.parent import ChildTerms, FillFact, InstrumentFacts, MarketView, Parent
 from engine.execution.parents import OrderNews, Parents
-from engine.execution.rebuild import rebuild
+from engine.execution.rebuild import Ledger
 from engine.execution.terms import ClosingOrder
 from engine.model.codes import AlarmCode, OrderState, Reason
 from engine.model.instructions import Change, Held, OrderList, decode, encode
@@ -311,10 +311,17 @@ cdef class ExecutionStage(Actor):
         """Rebuild what earlier runs held from their ledger records (objects as `Oms.restore` takes them); how many parents are alive.
 
         Nothing is sent: they are taken up once the account has been read again, and wait for the first valid book then."""
-        cdef int alive = rebuild(self.parents, records)
+        ledger = Ledger(self.parents)
+        for record in records:
+            ledger.take(record)
+        return self.revive(ledger)
+
+    def revive(self, ledger) -> int:
+        """What a `Ledger` of these parents has folded (see `restore`)."""
+        ledger.revive()
         self.parents.is_running = False
         self._waits_for_account = True
-        return alive
+        return len(self.parents.parents)
 
     # --- what the parents ask for ---
 

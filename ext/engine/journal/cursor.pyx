@@ -147,23 +147,54 @@ cdef int check(const uint8_t* data, uint64_t left) noexcept nogil:
     return WHOLE
 
 
+cdef inline uint32_t missing_bytes(const TwRecord* record) noexcept nogil:
+    """What a record of an earlier build lacks of today's layout; 0: nothing."""
+    cdef uint32_t whole = _whole_bytes[record.kind] if record.kind < 256 else 0
+    return whole - record.length if record.length < whole else 0
+
+
+cdef bytes widened(const TwRecord* record, uint32_t missing):
+    """A copy with zeroes for the fields that came later: who takes today's struct of it reads nothing that is not its own. Its checksum
+    stays that of what was written."""
+    cdef bytes chunk = PyBytes_FromStringAndSize(NULL, record.length + missing)
+    cdef char* copy = PyBytes_AS_STRING(chunk)
+    memcpy(copy, record, record.length)
+    memset(copy + record.length, 0, missing)
+    (<uint32_t*> copy)[0] = record.length + missing
+    return chunk
+
+
 cdef Record record_at(bytes chunk, const void* data):
-    """A record in `chunk`. One of an earlier build, whose payload had fewer fields, is copied with zeroes for the later ones: who
-    takes today's struct of it reads nothing that is not its own. Its checksum stays that of what was written."""
+    """A record in `chunk`; widened where it is of an earlier build."""
     cdef Record found = Record.__new__(Record)
     cdef const TwRecord* record = <const TwRecord*> data
-    cdef uint32_t whole = _whole_bytes[record.kind] if record.kind < 256 else 0
-    cdef char* copy
-    if record.length < whole:
-        chunk = PyBytes_FromStringAndSize(NULL, whole)
-        copy = PyBytes_AS_STRING(chunk)
-        memset(copy, 0, whole)
-        memcpy(copy, record, record.length)
-        record = <const TwRecord*> copy
-        (<uint32_t*> copy)[0] = whole
+    cdef uint32_t missing = missing_bytes(record)
+    if missing:
+        chunk = widened(record, missing)
+        record = <const TwRecord*> PyBytes_AS_STRING(chunk)
     found._chunk = chunk
     found.header = <const RecordHeader*> record
     return found
+
+
+cdef class RecordSink:
+    """Who takes records from `Cursor.pour`; this one lets them go (a plain scan)."""
+
+    cdef int take(self, const RecordHeader* record) except -1:
+        return 0
+
+
+cdef const RecordHeader* header_of(object record, list kept) except NULL:
+    cdef bytes data
+    if isinstance(record, Record):
+        return (<Record> record).header
+    payload = bytes(record.payload)
+    payload += bytes((8 - len(payload) % 8) % 8)
+    fields = [int(getattr(record, name, 0)) for name in layout.HEADER_FIELDS]
+    fields[0] = TW_RECORD_HEADER_BYTES + len(payload)
+    data = layout.HEADER.pack(*fields) + payload
+    kept.append(data)
+    return <const RecordHeader*> PyBytes_AS_STRING(data)
 
 
 cdef class Cursor:
@@ -211,6 +242,40 @@ cdef class Cursor:
         return <uint64_t> len(data) > had
 
     def next_record(self) -> Record | None:
+        cdef const RecordHeader* header = self.next_header()
+        return None if header == NULL else record_at(self._chunk, header)
+
+    def pour(self, RecordSink sink not None, uint64_t after_seq=0, uint64_t upto_seq=18446744073709551615ULL,
+             uint32_t below_epoch=4294967295) -> int:
+        """Give `sink` every record with after_seq < seq <= upto_seq of epochs below `below_epoch`; returns how many it had.
+
+        Ends where no whole record follows (`damage`, `offset`), or before one that is beyond (`is_stopped`, and `offset` is its).
+        """
+        cdef const RecordHeader* record
+        cdef bytes wide
+        cdef uint32_t missing
+        cdef uint64_t given = 0
+        self.is_stopped = False
+        while True:
+            record = self.next_header()
+            if record == NULL:
+                return given
+            if record.seq > upto_seq or record.epoch >= below_epoch:
+                self._at -= record.length
+                self.is_stopped = True
+                return given
+            if record.seq <= after_seq:
+                continue
+            missing = missing_bytes(<const TwRecord*> record)
+            if missing:
+                wide = widened(<const TwRecord*> record, missing)
+                record = <const RecordHeader*> PyBytes_AS_STRING(wide)
+            sink.take(record)
+            self.given_at = self.last_at
+            given += 1
+
+    cdef const RecordHeader* next_header(self) except? NULL:
+        """The next record as it was written, valid until the next call; NULL where none is whole."""
         cdef const TwRecord* record
         cdef bint fresh = False
         while True:
@@ -218,19 +283,21 @@ cdef class Cursor:
                                  PyBytes_GET_SIZE(self._chunk) - self._at)
             if self._damage != WHOLE:
                 if fresh and self._damage != SHORT:
-                    return None
+                    return NULL
                 if not self._refill() and fresh:
                     if PyBytes_GET_SIZE(self._chunk) == 0:
                         self._damage = WHOLE
-                    return None
+                    return NULL
                 fresh = True
                 continue
             record = <const TwRecord*> (PyBytes_AS_STRING(self._chunk) + self._at)
-            self._at += record.length
             if record.kind == 0:
+                self._at += record.length
                 self.padding += 1
                 continue
-            return record_at(self._chunk, record)
+            self.last_at = self._base + self._at
+            self._at += record.length
+            return <const RecordHeader*> record
 
 
 def parse(bytes data not None) -> list:

@@ -17,6 +17,7 @@ cdef enum:
 cdef extern from "front.h" nogil:
     ctypedef struct TwRecord:
         uint32_t length
+        uint32_t crc32c
         uint64_t seq
         uint64_t cause_seq
         int64_t wall_ns
@@ -27,6 +28,7 @@ cdef extern from "front.h" nogil:
         uint16_t strategy_id
         uint32_t instrument_id
         uint64_t order_handle
+        uint32_t epoch
         uint32_t frame_length
         uint32_t frame_crc32c
         uint16_t session_id
@@ -103,6 +105,7 @@ cdef class Journal:
     cdef object _world
     cdef object _recovery
     cdef bint _open
+    cdef void* _oracle                   # a TwRecorded that every commit is compared with (a replay); else NULL
 
     # Claim `size_max` bytes (header included; rounded up to 8) in `lane` (Lane code). The first CLEARED_BYTES and the last word are
     # zeroed, kind, lane, engine and epoch are set; a longer payload is NOT zeroed in between. NULL = no room (or a claim larger than an eighth of the front). Several claims of a lane
@@ -122,7 +125,11 @@ cdef class Journal:
     cdef inline uint64_t commit(self, RecordHeader* record) noexcept nogil:
         if record == NULL:
             return 0
+        if self._oracle != NULL:
+            return self._commit_compared(record)
         return tw_commit(<TwLane*> self._lanes[record.lane & 1], <TwRecord*> record, &self.last_seq, self.now_wall_ns, self.now_mono_ns)
+
+    cdef uint64_t _commit_compared(self, RecordHeader* record) noexcept nogil
 
     # Front of the ledger so full that new orders must not leave (the reserve is still there), or the disk failed.
     cdef inline bint nearly_full(self) noexcept nogil:

@@ -76,6 +76,11 @@ cdef extern from "engine/journal/writer.h":
     void tw_writer_abandon(TwWriter*) noexcept nogil
     void tw_flush(TwWriter*) noexcept nogil
 
+cdef extern from "engine/journal/recorded.h":
+    ctypedef struct TwRecorded:
+        pass
+    uint64_t tw_recorded_commit(TwRecorded*, TwLane*, TwRecord*, uint64_t*, int64_t, int64_t) noexcept nogil
+
 if <int> TW_CLEARED_BYTES != <int> CLEARED_BYTES:
     raise ImportError("journal.pxd and front.h disagree about what a claim clears")
 
@@ -221,6 +226,10 @@ cdef class Journal:
     cdef void shrink(self, RecordHeader* record, uint32_t length) noexcept nogil:
         if record != NULL:
             tw_shrink(<TwLane*> self._lanes[record.lane & 1], <TwRecord*> record, length)
+
+    cdef uint64_t _commit_compared(self, RecordHeader* record) noexcept nogil:
+        return tw_recorded_commit(<TwRecorded*> self._oracle, <TwLane*> self._lanes[record.lane & 1], <TwRecord*> record,
+                                  &self.last_seq, self.now_wall_ns, self.now_mono_ns)
 
     cdef RecordHeader* renew(self, RecordHeader* record) noexcept nogil:
         if record == NULL:

@@ -3,11 +3,13 @@
 Nothing is sent and nothing is written; what was in flight then is UNKNOWN now, and the venue's truth decides at reconciliation.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memset
+from engine.journal.cursor cimport header_of
 from engine.model.approval cimport SLOT_NONE, ApprovedOrder
 from engine.model.codes cimport *
 from engine.model.records cimport (CommandPayload, Conditions, FillPayload, FundingPaymentPayload, IntentPayload, MarginTiersPayload,
-                                   OrderStatePayload, StatePayload, VerdictPayload)
+                                   OrderStatePayload, RecordHeader, StatePayload, VerdictPayload)
 from engine.model.tables cimport POSITION_SIDES, Instrument
 from engine.model.unnamed cimport NO_TRADE_ID
 from engine.oms.commands cimport Commands
@@ -17,12 +19,34 @@ from engine.oms.scribe cimport FillFacts
 from engine.oms.trades cimport TRADE_CONTRADICTED, TRADE_REPEATED
 
 
-cdef class Restoration(Commands):
-    """Reads a ledger once, before the first poll; a base of `Oms`."""
+cdef size_t _least_bytes(int kind) noexcept nogil:
+    """The fixed part of a payload that is read here; 0 = the kind is not."""
+    if kind == RECORD_KIND_ORDER_STATE:
+        return sizeof(OrderStatePayload)
+    if kind == RECORD_KIND_FILL:
+        return sizeof(FillPayload)
+    if kind == RECORD_KIND_INTENT:
+        return sizeof(IntentPayload)
+    if kind == RECORD_KIND_VERDICT:
+        return sizeof(VerdictPayload)
+    if kind == RECORD_KIND_COMMAND:
+        return sizeof(CommandPayload)
+    if kind == RECORD_KIND_TRADING_STATE or kind == RECORD_KIND_ALARM:
+        return sizeof(StatePayload)
+    if kind == RECORD_KIND_FUNDING_PAYMENT:
+        return sizeof(FundingPaymentPayload)
+    return sizeof(MarginTiersPayload) if kind == RECORD_KIND_MARGIN_TIERS else 0
 
-    def __init__(self, *wiring, **options):
-        Commands.__init__(self, *wiring, **options)
-        self._intents = {}
+
+cdef class Restoration(Commands):
+    """Reads a ledger once, before the first poll; a base of `Oms`.
+
+    `fold` takes record by record, `finish_fold` makes of them what a start begins with. What lies between the two is a function of the
+    records alone, and can be kept as a snapshot (engine/oms/fold_image.pyx).
+    """
+
+    def __dealloc__(self):
+        free(self._pending)
 
     def restore(self, records) -> int:
         """Rebuild orders, positions, fees and sticky halts from ledger records of earlier runs; returns how many were used.
@@ -30,70 +54,109 @@ cdef class Restoration(Commands):
         `records`: objects with `kind`, the header's ids and `payload` bytes, in sequence order (`JournalReader.records`). Nothing is
         sent and nothing is written; the venue's truth decides at reconciliation.
         """
-        cdef bytes payload
-        cdef const char* data
-        cdef int used = 0, kind
-        cdef int64_t unnamed_e8
-        sizes = {
-            RECORD_KIND_ORDER_STATE: sizeof(OrderStatePayload), RECORD_KIND_FILL: sizeof(FillPayload),
-            RECORD_KIND_COMMAND: sizeof(CommandPayload), RECORD_KIND_TRADING_STATE: sizeof(StatePayload),
-            RECORD_KIND_ALARM: sizeof(StatePayload), RECORD_KIND_FUNDING_PAYMENT: sizeof(FundingPaymentPayload),
-            RECORD_KIND_INTENT: sizeof(IntentPayload), RECORD_KIND_VERDICT: sizeof(VerdictPayload),
-            RECORD_KIND_MARGIN_TIERS: sizeof(MarginTiersPayload),
-        }
+        cdef int used = 0
+        cdef list kept = []
         for record in records:
-            kind = record.kind
-            if kind not in sizes:
-                continue
-            payload = record.payload
-            if len(payload) < sizes[kind]:
-                raise ValueError(f"ledger record {record.seq}: {len(payload)} bytes of payload, {sizes[kind]} needed")
-            if kind == RECORD_KIND_ORDER_STATE or kind == RECORD_KIND_INTENT:
-                self._youngest_handle = max(self._youngest_handle, <uint64_t> record.order_handle)
-            if record.venue_id not in (0, self.venue_id):
-                continue  # another line's
-            data = payload
-            if kind == RECORD_KIND_INTENT or kind == RECORD_KIND_VERDICT:
-                self._remember_intent(record, kind)
-                continue
-            if kind == RECORD_KIND_ORDER_STATE:
-                self._restore_order(record, <const OrderStatePayload*> data)
-            elif kind == RECORD_KIND_FILL:
-                self._restore_fill(record, <const FillPayload*> data)
-            elif kind == RECORD_KIND_COMMAND:
-                self._restore_command(record, <const CommandPayload*> data)
-            elif kind == RECORD_KIND_MARGIN_TIERS:
-                self.accounts.put_terms(record.instrument_id, <const MarginTiersPayload*> data, <uint32_t> len(payload))
-            elif kind == RECORD_KIND_FUNDING_PAYMENT:
-                self.book_of_funding.take(record.instrument_id, <const FundingPaymentPayload*> data, &unnamed_e8)
-            else:
-                self._restore_state(record, <const StatePayload*> data)
-            used += 1
-        self._restore_finish()
-        self._intents.clear()
+            if _least_bytes(record.kind):
+                used += self.fold(header_of(record, kept))
+                kept.clear()
+        self.finish_fold()
         return used
 
-    def _remember_intent(self, object record, int kind) -> None:
-        """Conditions, a replace's target and the price of the promise stand with intent and verdict: kept until the order is met."""
-        cdef const VerdictPayload* verdict
+    cdef int fold(self, const RecordHeader* record) except -1:
+        cdef int kind = record.kind
+        cdef size_t size = record.length - sizeof(RecordHeader), least = _least_bytes(kind)
+        cdef const void* payload = record + 1
+        cdef int64_t unnamed_e8
+        if least == 0:
+            return 0
+        if size < least:
+            raise ValueError(f"ledger record {record.seq}: {size} bytes of payload, {least} needed")
+        if kind == RECORD_KIND_ORDER_STATE or kind == RECORD_KIND_INTENT:
+            self._youngest_handle = max(self._youngest_handle, record.order_handle)
+        if record.venue_id and record.venue_id != self.venue_id:
+            return 0  # another line's
         if kind == RECORD_KIND_INTENT:
-            if (<const IntentPayload*> <const char*> record.payload).action in (INTENT_ACTION_SUBMIT, INTENT_ACTION_REPLACE):
-                self._intents[record.order_handle] = (record.payload, 0, record.seq)
-            return
-        verdict = <const VerdictPayload*> <const char*> record.payload
-        intent = self._intents.get(record.order_handle)
-        if intent is None or intent[2] != record.cause_seq:
-            return  # of another intent: a refused change of the order
-        if verdict.approved:
-            self._intents[record.order_handle] = (intent[0], verdict.value, intent[2])
+            self._remember_intent(record)
+            return 0
+        if kind == RECORD_KIND_VERDICT:
+            return self._apply_verdict(record)
+        if kind == RECORD_KIND_ORDER_STATE:
+            self._restore_order(record, <const OrderStatePayload*> payload)
+        elif kind == RECORD_KIND_FILL:
+            self._restore_fill(record, <const FillPayload*> payload)
+        elif kind == RECORD_KIND_COMMAND:
+            self._restore_command(record, <const CommandPayload*> payload)
+        elif kind == RECORD_KIND_MARGIN_TIERS:
+            self.accounts.put_terms(record.instrument_id, <const MarginTiersPayload*> payload, <uint32_t> size)
+        elif kind == RECORD_KIND_FUNDING_PAYMENT:
+            self.book_of_funding.take(record.instrument_id, <const FundingPaymentPayload*> payload, &unnamed_e8)
         else:
-            del self._intents[record.order_handle]
+            self._restore_state(record, <const StatePayload*> payload)
+        return 1
 
-    cdef ApprovedOrder* _admit(self, object record, const OrderStatePayload* state) except *:
+    # --- intents: conditions, a replace's target and the price of the promise stand there, until the order is met ---
+
+    cdef int _remember_intent(self, const RecordHeader* record) except -1:
+        cdef const IntentPayload* intent = <const IntentPayload*> (record + 1)
+        cdef PendingIntent* row
+        if intent.action != INTENT_ACTION_SUBMIT and intent.action != INTENT_ACTION_REPLACE:
+            return 0
+        row = self._intent_of(record.order_handle)
+        if row == NULL:
+            row = self._push_pending()
+        memset(row, 0, sizeof(PendingIntent))
+        row.order_handle = record.order_handle
+        row.seq = record.seq
+        row.intent = intent[0]
+        if intent.has_conditions and record.length >= sizeof(RecordHeader) + sizeof(IntentPayload) + sizeof(Conditions):
+            row.conditions = (<const Conditions*> (intent + 1))[0]
+            row.has_conditions = 1
+        return 0
+
+    cdef int _apply_verdict(self, const RecordHeader* record) noexcept:
+        cdef const VerdictPayload* verdict = <const VerdictPayload*> (record + 1)
+        cdef PendingIntent* row = self._intent_of(record.order_handle)
+        if row == NULL or row.seq != record.cause_seq:
+            return 0  # of another intent: a refused change of the order
+        if verdict.approved:
+            row.approved_ticks = verdict.value
+        else:
+            self._drop_pending(row)
+        return 0
+
+    cdef PendingIntent* _intent_of(self, uint64_t order_handle) noexcept:
+        """The latest first: a few at most wait for their verdict."""
+        cdef uint32_t i
+        for i in range(self._pending_count, 0, -1):
+            if self._pending[i - 1].order_handle == order_handle:
+                return &self._pending[i - 1]
+        return NULL
+
+    cdef PendingIntent* _push_pending(self) except NULL:
+        cdef uint32_t room = self._pending_room
+        cdef PendingIntent* grown
+        if self._pending_count == room:
+            room = room * 2 if room else 64
+            grown = <PendingIntent*> realloc(self._pending, room * sizeof(PendingIntent))
+            if grown == NULL:
+                raise MemoryError("intents of a ledger")
+            self._pending = grown
+            self._pending_room = room
+        self._pending_count += 1
+        return &self._pending[self._pending_count - 1]
+
+    cdef void _drop_pending(self, PendingIntent* row) noexcept:
+        self._pending_count -= 1
+        row[0] = self._pending[self._pending_count]
+
+    cdef ApprovedOrder* _admit(self, const RecordHeader* record, const OrderStatePayload* state) except NULL:
         cdef uint64_t handle = record.order_handle
         cdef ApprovedOrder* terms = self.register.admit(handle)
+        cdef Restoration line
         if terms == NULL:
-            self._retire_restored()
+            for line in self._peers or (self,):
+                line._retire_restored()
             terms = self.register.admit(handle)
         if terms == NULL:
             raise ValueError(f"ledger record {record.seq}: no room for order {handle:#x}; raise the order capacity")
@@ -121,19 +184,16 @@ cdef class Restoration(Commands):
 
     cdef int _restore_intent(self, ApprovedOrder* terms, const OrderStatePayload* state) except -1:
         """What the order's state does not tell: the price that its money was promised by, its conditions and what it replaces."""
-        cdef bytes payload
-        cdef int64_t approved_ticks
-        cdef const IntentPayload* intent
-        cdef const Conditions* conditions
-        payload, approved_ticks, _ = self._intents.pop(terms.order_handle, (b"", 0, 0))
-        if <size_t> len(payload) >= sizeof(IntentPayload):
-            intent = <const IntentPayload*> <const char*> payload
-            terms.expire_ns = intent.expire_ns
-            terms.target_handle = intent.target_handle if intent.action == INTENT_ACTION_REPLACE else 0
-            if intent.has_conditions and <size_t> len(payload) >= sizeof(IntentPayload) + sizeof(Conditions):
-                conditions = <const Conditions*> (intent + 1)
-                self.register.conditions[self.register.index_of(terms)] = conditions[0]
+        cdef int64_t approved_ticks = 0
+        cdef PendingIntent* row = self._intent_of(terms.order_handle)
+        if row != NULL:
+            approved_ticks = row.approved_ticks
+            terms.expire_ns = row.intent.expire_ns
+            terms.target_handle = row.intent.target_handle if row.intent.action == INTENT_ACTION_REPLACE else 0
+            if row.has_conditions:
+                self.register.conditions[self.register.index_of(terms)] = row.conditions
                 terms.has_conditions = 1
+            self._drop_pending(row)
         if approved_ticks <= 0:
             approved_ticks = self._price_unrecorded(terms, state)
         terms.promise_price_ticks = approved_ticks
@@ -165,7 +225,7 @@ cdef class Restoration(Commands):
         if old != NULL and old.is_listed:
             old.successor_handle = terms.order_handle
 
-    def _retire_restored(self) -> None:
+    cdef void _retire_restored(self) noexcept:
         """Earlier runs have had more orders than there are slots: those that are over by now make room."""
         cdef uint32_t slot = self.pool.first_open, following
         while slot != SLOT_NONE:
@@ -175,7 +235,7 @@ cdef class Restoration(Commands):
                 self.pool.reserve(&self.pool.orders[slot])
             slot = following
 
-    cdef int _restore_order(self, object record, const OrderStatePayload* state) except -1:
+    cdef int _restore_order(self, const RecordHeader* record, const OrderStatePayload* state) except -1:
         cdef Order* order
         cdef uint64_t handle = record.order_handle
         self.tables._check(record.instrument_id)
@@ -202,7 +262,7 @@ cdef class Restoration(Commands):
             order.is_acked = 1
         return 0
 
-    cdef int _restore_fill(self, object record, const FillPayload* fill) except -1:
+    cdef int _restore_fill(self, const RecordHeader* record, const FillPayload* fill) except -1:
         cdef uint64_t handle = record.order_handle
         cdef uint32_t instrument_id = record.instrument_id
         cdef int side = record.position_side % POSITION_SIDES
@@ -267,13 +327,13 @@ cdef class Restoration(Commands):
                     self.book_of_strategies.carry(i, instrument_id)
         return 0
 
-    cdef int _restore_command(self, object record, const CommandPayload* command) except -1:
+    cdef int _restore_command(self, const RecordHeader* record, const CommandPayload* command) except -1:
         cdef uint32_t instrument_id = record.instrument_id
         cdef uint16_t strategy_id = record.strategy_id
         cdef uint8_t halt = HALT_REASON_KILL if command.command_kind == COMMAND_KIND_KILL else HALT_REASON_NONE
         if command.command_kind != COMMAND_KIND_KILL and command.command_kind != COMMAND_KIND_ARM:
             return 0
-        if record.account_id not in (0, self.account_id):
+        if record.account_id and record.account_id != self.account_id:
             return 0
         if strategy_id:
             self.register.strategy_halts[strategy_id % 64] = halt
@@ -294,10 +354,11 @@ cdef class Restoration(Commands):
         self.line.is_killed = 0
         self._arm_instruments()
         self.is_mismatched = False
+        self.sticky_reason = HALT_REASON_NONE
         if is_whole:
             memset(self.register.strategy_halts, 0, 64)
 
-    cdef int _restore_state(self, object record, const StatePayload* state) except -1:
+    cdef int _restore_state(self, const RecordHeader* record, const StatePayload* state) except -1:
         cdef uint32_t instrument_id = record.instrument_id
         if record.kind == RECORD_KIND_ALARM:
             if instrument_id and state.state in (ALARM_CODE_OVERFILL, ALARM_CODE_UNKNOWN_FILL, ALARM_CODE_TRADE_ID_CONFLICT,
@@ -308,10 +369,15 @@ cdef class Restoration(Commands):
             self.is_mismatched = True
         return 0
 
-    cdef int _restore_finish(self) except -1:
+    cdef int finish_fold(self) except -1:
         """Ended orders go to the reusable slots; the rest starts as what is certain: acknowledged, or in flight and UNKNOWN."""
         cdef uint32_t slot = self.pool.first_open, following, i
         cdef Order* order
+        self._pending_count = 0
+        if self.line.halt_reason == HALT_REASON_CRASH_LOOP:
+            # a fact of this start: what earlier runs were armed for does not lift it
+            self.sticky_reason = HALT_REASON_CRASH_LOOP
+            self.is_mismatched = True
         for i in range(1, self.tables.instrument_count + 1):
             if self.tables.instruments[i].is_trading:
                 self._bring_over(self.account_id, i)

@@ -35,6 +35,8 @@ cdef struct Measure:
     int64_t volatility_bps
     int64_t window_loss_e8
     int64_t told_peak_e8        # of the latest RISK_STATE
+    int64_t cooldown_until_wall_ns # of the latest RISK_STATE of an earlier run; by the wall clock
+    int64_t pause_until_wall_ns
     uint8_t has_begun           # peak and day start stand
     uint8_t latches
     uint8_t is_alarmed          # RiskLatch bits already told
@@ -76,7 +78,7 @@ cdef class RiskMonitor(Actor):
     cdef FundingBook book_of_funding
     cdef bint is_ready                   # every held instrument has been seen in the market
     cdef readonly uint64_t refused_changes
-    cdef tuple journal_now               # wall and monotonic clock of the restart
+    cdef object commanded                # CommandedLimits: those of earlier runs, while their ledger is read
     cdef int64_t _mark_e8(self, uint32_t instrument_id) noexcept nogil
     cdef void _revalue(self, uint32_t instrument_id) noexcept nogil
     cdef void _add(self, int row, int64_t change_e8) noexcept nogil
@@ -124,4 +126,3 @@ cdef class RiskMonitor(Actor):
                        uint32_t* instrument_id) noexcept nogil
     cdef void _on_command(self, const Descriptor* item) noexcept
     cdef int _change_limits(self, const Descriptor* item, const CommandPayload* command) except -1
-    cdef int _restore_state(self, object record, const RiskStatePayload* state) except -1

@@ -19,7 +19,8 @@ from engine.risk.measures cimport *
 
 from engine.journal.errors import JournalFull
 from engine.model.codes import Lane, RecordKind
-from engine.model.limits import LimitBook, LimitRefusedError, Source, decode_change, encode, restored
+from engine.model.commanded_limits import CommandedLimits
+from engine.model.limits import LimitBook, LimitRefusedError, Source, decode_change, encode
 
 cdef extern from *:
     int __builtin_ctzll(unsigned long long) noexcept nogil
@@ -81,6 +82,7 @@ cdef class RiskMonitor(Actor):
         memcpy(self.base, tables.limit_rows, LIMIT_ROW_COUNT * sizeof(LimitRow))
         self._take_settings(settings)
         self.limits = LimitBook(self)
+        self.commanded = CommandedLimits()
 
     def _take_settings(self, object settings) -> None:
         cdef int mode
@@ -848,53 +850,3 @@ cdef class RiskMonitor(Actor):
         memcpy(out + 1, text, size)
         record.cause_seq = self.journal.input_seq
         self.journal.commit(record)
-
-    def restoring(self, records, *, int64_t wall_ns, int64_t mono_ns):
-        """Pass the ledger of earlier runs through, taking from it what is ours; the state is whole when it has been read to its end."""
-        cdef bytes payload
-        cdef int row
-        self.journal_now = (wall_ns, mono_ns)
-        for record in records:
-            kind = record.kind
-            if kind == RECORD_KIND_FILL:
-                payload = record.payload
-                if len(payload) >= <int> sizeof(FillPayload) and 0 < record.instrument_id <= self.tables.instrument_count:
-                    self._book_fill(record.instrument_id, record.venue_id, record.account_id, record.strategy_id,
-                                    record.position_side, <const FillPayload*> <const char*> payload, False)
-            elif kind == RECORD_KIND_FUNDING_PAYMENT:
-                payload = record.payload
-                if len(payload) >= <int> sizeof(FundingPaymentPayload):
-                    self._take_funding(record.instrument_id, <const FundingPaymentPayload*> <const char*> payload)
-            elif kind == RECORD_KIND_RISK_STATE:
-                payload = record.payload
-                if len(payload) >= <int> sizeof(RiskStatePayload):
-                    self._restore_state(record, <const RiskStatePayload*> <const char*> payload)
-            elif kind == RECORD_KIND_LIMITS:
-                restored(self.limits, record)
-            yield record
-        for row in range(LIMIT_ROW_COUNT):
-            self._set_state(row)
-        self._apply_all()
-
-    cdef int _restore_state(self, object record, const RiskStatePayload* state) except -1:
-        cdef int scope_id = (0, record.account_id, record.venue_id, record.strategy_id, record.instrument_id)[state.scope % 5]
-        cdef int row = self.tables.limit_row_of(state.scope % 5, <uint32_t> scope_id)
-        cdef Measure* measure = &self.measures[row]
-        cdef ScopeState* scope = &self.tables.scopes[row]
-        wall_ns, mono_ns = self.journal_now
-        measure.has_begun = 1
-        measure.peak_e8 = measure.told_peak_e8 = state.peak_pnl_e8
-        measure.day_start_e8 = state.day_start_pnl_e8
-        measure.day = state.day
-        measure.latches = state.latches
-        scope.loss_streak = state.loss_streak
-        scope.risk_mode = state.risk_mode % 4
-        scope.cooldown_until_mono_ns = _mono_of(state.cooldown_until_ns, wall_ns, mono_ns)
-        scope.pause_until_mono_ns = _mono_of(state.pause_until_ns, wall_ns, mono_ns)
-        return 0
-
-
-cdef int64_t _mono_of(int64_t until_wall_ns, int64_t wall_ns, int64_t mono_ns):
-    if until_wall_ns == 0 or until_wall_ns == INT64_MAX:
-        return until_wall_ns
-    return max(tw_risk_sum(until_wall_ns, mono_ns - wall_ns), <int64_t> 0)
