@@ -1,4 +1,4 @@
-"""`tradewind sim`: the engine and a venue under a seed's faults and virtual time, with checkers; a failure is cut down and saved."""
+"""`tradewind sim`: engine and venue under a seed's faults and virtual time, with checkers; a failure is cut down and saved."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import json
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--seed", type=int, default=1, help="the seed (default: %(default)s)")
     parser.add_argument("--seeds", metavar="A..B", help="every seed from A to B instead")
     parser.add_argument("--hours", type=float, default=HOURS, help="virtual hours of each seed (default: %(default)s)")
-    parser.add_argument("--market", choices=("spot", "usdm"), default="", help="the kind of venue (default: the seed's)")
+    parser.add_argument(
+        "--market", choices=("spot", "usdm"), default="", help="the kind of venue (default: the seed's)"
+    )
     parser.add_argument("--faults", metavar="A,B", help="only these families of faults; `none` for none")
     parser.add_argument("--jobs", type=int, default=1, help="seeds at once, each a process (default: %(default)s)")
     parser.add_argument("--schedule", type=Path, metavar="FILE", help="run a saved schedule instead of a seed's")
@@ -110,7 +113,9 @@ def report(told: Told, args: argparse.Namespace) -> dict[str, object]:
         print("\n".join(told.last[-LAST_SHOWN:]))
     schedule = told.schedule
     if not args.no_shrink:
-        shrinker = Shrinker(key_of, say=(lambda _text: None) if quiet else (lambda text: print(f"  {text}", flush=True)))
+        shrinker = Shrinker(
+            key_of, say=(lambda _text: None) if quiet else (lambda text: print(f"  {text}", flush=True))
+        )
         schedule = shrinker.shrink(schedule, told.key, told.seconds)
     path = args.save / f"sim-{told.schedule.seed}.json"
     schedule.save(path)
@@ -131,7 +136,7 @@ def command_of(told: Told, args: argparse.Namespace) -> str:
     return f"tradewind sim --seed {told.schedule.seed} --hours {args.hours:g} --market {told.schedule.market}{faults}"
 
 
-def print_totals(summary: dict[str, object], totals: Counter[str]) -> None:
+def print_totals(summary: Mapping[str, object], totals: Counter[str]) -> None:
     """How much was run, and which rare states were met how often."""
     from engine.hunt.sometimes import SOMETIMES
 
