@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Iterable
 import msgspec
 
 from engine.app import Engine
-from engine.core import Core
 from engine.control.limits import LimitDesk
+from engine.core import Core
 from engine.guarded_http import HealthChange
 from engine.journal.errors import JournalFull
 from engine.journal.journal import Journal

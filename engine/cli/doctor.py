@@ -52,11 +52,15 @@ def run(args: argparse.Namespace) -> int:
 
 def examine(loaded: LoadedConfig, *, ask_venue: bool) -> Iterator[Check]:
     """Every check in the order in which a start needs it."""
-<<<<<<< HEAD
-    from engine.cli import doctor_alerts, doctor_engine, doctor_guard, doctor_host, doctor_recorder, doctor_venue
-=======
-    from engine.cli import doctor_alerts, doctor_engine, doctor_guard, doctor_host, doctor_snapshots, doctor_venue
->>>>>>> w-recovery
+    from engine.cli import (
+        doctor_alerts,
+        doctor_engine,
+        doctor_guard,
+        doctor_host,
+        doctor_recorder,
+        doctor_snapshots,
+        doctor_venue,
+    )
     from engine.cli.doctor_checks import guarded, ok
 
     config = loaded.config

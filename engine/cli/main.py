@@ -25,13 +25,13 @@ VERBS: dict[str, tuple[str, str]] = {
     "config": ("config_cmd", "check or show a configuration"),
     "doctor": ("doctor", "look for what would keep an engine from running well"),
     "journal": ("journal", "read, verify or measure a journal"),
-<<<<<<< HEAD
     "readers": ("readers", "the journal's readers and how far each is behind"),
     "sql": ("sql", "the ledger in a database: import, state, retention"),
-=======
     "snapshot": ("snapshot", "make or list snapshots of the ledger, which keep starts short"),
->>>>>>> w-recovery
+    "audit": ("audit", "who commanded an engine, when and why"),
     "explain": ("explain", "why an order came to be, and what became of it"),
+    "export": ("export", "tables of a ledger as CSV or Parquet"),
+    "statement": ("statement", "a day's orders, fills, fees and profit"),
     "replay": ("replay", "run a recorded session again and compare every record and byte"),
     "backup": ("backup", "copy an engine's data, verified"),
     "restore": ("restore", "put a backup back, verified"),

@@ -20,7 +20,7 @@ def test_every_alarm_code_has_a_severity_and_a_part_in_the_runbook() -> None:
 
 
 def test_what_desk_finds_by_itself_is_there_too_and_nothing_else() -> None:
-    assert HEADINGS == {code: level.word for code, level in SEVERITIES.items() if not code.startswith(HALTED)}
+    assert {code: level.word for code, level in SEVERITIES.items() if not code.startswith(HALTED)} == HEADINGS
 
 
 def test_every_reason_of_a_halt_has_a_row_and_those_that_do_not_end_by_themselves_a_severity() -> None:
