@@ -28,6 +28,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "readers": ("readers", "the journal's readers and how far each is behind"),
     "sql": ("sql", "the ledger in a database: import, state, retention"),
     "snapshot": ("snapshot", "make or list snapshots of the ledger, which keep starts short"),
+    "audit": ("audit", "who commanded an engine, when and why"),
     "explain": ("explain", "why an order came to be, and what became of it"),
     "export": ("export", "tables of a ledger as CSV or Parquet"),
     "statement": ("statement", "a day's orders, fills, fees and profit"),
