@@ -236,7 +236,8 @@ def test_the_command_line_copies_lists_verifies_and_restores_and_overwrites_noth
     copies, new = str(tmp_path / "copies"), str(tmp_path / "new")
     code, told, _ = tradewind("backup", copies, "--config", str(tmp_path / "engine.toml"), "--json")
     made = json.loads(told)
-    assert (code, made["point"], made["verified"], made["notes"]) == (0, "000001", True, "the tape is not in it")
+    assert (code, made["point"], made["verified"]) == (0, "000001", True)
+    assert made["notes"].startswith("the tape is not in it; the recorder's database is not in it")
     assert json.loads(tradewind("backup", copies, "--list", "--json")[1])[0]["state_hash"] == made["state_hash"]
     assert tradewind("backup", copies, "--verify")[0] == 0
     code, told, warned = tradewind("restore", copies, "--to", new, "--json")
