@@ -125,7 +125,8 @@ docs: $(VENV)/.built
 
 lock: $(VENV)/.installed
 	$(BIN)/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-annotate --no-header \
-	    --strip-extras --allow-unsafe --extra dev --extra numba --output-file requirements.lock pyproject.toml
+	    --strip-extras --allow-unsafe --extra dev --extra numba --extra sql --extra postgres --output-file requirements.lock \
+	    pyproject.toml
 	$(BIN)/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-annotate --no-header \
 	    --strip-extras --allow-unsafe --output-file $(CLIENTS_LOCK) $(CLIENTS_LOCK:.lock=.in)
 

@@ -9,6 +9,7 @@ from msgspec import NODEFAULT
 
 from engine.config import keys_of, struct_in
 from engine.config_alerts_schema import AlertsSection, CommandSection, WebhookSection
+from engine.config_recorder_schema import RecorderSection
 from engine.config_risk_schema import (
     AccountRisk,
     HealthSection,
@@ -60,6 +61,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "reconcile": ReconcileSection,
     "runaway": RunawaySection,
     "paper": PaperSection,
+    "recorder": RecorderSection,
 }
 
 

@@ -14,6 +14,7 @@ from engine.config import Config, LoadedConfig
 from engine.config_limits import limit_values
 from engine.control.catalog import Names, names_of, write_catalog
 from engine.exit_codes import CommandError, ExitCode
+from engine.journal.core_start import facts_of, write_core_start, write_instrument_rows
 from engine.journal.journal import Journal
 from engine.line import NS_PER_MS, Line, LineInputs
 from engine.line_names import risk_rows, shown_name, strategy_symbols
@@ -61,6 +62,7 @@ class Core:
         self._resyncs: dict[int, list[int]] = {}
         self._refreshes: set[int] = set()
         self.venue_ids = {line.name: registry.venue_id(line.name) for line in inputs}
+        write_core_start(journal, facts_of(loaded.config, strategies, stays_down=stays_down))
         self.fill_tables(registry, inputs, strategies)
         if stays_down:
             self.tables.set_control(halt_reason=HaltReason.CRASH_LOOP)
@@ -108,6 +110,7 @@ class Core:
             self.tables.set_hedge(self.venue_ids[name], venue.position_mode == "hedge")
         set_limits(self.tables, self.venue_ids, self.loaded.config)
         write_catalog(self.journal, self.tables, self.names())
+        write_instrument_rows(self.journal, self.tables)
 
     def attach_strategies(self, strategies: Mapping[str, Strategy]) -> None:
         """Each strategy gets its symbols, of whichever lines, and each line what strategies ask of it beside books and trades."""

@@ -11,6 +11,7 @@ import msgspec
 
 from engine.app import Engine
 from engine.control.limits import LimitDesk
+from engine.core import Core
 from engine.guarded_http import HealthChange
 from engine.journal.errors import JournalFull
 from engine.journal.journal import Journal
@@ -139,7 +140,7 @@ class DeleverageWatch:
             )
 
 
-def limit_desk(engine: Engine) -> LimitDesk:
+def limit_desk(engine: Core) -> LimitDesk:
     """The limits at the control port, with the names of scopes; a line's account has the number of its venue."""
     names = {
         LimitScope.ACCOUNT: {number: str(number) for number in engine.venue_ids.values()},

@@ -90,7 +90,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     if not path.name:
         return
     rows = []
-    for outcome in ("passed", "failed", "error", "skipped"):
+    for outcome in ("passed", "failed", "error", "skipped", "rerun"):
         for report in terminalreporter.getreports(outcome):
             if report.when == "call" or outcome != "passed":
                 told = "failed" if outcome == "error" else outcome

@@ -22,7 +22,7 @@ INVARIANT, TRIED = "invariant", "tried"
 
 @dataclass
 class Tally:
-    """One id: tests that passed, failed and were skipped, and what was tried in those that ran."""
+    """One id: tests that passed, failed, were skipped and had a second try (`rerun`), and what was tried in those that ran."""
 
     tests: Counter[str] = field(default_factory=Counter)
     tried: int = 0
@@ -52,7 +52,7 @@ def tallied(rows: Iterable[dict[str, Any]]) -> dict[str, Tally]:
     for row in rows:
         tally = found.setdefault(row["id"], Tally())
         tally.tests[row["outcome"]] += 1
-        if row["outcome"] != "skipped":
+        if row["outcome"] in ("passed", "failed"):
             tally.tried += row["tried"]
     return found
 
@@ -71,11 +71,11 @@ def add(path: Path, rows: list[dict[str, Any]]) -> None:
 
 def table(found: dict[str, Tally], page: str) -> list[str]:
     """Lines: id, state by the page, tests, amount, violations, promise."""
-    lines = [f"{'id':5}{'state':7}{'tests':>6}{'skipped':>9}{'tried':>13}{'violations':>12}"]
+    lines = [f"{'id':5}{'state':7}{'tests':>6}{'skipped':>9}{'again':>7}{'tried':>13}{'violations':>12}"]
     for row in invariants.rows(page):
         tally = found.get(row.id, Tally())
         ran = tally.tests["passed"] + tally.tests["failed"]
-        counts = f"{ran:6}{tally.tests['skipped']:9}{tally.tried:13,}{tally.violations:12}"
+        counts = f"{ran:6}{tally.tests['skipped']:9}{tally.tests['rerun']:7}{tally.tried:13,}{tally.violations:12}"
         lines.append(f"{row.id:5}{row.state:7}{counts}" + (f"   open: {row.still_open}" if row.still_open else ""))
     ran_ids = [tally for tally in found.values() if tally.tests["passed"] + tally.tests["failed"]]
     violations = sum(tally.violations for tally in found.values())

@@ -91,6 +91,7 @@ def opened(args: argparse.Namespace) -> Show:
 
 def open_fold(target: Target, *, whole: bool = False) -> LedgerFold:
     """The ledger's fold; no journal there is exit code 66."""
+    from engine.cli.journal import failure
     from engine.desk.ledger import LedgerFold
     from engine.journal.errors import JournalError
 
@@ -138,6 +139,7 @@ def show_accounts(args: argparse.Namespace, fold: LedgerFold) -> int:
 
 def refreshed(fold: LedgerFold) -> LedgerState:
     """The fold as of now; a damaged journal is exit code 74."""
+    from engine.cli.journal import failure
     from engine.journal.errors import JournalError
 
     try:
@@ -306,6 +308,7 @@ class Latency:
 
 def events(args: argparse.Namespace) -> int:
     """The last events of the ledger; with --watch also those to come."""
+    from engine.cli.journal import failure
     from engine.desk.events import EventLog, event_line
     from engine.journal.errors import JournalError
 

@@ -52,7 +52,15 @@ def run(args: argparse.Namespace) -> int:
 
 def examine(loaded: LoadedConfig, *, ask_venue: bool) -> Iterator[Check]:
     """Every check in the order in which a start needs it."""
-    from engine.cli import doctor_alerts, doctor_engine, doctor_guard, doctor_host, doctor_snapshots, doctor_venue
+    from engine.cli import (
+        doctor_alerts,
+        doctor_engine,
+        doctor_guard,
+        doctor_host,
+        doctor_recorder,
+        doctor_snapshots,
+        doctor_venue,
+    )
     from engine.cli.doctor_checks import guarded, ok
 
     config = loaded.config
@@ -70,6 +78,7 @@ def examine(loaded: LoadedConfig, *, ask_venue: bool) -> Iterator[Check]:
     yield from guarded("dead-man switch", lambda: doctor_guard.dead_man(loaded))
     yield from guarded("alerts", lambda: doctor_alerts.alerts(loaded))
     yield from guarded("desk port", lambda: doctor_engine.desk_port(loaded))
+    yield from guarded("recorder", lambda: doctor_recorder.recorder(loaded))
     if ask_venue:
         yield from guarded("venue", lambda: doctor_venue.venues(loaded))
 

@@ -26,6 +26,8 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
     venues: dict[int, str]
     strategies: dict[int, str]
     assets: dict[int, str]
+    # the line of each asset that is not the first one's: two lines' USDT are two assets
+    asset_lines: dict[int, int] = {}
 
 
 class InstrumentRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +60,7 @@ def names_of(engine: str, mode: str, tables: Tables, venues: Mapping[str, int], 
         venues={number: name for name, number in venues.items()},
         strategies={number: name for name, number in strategies.items()},
         assets={number: tables.asset_name(number) for number in range(1, asset_end(tables))},
+        asset_lines={n: line for n in range(1, asset_end(tables)) if (line := tables.asset_line(n)) != 1},
     )
 
 

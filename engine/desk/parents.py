@@ -78,7 +78,7 @@ class Family:
         asked = self.conditions.get(handle, {})
         if not asked.get("list_size"):
             return ""
-        return f"{Contingency(asked['contingency']).name} {asked['list_handle']}"
+        return f"{decode.enum_name(Contingency, asked['contingency'])} {asked['list_handle']}"
 
     def adopt(self, handle: int, parent_handle: int) -> None:
         """An order belongs to a parent; one that is its own parent (a held order) stands alone."""

@@ -6,11 +6,12 @@ import errno
 import signal
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from prometheus_client import CollectorRegistry
@@ -22,7 +23,10 @@ from engine.desk.events import EventLog
 from engine.desk.health import Health
 from engine.desk.ledger import LedgerFold
 from engine.desk.metrics import EngineCollector
+from engine.desk.reader_metrics import ReaderCollector
+from engine.desk.recorder.worker import RecorderStatus, RecorderWorker
 from engine.desk.retention import Retention
+from engine.desk.signing import HeadKeeper
 from engine.desk.snapshots import SnapshotKeeper
 from engine.journal.errors import JournalError
 from engine.model.codes import Lane
@@ -31,9 +35,13 @@ from engine.notify.service import AlertService
 from engine.runtime.clock import Clock
 from engine.runtime.service import Supervisor
 
+if TYPE_CHECKING:
+    from engine.desk.recorder.recorder import Recorder
+
 POLL_S = 0.1
 RETRY_S = 2.0
 FIRST_EVENTS_MAX = 1000
+TOLD_MAX = 1000
 REQUEST_S_MAX = 10.0
 
 
@@ -50,6 +58,10 @@ class DeskPlaces:
     data_dir: Path
     listen: str
     keep_days: Mapping[Lane, float] = field(default_factory=dict)
+    sign_head: Callable[[bytes], bytes] | None = None
+    sign_interval_s: float = 300.0
+    # makes the recorder, on its thread; None: nothing is recorded
+    make_recorder: Callable[[], Recorder] | None = None
 
 
 class DeskServer:
@@ -70,6 +82,12 @@ class DeskServer:
         self._registry = CollectorRegistry()
         self._registry.register(EngineCollector(source, places.engine, self.health))
         self._registry.register(AccountCollector(lambda: LedgerFold(places.data_dir), places.engine))
+        # what the recorder's thread tells: printed here, where lines do not mix
+        self._told: deque[str] = deque(maxlen=TOLD_MAX)
+        self._recorder: RecorderWorker | None = None
+        if places.make_recorder is not None:
+            self._recorder = RecorderWorker(places.make_recorder, self._told.append, Clock())
+        self._registry.register(ReaderCollector(places.data_dir, places.engine, self._recorder_status, Clock()))
         self._alerts = alerts(self._print_own)
         if self._alerts is not None:
             self._registry.register(NotifierCollector(self._alerts.notifier, places.engine))
@@ -78,6 +96,7 @@ class DeskServer:
         self._http = listen(places.listen, self._answer)
         self._events: EventLog | None = None
         self._retention = Retention(places.data_dir, places.keep_days, Clock())
+        self._heads = HeadKeeper(places.data_dir, places.sign_head, places.sign_interval_s, Clock())
         self._snapshots = snapshots
         self._fault = ""
         self._supervisor = Supervisor.of_environment(Clock())
@@ -97,6 +116,8 @@ class DeskServer:
         thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
         thread.start()
         try:
+            if self._recorder is not None:
+                self._recorder.start()
             if self._alerts is not None:
                 self._alerts.start()
             self._supervisor.ready(f"serves http://{self.address}")
@@ -105,11 +126,21 @@ class DeskServer:
                     self._alerts.check()
                 self._supervisor.beat()
                 self._stopping.wait(POLL_S if self._print_new() else RETRY_S)
-                for text in [*self._retention.poll(), *(self._snapshots.poll() if self._snapshots else ())]:
+                for text in (
+                    *self._retention.poll(),
+                    *self._heads.poll(),
+                    *(self._snapshots.poll() if self._snapshots else ()),
+                ):
                     self._print_own(text)
+                while self._told:
+                    self._print_own(self._told.popleft())
         finally:
+            for text in self._heads.poll(is_last=True):
+                self._print_own(text)
             self._supervisor.stopping("stopping")
             self._supervisor.close()
+            if self._recorder is not None:
+                self._recorder.stop()
             if self._alerts is not None:
                 self._alerts.stop()
             self._http.shutdown()
@@ -138,6 +169,13 @@ class DeskServer:
     def _print_own(self, text: str) -> None:
         """An event of the desk's, not of the ledger."""
         self._print_event({"seq": 0, "wall_ns": 0, "kind": "DESK", "text": text})
+
+    def recorder_fault(self) -> str:
+        """Why nothing has been recorded for a while; empty where all is well, or nothing is to be recorded."""
+        return self._recorder.lasting_fault() if self._recorder is not None else ""
+
+    def _recorder_status(self) -> RecorderStatus | None:
+        return self._recorder.status if self._recorder is not None else None
 
     def _answer(self, path: str, accept: str) -> tuple[int, str, bytes]:
         """(status, content type, body) of a GET."""

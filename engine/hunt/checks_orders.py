@@ -223,6 +223,25 @@ class Runaway(Check):
                 raise self.fail(f"{len(mine)} orders of one turn left, {ORDERS_PER_INPUT_MAX} may")
 
 
+class Strategies(Check):
+    """R22, R23: a strategy is disabled for what it did, and for nothing else."""
+
+    invariants = ("R22",)
+    name = "strategies"
+
+    def on_entry(self, entry: Entry) -> None:
+        if entry.kind != RecordKind.STRATEGY_STATE or entry.body.get("state") != "DISABLED":
+            return
+        text = str(entry.body.get("text", ""))
+        known = {"RaisedOnPurpose": "strategy raised", "runaway": "runaway disabled", "rejections": "rejections disabled"}
+        known |= {"executions": "executions disabled", "kill": "strategy killed"}
+        for word, state in known.items():
+            if word in text:
+                self.hunt.reached(state)
+                return
+        raise self.fail(f"strategy {entry.strategy_id} disabled: {text}")
+
+
 class LifeOfOrders(Check):
     """R12: what is filled only grows and never beyond the quantity; an order that has ended stays so."""
 

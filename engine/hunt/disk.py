@@ -11,6 +11,7 @@ import random
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from engine.journal.chain import chain_files
 from engine.journal.journal import Journal
 from engine.journal.places import LANE_NAMES, segments
 from engine.model.codes import Lane
@@ -29,6 +30,8 @@ class PowerCut:
     durable: dict[Place, int] = field(default_factory=dict)
     pending: dict[Place, list[tuple[int, int]]] = field(default_factory=dict)
     unnamed: set[Place] = field(default_factory=set)
+    # the files of chain entries: how much of each is there at the cut
+    entries: dict[Place, int] = field(default_factory=dict)
     marks: bytes = b""
     torn: int = 0
 
@@ -37,6 +40,8 @@ class PowerCut:
         for lane in (Lane.LEDGER, Lane.TAPE):
             for number, path in segments(self.data_dir, lane):
                 self.durable[lane, number] = path.stat().st_size
+            for number, path in chain_files(self.data_dir, lane):
+                self.entries[lane, number] = path.stat().st_size
         self.marks = (self.data_dir / "synced").read_bytes()
         journal.trace(TRACED_MAX)
         journal.flush()
@@ -50,7 +55,9 @@ class PowerCut:
         self._mark([(offset, mark[3]) for operation, *_, offset, _, mark in traced[:until] if operation == "watermark"])
 
     def _apply(self, operation: str, place: Place, offset: int, length: int) -> None:
-        if operation == "open":
+        if operation == "chain":
+            self.entries[place] = self.dice.choice((offset, offset + length))
+        elif operation == "open":
             self.unnamed.add(place)
             self.durable[place] = 0
         elif operation == "write":
@@ -81,6 +88,8 @@ class PowerCut:
                         path.write_bytes(self._torn(place, whole))
                     elif len(whole) > self.durable[place]:
                         path.write_bytes(whole[: self.durable[place]])
+            for number, path in chain_files(self.data_dir, lane):
+                path.write_bytes(path.read_bytes()[: self.entries.get((lane, number), 0)])
 
     def _torn(self, place: Place, whole: bytes) -> bytes:
         """Durable bytes, then of what was pending any of its sectors."""
@@ -99,5 +108,3 @@ class PowerCut:
         end = self.dice.randint(durable, len(data)) if self.dice.random() < 0.5 else len(data)
         self.torn += end < len(data)
         return bytes(data[:end])
-
-

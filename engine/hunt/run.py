@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from engine.control.messages import ScopeKind
 from engine.exit_codes import CommandError
 from engine.hunt import acts
 from engine.hunt.breaks import BREAKS
@@ -48,6 +49,8 @@ RESTART_S_MAX = 8.0
 HEAL_AFTER_S = 20
 HEAL_EVERY_S = 8
 EVENTS_KEPT = 40
+LOOKS_AT_REST = 20
+LOOK_NS = 70 * NS_PER_MS
 RUNNING = 1
 
 
@@ -242,8 +245,22 @@ class Hunt:
             self._heal()
         if second in calm_ends(self.schedule.seconds):
             self.say("quiet: everything must be whole")
-            for check in self.checks:
-                check.at_quiet()
+            self._look_at_rest()
+
+    def _look_at_rest(self) -> None:
+        """Everything must be whole. The market goes on, so that what has just happened may still be under way: a few looks."""
+        for left in reversed(range(LOOKS_AT_REST)):
+            try:
+                for check in self.checks:
+                    check.at_quiet()
+                return
+            except Violation:
+                if not left:
+                    raise
+            self._until(self.now_ns + LOOK_NS)
+            for entry in self.new_entries():
+                for check in self.checks:
+                    check.on_entry(entry)
 
     def new_entries(self) -> list[Any]:
         return [] if self.life is None else list(self.ledger.new())
@@ -435,10 +452,12 @@ class Hunt:
         halted = state["trading_state"] != TradingState.ACTIVE and reason not in waits
         if halted or self.stopped_parts():
             self.counts["a person arms"] += 1
+            self.say(f"a person arms: {TradingState(state['trading_state']).name} {reason.name} {self.stopped_parts()}")
             life.submit_by_person(CommandKind.ARM)
             for number in life.engine.strategy_ids.values():
-                life.submit_by_person(CommandKind.ARM, strategy_id=number)
-                life.submit_by_person(CommandKind.RESUME, strategy_id=number)
+                scope = {"strategy_id": number, "scope_kind": ScopeKind.STRATEGY}
+                life.submit_by_person(CommandKind.ARM, **scope)
+                life.submit_by_person(CommandKind.RESUME, **scope)
             self.guard.clear()
 
     def stopped_parts(self) -> list[str]:

@@ -51,7 +51,8 @@ class Trader(Strategy):
         self.asked.append((what, roll))
 
     def on_start(self) -> None:
-        """Look for work now and again."""
+        """Look for work now and again; what an earlier run was asked for is forgotten."""
+        self.asked.clear()
         self._arm()
 
     def _arm(self) -> None:
@@ -152,7 +153,7 @@ class Trader(Strategy):
         side = dice.choice((Side.BUY, Side.SELL))
         return side, self._away(symbol, side, -dice.uniform(2, 15))
 
-    def _touch_mit(self, dice: random.Random, symbol: str) -> None:
+    def _mit(self, dice: random.Random, symbol: str) -> None:
         side = dice.choice((Side.BUY, Side.SELL))
         trigger = self._away(symbol, side, dice.uniform(3, 15))
         self._place(symbol, side, self._size(dice, symbol), trigger=trigger, type=OrderType.MARKET_IF_TOUCHED)

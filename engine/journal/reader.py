@@ -16,7 +16,7 @@ from engine.journal import layout, schemas
 from engine.journal.cursor import Cursor, Record, parse
 from engine.journal.errors import JournalCorrupt, JournalError, JournalForeign
 from engine.journal.places import LANE_NAMES, Front, Mark, SegmentHeader, parse_marks, segment_path, segments
-from engine.journal.scan import ring_stream
+from engine.journal.scan import checksum, ring_stream
 from engine.model.codes import Lane
 
 LANES = (Lane.LEDGER, Lane.TAPE)
@@ -40,6 +40,19 @@ def read_epoch(data_dir: Path) -> int:
     path = data_dir / "epoch"
     text = path.read_bytes().rpartition(b" ")[0] if path.exists() else b""
     return int(json.loads(text)["epoch"]) if text else 0
+
+
+def read_identity(data_dir: Path) -> tuple[bytes, int, int]:
+    """Journal id, engine id and epoch; JournalError where there is no journal or the file is damaged."""
+    path = data_dir / "epoch"
+    try:
+        text, _, crc = path.read_bytes().strip().rpartition(b" ")
+    except OSError as error:
+        raise JournalError(f"{path}: no journal here ({error.strerror})") from error
+    if crc != b"%08x" % checksum(text):
+        raise JournalCorrupt(str(path), 0, "its checksum does not match; restore it from a copy")
+    facts = json.loads(text)
+    return bytes.fromhex(facts["journal_id"]), int(facts["engine_id"]), int(facts["epoch"])
 
 
 class LaneFollower:
@@ -67,6 +80,30 @@ class LaneFollower:
         record = self.peek()
         self._head = None
         return record
+
+    def take(self, count: int, limit: tuple[int, int]) -> tuple[list[Record], tuple[int, int]]:
+        """Up to `count` records that end at or before `limit` (segment, byte), and the place behind the last of them."""
+        found: list[Record] = []
+        place = (0, 0)
+        while len(found) < count and (record := self.peek()) is not None and self.place <= limit:
+            self._head = None
+            found.append(record)
+            cursor = self._cursor
+            if cursor is None:
+                break
+            # the rest of the segment, without looking for the next one each time
+            end = limit[1] if self._number == limit[0] else 1 << 62
+            read, after_seq, append = cursor.next_record, self.after_seq, found.append
+            offset = cursor.offset
+            while len(found) < count and offset < end and (record := read()) is not None:
+                if cursor.offset > end:
+                    self._head = record if record.seq > after_seq else None
+                    break
+                offset = cursor.offset
+                if record.seq > after_seq:
+                    append(record)
+            place = (self._number, offset)
+        return found, place
 
     @property
     def place(self) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from typing import final
 from typing_extensions import Buffer, disjoint_base
 
 from engine.journal.journal import Journal
+from engine.journal.replayed import RecordedSession
 from engine.runtime.actor import Actor, Pipeline
 from engine.runtime.clock import Clock
 from engine.runtime.counters import Counters
@@ -32,6 +33,7 @@ class Sequencer(Actor):
         to_risk: Ring | None = None,
         to_execution: Ring | None = None,
     ) -> None: ...
+    def follow(self, source: RecordedSession) -> None: ...
     def attach(self, pipeline: Pipeline) -> None: ...
     def submit_command(
         self,

@@ -27,6 +27,8 @@ from engine.runtime.disk import Disk
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 FOLDER = "readers"
+# the reader that copies the ledger into a database: its offset stands there
+RECORDER = "recorder"
 COUNTED_BYTES_MAX = 4 << 20
 _WITHOUT_END = (1 << 62, 0)
 
@@ -115,22 +117,20 @@ class TailingReader:
         follower = self._ready()
         if follower is None:
             return []
-        found: list[Record] = []
-        limit, last = self._limit(), (self.offset.epoch, self.offset.seq)
-        behind, head = (0, 0), None
-        while len(found) < count:
-            head, place = follower.peek(), follower.place
-            if head is None or place > limit:
-                break
-            follower.next_record()
-            behind = place
-            if (head.epoch, head.seq) > last:
-                found.append(head)
-        if found:
-            self._move(found[-1], behind)
-        elif head is None:
+        last = (self.offset.epoch, self.offset.seq)
+        limit = self._limit()
+        found, place = follower.take(count, limit)
+        while self.is_live and found and (found[-1].epoch, found[-1].seq) <= last:
+            # a live reader begins with the segment, which it has read in part
+            found, place = follower.take(count, limit)
+        if not found:
             self._look_again(follower)
-        return found
+            return found
+        newest = found[-1]
+        self.offset = msgspec.structs.replace(
+            self.offset, epoch=newest.epoch, seq=newest.seq, wall_ns=newest.wall_ns, segment=place[0], byte=place[1]
+        )
+        return [record for record in found if (record.epoch, record.seq) > last] if self.is_live else found
 
     def skip_expired(self) -> None:
         """Go on with the first record there is, past what was deleted unread."""
@@ -167,11 +167,6 @@ class TailingReader:
         if self._follower is not None:
             self._follower.close()
         self._follower = None
-
-    def _move(self, last: Record, place: tuple[int, int]) -> None:
-        self.offset = msgspec.structs.replace(
-            self.offset, epoch=last.epoch, seq=last.seq, wall_ns=last.wall_ns, segment=place[0], byte=place[1]
-        )
 
     def _limit(self) -> tuple[int, int]:
         """(segment, byte) up to which records may be given."""
@@ -291,11 +286,15 @@ def save_state(data_dir: Path, state: ReaderState, *, is_durable: bool = True) -
     partial.replace(path)
 
 
-def reader_states(data_dir: Path) -> list[ReaderState]:
-    """All readers of a journal that have left a file, by name."""
+def reader_paths(data_dir: Path) -> list[Path]:
+    """The files of all readers of a journal, by name."""
     folder = data_dir / FOLDER
-    paths = sorted(folder.glob("*.json")) if folder.is_dir() else []
-    return [state for path in paths if (state := load_state(path)) is not None]
+    return sorted(folder.glob("*.json")) if folder.is_dir() else []
+
+
+def reader_states(data_dir: Path) -> list[ReaderState]:
+    """What they say."""
+    return [state for path in reader_paths(data_dir) if (state := load_state(path)) is not None]
 
 
 class NamedReader:

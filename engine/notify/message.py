@@ -10,6 +10,8 @@ import msgspec
 from engine.notify.alarms import Alarm, Severity
 
 ROWS_MAX = 50
+# of a row: what a receiver can tell a repetition by
+KEYS_MAX = 100
 TEXT_MAX = 500
 FORMAT = 1
 
@@ -63,6 +65,7 @@ def grouped(alarms: Any) -> list[dict[str, Any]]:
             rows[alarm.group] = row_of(alarm)
         else:
             row["count"] += 1
+            row["keys"] += [alarm.key] if len(row["keys"]) < KEYS_MAX else []
             row["last_seq"], row["last_wall_ns"] = alarm.seq, alarm.wall_ns
     return sorted(rows.values(), key=lambda row: -Severity[row["severity"].upper()])
 
@@ -70,7 +73,6 @@ def grouped(alarms: Any) -> list[dict[str, Any]]:
 def row_of(alarm: Alarm) -> dict[str, Any]:
     """One alarm in words; what is empty is left out."""
     told = {
-        "key": alarm.key,
         "code": alarm.code,
         "severity": alarm.severity.word,
         "text": alarm.text[:TEXT_MAX],
@@ -85,7 +87,7 @@ def row_of(alarm: Alarm) -> dict[str, Any]:
     }
     kept = {name: value for name, value in told.items() if value not in ("", 0, False) or name == "text"}
     times = {"wall_ns": alarm.wall_ns, "last_seq": alarm.seq, "last_wall_ns": alarm.wall_ns}
-    return kept | times | {"count": 1, "runbook": f"docs/runbook.md#{alarm.code.lower()}"}
+    return kept | times | {"count": 1, "keys": [alarm.key], "runbook": f"docs/runbook.md#{heading(alarm.code)}"}
 
 
 def by_code(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
@@ -99,3 +101,8 @@ def by_code(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
 def codes_text(rows: Sequence[dict[str, Any]]) -> str:
     """The counts on one line."""
     return ", ".join(f"{code} {count}" for code, count in by_code(rows).items())
+
+
+def heading(code: str) -> str:
+    """The runbook's heading for a code; halts stand in one table."""
+    return "why-it-is-halted" if code.startswith("HALTED_") else code.lower()

@@ -24,7 +24,7 @@ WINDOWS = ("before_append", "after_append", "after_send", "after_ack")
 INSTANT = "instant"
 AIMS = (INSTANT, "trading")
 STRATEGY = "tests.fault.killing_maker:KillingMaker"
-WINDOW_S_MAX = 8.0
+WINDOW_S_MAX = 12.0
 # from its birth: over the start, recovery and reconciliation, to some trading
 INSTANT_S = (0.1, 1.8)
 # from when it may trade

@@ -64,7 +64,7 @@ class Market:
             arguments += [f"--{name}-port", str(self.ports.get(name, 0))]
         self.place.ready_file.unlink(missing_ok=True)
         self.venue = Child("venue", arguments, self.root)
-        self.ports = wait_for_json(self.place.ready_file, self.venue, 20)
+        self.ports = wait_for_json(self.place.ready_file, self.venue, 60)
 
     def kill_venue(self) -> None:
         """SIGKILL: no close frame, every connection reset, nothing listens."""

@@ -38,7 +38,7 @@ def test_every_key_is_documented() -> None:
     schema = ROOT / "engine/config_schema.py"
     if not schema.exists():
         pytest.skip("there is no configuration yet")
-    modules = ("engine.config_schema", "engine.config_risk_schema")
+    modules = ("engine.config_schema", "engine.config_risk_schema", "engine.config_recorder_schema")
     names = set().union(*(keys(importlib.import_module(module)) for module in modules))
     assert names
     assert undocumented(names, (ROOT / "docs/config.md").read_text()) == set()

@@ -126,7 +126,9 @@ def test_every_hot_function_exists() -> None:
 def test_every_imported_library_is_a_declared_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = {
-        re.split(r"[<>=\[;]", line)[0] for line in project["dependencies"] + project["optional-dependencies"]["numba"]
+        re.split(r"[<>=\[;]", line)[0]
+        for line in project["dependencies"]
+        + [line for extra in ("numba", "sql", "postgres") for line in project["optional-dependencies"][extra]]
     }
     modules = {name.replace("-", "_") for name in declared} - {"pyzmq"} | {"zmq"}
     own = set(sys.stdlib_module_names) | {"engine", "__future__"}

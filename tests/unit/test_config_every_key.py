@@ -23,6 +23,8 @@ from tests.config_text import GOOD
 
 HEADER = re.compile(r"^\[(.+)\]$")
 CRASH_LOOP = "engine.crash_loop"
+# tables that make sense only together
+FAMILIES = ("alerts",)
 # tables that a legal file cannot be without, beside the one that is tried
 NEEDED = (
     "engine",
@@ -44,6 +46,10 @@ WRONG_BY_KIND = {
     "list": ("1", '"BTCUSDT"', "true", "[1]", "[[1]]"),
     "table": ("1", '"x"', "true", "[1]"),
 }
+
+
+# misspelt, given twice, and at least so many values that cannot be
+CLASSES = 2 + 10
 
 
 @dataclass(frozen=True)
@@ -119,43 +125,51 @@ WRITTEN = written()
 SECTIONS = {section: path for path, section in reversed(list(tables_of(Config))) if path}
 
 
-def table_in_good(path: str) -> str | None:
-    """The first table of GOOD that this one of the schema is; of its type, where GOOD has another of that."""
+def tables_in_good(path: str) -> list[str]:
+    """The tables of GOOD that this one of the schema is."""
     shape = re.compile("^" + re.escape(path).replace(r"\*", r"[^.]+") + "$")
-    return next((table for table in WRITTEN if shape.match(table)), None)
+    return [table for table in WRITTEN if shape.match(table)]
 
 
 def tables() -> dict[str, type[msgspec.Struct]]:
-    """Table of GOOD -> its type, one for each type."""
-    found = {}
+    """Table of GOOD -> its type. Of one type the first, and those with keys that the ones before lack."""
+    found: dict[str, type[msgspec.Struct]] = {}
     for section in SECTIONS:
-        paths = [path for path, one in tables_of(Config) if one is section]
-        places = [table for path in paths if (table := table_in_good(path)) is not None]
-        if places:
-            found[places[0]] = section
+        seen: set[str] = set()
+        for path in (path for path, one in tables_of(Config) if one is section):
+            for table in tables_in_good(path):
+                names = set(map(name_of, WRITTEN[table]))
+                if not seen or names - seen:
+                    found[table] = section
+                seen |= names
     return found
+
+
+def name_of(line: str) -> str:
+    return line.split("=", 1)[0].strip()
 
 
 TABLES = tables()
 
 
+def is_tables(kind: Any) -> bool:
+    """Does it hold a table for each of some names."""
+    plain = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    return get_origin(plain) is dict and struct_in(get_args(plain)[1]) is not None
+
+
 def keys() -> list[Key]:
-    """Every key that holds a value, and not tables of its own."""
-    found = []
+    """Every key that holds a value, and not tables of its own, in the table of GOOD that has it."""
+    found: dict[tuple[Any, str], Key] = {}
     for table, section in TABLES.items():
         for name, key in keys_of(section).items():
-            kind = get_args(key.type)[0] if get_origin(key.type) is Annotated else key.type
-            is_tables = get_origin(kind) is dict and struct_in(get_args(kind)[1]) is not None
-            if not is_tables and struct_in(key.type) is None:
-                found.append(Key(table, name, key.type, key.meta, key.required))
-    return found
+            is_written = name in map(name_of, WRITTEN[table])
+            if is_written and not is_tables(key.type) and struct_in(key.type) is None:
+                found.setdefault((section, name), Key(table, name, key.type, key.meta, key.required))
+    return list(found.values())
 
 
 KEYS = keys()
-
-
-def name_of(line: str) -> str:
-    return line.split("=", 1)[0].strip()
 
 
 def lines_of(table: str, *, whole: bool) -> list[str]:
@@ -169,8 +183,10 @@ def lines_of(table: str, *, whole: bool) -> list[str]:
 def small(target: str) -> list[str]:
     """The lines of a legal file: what is required, and the table that is tried, whole."""
     lines = []
-    for table in dict.fromkeys((*NEEDED, target)):
-        lines += [f"[{table}]", *lines_of(table, whole=table == target)]
+    family = target.partition(".")[0]
+    beside = [table for table in WRITTEN if family in FAMILIES and table.partition(".")[0] == family]
+    for table in dict.fromkeys((*NEEDED, *beside, target)):
+        lines += [f"[{table}]", *lines_of(table, whole=table in (*beside, target))]
         if table == "engine" and target != CRASH_LOOP:
             lines.append('crash_loop = "off"')
     return lines
@@ -238,8 +254,13 @@ def wrong_values(key: Key) -> list[str]:
 def test_every_table_of_the_schema_stands_in_the_good_file_with_all_its_keys() -> None:
     lacking = [path for section, path in SECTIONS.items() if section not in TABLES.values()]
     assert lacking == [], "write one of each into tests/config_text.py"
-    for key in KEYS:
-        assert key.name in map(name_of, WRITTEN[key.table]) or key.path == CRASH_LOOP, f"{key.path}: write it into GOOD"
+    written_names = {table: set(map(name_of, lines)) for table, lines in WRITTEN.items()}
+    for section in set(TABLES.values()):
+        places = [table for table, one in TABLES.items() if one is section]
+        known = keys_of(section)
+        values = {name for name in known if struct_in(known[name].type) is None and not is_tables(known[name].type)}
+        lacks = values - set().union(*(written_names[table] for table in places))
+        assert lacks == set(), f"{places[0]}: write these into GOOD"
 
 
 @pytest.mark.invariant("R19")
@@ -271,6 +292,7 @@ def test_each_class_of_fault_on_each_key_is_refused_with_key_and_line(
         trial.refused(edited(lines, at, line, line), key.path, number + 1)
         for value in wrong_values(key):
             trial.refused(edited(lines, at, f"{key.name} = {value}"), key.path, number)
+    assert trial.count >= CLASSES * sum(key.table == table for key in KEYS)
     tried("R19", trial.count)
 
 

@@ -48,7 +48,9 @@ def written(folder: Path, payloads: list[tuple[RecordKind, bytes]], *, build: st
 
 def test_every_readable_layout_is_kept_whole() -> None:
     kept = frozen()
-    assert {schema_hash: layout.hash_of(text) for schema_hash, text in kept.items()} == {each: each for each in READABLE}
+    assert {schema_hash: layout.hash_of(text) for schema_hash, text in kept.items()} == {
+        each: each for each in READABLE
+    }
 
 
 @pytest.mark.parametrize("schema_hash", sorted(READABLE))
@@ -111,7 +113,9 @@ def test_a_payload_shorter_than_todays_is_read_as_zeroes_behind_it() -> None:
     assert (fill.seq, alarm.seq, len(alarm.payload)) == (1, 2, 16)
     assert payload(fill)["position_lots"] == int.from_bytes(body[56:64], "little")
     with memory_folder() as folder:
-        read = [r for r in JournalReader(written(folder, [(RecordKind.FILL, body)])).records() if r.kind == RecordKind.FILL]
+        read = [
+            r for r in JournalReader(written(folder, [(RecordKind.FILL, body)])).records() if r.kind == RecordKind.FILL
+        ]
         assert [record.payload for record in read] == [body + bytes(24)]
 
 

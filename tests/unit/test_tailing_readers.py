@@ -10,7 +10,7 @@ import pytest
 
 from engine.journal.errors import JournalError
 from engine.journal.journal import Journal
-from engine.journal.places import segment_path, segments
+from engine.journal.places import segments
 from engine.journal.reader import JournalReader, read_marks
 from engine.journal.tailing import (
     NamedReader,

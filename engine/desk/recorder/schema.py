@@ -84,7 +84,7 @@ TABLES: dict[str, TableSpec] = {
             "state:t reason:t venue_code:i changes:l",
             "journal order_handle",
             latest=True,
-            kept="first_epoch first_seq first_wall_ns",
+            kept="first_epoch first_seq first_wall_ns parent_handle",
         ),
         table(
             "order_states",
@@ -219,10 +219,10 @@ FROM profits p {_INSTRUMENT.format("p")} {_STRATEGY.format("p")} {_VENUE.format(
 LEFT JOIN names a ON a.journal = p.journal AND a.kind = 'asset' AND a.number = i.settle_asset_id""",
     # what was told by the stream and what the income list names are the same payments: counted as `engine.model.funding` does
     "v_funding": f"""WITH told AS (
-    SELECT journal, account_id, asset_id, amount_e8, instrument_id, (event_ns + 1800000000000) / 3600000000000 AS hour,
+    SELECT journal, account_id, asset_id, amount_e8, instrument_id, (event_ns / 1800000000000 + 1) / 2 AS hour,
         MAX(venue_id) AS venue_id, MAX(instrument) AS instrument, SUM(CASE WHEN is_answer THEN 0 ELSE 1 END) AS told,
         MAX(CASE WHEN is_answer THEN CASE WHEN payments > 1 THEN payments ELSE 1 END ELSE 0 END) AS listed
-    FROM funding GROUP BY journal, account_id, asset_id, amount_e8, instrument_id, (event_ns + 1800000000000) / 3600000000000
+    FROM funding GROUP BY journal, account_id, asset_id, amount_e8, instrument_id, (event_ns / 1800000000000 + 1) / 2
 ), named AS (
     SELECT journal, account_id, asset_id, amount_e8, hour, SUM(CASE WHEN listed > told THEN listed - told ELSE 0 END) AS untold
     FROM told WHERE instrument_id <> 0 GROUP BY journal, account_id, asset_id, amount_e8, hour
@@ -232,16 +232,17 @@ LEFT JOIN names a ON a.journal = p.journal AND a.kind = 'asset' AND a.number = i
     FROM told t LEFT JOIN named n ON n.journal = t.journal AND n.account_id = t.account_id AND n.asset_id = t.asset_id
         AND n.amount_e8 = t.amount_e8 AND n.hour = t.hour
 )
-SELECT b.journal, b.hour * 3600000000000 AS settled_ns, v.name AS venue, b.account_id, i.symbol, a.name AS asset, b.payments,
-    b.payments * b.amount_e8 AS booked_e8, CAST(b.payments * b.amount_e8 AS NUMERIC) * 0.00000001 AS amount
+SELECT b.journal, CAST(b.hour AS NUMERIC) * 3600000000000 AS settled_ns, v.name AS venue, b.account_id, i.symbol, a.name AS asset,
+    b.payments,     CAST(b.amount_e8 AS NUMERIC) * b.payments AS booked_e8,
+    CAST(b.amount_e8 AS NUMERIC) * b.payments * 0.00000001 AS amount
 FROM booked b {_INSTRUMENT.format("b")} {_VENUE.format("b")}
 LEFT JOIN names a ON a.journal = b.journal AND a.kind = 'asset' AND a.number = b.asset_id
 WHERE b.payments > 0""",
     "v_decisions": f"""SELECT n.journal, n.epoch, n.seq, n.wall_ns, v.name AS venue, n.account_id, i.symbol, s.name AS strategy,
     n.order_handle, n.action, n.side, n.order_type, n.time_in_force, {_PRICE.format("n")}, {_QTY.format("n")},
     r.seq AS verdict_seq, r.approved, r.reason, r.scope, r.value, r.limit_value
-FROM intents n {_INSTRUMENT.format("n")} {_STRATEGY.format("n")} {_VENUE.format("n")}
-LEFT JOIN verdicts r ON r.journal = n.journal AND r.epoch = n.epoch AND r.cause_seq = n.seq""",
+FROM verdicts r JOIN intents n ON n.journal = r.journal AND n.epoch = r.epoch AND n.seq = r.cause_seq
+{_INSTRUMENT.format("n")} {_STRATEGY.format("n")} {_VENUE.format("n")}""",
     "v_commands": f"""SELECT c.journal, c.epoch, c.seq, c.wall_ns, c.uid, c.command, c.reason, v.name AS venue, c.account_id,
     i.symbol, s.name AS strategy, c.order_handle, c.detail, e.seq AS effect_seq, e.kind AS effect, e.outcome
 FROM commands c {_INSTRUMENT.format("c")} {_STRATEGY.format("c")} {_VENUE.format("c")}
@@ -249,6 +250,8 @@ LEFT JOIN command_effects e ON e.journal = c.journal AND e.epoch = c.epoch AND e
 }
 # beside the keys: (name, table, columns)
 INDEXES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("ix_verdicts_cause", "verdicts", ("journal", "epoch", "cause_seq")),
+    ("ix_order_states_order", "order_states", ("journal", "order_handle")),
+    ("ix_fills_order", "fills", ("journal", "order_handle")),
+    ("ix_fills_time", "fills", ("wall_ns",)),
     ("ix_command_effects_command", "command_effects", ("journal", "epoch", "command_seq")),
 )

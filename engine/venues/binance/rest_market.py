@@ -19,8 +19,8 @@ from engine.model.instruments import InstrumentSpec
 from engine.runtime.clock import Clock
 from engine.runtime.net import HttpClient, HttpResponse
 from engine.venues.binance.reference import (
-    UNREADABLE,
     PUBLISHED_LIMITS,
+    UNREADABLE,
     UnknownSymbolError,
     decode_exchange_info,
     decode_rate_limits,

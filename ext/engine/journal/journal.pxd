@@ -13,10 +13,14 @@ cdef enum:
 
 cdef enum:
     CLEARED_BYTES = 256          # front.h has the same number
+    DURABLE_OS = 0
+    DURABLE_GROUP = 1
+    DURABLE_ORDER = 2
 
 cdef extern from "front.h" nogil:
     ctypedef struct TwRecord:
         uint32_t length
+        uint32_t crc32c
         uint64_t seq
         uint64_t cause_seq
         int64_t wall_ns
@@ -27,6 +31,7 @@ cdef extern from "front.h" nogil:
         uint16_t strategy_id
         uint32_t instrument_id
         uint64_t order_handle
+        uint32_t epoch
         uint32_t frame_length
         uint32_t frame_crc32c
         uint16_t session_id
@@ -103,6 +108,8 @@ cdef class Journal:
     cdef object _world
     cdef object _recovery
     cdef bint _open
+    cdef int durability
+    cdef void* _oracle                   # a TwRecorded that every commit is compared with (a replay); else NULL
 
     # Claim `size_max` bytes (header included; rounded up to 8) in `lane` (Lane code). The first CLEARED_BYTES and the last word are
     # zeroed, kind, lane, engine and epoch are set; a longer payload is NOT zeroed in between. NULL = no room (or a claim larger than an eighth of the front). Several claims of a lane
@@ -122,7 +129,11 @@ cdef class Journal:
     cdef inline uint64_t commit(self, RecordHeader* record) noexcept nogil:
         if record == NULL:
             return 0
+        if self._oracle != NULL:
+            return self._commit_compared(record)
         return tw_commit(<TwLane*> self._lanes[record.lane & 1], <TwRecord*> record, &self.last_seq, self.now_wall_ns, self.now_mono_ns)
+
+    cdef uint64_t _commit_compared(self, RecordHeader* record) noexcept nogil
 
     # Front of the ledger so full that new orders must not leave (the reserve is still there), or the disk failed.
     cdef inline bint nearly_full(self) noexcept nogil:
@@ -131,6 +142,15 @@ cdef class Journal:
             return True
         # where the oldest bytes give way there is always room
         return not lane.discards and tw_used(lane) > (lane.mask + 1) - 2 * lane.reserve_bytes
+
+    # Level `order`: is the ledger not on the platter yet up to `seq`.
+    cdef inline bint must_wait(self, uint64_t seq) noexcept nogil:
+        return self.durability == DURABLE_ORDER and (<TwLane*> self._lanes[0]).front.synced_seq < seq
+
+    # Let the writer sync the ledger at once, up to `seq` at least; the alarm tells when.
+    cdef void ask_sync(self, uint64_t seq) noexcept nogil
+    cdef inline bint has_failed(self) noexcept nogil:
+        return (<TwLane*> self._lanes[0]).error[0] != 0
 
     # Commit an input: as `commit`, and before it the turn mark (TURN_* bits and the number of its poll) with what the front says.
     cdef inline uint64_t commit_input(self, RecordHeader* record, int turn) noexcept nogil:
@@ -150,6 +170,7 @@ cdef class Journal:
     cdef void publish_counts(self, uint64_t* records, uint64_t* size, uint64_t* synced_seq, uint64_t* refused) noexcept nogil
     cdef uint64_t _synced_seq(self) noexcept nogil
     cdef int _begin(self, config, world, recovery) except -1
+    cdef int _begin_chain(self, void* place, int code, config, bytes head) except -1
 
 cdef class Claim:
     """A claim held by cold code."""

@@ -2,6 +2,7 @@
 cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from engine.journal.journal cimport Journal
+from engine.journal.replayed cimport RecordedSession
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport RecordHeader
 from engine.model.tables cimport Tables
@@ -32,6 +33,7 @@ cdef class Sequencer(Actor):
     cdef Ring to_execution       # None where there is no execution stage
     cdef bint has_execution
     cdef Pipeline _pipeline
+    cdef RecordedSession source          # a replay's inputs; None: the inbound rings
     cdef bint _has_pipeline
     cdef uint64_t _run           # of the pipeline, as last seen
     cdef int _turn               # TURN_* bits that the next input gets
@@ -44,6 +46,10 @@ cdef class Sequencer(Actor):
     cdef bint _has_room(self, const Descriptor* item, int routes) noexcept nogil
     cdef void* _line_of(self, const Descriptor* item) noexcept nogil
     cdef bint _push_to_lines(self, const Descriptor* item) noexcept nogil
+    cdef int _feed(self) except -1
+    cdef bint _deliver(self, RecordHeader* record) noexcept nogil
+    cdef bint _gives_same_handles(self, RecordHeader* record) noexcept nogil
+    cdef void _push(self, const Descriptor* item, int routes) noexcept nogil
     cdef bint _apply(self, void* ring, Descriptor* item) noexcept nogil
     cdef void _give_handles(self, RecordHeader* record) noexcept nogil
     cdef void _count(self, int counter) noexcept nogil

@@ -9,14 +9,18 @@ from libc.string cimport memcpy, memset
 from engine.model.codes cimport (
     COMMAND_KIND_PAUSE, COUNTER_COMMANDS, COUNTER_JOURNAL_BYTES, COUNTER_JOURNAL_LAST_SEQ, COUNTER_JOURNAL_RECORDS,
     COUNTER_JOURNAL_REFUSED, COUNTER_JOURNAL_SYNCED_SEQ, COUNTER_TIMERS, LANE_LEDGER, LANE_TAPE, RECORD_KIND_COMMAND,
-    RECORD_KIND_EXECUTION_REPORT, RECORD_KIND_FUNDING_PAYMENT, RECORD_KIND_HANDLES, RECORD_KIND_INSTRUMENT_UPDATE, RECORD_KIND_TIMER, RECORD_KIND_VENUE_HEALTH, TIMER_KIND_BAR, TIMER_KIND_EXECUTION, TIMER_KIND_STRATEGY, TIMER_KIND_TICK,
+    RECORD_KIND_EXECUTION_REPORT, RECORD_KIND_FUNDING_PAYMENT, RECORD_KIND_HANDLES, RECORD_KIND_INSTRUMENT_UPDATE, RECORD_KIND_TIMER, RECORD_KIND_TIME_SYNC, RECORD_KIND_VENUE_HEALTH, TIMER_KIND_BAR, TIMER_KIND_EXECUTION, TIMER_KIND_STRATEGY, TIMER_KIND_TICK,
 )
 from engine.model.descriptor cimport Descriptor
-from engine.model.records cimport CommandPayload, HandlesPayload, RecordHeader, TimerPayload
+from engine.model.records cimport CommandPayload, HandlesPayload, RecordHeader, StatePayload, TimerPayload
 from engine.model.tables cimport Tables
 from engine.runtime.counters cimport Counters
 
-from engine.journal.journal cimport TURN_FIRST_OF_POLL, TURN_FIRST_OF_RUN, TURN_POLL_MAX
+from engine.journal.journal cimport TURN_FIRST_OF_POLL, TURN_FIRST_OF_RUN, TURN_POLL_MAX, TURN_PRESSED, TURN_REFUSED_CLAIM
+from engine.journal.replayed cimport (
+    TW_DIFFERENT, TW_NO_ROOM, RecordedSession, TwRecord, TwRecorded, tw_recorded_find, tw_recorded_next, tw_recorded_pass,
+    tw_recorded_touch,
+)
 
 from engine.journal.errors import JournalFull
 
@@ -80,6 +84,8 @@ cdef class Sequencer(Actor):
         cdef Descriptor* item
         cdef int done = 0
         cdef uint64_t poll = 0
+        if self.source is not None:
+            return self._feed()
         if self._has_pipeline:
             poll = self._pipeline.round_now
             if self._pipeline.runs != self._run:
@@ -207,6 +213,12 @@ cdef class Sequencer(Actor):
         elif record.kind == RECORD_KIND_COMMAND:
             self._count(COUNTER_COMMANDS)
             self._command_seq = seq
+        self._push(item, routes)
+        (<Ring> ring).release()
+        return True
+
+    cdef void _push(self, const Descriptor* item, int routes) noexcept nogil:
+        """To everyone whom an applied input concerns."""
         if routes & TO_BOOK:
             self.to_book.push(item)
         if routes & TO_OMS:
@@ -217,7 +229,76 @@ cdef class Sequencer(Actor):
             self.to_risk.push(item)
         if routes & TO_EXECUTION and self.has_execution:
             self.to_execution.push(item)
-        (<Ring> ring).release()
+
+    # --- a replay
+
+    def follow(self, RecordedSession source not None) -> None:
+        """Take the inputs of a recorded session, not those of the rings."""
+        self.source = source
+
+    cdef int _feed(self) except -1:
+        """The recorded inputs of this poll; at least 1 while the recorded run goes on with a later poll."""
+        cdef TwRecorded* session = &self.source.state
+        cdef Descriptor* item
+        cdef int done = 0, found
+        session.poll = <uint32_t> self._pipeline.round_now
+        if session.is_off:
+            item = self.inbound_own.peek()
+            if item != NULL:
+                return self._apply(<void*> self.inbound_own, item)
+            item = self.inbound_control.peek()
+            if item != NULL:
+                return self._apply(<void*> self.inbound_control, item)
+        while True:
+            found = tw_recorded_next(session, &self.journal.last_seq)
+            if found <= 0:
+                return done if found == 0 else max(done, 1)
+            if not self._deliver(<RecordHeader*> session.head):
+                tw_recorded_find(session, TW_NO_ROOM, session.head, NULL)
+                return done
+            done += 1
+
+    cdef bint _deliver(self, RecordHeader* record) noexcept nogil:
+        """Apply one recorded input where it stands. False: someone it goes to has no room, and had then."""
+        cdef TwRecorded* session = &self.source.state
+        cdef Descriptor item
+        cdef int routes
+        memset(&item, 0, sizeof(item))
+        item.kind = record.kind
+        item.venue_id = record.venue_id
+        item.account_id = record.account_id
+        item.strategy_id = record.strategy_id
+        item.instrument_id = record.instrument_id
+        item.order_handle = record.order_handle
+        item.wall_ns = record.wall_ns
+        item.mono_ns = record.mono_ns
+        item.record = record
+        item.seq = item.cause_seq = record.seq
+        routes = self._routes(&item)
+        if not self._has_room(&item, routes):
+            return False
+        if record.kind == RECORD_KIND_HANDLES and not self._gives_same_handles(record):
+            return True
+        if session.is_off:
+            item.seq = item.cause_seq = self.journal.last_seq + 1
+        if record.mono_ns >= self.journal.now_mono_ns:
+            self.journal.now_wall_ns = record.wall_ns
+            self.journal.now_mono_ns = record.mono_ns
+        self.journal.last_seq = self.journal.input_seq = item.seq
+        self.journal.is_pressed = (record.turn & TURN_PRESSED) != 0
+        tw_recorded_touch(session, <TwRecord*> record)
+        session.inputs += 1
+        session.run_inputs += 1
+        session.has_begun = True
+        session.refusals += (record.turn & TURN_REFUSED_CLAIM) != 0
+        self.inputs += 1
+        if record.kind == RECORD_KIND_TIMER:
+            # the recorded queue had let go of it; it is waited for here no longer
+            self.source.timers.drop((<TimerPayload*> (record + 1)).timer_id)
+        elif record.kind == RECORD_KIND_TIME_SYNC:
+            session.offset_ns[record.venue_id & (LINES_MAX - 1)] = (<StatePayload*> (record + 1)).detail
+        tw_recorded_pass(session)
+        self._push(&item, routes)
         return True
 
     cdef void _give_handles(self, RecordHeader* record) noexcept nogil:
@@ -226,6 +307,15 @@ cdef class Sequencer(Actor):
         handles.first_handle = self._tables.control.next_handle + 1
         self._tables.control.next_handle += handles.count
         self._handles = handles.first_handle
+
+    cdef bint _gives_same_handles(self, RecordHeader* record) noexcept nogil:
+        cdef uint64_t then = (<HandlesPayload*> (record + 1)).first_handle
+        self._give_handles(record)
+        if (<HandlesPayload*> (record + 1)).first_handle == then:
+            return True
+        tw_recorded_find(&self.source.state, TW_DIFFERENT, <TwRecord*> record, <TwRecord*> record)
+        (<HandlesPayload*> (record + 1)).first_handle = then
+        return False
 
     cdef void _count(self, int counter) noexcept nogil:
         cdef uint64_t* slots = self.counters.values

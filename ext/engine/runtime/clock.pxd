@@ -71,3 +71,5 @@ cdef class Clock:
 
     cdef void _measure_scale(self) noexcept nogil
     cdef int64_t _look_at_wall(self, int64_t mono_ns) noexcept nogil
+    # A virtual clock, put where a recorded one stood; the wall may go back.
+    cdef void stand_at(self, int64_t wall_ns, int64_t mono_ns) noexcept nogil

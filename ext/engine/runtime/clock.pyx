@@ -62,6 +62,11 @@ cdef class Clock:
             self._wall_offset_ns = wall_ns - mono_ns
         return wall_ns
 
+    cdef void stand_at(self, int64_t wall_ns, int64_t mono_ns) noexcept nogil:
+        if self.is_virtual:
+            self.virtual_wall_ns = wall_ns
+            self.virtual_mono_ns = mono_ns
+
     def monotonic_ns(self) -> int:
         return self.mono_ns()
 

@@ -86,7 +86,7 @@ def test_snapshot_and_linked_diffs_give_the_book_that_book_ticker_tells() -> Non
         async with websockets.connect(url, max_queue=None) as socket:
             early = await receive(socket, 1)
             snapshot = await venue.seen("fapi/v1/depth", symbol=SYMBOL, limit=1000)
-            messages = [row["data"] for row in early + await receive(socket, 300, 30.0)]
+            messages = [row["data"] for row in early + await receive(socket, 450, 60.0)]
         sides: dict[str, dict[str, str]] = {"b": dict(snapshot["bids"]), "a": dict(snapshot["asks"])}
         tops = {row["u"]: (row["b"], row["B"], row["a"], row["A"]) for row in messages if row["e"] == "bookTicker"}
         events = [row for row in messages if row["e"] == "depthUpdate" and row["u"] >= snapshot["lastUpdateId"]]

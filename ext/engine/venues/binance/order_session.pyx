@@ -99,7 +99,7 @@ cdef class BinanceOrderSession(OrderSession):
         self.list_kind = LIST_NONE
         self.reconcile_failed = False
         self.codec.is_logged_on = False
-        self.budget.count(self.clock.wall_ns() + self.venue_offset_ns, 0, WEIGHT_CONNECT)
+        self.budget.count(self.steady_now_ns(), 0, WEIGHT_CONNECT)
         self.ask_time()
 
     cpdef on_close(self, str reason):
@@ -233,7 +233,7 @@ cdef class BinanceOrderSession(OrderSession):
     cdef int work_of_own(self) except -1:
         """Rows of a list, the next cold request, the clock."""
         cdef int done = 0
-        if self.step == STEP_BANNED and self.venue_ns() >= self.budget.blocked_until_ns:
+        if self.step == STEP_BANNED and self.steady_ns() >= self.budget.blocked_until_ns:
             self.step = STEP_READY
             self.is_ready = True
             self.notice(RECORD_KIND_SESSION_STATE, SESSION_STATE_READY, 0, 0, 0, self.halves)
@@ -255,7 +255,7 @@ cdef class BinanceOrderSession(OrderSession):
         if self.cold_request_id == 0 and self.cold_head != self.cold_tail:
             done = self.next_cold()
         if (not self.time_in_flight and (self.time_wanted or self.journal.now_mono_ns >= self.next_time_mono_ns)
-                and self.budget.allows_query(self.venue_ns(), 1)):
+                and self.budget.allows_query(self.steady_ns(), 1)):
             self.ask_time()
             done += 1
         return done
@@ -291,7 +291,7 @@ cdef class BinanceOrderSession(OrderSession):
                 self.notice(RECORD_KIND_RECONCILE_END, 1 if self.reconcile_failed else 0, 0, 0, 0, 0)
             self.cold_tail += 1
             return 1
-        if not self.budget.allows_query(self.venue_ns(), weight):
+        if not self.budget.allows_query(self.steady_ns(), weight):
             return 0
         self.cold_now = item[0]
         self.cold_tail += 1
@@ -304,7 +304,7 @@ cdef class BinanceOrderSession(OrderSession):
         if not self.request_bare(item.action, size, request_id):
             self.cold_done(False)
             return 1
-        self.budget.count(self.venue_ns(), 0, weight - 1)
+        self.budget.count(self.steady_ns(), 0, weight - 1)
         self.cold_request_id = request_id
         self.cold_sent_mono_ns = self.journal.now_mono_ns
         return 1
@@ -381,7 +381,7 @@ cdef class BinanceOrderSession(OrderSession):
         cdef int64_t now_ns
         if self.frame.limit_count == 0:
             return
-        now_ns = self.clock.wall_ns() + self.venue_offset_ns
+        now_ns = self.steady_now_ns()
         for i in range(self.frame.limit_count):
             item = &self.frame.limits[i]
             if item.is_orders:
@@ -394,7 +394,7 @@ cdef class BinanceOrderSession(OrderSession):
 
     cdef void heed_refusal(self, uint64_t request_id) noexcept nogil:
         """What a refusal asks of the session itself: a better clock, silence, or - banned - a halt."""
-        cdef int64_t now_ns = self.clock.wall_ns() + self.venue_offset_ns
+        cdef int64_t now_ns = self.steady_now_ns()
         if self.frame.error_code == CODE_TIMESTAMP and not self.time_in_flight and request_id > self.synced_request_id:
             # one that left before the clock was last asked says nothing new
             self.time_wanted = True
@@ -667,6 +667,7 @@ cdef class BinanceOrderSession(OrderSession):
         self.time_error_ns = (mono_ns - request.sent_mono_ns) // 2
         # the venue cuts to whole milliseconds: half of one is added back
         self.venue_offset_ns = server_ms * MS_NS + MS_NS // 2 - (wall_ns - self.time_error_ns)
+        self.venue_less_mono_ns = server_ms * MS_NS + MS_NS // 2 - (mono_ns - self.time_error_ns)
         self.time_syncs += 1
         record = self.claim_input(RECORD_KIND_TIME_SYNC, sizeof(StatePayload))
         if record == NULL:

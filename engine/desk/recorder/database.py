@@ -1,0 +1,185 @@
+"""The recorder's connection: opened when it is needed, its schema brought up to this build's, given up at the first fault."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
+
+from engine.desk.recorder.address import shown
+from engine.desk.recorder.faults import DatabaseDown, RecorderFault, RecorderRefused
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+BUSY_MS = 2_000
+CONNECT_S = 5
+STATEMENT_MS = 60_000
+# any number of our own: one desk at a time changes the schema
+SCHEMA_LOCK = 7_283_011
+
+
+class Database:
+    """One connection to the database at `url`. Every fault is DatabaseDown or RecorderRefused, and leaves it closed."""
+
+    def __init__(self, url: str, *, busy_ms: int = BUSY_MS) -> None:
+        self.url = url
+        self.shown = shown(url)
+        self._busy_ms = busy_ms
+        self._engine: Engine | None = None
+        self._connection: Connection | None = None
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Is it a file of ours."""
+        return self.url.startswith("sqlite")
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A transaction that holds the right to write from its beginning; rolled back on any error."""
+        with self._told():
+            connection = self._connected()
+            with connection.begin():
+                yield connection
+
+    def migrate(self) -> None:
+        """Bring the schema to this build's. RecorderRefused where a newer build has been here."""
+        with self._told():
+            connection = self._connected()
+            with connection.begin():
+                if not self.is_sqlite:
+                    connection.execute(sqlalchemy.text(f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})"))
+                config = alembic_config(connection)
+                refuse_newer(connection, ScriptDirectory.from_config(config), self.shown)
+                command.upgrade(config, "head")
+
+    def revision(self) -> str:
+        """The schema that is there; empty for none. RecorderRefused where a newer build made it."""
+        if self.is_sqlite and not Path(self.url.partition(":///")[2]).exists():
+            return ""
+        with self._told():
+            connection = self._connected()
+            with connection.begin():
+                scripts = ScriptDirectory.from_config(alembic_config(connection))
+                refuse_newer(connection, scripts, self.shown)
+                return ", ".join(MigrationContext.configure(connection).get_current_heads())
+
+    def close(self) -> None:
+        """Give the connection up; the next use opens another."""
+        connection, engine = self._connection, self._engine
+        self._connection = self._engine = None
+        try:
+            if connection is not None:
+                connection.close()
+        except (SQLAlchemyError, OSError):
+            # it was broken: that is why it is given up
+            pass
+        if engine is not None:
+            engine.dispose()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Faults of the driver in our words."""
+        try:
+            yield
+        except BaseException as error:
+            driver = self._engine.dialect.dbapi if self._engine is not None else None
+            self.close()
+            fault = fault_of(error, driver)
+            if fault is None:
+                raise
+            raise fault(f"{self.shown}: {cause(error)}") from error
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            self._engine = make_engine(self.url, self._busy_ms)
+            self._connection = self._engine.connect()
+        return self._connection
+
+
+def fault_of(error: BaseException, driver: Any) -> type[RecorderFault] | None:
+    """Does an error pass by itself, or must somebody do something; None where it is not the database's."""
+    refusals: tuple[type[BaseException], ...] = (
+        IntegrityError,
+        ProgrammingError,
+        DataError,
+        NoSuchModuleError,
+        ArgumentError,
+    )
+    others: tuple[type[BaseException], ...] = (SQLAlchemyError,)
+    if driver is not None:
+        refusals += (driver.IntegrityError, driver.ProgrammingError, driver.DataError)
+        others += (driver.Error,)
+    if isinstance(error, refusals):
+        return RecorderRefused
+    return DatabaseDown if isinstance(error, others) else None
+
+
+def cause(error: BaseException) -> str:
+    """The driver's own words, on one line."""
+    original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return " ".join(str(original).split()) or type(original).__name__
+
+
+def make_engine(url: str, busy_ms: int) -> Engine:
+    """An engine for one connection."""
+    if not url.startswith("sqlite"):
+        arguments = {
+            "connect_timeout": CONNECT_S,
+            "application_name": "tradewind-recorder",
+            "options": f"-c statement_timeout={STATEMENT_MS} -c lock_timeout=20000",
+        }
+        return sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool, connect_args=arguments)
+    arguments = {"timeout": busy_ms / 1000, "check_same_thread": False}
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool, connect_args=arguments)
+    event.listen(engine, "connect", prepare_sqlite)
+    event.listen(engine, "begin", begin_immediate)
+    return engine
+
+
+def prepare_sqlite(connection: Any, _record: object) -> None:
+    """WAL, synced at checkpoints: a power cut may take the last transactions, offset and rows alike; the ledger has them."""
+    # transactions are begun by us: the driver would begin them late, and not at all for a change of the schema
+    connection.isolation_level = None
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "cache_size = -65536", "wal_autocheckpoint = 4000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def begin_immediate(connection: Connection) -> None:
+    """The right to write is asked for at once, where waiting for it loses nothing."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def alembic_config(connection: Connection) -> Config:
+    """Alembic's configuration for our migrations over this connection."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def refuse_newer(connection: Connection, scripts: ScriptDirectory, where: str) -> None:
+    """RecorderRefused where the database was migrated by a build that knows more than this one."""
+    known = {script.revision for script in scripts.walk_revisions()}
+    present = MigrationContext.configure(connection).get_current_heads()
+    unknown = sorted(set(present) - known)
+    if unknown:
+        raise RecorderRefused(
+            f"{where}: its schema is {', '.join(unknown)}, this build knows {', '.join(sorted(known))}: "
+            "a newer Tradewind has recorded here; run that one, or record into another database"
+        )

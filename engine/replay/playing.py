@@ -1,0 +1,95 @@
+"""A replay from its first input to its end, to a sequence, to an order or to the first difference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from engine.journal import replayed
+from engine.replay.core import Replay
+from engine.replay.differences import Difference, describe
+
+RUNS_AT_ONCE = 20_000
+DIFFERENCES_KEPT = 100
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """How far a replay came and what it found. `state`: equal, different, stopped or touched."""
+
+    epoch: int
+    state: str
+    first_seq: int
+    last_seq: int
+    counts: dict[str, int]
+    differences: list[Difference] = []
+    notes: list[str] = []
+
+
+class Player:
+    """Plays a core that stands before its first input. `progress` is told now and then: (last sequence, inputs so far)."""
+
+    def __init__(self, replay: Replay, progress: Callable[[int, int], None] | None = None) -> None:
+        self.replay, self.session = replay, replay.recording.session
+        self.progress = progress
+        self.differences: list[Difference] = []
+        self.is_at_end = False
+
+    def play(self, *, until_seq: int = 0, keeps_going: bool = False, runs_max: int = 0) -> Outcome:
+        """On from where it stands. `runs_max`: so many runs at most (step); 0 = to the end."""
+        left = runs_max
+        while True:
+            runs = min(left, RUNS_AT_ONCE) if runs_max else RUNS_AT_ONCE
+            found = self.session.play(runs, until_seq=until_seq)
+            if found == replayed.DIFFERENT:
+                self.note_difference()
+                if not keeps_going:
+                    return self.outcome("different")
+                self.session.resume()
+            elif found == replayed.END:
+                self.is_at_end = True
+                return self.outcome("different" if self.differences else "equal")
+            elif found != replayed.ON:
+                return self.outcome("touched" if found == replayed.TOUCHED else "stopped")
+            if runs_max:
+                left -= runs
+                if left <= 0:
+                    return self.outcome("stopped")
+            if self.progress is not None:
+                self.progress(self.session.passed_seq, self.session.counts()["inputs"])
+
+    def note_difference(self) -> None:
+        """Keep what was found, the first hundred."""
+        if len(self.differences) < DIFFERENCES_KEPT:
+            self.differences.append(describe(self.session, self.replay.recording.data_dir, self.replay.gateways.text()))
+
+    def outcome(self, state: str) -> Outcome:
+        """As it stands."""
+        return Outcome(
+            epoch=self.replay.recording.epoch,
+            state=state,
+            first_seq=self.session.first_seq,
+            last_seq=self.session.passed_seq,
+            counts=self.session.counts(),
+            differences=list(self.differences),
+            notes=list(self.notes()),
+        )
+
+    def notes(self) -> list[str]:
+        """What a person must know of how the recording ends and what could not be compared."""
+        counts, found = self.session.counts(), []
+        if self.session.has_hole:
+            text = "the next number is on neither lane (retention took the tape, or a power cut its end)"
+            found.append(f"the recording ends behind sequence {self.session.passed_seq}: {text}")
+        if counts["beyond"]:
+            text = "the run was ended within a turn (kill -9): what it had written is a prefix of what the turn makes"
+            found.append(f"{counts['beyond']} records beyond the recorded end: {text}")
+        if counts["refusals"]:
+            text = "a claim had been refused then (journal overflow); what depends on it cannot be made again"
+            found.append(f"before {counts['refusals']} inputs {text}")
+        if counts["requests"] and not self.replay.gateways.has_all_keys:
+            found.append("signatures and the masked part of the key were left out of the comparison (--credential compares them)")
+        return found
+
+
+__all__ = ["Outcome", "Player"]

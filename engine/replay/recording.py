@@ -1,0 +1,164 @@
+"""One recorded session out of a journal's directory: its bytes, and the facts that its core began with."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.config import Config
+from engine.control.catalog import Names
+from engine.exit_codes import CommandError, ExitCode
+from engine.journal import layout
+from engine.journal.core_start import CoreStart, read_core_start
+from engine.journal.cursor import Record
+from engine.journal.errors import JournalError
+from engine.journal.places import LANE_NAMES, Front, SegmentHeader, segments
+from engine.journal.reader import JournalReader, read_header
+from engine.journal.replay_kinds import BOOKKEEPING
+from engine.journal.replayed import RecordedSession
+from engine.journal.scan import ring_stream
+from engine.model.codes import Lane, RecordKind
+
+
+@dataclass(frozen=True)
+class Recording:
+    """`session` stands at the START record of `epoch`. `rows`: each instrument's row as it lay in memory, by id."""
+
+    data_dir: Path
+    epoch: int
+    session: RecordedSession = field(repr=False)
+    start: dict[str, Any]
+    facts: CoreStart = field(repr=False)
+    config: Config = field(repr=False)
+    names: Names
+    rows: dict[int, bytes] = field(repr=False)
+    engine_id: int
+
+
+def epochs(data_dir: Path) -> list[int]:
+    """The sessions (runs) that the ledger holds, oldest first. CommandError where there is no journal."""
+    if not (data_dir / LANE_NAMES[Lane.LEDGER]).is_dir():
+        raise CommandError(ExitCode.NO_INPUT, f"{data_dir}: no journal here (no ledger folder)")
+    return sorted({header.epoch for _, _, header in headers(data_dir, Lane.LEDGER)})
+
+
+def headers(data_dir: Path, lane: int) -> Iterator[tuple[int, Path, SegmentHeader]]:
+    """Number, path and header of a lane's segments whose header is whole."""
+    for number, path in segments(data_dir, lane):
+        header = read_header(path)
+        if header is not None:
+            yield number, path, header
+
+
+def open_recording(data_dir: Path, epoch: int | None = None, runtime_dir: Path | None = None) -> Recording:
+    """The session of an epoch, the last one where none is named. CommandError says what is missing."""
+    known = epochs(data_dir)
+    if not known:
+        raise CommandError(ExitCode.NO_INPUT, f"{data_dir}: the journal is empty")
+    epoch = known[-1] if epoch is None else epoch
+    if epoch not in known:
+        shown = ", ".join(map(str, known[-8:]))
+        raise CommandError(ExitCode.NO_INPUT, f"{data_dir}: no session {epoch} here; the latest are {shown}")
+    opening = list(opening_records(data_dir, epoch))
+    facts = read_core_start(opening)
+    if facts is None:
+        text = f"session {epoch} was written by a build that did not note what its core began with: it cannot be replayed"
+        raise CommandError(ExitCode.NO_INPUT, f"{data_dir}: {text}")
+    session = open_session(data_dir, epoch, runtime_dir or recorded_runtime_dir(facts))
+    return Recording(
+        data_dir=data_dir,
+        epoch=epoch,
+        session=session,
+        start=json.loads(opening[0].payload.rstrip(b"\0")),
+        facts=facts,
+        config=msgspec.json.decode(facts.config, type=Config),
+        names=first_names(opening),
+        rows={row.instrument_id: row.payload for row in opening if row.kind == RecordKind.INSTRUMENT_ROW},
+        engine_id=opening[0].engine_id,
+    )
+
+
+def opening_records(data_dir: Path, epoch: int) -> Iterator[Record]:
+    """START and the bookkeeping behind it, up to the first record of the core."""
+    first = next(h.first_seq for _, _, h in headers(data_dir, Lane.LEDGER) if h.epoch == epoch)
+    has_begun = False
+    try:
+        for record in JournalReader(data_dir).records(Lane.LEDGER, from_seq=first):
+            if record.epoch != epoch:
+                continue
+            has_begun = has_begun or record.kind == RecordKind.START
+            if not has_begun:
+                continue
+            if record.kind not in BOOKKEEPING:
+                return
+            yield record
+    except JournalError as error:
+        raise CommandError(ExitCode.IO_ERROR, str(error)) from None
+
+
+def first_names(opening: list[Record]) -> Names:
+    """What ids were called when the session began: the catalog's first record."""
+    for record in opening:
+        if record.kind == RecordKind.INSTRUMENT and record.instrument_id == 0:
+            return msgspec.json.decode(record.payload.rstrip(b"\0"), type=Names)
+    raise CommandError(ExitCode.NO_INPUT, "the session ended before its catalog was written: there is nothing to replay")
+
+
+def recorded_runtime_dir(facts: CoreStart) -> Path | None:
+    """Where the run kept its fronts, if they are still there: a killed engine's last records stand in them alone."""
+    found = json.loads(facts.config).get("engine", {}).get("runtime_dir")
+    return Path(found) if found and Path(found).is_dir() else None
+
+
+def open_session(data_dir: Path, epoch: int, runtime_dir: Path | None = None) -> RecordedSession:
+    """Both lanes of an epoch, as they lie on disk, and what a killed engine left in its fronts."""
+    lanes = []
+    for lane in (Lane.LEDGER, Lane.TAPE):
+        parts = [mapped(path) for path in paths_of(data_dir, lane, epoch)]
+        lanes.append([*parts, *front_part(runtime_dir, lane, epoch)])
+    return RecordedSession(lanes[0], lanes[1], epoch=epoch)
+
+
+def paths_of(data_dir: Path, lane: int, epoch: int) -> list[Path]:
+    """Segments that may hold records of an epoch: recovery writes what a front still held behind the run's own."""
+    found = []
+    for _, path, header in headers(data_dir, lane):
+        if header.epoch not in (epoch, epoch + 1):
+            continue
+        if header.schema_hash != layout.SCHEMA_HASH:
+            text = f"{path}: written with another record layout (schema {header.schema_hash:016x})"
+            raise CommandError(ExitCode.DATA_ERROR, f"{text}: replay it with the build that recorded it")
+        found.append(path)
+    return found
+
+
+def mapped(path: Path) -> memoryview:
+    """A segment's records, mapped copy on write."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if os.fstat(descriptor).st_size <= layout.SEGMENT_HEADER_BYTES:
+            return memoryview(bytearray())
+        view = mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY)
+    finally:
+        os.close(descriptor)
+    return memoryview(view)[layout.SEGMENT_HEADER_BYTES :]
+
+
+def front_part(runtime_dir: Path | None, lane: int, epoch: int) -> list[bytearray]:
+    """What stands in the lane's front of that epoch and on no disk yet (numbers that stand there too are passed over)."""
+    path = runtime_dir / f"{LANE_NAMES[lane]}.front" if runtime_dir else None
+    if path is None or not path.exists():
+        return []
+    data = path.read_bytes()
+    front = Front.parse(data)
+    if front is None or front.lane != lane or front.epoch != epoch:
+        return []
+    stream, _ = ring_stream(data, front.written, front.committed, front.ring_bytes, lane, 0)
+    return [bytearray(stream)]

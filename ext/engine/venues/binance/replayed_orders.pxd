@@ -1,0 +1,44 @@
+"""What stands at the end of a replayed pipeline: it takes a line's requests and compares them with those that left then."""
+cimport cython
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from engine.journal.replayed cimport RecordedSession, TwRecord
+from engine.model.descriptor cimport Descriptor
+from engine.runtime.actor cimport Actor
+from engine.venues.binance.order_session cimport BinanceOrderSession
+from engine.venues.binance.usdm_order_session cimport UsdmOrderSession
+
+cdef enum:
+    REPLACES_KEPT = 64
+
+cdef struct ReplaceStamp:
+    uint64_t order_handle
+    int64_t wall_ns
+
+@cython.final
+cdef class ReplayGateway(Actor):
+    cdef BinanceOrderSession session
+    cdef UsdmOrderSession usdm           # the same, where the line is one of USD-M; else None
+    cdef bint is_usdm
+    cdef RecordedSession recorded
+    cdef bint has_key                    # the real one: signatures are compared too
+    cdef uint64_t last_number
+    cdef int last_size                   # of the text that was encoded last
+    cdef int last_verdict
+    cdef ReplaceStamp[REPLACES_KEPT] replaces
+    cdef uint32_t replace_at
+    cdef readonly uint64_t compared
+    cdef readonly uint64_t withheld      # what the core handed over and was not sent then: no connection, no budget, refused
+    cdef int _work_live(self) except -1
+    cdef int _take(self, const Descriptor* item) noexcept
+    cdef bint _take_leg(self, const Descriptor* item) noexcept
+    cdef int _ask(self, const Descriptor* item, int action, uint64_t order_handle) noexcept
+    cdef int _encode(self, const Descriptor* item, int action, uint64_t number) noexcept
+    cdef int _compare(self, const TwRecord* record, int size) noexcept nogil
+    cdef int _number(self, const TwRecord* record) noexcept nogil
+    cdef int judge(self, TwRecord* record) noexcept
+
+@cython.final
+cdef class ReplayGateways:
+    cdef RecordedSession recorded
+    cdef list _gateways
+    cdef void* by_venue[16]

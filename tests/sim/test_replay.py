@@ -1,0 +1,144 @@
+"""A recorded session, played again by the same core from its journal alone, is equal record by record and byte by byte."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.model.codes import Counter, RecordKind
+from engine.simulation import Simulation
+from tests.sim.replaying import alter, count, flip, of_kind, replay, told, turn_of
+from tests.sim.worlds import demo_config, lively_venue, simulate
+from tests.venue_harness import REPOSITORY
+
+KINDS = ["binance-spot", "binance-usdm"]
+MODES = ["sim", "paper"]
+TURN_AT = 78
+
+
+def record(root: Path, kind: str = "binance-spot", mode: str = "sim", seed: int = 11, seconds: float = 5.0) -> Path:
+    """A session of the demo's market maker; its journal's directory."""
+    root.mkdir(parents=True, exist_ok=True)
+    with simulate(demo_config(root, kind, mode), lively_venue(seed), seed) as simulation:
+        simulation.start()
+        simulation.run_for(seconds)
+        assert simulation.engine.counters.get(Counter.FILLS) > 0
+        assert simulation.stop()
+    return root / "data"
+
+
+@pytest.mark.invariant("R28")
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_recorded_session_replays_equal(tmp_path: Path, kind: str, mode: str) -> None:
+    data_dir = record(tmp_path, kind, mode)
+    outcome = replay(data_dir)
+    assert outcome.state == "equal", told(outcome)
+    assert outcome.counts["outputs"] > 500
+    assert outcome.counts["requests"] + outcome.counts["successors"] > 20
+    assert outcome.counts["beyond"] == 0
+
+
+@pytest.mark.invariant("R28")
+def test_two_processes_with_other_hash_seeds_replay_it_equal(tmp_path: Path) -> None:
+    data_dir = record(tmp_path)
+    counts = []
+    for seed in ("1", "4242"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(REPOSITORY)}
+        command = [sys.executable, "-m", "engine", "replay", str(data_dir), "--json", "--quiet"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        counts.append(json.loads(done.stdout)["counts"])
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.invariant("R28")
+def test_every_session_of_a_directory_replays_also_those_that_were_killed(tmp_path: Path) -> None:
+    shell, loaded = lively_venue(5), demo_config(tmp_path)
+    for number in range(3):
+        simulation: Simulation = simulate(loaded, shell, 5 + number)
+        simulation.start()
+        simulation.run_for(3.0)
+        if number < 2:
+            simulation.crash()
+        else:
+            assert simulation.stop()
+    for epoch in (1, 2, 3):
+        outcome = replay(tmp_path / "data", epoch)
+        assert outcome.state == "equal", told(outcome)
+        assert outcome.epoch == epoch
+
+
+# --- a replay that finds nothing proves nothing: each of these must be found, and named ---
+
+WRONG = {
+    "a decision": (of_kind(RecordKind.VERDICT), flip(80), "different"),
+    "a price of an intent": (of_kind(RecordKind.INTENT), flip(88), "different"),
+    "a fill": (of_kind(RecordKind.FILL), flip(112), "different"),
+    "a state of an order": (of_kind(RecordKind.ORDER_STATE), flip(104), "different"),
+    "a byte of a request": (
+        lambda data: of_kind(RecordKind.ORDER_BYTES)(data) and data[88] == 0,
+        flip(96 + 40),
+        "other bytes",
+    ),
+    "a price of the market": (of_kind(RecordKind.BOOK_TICKER, RecordKind.DEPTH_DIFF), flip(120, 64), ""),
+    "who had asked": (of_kind(RecordKind.INTENT), flip(46), "different"),
+}
+
+
+@pytest.mark.invariant("R28")
+@pytest.mark.parametrize("what", WRONG)
+def test_a_changed_record_is_found_and_named(tmp_path: Path, what: str) -> None:
+    data_dir = record(tmp_path, seconds=3.0)
+    wanted, change, finding = WRONG[what]
+    seq = alter(data_dir, wanted, change, number=10)
+    outcome = replay(data_dir)
+    assert outcome.state == "different"
+    (difference,) = outcome.differences
+    if finding:
+        assert (difference.seq, difference.finding) == (seq, finding)
+        assert difference.fields
+    else:
+        assert difference.seq > seq
+
+
+@pytest.mark.invariant("R28")
+def test_a_changed_turn_mark_is_found(tmp_path: Path) -> None:
+    data_dir = record(tmp_path, seconds=3.0)
+
+    def later(data: bytearray) -> None:
+        data[TURN_AT] += 1
+
+    def is_not_first(data: bytes) -> bool:
+        return turn_of(data) != 0 and turn_of(data) & 0x4000 == 0 and int.from_bytes(data[40:42], "little") < 64
+
+    alter(data_dir, is_not_first, later, number=3)
+    outcome = replay(data_dir)
+    assert outcome.state == "different"
+
+
+@pytest.mark.invariant("R28")
+def test_an_input_whose_bytes_and_checksum_disagree_is_called_damaged(tmp_path: Path) -> None:
+    data_dir = record(tmp_path, seconds=2.0)
+    segment = next((data_dir / "tape").glob("*.seg"))
+    data = bytearray(segment.read_bytes())
+    data[len(data) // 2] ^= 1
+    segment.write_bytes(data)
+    outcome = replay(data_dir)
+    assert outcome.state == "different"
+    assert outcome.differences[0].finding in ("damaged", "different", "not made", "not recorded", "other turn")
+
+
+def test_past_a_difference_the_rest_is_compared_too(tmp_path: Path) -> None:
+    data_dir = record(tmp_path, seconds=3.0)
+    seq = alter(data_dir, of_kind(RecordKind.VERDICT), flip(80), number=5)
+    outcome = replay(data_dir, keeps_going=True)
+    assert outcome.state == "different"
+    assert [difference.seq for difference in outcome.differences] == [seq]
+    assert outcome.counts["outputs"] > 300
+    assert count(data_dir, RecordKind.STOP) == 1
