@@ -88,6 +88,29 @@ class JournalSection(Section, frozen=True, kw_only=True):
         int, Meta(ge=1 << 16, le=BYTES_MAX, description="size at which a segment on disk is closed and the next begun")
     ] = 64 << 20
     sync_interval_ms: Annotated[int, Meta(ge=1, le=10_000, description="how often the writer syncs to disk")] = 10
+    durability: Annotated[
+        Literal["os", "group", "order"],
+        Meta(
+            description="what an order's records must have survived before it leaves: os = a killed process, group = the same, and "
+            "a power cut takes sync_interval_ms at most, order = a power cut: each new order waits for the disk"
+        ),
+    ] = "group"
+    order_wait_ms_max: Annotated[
+        int,
+        Meta(ge=1, le=60_000, description="durability order: an order that the disk has kept for so long is refused"),
+    ] = 500
+    audit_credential: (
+        Annotated[
+            str,
+            text_meta(
+                r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+                "a file name without its ending",
+                "name of `NAME.pem` (Ed25519) in $CREDENTIALS_DIRECTORY with which the desk signs the head of the hash chain",
+            ),
+        ]
+        | None
+    ) = None
+    audit_sign_interval_s: Annotated[int, Meta(ge=1, le=86_400, description="how often the desk signs the head")] = 300
     ledger_keep_days: Annotated[
         int,
         Meta(ge=1, le=36_500, description="what doctor forecasts the ledger's disk for; nothing deletes the ledger"),
@@ -227,6 +250,24 @@ class ControlSection(Section, frozen=True, kw_only=True):
     socket: (
         Annotated[str, path_meta("the ipc socket of `tradewind ctl`; absent: `control.sock` in runtime_dir")] | None
     ) = None
+    operators: Annotated[
+        tuple[Annotated[int, Meta(ge=0, le=4_294_967_294)], ...],
+        Meta(
+            max_length=32,
+            description="uids that may command the engine beside its own user and root; they must be in the group of runtime_dir",
+            extra={"wanted": "a list of uids"},
+        ),
+    ] = ()
+    second_person: Annotated[
+        tuple[Literal["limits", "arm", "resume"], ...],
+        Meta(
+            description="what another uid must approve: limits = one that is loosened, arm = after a kill or halt, resume",
+            extra={"wanted": 'a list of "limits", "arm", "resume"'},
+        ),
+    ] = ()
+    second_person_expiry_s: Annotated[
+        int, Meta(ge=1, le=86_400, description="how long a proposal waits for the second person")
+    ] = 900
 
 
 class DeskSection(Section, frozen=True, kw_only=True):

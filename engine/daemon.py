@@ -20,7 +20,6 @@ from engine.config import LoadedConfig, digest
 from engine.control.commands import EngineControl, EngineNames, OperatorCommand
 from engine.control.messages import ScopeKind
 from engine.control.outcomes import Outcomes
-from engine.control.server import ControlServer
 from engine.control.venue_word import VenueWord
 from engine.credentials import Credentials
 from engine.exit_codes import CommandError, ExitCode
@@ -29,12 +28,13 @@ from engine.guard.kills import Kills, KillsUnreadable
 from engine.hedging import Hedging
 from engine.journal.errors import JournalFull
 from engine.journal.journal import Journal
-from engine.journal.settings import JournalConfig
+from engine.journal_opening import DurableRelease, journal_settings
 from engine.line import LineInputs
 from engine.line_duty import LineDuty, first_error
 from engine.model import clientid
 from engine.model.codes import CommandKind, Counter, HaltReason, Lane, RecordKind, TimerKind, TradingState
 from engine.notifier_watch import NotifierWatch
+from engine.operator_port import OperatorPort
 from engine.orderly_stop import OrderlyStop
 from engine.paper_market import is_paper
 from engine.quiet_time import QuietTime
@@ -101,19 +101,9 @@ def pin_to_core(cpu: int | None) -> None:
 
 def open_journal(loaded: LoadedConfig, world: World) -> Journal:
     """Lock, recover, fence. A second engine on the same directory ends here."""
-    config = loaded.config
-    settings = JournalConfig(
-        data_dir=Path(config.engine.data_dir),
-        runtime_dir=Path(config.engine.runtime_dir),
-        engine_id=config.engine.id,
-        ledger_front_bytes=config.journal.ledger_front_bytes,
-        tape_front_bytes=config.journal.tape_front_bytes,
-        segment_bytes=config.journal.segment_bytes,
-        sync_interval_ms=config.journal.sync_interval_ms,
-    )
     from engine.cli.main import version
 
-    return Journal.open(settings, world, build=version(), config_hash=digest(config))
+    return Journal.open(journal_settings(loaded), world, build=version(), config_hash=digest(loaded.config))
 
 
 def close_journal(journal: Journal, reason: str) -> None:
@@ -204,11 +194,12 @@ class Daemon:
             on_progress=self.on_progress,
             may_spin=lambda: not engine.world.net.is_connecting,
         )
+        self.release = DurableRelease(engine.journal, engine.pipeline, self.on_fatal)
         self.closing = PanicClose(engine, self.submit_command)
         outcomes = Outcomes(engine, self.loaded.config.portfolio.currency)
         self.hedging = Hedging(engine, self.submit_command, outcomes)
-        self.control = ControlServer(
-            self.loaded.control_socket,
+        self.control = OperatorPort(
+            engine,
             EngineControl(
                 self.engine_names(),
                 engine.tables,
@@ -223,8 +214,6 @@ class Daemon:
                 outcomes,
                 VenueWord.of(engine),
             ),
-            counters=engine.counters,
-            clock=clock,
         )
 
     # --- what runs ---
@@ -245,6 +234,7 @@ class Daemon:
         self.engine.watchdog.start()
         pin_to_core(self.loaded.config.engine.cpu)
         self.turns.start(loop)
+        self.release.start(loop)
         keepers = [keeper for duty in self.duties for keeper in duty.keepers]
         keepers += [keeper for health in self.health for keeper in health.keepers]
         tasks = [loop.create_task(keeper.run()) for keeper in keepers]
@@ -286,6 +276,7 @@ class Daemon:
             # who watches this process from outside knows by it that nothing is left to cancel
             self.engine.counters.set(Counter.PID, 0)
         self.turns.stop()
+        self.release.stop()
         self.engine.watchdog.stop()
         self.control.close()
         self.collector.thaw()
@@ -484,6 +475,7 @@ class Daemon:
             handle_of=clientid.decode,
             take_handle=self.engine.sequencer.take_handles,
             accounts=frozenset(self.engine.venue_ids.values()),
+            durability=self.engine.journal.durability_level,
         )
 
 

@@ -135,12 +135,16 @@ class Line:
             engine.tables, self.codec, engine_id=engine.loaded.config.engine.id, api_key=credentials.api_key,
             signer=HmacSigner(credentials.secret) if is_hmac else None, recv_window_ms=self.venue.recv_window_ms,
         )  # fmt: skip
-        return self.kind.order_session(
+        session = self.kind.order_session(
             "orders" + self.suffix, self.session_base + ORDER_SESSION_ID, engine.journal, engine.tables, engine.counters,
             engine.register, engine.world.clock, self.kind.budget(rate_limits), codec, outbound=self.rings.outbound,
             inbound=engine.rings.inbound_own, venue_id=self.venue_id, account_id=self.venue_id,
             log_on_signer=None if is_hmac else ed25519_signer(credentials.secret),
         )  # fmt: skip
+        # an order that the disk has kept must be refused before OMS would call it UNKNOWN and ask the venue for it
+        wait_ms = min(engine.loaded.config.journal.order_wait_ms_max, self.venue.order_timeout_ms // 2)
+        session.set_wait_max(wait_ms * NS_PER_MS)
+        return session
 
     @property
     def suffix(self) -> str:

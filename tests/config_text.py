@@ -19,6 +19,10 @@ ledger_front_bytes = 65536
 tape_front_bytes = 65536
 segment_bytes = 1048576
 sync_interval_ms = 10
+durability = "group"
+order_wait_ms_max = 500
+audit_credential = "audit"
+audit_sign_interval_s = 300
 ledger_keep_days = 30
 tape_keep_days = 2
 state_hash_ticks = 20
@@ -204,6 +208,9 @@ params = { levels = 2 }
 
 [control]
 socket = "control.sock"
+operators = [1001]
+second_person = ["limits", "arm"]
+second_person_expiry_s = 900
 
 [desk]
 listen = "127.0.0.1:9464"

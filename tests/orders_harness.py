@@ -70,9 +70,10 @@ class Rig:
         register: ApprovalRegister | None = None,
         ring_bytes: int = 1 << 22,
         discards: bool = False,
+        journal: Journal | None = None,
         **oms_options: Any,
     ) -> None:
-        self.journal = Journal.in_memory(engine_id=7, epoch=3, ring_bytes=ring_bytes, discards=discards)
+        self.journal = journal or Journal.in_memory(engine_id=7, epoch=3, ring_bytes=ring_bytes, discards=discards)
         self.clock = clock or Clock.virtual()
         self.journal.set_now(self.clock.time_ns(), self.clock.monotonic_ns())
         self.tables = Tables()

@@ -53,20 +53,25 @@ def write_config(
     key_type: str = "hmac",
     strategy: str = "wire_strategy:Reply",
     cpu: int | None = None,
+    data_dir: Path | None = None,
+    durability: str = "group",
 ) -> Path:
-    """The configuration file."""
+    """The configuration file; the journal's segments lie in `folder` unless `data_dir` is given."""
     scheme, authority = ("wss", f'tls_ca = "{tls_ca}"') if tls_ca else ("ws", "")
     config = folder / "tradewind.toml"
     config.write_text(f"""[engine]
 name = "bench"
 id = 1
 mode = "sim"
-data_dir = "{folder}/data"
+data_dir = "{data_dir or folder / "data"}"
 runtime_dir = "{runtime_dir}"
 wait = "{wait}"
 strategy_turn_ms_max = 1000
 crash_loop = "off"
 {f"cpu = {cpu}" if cpu is not None else ""}
+
+[journal]
+durability = "{durability}"
 
 [venue.bench]
 kind = "binance-spot"

@@ -56,10 +56,14 @@ def spec(venue_id: int) -> InstrumentSpec:
 class InProcess:
     """One engine, connected, reconciled and ACTIVE. A context manager: leaving it removes its folder."""
 
-    def __init__(self, strategy: StrategyBase, key_type: str) -> None:
+    def __init__(
+        self, strategy: StrategyBase, key_type: str, *, data_dir: Path | None = None, durability: str = "group"
+    ) -> None:
         self.folder = runtime_folder()
         credentials = write_credentials(self.folder)
-        loaded = load(write_config(self.folder, self.folder / "run", key_type=key_type))
+        loaded = load(
+            write_config(self.folder, self.folder / "run", key_type=key_type, data_dir=data_dir, durability=durability)
+        )
         self.world = World.live()
         self.journal = open_journal(loaded, self.world)
         registry = Registry(Path(loaded.config.engine.data_dir) / "names.json", self.world.disk)

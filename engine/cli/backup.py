@@ -66,6 +66,8 @@ def run_backup(args: argparse.Namespace) -> int:
     source = Source(target.journal_dir(), loaded.path if loaded else None, with_tape=args.tape)
     if not args.tape:
         source.notes.append("the tape is not in it")
+    if loaded is not None and loaded.config.recorder is not None and loaded.config.recorder.database != "sqlite":
+        source.notes.append("the recorder's database is not in it: `tradewind sql` makes it again from the ledger")
     name, manifest = make(source, Path(args.directory), version(), Clock(), progress())
     show(args, {"point": name, **facts(manifest), "verified": True})
     return ExitCode.OK

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from engine.cli import ctl_commands, ctl_emergency, ctl_limits, ctl_listings, ctl_orders
+from engine.cli import ctl_commands, ctl_emergency, ctl_limits, ctl_listings, ctl_orders, ctl_second
 from engine.cli.ctl_examples import teach
 from engine.cli.render import clear_screen
 from engine.cli.target import add_target_options
@@ -80,6 +80,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     guard.add_argument("--timeout", type=float, default=2.0, metavar="SECONDS", help="wait so long for the answer (2)")
     for name, add in ORDER_OPTIONS.items():
         add(_action(actions, name, ORDERS[name]))
+    for name, text in ctl_second.ACTIONS.items():
+        ctl_second.add_options(name, _action(actions, name, text))
     ctl_limits.add_options(_action(actions, "limits", "limits with their use: get, set, reset"))
 
 
@@ -111,6 +113,8 @@ def run(args: argparse.Namespace) -> int:
         return ORDER_RUNS[args.action](args)
     if args.action == "limits":
         return ctl_limits.run(args)
+    if args.action in ctl_second.ACTIONS:
+        return ctl_second.run(args)
     if args.action == "events":
         return ctl_listings.events(args)
     show: Callable[[argparse.Namespace], Any] = ctl_listings.opened(args)

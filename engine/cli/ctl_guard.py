@@ -12,7 +12,7 @@ from engine.cli.ctl_commands import accepted_of, command, tell
 from engine.cli.render import print_fields, print_json
 from engine.cli.target import Target, find_target
 from engine.control.client import ControlClient, EngineUnreachableError
-from engine.control.messages import Accepted, AnyReply, Arm, GuardStatus, Kill, Refused, Status
+from engine.control.messages import Accepted, AnyReply, Arm, GuardStatus, Kill, ProposalRow, Refused, Status
 from engine.exit_codes import CommandError, ExitCode
 
 TAKEN = {"kill": "cancelling", "arm": "armed"}
@@ -42,6 +42,8 @@ def command_both(args: argparse.Namespace, target: Target, request: Kill | Arm) 
         return told(args, command(target, request, args.timeout), "not told: it knows no strategies")
     if isinstance(request, Arm):
         accepted = command(target, request, args.timeout)
+        if accepted.proposal:
+            return tell(args, accepted, guard="not told: nothing has changed yet")
         return told(args, accepted, *exchange(target, request, args.timeout, engine_too=False).values())
     replies = exchange(target, request, args.timeout, engine_too=True)
     engine, guard = replies["engine"], replies["guard"]
@@ -51,6 +53,15 @@ def command_both(args: argparse.Namespace, target: Target, request: Kill | Arm) 
     if isinstance(engine, str):
         raise CommandError(ExitCode.UNAVAILABLE, f"{engine}; its guard: {words(args.action, guard)}")
     return told(args, accepted_of(engine), guard)
+
+
+def arm_guard_too(args: argparse.Namespace, target: Target, row: ProposalRow, accepted: Accepted) -> int:
+    """An `arm` that a second person has let the engine carry out; `args` are those of `approve`."""
+    args.action = "arm"
+    if row.scope.strategy:
+        return told(args, accepted, "not told: it knows no strategies")
+    request = Arm(reason=row.reason, scope=row.scope)
+    return told(args, accepted, *exchange(target, request, args.timeout, engine_too=False).values())
 
 
 def exchange(target: Target, request: Kill | Arm, timeout_s: float, *, engine_too: bool) -> dict[str, AnyReply | str]:

@@ -48,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
         listen=args.listen or loaded.config.desk.listen,
         # the ledger stays whole: positions and average costs are rebuilt from all its fills at each start
         keep_days={Lane.TAPE: loaded.config.journal.tape_keep_days},
+        sign_head=head_signer(loaded.config.journal.audit_credential),
+        sign_interval_s=loaded.config.journal.audit_sign_interval_s,
         make_recorder=recorder_maker(loaded),
     )
     alerts = loaded.config.alerts
@@ -108,6 +110,19 @@ def snapshots_of(loaded: LoadedConfig) -> SnapshotKeeper:
     desk = loaded.config.desk
     maker = SnapshotMaker(loaded.config, loaded.data_dir)
     return SnapshotKeeper(maker, Clock(), records=desk.snapshot_records, minutes=desk.snapshot_minutes)
+
+
+def head_signer(name: str | None) -> Callable[[bytes], bytes] | None:
+    """What signs the head of the journal's chain; None where no credential is named, exit code 77 where it is not there."""
+    from engine.cli.journal_audit import audit_signer
+    from engine.credentials import CredentialError
+
+    if name is None:
+        return None
+    try:
+        return audit_signer(name)
+    except CredentialError as error:
+        raise CommandError(ExitCode.NO_PERMISSION, str(error)) from None
 
 
 def print_event(event: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.cli.journal_audit import add_audit_options, add_head_options, run_audit, run_head
 from engine.cli.target import add_target_options, find_target
 from engine.exit_codes import CommandError, ExitCode
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """`journal cat|verify|stats [--dir D] [--json]`."""
+    """`journal cat|verify|head|stats [--dir D] [--json]`."""
     parser = subparsers.add_parser("journal", help="read, verify or measure a journal", description=__doc__)
     verbs = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     cat = verbs.add_parser("cat", help="print records in sequence order")
@@ -30,8 +31,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     cat.add_argument("--to", dest="to_seq", type=int, metavar="SEQ", help="up to this sequence number")
     cat.add_argument("--follow", action="store_true", help="go on as the engine writes; end with Ctrl-C")
     verify = verbs.add_parser("verify", help="read every byte; exit 0 when whole, 74 when damaged")
+    add_audit_options(verify)
+    head = verbs.add_parser("head", help="the head of the hash chain: show it, or sign and export it")
+    add_head_options(head)
     stats = verbs.add_parser("stats", help="counts, bytes and rates by lane and kind")
-    for verb in (cat, verify, stats):
+    for verb in (cat, verify, head, stats):
         add_place_options(verb)
         verb.add_argument("--json", action="store_true", help="JSON (cat: one object a line)")
 
@@ -47,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from engine.journal.errors import JournalError
 
     try:
-        return {"cat": run_cat, "verify": run_verify, "stats": run_stats}[args.action](args)
+        return {"cat": run_cat, "verify": run_verify, "head": run_head, "stats": run_stats}[args.action](args)
     except JournalError as error:
         raise failure(error) from None
 
@@ -141,6 +145,9 @@ def plain(value: Any) -> str:
 def run_verify(args: argparse.Namespace) -> int:
     """Print the report; 74 where the journal is not whole."""
     from engine.journal.verify import verify
+
+    if args.audit:
+        return run_audit(args)
 
     report = verify(Path(args.dir) if args.dir else find_target(args).journal_dir())
     if args.json:

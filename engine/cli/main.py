@@ -28,13 +28,17 @@ VERBS: dict[str, tuple[str, str]] = {
     "readers": ("readers", "the journal's readers and how far each is behind"),
     "sql": ("sql", "the ledger in a database: import, state, retention"),
     "snapshot": ("snapshot", "make or list snapshots of the ledger, which keep starts short"),
+    "audit": ("audit", "who commanded an engine, when and why"),
     "explain": ("explain", "why an order came to be, and what became of it"),
+    "export": ("export", "tables of a ledger as CSV or Parquet"),
+    "statement": ("statement", "a day's orders, fills, fees and profit"),
     "replay": ("replay", "run a recorded session again and compare every record and byte"),
     "backup": ("backup", "copy an engine's data, verified"),
     "restore": ("restore", "put a backup back, verified"),
     "record": ("record", "capture raw market frames to a file that a replay plays"),
     "profile": ("profile", "make a volume profile for an order over time"),
     "venue": ("venue", "run a simulated venue"),
+    "sim": ("sim", "hunt for faults: engine and venue under virtual time, by a seed"),
     "demo": ("demo", "venue, engine, desk and a strategy together, for a while"),
 }
 

@@ -15,6 +15,7 @@ import msgspec
 
 from engine.control.amends import exits_change, instrument_of, is_of_parent, numbers_change
 from engine.control.answers import book_status, line_status, strategy_row
+from engine.control.command_kinds import KINDS, AnyCommand
 from engine.control.exact import RefusedCommandError, bad, known
 from engine.control.handles import next_handle
 from engine.control.hedge import Hedges
@@ -24,10 +25,10 @@ from engine.control.messages import (
     Amend,
     AnyReply,
     AnyRequest,
+    Approve,
     Arm,
     Book,
     BookStatus,
-    Cancel,
     EngineStatus,
     Flatten,
     FlattenState,
@@ -35,17 +36,18 @@ from engine.control.messages import (
     Hedge,
     HedgeState,
     HedgeStatus,
-    Kill,
     Limits,
     LimitTable,
     Order,
     Pause,
     Ping,
     Pong,
+    Proposals,
     Protect,
     Reconcile,
     RefusalCode,
     Refused,
+    Reject,
     ResetLimits,
     Resume,
     Scope,
@@ -75,38 +77,6 @@ HALTED_SHOWN_MAX = 100
 CLOSABLE_HALTS = (HaltReason.KILL, HaltReason.RISK, HaltReason.CRASH_LOOP)
 TROUBLES_MAX = 1000
 NO_ROOM = "the journal has no room for the command; see `doctor`"
-AnyCommand = (
-    Pause
-    | Resume
-    | Kill
-    | Arm
-    | Flatten
-    | Hedge
-    | Cancel
-    | Stop
-    | Reconcile
-    | Order
-    | Protect
-    | Amend
-    | SetLimits
-    | ResetLimits
-)
-KINDS: dict[type[AnyCommand], CommandKind] = {
-    Pause: CommandKind.PAUSE,
-    Resume: CommandKind.RESUME,
-    Kill: CommandKind.KILL,
-    Arm: CommandKind.ARM,
-    Flatten: CommandKind.FLATTEN,
-    Hedge: CommandKind.HEDGE,
-    Cancel: CommandKind.CANCEL,
-    Stop: CommandKind.STOP,
-    Order: CommandKind.ORDER,
-    Reconcile: CommandKind.RECONCILE,
-    Protect: CommandKind.INSTRUCT,
-    Amend: CommandKind.AMEND,
-    SetLimits: CommandKind.LIMITS,
-    ResetLimits: CommandKind.LIMITS,
-}
 
 
 class OperatorCommand(msgspec.Struct, kw_only=True):
@@ -144,6 +114,7 @@ class EngineNames:
     handle_of: Callable[[str], int]
     take_handle: Callable[[], int] | None = None
     accounts: frozenset[int] = frozenset({1})
+    durability: str = "group"
 
 
 class EngineControl:
@@ -197,6 +168,8 @@ class EngineControl:
                 return self._flatten_state()
             if isinstance(request, HedgeStatus):
                 return self._hedges.state() if self._hedges is not None else HedgeState()
+            if isinstance(request, Approve | Reject | Proposals):
+                return Refused(code=RefusalCode.STATE, text="nothing waits for a second person here")
             return self.command(request, caller)
         except RefusedCommandError as refusal:
             return Refused(code=refusal.code, text=str(refusal), reason=refusal.reason)
@@ -205,19 +178,37 @@ class EngineControl:
 
     def command(self, request: AnyCommand, caller: Caller) -> AnyReply:
         """Resolve, submit, and tell what the state is now."""
-        command = OperatorCommand(kind=KINDS[type(request)], uid=caller.uid, reason=request.reason)
-        self.resolve_scope(command, request.scope)
-        check_scope(request, command.scope_kind)
-        self.require_possible(request, command)
+        command = self.prepare(request, caller)
         if isinstance(request, Hedge):
             return self.answer(request, command, self.hedge(command, request), Outcome())
-        self.resolve_words(request, command)
         before = self._outcomes.before(command) if self._outcomes is not None else Before()
         sequence = self._submit(command)
         if sequence == 0:
             raise RefusedCommandError(RefusalCode.JOURNAL_FULL, NO_ROOM)
         found = self._outcomes.after(command, sequence, before) if self._outcomes is not None else Outcome()
         return self.answer(request, command, sequence, found)
+
+    def prepare(self, request: AnyCommand, caller: Caller) -> OperatorCommand:
+        """The command that a request means; RefusedCommandError or WordError where it cannot be. Nothing is journaled."""
+        command = OperatorCommand(kind=KINDS[type(request)], uid=caller.uid, reason=request.reason)
+        self.resolve_scope(command, request.scope)
+        check_scope(request, command.scope_kind)
+        self.require_possible(request, command)
+        if not isinstance(request, Hedge):
+            self.resolve_words(request, command)
+        return command
+
+    def unchanged(self, note: str, proposal: int) -> Accepted:
+        """The state, where a request has changed nothing (yet)."""
+        state = self._tables.control_state()
+        return Accepted(
+            sequence=0,
+            trading_state=state["trading_state"],
+            halt_reason=state["halt_reason"],
+            kill=bool(state["kill"]),
+            note=note,
+            proposal=proposal,
+        )
 
     def answer(
         self, request: AnyCommand, command: OperatorCommand, sequence: int, outcome: Outcome
@@ -472,6 +463,10 @@ class EngineControl:
             clock_drift_ns=state["clock_drift_ns"],
             risk_mode=engine_scope["risk_mode"],
             risk_reason=engine_scope["reason"],
+            durability=self._names.durability,
+            durable_waiting=get(Counter.DURABLE_WAITING),
+            durable_waits=get(Counter.DURABLE_WAITS),
+            durable_refused=get(Counter.DURABLE_REFUSED),
             snapshot_seq=get(Counter.SNAPSHOT_SEQ),
             recovery_records=get(Counter.RECOVERY_RECORDS),
             recovery_us=get(Counter.RECOVERY_US),

@@ -12,10 +12,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from engine.control.limit_rows import LimitRowText as LimitRowText
 from engine.control.order_text import ExitsText as ExitsText
 from engine.control.order_text import Number, OrderWords, PositionSideText, SideText
 from engine.control.order_text import OrderText as OrderText
 from engine.control.venue_rows import Difference, Left
+from engine.control.venue_rows import FlattenRow as FlattenRow
 
 PROTOCOL_VERSION = 1
 MESSAGE_BYTES_MAX = 16_384
@@ -187,6 +189,24 @@ class Amend(Command, frozen=True, kw_only=True):
     exits: ExitsText | None = None
 
 
+class Approve(Request, frozen=True, kw_only=True):
+    """Let a proposal of another person take effect."""
+
+    proposal: int
+    reason: Reason = ""
+
+
+class Reject(Request, frozen=True, kw_only=True):
+    """Drop a proposal, one's own too."""
+
+    proposal: int
+    reason: Reason = ""
+
+
+class Proposals(Request, frozen=True, kw_only=True):
+    """What waits for a second person."""
+
+
 AnyRequest = (
     Ping
     | Status
@@ -209,6 +229,9 @@ AnyRequest = (
     | Limits
     | SetLimits
     | ResetLimits
+    | Approve
+    | Reject
+    | Proposals
 )
 
 
@@ -250,17 +273,8 @@ class Accepted(Reply, frozen=True, kw_only=True):
     reason: int = 0
     note: str = ""
     left: tuple[Left, ...] = ()
-
-
-class FlattenRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One symbol of a flatten: our position, the venue's own word, orders still open, closing orders sent, why it is not flat."""
-
-    symbol: str
-    position: str
-    venue: str
-    open_orders: int
-    orders: int
-    why: str
+    # the number under which it waits for a second person: nothing has changed yet, and `sequence` is 0
+    proposal: int = 0
 
 
 class FlattenState(Reply, frozen=True, kw_only=True):
@@ -359,6 +373,13 @@ class EngineStatus(Reply, frozen=True, kw_only=True):
     risk_mode: int = 0
     # why risk lets only what reduces pass, or nothing: the `Reason` of the engine's own scope; 0 = it does not
     risk_reason: int = 0
+    # `[journal] durability`, and at level `order` what waits for the disk, has waited and was refused
+    durability: str = "group"
+    durable_waiting: int = 0
+    durable_waits: int = 0
+    durable_refused: int = 0
+    # proposals that wait for a second person
+    proposals: int = 0
     # what this start read of earlier runs: the snapshot's last sequence (0: none was taken), the records behind it, the time
     snapshot_seq: int = 0
     recovery_records: int = 0
@@ -411,30 +432,30 @@ class StrategyTable(Reply, frozen=True, kw_only=True):
     rows: tuple[StrategyRow, ...]
 
 
-class LimitRowText(msgspec.Struct, frozen=True, kw_only=True):
-    """One limit as text: as set, as the risk mode leaves it, and what is used of it (empty: nothing is counted against it).
-
-    `source` is `config` or `command`; of a command uid (else -1), wall clock and reason.
-    """
-
-    scope: str
-    name: str
-    limit: str
-    value: str
-    in_force: str
-    used: str
-    used_percent: int
-    source: str
-    uid: int
-    wall_ns: int
-    reason: str
-
-
 class LimitTable(Reply, frozen=True, kw_only=True):
     """Limits, and the sequence that the table is as of."""
 
     sequence: int
     rows: tuple[LimitRowText, ...]
+
+
+class ProposalRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What waits for a second person. `action`: limits, arm or resume; times in nanoseconds."""
+
+    proposal: int
+    action: str
+    scope: Scope
+    words: str
+    uid: int
+    reason: str
+    wall_ns: int
+    expires_in_ns: int
+
+
+class ProposalTable(Reply, frozen=True, kw_only=True):
+    """Every proposal that waits, oldest first."""
+
+    rows: tuple[ProposalRow, ...]
 
 
 class GuardStatus(Reply, frozen=True, kw_only=True):
@@ -470,6 +491,7 @@ AnyReply = (
     | LimitTable
     | FlattenState
     | HedgeState
+    | ProposalTable
     | GuardStatus
 )
 

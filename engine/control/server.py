@@ -60,7 +60,8 @@ Handler = Callable[[AnyRequest, Caller], AnyReply]
 class ControlServer:
     """Serves one ipc socket. `handler` maps a request to its reply and must not wait.
 
-    Only the engine's own user and root are served. Latency goes to `Stage.CONTROL_REPLY` where counters are given.
+    Only the engine's own user and root are served, and `operators`, for whom the socket is open to its group. `forbidden` is told
+    who else asked. Latency goes to `Stage.CONTROL_REPLY` where counters are given.
     """
 
     def __init__(
@@ -71,12 +72,16 @@ class ControlServer:
         counters: Counters | None = None,
         clock: Clock | None = None,
         allowed_uids: frozenset[int] | None = None,
+        operators: frozenset[int] = frozenset(),
+        forbidden: Callable[[Caller], None] | None = None,
     ) -> None:
         self.path = str(path)
         self._handler = handler
         self._counters = counters
         self._clock = clock
-        self._allowed = allowed_uids if allowed_uids is not None else frozenset({0, os.geteuid()})
+        self._allowed = (allowed_uids if allowed_uids is not None else frozenset({0, os.geteuid()})) | operators
+        self._mode = 0o660 if operators else 0o600
+        self._forbidden = forbidden
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._socket: zmq.Socket[bytes] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -95,7 +100,7 @@ class ControlServer:
         router.setsockopt(zmq.SNDHWM, QUEUE_MAX)
         self._socket = router
         try:
-            bind_private(router, self.path)
+            bind_private(router, self.path, self._mode)
         except zmq.ZMQError as error:
             self.close()
             raise ControlSocketError(f"control socket {self.path}: {error.strerror}") from error
@@ -149,6 +154,8 @@ class ControlServer:
         """The reply, and the handler's error where it raised: the caller is told first, then the loop."""
         caller = caller_of(frame)
         if caller.uid not in self._allowed:
+            if self._forbidden is not None:
+                self._forbidden(caller)
             return Refused(code=RefusalCode.FORBIDDEN, text=f"uid {caller.uid} may not command this engine"), None
         try:
             request = decode_request(frame.bytes)
@@ -186,9 +193,9 @@ def keep_off_pinned_core(context: zmq.Context[zmq.Socket[bytes]]) -> None:
             context.set(zmq.THREAD_AFFINITY_CPU_ADD, core)
 
 
-def bind_private(router: zmq.Socket[bytes], path: str) -> None:
-    """Bind with a socket file that only its owner can open."""
-    before = os.umask(0o077)
+def bind_private(router: zmq.Socket[bytes], path: str, mode: int = 0o600) -> None:
+    """Bind with a socket file that only its owner can open, or its group too: `mode` 0660."""
+    before = os.umask(0o777 & ~mode)
     try:
         router.bind(f"ipc://{path}")
     finally:

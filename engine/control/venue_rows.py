@@ -42,6 +42,17 @@ class Left(msgspec.Struct, frozen=True, kw_only=True):
         return self.unprotected != "0"
 
 
+class FlattenRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One symbol of a flatten: our position, the venue's own word, orders still open, closing orders sent, why it is not flat."""
+
+    symbol: str
+    position: str
+    venue: str
+    open_orders: int
+    orders: int
+    why: str
+
+
 def left_text(row: Left) -> str:
     """In words: what protects it, or that nothing does."""
     symbol = f"{row.line}:{row.symbol}" if row.line else row.symbol

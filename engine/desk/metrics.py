@@ -35,7 +35,7 @@ GAUGES = frozenset(
         Counter.JOURNAL_LAST_SEQ,
         *(counter for counter in Counter if counter > Counter.STAND_BY_0),
     }
-)
+) - {Counter.DURABLE_WAITS, Counter.DURABLE_REFUSED}
 HIDDEN = frozenset({Counter.STAND_BY_0, Counter.HEARTBEAT_MONO_NS})
 SCALED = {Counter.START_WALL_NS: ("start_time_seconds", 1e-9), Counter.CLOCK_DRIFT_NS: ("clock_drift_seconds", 1e-9)}
 BOUND_BITS = range(7, 38)
@@ -61,6 +61,9 @@ MEANINGS = {
     Counter.LIMIT_USE_PERCENT: "how full the fullest limit is",
     Counter.BREAKERS_OPEN: "circuit breakers of venues that are open",
     Counter.DELEVERAGE_QUANTILE: "worst auto-deleverage quantile of what is held, 0 to 4",
+    Counter.DURABLE_WAITS: "orders that waited for the disk (durability level order)",
+    Counter.DURABLE_WAITING: "orders that wait for the disk now",
+    Counter.DURABLE_REFUSED: "orders refused since the disk did not answer in time",
     Counter.RECOVERY_RECORDS: "records of the ledger that the start read, behind the snapshot where it took one",
     Counter.RECOVERY_US: "how long the start took with the ledger of earlier runs, in microseconds",
     Counter.SNAPSHOT_SEQ: "sequence of the last record in the snapshot that the start took; 0: it took none",

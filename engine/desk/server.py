@@ -26,6 +26,7 @@ from engine.desk.metrics import EngineCollector
 from engine.desk.reader_metrics import ReaderCollector
 from engine.desk.recorder.worker import RecorderStatus, RecorderWorker
 from engine.desk.retention import Retention
+from engine.desk.signing import HeadKeeper
 from engine.desk.snapshots import SnapshotKeeper
 from engine.journal.errors import JournalError
 from engine.model.codes import Lane
@@ -57,6 +58,8 @@ class DeskPlaces:
     data_dir: Path
     listen: str
     keep_days: Mapping[Lane, float] = field(default_factory=dict)
+    sign_head: Callable[[bytes], bytes] | None = None
+    sign_interval_s: float = 300.0
     # makes the recorder, on its thread; None: nothing is recorded
     make_recorder: Callable[[], Recorder] | None = None
 
@@ -93,6 +96,7 @@ class DeskServer:
         self._http = listen(places.listen, self._answer)
         self._events: EventLog | None = None
         self._retention = Retention(places.data_dir, places.keep_days, Clock())
+        self._heads = HeadKeeper(places.data_dir, places.sign_head, places.sign_interval_s, Clock())
         self._snapshots = snapshots
         self._fault = ""
         self._supervisor = Supervisor.of_environment(Clock())
@@ -122,11 +126,17 @@ class DeskServer:
                     self._alerts.check()
                 self._supervisor.beat()
                 self._stopping.wait(POLL_S if self._print_new() else RETRY_S)
-                for text in [*self._retention.poll(), *(self._snapshots.poll() if self._snapshots else ())]:
+                for text in (
+                    *self._retention.poll(),
+                    *self._heads.poll(),
+                    *(self._snapshots.poll() if self._snapshots else ()),
+                ):
                     self._print_own(text)
                 while self._told:
                     self._print_own(self._told.popleft())
         finally:
+            for text in self._heads.poll(is_last=True):
+                self._print_own(text)
             self._supervisor.stopping("stopping")
             self._supervisor.close()
             if self._recorder is not None:

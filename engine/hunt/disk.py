@@ -1,8 +1,8 @@
 """What a power cut leaves of a journal: all that was synced, and of the last writes any of their sectors.
 
-The journal's writer is asked for one more flush, its operations are noted, and the cut falls somewhere among them: synced bytes stay,
-an unsynced sector is there, or zeroes, or the file ends before it; a file whose directory was not synced may be gone; the watermark
-file is as before where its last write was not synced. The fronts, which are memory, are gone in any case.
+The journal's writer is asked for one more flush, its operations are noted, and the cut falls somewhere among them: synced bytes
+stay, an unsynced sector is there, or zeroes, or the file ends before it; a file whose directory was not synced may be gone; the
+watermark file is as before where its last write was not synced. The fronts, which are memory, are gone in any case.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import random
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from engine.journal.chain import chain_files
 from engine.journal.journal import Journal
 from engine.journal.places import LANE_NAMES, segments
 from engine.model.codes import Lane
@@ -29,6 +30,8 @@ class PowerCut:
     durable: dict[Place, int] = field(default_factory=dict)
     pending: dict[Place, list[tuple[int, int]]] = field(default_factory=dict)
     unnamed: set[Place] = field(default_factory=set)
+    # the files of chain entries: how much of each is there at the cut
+    entries: dict[Place, int] = field(default_factory=dict)
     marks: bytes = b""
     torn: int = 0
 
@@ -37,20 +40,24 @@ class PowerCut:
         for lane in (Lane.LEDGER, Lane.TAPE):
             for number, path in segments(self.data_dir, lane):
                 self.durable[lane, number] = path.stat().st_size
+            for number, path in chain_files(self.data_dir, lane):
+                self.entries[lane, number] = path.stat().st_size
         self.marks = (self.data_dir / "synced").read_bytes()
         journal.trace(TRACED_MAX)
         journal.flush()
         traced = journal.traced()
         journal.crash()
         until = self.dice.randint(0, len(traced))
-        for operation, lane, number, offset, length, _ in traced[:until]:
-            self._apply(operation, (lane, number), offset, length)
-        reached = {(lane, number) for _, lane, number, *_ in traced[:until]}
+        for operation, code, number, offset, length, _ in traced[:until]:
+            self._apply(operation, (code, number), offset, length)
+        reached = {(code, number) for _, code, number, *_ in traced[:until]}
         self._leave(reached)
         self._mark([(offset, mark[3]) for operation, *_, offset, _, mark in traced[:until] if operation == "watermark"])
 
     def _apply(self, operation: str, place: Place, offset: int, length: int) -> None:
-        if operation == "open":
+        if operation == "chain":
+            self.entries[place] = self.dice.choice((offset, offset + length))
+        elif operation == "open":
             self.unnamed.add(place)
             self.durable[place] = 0
         elif operation == "write":
@@ -70,9 +77,9 @@ class PowerCut:
         (self.data_dir / "synced").write_bytes(data)
 
     def _leave(self, reached: set[Place]) -> None:
-        for lane in range(len(LANE_NAMES)):
-            for number, path in segments(self.data_dir, lane):
-                place = (lane, number)
+        for code in range(len(LANE_NAMES)):
+            for number, path in segments(self.data_dir, code):
+                place = (code, number)
                 if place not in self.durable or (place in self.unnamed and self.dice.random() < 0.5):
                     path.unlink()
                 else:
@@ -81,6 +88,8 @@ class PowerCut:
                         path.write_bytes(self._torn(place, whole))
                     elif len(whole) > self.durable[place]:
                         path.write_bytes(whole[: self.durable[place]])
+            for number, path in chain_files(self.data_dir, code):
+                path.write_bytes(path.read_bytes()[: self.entries.get((code, number), 0)])
 
     def _torn(self, place: Place, whole: bytes) -> bytes:
         """Durable bytes, then of what was pending any of its sectors."""
@@ -99,5 +108,3 @@ class PowerCut:
         end = self.dice.randint(durable, len(data)) if self.dice.random() < 0.5 else len(data)
         self.torn += end < len(data)
         return bytes(data[:end])
-
-

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.journal import layout, schemas
+from engine.journal.chain import ChainMender
 from engine.journal.errors import JournalCorrupt, JournalError, JournalForeign, JournalLocked
 from engine.journal.places import LANE_NAMES, Front, Mark, SegmentHeader, mark_slot, parse_marks, segment_path, segments
 from engine.journal.scan import checksum, ring_stream, scan
@@ -43,6 +44,7 @@ class Recovery:
     cuts: list[dict[str, Any]] = field(default_factory=list)
     directory_fds: list[int] = field(default_factory=list)
     lock_fds: list[int] = field(default_factory=list)
+    chain_heads: list[bytes] = field(default_factory=list)
     mark_fd: int = -1
 
     def create_front(self, lane: int, size: int) -> int:
@@ -139,6 +141,8 @@ class _Recoverer:
         last_seq = max(state.last_seq for state in lanes)
         last_seq = max(last_seq, *(mark.seq for mark in marks.values()))
         previous_epoch = self.epoch
+        mender = ChainMender(self.data_dir, self.journal_id, self.epoch, self.disk)
+        chain_heads = [mender.mend(lane, lanes[lane].end) for lane in (0, 1)]
         self._write_epoch(self.epoch + 1)
         result = Recovery(
             self.epoch,
@@ -152,6 +156,7 @@ class _Recoverer:
             recovered=self._report(lanes, previous_epoch),
             cuts=[cut for state in lanes for cut in state.cuts],
             lock_fds=list(self.fds),
+            chain_heads=chain_heads,
         )
         self._open_descriptors(result)
         return result

@@ -31,8 +31,9 @@ def expired(data_dir: Path, lane: int, keep_days: float, now_wall_ns: int) -> li
 
 
 def expire(data_dir: Path, lane: int, keep_days: float, now_wall_ns: int) -> list[Path]:
-    """Delete the expired segments of `lane`; returns which."""
+    """Delete the expired segments of `lane` with their chain entries, which go first; returns which."""
     gone = expired(data_dir, lane, keep_days, now_wall_ns)
     for path in gone:
+        path.with_suffix(".chain").unlink(missing_ok=True)
         path.unlink()
     return gone

@@ -217,6 +217,7 @@ class Reason(IntEnum):
     VENUE_ICEBERG_ORDERS = 71
     VENUE_ORDER_LISTS = 72
     CLOSE_POSITION_TWICE = 73
+    NOT_DURABLE = 74
 
 
 class FrameFault(IntEnum):
@@ -306,6 +307,7 @@ class RecordKind(IntEnum):
     STATE_HASH = 81
     CORE_START = 100
     INSTRUMENT_ROW = 101
+    OPERATOR = 102
 
 
 class StateSection(IntEnum):
@@ -475,6 +477,9 @@ class Counter(IntEnum):
     LIMIT_USE_PERCENT = 61
     BREAKERS_OPEN = 62
     DELEVERAGE_QUANTILE = 63
+    DURABLE_WAITS = 64
+    DURABLE_WAITING = 65
+    DURABLE_REFUSED = 66
     RECOVERY_RECORDS = 67
     RECOVERY_US = 68
     SNAPSHOT_SEQ = 69
@@ -494,6 +499,7 @@ class Stage(IntEnum):
     CONTROL_REPLY = 8
     OWN_FRAME_APPLIED = 9
     CANCEL_SENT = 10
+    DURABLE_WAIT = 11
 
 
 class TradeClass(IntEnum):

@@ -87,7 +87,7 @@ def row_of(alarm: Alarm) -> dict[str, Any]:
     }
     kept = {name: value for name, value in told.items() if value not in ("", 0, False) or name == "text"}
     times = {"wall_ns": alarm.wall_ns, "last_seq": alarm.seq, "last_wall_ns": alarm.wall_ns}
-    return kept | times | {"count": 1, "keys": [alarm.key], "runbook": f"docs/runbook.md#{alarm.code.lower()}"}
+    return kept | times | {"count": 1, "keys": [alarm.key], "runbook": f"docs/runbook.md#{heading(alarm.code)}"}
 
 
 def by_code(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
@@ -101,3 +101,8 @@ def by_code(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
 def codes_text(rows: Sequence[dict[str, Any]]) -> str:
     """The counts on one line."""
     return ", ".join(f"{code} {count}" for code, count in by_code(rows).items())
+
+
+def heading(code: str) -> str:
+    """The runbook's heading for a code; halts stand in one table."""
+    return "why-it-is-halted" if code.startswith("HALTED_") else code.lower()

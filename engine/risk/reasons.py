@@ -153,6 +153,7 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.VENUE_ICEBERG_ORDERS: gate("the same of icebergs"),
     Reason.VENUE_ORDER_LISTS: gate("the same of order lists"),
     Reason.CLOSE_POSITION_TWICE: gate("one order of a type, side and position side at most closes the whole position"),
+    Reason.NOT_DURABLE: Meaning("order session", "the order's records reach the disk in time (durability level order)"),
 }
 
 

@@ -31,6 +31,14 @@ class Disk:
         finally:
             os.close(fd)
 
+    def sync_file(self, path: Path) -> None:
+        """fsync a file that is there: what has been written of it survives a power cut."""
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
     def replace(self, path: Path, data: bytes) -> None:
         """Put `data` in the place of the file: either the old or the new content is there after a power cut."""
         partial = path.with_name(path.name + ".new")

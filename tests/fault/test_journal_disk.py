@@ -6,7 +6,8 @@ import ctypes
 import errno
 import os
 import random
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from engine.journal import layout
+from engine.journal.audit import audit
+from engine.journal.chain import chain_path
 from engine.journal.errors import JournalError, JournalFull
 from engine.journal.journal import Journal
 from engine.journal.places import LANE_NAMES, Mark, segment_path
@@ -26,6 +29,9 @@ from tests.journal_harness import append_numbered, memory_folder, numbers, open_
 
 RECORDS = 60
 SECTOR = 512
+IS_LONG = os.environ.get("TRADEWIND_AMOUNT") == "long"
+CRASH_POINTS, SEEDS = (500, 2_000) if IS_LONG else (100, 5)
+TRACED_CALLS = 700 if IS_LONG else 260
 
 
 def scenario(config: JournalConfig, mode: str, at: int, code: int) -> tuple[Journal, int]:
@@ -232,10 +238,17 @@ class SimulatedDisk:
     named: set[tuple[int, int]] = field(default_factory=set)
     synced: bytearray = field(default_factory=bytearray)
     pending_marks: list[tuple[int, bytes]] = field(default_factory=list)
+    # of the files of chain entries: synced, and written (always at the end)
+    durable_entries: dict[tuple[int, int], int] = field(default_factory=dict)
+    written_entries: dict[tuple[int, int], int] = field(default_factory=dict)
 
     def apply(self, operation: str, lane: int, number: int, offset: int, length: int, mark: bytes) -> None:
         place = (lane, number)
-        if operation == "write":
+        if operation == "chain":
+            self.written_entries[place] = offset + length
+        elif operation == "sync chain":
+            self.durable_entries[place] = self.written_entries.get(place, 0)
+        elif operation == "write":
             self.pending.setdefault(place, []).append((offset, length))
         elif operation == "sync":
             done = self.pending.pop(place, [])
@@ -261,6 +274,19 @@ class SimulatedDisk:
         (target / "synced").write_bytes(marks)
         for place in self.named | {place for place in self.pending if self.chance.random() < 0.5}:
             segment_path(target, *place).write_bytes(self._torn(place))
+            if place in self.named or self.chance.random() < 0.5:
+                chain_path(target, *place).write_bytes(self._torn_entries(place))
+
+    def _torn_entries(self, place: tuple[int, int]) -> bytes:
+        """Synced entries; then each sector of those written since is there or is zeroes, and the file may end anywhere."""
+        whole = chain_path(self.source, *place).read_bytes()
+        durable, written = self.durable_entries.get(place, 0), self.written_entries.get(place, 0)
+        data = bytearray(whole[:written])
+        for at in range(durable, written, SECTOR):
+            until = min(at // SECTOR * SECTOR + SECTOR, written)
+            if self.chance.random() < 0.3:
+                data[at:until] = bytes(until - at)
+        return bytes(data[: self.chance.randint(durable, written)] if self.chance.random() < 0.5 else data)
 
     def _torn(self, place: tuple[int, int]) -> bytes:
         """Synced bytes; then each unsynced sector is there or is zeroes, and the file may end at any of them."""
@@ -286,7 +312,7 @@ def traced_run(config: JournalConfig) -> tuple[Journal, bytes]:
     before = (Path(config.data_dir) / "synced").read_bytes()
     journal.trace(10_000)
     number = 0
-    while journal.io_count < 260:
+    while journal.io_count < TRACED_CALLS:
         append_numbered(journal, number)
         number += 1
         if number % 7 == 0:
@@ -295,19 +321,20 @@ def traced_run(config: JournalConfig) -> tuple[Journal, bytes]:
 
 
 @pytest.mark.invariant("R02")
-def test_a_power_cut_loses_nothing_below_the_watermark_and_cuts_above_it() -> None:
+def test_a_power_cut_loses_nothing_below_the_watermark_and_cuts_above_it(tried: Callable[[str, int], None]) -> None:
     chance = random.Random(2)
     with memory_folder() as folder:
-        source = small_config(folder / "source", segment_bytes=1 << 11)
+        source = small_config(folder / "source", segment_bytes=1 << 11, chain_block_bytes=1 << 9)
         journal, before = traced_run(source)
         trace = journal.traced()
         journal.crash()
         all_records = {record.seq: record.data for record in JournalReader(source.data_dir).records()}
         lanes = {lane: [r.seq for r in JournalReader(source.data_dir).records(lane)] for lane in (0, 1)}
-        points = sorted(chance.sample(range(len(trace) + 1), 100))
-        cuts = 0
+        points = sorted(chance.sample(range(len(trace) + 1), CRASH_POINTS))
+        cuts = cases = 0
         for point in points:
-            for seed in range(5):
+            for seed in range(SEEDS):
+                cases += 1
                 target = small_config(folder / f"{point}-{seed}")
                 disk = SimulatedDisk(Path(source.data_dir), random.Random(f"{point}-{seed}"), synced=bytearray(before))
                 for operation, lane, number, offset, length, mark in trace[:point]:
@@ -315,7 +342,10 @@ def test_a_power_cut_loses_nothing_below_the_watermark_and_cuts_above_it() -> No
                 disk.leave(Path(target.data_dir))
                 promised = promised_seqs(trace[:point])
                 cuts += assert_prefix_survives(target, all_records, lanes, promised)
-        assert cuts > 50, "the simulated disk tore nothing"
+                shutil.rmtree(folder / f"{point}-{seed}")
+        assert cuts > cases // 10, "the simulated disk tore nothing"
+        assert cases == CRASH_POINTS * SEEDS
+        tried("R02", cases)
 
 
 def promised_seqs(trace: list[tuple[str, int, int, int, int, tuple[int, int, int, bytes]]]) -> dict[int, int]:
@@ -347,6 +377,8 @@ def assert_prefix_survives(
         assert saved.stat().st_size == cut["bytes"]
     noted = [r for r in JournalReader(config.data_dir).records(Lane.LEDGER) if r.kind == RecordKind.CUT]
     assert len(noted) == len(cuts)
+    # the chain is whole over what is left, and nobody is accused of what a power cut took
+    assert audit(config.data_dir).findings == []
     return len(cuts)
 
 

@@ -131,6 +131,7 @@ def test_every_kind_has_a_layout_or_is_text_or_raw() -> None:
         RecordKind.RECOVERED,
         RecordKind.CUT,
         RecordKind.CORE_START,
+        RecordKind.OPERATOR,
     }
 
 

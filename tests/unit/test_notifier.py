@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from tests.ledger_harness import Ledger, body
 from tests.notify_rig import REPEAT_S, Rig, S, keys_of, open_ledger
 
 LIMIT_NS = 5 * S
+Tried = Callable[[str, int], None]
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 @pytest.mark.invariant("R33")
 @pytest.mark.parametrize("seed", range(20))
 def test_an_alarm_is_delivered_within_five_seconds_though_the_first_tries_fail(
-    tmp_path: Path, ledger: Ledger, seed: int
+    tmp_path: Path, ledger: Ledger, seed: int, tried: Tried
 ) -> None:
     rig = Rig(tmp_path, ledger, seed)
     ops = rig.channel("ops", *["fail"] * (seed % 3), "ok")
@@ -43,12 +44,13 @@ def test_an_alarm_is_delivered_within_five_seconds_though_the_first_tries_fail(
     told = ops.taken[0][1]["alarms"][0]
     assert (told["symbol"], told["text"], told["severity"]) == ("BTCUSDT", "kill", "critical")
     assert told["runbook"] == "docs/runbook.md#killed"
+    tried("R33", 1)
     rig.stop()
 
 
 @pytest.mark.invariant("R33")
 def test_a_storm_becomes_few_messages_that_count_every_alarm_and_the_last_is_in_time(
-    tmp_path: Path, ledger: Ledger
+    tmp_path: Path, ledger: Ledger, tried: Tried
 ) -> None:
     rig = Rig(tmp_path, ledger)
     ops = rig.channel("ops")
@@ -67,6 +69,7 @@ def test_a_storm_becomes_few_messages_that_count_every_alarm_and_the_last_is_in_
     assert len(ops.taken) <= 10 + 6
     assert ops.taken[-1][0] - last_ns <= LIMIT_NS
     assert ops.taken[-1][1]["by_code"]["FEED_STALE"] > 1
+    tried("R33", ops.total)
     rig.stop()
 
 

@@ -1,6 +1,7 @@
 """What every order session does, whatever its venue: spend approvals, count the budget, write down the bytes, match replies."""
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.gateway.budget cimport RateBudget
+from engine.gateway.durable_wait cimport DurableWait, WaitingOrder
 from engine.journal.journal cimport Journal
 from engine.model.approval cimport ApprovalRegister, ApprovedOrder
 from engine.model.descriptor cimport Descriptor
@@ -81,15 +82,31 @@ cdef class OrderSession(Session):
     cdef int64_t venue_offset_ns
     cdef int64_t venue_less_mono_ns      # the venue's time less the monotonic clock, as of the latest measurement
     cdef int64_t unanswered_mono_ns      # when the first request left that no frame has followed; 0 = the connection has spoken since
+    cdef DurableWait waiting
+    cdef int64_t wait_ns_max
+    cdef const WaitingOrder* released    # what is leaving the wait at this moment; NULL = nothing does
     cdef readonly bint is_dead           # given up without waiting for the transport: the keeper drops it
 
     cdef int drain(self) noexcept
     cdef int64_t steady_ns(self) noexcept nogil
     cdef int64_t steady_now_ns(self) noexcept nogil
     cdef bint send_item(self, const Descriptor* item) noexcept
+    cdef bint send_request(self, int action, uint64_t order_handle, uint32_t instrument_id, uint64_t seq, const ApprovedOrder* terms,
+                           int64_t amend_lots) noexcept
     cdef bint lessens(self, const Descriptor* item) noexcept nogil
     cdef bint send_leg(self, const Descriptor* item) noexcept
-    cdef void refuse_legs(self, int reason) noexcept nogil
+    cdef bint send_list(self, const uint32_t* slots, int count, uint32_t instrument_id, uint64_t seq) noexcept
+    cdef void refuse_legs(self, const uint32_t* slots, int count, int reason) noexcept nogil
+    # Orders that wait for the disk (level `order`). An approval that is spent may have to wait: True where it does, or was refused.
+    cdef bint put_waiting(self, int action, const uint32_t* slots, int count, uint32_t instrument_id, uint64_t seq) noexcept nogil
+    cdef int release_waiting(self) noexcept
+    cdef int _why_not(self, const WaitingOrder* row) noexcept nogil
+    cdef bint _is_its_own(self, const WaitingOrder* row) noexcept nogil
+    cdef void _answer_waiting(self, WaitingOrder* row, int reason) noexcept nogil
+    cdef void _leave_waiting(self, WaitingOrder* row) noexcept nogil
+    # Take back what waits of an order (its list too), or of an instrument; how many.
+    cdef int take_back(self, uint64_t order_handle, uint32_t instrument_id) noexcept nogil
+    cdef int64_t began_mono_ns(self) noexcept nogil
     cdef bint _spend(self, const Descriptor* item) noexcept nogil
     cdef bint transmit(self, const Request* request, uint64_t cause_seq, bint is_order) noexcept
     # the bytes to the transport; True: they left, or may have

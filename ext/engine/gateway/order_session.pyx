@@ -1,13 +1,16 @@
 """The order session's venue-blind half.
 
 A new order or a risk-adding replace leaves only if its approval can be spent in the register: what is encoded is what stands in the
-approved slot, not what a descriptor says. The request's bytes are in the journal before they are given to the link. What cannot leave is
+approved slot, not what a descriptor says. At the durability level `order` it then waits until the ledger is on the platter up to its
+records (`put_waiting`); cancels, questions and what closes a position in a panic never wait. The request's bytes are in the journal before they are given to the link. What cannot leave is
 answered by a notice: a reply of our own (status 0), an input like any other, so that a replay sees it too.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 from engine.gateway.budget cimport RateBudget
+from engine.gateway.durable_wait cimport LIST_LEGS_MAX, DurableWait, WaitingOrder
+from engine.gateway.withheld cimport is_cancel_wanted, withheld
 from engine.journal.journal cimport CLEARED_BYTES, Journal
 from engine.model.approval cimport *
 from engine.model.codes cimport *
@@ -25,6 +28,7 @@ cdef enum:
     TEXT_CAPACITY = 4096
 
 cdef int64_t ANSWER_PATIENCE_NS = 60_000_000_000
+cdef int64_t WAIT_NS = 500_000_000
 
 
 cdef class OrderSession(Session):
@@ -53,8 +57,21 @@ cdef class OrderSession(Session):
         self.venue_id = venue_id
         self.account_id = account_id
         self.next_request_id = <uint64_t> journal.epoch << 32
-        self.assets_told = max(tables.assets_given, <uint16_t> 1)
+        self.waiting = DurableWait()
+        self.wait_ns_max = WAIT_NS
         self.venue_less_mono_ns = clock.wall_ns() - clock.mono_ns()
+        self.assets_told = max(tables.assets_given, <uint16_t> 1)
+
+    def set_wait_max(self, int64_t wait_ns) -> None:
+        """How long an order may wait for the disk before it is refused: well below the time after which it would be UNKNOWN."""
+        if wait_ns <= 0:
+            raise ValueError("the wait for the disk must be longer than nothing")
+        self.wait_ns_max = wait_ns
+
+    @property
+    def orders_waiting(self) -> int:
+        """Orders that wait for the disk."""
+        return self.waiting.count()
 
     def __dealloc__(self):
         free(self.requests)
@@ -90,14 +107,15 @@ cdef class OrderSession(Session):
             self.send_item(item)
             self.outbound.release()
             done += 1
+        if self.waiting.count():
+            # behind the requests: a cancel among them takes back what it is about before it would leave
+            done += self.release_waiting()
         return done
 
     cdef bint send_item(self, const Descriptor* item) noexcept:
-        cdef Request request
-        cdef ApprovedOrder* terms = NULL
-        cdef int size = 0, reason = REASON_NONE
         cdef int action = item.data
         cdef bint is_order = action == OUTBOUND_SUBMIT or action == OUTBOUND_REPLACE
+        cdef uint32_t slot = item.flags
         if action == OUTBOUND_LIST_LEG:
             return self.send_leg(item)
         if OUTBOUND_RECONCILE_BEGIN <= action <= OUTBOUND_RECONCILE_END or (action == OUTBOUND_QUERY and self.asks_slowly(item.order_handle)):
@@ -108,15 +126,31 @@ cdef class OrderSession(Session):
         if is_order:
             if not self._spend(item):
                 return False
-            terms = &self.register.slots[item.flags]
-        elif action == OUTBOUND_AMEND and not self.lessens(item):
+            # behind those that wait already, so that orders leave as they came
+            if (self.waiting.count() or self.journal.must_wait(item.seq)) and self.put_waiting(action, &slot, 1, item.instrument_id, item.seq):
+                return True
+            return self.send_request(action, item.order_handle, item.instrument_id, item.seq, &self.register.slots[slot], 0)
+        if action == OUTBOUND_AMEND and not self.lessens(item):
             self.refused_approvals += 1
             return False
+        if self.waiting.count() and (action == OUTBOUND_CANCEL or action == OUTBOUND_CANCEL_LIST) and self.take_back(item.order_handle, 0):
+            # it never left: nothing is to be cancelled at the venue
+            return self.notice(RECORD_KIND_ORDER_REPLY, action, item.order_handle, item.instrument_id, REASON_ORDER_NOT_OPEN, 0)
+        if self.waiting.count() and action == OUTBOUND_CANCEL_ALL:
+            self.take_back(0, item.instrument_id)
+        return self.send_request(action, item.order_handle, item.instrument_id, item.seq, NULL, <int64_t> item.cause_seq)
+
+    cdef bint send_request(self, int action, uint64_t order_handle, uint32_t instrument_id, uint64_t seq, const ApprovedOrder* terms,
+                           int64_t amend_lots) noexcept:
+        """Encode and transmit now, or answer by a notice why not. `terms`: of a new order, its spent slot."""
+        cdef Request request
+        cdef int size = 0, reason = REASON_NONE
+        cdef bint is_order = terms != NULL
         memset(&request, 0, sizeof(Request))
         request.request_id = self.next_request_id + 1
         self.expire(request.request_id)
-        request.order_handle = item.order_handle
-        request.instrument_id = item.instrument_id
+        request.order_handle = order_handle
+        request.instrument_id = instrument_id
         request.action = <uint16_t> action
         if not self.is_ready:
             reason = REASON_SESSION_DOWN
@@ -129,29 +163,157 @@ cdef class OrderSession(Session):
                 reason = REASON_RATE_BUDGET
         elif action == OUTBOUND_QUERY:
             if self.budget.allows_query(self.steady_ns(), 4):
-                size = self.encode_query(item.order_handle, item.instrument_id, request.request_id)
+                size = self.encode_query(order_handle, instrument_id, request.request_id)
             else:
                 reason = REASON_RATE_BUDGET
         elif not self.budget.allows_cancel(self.steady_ns()):
             reason = REASON_RATE_BUDGET
         elif action == OUTBOUND_CANCEL:
-            size = self.encode_cancel(item.order_handle, item.instrument_id, request.request_id)
+            size = self.encode_cancel(order_handle, instrument_id, request.request_id)
         elif action == OUTBOUND_CANCEL_LIST:
-            size = self.encode_cancel_list(item.order_handle, item.instrument_id, request.request_id)
+            size = self.encode_cancel_list(order_handle, instrument_id, request.request_id)
         elif action == OUTBOUND_AMEND:
-            size = self.encode_amend(item.order_handle, item.instrument_id, <int64_t> item.cause_seq, request.request_id)
+            size = self.encode_amend(order_handle, instrument_id, amend_lots, request.request_id)
         else:
-            size = self.encode_cancel_all(item.instrument_id, request.request_id)
+            size = self.encode_cancel_all(instrument_id, request.request_id)
         if reason == REASON_NONE and size <= 0:
             reason = REASON_INTERNAL
         if reason == REASON_NONE:
             self.text_size = <uint32_t> size
-            if self.transmit(&request, item.seq, is_order):
+            if self.transmit(&request, seq, is_order):
                 return True
             reason = REASON_SESSION_DOWN if not self.journal.nearly_full() else REASON_JOURNAL_FULL
         if reason == REASON_RATE_BUDGET:
             self.counters.values[<int> COUNTER_RATE_LIMITED] = self.counters.values[<int> COUNTER_RATE_LIMITED] + 1
-        return self.notice(RECORD_KIND_ORDER_REPLY, action, item.order_handle, item.instrument_id, reason, 0)
+        return self.notice(RECORD_KIND_ORDER_REPLY, action, order_handle, instrument_id, reason, 0)
+
+    # --- orders that wait for the disk ---
+
+    cdef bint put_waiting(self, int action, const uint32_t* slots, int count, uint32_t instrument_id, uint64_t seq) noexcept nogil:
+        """Let an order whose approval is spent wait until the ledger is on the platter up to `seq`. False: it leaves at once."""
+        cdef const ApprovedOrder* terms = &self.register.slots[slots[0]]
+        cdef WaitingOrder* row
+        cdef int i
+        if terms.flags & ORDER_FLAG_PANIC:
+            # what closes a position in a panic must not hang on a slow disk; after a power cut the venue's word has it
+            return False
+        row = NULL if self.journal.has_failed() else self.waiting.push()
+        if row == NULL:
+            self.counters.values[<int> COUNTER_DURABLE_REFUSED] = self.counters.values[<int> COUNTER_DURABLE_REFUSED] + <uint64_t> count
+            if action == OUTBOUND_LIST_LEG:
+                self.refuse_legs(slots, count, REASON_NOT_DURABLE)
+            else:
+                self.notice(RECORD_KIND_ORDER_REPLY, action, terms.order_handle, instrument_id, REASON_NOT_DURABLE, 0)
+            return True
+        row.seq = seq
+        row.action = <uint16_t> action
+        row.count = <uint16_t> count
+        row.instrument_id = instrument_id
+        row.order_handle = terms.order_handle
+        for i in range(count):
+            row.slots[i] = slots[i]
+            row.nonces[i] = self.register.slots[slots[i]].nonce
+        row.turn_mono_ns = self.journal.now_mono_ns
+        row.began_mono_ns = self.clock.lap_ns()
+        self.counters.values[<int> COUNTER_DURABLE_WAITS] = self.counters.values[<int> COUNTER_DURABLE_WAITS] + 1
+        self.counters.values[<int> COUNTER_DURABLE_WAITING] = self.counters.values[<int> COUNTER_DURABLE_WAITING] + 1
+        self.journal.ask_sync(seq)
+        return True
+
+    cdef int release_waiting(self) noexcept:
+        """Those leave, in the order in which they came, whose records are on the platter; those that may not leave are answered.
+
+        When that is, is no decision of the core: a replay sees it by the place of ORDER_BYTES, and a refusal as a notice."""
+        cdef uint32_t place = self.waiting.tail, head = self.waiting.head
+        cdef WaitingOrder* row
+        cdef WaitingOrder going
+        cdef int reason, done = 0
+        while place != head and self.notice_head - self.notice_tail < NOTICE_CAPACITY - LIST_LEGS_MAX - 2:
+            row = self.waiting.at(place)
+            place += 1
+            if row.count == 0:
+                continue
+            reason = self._why_not(row)
+            if reason == REASON_NONE and self.journal.must_wait(row.seq):
+                continue
+            done += 1
+            if reason != REASON_NONE:
+                self._answer_waiting(row, reason)
+                continue
+            going = row[0]
+            self._leave_waiting(row)
+            self.counters.record(STAGE_DURABLE_WAIT, self.clock.lap_ns() - going.began_mono_ns)
+            self.released = &going
+            if going.action == OUTBOUND_LIST_LEG:
+                self.send_list(going.slots, going.count, going.instrument_id, going.seq)
+            else:
+                self.send_request(going.action, going.order_handle, going.instrument_id, going.seq, &self.register.slots[going.slots[0]], 0)
+            self.released = NULL
+        self.waiting.settle()
+        return done
+
+    cdef int _why_not(self, const WaitingOrder* row) noexcept nogil:
+        """Why an order must not leave the wait for the venue, now or ever."""
+        cdef const ApprovedOrder* terms = &self.register.slots[row.slots[0]]
+        cdef int i, reason = REASON_NONE
+        if not self._is_its_own(row):
+            return REASON_APPROVAL_INVALID
+        if self.journal.has_failed() or self.clock.lap_ns() - row.began_mono_ns > self.wait_ns_max:
+            return REASON_NOT_DURABLE
+        if not self.is_ready:
+            return REASON_SESSION_DOWN
+        for i in range(row.count):
+            if is_cancel_wanted(self.register, &self.register.slots[row.slots[i]]):
+                return REASON_ORDER_NOT_OPEN
+        if not self.journal.must_wait(row.seq):
+            for i in range(row.count):
+                reason = reason or withheld(self.tables, self.register, self.journal, &self.register.slots[row.slots[i]], self.clock.lap_ns())
+        return reason
+
+    cdef bint _is_its_own(self, const WaitingOrder* row) noexcept nogil:
+        """Do the slots still hold what was approved: an order that ended meanwhile has given its slot back."""
+        cdef int i
+        for i in range(row.count):
+            if self.register.slots[row.slots[i]].nonce != row.nonces[i] or self.register.slots[row.slots[i]].state != SLOT_SPENT:
+                return False
+        return True
+
+    cdef void _answer_waiting(self, WaitingOrder* row, int reason) noexcept nogil:
+        """It does not leave: each order is told, but one whose slot is another's by now."""
+        if reason == REASON_NOT_DURABLE:
+            self.counters.values[<int> COUNTER_DURABLE_REFUSED] = self.counters.values[<int> COUNTER_DURABLE_REFUSED] + row.count
+        if reason == REASON_APPROVAL_INVALID:
+            self.refused_approvals += 1
+        elif row.action == OUTBOUND_LIST_LEG:
+            self.refuse_legs(row.slots, row.count, reason)
+        else:
+            self.notice(RECORD_KIND_ORDER_REPLY, row.action, row.order_handle, row.instrument_id, reason, 0)
+        self._leave_waiting(row)
+
+    cdef void _leave_waiting(self, WaitingOrder* row) noexcept nogil:
+        row.count = 0
+        self.counters.values[<int> COUNTER_DURABLE_WAITING] = self.counters.values[<int> COUNTER_DURABLE_WAITING] - 1
+
+    cdef int take_back(self, uint64_t order_handle, uint32_t instrument_id) noexcept nogil:
+        cdef uint32_t place = self.waiting.tail
+        cdef WaitingOrder* row
+        cdef int i, taken = 0
+        cdef bint is_meant
+        while place != self.waiting.head:
+            row = self.waiting.at(place)
+            place += 1
+            is_meant = instrument_id != 0 and row.instrument_id == instrument_id
+            for i in range(row.count):
+                is_meant = is_meant or (order_handle != 0 and self.register.slots[row.slots[i]].order_handle == order_handle)
+            if is_meant and row.count and self._is_its_own(row):
+                self._answer_waiting(row, REASON_ORDER_NOT_OPEN)
+                taken += 1
+        self.waiting.settle()
+        return taken
+
+    cdef int64_t began_mono_ns(self) noexcept nogil:
+        """The turn that the request on its way belongs to."""
+        return self.released.turn_mono_ns if self.released != NULL else self.journal.now_mono_ns
 
     cdef bint lessens(self, const Descriptor* item) noexcept nogil:
         """Nothing approves an amend, so it may only take away from what was approved."""
@@ -172,51 +334,60 @@ cdef class OrderSession(Session):
 
     cdef bint send_leg(self, const Descriptor* item) noexcept:
         """One order of a list, its approval spent; with the last one the whole list leaves in one request."""
-        cdef Request request
-        cdef int size = 0, count
+        cdef int count
         cdef uint64_t first
         if not self._spend(item):
             return False
         first = self.register.conditions[item.flags].list_handle
         count = self.register.conditions[item.flags].list_size
         if self.list_count and self.register.conditions[self.list_slots[0]].list_handle != first:
-            self.refuse_legs(REASON_LIST_INCOMPLETE)
+            self.refuse_legs(self.list_slots, self.list_count, REASON_LIST_INCOMPLETE)
+            self.list_count = 0
         self.list_slots[self.list_count] = item.flags
         self.list_count += 1
-        if self.list_count < count and self.list_count < 3:
+        if self.list_count < count and self.list_count < LIST_LEGS_MAX:
             return True
+        count = self.list_count
+        self.list_count = 0
+        if (self.waiting.count() or self.journal.must_wait(item.seq)) and self.put_waiting(
+                OUTBOUND_LIST_LEG, self.list_slots, count, item.instrument_id, item.seq):
+            return True
+        return self.send_list(self.list_slots, count, item.instrument_id, item.seq)
+
+    cdef bint send_list(self, const uint32_t* slots, int count, uint32_t instrument_id, uint64_t seq) noexcept:
+        """All orders of a list in one request, or a notice for each."""
+        cdef Request request
+        cdef int size = 0
         memset(&request, 0, sizeof(Request))
         request.request_id = self.next_request_id + 1
         self.expire(request.request_id)
-        request.order_handle = first
-        request.instrument_id = item.instrument_id
+        request.order_handle = self.register.conditions[slots[0]].list_handle
+        request.instrument_id = instrument_id
         request.action = OUTBOUND_LIST_LEG
         request.detail = <uint64_t> count
         if not self.is_ready:
-            self.refuse_legs(REASON_SESSION_DOWN)
+            self.refuse_legs(slots, count, REASON_SESSION_DOWN)
         elif self.requests[request.request_id % REQUEST_CAPACITY].request_id != 0 or not self.budget.allows_orders(self.steady_ns(), count):
             self.counters.values[<int> COUNTER_RATE_LIMITED] = self.counters.values[<int> COUNTER_RATE_LIMITED] + 1
-            self.refuse_legs(REASON_RATE_BUDGET)
+            self.refuse_legs(slots, count, REASON_RATE_BUDGET)
         else:
-            size = self.encode_list(self.list_slots, self.list_count, request.request_id)
+            size = self.encode_list(slots, count, request.request_id)
             self.text_size = <uint32_t> max(size, 0)
             if size <= 0:
-                self.refuse_legs(REASON_INTERNAL)
-            elif not self.transmit(&request, item.seq, True):
-                self.refuse_legs(REASON_SESSION_DOWN if not self.journal.nearly_full() else REASON_JOURNAL_FULL)
+                self.refuse_legs(slots, count, REASON_INTERNAL)
+            elif not self.transmit(&request, seq, True):
+                self.refuse_legs(slots, count, REASON_SESSION_DOWN if not self.journal.nearly_full() else REASON_JOURNAL_FULL)
             else:
                 self.budget.count(self.steady_ns(), count - 1, 0)
-                self.list_count = 0
                 return True
         return False
 
-    cdef void refuse_legs(self, int reason) noexcept nogil:
+    cdef void refuse_legs(self, const uint32_t* slots, int count, int reason) noexcept nogil:
         """None of the list leaves: each of its orders is answered."""
         cdef int i
-        for i in range(self.list_count):
-            self.notice(RECORD_KIND_ORDER_REPLY, OUTBOUND_LIST_LEG, self.register.slots[self.list_slots[i]].order_handle,
-                        self.register.slots[self.list_slots[i]].instrument_id, reason, 0)
-        self.list_count = 0
+        for i in range(count):
+            self.notice(RECORD_KIND_ORDER_REPLY, OUTBOUND_LIST_LEG, self.register.slots[slots[i]].order_handle,
+                        self.register.slots[slots[i]].instrument_id, reason, 0)
 
     cdef bint transmit(self, const Request* request, uint64_t cause_seq, bint is_order) noexcept:
         """Bytes to the journal, then to the link; True when they left."""
@@ -235,12 +406,12 @@ cdef class OrderSession(Session):
         if self.unanswered_mono_ns == 0:
             self.unanswered_mono_ns = mono_ns
         if is_order:
-            self.counters.record(STAGE_BYTES_READY, mono_ns - self.journal.now_mono_ns)
+            self.counters.record(STAGE_BYTES_READY, mono_ns - self.began_mono_ns())
         if not self.hand_over():
             self.take(request.request_id)
             return False
         if is_order:
-            self.counters.record(STAGE_SENT, self.clock.lap_ns() - self.journal.now_mono_ns)
+            self.counters.record(STAGE_SENT, self.clock.lap_ns() - self.began_mono_ns())
         self.budget.count(self.steady_ns(), 1 if is_order else 0, 1)
         self.orders_sent += 1 if is_order else 0
         if request.action == OUTBOUND_SUBMIT:
@@ -287,6 +458,10 @@ cdef class OrderSession(Session):
         memcpy(copy, self.text, self.text_size)
         if self.key_size > 4:
             memset(copy + self.key_at + 4, c'*', self.key_size - 4)
+        if self.released != NULL:
+            # long after its turn: the record says when
+            record.mono_ns = self.clock.lap_ns()
+            record.wall_ns = self.journal.now_wall_ns + (record.mono_ns - self.journal.now_mono_ns)
         record.cause_seq = cause_seq
         record.venue_id = self.venue_id
         record.account_id = self.account_id

@@ -13,6 +13,9 @@ cdef enum:
 
 cdef enum:
     CLEARED_BYTES = 256          # front.h has the same number
+    DURABLE_OS = 0
+    DURABLE_GROUP = 1
+    DURABLE_ORDER = 2
 
 cdef extern from "front.h" nogil:
     ctypedef struct TwRecord:
@@ -105,6 +108,7 @@ cdef class Journal:
     cdef object _world
     cdef object _recovery
     cdef bint _open
+    cdef int durability
     cdef void* _oracle                   # a TwRecorded that every commit is compared with (a replay); else NULL
 
     # Claim `size_max` bytes (header included; rounded up to 8) in `lane` (Lane code). The first CLEARED_BYTES and the last word are
@@ -139,9 +143,21 @@ cdef class Journal:
         # where the oldest bytes give way there is always room
         return not lane.discards and tw_used(lane) > (lane.mask + 1) - 2 * lane.reserve_bytes
 
+    # Level `order`: is the ledger not on the platter yet up to `seq`.
+    cdef inline bint must_wait(self, uint64_t seq) noexcept nogil:
+        return self.durability == DURABLE_ORDER and (<TwLane*> self._lanes[0]).front.synced_seq < seq
+
+    # Let the writer sync the ledger at once, up to `seq` at least; the alarm tells when.
+    cdef void ask_sync(self, uint64_t seq) noexcept nogil
+    cdef inline bint has_failed(self) noexcept nogil:
+        return (<TwLane*> self._lanes[0]).error[0] != 0
+
     # Commit an input: as `commit`, and before it the turn mark (TURN_* bits and the number of its poll) with what the front says.
     cdef inline uint64_t commit_input(self, RecordHeader* record, int turn) noexcept nogil:
         cdef uint64_t refused = (<TwLane*> self._lanes[0]).refused + (<TwLane*> self._lanes[1]).refused
+        if record == NULL or record.kind == 0:
+            # passed over by a later claim: it is padding with a checksum by now, and nobody's to write into
+            return 0
         self.is_pressed = self.nearly_full()
         if self.is_pressed:
             turn |= TURN_PRESSED
@@ -157,6 +173,7 @@ cdef class Journal:
     cdef void publish_counts(self, uint64_t* records, uint64_t* size, uint64_t* synced_seq, uint64_t* refused) noexcept nogil
     cdef uint64_t _synced_seq(self) noexcept nogil
     cdef int _begin(self, config, world, recovery) except -1
+    cdef int _begin_chain(self, void* place, int code, config, bytes head) except -1
 
 cdef class Claim:
     """A claim held by cold code."""

@@ -26,6 +26,7 @@ cdef extern from "sys/mman.h":
     int MAP_POPULATE
 
 cdef extern from "engine/journal/writer.h":
+    ctypedef void (*tw_sha256_block)(uint32_t* state, const uint8_t* data)
     enum:
         TW_FRONT_MAGIC
         TW_FRONT_HEADER_BYTES
@@ -44,10 +45,17 @@ cdef extern from "engine/journal/writer.h":
         uint64_t offset
         uint64_t length
         TwMark mark
+    ctypedef struct TwChain:
+        int is_on
+        uint64_t block_bytes_max
+        tw_sha256_block block
+        uint8_t head[32]
     ctypedef struct TwOutlet:
         TwLane* lane
         int directory_fd
         int segment_fd
+        int chain_fd
+        TwChain chain
         uint64_t next_segment_no
         uint64_t mark_generation
         uint64_t previous_bytes
@@ -59,15 +67,20 @@ cdef extern from "engine/journal/writer.h":
         uint8_t journal_id[16]
         int64_t sync_interval_ns
         int64_t tick_ns
+        int64_t block_age_ns
         int32_t error
         uint64_t io_count
         uint64_t fault_at
         int fault_mode
         int fault_errno
+        int is_held
         TwTrace* trace
         uint64_t trace_capacity
         uint64_t trace_count
         int running
+        int alarm_fd
+    tw_sha256_block tw_sha256_best(int is_plain)
+    void tw_ask_sync(TwWriter*, uint64_t) noexcept nogil
     uint32_t tw_crc(const void*, uint64_t, uint32_t) noexcept nogil
     void tw_shrink(TwLane*, TwRecord*, uint32_t) noexcept nogil
     TwRecord* tw_reclaim(TwLane*, TwRecord*) noexcept nogil
@@ -85,7 +98,14 @@ if <int> TW_CLEARED_BYTES != <int> CLEARED_BYTES:
     raise ImportError("journal.pxd and front.h disagree about what a claim clears")
 
 FAULT_MODES = {"none": 0, "once": 1, "sticky": 2, "short": 3}
-OPERATIONS = ("", "open", "write", "sync", "sync directory", "watermark", "sync watermark")
+OPERATIONS = ("", "open", "write", "sync", "sync directory", "watermark", "sync watermark", "chain", "sync chain")
+DURABILITY = {"os": DURABLE_OS, "group": DURABLE_GROUP, "order": DURABLE_ORDER}
+
+cdef enum:
+    OS_SYNC_NS = 1_000_000_000         # level os: not a promise, but the watermark that readers and recovery go by must move
+    BLOCK_AGE_NS = 1_000_000_000
+    LEDGER_BLOCK_BYTES = 65536
+    TAPE_BLOCK_BYTES = 1048576
 
 
 cdef class Lane:
@@ -210,6 +230,9 @@ cdef class Journal:
             raise MemoryError("journal writer")
         (<TwLane*> self._lanes[0]).error = &(<TwWriter*> self._writer).error
         (<TwLane*> self._lanes[1]).error = &(<TwWriter*> self._writer).error
+        (<TwWriter*> self._writer).alarm_fd = -1
+        (<TwWriter*> self._writer).outlets[0].chain_fd = -1
+        (<TwWriter*> self._writer).outlets[1].chain_fd = -1
 
     def __dealloc__(self):
         cdef TwWriter* writer = <TwWriter*> self._writer
@@ -235,6 +258,9 @@ cdef class Journal:
         if record == NULL:
             return NULL
         return <RecordHeader*> tw_reclaim(<TwLane*> self._lanes[record.lane & 1], <TwRecord*> record)
+
+    cdef void ask_sync(self, uint64_t seq) noexcept nogil:
+        tw_ask_sync(<TwWriter*> self._writer, seq)
 
     cdef void publish_counts(self, uint64_t* records, uint64_t* size, uint64_t* synced_seq, uint64_t* refused) noexcept nogil:
         cdef TwLane* ledger = <TwLane*> self._lanes[0]
@@ -309,14 +335,26 @@ cdef class Journal:
             writer.outlets[code].next_segment_no = recovery.next_segment_nos[code]
             writer.outlets[code].mark_generation = recovery.mark_generations[code]
             writer.outlets[code].previous_bytes = recovery.previous_bytes[code]
+            self._begin_chain(&writer.outlets[code], code, config, recovery.chain_heads[code])
         writer.mark_fd = recovery.mark_fd
         writer.segment_bytes_max = config.segment_bytes
         writer.schema_hash = _SCHEMA_HASH
         memcpy(writer.journal_id, <const char*> journal_id, 16)
         writer.sync_interval_ns = <int64_t> (config.sync_interval_ms * 1_000_000)
         writer.tick_ns = min(writer.sync_interval_ns, 5_000_000)
+        self.durability = DURABILITY[config.durability]
+        if self.durability == DURABLE_OS:
+            writer.sync_interval_ns = max(writer.sync_interval_ns, <int64_t> OS_SYNC_NS)
         self.set_fault(**world.disk.writer_fault)
         self._open = True
+        return 0
+
+    cdef int _begin_chain(self, void* place, int code, config, bytes head) except -1:
+        cdef TwOutlet* outlet = <TwOutlet*> place
+        outlet.chain.is_on = config.chain
+        outlet.chain.block = tw_sha256_best(config.plain_hash)
+        outlet.chain.block_bytes_max = config.chain_block_bytes or (TAPE_BLOCK_BYTES if code else LEDGER_BLOCK_BYTES)
+        memcpy(outlet.chain.head, <const char*> head, 32)
         return 0
 
     def _open_front(self, int code, Lane lane, uint64_t ring_bytes):
@@ -330,13 +368,17 @@ cdef class Journal:
         fill_front(lane, code, self.engine_id, self.epoch, recovery.boot_id, recovery.journal_id)
 
     def _start_thread(self):
-        cdef int status = tw_writer_start(<TwWriter*> self._writer)
+        cdef int status
+        # without a thread the clock has no say in what a block is: the same calls make the same chain
+        (<TwWriter*> self._writer).block_age_ns = BLOCK_AGE_NS
+        status = tw_writer_start(<TwWriter*> self._writer)
         if status:
             raise JournalError(f"cannot start the journal's writer thread: {os.strerror(status)}")
 
     def _record_start(self, str build, str config_hash):
         facts = {"build": build, "config_hash": config_hash, "schema_hash": f"{_SCHEMA_HASH:016x}", "epoch": self.epoch,
-                 "journal_id": self._recovery.journal_id.hex(), "pid": self._world.process_id}
+                 "journal_id": self._recovery.journal_id.hex(), "pid": self._world.process_id,
+                 "chain": dict(zip(("ledger", "tape"), (head.hex() for head in self._recovery.chain_heads)))}
         self.append_text(RECORD_KIND_START, json.dumps(facts))
         if self._recovery.recovered:
             self.append_text(RECORD_KIND_RECOVERED, json.dumps(self._recovery.recovered))
@@ -408,6 +450,12 @@ cdef class Journal:
             if writer.outlets[code].segment_fd >= 0:
                 os.close(writer.outlets[code].segment_fd)
                 writer.outlets[code].segment_fd = -1
+            if writer.outlets[code].chain_fd >= 0:
+                os.close(writer.outlets[code].chain_fd)
+                writer.outlets[code].chain_fd = -1
+        if writer.alarm_fd >= 0:
+            os.close(writer.alarm_fd)
+            writer.alarm_fd = -1
 
     def crash(self) -> None:
         """Leave everything as kill -9 would (tests): fronts keep what was not written, nothing is synced, locks are given back."""
@@ -454,6 +502,25 @@ cdef class Journal:
     def synced_sequence(self) -> int:
         """Everything up to this sequence number is on the platter."""
         return self._synced_seq()
+
+    def open_alarm(self) -> int:
+        """A descriptor that is readable when orders that wait for the disk may leave (level `order`); the journal closes it."""
+        cdef TwWriter* writer = <TwWriter*> self._writer
+        if writer.alarm_fd < 0:
+            writer.alarm_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        return writer.alarm_fd
+
+    def acknowledge(self) -> None:
+        """Take what the alarm has told."""
+        try:
+            os.eventfd_read((<TwWriter*> self._writer).alarm_fd)
+        except BlockingIOError:
+            pass
+
+    @property
+    def durability_level(self) -> str:
+        """`os`, `group` or `order`: what an order's records must be before it leaves."""
+        return next(name for name, code in DURABILITY.items() if code == self.durability)
 
     @property
     def error(self) -> int:
@@ -515,6 +582,10 @@ cdef class Journal:
         writer.fault_at = at
         writer.fault_errno = code
         writer.fault_mode = FAULT_MODES[mode]
+
+    def hold_disk(self, bint is_held) -> None:
+        """Let no sync come to an end, as a disk that stalls, until it is let go again (without a thread: at the next flush)."""
+        (<TwWriter*> self._writer).is_held = is_held
 
     @property
     def io_count(self) -> int:

@@ -315,13 +315,6 @@ cdef class Sequencer(Actor):
         self._tables.control.next_handle += handles.count
         self._handles = handles.first_handle
 
-    cdef void _show_asset(self, const RecordHeader* record) noexcept with gil:
-        """From here in the sequence on the stages know the asset: a codec gave it its number when it read the frame, some inputs earlier."""
-        cdef const AssetPayload* asset = <const AssetPayload*> (record + 1)
-        name = (<const char*> (asset + 1))[:record.length - sizeof(RecordHeader) - sizeof(AssetPayload)].rstrip(b"\0")
-        if self._tables is not None:
-            self._tables.show_asset(asset.asset_id, name.decode(), record.venue_id)
-
     cdef bint _gives_same_handles(self, RecordHeader* record) noexcept nogil:
         cdef uint64_t then = (<HandlesPayload*> (record + 1)).first_handle
         self._give_handles(record)
@@ -330,6 +323,13 @@ cdef class Sequencer(Actor):
         tw_recorded_find(&self.source.state, TW_DIFFERENT, <TwRecord*> record, <TwRecord*> record)
         (<HandlesPayload*> (record + 1)).first_handle = then
         return False
+
+    cdef void _show_asset(self, const RecordHeader* record) noexcept with gil:
+        """From here in the sequence on the stages know the asset: a codec gave it its number when it read the frame, some inputs earlier."""
+        cdef const AssetPayload* asset = <const AssetPayload*> (record + 1)
+        name = (<const char*> (asset + 1))[:record.length - sizeof(RecordHeader) - sizeof(AssetPayload)].rstrip(b"\0")
+        if self._tables is not None:
+            self._tables.show_asset(asset.asset_id, name.decode(), record.venue_id)
 
     cdef void _count(self, int counter) noexcept nogil:
         cdef uint64_t* slots = self.counters.values

@@ -2,7 +2,7 @@
 cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-cdef extern from "sha256.h" nogil:
+cdef extern from "../../runtime/sha256.h" nogil:
     ctypedef void (*tw_sha256_block)(uint32_t* state, const uint8_t* data)
 
 cdef enum:

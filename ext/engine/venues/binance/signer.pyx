@@ -6,7 +6,7 @@ The secret is hashed into the two pads at once and not kept. `set_prefix` hashes
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-cdef extern from "engine/venues/binance/sha256.h" nogil:
+cdef extern from "engine/runtime/sha256.h" nogil:
     const uint32_t* TW_SHA_START
     tw_sha256_block tw_sha256_best(int is_plain)
     void tw_sha256_finish(tw_sha256_block block, uint32_t* state, uint64_t done, const uint8_t* data, size_t size, uint8_t* digest)

@@ -14,13 +14,13 @@ from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 from engine.gateway.budget cimport RateBudget
 from engine.gateway.order_session cimport COLD_CAPACITY, REQUEST_CAPACITY, ColdRequest, OrderSession, Request
+from engine.gateway.withheld cimport withheld
 from engine.journal.journal cimport Journal
 from engine.model.approval cimport *
 from engine.model.codes cimport *
 from engine.model.native cimport is_conditional
 from engine.model.records cimport *
-from engine.model.tables cimport (INSTRUMENT_CAPACITY, LINE_CAPACITY, POSITION_SIDES, Exposure, Instrument, LineState, MarketState,
-                                  Tables)
+from engine.model.tables cimport INSTRUMENT_CAPACITY, POSITION_SIDES
 from engine.runtime.crc32c cimport crc32c_bytes
 from engine.venues.binance.order_codec cimport *
 from engine.venues.binance.order_session cimport *
@@ -46,7 +46,6 @@ cdef enum:
     FIRST_HALF = 0
     SECOND_HALF = 1
     NS_OF_MS = 1000000
-    CANCEL_WANTED = 2      # in ApprovedOrder.is_busy, as OMS sets it
 
 cdef str NO_ROOM_LEFT = "the journal takes no more own-order frames"
 cdef int64_t MINUTE_NS = 60_000_000_000
@@ -180,7 +179,7 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         if mono_ns - request.sent_mono_ns > self.replace_patience_ns:
             reason = REASON_VENUE_TIMEOUT
         else:
-            reason = _withheld(self.tables, self.register, self.journal, terms, mono_ns)
+            reason = withheld(self.tables, self.register, self.journal, terms, mono_ns)
             if reason == REASON_NONE:
                 reason = self.send_successor(request, terms)
         if reason != REASON_NONE:
@@ -641,50 +640,6 @@ cdef class UsdmUserSession(Session):
             orders.emit_state(state, USER_HALF, 0, 0, orders.clock.mono_ns(), orders.clock.wall_ns())
         finally:
             orders.frame_session_id = orders.session_id
-
-
-cdef int _withheld(Tables tables, ApprovalRegister register, Journal journal, const ApprovedOrder* terms, int64_t mono_ns) noexcept nogil:
-    """Why an approved new order may not follow any more: what the gate asks about state, asked again; REASON_NONE = it may."""
-    cdef const ApprovedOrder* old = register.find(terms.target_handle)
-    cdef const LineState* line = &tables.lines[terms.venue_id & (LINE_CAPACITY - 1)]
-    if tables.control.kill or line.is_killed or tables.control.stopping:
-        return REASON_HALTED
-    if line.trading_state != TRADING_STATE_ACTIVE and line.trading_state != TRADING_STATE_REDUCING:
-        return REASON_HALTED
-    if tables.control.journal_reserve or journal.nearly_full():
-        return REASON_JOURNAL_FULL
-    if terms.strategy_id != 0:
-        if not tables.strategies[terms.strategy_id].enabled or register.strategy_halts[terms.strategy_id]:
-            return REASON_STRATEGY_DISABLED
-        if tables.strategies[terms.strategy_id].paused:
-            return REASON_STRATEGY_PAUSED
-    if not tables.instruments[terms.instrument_id].is_trading:
-        return REASON_INSTRUMENT_NOT_TRADING
-    if register.instrument_halts[terms.instrument_id]:
-        return REASON_HALTED
-    # who wants the order gone that is being replaced wants no other in its place
-    if terms.is_busy & CANCEL_WANTED or (old != NULL and old.is_busy & CANCEL_WANTED):
-        return REASON_ORDER_NOT_OPEN
-    return _withheld_by_market(tables, terms, mono_ns)
-
-
-cdef int _withheld_by_market(Tables tables, const ApprovedOrder* terms, int64_t mono_ns) noexcept nogil:
-    """The book, and in REDUCING the position: without reduce-only nothing but us keeps the order from turning it."""
-    cdef const MarketState* market = &tables.markets[terms.instrument_id]
-    cdef const Exposure* exposure = &tables.exposures[terms.position_side % POSITION_SIDES * INSTRUMENT_CAPACITY + <int> terms.instrument_id]
-    cdef int64_t open_lots = exposure.position_lots, working_lots = exposure.working_sell_lots
-    if market.book_state == BOOK_STATE_STALE:
-        return REASON_STALE
-    if market.book_state != BOOK_STATE_VALID:
-        return REASON_BOOK_INVALID
-    if mono_ns - market.last_mono_ns > tables.engine_limits.stale_after_ns:
-        return REASON_STALE
-    if tables.lines[terms.venue_id & (LINE_CAPACITY - 1)].trading_state == TRADING_STATE_ACTIVE or terms.flags & ORDER_FLAG_REDUCE_ONLY:
-        return REASON_NONE
-    if terms.side == SIDE_BUY:
-        open_lots = -open_lots
-        working_lots = exposure.working_buy_lots
-    return REASON_NONE if working_lots <= open_lots else REASON_REDUCING_ONLY
 
 
 def funding_settled(list rows) -> dict:

@@ -1,0 +1,5 @@
+class DurableWait:
+    head: int
+    tail: int
+    @property
+    def depth(self) -> int: ...

@@ -1,0 +1,140 @@
+"""A running engine whose orders wait for the disk, and whose limits and kill only two people loosen; what its ledger tells."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.demo.processes import Child
+from engine.model.codes import Counter, HaltReason, TradingState
+from tests.fault.market import PROJECT, Market
+
+RESTING = "tests.fault.resting_maker:RestingMaker"
+OTHER_UID = 65534
+SETTINGS = f"""
+[control]
+operators = [{OTHER_UID}]
+second_person = ["limits", "arm"]
+"""
+APPROVE = """
+import os, sys
+from engine.control.client import ControlClient
+from engine.control.messages import Accepted, Approve
+os.setgroups([])
+os.setuid(int(sys.argv[3]))
+with ControlClient(sys.argv[1], timeout_ms=10_000) as client:
+    reply = client.request(Approve(proposal=int(sys.argv[2]), reason="agreed"))
+assert isinstance(reply, Accepted), reply
+print(reply.sequence)
+"""
+
+
+@pytest.fixture
+def market() -> Iterator[Market]:
+    """A venue, and an engine at level `order` with orders at rest."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to become another user")
+    root = Path(tempfile.mkdtemp(prefix="tradewind-two-"))
+    found = Market(root)
+    found.write_config(strategy=RESTING, params={"levels": 2})
+    text = found.place.engine_config.read_text()
+    assert "[journal]\n" in text
+    found.place.engine_config.write_text(text.replace("[journal]\n", '[journal]\ndurability = "order"\n') + SETTINGS)
+    found.start()
+    found.wait_active()
+    for folder in (root, found.place.runtime_dir):
+        folder.chmod(0o750)
+    found.wait_for(lambda: len(found.witness.open_orders()) == 4, "4 orders at the venue")
+    yield found
+    found.close()
+    shutil.rmtree(root, ignore_errors=True)
+
+
+def answer(market: Market, *words: str, code: int = 0) -> dict[str, Any]:
+    done = market.ctl(*words)
+    assert done.returncode == code, (done.stdout, done.stderr)
+    found: dict[str, Any] = json.loads(done.stdout or "{}")
+    return found
+
+
+def tradewind(market: Market, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "engine", *words, "--config", str(market.place.engine_config)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def approve_as_another(market: Market, number: int) -> int:
+    """Another user's process approves; the sequence of the command."""
+    socket = market.place.runtime_dir / "control.sock"
+    done = subprocess.run(
+        [sys.executable, "-c", APPROVE, str(socket), str(number), str(OTHER_UID)],
+        capture_output=True, text=True, timeout=60, check=False, cwd=PROJECT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+def only_proposal(market: Market) -> int:
+    (row,) = answer(market, "proposals")["proposals"]
+    return int(row["proposal"])
+
+
+@pytest.mark.invariant("R02")
+def test_orders_wait_for_the_disk_and_two_people_loosen_what_one_may_tighten(market: Market) -> None:
+    status = answer(market, "status")
+    assert (status["durability"], status["durable_waiting"], status["durable_refused"]) == ("order", 0, 0)
+    assert status["durable_waits"] >= 4
+    assert market.counters()[Counter.DURABLE_WAITS.name.lower()] >= 4
+
+    found = answer(market, "limits", "set", "max_open_orders=900", "--loosen", "--reason", "more room")
+    assert "nothing has changed" in found["note"]
+    number = only_proposal(market)
+    done = market.ctl("approve", str(number))
+    assert done.returncode == 77, (done.stdout, done.stderr)
+    assert "your own" in done.stderr
+    assert approve_as_another(market, number) > 0
+    rows = [row for row in answer(market, "limits", "get")["limits"] if row["limit"] == "max_open_orders"]
+    assert "900" in [row["value"] for row in rows]
+    answer(market, "limits", "set", "max_open_orders=800", "--reason", "less")
+
+    answer(market, "kill", "--reason", "drill")
+    market.wait_state(TradingState.HALTED, HaltReason.KILL)
+    answer(market, "arm", "--reason", "over")
+    market.wait_state(TradingState.HALTED, HaltReason.KILL)
+    approve_as_another(market, only_proposal(market))
+    market.wait_state(TradingState.ACTIVE, HaltReason.NONE)
+    assert_told(market)
+
+
+def assert_told(market: Market) -> None:
+    """All of it stands in the ledger, and the journal is whole."""
+    assert isinstance(market.engine, Child)
+    answer(market, "stop", "--reason", "enough")
+    assert market.wait_dead() == 0
+    done = tradewind(market, "audit", "--json")
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    told = [(row["action"], row["outcome"], row["reason"]) for row in rows if row["pid"]]
+    assert told == [
+        ("setlimits", "proposed", "more room"),
+        ("approve", "refused", ""),
+        ("setlimits", "approved", "more room"),
+        ("setlimits", "done", "less"),
+        ("kill", "done", "drill"),
+        ("arm", "proposed", "over"),
+        ("arm", "approved", "over"),
+        ("stop", "done", "enough"),
+    ]
+    approved = [row for row in rows if row["outcome"] == "approved"]
+    assert all((row["uid"], row["approver_uid"]) == (os.getuid(), OTHER_UID) and row["sequence"] for row in approved)
+    done = tradewind(market, "journal", "verify", "--audit")
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    assert "no block was altered" in done.stdout
