@@ -88,8 +88,8 @@ class PowerCut:
                         path.write_bytes(self._torn(place, whole))
                     elif len(whole) > self.durable[place]:
                         path.write_bytes(whole[: self.durable[place]])
-            for number, path in chain_files(self.data_dir, lane):
-                path.write_bytes(path.read_bytes()[: self.entries.get((lane, number), 0)])
+            for number, path in chain_files(self.data_dir, code):
+                path.write_bytes(path.read_bytes()[: self.entries.get((code, number), 0)])
 
     def _torn(self, place: Place, whole: bytes) -> bytes:
         """Durable bytes, then of what was pending any of its sectors."""
