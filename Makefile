@@ -74,7 +74,8 @@ mutants: $(VENV)/.built
 	$(BIN)/python -m tests.mutants.run --jobs $(if $(filter-out 0,$(JOBS)),$(JOBS),2) $(ARGS)
 
 sim: $(VENV)/.built
-	TRADEWIND_AMOUNT=long $(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 0 tests/property tests/sim tests/fault $(ARGS)
+	rm -f build/invariants-long.jsonl
+	TRADEWIND_AMOUNT=long TRADEWIND_INVARIANTS=build/invariants-long.jsonl TRADEWIND_INVARIANTS_TOLD=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 0 tests/property tests/sim tests/fault $(ARGS)
 
 # A copy of the tree, so that the ordinary build stays as it is. The runtimes are preloaded: the interpreter is not instrumented.
 # TRADEWIND_FUZZ=full: a million mutants through each codec; the engine's fuzz takes its ten million operations by TRADEWIND_AMOUNT.

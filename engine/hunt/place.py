@@ -36,7 +36,7 @@ mode = "sim"
 data_dir = "data"
 runtime_dir = "runtime"
 strategy_turn_ms_max = 60000
-crash_loop = {{ count = 6, minutes = 1 }}
+crash_loop = {{ count = 3, minutes = 2 }}
 
 [journal]
 ledger_front_bytes = 1048576
@@ -140,9 +140,7 @@ def build_venue(market: str, symbols: tuple[str, ...], seed: int, start_ns: int)
     return shell
 
 
-def add_futures(
-    shell: VenueShell, spot: VenueConfig, rows: tuple[SymbolConfig, ...], seed: int, start_ns: int
-) -> None:
+def add_futures(shell: VenueShell, spot: VenueConfig, rows: tuple[SymbolConfig, ...], seed: int, start_ns: int) -> None:
     """USD-M futures of the same symbols and accounts."""
     base = UsdmConfig()
     names = {row.symbol for row in rows}
