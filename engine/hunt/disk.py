@@ -47,7 +47,8 @@ class PowerCut:
         journal.flush()
         traced = journal.traced()
         journal.crash()
-        until = self.dice.randint(0, len(traced))
+        writes = [place + 1 for place, row in enumerate(traced) if row[0] == "write"]
+        until = self.dice.choice(writes) if writes and self.dice.random() < 0.7 else self.dice.randint(0, len(traced))
         for operation, code, number, offset, length, _ in traced[:until]:
             self._apply(operation, (code, number), offset, length)
         reached = {(code, number) for _, code, number, *_ in traced[:until]}
@@ -88,8 +89,8 @@ class PowerCut:
                         path.write_bytes(self._torn(place, whole))
                     elif len(whole) > self.durable[place]:
                         path.write_bytes(whole[: self.durable[place]])
-            for number, path in chain_files(self.data_dir, lane):
-                path.write_bytes(path.read_bytes()[: self.entries.get((lane, number), 0)])
+            for number, path in chain_files(self.data_dir, code):
+                path.write_bytes(path.read_bytes()[: self.entries.get((code, number), 0)])
 
     def _torn(self, place: Place, whole: bytes) -> bytes:
         """Durable bytes, then of what was pending any of its sectors."""

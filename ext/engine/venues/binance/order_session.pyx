@@ -55,6 +55,7 @@ cdef inline bint is_key_refusal(int code) noexcept nogil:
 
 
 cdef str NO_ROOM = "the journal takes no more own-order frames"
+cdef str QUIET_WANTED = "the venue has asked for quiet"
 cdef int64_t COLD_PATIENCE_NS = 12_000_000_000  # the venue gives up after 10 s (-1007)
 cdef int64_t PROBE_AFTER_NS = 1_000_000_000     # a request that nothing followed: the clock, which is never slow, is asked
 cdef int64_t SILENCE_NS = 4_000_000_000         # nor did anything follow that: the connection is dead
