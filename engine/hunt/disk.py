@@ -58,7 +58,7 @@ class PowerCut:
     def _apply(self, operation: str, place: Place, offset: int, length: int) -> None:
         if operation == "chain":
             self.entries[place] = self.dice.choice((offset, offset + length))
-        elif operation == "open":
+        elif operation == "open" and length == 0:  # with a length it is the file of chain entries
             self.unnamed.add(place)
             self.durable[place] = 0
         elif operation == "write":
