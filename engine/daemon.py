@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.app import Engine
+from engine.audit.watch import StateWatch
 from engine.config import LoadedConfig, digest
 from engine.control.commands import EngineControl, EngineNames, OperatorCommand
 from engine.control.messages import ScopeKind
@@ -173,6 +174,7 @@ class Daemon:
         self.limits = limit_desk(engine)
         self.health = [VenueHealth(duty.line, duty.access) for duty in self.duties]
         self.limit_use = LimitUse(engine, self.limits)
+        self.state_watch = StateWatch(engine, self.loaded.config.journal.state_hash_ticks)
         self.notifier = NotifierWatch(engine, say)
         clock = engine.world.clock
         self.supervisor = Supervisor.of_environment(clock)
@@ -290,6 +292,7 @@ class Daemon:
         code = ExitCode.UNAVAILABLE if self.stop.doubt else ExitCode.OK
         if self.stop.doubt:
             say(f"stopped, but {self.stop.doubt}")
+        self.state_watch.write()
         self.engine.journal.close(reason="stop")
         if self.engine.journal.error:
             say(f"stopped, but the journal's disk failed: {self.engine.journal.error_text}")
@@ -309,6 +312,7 @@ class Daemon:
 
     def each_tick(self) -> None:
         """Cold work between frames: gauges, and the way to a stop."""
+        self.state_watch.each_tick()
         counters, state = self.engine.counters, self.engine.tables.control_state()
         counters.set(Counter.TRADING_STATE, state["trading_state"])
         counters.set(Counter.HALT_REASON, state["halt_reason"])
@@ -367,13 +371,8 @@ class Daemon:
         ]
 
     def name_assets(self) -> None:
-        """An asset was met for the first time: its number is made durable and named in the ledger.
-
-        A write to disk on the busy thread, once in an asset's life and almost always during the first reconciliation.
-        """
+        """An asset was met for the first time: the ledger's names are told anew, for readers."""
         engine = self.engine
-        if engine.registry.note_assets(engine.tables):
-            engine.registry.save()
         with contextlib.suppress(JournalFull):  # tried again at the next tick
             engine.journal.append(Lane.LEDGER, RecordKind.INSTRUMENT, msgspec.json.encode(engine.names()))
             self.assets_named = engine.tables.asset_count
@@ -474,6 +473,7 @@ class Daemon:
             venues=self.engine.venue_ids,
             strategies=self.engine.strategy_ids,
             handle_of=clientid.decode,
+            take_handle=self.engine.sequencer.take_handles,
             accounts=frozenset(self.engine.venue_ids.values()),
             durability=self.engine.journal.durability_level,
         )

@@ -38,6 +38,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "record": ("record", "capture raw market frames to a file that a replay plays"),
     "profile": ("profile", "make a volume profile for an order over time"),
     "venue": ("venue", "run a simulated venue"),
+    "sim": ("sim", "hunt for faults: engine and venue under virtual time, by a seed"),
     "demo": ("demo", "venue, engine, desk and a strategy together, for a while"),
 }
 

@@ -139,7 +139,9 @@ def trade(hunt: Hunt, args: dict[str, Any], account: int, name: str) -> None:
     def place(shell: VenueShell, now_ns: int) -> None:
         core: Any = shell.core if shell.usdm is None else shell.usdm.core
         top = core.book_ticker(symbol)
-        price_e8 = (top.ask_price_e8 if side == "BUY" else top.bid_price_e8) * (1_001 if side == "BUY" else 999) // 1_000
+        price_e8 = (
+            (top.ask_price_e8 if side == "BUY" else top.bid_price_e8) * (1_001 if side == "BUY" else 999) // 1_000
+        )
         price_e8 -= price_e8 % core.rules(symbol).tick_e8
         fields: dict[str, Any] = {
             "symbol": symbol, "side": side, "type": "LIMIT", "time_in_force": "IOC", "quantity_e8": qty_e8,

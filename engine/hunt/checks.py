@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from engine.hunt.check import Check
+from engine.hunt.checks_conduct import DeadMan, Judged, Kill, Leaks, Quiet, Timers
 from engine.hunt.checks_orders import Journaled, LifeOfOrders, Limits, MayLeave, OnceEach, Runaway, Strategies
 from engine.hunt.checks_whole import BecomesWell, Books, EqualToVenue, FillsOnce, JournalWhole, PositionIsItsFills
+from engine.hunt.sometimes import Situations
 
 CHECKS: tuple[type[Check], ...] = (
-    *(JournalWhole, OnceEach, Journaled, MayLeave, Limits, Runaway, Strategies, LifeOfOrders),
-    *(Books, FillsOnce, BecomesWell, EqualToVenue, PositionIsItsFills),
+    *(
+        Situations,
+        JournalWhole,
+        OnceEach,
+        Journaled,
+        Judged,
+        MayLeave,
+        Quiet,
+        Limits,
+        Runaway,
+        Strategies,
+        LifeOfOrders,
+    ),
+    *(Kill, DeadMan, Timers, Leaks, Books, FillsOnce, BecomesWell, EqualToVenue, PositionIsItsFills),
 )

@@ -105,13 +105,15 @@ class MayLeave(Check):
         state = engine.tables.line_state(line.venue_id)
         self._state(request, state, flags)
         if life.journal.error:
-            raise self.fail(f"{request.method} leaves though the journal's disk failed: {life.journal.error_text}", "R05")
+            raise self.fail(
+                f"{request.method} leaves though the journal's disk failed: {life.journal.error_text}", "R05"
+            )
         if flags & PANIC:
             return
         drift_ms = abs(state["clock_drift_ns"]) // NS_PER_MS
         if drift_ms > DRIFT_MS_MAX and not flags & REDUCE_ONLY:
             raise self.fail(f"{request.method} leaves with the clock {drift_ms} ms off", "R07")
-        self._book(request, flags)
+        self._book(request)
 
     def _state(self, request: Request, state: dict[str, Any], flags: int) -> None:
         if not state["reconciled"]:
@@ -121,7 +123,7 @@ class MayLeave(Check):
         if state["trading_state"] == TradingState.HALTED and not flags & PANIC:
             raise self.fail(f"{request.method} leaves while HALTED ({state['halt_reason']})", "R26")
 
-    def _book(self, request: Request, flags: int) -> None:
+    def _book(self, request: Request) -> None:
         life = self.hunt.life
         assert life is not None
         tables = life.engine.tables
@@ -164,11 +166,15 @@ class Limits(Check):
         side = str(request.params.get("side", ""))
         if side == "BUY" and exposure["position_lots"] + exposure["working_buy_lots"] > most_lots:
             raise self._beyond(request, exposure, most_lots)
-        if side == "SELL" and life.engine.lines[0].kind.name != "binance-spot":
-            if exposure["position_lots"] - exposure["working_sell_lots"] < -most_lots:
-                raise self._beyond(request, exposure, most_lots)
+        is_futures = life.engine.lines[0].kind.name != "binance-spot"
+        if is_futures and side == "SELL" and exposure["position_lots"] - exposure["working_sell_lots"] < -most_lots:
+            raise self._beyond(request, exposure, most_lots)
         if exposure["open_orders"] > limits.max_open_orders:
-            raise self.fail(f"{exposure['open_orders']} orders open of {limits.max_open_orders}")
+            # a replace takes the place of the order that goes: both are counted until the venue has answered
+            orders = life.engine.lines[0].oms.orders(open_only=True)
+            places = sum(one["state"] == "PENDING_REPLACE" for one in orders)
+            if exposure["open_orders"] > limits.max_open_orders + places:
+                raise self.fail(f"{request.method}: {exposure['open_orders']} orders open of {limits.max_open_orders}")
 
     def _beyond(self, request: Request, exposure: dict[str, Any], most_lots: int) -> Exception:
         lots = {name: exposure[name] for name in ("position_lots", "working_buy_lots", "working_sell_lots")}
@@ -195,7 +201,9 @@ class Limits(Check):
             open_lots = sum((order.qty_e8 - order.executed_e8) // lot_e8 for order in buys)
             counted = engine.tables.exposure(row)["working_buy_lots"]
             hunt.counts["limits compared"] += 1
-            if open_lots > counted and not any(order.order_list_id > 0 for order in buys if hasattr(order, "order_list_id")):
+            if open_lots > counted and not any(
+                order.order_list_id > 0 for order in buys if hasattr(order, "order_list_id")
+            ):
                 raise self.fail(f"{symbol}: {open_lots} lots to buy are open at the venue, {counted} are counted")
 
 
@@ -233,7 +241,11 @@ class Strategies(Check):
         if entry.kind != RecordKind.STRATEGY_STATE or entry.body.get("state") != "DISABLED":
             return
         text = str(entry.body.get("text", ""))
-        known = {"RaisedOnPurpose": "strategy raised", "runaway": "runaway disabled", "rejections": "rejections disabled"}
+        known = {
+            "RaisedOnPurpose": "strategy raised",
+            "runaway": "runaway disabled",
+            "rejections": "rejections disabled",
+        }
         known |= {"executions": "executions disabled", "kill": "strategy killed"}
         for word, state in known.items():
             if word in text:

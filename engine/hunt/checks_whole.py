@@ -1,4 +1,4 @@
-"""Checkers of what must be equal: fills, positions, balances, open orders, books, the journal itself; and that all becomes well again."""
+"""Checkers of what must be equal - fills, positions, balances, open orders, books, the journal -, and that all becomes well."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ class FillsOnce(Check):
         named = {key: row for key, row in hunt.truth.fills.items() if clientid.decode(key[2])}
         for key, row in named.items():
             if self.booked[key] == 0:
-                raise self.fail(f"{key} ({row.side} {row.qty_e8 / 1e8}) at {self._at(row.at_ns)} s is not booked", "R01")
+                raise self.fail(
+                    f"{key} ({row.side} {row.qty_e8 / 1e8}) at {self._at(row.at_ns)} s is not booked", "R01"
+                )
             lot_e8 = tables.instrument(tables.instrument_id(hunt.life.engine.lines[0].venue_id, key[0]))["lot_size_e8"]
             if self.lots[key][0] * lot_e8 != row.qty_e8:
                 raise self.fail(f"{key}: {row.qty_e8} at the venue, {self.lots[key][0] * lot_e8} booked")
@@ -196,14 +198,15 @@ class JournalWhole(Check):
     def on_end(self, why: str) -> None:
         life = self.hunt.life
         assert life is not None
-        self.synced_seq = max(self.synced_seq, life.journal.synced_sequence) if not life.journal.error else self.synced_seq
+        self.synced_seq = (
+            max(self.synced_seq, life.journal.synced_sequence) if not life.journal.error else self.synced_seq
+        )
 
     def on_start(self) -> None:
         life = self.hunt.life
         assert life is not None
         recovery = life.journal.recovery
         assert recovery is not None
-        self.hunt.reached("torn tail cut", len(recovery.cuts))
         if recovery.recovered.get("ledger_from_front"):
             self.hunt.reached("records recovered from the front")
         if recovery.last_seq < self.synced_seq:

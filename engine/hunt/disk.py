@@ -1,8 +1,8 @@
 """What a power cut leaves of a journal: all that was synced, and of the last writes any of their sectors.
 
-The journal's writer is asked for one more flush, its operations are noted, and the cut falls somewhere among them: synced bytes stay,
-an unsynced sector is there, or zeroes, or the file ends before it; a file whose directory was not synced may be gone; the watermark
-file is as before where its last write was not synced. The fronts, which are memory, are gone in any case.
+The journal's writer is asked for one more flush, its operations are noted, and the cut falls somewhere among them: synced bytes
+stay, an unsynced sector is there, or zeroes, or the file ends before it; a file whose directory was not synced may be gone; the
+watermark file is as before where its last write was not synced. The fronts, which are memory, are gone in any case.
 """
 
 from __future__ import annotations
@@ -47,17 +47,18 @@ class PowerCut:
         journal.flush()
         traced = journal.traced()
         journal.crash()
-        until = self.dice.randint(0, len(traced))
-        for operation, lane, number, offset, length, _ in traced[:until]:
-            self._apply(operation, (lane, number), offset, length)
-        reached = {(lane, number) for _, lane, number, *_ in traced[:until]}
+        writes = [place + 1 for place, row in enumerate(traced) if row[0] == "write"]
+        until = self.dice.choice(writes) if writes and self.dice.random() < 0.7 else self.dice.randint(0, len(traced))
+        for operation, code, number, offset, length, _ in traced[:until]:
+            self._apply(operation, (code, number), offset, length)
+        reached = {(code, number) for _, code, number, *_ in traced[:until]}
         self._leave(reached)
         self._mark([(offset, mark[3]) for operation, *_, offset, _, mark in traced[:until] if operation == "watermark"])
 
     def _apply(self, operation: str, place: Place, offset: int, length: int) -> None:
         if operation == "chain":
             self.entries[place] = self.dice.choice((offset, offset + length))
-        elif operation == "open":
+        elif operation == "open" and length == 0:  # with a length it is the file of chain entries
             self.unnamed.add(place)
             self.durable[place] = 0
         elif operation == "write":
@@ -77,9 +78,9 @@ class PowerCut:
         (self.data_dir / "synced").write_bytes(data)
 
     def _leave(self, reached: set[Place]) -> None:
-        for lane in range(len(LANE_NAMES)):
-            for number, path in segments(self.data_dir, lane):
-                place = (lane, number)
+        for code in range(len(LANE_NAMES)):
+            for number, path in segments(self.data_dir, code):
+                place = (code, number)
                 if place not in self.durable or (place in self.unnamed and self.dice.random() < 0.5):
                     path.unlink()
                 else:
@@ -88,8 +89,8 @@ class PowerCut:
                         path.write_bytes(self._torn(place, whole))
                     elif len(whole) > self.durable[place]:
                         path.write_bytes(whole[: self.durable[place]])
-            for number, path in chain_files(self.data_dir, lane):
-                path.write_bytes(path.read_bytes()[: self.entries.get((lane, number), 0)])
+            for number, path in chain_files(self.data_dir, code):
+                path.write_bytes(path.read_bytes()[: self.entries.get((code, number), 0)])
 
     def _torn(self, place: Place, whole: bytes) -> bytes:
         """Durable bytes, then of what was pending any of its sectors."""

@@ -16,7 +16,13 @@ from engine.model.codes import Lane, RecordKind
 WANTED = frozenset(
     {
         *(RecordKind.FILL, RecordKind.ORDER_STATE, RecordKind.ALARM, RecordKind.TRADING_STATE, RecordKind.CUT),
-        *(RecordKind.START, RecordKind.RECOVERED, RecordKind.RECONCILE_END, RecordKind.STRATEGY_STATE, RecordKind.COMMAND),
+        *(
+            RecordKind.START,
+            RecordKind.RECOVERED,
+            RecordKind.RECONCILE_END,
+            RecordKind.STRATEGY_STATE,
+            RecordKind.COMMAND,
+        ),
         *(RecordKind.ORDER_BYTES, RecordKind.VERDICT, RecordKind.SESSION_STATE, RecordKind.VENUE_HEALTH),
         RecordKind.OWN_FRAME_MALFORMED,
         RecordKind.PARENT_STATE,
@@ -66,7 +72,11 @@ class Ledger:
 
     def _entry(self, record: Record) -> Entry:
         kind = RecordKind(record.kind)
-        body = {} if kind in (RecordKind.ORDER_BYTES, RecordKind.VERDICT) else decode.payload(record)
+        body: dict[str, Any] = {}
+        if kind == RecordKind.VERDICT:
+            body = {"reason": int.from_bytes(record.payload[:2], "little")}
+        elif kind != RecordKind.ORDER_BYTES:
+            body = decode.payload(record)
         self.kinds[kind.name] += 1
         return Entry(
             record.seq, kind, record.wall_ns, record.mono_ns, record.epoch, record.instrument_id, record.strategy_id,

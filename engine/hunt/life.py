@@ -133,7 +133,7 @@ class Life(Simulation):
         self.kill_cancels = kill_cancels_of(line, orders)
         self.closing = PanicClose(self.engine, self.submit)
         self.health = VenueHealth(line, self._access)
-        self._keepers.extend(self.health.keepers)
+        self._keepers = [*self._keepers, *self.health.keepers]  # type: ignore[list-item]
         self.troubles = ConnectionTroubles(self.engine.sequencer, line.venue_id, [], "")
 
     def _each_tick(self, now_ns: int) -> None:
@@ -177,7 +177,9 @@ class Life(Simulation):
         if self.is_dead:
             return
         self.is_dead = True
-        self._frozen = {Path(lane.path): Path(lane.path).read_bytes() for lane in (self.journal.ledger, self.journal.tape)}
+        self._frozen = {
+            Path(lane.path): Path(lane.path).read_bytes() for lane in (self.journal.ledger, self.journal.tape)
+        }
         self.journal.set_fault("sticky", self.journal.io_count + 1, errno.EIO)
         self.hunt_net.is_dead = True
         self.loop.failure = self.loop.failure or EngineEnded(why)

@@ -23,7 +23,7 @@ DEADMAN_MS = 6_000
 ORDERS_PER_INPUT_MAX = 8
 STALE_AFTER_MS = 5_000
 DRIFT_MS_MAX = 1_000
-MESSAGE_BURST = 30
+MESSAGE_BURST = 6
 LATENCY = Latency(400, 600, 300)
 POSITIONS = {"BTCUSDT": "0.4", "ETHUSDT": "8"}
 ORDERS = {"BTCUSDT": "0.12", "ETHUSDT": "2.4"}
@@ -36,7 +36,7 @@ mode = "sim"
 data_dir = "data"
 runtime_dir = "runtime"
 strategy_turn_ms_max = 60000
-crash_loop = {{ count = 6, minutes = 1 }}
+crash_loop = {{ count = 3, minutes = 2 }}
 
 [journal]
 ledger_front_bytes = 1048576
@@ -55,7 +55,7 @@ instrument_refresh_s = 60
 {usdm}
 [risk]
 max_open_orders = 24
-message_rate_per_s = 10
+message_rate_per_s = 2
 message_burst = {burst}
 stale_after_ms = {stale}
 clock_drift_ms_max = {drift}
@@ -140,9 +140,7 @@ def build_venue(market: str, symbols: tuple[str, ...], seed: int, start_ns: int)
     return shell
 
 
-def add_futures(
-    shell: VenueShell, spot: VenueConfig, rows: tuple[SymbolConfig, ...], seed: int, start_ns: int
-) -> None:
+def add_futures(shell: VenueShell, spot: VenueConfig, rows: tuple[SymbolConfig, ...], seed: int, start_ns: int) -> None:
     """USD-M futures of the same symbols and accounts."""
     base = UsdmConfig()
     names = {row.symbol for row in rows}

@@ -1,7 +1,7 @@
 """A hunt: a schedule carried out on engine and venue, with every checker looking on, until its end or the first violation.
 
-What is one process here - engine, venue, operator, machine - shares one clock. Time passes in steps of a second; inside a step events
-happen at their own instants. An engine that was killed is gone until its supervisor starts the next one; the venue lives on.
+What is one process here - engine, venue, operator, machine - shares one clock. Time passes in steps of a second; inside a step
+events happen at their own instants. An engine that was killed is gone until its supervisor starts the next one; the venue lives on.
 """
 
 from __future__ import annotations
@@ -434,7 +434,7 @@ class Hunt:
     def person_says(self, kind: CommandKind, fields: dict[str, Any]) -> None:
         """A command, if there is an engine to take it."""
         if self.life is not None and not self.life.is_dead:
-            self.life.submit_by_person(kind, **fields)
+            self.told(kind.name.lower(), self.life.submit_by_person(kind, **fields), fields)
 
     def _heal(self) -> None:
         """What a person does after the storm: looks, accepts the venue's word where it differs, and arms."""
@@ -453,7 +453,7 @@ class Hunt:
         if halted or self.stopped_parts():
             self.counts["a person arms"] += 1
             self.say(f"a person arms: {TradingState(state['trading_state']).name} {reason.name} {self.stopped_parts()}")
-            life.submit_by_person(CommandKind.ARM)
+            self.person_says(CommandKind.ARM, {})
             for number in life.engine.strategy_ids.values():
                 scope = {"strategy_id": number, "scope_kind": ScopeKind.STRATEGY}
                 life.submit_by_person(CommandKind.ARM, **scope)
@@ -479,6 +479,22 @@ class Hunt:
     def flaw(self, symbol: str, seconds: float) -> None:
         """From now on the venue shows a book otherwise than it is, for so long."""
         self._flawed_until_ns[symbol] = self.now_ns + int(seconds * NS_PER_S)
+
+    def refuses_all(self) -> bool:
+        """Does the venue take no connection of any kind."""
+        return self._refused.get("all", 0) > self.now_ns
+
+    def is_troubled(self) -> bool:
+        """Is a fault of the venue or the way armed, or has the engine just slept."""
+        faults = self.shell.faults
+        armed = faults.status(self.shell.now_ns)["armed"]
+        stalled = self.now_ns - self.stalled_until_ns < 2 * NS_PER_S
+        return bool(armed) or stalled or any(until > self.now_ns for until in self._refused.values())
+
+    def stop_with(self, found: Violation) -> None:
+        """End the run with a violation that was found inside an event."""
+        if self.life is not None:
+            self.life.loop.failure = found
 
     def _until_dead(self) -> None:
         self._live(self.now_ns + 1)
@@ -508,6 +524,7 @@ class Hunt:
 
     def step_clock(self, delta_ns: int) -> None:
         """Set the engine's wall clock."""
+        self.counts["wall clock set by an hour"] += abs(delta_ns) >= 3_600 * NS_PER_S
         self.clock_offset_ns += delta_ns
         self.clock.step_wall(delta_ns)
 

@@ -178,8 +178,14 @@ def _frame(dice: random.Random) -> tuple[str, Args]:
 
 def _limit(dice: random.Random) -> tuple[str, Args]:
     rows: list[tuple[str, Args]] = [
-        ("limited", {"status": 429, "retry_after_s": dice.randint(1, 8), "kind": dice.choice(("ws-api", "rest", "all"))}),
-        ("limited", {"status": 418, "retry_after_s": dice.randint(3, 12), "kind": dice.choice(("ws-api", "rest", "all"))}),
+        (
+            "limited",
+            {"status": 429, "retry_after_s": dice.randint(1, 8), "kind": dice.choice(("ws-api", "rest", "all"))},
+        ),
+        (
+            "limited",
+            {"status": 418, "retry_after_s": dice.randint(3, 12), "kind": dice.choice(("ws-api", "rest", "all"))},
+        ),
         ("limits", {"share": round(dice.uniform(0.3, 0.85), 2)}),
     ]
     return dice.choice(rows)
@@ -281,7 +287,8 @@ def draw(
 def _drawn(seed: int, name: str, length_s: int) -> list[Event]:
     """One family's events. A storm's strength is drawn too: some are mild, some bring much at once."""
     family, dice = FAMILIES[name], random.Random(f"{seed} {name}")
-    events, at_s, strength = [], float(FIRST_S), 1.0
+    events: list[Event] = []
+    at_s, strength = float(FIRST_S), 1.0
     storm = -1
     while True:
         if int((at_s - FIRST_S) // CYCLE_S) != storm:

@@ -19,7 +19,14 @@ SECOND_NS = 1_000_000_000
 RUNAWAY_ORDERS = 100
 REMEMBERED_MAX = 200
 ENDED = frozenset(
-    {OrderState.FILLED, OrderState.CANCELED, OrderState.REJECTED, OrderState.EXPIRED, OrderState.ABSENT, OrderState.REFUSED}
+    {
+        OrderState.FILLED,
+        OrderState.CANCELED,
+        OrderState.REJECTED,
+        OrderState.EXPIRED,
+        OrderState.ABSENT,
+        OrderState.REFUSED,
+    }
 )
 # a usual order, in the base asset
 SIZES = {"BTCUSDT": Decimal("0.01"), "ETHUSDT": Decimal("0.2")}
@@ -123,7 +130,9 @@ class Trader(Strategy):
 
     def _post(self, dice: random.Random, symbol: str) -> None:
         side = dice.choice((Side.BUY, Side.SELL))
-        self._place(symbol, side, self._size(dice, symbol), self._away(symbol, side, dice.uniform(-1, 12)), post_only=True)
+        self._place(
+            symbol, side, self._size(dice, symbol), self._away(symbol, side, dice.uniform(-1, 12)), post_only=True
+        )
 
     def _ioc(self, dice: random.Random, symbol: str) -> None:
         self._at_once(dice, symbol, TimeInForce.IOC)
@@ -225,7 +234,9 @@ class Trader(Strategy):
         if lots:
             stop, target = self._exits(dice, symbol, Side.BUY if lots > 0 else Side.SELL)
             placement = dice.choice(("engine", "venue"))
-            self.parents_made.append(self.protect(symbol, stop=stop, targets=[Target(target, 10_000)], placement=placement))
+            self.parents_made.append(
+                self.protect(symbol, stop=stop, targets=[Target(target, 10_000)], placement=placement)
+            )
 
     def _algo(self, dice: random.Random, symbol: str) -> None:
         side = dice.choice((Side.BUY, Side.SELL))
@@ -262,7 +273,9 @@ class Trader(Strategy):
     def _amend(self, dice: random.Random, symbol: str) -> None:
         row = self.order(self._open_handle(dice))
         if row is not None and row.qty_lots - row.cum_qty_lots > 2:
-            self.amend(row.handle, self.instrument(row.symbol).qty(row.qty_lots - (row.qty_lots - row.cum_qty_lots) // 2))
+            self.amend(
+                row.handle, self.instrument(row.symbol).qty(row.qty_lots - (row.qty_lots - row.cum_qty_lots) // 2)
+            )
 
     def _runaway(self, dice: random.Random, symbol: str) -> None:
         """Far more orders in one turn than a sane strategy sends."""

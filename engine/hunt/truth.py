@@ -85,7 +85,9 @@ class Truth:
 
     def _spot(self, event: ExecutionReport) -> None:
         name = event.client_order_id
-        if event.execution_type == "NEW" and event.order_id not in self.order_ids:  # a stop tells NEW once more when it works
+        if (
+            event.execution_type == "NEW" and event.order_id not in self.order_ids
+        ):  # a stop tells NEW once more when it works
             self.order_ids.add(event.order_id)
             self._accept(name)
         elif event.execution_type == "CANCELED":

@@ -16,7 +16,9 @@ from engine.replay.recording import Recording, open_recording
 HEADER = dict(zip(layout.HEADER_FIELDS, range(len(layout.HEADER_FIELDS)), strict=True))
 
 
-def replay(data_dir: Path, epoch: int | None = None, *, runtime_dir: Path | None = None, keeps_going: bool = False) -> Outcome:
+def replay(
+    data_dir: Path, epoch: int | None = None, *, runtime_dir: Path | None = None, keeps_going: bool = False
+) -> Outcome:
     """The session of an epoch, played to its end or to the first difference."""
     with tempfile.TemporaryDirectory() as scratch:
         built = build(open_recording(data_dir, epoch, runtime_dir), Path(scratch))

@@ -55,6 +55,7 @@ cdef inline bint is_key_refusal(int code) noexcept nogil:
 
 
 cdef str NO_ROOM = "the journal takes no more own-order frames"
+cdef str QUIET_WANTED = "the venue has asked for quiet"
 cdef int64_t COLD_PATIENCE_NS = 12_000_000_000  # the venue gives up after 10 s (-1007)
 cdef int64_t PROBE_AFTER_NS = 1_000_000_000     # a request that nothing followed: the clock, which is never slow, is asked
 cdef int64_t SILENCE_NS = 4_000_000_000         # nor did anything follow that: the connection is dead
@@ -127,6 +128,8 @@ cdef class BinanceOrderSession(OrderSession):
         cdef uint64_t request_id = self.next_request_id + 1
         cdef int64_t venue_ms = (self.clock.wall_ns() + self.venue_offset_ns) // MS_NS
         cdef bytes text
+        if self.steady_now_ns() < self.budget.blocked_until_ns:
+            return self.give_up(QUIET_WANTED)
         key = self.codec.api_key.decode()
         message = f"apiKey={key}&recvWindow={self.codec.recv_window_ms}&timestamp={venue_ms}"
         signature = base64.b64encode(self.log_on_signer(message.encode())).decode()
@@ -143,6 +146,8 @@ cdef class BinanceOrderSession(OrderSession):
         cdef uint64_t request_id = self.next_request_id + 1
         cdef int64_t venue_ns = self.clock.wall_ns() + self.venue_offset_ns
         cdef int size
+        if self.steady_now_ns() < self.budget.blocked_until_ns:
+            return self.give_up(QUIET_WANTED)
         self.step = STEP_SUBSCRIBE
         if self.codec.is_logged_on:
             size = self.codec.bare(self.text, b"userDataStream.subscribe", request_id)
