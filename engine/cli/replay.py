@@ -173,9 +173,8 @@ def handle_of(order: str, data_dir: Path) -> int:
     from engine.journal.reader import JournalReader
     from engine.model import clientid
 
-    decoded = clientid.decode(order)
-    if decoded is not None:
-        return int(decoded[1] if isinstance(decoded, tuple) else decoded)
+    if handle := clientid.decode(order):
+        return handle
     try:
         handle = find_order(JournalReader(data_dir), order)
     except JournalError as error:
