@@ -147,7 +147,7 @@ def outcome_lines(outcome: Outcome, took_s: float) -> list[str]:
     }
     found = [
         f"session {outcome.epoch}, sequences {outcome.first_seq} to {outcome.last_seq}: {words[outcome.state]}",
-        f"{inputs} inputs in {counts['runs']} turns fed, {outputs} records and {requests} requests compared, "
+        f"{inputs} inputs in {counts['runs']} turns fed, {outputs} records, {requests} requests and {counts['states']} hashes of the state compared, "
         f"{counts['edges']} records of the edges passed over; {took_s:.2f} s, {rate} inputs/s",
     ]
     for difference in outcome.differences:

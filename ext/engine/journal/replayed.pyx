@@ -111,6 +111,7 @@ cdef class RecordedSession:
         self.runs += 1
         if state.run_inputs == 0:
             tw_recorded_find(state, TW_OTHER_TURN, state.head, NULL)
+        state.run_inputs = 0
         return PLAY_DIFFERENT if state.finding else PLAY_ON
 
     def play(self, uint64_t runs_max, *, uint64_t until_seq=0) -> int:
