@@ -145,9 +145,10 @@ def outcome_lines(outcome: Outcome, took_s: float) -> list[str]:
         "stopped": "stopped as told; equal so far" if not outcome.differences else "stopped as told; DIFFERENT before",
         "touched": "stopped behind the turn that touched the order; equal so far",
     }
+    compared = f"{outputs} records, {requests} requests and {counts['states']} hashes of the state compared"
     found = [
         f"session {outcome.epoch}, sequences {outcome.first_seq} to {outcome.last_seq}: {words[outcome.state]}",
-        f"{inputs} inputs in {counts['runs']} turns fed, {outputs} records, {requests} requests and {counts['states']} hashes of the state compared, "
+        f"{inputs} inputs in {counts['runs']} turns fed, {compared}, "
         f"{counts['edges']} records of the edges passed over; {took_s:.2f} s, {rate} inputs/s",
     ]
     for difference in outcome.differences:
