@@ -6,7 +6,7 @@
 #   make invariants              what the last `make test` tried for each invariant, and what failed
 #   make check                   style, types, imports, .pyi files against the compiled modules, the wheel from the sdist
 #   make bench RECORD=0          the benchmarks, one table at the end; appended to bench/history.ndjson unless RECORD=0
-#   make mutants ARGS="name"     guards taken away one by one: the tests must notice     make sim       the long fault simulations
+#   make mutants ARGS="name"     guards taken away one by one: the tests must notice     make sim [LONG=1]   the hunt for faults
 #   make sanitize                tests and the full fuzz on a build with address and undefined-behaviour checks (under an hour)
 #   make coverage                which Python lines the tests reach
 #   make install PREFIX=/opt/tradewind [DESTDIR=...]    the build into a prefix, with units and examples     make uninstall PREFIX=...
@@ -73,9 +73,15 @@ bench: $(VENV)/.built
 mutants: $(VENV)/.built
 	$(BIN)/python -m tests.mutants.run --jobs $(if $(filter-out 0,$(JOBS)),$(JOBS),2) $(ARGS)
 
+# `make sim`: the hunt over some seeds; LONG=1: over hundreds, and the long amounts of every property and fault test.
 sim: $(VENV)/.built
+ifdef LONG
 	rm -f build/invariants-long.jsonl
-	TRADEWIND_AMOUNT=long TRADEWIND_INVARIANTS=build/invariants-long.jsonl TRADEWIND_INVARIANTS_TOLD=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 0 tests/property tests/sim tests/fault $(ARGS)
+	TRADEWIND_AMOUNT=long TRADEWIND_INVARIANTS=build/invariants-long.jsonl TRADEWIND_INVARIANTS_TOLD=1 $(BIN)/python -m pytest -n 2 \
+	    --dist loadgroup --timeout 0 tests/property tests/sim tests/fault $(ARGS)
+else
+	mkdir -p build && $(BIN)/tradewind sim --seeds 1..20 --hours 0.25 --jobs $(if $(filter-out 0,$(JOBS)),$(JOBS),2) --save build $(ARGS)
+endif
 
 # A copy of the tree, so that the ordinary build stays as it is. The runtimes are preloaded: the interpreter is not instrumented.
 # TRADEWIND_FUZZ=full: a million mutants through each codec; the engine's fuzz takes its ten million operations by TRADEWIND_AMOUNT.

@@ -207,7 +207,6 @@ class JournalWhole(Check):
         assert life is not None
         recovery = life.journal.recovery
         assert recovery is not None
-        self.hunt.reached("torn tail cut", len(recovery.cuts))
         if recovery.recovered.get("ledger_from_front"):
             self.hunt.reached("records recovered from the front")
         if recovery.last_seq < self.synced_seq:

@@ -47,7 +47,8 @@ class PowerCut:
         journal.flush()
         traced = journal.traced()
         journal.crash()
-        until = self.dice.randint(0, len(traced))
+        writes = [place + 1 for place, row in enumerate(traced) if row[0] == "write"]
+        until = self.dice.choice(writes) if writes and self.dice.random() < 0.7 else self.dice.randint(0, len(traced))
         for operation, code, number, offset, length, _ in traced[:until]:
             self._apply(operation, (code, number), offset, length)
         reached = {(code, number) for _, code, number, *_ in traced[:until]}
@@ -57,7 +58,7 @@ class PowerCut:
     def _apply(self, operation: str, place: Place, offset: int, length: int) -> None:
         if operation == "chain":
             self.entries[place] = self.dice.choice((offset, offset + length))
-        elif operation == "open":
+        elif operation == "open" and length == 0:  # with a length it is the file of chain entries
             self.unnamed.add(place)
             self.durable[place] = 0
         elif operation == "write":

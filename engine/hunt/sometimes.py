@@ -92,6 +92,8 @@ class Situations(Check):
             state = REFUSED.get(entry.body["reason"])
             if state is not None:
                 self.hunt.reached(state)
+        elif entry.kind == RecordKind.CUT:
+            self.hunt.reached("torn tail cut")
         elif entry.kind == RecordKind.TRADING_STATE:
             state = HALTS.get(str(entry.body.get("reason", "")))
             if state is not None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
+import msgspec
 import pytest
 
 from engine.credentials import Credentials
@@ -17,8 +18,8 @@ from engine.model.codes import NativeFeature
 from engine.model.instruments import INT64_MAX
 from engine.runtime.clock import Clock
 from engine.runtime.net import HttpResponse
-from engine.venues.binance.reference import UnknownSymbolError
-from engine.venues.binance.rest_market import VenueError
+from engine.venues.binance.reference import ReferenceDataError, UnknownSymbolError, decode_rate_limits
+from engine.venues.binance.rest_market import VenueError, read_body
 from engine.venues.binance.usdm_reference import decode_futures_info
 from engine.venues.binance.usdm_rest import UsdmRest
 
@@ -137,6 +138,10 @@ def test_the_dead_man_switch_is_told_symbol_and_countdown() -> None:
     assert (query["symbol"], query["countdownTime"]) == (["BTCUSDT"], ["60000"])
 
 
+class ServerTimes(msgspec.Struct):
+    serverTime: int  # noqa: N815
+
+
 class Budget:
     """What connections share: room for `left`, counted as it is taken."""
 
@@ -206,3 +211,20 @@ def test_listen_keys_need_the_key_alone_and_a_dead_one_is_told() -> None:
     assert not asyncio.run(rest.keep_listen_key())
     assert [method for method, _, _ in exchange.asked] == ["POST", "PUT", "PUT"]
     assert all("signature" not in target and headers["X-MBX-APIKEY"] for _, target, headers in exchange.asked)
+
+
+@pytest.mark.invariant("R17")
+def test_a_cancel_of_all_that_is_told_to_be_quiet_leaves_the_other_service_alone() -> None:
+    rest, exchange = rest_of((429, {"code": -1003, "msg": "Too many requests."}))
+    with pytest.raises(VenueError):
+        asyncio.run(rest.cancel_all("BTCUSDT"))
+    assert [urlsplit(target).path for _, target, _ in exchange.asked] == ["/fapi/v1/allOpenOrders"]
+
+
+@pytest.mark.invariant("R30")
+@pytest.mark.parametrize("body", [b"\xff\xfe{", b"[1", b'{"serverTime":"now"}', b""])
+def test_an_answer_that_cannot_be_read_is_a_refusal_and_no_error_of_ours(body: bytes) -> None:
+    with pytest.raises(VenueError, match="cannot be read"):
+        read_body("/time", HttpResponse(200, {}, body), ServerTimes)
+    with pytest.raises(ReferenceDataError):
+        decode_rate_limits(body + b"\xff")

@@ -161,6 +161,8 @@ class UsdmRest(RestMarket):
         self._has_weight(2)
         failure: VenueError | NetError | None = None
         for name in ("allOpenOrders", "algoOpenOrders"):
+            if failure is not None and self.quiet_left_ns():
+                break  # the first one's answer asks for quiet
             try:
                 await self._cancel_by_symbol(f"{self.api_path}/{name}", symbol)
             except (VenueError, NetError) as error:
