@@ -76,7 +76,8 @@ mutants: $(VENV)/.built
 # `make sim`: the hunt over some seeds; LONG=1: over hundreds, and the long amounts of every property and fault test.
 sim: $(VENV)/.built
 ifdef LONG
-	TRADEWIND_AMOUNT=long $(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 0 tests/property tests/sim tests/fault $(ARGS)
+	rm -f build/invariants-long.jsonl
+	TRADEWIND_AMOUNT=long TRADEWIND_INVARIANTS=build/invariants-long.jsonl TRADEWIND_INVARIANTS_TOLD=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 0 tests/property tests/sim tests/fault $(ARGS)
 else
 	mkdir -p build && $(BIN)/tradewind sim --seeds 1..20 --hours 0.25 --jobs $(if $(filter-out 0,$(JOBS)),$(JOBS),2) --save build $(ARGS)
 endif

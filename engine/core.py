@@ -109,6 +109,7 @@ class Core:
         for name, venue in self.loaded.config.venue.items():
             self.tables.set_hedge(self.venue_ids[name], venue.position_mode == "hedge")
         set_limits(self.tables, self.venue_ids, self.loaded.config)
+        self.tables.keep_assets = lambda: registry.keep_assets(self.tables)
         write_catalog(self.journal, self.tables, self.names())
         write_instrument_rows(self.journal, self.tables)
 

@@ -367,13 +367,8 @@ class Daemon:
         ]
 
     def name_assets(self) -> None:
-        """An asset was met for the first time: its number is made durable and named in the ledger.
-
-        A write to disk on the busy thread, once in an asset's life and almost always during the first reconciliation.
-        """
+        """An asset was met for the first time: the ledger's names are told anew, for readers."""
         engine = self.engine
-        if engine.registry.note_assets(engine.tables):
-            engine.registry.save()
         with contextlib.suppress(JournalFull):  # tried again at the next tick
             engine.journal.append(Lane.LEDGER, RecordKind.INSTRUMENT, msgspec.json.encode(engine.names()))
             self.assets_named = engine.tables.asset_count
@@ -474,6 +469,7 @@ class Daemon:
             venues=self.engine.venue_ids,
             strategies=self.engine.strategy_ids,
             handle_of=clientid.decode,
+            take_handle=self.engine.sequencer.take_handles,
             accounts=frozenset(self.engine.venue_ids.values()),
             durability=self.engine.journal.durability_level,
         )

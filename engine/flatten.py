@@ -15,7 +15,6 @@ from typing import Any
 from engine.app import Engine
 from engine.control.commands import OperatorCommand
 from engine.control.exact import decimal_text, even_part
-from engine.control.handles import next_handle
 from engine.control.messages import FlattenRow, FlattenState, ScopeKind
 from engine.line_names import shown_name
 from engine.model.codes import CommandKind, OrderFlag, OrderType, PositionSide, Reason, Side
@@ -198,7 +197,9 @@ class PanicClose:
             self._leave_dust(closing, "less than the smallest order, or no longer in the account (fees)")
             return
         qty_lots = even_part(most_lots, closing.chunk_lots or most_lots)
-        handle = next_handle(self._engine.tables)
+        handle = self._engine.sequencer.take_handles()
+        if handle == 0:
+            return  # no room in the journal: tried again at the next tick
         # of a hedged position the side says it: there the gate, as the venue, lets no order close more than there is
         is_flagged = instrument["kind"] != SPOT and not closing.side
         flags = OrderFlag.PANIC | (OrderFlag.REDUCE_ONLY if is_flagged else 0)

@@ -14,7 +14,6 @@ import msgspec
 from engine.app import Engine
 from engine.control.commands import OperatorCommand
 from engine.control.exact import RefusedCommandError, decimal_text, even_part
-from engine.control.handles import next_handle
 from engine.control.hedge import HedgeNeed, hedge_need, next_part
 from engine.control.messages import HedgeState, RefusalCode
 from engine.control.outcomes import Outcomes
@@ -167,7 +166,9 @@ class Hedging:
 
     def _order(self, job: Job, side: PositionSide, lots: int) -> tuple[int, int]:
         """One market order as a command; its sequence and handle."""
-        handle = next_handle(self._engine.tables)
+        handle = self._engine.sequencer.take_handles()
+        if handle == 0:
+            return 0, 0
         command = msgspec.structs.replace(
             job.command,
             kind=CommandKind.HEDGE,

@@ -310,8 +310,6 @@ class Simulation:
             self._next_reconcile_ns = now_ns + self.loaded.config.reconcile.interval_s * NS_PER_S
             engine.sequencer.submit_timer(TimerKind.RECONCILE, deadline_mono_ns=now_ns)
         if engine.tables.asset_count != self._assets_named:
-            if engine.registry.note_assets(engine.tables):
-                engine.registry.save()
             engine.journal.append(Lane.LEDGER, RecordKind.INSTRUMENT, msgspec.json.encode(engine.names()))
             self._assets_named = engine.tables.asset_count
 

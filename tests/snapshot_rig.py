@@ -123,7 +123,7 @@ def lively(root: Path, kind: str, seed: int = 5) -> Told:
 
 def command(simulation: Simulation, number: int) -> None:
     """A person's words: of a strategy, of a symbol, of all."""
-    change = {"max_open_orders": 40 + number, "max_daily_loss": (1 + number) * 10**12}
+    change: dict[str, int | None] = {"max_open_orders": 40 + number, "max_daily_loss": (1 + number) * 10**12}
     values = LimitChange(scope=LimitScope.ENGINE, scope_id=0, values=change, loosen=True)
     simulation.command(CommandKind.LIMITS, detail=encode(values), reason="a person")
     if number == 0:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from engine.journal import layout
 from engine.journal.journal import Journal
@@ -108,7 +109,7 @@ def life(journal: Journal, make: Payloads, number: int, trade_id: int) -> Iterat
     """An order: placed and acknowledged, then filled, or every third cancelled."""
     handle, side = (journal.epoch << 32) + number + 1, number & 1
     price, qty = 3_000_000 + number % 997, 100 + number % 13
-    who = {"venue_id": 1, "account_id": 1, "strategy_id": 1, "instrument_id": 1, "order_handle": handle}
+    who: dict[str, Any] = {"venue_id": 1, "account_id": 1, "strategy_id": 1, "instrument_id": 1, "order_handle": handle}
 
     def put(kind: RecordKind, payload: bytes, cause_seq: int = 0) -> int:
         return journal.append(Lane.LEDGER, kind, payload, cause_seq=cause_seq, **who)

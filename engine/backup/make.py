@@ -35,6 +35,7 @@ from engine.backup.layout import (
 from engine.backup.verify import check_point
 from engine.journal import layout
 from engine.journal.cursor import Cursor
+from engine.journal.head import HEADS_FILE, encode_head, read_heads
 from engine.journal.places import LANE_NAMES, Mark, segments
 from engine.journal.reader import read_header, read_identity, read_marks
 from engine.model.codes import Lane
@@ -262,6 +263,8 @@ def copy_small(source: Source, taken: Taken, folder: Path) -> None:
             continue
         if path.suffix == ".sqlite":
             copy_database(path, folder / path.name)
+        elif path.name == HEADS_FILE:
+            write_new(folder / path.name, heads_until(path, taken.marks))
         else:
             write_new(folder / path.name, path.read_bytes())
     mark = taken.marks[Lane.LEDGER]
@@ -272,6 +275,18 @@ def copy_small(source: Source, taken: Taken, folder: Path) -> None:
             write_new(folder / "snapshots" / path.name, path.read_bytes())
     if source.config is not None:
         write_new(folder / "engine.toml", source.config.read_bytes())
+
+
+def heads_until(path: Path, marks: dict[int, Mark]) -> bytes:
+    """Signed heads of what is in the copy: one of more would say of a restored journal that it was altered."""
+    kept = []
+    for item in read_heads(path):
+        lanes = [(item.head.lane(lane), mark) for lane, mark in marks.items()]
+        if all(
+            head is None or (head.segment, head.end) <= (mark.segment_no, mark.segment_offset) for head, mark in lanes
+        ):
+            kept.append(encode_head(item))
+    return b"".join(kept)
 
 
 def copy_database(source: Path, target: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,8 +99,9 @@ def run_head(args: argparse.Namespace) -> int:
 
     from engine.cli.journal import json_line
     from engine.journal.head import current_head, encode_head, signed
+    from engine.runtime.clock import Clock
 
-    head = current_head(directory_of(args), time.time_ns())
+    head = current_head(directory_of(args), Clock().time_ns())
     if head.ledger is None:
         raise CommandError(ExitCode.NO_INPUT, "nothing of this ledger is chained yet")
     if args.export is None:

@@ -21,19 +21,21 @@ if TYPE_CHECKING:
     from engine.replay.recording import Recording
 
 EPILOG = """\
-The inputs of the session (market data, the account's frames, timers, commands) are taken from the journal, in the turns in which they
-were taken then; every record that the core writes - decisions, orders' states, fills, state hashes - and every byte of a request must be
-what was recorded. Nothing connects, nothing is written. The first difference is named: sequence, record, fields, and what caused it.
+The inputs of the session (market data, the account's frames, timers, commands) are taken from the journal, in the turns in which
+they were taken then. Every record that the core writes - decisions, states of orders, fills, hashes of its state - and every
+byte of a request must be what was recorded. Nothing connects, nothing is written. The first difference is named: sequence,
+record, fields, and what caused it.
 
-  tradewind replay /var/lib/tradewind/mm                      the last session, whole
-  tradewind replay DIR --epoch 12 --until 481516              session 12, up to a sequence; then shows the state
-  tradewind replay DIR --break 07Kq00001a000f                 stop behind the turn in which an order was touched
-  tradewind replay DIR --step                                 turn by turn, with a prompt: `help` there
+  tradewind replay /var/lib/tradewind/mm             the last session, whole
+  tradewind replay DIR --epoch 12 --until 481516     session 12, up to a sequence; then shows the state
+  tradewind replay DIR --break 07Kq00001a000f        stop behind the turn in which an order was touched
+  tradewind replay DIR --step                        turn by turn, with a prompt: `help` there
   tradewind replay DIR --strategy 'my.maker:Maker[{"spread_bps": 4}]'
-                                                              what another strategy would have done: from its first other decision
-                                                              on, fills come from the paper model and are labelled PAPER
+          what another strategy would have done: from its first other decision on, fills come from the
+          paper model and are labelled PAPER
 
-Exit codes: 0 equal; 1 different; 65 recorded by another layout; 66 no such session, or nothing to begin with; 78 a strategy's module is gone.
+Exit codes: 0 equal; 1 different; 65 recorded by another layout; 66 no such session, or one without its beginning; 78 a strategy's
+module is gone.
 """
 PROGRESS_S = 2.0
 
@@ -49,9 +51,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("journal", metavar="JOURNAL_DIR", help="the journal's directory (an engine's data_dir)")
     parser.add_argument("--epoch", type=int, metavar="N", help="which session (run); the last one where none is named")
-    parser.add_argument("--until", type=int, default=0, metavar="SEQ", help="stop before the turn that begins above this sequence")
     parser.add_argument(
-        "--break", dest="order", metavar="ORDER", help="stop behind each turn that touches it: client order id, handle or venue's id"
+        "--until", type=int, default=0, metavar="SEQ", help="stop before the turn that begins above this sequence"
+    )
+    parser.add_argument(
+        "--break",
+        dest="order",
+        metavar="ORDER",
+        help="stop behind each turn that touches it: client order id, handle or venue's id",
     )
     parser.add_argument("--step", action="store_true", help="turn by turn, with a prompt")
     parser.add_argument("--keep-going", action="store_true", help="past differences, to the end")
@@ -59,10 +66,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--credential", action="store_true", help="load the credentials too, and compare signatures and the whole key"
     )
     parser.add_argument(
-        "--strategy", metavar="MODULE:CLASS[PARAMS]", help="in the place of the session's strategy; PARAMS as a JSON object"
+        "--strategy",
+        metavar="MODULE:CLASS[PARAMS]",
+        help="in the place of the session's strategy; PARAMS as a JSON object",
     )
     parser.add_argument("--replace", metavar="NAME", help="which of several strategies --strategy stands for")
-    parser.add_argument("--runtime-dir", metavar="DIR", help="where a killed engine's fronts are, if not where it had them")
+    parser.add_argument(
+        "--runtime-dir", metavar="DIR", help="where a killed engine's fronts are, if not where it had them"
+    )
     parser.add_argument("--json", action="store_true", help="the outcome as one JSON object")
     parser.add_argument("--quiet", "-q", action="store_true", help="no progress on stderr")
 
@@ -149,7 +160,9 @@ def state_lines(sections: Mapping[str, list[dict[str, Any]]]) -> list[str]:
     found = []
     for name, rows in sections.items():
         found.append(f"{name}:" + ("" if rows else " none"))
-        found += ["  " + " ".join(f"{key}={value}" for key, value in row.items() if value not in ("", None)) for row in rows]
+        found += [
+            "  " + " ".join(f"{key}={value}" for key, value in row.items() if value not in ("", None)) for row in rows
+        ]
     return found
 
 
@@ -184,9 +197,8 @@ def credentials_of(recording: Recording) -> dict[str, Credentials]:
 
 def warn_of_other_build(recording: Recording) -> None:
     """Compiled modules, interpreter and strategies other than then are the first thing to think of where something differs."""
+    import engine.replay.core  # noqa: F401 - everything that a core loads is to be counted
     from engine.journal.core_start import compiled_hash
-
-    import engine.replay.core  # noqa: F401, I001 - everything that a core loads is to be counted
 
     if compiled_hash() != recording.facts.modules:
         say("this build is not the one that recorded the session: a difference may come from that")

@@ -76,6 +76,7 @@ HALTED_SHOWN_MAX = 100
 # a person may close positions while these halt
 CLOSABLE_HALTS = (HaltReason.KILL, HaltReason.RISK, HaltReason.CRASH_LOOP)
 TROUBLES_MAX = 1000
+NO_ROOM = "the journal has no room for the command; see `doctor`"
 
 
 class OperatorCommand(msgspec.Struct, kw_only=True):
@@ -102,7 +103,7 @@ class OperatorCommand(msgspec.Struct, kw_only=True):
 
 @dataclass(frozen=True)
 class EngineNames:
-    """The engine's name and what its ids are called. `handle_of` gives the handle of a client order id, or 0."""
+    """What the engine's ids are called. `handle_of`: of a client order id, or 0; `take_handle`: a new one, journaled, or 0."""
 
     engine: str
     engine_id: int
@@ -111,6 +112,7 @@ class EngineNames:
     venues: Mapping[str, int]
     strategies: Mapping[str, int]
     handle_of: Callable[[str], int]
+    take_handle: Callable[[], int] | None = None
     accounts: frozenset[int] = frozenset({1})
     durability: str = "group"
 
@@ -182,7 +184,7 @@ class EngineControl:
         before = self._outcomes.before(command) if self._outcomes is not None else Before()
         sequence = self._submit(command)
         if sequence == 0:
-            raise RefusedCommandError(RefusalCode.JOURNAL_FULL, "the journal has no room for the command; see `doctor`")
+            raise RefusedCommandError(RefusalCode.JOURNAL_FULL, NO_ROOM)
         found = self._outcomes.after(command, sequence, before) if self._outcomes is not None else Outcome()
         return self.answer(request, command, sequence, found)
 
@@ -348,7 +350,7 @@ class EngineControl:
             command.side, command.order_type = found.side, found.order_type
             command.time_in_force, command.flags = found.time_in_force, found.flags
             command.position_side = found.position_side
-            command.order_handle = next_handle(self._tables)
+            command.order_handle = self.take_handle()
         else:
             instruct(command, found)
 
@@ -360,9 +362,15 @@ class EngineControl:
             tick_e8=row["tick_size_e8"],
             lot_e8=row["lot_size_e8"],
             now_wall_ns=self._clock.time_ns(),
-            next_handle=lambda: next_handle(self._tables),
+            next_handle=self.take_handle,
             is_hedged=self._tables.is_hedged(row["venue_id"]),
         )
+
+    def take_handle(self) -> int:
+        """The number of an operator's order: its record stands before the command's."""
+        if handle := (self._names.take_handle or (lambda: next_handle(self._tables)))():
+            return handle
+        raise RefusedCommandError(RefusalCode.JOURNAL_FULL, NO_ROOM)
 
     def resolve_amend(self, command: OperatorCommand, request: Amend) -> None:
         """Another price, quantity or trigger of one order, on its symbol's grid."""

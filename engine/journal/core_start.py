@@ -8,21 +8,24 @@ records as it takes, one behind the other, each with the length of the whole in 
 from __future__ import annotations
 
 import hashlib
-import os
 import struct
 import sys
 from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from engine.journal.cursor import Record
 from engine.model.codes import Lane, RecordKind
+from engine.model.instrument_rows import row_bytes
 
 if TYPE_CHECKING:
     from engine.journal.journal import Journal
     from engine.model.tables import Tables
 
+PACKAGE = Path(__file__).resolve().parents[1]
 PART_BYTES = 6 * 1024
 # an ELF note of 20 bytes, type 3, of owner GNU; it stands in the first page
 BUILD_ID_NOTE = struct.pack("<III4s", 4, 20, 3, b"GNU\0")
@@ -32,16 +35,14 @@ NOTES_BYTES = 8192
 class CoreStart(msgspec.Struct, frozen=True, kw_only=True):
     """Facts of a run. `config`: the resolved configuration as JSON text, keys in a fixed order.
 
-    `modules`: SHA-256 over the build ids of the compiled modules. `cflags`: what the build added to the
-    compiler's flags (TRADEWIND_CFLAGS), as the modules were built here. `strategies`: SHA-256 of each strategy's
-    source file by the strategy's name.
+    `modules`: SHA-256 over the build ids of the compiled modules, which other compiler flags change too. `strategies`:
+    SHA-256 of each strategy's source file by the strategy's name.
     """
 
     config: str
     stays_down: bool
     modules: str
     python: str
-    cflags: str
     strategies: dict[str, str]
 
 
@@ -52,24 +53,22 @@ def facts_of(config: Any, strategies: Mapping[str, object], *, stays_down: bool)
         stays_down=stays_down,
         modules=compiled_hash(),
         python=sys.version,
-        cflags=os.environ.get("TRADEWIND_CFLAGS", ""),
         strategies={name: source_hash(strategy) for name, strategy in sorted(strategies.items())},
     )
 
 
+@cache
 def compiled_hash() -> str:
-    """One hash of every compiled module that this process has loaded from the package, by their linkers' build ids."""
+    """One hash of every compiled module of the package, by their linkers' build ids; compiler's flags change those too."""
     found = hashlib.sha256()
-    for name, module in sorted(sys.modules.items()):
-        path = getattr(module, "__file__", None) or ""
-        if name.startswith("engine.") and path.endswith(".so"):
-            found.update(f"{name} {build_id(path)}\n".encode())
+    for path in sorted(PACKAGE.rglob("*.so")):
+        found.update(f"{path.relative_to(PACKAGE)} {build_id(path)}\n".encode())
     return found.hexdigest()
 
 
-def build_id(path: str) -> str:
+def build_id(path: Path) -> str:
     """The id that the linker made of a shared object's content; a hash of the file where it has none."""
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         head = file.read(NOTES_BYTES)
     at = head.find(BUILD_ID_NOTE)
     return head[at + 16 : at + 36].hex() if at >= 0 else file_hash(path)
@@ -79,13 +78,13 @@ def source_hash(strategy: object) -> str:
     """The hash of the file that a strategy's class stands in; empty where it stands in none."""
     module = sys.modules.get(type(strategy).__module__)
     path = getattr(module, "__file__", None)
-    return file_hash(path) if path else ""
+    return file_hash(Path(path)) if path else ""
 
 
-def file_hash(path: str) -> str:
+def file_hash(path: Path) -> str:
     """SHA-256 of a file, empty where it is gone."""
     try:
-        with open(path, "rb") as file:
+        with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return ""
@@ -101,7 +100,7 @@ def write_core_start(journal: Journal, facts: CoreStart) -> None:
 def write_instrument_rows(journal: Journal, tables: Tables) -> None:
     """Every row of the table as it lies in memory. JournalFull where the front has no room."""
     for instrument_id in range(1, tables.instrument_count + 1):
-        row = tables.instrument_bytes(instrument_id)
+        row = row_bytes(tables, instrument_id)
         venue_id = tables.instrument(instrument_id)["venue_id"]
         journal.append(Lane.LEDGER, RecordKind.INSTRUMENT_ROW, row, venue_id=venue_id, instrument_id=instrument_id)
 

@@ -65,6 +65,8 @@ class LaneFollower:
         self.lane = lane
         self.after_seq = after_seq
         self.bytes_passed = 0
+        # of the segments that were opened: all are of one journal
+        self.journal_id = b""
         self._number = 0
         self._cursor: Cursor | None = None
         self._head: Record | None = None
@@ -179,6 +181,9 @@ class LaneFollower:
                 raise JournalCorrupt(str(path), 0, "the segment's header is damaged")
             return False
         schemas.check(self.data_dir, path, header)
+        if self.journal_id not in (b"", header.journal_id):
+            raise JournalError(f"{path}: the segment belongs to another journal than those before it")
+        self.journal_id = header.journal_id
         if self._cursor is not None:
             self.bytes_passed += self._cursor.offset
             self._cursor.close()

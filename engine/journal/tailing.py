@@ -72,16 +72,20 @@ class RecordsExpired(JournalError):
         self.last_segment = last_segment
 
 
+class NoJournalYet(JournalError):
+    """No engine has made a journal here."""
+
+
 class OtherJournal(JournalError):
     """The offset is of another journal than the one that lies here."""
 
 
 def journal_identity(data_dir: Path) -> tuple[str, int]:
-    """The journal's id and its engine's number. JournalError where there is no journal yet."""
+    """The journal's id and its engine's number. NoJournalYet where there is none."""
     path = data_dir / "epoch"
     text = path.read_bytes().rpartition(b" ")[0] if path.exists() else b""
     if not text:
-        raise JournalError(f"{data_dir}: no journal here yet")
+        raise NoJournalYet(f"{data_dir}: no journal here yet")
     facts = json.loads(text)
     return str(facts["journal_id"]), int(facts["engine_id"])
 
@@ -100,10 +104,7 @@ class TailingReader:
         self.is_live = is_live
         journal_id, self.engine_id = journal_identity(self.data_dir)
         self.offset = offset or Offset(journal_id=journal_id, lane=int(lane))
-        if self.offset.journal_id != journal_id:
-            raise OtherJournal(
-                f"{self.data_dir} holds journal {journal_id}, the offset is of journal {self.offset.journal_id}"
-            )
+        self._check_identity(journal_id)
         self._follower: LaneFollower | None = None
         self._run_epoch = 0
 
@@ -163,6 +164,11 @@ class TailingReader:
         """Give back the open segment; `take` opens it again."""
         self._drop()
 
+    def _check_identity(self, journal_id: str) -> None:
+        if self.offset.journal_id != journal_id:
+            own = self.offset.journal_id
+            raise OtherJournal(f"{self.data_dir} holds journal {journal_id}, the offset is of journal {own}")
+
     def _drop(self) -> None:
         if self._follower is not None:
             self._follower.close()
@@ -194,6 +200,7 @@ class TailingReader:
         """The follower at the offset's place; None where there is no segment yet."""
         if self._follower is None:
             follower = LaneFollower(self.data_dir, self.lane)
+            follower.journal_id = bytes.fromhex(self.offset.journal_id)
             self._run_epoch = read_epoch(self.data_dir)
             if not self._place(follower):
                 follower.close()
@@ -232,6 +239,8 @@ class TailingReader:
 
     def _look_again(self, follower: LaneFollower) -> None:
         """Nothing more in this segment: it may have been deleted with those behind it, or, of what is not synced, written anew."""
+        # a journal that was moved away, and another one begun in its place, is not what the offset is of
+        self._check_identity(journal_identity(self.data_dir)[0])
         number = follower.place[0]
         if self.is_live and read_epoch(self.data_dir) != self._run_epoch:
             self._drop()

@@ -54,11 +54,11 @@ class Shadow:
         self.fold = LedgerFold(self.tables, self.register, self.lines, self.monitor, self.execution)
 
     def _oms(self, register: ApprovalRegister, number: int) -> Oms:
-        names = ("to_oms", "approvals", "outbound", "order_events", "manual_intents")
-        rings = {name: Ring(name, RING_SLOTS) for name in names}
         return Oms(
             f"oms.{number}", self.journal, self.tables, self.counters, register, order_timeout_ns=ORDER_NS,
-            recv_window_ns=ORDER_NS, venue_delay_ns_max=0, account_id=number, venue_id=number, **rings,
+            recv_window_ns=ORDER_NS, venue_delay_ns_max=0, account_id=number, venue_id=number,
+            to_oms=Ring("to_oms", RING_SLOTS), approvals=Ring("approvals", RING_SLOTS), outbound=Ring("outbound", RING_SLOTS),
+            order_events=Ring("order_events", RING_SLOTS), manual_intents=Ring("manual_intents", RING_SLOTS),
         )  # fmt: skip
 
     def sections(self) -> list[Section]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,8 +17,10 @@ from engine.exit_codes import CommandError, ExitCode
 from engine.journal.journal import Journal
 from engine.journal.replayed import masked_key
 from engine.line import Line, LineInputs
+from engine.model.instrument_rows import put_row
 from engine.model.instruments import InstrumentSpec
 from engine.model.tables import Tables
+from engine.recovery.earlier import EarlierRuns
 from engine.replay.recording import Recording
 from engine.runtime.actor import Actor
 from engine.runtime.clock import Clock
@@ -49,6 +51,7 @@ class Replay:
     engine: Engine = field(repr=False)
     gateways: ReplayGateways = field(repr=False)
     strategies: dict[str, Strategy] = field(repr=False)
+    credentials: dict[str, Credentials] = field(repr=False)
 
 
 class RecordedNames:
@@ -67,19 +70,20 @@ class RecordedNames:
 
     def fill(self, tables: Tables, _: object) -> None:
         """Every asset and every row under its number, as the recorded run had them."""
-        lines = {number: line for number, line in asset_lines(self._rows.values())}
-        lines |= self._names.asset_lines
+        lines = dict(asset_lines(self._rows.values())) | self._names.asset_lines
         for number, name in sorted(self._names.assets.items()):
             if tables.asset_id(name, lines.get(number, 1)) != number:
                 raise CommandError(ExitCode.DATA_ERROR, f"asset {number} ({name}) cannot be given its number again")
         for number, row in sorted(self._rows.items()):
-            tables.append_instrument(spec_of(row, self._names.assets))
-            if tables.instrument_bytes(number) != row:
-                raise CommandError(ExitCode.DATA_ERROR, f"instrument {number} cannot be laid out as it was then")
+            if put_row(tables, row) != number:
+                raise CommandError(ExitCode.DATA_ERROR, f"instrument {number} cannot be given its number again")
 
     def note_assets(self, _: Tables) -> bool:
         """Nothing is kept."""
         return False
+
+    def keep_assets(self, _: Tables) -> None:
+        """Nothing is kept."""
 
     def save(self) -> None:
         """Nothing is kept."""
@@ -93,10 +97,10 @@ def number_of(names: Mapping[int, str], name: str, what: str) -> int:
     return found
 
 
-def asset_lines(rows: object) -> list[tuple[int, int]]:
+def asset_lines(rows: Iterable[bytes]) -> list[tuple[int, int]]:
     """(asset id, line) of what the rows name."""
     found = []
-    for row in rows:  # type: ignore[attr-defined]
+    for row in rows:
         fields = dict(zip(ROW_FIELDS, ROW.unpack(row), strict=True))
         found += [(fields[f"{which}_asset_id"], fields["venue_id"]) for which in ("base", "quote", "settle")]
     return found
@@ -127,13 +131,16 @@ def build(
 ) -> Replay:
     """Wire the recorded engine, let it recover as it did, and stand before the first input.
 
-    `scratch`: a directory for what a running engine maps (counters). `strategies`: in the place of the configured ones. `credentials`:
-    by line; with them the signatures are compared too. CommandError where something of the session is gone.
+    `scratch`: a directory for what a running engine maps (counters). `strategies`: in the place of the configured ones.
+    `credentials`: by line; with them the signatures are compared too. CommandError where something of the session is gone.
     """
     session, config = recording.session, local(recording.config, scratch)
     chosen = dict(strategies) if strategies is not None else load_strategies(config)
     journal = Journal.in_memory(
-        engine_id=recording.engine_id, epoch=recording.epoch, ring_bytes=config.journal.ledger_front_bytes, discards=True
+        engine_id=recording.engine_id,
+        epoch=recording.epoch,
+        ring_bytes=config.journal.ledger_front_bytes,
+        discards=True,
     )
     session.begin(journal)
     wall_ns, mono_ns = journal.now_ns
@@ -147,10 +154,8 @@ def build(
         gateways.add(made)
         return made
 
-    inputs = [
-        LineInputs(name, venue, keys.get(name) or stand_in(recording, name, venue.key_type), [], LIMITS)
-        for name, venue in config.venue.items()
-    ]
+    used = {name: keys.get(name) or stand_in(recording, name, v.key_type) for name, v in config.venue.items()}
+    inputs = [LineInputs(name, venue, used[name], [], LIMITS) for name, venue in config.venue.items()]
     loaded = LoadedConfig(scratch / "replayed.toml", config, recording.start.get("config_hash", ""))
     engine = Engine(
         loaded, World.virtual(0, None, clock), journal, names, inputs, chosen,  # type: ignore[arg-type]
@@ -159,10 +164,11 @@ def build(
     for line in engine.lines:
         for instrument_id in line.instrument_ids:
             engine.book.prepare(instrument_id)
-    recover(engine, recording)
+    # all of the earlier ledger, as a start without snapshots folds it: the same state
+    engine.recover(EarlierRuns(recording.data_dir, recording.epoch, uses_snapshots=False))
     session.follow(engine.pipeline, engine.timers, clock)
     engine.sequencer.follow(session)
-    return Replay(recording, engine, gateways, chosen)
+    return Replay(recording, engine, gateways, chosen, used)
 
 
 def local(config: Config, scratch: Path) -> Config:
@@ -183,11 +189,12 @@ def load_strategies(config: Config) -> dict[str, Strategy]:
 
 
 def stand_in(recording: Recording, name: str, key_type: str) -> Credentials:
-    """Credentials that sign nothing: the key as the journal shows it, masked, and a secret of our own."""
+    """Credentials of nobody: a key that begins and is as long as the one in the journal, and a secret of our own."""
     if key_type == "ed25519":
         return Credentials("ed25519", "masked", throwaway_pem())
     key = masked_key(recording.session, number_of(recording.names.venues, name, "venue"))
-    return Credentials("hmac", key or "masked", b"no secret")
+    # of a masked character any other will do: it is masked again before it is compared
+    return Credentials("hmac", key.replace("*", "0") or "masked", b"no secret")
 
 
 def throwaway_pem() -> bytes:
@@ -196,17 +203,3 @@ def throwaway_pem() -> bytes:
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
     return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def recover(engine: Engine, recording: Recording) -> None:
-    """What the recorded start did with the ledger of the runs before it."""
-    from engine.journal.reader import JournalReader
-    from engine.model.codes import Lane
-
-    def earlier():  # type: ignore[no-untyped-def]
-        for record in JournalReader(recording.data_dir).records(Lane.LEDGER):
-            if record.epoch >= recording.epoch:
-                return
-            yield record
-
-    engine.recover(earlier)

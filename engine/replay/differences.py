@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import msgspec
 from engine.journal import layout
 from engine.journal.cursor import parse
 from engine.journal.decode import as_dict, kind_name
+from engine.journal.errors import JournalError
 from engine.journal.reader import JournalReader
 from engine.journal.replayed import RecordedSession
 from engine.model.codes import RecordKind
@@ -55,14 +56,16 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     causes: list[str]
 
 
-def describe(session: RecordedSession, data_dir: Path, sent: bytes = b"") -> Difference:
-    """What the session stands at. `sent`: the bytes that a gateway encoded, where these are what differs."""
+def describe(session: RecordedSession, data_dir: Path, sent: bytes = b"", sections: Sequence[str] = ()) -> Difference:
+    """What the session stands at. `sent` (bytes that a gateway encoded), `sections` (of the state): where they differ."""
     recorded, made = session.recorded, session.made
     old, new = (parse(data)[0] if whole(data) else None for data in (recorded, made))
     head = dict(zip(layout.HEADER_FIELDS, layout.HEADER.unpack_from(recorded), strict=True)) if recorded else {}
     fields = compare(recorded, made) if recorded and made and session.finding == "different" else []
     if session.finding == "other bytes":
         fields = [Field("bytes", text_of_request(recorded), sent.decode("utf-8", "backslashreplace"))]
+    if sections:
+        fields = [Field("state", "the hash of " + name, "another hash") for name in sections]
     cause = head.get("cause_seq", 0) or (new.cause_seq if new is not None else 0)
     return Difference(
         seq=head.get("seq", session.passed_seq + 1),
@@ -123,7 +126,11 @@ def chain(data_dir: Path, seq: int) -> Iterator[str]:
     """The records that led to one, from the nearest to the input that began it, in words."""
     reader = JournalReader(data_dir)
     for _ in range(CAUSES_MAX):
-        found = next(reader.records(from_seq=seq, to_seq=seq), None) if seq else None
+        try:
+            found = next(reader.records(from_seq=seq, to_seq=seq), None) if seq else None
+        except JournalError as error:
+            yield f"{seq}: {error}"
+            return
         if found is None:
             return
         row = as_dict(found)

@@ -1,8 +1,9 @@
 """The venue of a session that another strategy has left: the paper venue on the tape's books, with the account as it stood.
 
-Market data, ticks and the operator's commands go on as they were recorded; the account's own frames are no longer those of then, since
-they answered orders that were never sent. In their place the line's real order session talks, in virtual time, to a paper venue
-(`engine.sim.paper`) whose books are those of the recording and whose fills follow the paper model. What it fills, never happened.
+Market data, ticks and the operator's commands go on as they were recorded; the account's own frames are no longer those of then,
+since they answered orders that were never sent. In their place the line's real order session talks, in virtual time, to a paper
+venue (`engine.sim.paper`) whose books are those of the recording and whose fills follow the paper model. What it fills, never
+happened.
 """
 
 from __future__ import annotations
@@ -81,6 +82,7 @@ class PaperSide:
     def __init__(self, replay: Replay) -> None:
         self.engine, self.session = replay.engine, replay.recording.session
         self.line = only_line(replay)
+        self.credentials = replay.credentials[self.line.name]
         self.clock = self.engine.world.clock
         self.loop = virtual_loop(self.clock)
         self.specs = {
@@ -101,11 +103,12 @@ class PaperSide:
 
     def _build(self, replay: Replay) -> PaperVenue:
         section = replay.recording.config.paper
-        credentials = self.line.session_credentials
-        terms = paper_terms(section, self.line.venue.kind, list(self.specs.values()), credentials)
+        terms = paper_terms(section, self.line.venue.kind, list(self.specs.values()), self.credentials)
         terms = dataclasses.replace(terms, balances={name: format_e8(e8) for name, e8 in self.balances_e8().items()})
         prices_e8 = {spec.symbol: self.price_e8(number) for number, spec in self.specs.items()}
-        venue = build_paper(list(self.specs.values()), prices_e8, terms, LIMITS, self.clock, is_usdm=self.is_usdm, seed=1)
+        venue = build_paper(
+            list(self.specs.values()), prices_e8, terms, LIMITS, self.clock, is_usdm=self.is_usdm, seed=1
+        )
         account = UsdmAccount(venue.core) if self.is_usdm else SpotAccount(venue.core)  # type: ignore[arg-type]
         account.restore(self.account_rows(), self.clock.time_ns())
         return venue
@@ -126,7 +129,11 @@ class PaperSide:
 
     def account_rows(self) -> list[Row]:
         """The account as rows of a paper account's file."""
-        orders: list[Row] = [self.order_row(row) for row in self.line.oms.orders() if row["state"] in OPEN_STATES and row["venue_order_id"]]
+        orders: list[Row] = [
+            self.order_row(row)
+            for row in self.line.oms.orders()
+            if row["state"] in OPEN_STATES and row["venue_order_id"]
+        ]
         if not self.is_usdm:
             return [SpotBalances(self.balances_e8()), *orders]
         settle = next(iter(self.specs.values()))
@@ -166,9 +173,15 @@ class PaperSide:
         }
         if self.is_usdm:
             more = {"position_side": row["position_side"], "orig_type": "LIMIT", "reduce_only": bool(row["flags"] & 1)}
-            return FuturesOrder(UsdmOrder(**terms, **more, close_position=False))  # type: ignore[arg-type]
-        kept = {"type": "LIMIT", "quote_order_qty_e8": 0, "working_ns": now_ns, "is_working": True, "stp_mode": "EXPIRE_MAKER"}
-        return SpotOrder(Order(**(terms | kept)))  # type: ignore[arg-type]
+            return FuturesOrder(UsdmOrder(**terms, **more, close_position=False))
+        kept = {
+            "type": "LIMIT",
+            "quote_order_qty_e8": 0,
+            "working_ns": now_ns,
+            "is_working": True,
+            "stp_mode": "EXPIRE_MAKER",
+        }
+        return SpotOrder(Order(**(terms | kept)))
 
     # --- the rest of the session ----------------------------------------------------------------------------------
 
@@ -182,7 +195,7 @@ class PaperSide:
         access = VenueAccess(world, msgspec.structs.replace(self.line.venue, tls_ca=None, **ADDRESSES))
         self.venue.host.start(self.loop)
         access.rest.share(self.line.session)
-        self.loop.run_until_complete(access.settle_account(self.line.session_credentials))
+        self.loop.run_until_complete(access.settle_account(self.credentials))
         keeper = self.line.order_keeper(access, self.on_fatal)
         self.loop.add_source(EngineTimers(self.engine.timers, self.on_timer, self.clock))
         self.task = self.loop.create_task(keeper.run())
@@ -284,6 +297,8 @@ def only_line(replay: Replay) -> Line:
     if len(replay.engine.lines) != 1:
         raise CommandError(ExitCode.USAGE, "--strategy plays sessions of one venue and account; this one had several")
     (line,) = replay.engine.lines
+    if line.venue.key_type != "hmac":
+        raise CommandError(ExitCode.USAGE, "--strategy plays sessions whose key is of type hmac; paper knows no other")
     return line
 
 

@@ -61,7 +61,8 @@ class Player:
     def note_difference(self) -> None:
         """Keep what was found, the first hundred."""
         if len(self.differences) < DIFFERENCES_KEPT:
-            self.differences.append(describe(self.session, self.replay.recording.data_dir, self.replay.gateways.text()))
+            gateways, data_dir = self.replay.gateways, self.replay.recording.data_dir
+            self.differences.append(describe(self.session, data_dir, gateways.text(), gateways.state_differences))
 
     def outcome(self, state: str) -> Outcome:
         """As it stands."""
@@ -88,7 +89,9 @@ class Player:
             text = "a claim had been refused then (journal overflow); what depends on it cannot be made again"
             found.append(f"before {counts['refusals']} inputs {text}")
         if counts["requests"] and not self.replay.gateways.has_all_keys:
-            found.append("signatures and the masked part of the key were left out of the comparison (--credential compares them)")
+            found.append(
+                "signatures and the masked part of the key were left out of the comparison (--credential compares them)"
+            )
         return found
 
 

@@ -69,7 +69,9 @@ def open_recording(data_dir: Path, epoch: int | None = None, runtime_dir: Path |
     opening = list(opening_records(data_dir, epoch))
     facts = read_core_start(opening)
     if facts is None:
-        text = f"session {epoch} was written by a build that did not note what its core began with: it cannot be replayed"
+        text = (
+            f"session {epoch} was written by a build that did not note what its core began with: it cannot be replayed"
+        )
         raise CommandError(ExitCode.NO_INPUT, f"{data_dir}: {text}")
     session = open_session(data_dir, epoch, runtime_dir or recorded_runtime_dir(facts))
     return Recording(
@@ -78,7 +80,7 @@ def open_recording(data_dir: Path, epoch: int | None = None, runtime_dir: Path |
         session=session,
         start=json.loads(opening[0].payload.rstrip(b"\0")),
         facts=facts,
-        config=msgspec.json.decode(facts.config, type=Config),
+        config=config_of(facts),
         names=first_names(opening),
         rows={row.instrument_id: row.payload for row in opening if row.kind == RecordKind.INSTRUMENT_ROW},
         engine_id=opening[0].engine_id,
@@ -108,7 +110,26 @@ def first_names(opening: list[Record]) -> Names:
     for record in opening:
         if record.kind == RecordKind.INSTRUMENT and record.instrument_id == 0:
             return msgspec.json.decode(record.payload.rstrip(b"\0"), type=Names)
-    raise CommandError(ExitCode.NO_INPUT, "the session ended before its catalog was written: there is nothing to replay")
+    raise CommandError(
+        ExitCode.NO_INPUT, "the session ended before its catalog was written: there is nothing to replay"
+    )
+
+
+def config_of(facts: CoreStart) -> Config:
+    """The configuration of the run. A key that was not given stands there with its default, which the key itself may not allow."""
+    sections = json.loads(facts.config)
+    for name, section in sections.items():
+        tables = section.values() if name in ("venue", "strategy") else (section,)
+        for table in tables:
+            for key in [key for key, value in table.items() if value in ("", None)] if isinstance(table, dict) else ():
+                del table[key]
+    try:
+        return msgspec.convert(sections, type=Config)
+    except msgspec.ValidationError as error:
+        text = (
+            f"the session's configuration is not one of this build ({error}): replay it with the build that recorded it"
+        )
+        raise CommandError(ExitCode.DATA_ERROR, text) from None
 
 
 def recorded_runtime_dir(facts: CoreStart) -> Path | None:
@@ -119,7 +140,7 @@ def recorded_runtime_dir(facts: CoreStart) -> Path | None:
 
 def open_session(data_dir: Path, epoch: int, runtime_dir: Path | None = None) -> RecordedSession:
     """Both lanes of an epoch, as they lie on disk, and what a killed engine left in its fronts."""
-    lanes = []
+    lanes: list[list[Any]] = []
     for lane in (Lane.LEDGER, Lane.TAPE):
         parts = [mapped(path) for path in paths_of(data_dir, lane, epoch)]
         lanes.append([*parts, *front_part(runtime_dir, lane, epoch)])

@@ -116,7 +116,12 @@ def balances(core: Core) -> list[dict[str, Any]]:
     if asset_end(core.tables) == 1:
         return []
     return [
-        {"line": line.name, "asset": row["asset"], "free": format_e8(row["free_e8"]), "locked": format_e8(row["locked_e8"])}
+        {
+            "line": line.name,
+            "asset": row["asset"],
+            "free": format_e8(row["free_e8"]),
+            "locked": format_e8(row["locked_e8"]),
+        }
         for line in core.lines
         for row in line.oms.balances()
     ]

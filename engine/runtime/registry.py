@@ -78,10 +78,18 @@ class Registry:
     def note_assets(self, tables: Tables) -> bool:
         """Keep the numbers of assets that the tables have met (an account holds more than it trades); True where one is new."""
         before = len(self.names.assets)
-        for number, asset in enumerate(tables.assets(), 1):
-            line = tables.asset_line(number)
+        for number in range(1, tables.assets_given):
+            asset, line = tables.given_asset(number)
             _number(self.names.assets, asset if line == 1 else f"{line}:{asset}")
         return len(self.names.assets) > before
+
+    def keep_assets(self, tables: Tables) -> None:
+        """Make the numbers that the tables have given durable: before they are used, since another start would give them anew.
+
+        A write to disk on the busy thread, once in an asset's life and almost always during the first reconciliation.
+        """
+        if self.note_assets(tables):
+            self.save()
 
     def _note(self, spec: InstrumentSpec) -> None:
         for index, known in enumerate(self.names.instruments):

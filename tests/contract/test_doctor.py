@@ -55,8 +55,9 @@ def config_at(venue: dict[str, Any]) -> str:
         text = text.replace(f"{host}:1081", f"127.0.0.1:{venue['ws']}")
     text = text.replace("deadman_ms = 900", "deadman_ms = 60000")
     text = text.replace("{ levels = 2 }", '{ qty = "0.01", max_inventory = "0.1" }').replace(":9464", ":0")
-    # recorded is in data_dir, where nothing has to be set up
-    return text.replace("cpu = 1\n", "").partition("[recorder]")[0] + "[recorder]\n"
+    before, _, rest = text.replace("cpu = 1\n", "").partition("[alerts]")
+    # no alerts, which need credentials, and recorded is in data_dir, where nothing has to be set up
+    return before + "[reconcile]" + rest.partition("[reconcile]")[2].partition("[recorder]")[0] + "[recorder]\n"
 
 
 def put_private(path: Path, content: str) -> None:

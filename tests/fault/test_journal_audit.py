@@ -133,6 +133,7 @@ def test_the_thread_closes_blocks_by_their_age_and_a_live_journal_can_be_audited
         config = small_config(folder)
         journal = Journal.open(config, World.live())
         append_numbered(journal, 0)
+        append_numbered(journal, 1)
         deadline = World.live().clock.monotonic_ns() + 30_000_000_000
         while last_entry(Path(config.data_dir), Lane.LEDGER) is None:
             assert World.live().clock.monotonic_ns() < deadline

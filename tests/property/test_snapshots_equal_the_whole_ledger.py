@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import random
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from tests.random_ledger import random_ledger
-from tests.snapshot_rig import Told, finished, lively, sliced
+from engine.journal.errors import ImageError
+from engine.model.codes import CommandKind, HaltReason, RecordKind
+from engine.recovery.sections import Section, SectionKind
+from tests.ledger_harness import body
+from tests.random_ledger import Writer, random_ledger
+from tests.snapshot_rig import Told, finished, lively, sliced, snapshot_of
 
 LONG = os.environ.get("TRADEWIND_AMOUNT") == "long"
 SEEDS = range(40) if LONG else range(3)
@@ -73,11 +79,6 @@ def test_each_cut_alone_gives_the_same_start(tmp_path: Path) -> None:
 
 def test_every_byte_of_an_image_is_read_back(tmp_path: Path) -> None:
     """What is written and not read, or read and not kept, would change nothing: a byte that is turned must show."""
-    import random
-
-    from engine.journal.errors import ImageError
-    from tests.snapshot_rig import snapshot_of
-
     ledger = random_ledger(tmp_path, 5, 300)
     snapshot = snapshot_of(ledger.folded(len(ledger.records)))
     dice, seen = random.Random(3), 0
@@ -101,15 +102,25 @@ def test_every_byte_of_an_image_is_read_back(tmp_path: Path) -> None:
     assert seen
 
 
-def replaced(part: object, data: bytes) -> object:
+def replaced(part: Section, data: bytes) -> Section:
     """A section with other bytes."""
-    import msgspec
-
-    return msgspec.structs.replace(part, data=data)  # type: ignore[type-var]
+    return msgspec.structs.replace(part, data=data)
 
 
 def kind_of(kind: int) -> str:
     """A record kind's name."""
-    from engine.model.codes import RecordKind
-
     return RecordKind(kind).name
+
+
+@pytest.mark.invariant("R26")
+def test_an_arm_of_an_earlier_run_does_not_lift_a_crash_loop_of_this_start(tmp_path: Path) -> None:
+    ledger = random_ledger(tmp_path, 1, 0)
+    writer = Writer(random.Random(1))
+    writer.put(RecordKind.COMMAND, body(RecordKind.COMMAND, command_kind=CommandKind.ARM))
+    shadow = ledger.shadow()
+    shadow.tables.set_control(halt_reason=HaltReason.CRASH_LOOP)
+    shadow.fold.fold(writer.records)
+    shadow.fold.finish()
+    (line, *_) = [part.data for part in shadow.sections() if part.kind == SectionKind.LINE]
+    # behind the youngest order, the first fill and the kill: halted until armed, and why
+    assert tuple(line[17:19]) == (1, HaltReason.CRASH_LOOP)

@@ -67,7 +67,9 @@ class Stage:
             self.loaded, self.shell, strategies={"scripted": strategy}, latency=Latency(300, 300, 100), credentials=key
         )
         engine = self.simulation.engine
-        names = EngineNames("test", 1, mode, "0", {"sim": 1}, {"scripted": 1}, lambda _: 0)
+        names = EngineNames(
+            "test", 1, mode, "0", {"sim": 1}, {"scripted": 1}, lambda _: 0, engine.sequencer.take_handles
+        )
         outcomes = Outcomes(engine, self.loaded.config.portfolio.currency)
         self.control = EngineControl(
             names, engine.tables, engine.counters, self.simulation.clock, self.submit, outcomes=outcomes

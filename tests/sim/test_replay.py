@@ -6,19 +6,24 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from engine.journal.reader import JournalReader
 from engine.model.codes import Counter, RecordKind
 from engine.simulation import Simulation
-from tests.sim.replaying import alter, count, flip, of_kind, replay, told, turn_of
+from tests.sim.replaying import alter, count, flip, of_kind, replay, told
 from tests.sim.worlds import demo_config, lively_venue, simulate
 from tests.venue_harness import REPOSITORY
 
 KINDS = ["binance-spot", "binance-usdm"]
 MODES = ["sim", "paper"]
 TURN_AT = 78
+OUTPUTS = frozenset(
+    {RecordKind.ORDER_STATE, RecordKind.VERDICT, RecordKind.FILL, RecordKind.POSITION, RecordKind.ACCOUNT}
+)
 
 
 def record(root: Path, kind: str = "binance-spot", mode: str = "sim", seed: int = 11, seconds: float = 5.0) -> Path:
@@ -39,8 +44,8 @@ def test_a_recorded_session_replays_equal(tmp_path: Path, kind: str, mode: str) 
     data_dir = record(tmp_path, kind, mode)
     outcome = replay(data_dir)
     assert outcome.state == "equal", told(outcome)
-    assert outcome.counts["outputs"] > 500
-    assert outcome.counts["requests"] + outcome.counts["successors"] > 20
+    assert outcome.counts["outputs"] > 100
+    assert outcome.counts["requests"] + outcome.counts["successors"] > 10
     assert outcome.counts["beyond"] == 0
 
 
@@ -86,7 +91,7 @@ WRONG = {
         flip(96 + 40),
         "other bytes",
     ),
-    "a price of the market": (of_kind(RecordKind.BOOK_TICKER, RecordKind.DEPTH_DIFF), flip(120, 64), ""),
+    "a price of the market": (of_kind(RecordKind.BOOK_TICKER), flip(96, 64), ""),
     "who had asked": (of_kind(RecordKind.INTENT), flip(46), "different"),
 }
 
@@ -96,7 +101,8 @@ WRONG = {
 def test_a_changed_record_is_found_and_named(tmp_path: Path, what: str) -> None:
     data_dir = record(tmp_path, seconds=3.0)
     wanted, change, finding = WRONG[what]
-    seq = alter(data_dir, wanted, change, number=10)
+    # of many tickers one that a decision hangs on: its price lies far off
+    seq = alter(data_dir, wanted, change, number=2 if finding else 12)
     outcome = replay(data_dir)
     assert outcome.state == "different"
     (difference,) = outcome.differences
@@ -108,18 +114,21 @@ def test_a_changed_record_is_found_and_named(tmp_path: Path, what: str) -> None:
 
 
 @pytest.mark.invariant("R28")
-def test_a_changed_turn_mark_is_found(tmp_path: Path) -> None:
+def test_a_dropped_turn_mark_is_found_and_named(tmp_path: Path) -> None:
     data_dir = record(tmp_path, seconds=3.0)
+    records = list(JournalReader(data_dir).records())
+    # behind an output: without its mark the input would belong to a poll that is over
+    pairs = pairwise(records)
+    behind = [after.seq for before, after in pairs if before.kind in OUTPUTS and after.kind < RecordKind.INTENT]
 
-    def later(data: bytearray) -> None:
-        data[TURN_AT] += 1
+    def forget(data: bytearray) -> None:
+        data[TURN_AT : TURN_AT + 2] = bytes(2)
 
-    def is_not_first(data: bytes) -> bool:
-        return turn_of(data) != 0 and turn_of(data) & 0x4000 == 0 and int.from_bytes(data[40:42], "little") < 64
-
-    alter(data_dir, is_not_first, later, number=3)
+    seq = alter(data_dir, lambda data: int.from_bytes(data[8:16], "little") == behind[3], forget)
     outcome = replay(data_dir)
     assert outcome.state == "different"
+    (difference,) = outcome.differences
+    assert (difference.seq, difference.finding) == (seq, "other turn")
 
 
 @pytest.mark.invariant("R28")
@@ -140,5 +149,5 @@ def test_past_a_difference_the_rest_is_compared_too(tmp_path: Path) -> None:
     outcome = replay(data_dir, keeps_going=True)
     assert outcome.state == "different"
     assert [difference.seq for difference in outcome.differences] == [seq]
-    assert outcome.counts["outputs"] > 300
+    assert outcome.counts["outputs"] > 50
     assert count(data_dir, RecordKind.STOP) == 1

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.model.codes import CommandKind, Counter, OrderFlag, OrderState, Reason, RecordKind, Stage
+from engine.model.codes import CommandKind, Counter, OrderFlag, OrderState, OrderType, Reason, RecordKind, Side, Stage
 from engine.runtime.clock import Clock
 from engine.runtime.counters_reader import CountersReader
 from tests.durable_rig import DurableRig
@@ -124,13 +124,15 @@ def test_a_kill_does_not_wait_and_what_waits_never_leaves(rig: DurableRig) -> No
 
 
 def test_what_closes_a_position_in_a_panic_does_not_wait(rig: DurableRig) -> None:
-    handle = rig.open_order()
-    rig.trade(handle, 10, 10, order_state=int(OrderState.FILLED))
+    handle = rig.open_order(qty_lots=30)
+    rig.trade(handle, 30, 30)
     before = len(rig.orders_sent())
     rig.hold()
+    rig.command(CommandKind.KILL)
+    rig.freshen(1)
     rig.command(
-        CommandKind.ORDER, instrument_id=1, side=1, qty_lots=5, order_type=1, order_handle=rig.next_handle(),
-        flags=int(OrderFlag.PANIC) | int(OrderFlag.REDUCE_ONLY),
+        CommandKind.ORDER, instrument_id=1, side=int(Side.SELL), qty_lots=30, order_type=int(OrderType.MARKET),
+        flags=int(OrderFlag.PANIC),
     )  # fmt: skip
     assert len(rig.orders_sent()) == before + 1
 
@@ -138,7 +140,7 @@ def test_what_closes_a_position_in_a_panic_does_not_wait(rig: DurableRig) -> Non
 @pytest.mark.invariant("R05")
 def test_a_full_wait_refuses_with_a_reason(rig: DurableRig) -> None:
     rig.hold()
-    handles = [rig.intend(price_ticks=9_000 + number, qty_lots=1) for number in range(WAITING_MAX + 1)]
+    handles = [rig.intend(price_ticks=9_700 + number, qty_lots=1) for number in range(WAITING_MAX + 1)]
     rig.tick()
     assert rig.session.orders_waiting == WAITING_MAX
     assert reason_of(rig, handles[-1]) is Reason.NOT_DURABLE

@@ -11,6 +11,7 @@ import pytest
 from engine.control import hedge
 from engine.control.commands import OperatorCommand
 from engine.control.exact import RefusedCommandError
+from engine.control.handles import next_handle
 from engine.control.hedge import hedge_need, net_lots, next_part
 from engine.hedging import Hedging
 from engine.model.codes import CommandKind, PositionSide, Side
@@ -96,7 +97,8 @@ def test_an_order_that_nobody_remembers_ends_a_hedge_in_words_and_nothing_is_sen
     clock = SimpleNamespace(monotonic_ns=lambda: 0)
     units = SimpleNamespace(lot_e8=1_000, symbol="ETHUSDT")
     engine: Any = SimpleNamespace(
-        tables=tables, gate=SimpleNamespace(operator_refused_cause=0), line=lambda _: None, world=SimpleNamespace(clock=clock)
+        tables=tables, gate=SimpleNamespace(operator_refused_cause=0), line=lambda _: None,
+        sequencer=SimpleNamespace(take_handles=lambda: next_handle(tables)), world=SimpleNamespace(clock=clock)
     )  # fmt: skip
     outcomes: Any = SimpleNamespace(order=lambda _: known, units=lambda _: units)
     hedging = Hedging(engine, submit, outcomes)

@@ -186,7 +186,7 @@ def test_counts_that_lie_do_not_break_the_reader() -> None:
     form, _ = layout.payload_format(RecordKind.DEPTH_DIFF)
     found = payload(record_of(RecordKind.DEPTH_DIFF, form.pack(1, 2, 0, 9, 1_000_000, 1)))
     assert found["bids"] == []
-    assert payload(record_of(RecordKind.FILL, b"short")) == {"raw": (b"short" + bytes(3)).hex()}
+    assert payload(record_of(RecordKind.ALARM, b"short")) == {"raw": (b"short" + bytes(3)).hex()}
 
 
 def test_raw_frames_keep_their_bytes() -> None:

@@ -23,7 +23,7 @@ def test_a_record_has_the_header_it_was_given() -> None:
     journal.set_now(111, 222)
     seq = journal.append(
         Lane.LEDGER,
-        RecordKind.FILL,
+        RecordKind.INSTRUCTION,
         b"abc",
         cause_seq=5,
         venue_id=1,
@@ -36,7 +36,7 @@ def test_a_record_has_the_header_it_was_given() -> None:
         frame_crc32c=8,
     )
     (record,) = journal.records()
-    assert (record.seq, record.cause_seq, record.kind, record.lane) == (seq, 5, RecordKind.FILL, Lane.LEDGER)
+    assert (record.seq, record.cause_seq, record.kind, record.lane) == (seq, 5, RecordKind.INSTRUCTION, Lane.LEDGER)
     assert (record.venue_id, record.account_id, record.strategy_id, record.instrument_id) == (1, 2, 3, 4)
     assert (record.order_handle, record.session_id, record.frame_length, record.frame_crc32c) == (99, 6, 7, 8)
     assert (record.engine_id, record.epoch, record.wall_ns, record.mono_ns) == (9, 4, 111, 222)
@@ -137,7 +137,9 @@ def test_records_survive_the_ring_wrapping_around(payload_bytes: int) -> None:
     with memory_folder() as folder:
         journal = open_stepped(small_config(folder, tape_front_bytes=1 << 14, segment_bytes=1 << 15))
         for number in range(1000):
-            journal.append(Lane.TAPE, RecordKind.TRADE, bytes([number & 0xFF]) * payload_bytes, session_id=number)
+            journal.append(
+                Lane.TAPE, RecordKind.MARKET_FRAME_OTHER, bytes([number & 0xFF]) * payload_bytes, session_id=number
+            )
             if number % 7 == 0:
                 journal.flush()
         journal.close()

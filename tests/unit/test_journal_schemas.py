@@ -162,7 +162,7 @@ def test_a_front_that_cannot_be_read_is_not_thrown_away() -> None:
         data[16:24] = FOREIGN.to_bytes(8, "little")
         data[72:76] = checksum(bytes(data[:72])).to_bytes(4, "little")
         path.write_bytes(data)
-        with pytest.raises(JournalForeign, match="ledger.front"):
+        with pytest.raises(JournalForeign, match=r"ledger\.front"):
             open_stepped(small_config(folder))
         assert path.read_bytes() == data
 

@@ -292,6 +292,7 @@ def test_without_room_in_the_journal_orders_stay_and_cancels_leave(rig: SessionR
     handle = rig.open_order()
     while not rig.journal.is_nearly_full:
         rig.journal.append(0, int(RecordKind.OWN_FRAME_OTHER), bytes(65_536))
+    rig.journal.latch_pressure()  # as the next input does
     rig.intend()
     assert len(rig.orders_sent()) == 1
     rig.cancel(handle)

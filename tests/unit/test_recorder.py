@@ -24,6 +24,7 @@ from engine.desk.recorder.settings import RecorderPlan
 from engine.desk.recorder.store import OffsetMoved
 from engine.desk.recorder.tables import metadata
 from engine.desk.recorder.worker import RecorderWorker
+from engine.journal.tailing import OtherJournal
 from engine.model.codes import OrderState, RecordKind
 from engine.runtime.clock import Clock
 from tests.journal_harness import memory_folder
@@ -128,6 +129,28 @@ def test_journals_share_a_database_and_keep_their_own_numbers(folder: Path) -> N
         expected = Reference(ledger.data_dir, journal).rows
         assert differences(own, expected) == []
         ledger.journal.close()
+
+
+def test_a_journal_begun_in_the_place_of_another_is_recorded_as_its_own(folder: Path) -> None:
+    ledger = VariedLedger(folder, 13)
+    ledger.write(200)
+    recorder = record_all(recorder_of(ledger.data_dir, url_in(folder)))
+    first = Reference(ledger.data_dir).rows
+    ledger.journal.close()
+    record_all(recorder)
+    ledger.data_dir.rename(folder / "old")
+    (folder / "run").rename(folder / "old-run")
+    another = VariedLedger(folder, 14)
+    another.write(100)
+    with pytest.raises(OtherJournal):
+        record_all(recorder)
+    record_all(recorder)
+    rows = database_rows(recorder.database)
+    assert {row["journal"] for row in rows["intents"]} == {1, 2}
+    for journal, expected in ((1, first["intents"]), (2, Reference(another.data_dir, 2).rows["intents"])):
+        assert [row for row in rows["intents"] if row["journal"] == journal] == expected
+    recorder.close()
+    another.journal.close()
 
 
 def test_the_migrations_make_the_tables_that_are_written(folder: Path) -> None:
@@ -238,6 +261,16 @@ def test_an_order_is_shown_with_names_and_decimals(tmp_path: Path) -> None:
     ledger.journal.close()
 
 
+def test_an_asset_that_is_met_later_has_its_name(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.add(RecordKind.ASSET, body(RecordKind.ASSET, asset_id=77) + b"BNB\0\0\0\0\0", venue_id=1)
+    ledger.journal.flush()
+    record_all(recorder_of(ledger.data_dir, url_in(tmp_path))).close()
+    found = query(tmp_path / "x.sqlite", "SELECT name FROM names WHERE kind = 'asset' AND number = 77")
+    assert found == [("BNB",)]
+    ledger.journal.close()
+
+
 @pytest.mark.parametrize(("told", "listed", "booked"), [(1, 0, 1), (0, 1, 1), (1, 1, 1), (2, 1, 2), (1, 3, 3)])
 def test_funding_told_by_the_stream_and_named_by_the_list_counts_once(
     tmp_path: Path, told: int, listed: int, booked: int
@@ -282,6 +315,18 @@ def test_the_worker_tells_a_fault_once_and_that_it_is_over(folder: Path) -> None
     assert (worker.status.faults, worker.status.cause) == (2, "")
     assert differences(database_rows(Database(url_in(folder))), Reference(ledger.data_dir).rows) == []
     ledger.journal.close()
+
+
+def test_without_a_journal_the_worker_waits_and_tells_nothing(tmp_path: Path) -> None:
+    told: list[str] = []
+    worker = RecorderWorker(lambda: recorder_of(tmp_path, url_in(tmp_path)), told.append, Clock())
+    worker.start()
+    deadline = time.monotonic() + 30
+    while not worker.status.cause and time.monotonic() < deadline:
+        time.sleep(0.01)
+    worker.stop()
+    assert "no journal here yet" in worker.status.cause
+    assert (told, worker.status.faults, worker.lasting_fault()) == ([], 0, "")
 
 
 def test_a_missing_library_is_told_with_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

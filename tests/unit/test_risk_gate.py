@@ -384,6 +384,7 @@ def test_a_nearly_full_journal_refuses_new_orders_but_not_cancels(rig: Rig) -> N
     handle = rig.open_order()
     while not rig.journal.is_nearly_full:
         rig.journal.append(0, int(RecordKind.OWN_FRAME_OTHER), bytes(65_536))
+    rig.journal.latch_pressure()  # as the next input does
     assert verdict_of(rig) is Reason.JOURNAL_FULL
     rig.cancel(handle)
     assert (1, handle) in rig.sent()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -22,7 +21,7 @@ from engine.recovery import snapshot as snapshots
 from engine.recovery.earlier import EarlierRuns, Recovered
 from engine.recovery.maker import SnapshotMaker
 from engine.recovery.pour import UINT32_MAX
-from engine.recovery.sections import SectionKind
+from engine.recovery.sections import READABLE, SectionKind
 from engine.recovery.shadow import Shadow
 from engine.recovery.snapshot import parse, paths
 from engine.runtime.clock import Clock
@@ -77,7 +76,7 @@ def fixture_written(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 @pytest.fixture(name="world")
-def fixture_world(written: World, tmp_path: Path) -> Iterator[World]:
+def fixture_world(written: World, tmp_path: Path) -> World:
     """A copy to do with as one likes."""
     shutil.copytree(written.data_dir, tmp_path / "data")
     config = written.loaded.config
@@ -190,7 +189,7 @@ def test_the_build_before_is_read_and_any_other_is_refused_with_the_way_to_migra
     first.rename(first.with_suffix(".away"))
     with pytest.raises(JournalError, match="put the older segments back, or start the build that wrote the snapshots"):
         world.start()
-    monkeypatch.setitem(snapshots.READABLE, SectionKind.RISK, frozenset({1, 9}))
+    monkeypatch.setitem(READABLE, SectionKind.RISK, frozenset({1, 9}))
     assert world.start()[0].snapshot == path.name
 
 

@@ -15,7 +15,7 @@ from engine.desk.recorder.expiry import DAY_NS, expire_rows
 from engine.desk.recorder.rows import RowMaker
 from engine.desk.recorder.settings import RecorderPlan
 from engine.desk.recorder.store import read_memory, read_offset, register, write
-from engine.journal.tailing import RECORDER, ReaderState, TailingReader, journal_identity, save_state
+from engine.journal.tailing import RECORDER, Offset, ReaderState, TailingReader, journal_identity, save_state
 from engine.model.codes import Lane
 from engine.runtime.clock import Clock
 
@@ -34,6 +34,7 @@ class Recorder:
         self._clock = clock
         self._maker: RowMaker | None = None
         self._expiry_due_ns = self._state_due_ns = 0
+        self._shown: Offset | None = None
 
     @property
     def journal(self) -> int:
@@ -103,8 +104,9 @@ class Recorder:
     def show(self, note: str = "", *, now: bool = False) -> None:
         """Leave a file for `tradewind readers`, once a second at most: the offset that counts is the database's."""
         due = now or self._clock.monotonic_ns() >= self._state_due_ns
-        if self.tail is None or not due:
+        if self.tail is None or not due or (self.tail.offset == self._shown and not note):
             return
+        self._shown = self.tail.offset
         self._state_due_ns = self._clock.monotonic_ns() + STATE_INTERVAL_NS
         state = ReaderState(
             name=RECORDER,

@@ -119,6 +119,7 @@ class RowMaker:
             RecordKind.ACCOUNT_WARNING: self._alarm,
             RecordKind.RISK_STATE: self._risk_state,
             RecordKind.INSTRUMENT: self._catalog,
+            RecordKind.ASSET: self._asset,
             **dict.fromkeys(STATE_WORDS, self._state_event),
             **dict.fromkeys(TEXT_EVENTS, self._text_event),
         }
@@ -390,6 +391,14 @@ class RowMaker:
                 self._instrument(record, msgspec.json.decode(text, type=InstrumentRow))
         except msgspec.DecodeError:
             self._batch.skipped += 1
+
+    def _asset(self, record: Record) -> None:
+        """An asset's number is given out, after the names were written."""
+        form = layout.payload_format(RecordKind.ASSET)[0]
+        data = record.data
+        (asset_id,) = form.unpack_from(data, HEADER_BYTES)
+        name = text_of(data[HEADER_BYTES + form.size :])
+        self._batch.latest["names"]["asset", asset_id] = (self.journal, "asset", asset_id, name)
 
     def _names(self, names: Names) -> None:
         self._batch.engine = (names.engine, names.mode)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from engine.journal.tailing import NoJournalYet
 from engine.runtime.clock import Clock
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ POLL_S = 0.2
 RETRY_S_MIN = 0.25
 RETRY_S_MAX = 30.0
 STOP_S_MAX = 5.0
+ABSENT_S = 2.0
 NICENESS = 10
 LASTING_S = 10
 NS_PER_S = 1_000_000_000
@@ -77,6 +79,9 @@ class RecorderWorker:
             try:
                 recorder = recorder or self._make()
                 wait_s = self._turn(recorder)
+            except NoJournalYet as error:
+                # nothing is wrong: the engine has never been started
+                self.status.cause, wait_s = str(error), ABSENT_S
             except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and the thread must go on trying
                 wait_s = self._failed(error)
             self._stopping.wait(wait_s)
@@ -98,7 +103,7 @@ class RecorderWorker:
 
     def _well(self) -> None:
         status = self.status
-        if status.cause:
+        if status.down_since_ns:
             down_s = (self._clock.monotonic_ns() - status.down_since_ns) / NS_PER_S
             self._tell(f"the recorder records again, after {down_s:.1f} s; the ledger has kept what came meanwhile")
         status.is_up, status.cause, status.down_since_ns = True, "", 0

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import final
 
 from typing_extensions import disjoint_base
@@ -18,6 +19,9 @@ class ReplayGateway(Actor):
 @disjoint_base
 @final
 class ReplayGateways:
+    on_state: Callable[[bytes], list[str]] | None
+    state_differences: list[str]
+    states: int
     def __init__(self, recorded: RecordedSession) -> None: ...
     def add(self, gateway: ReplayGateway) -> None: ...
     def text(self) -> bytes: ...

@@ -47,6 +47,7 @@ cdef struct ColdRequest:
 cdef class OrderSession(Session):
     cdef Journal journal
     cdef Tables tables
+    cdef uint16_t assets_told    # numbers below it were told to the stages, or are another line's
     cdef Counters counters
     cdef ApprovalRegister register
     cdef Clock clock
@@ -116,6 +117,7 @@ cdef class OrderSession(Session):
     cdef bint notice(self, int kind, int action, uint64_t order_handle, uint32_t instrument_id, int reason, int detail) noexcept nogil
     cdef bint emit_notice(self) noexcept nogil
     cdef RecordHeader* claim_input(self, int kind, uint32_t payload_size) noexcept nogil
+    cdef void tell_assets(self) noexcept with gil
     cdef bint push_input(self, RecordHeader* record, uint32_t instrument_id, uint64_t order_handle, int64_t wall_ns,
                          int64_t mono_ns) noexcept nogil
     cdef bint write_bytes(self, const Request* request, uint64_t cause_seq, bint is_order) noexcept nogil

@@ -15,7 +15,7 @@ from engine.journal.journal cimport CLEARED_BYTES, Journal
 from engine.model.approval cimport *
 from engine.model.codes cimport *
 from engine.model.descriptor cimport Descriptor
-from engine.model.records cimport OrderBytesPayload, OrderReplyPayload, RecordHeader, StatePayload
+from engine.model.records cimport AssetPayload, OrderBytesPayload, OrderReplyPayload, RecordHeader, StatePayload
 from engine.model.tables cimport Tables
 from engine.runtime.clock cimport Clock
 from engine.runtime.counters cimport Counters
@@ -60,6 +60,7 @@ cdef class OrderSession(Session):
         self.waiting = DurableWait()
         self.wait_ns_max = WAIT_NS
         self.venue_less_mono_ns = clock.wall_ns() - clock.mono_ns()
+        self.assets_told = max(tables.assets_given, <uint16_t> 1)
 
     def set_wait_max(self, int64_t wait_ns) -> None:
         """How long an order may wait for the disk before it is refused: well below the time after which it would be UNKNOWN."""
@@ -561,7 +562,10 @@ cdef class OrderSession(Session):
 
     cdef RecordHeader* claim_input(self, int kind, uint32_t payload_size) noexcept nogil:
         """A ledger record of an own-order input, payload zeroed; own inputs may use the reserve."""
-        cdef RecordHeader* record = self.journal.claim(LANE_LEDGER, kind, sizeof(RecordHeader) + payload_size, False)
+        cdef RecordHeader* record
+        if self.tables.assets_given > self.assets_told:
+            self.tell_assets()
+        record = self.journal.claim(LANE_LEDGER, kind, sizeof(RecordHeader) + payload_size, False)
         if record == NULL:
             record = self.journal.claim(LANE_LEDGER, kind, sizeof(RecordHeader) + payload_size, True)
         if record == NULL:
@@ -573,6 +577,34 @@ cdef class OrderSession(Session):
         record.account_id = self.account_id
         record.session_id = self.session_id
         return record
+
+    cdef void tell_assets(self) noexcept with gil:
+        """Assets that a codec has met for the first time: their numbers are kept on disk, then told, then used.
+
+        What cannot be kept or told now is tried again with the next input; a disk that refuses ends the engine by its own door.
+        """
+        cdef RecordHeader* record
+        cdef bytes text
+        try:
+            if self.tables.keep_assets is not None:
+                self.tables.keep_assets()
+        except Exception:
+            return
+        while self.tables.assets_given > self.assets_told:
+            name, line = self.tables.given_asset(self.assets_told)
+            if line == self.venue_id and self.tables.find_asset(name, line) == 0:
+                text = name.encode()
+                record = self.journal.claim(LANE_LEDGER, RECORD_KIND_ASSET, <uint32_t> (sizeof(RecordHeader) + sizeof(AssetPayload) + len(text)), True)
+                if record == NULL:
+                    return
+                record.venue_id = self.venue_id
+                record.account_id = self.account_id
+                record.session_id = self.session_id
+                (<AssetPayload*> (record + 1)).asset_id = self.assets_told
+                memcpy(<char*> (record + 1) + sizeof(AssetPayload), <const char*> text, len(text))
+                if not self.push_input(record, 0, 0, self.clock.wall_ns(), self.clock.mono_ns()):
+                    return
+            self.assets_told += 1
 
     cdef bint push_input(self, RecordHeader* record, uint32_t instrument_id, uint64_t order_handle, int64_t wall_ns,
                          int64_t mono_ns) noexcept nogil:

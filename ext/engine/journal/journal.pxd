@@ -155,6 +155,9 @@ cdef class Journal:
     # Commit an input: as `commit`, and before it the turn mark (TURN_* bits and the number of its poll) with what the front says.
     cdef inline uint64_t commit_input(self, RecordHeader* record, int turn) noexcept nogil:
         cdef uint64_t refused = (<TwLane*> self._lanes[0]).refused + (<TwLane*> self._lanes[1]).refused
+        if record == NULL or record.kind == 0:
+            # passed over by a later claim: it is padding with a checksum by now, and nobody's to write into
+            return 0
         self.is_pressed = self.nearly_full()
         if self.is_pressed:
             turn |= TURN_PRESSED

@@ -47,6 +47,7 @@ enum {
 #define TW_KIND_MARGIN_TIERS 61
 #define TW_KIND_VENUE_HEALTH 62
 #define TW_KIND_ORDER_BYTES 66
+#define TW_KIND_STATE_HASH 81
 #define TW_TIMER_TICK 0
 #define TW_ACTION_REPLACE 2
 #define TW_ACTION_QUERY 3
@@ -205,7 +206,8 @@ static inline void tw_recorded_pass_edges(TwRecorded *session, uint64_t *last_se
         if (found != TW_IS_EDGE && found != TW_IS_SUCCESSOR) return;
         session->successors += found == TW_IS_SUCCESSOR;
         session->edges += found == TW_IS_EDGE;
-        if (session->head->kind == TW_KIND_ORDER_BYTES && session->judge != NULL && !session->is_off) {
+        if ((session->head->kind == TW_KIND_ORDER_BYTES || session->head->kind == TW_KIND_STATE_HASH) && session->judge != NULL
+            && !session->is_off) {
             verdict = session->judge(session->judge_of, session->head);
             if (verdict != TW_SAME) tw_recorded_find(session, verdict, session->head, NULL);
         }

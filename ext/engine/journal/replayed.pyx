@@ -133,13 +133,23 @@ cdef class RecordedSession:
 
     def resume(self) -> None:
         """After a difference: go on with the next input as if there had been none."""
-        tw_recorded_resume(&self.state, &self.journal.last_seq)
+        cdef TwRecorded* state = &self.state
+        while state.head != NULL and tw_class_of(state, state.head) != TW_IS_INPUT:
+            if state.head.kind == RECORD_KIND_ORDER_BYTES and state.judge != NULL:
+                # its number counts, whatever became of it
+                state.judge(state.judge_of, state.head)
+            tw_recorded_pass(state)
+        tw_recorded_resume(state, &self.journal.last_seq)
 
     def watch(self, uint64_t order_handle) -> None:
         """`play` stops behind a run in which a record named this order; 0 = none."""
         self.state.wanted_handle = order_handle
 
     # --- a session that another strategy has left
+
+    def hold(self) -> None:
+        """From the first difference on requests wait in their rings until the session was left."""
+        self.state.is_held = True
 
     def leave(self) -> None:
         """From here on nothing is compared, and of the recorded inputs only the market's, the ticks and commands are fed."""

@@ -51,6 +51,7 @@ cdef class Sequencer(Actor):
     cdef bint _gives_same_handles(self, RecordHeader* record) noexcept nogil
     cdef void _push(self, const Descriptor* item, int routes) noexcept nogil
     cdef bint _apply(self, void* ring, Descriptor* item) noexcept nogil
+    cdef void _show_asset(self, const RecordHeader* record) noexcept with gil
     cdef void _give_handles(self, RecordHeader* record) noexcept nogil
     cdef void _count(self, int counter) noexcept nogil
     cdef void _publish_counts(self) noexcept nogil

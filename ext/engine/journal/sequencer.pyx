@@ -8,11 +8,11 @@ from libc.string cimport memcpy, memset
 
 from engine.model.codes cimport (
     COMMAND_KIND_PAUSE, COUNTER_COMMANDS, COUNTER_JOURNAL_BYTES, COUNTER_JOURNAL_LAST_SEQ, COUNTER_JOURNAL_RECORDS,
-    COUNTER_JOURNAL_REFUSED, COUNTER_JOURNAL_SYNCED_SEQ, COUNTER_TIMERS, LANE_LEDGER, LANE_TAPE, RECORD_KIND_COMMAND,
+    COUNTER_JOURNAL_REFUSED, COUNTER_JOURNAL_SYNCED_SEQ, COUNTER_TIMERS, LANE_LEDGER, LANE_TAPE, RECORD_KIND_ASSET, RECORD_KIND_COMMAND,
     RECORD_KIND_EXECUTION_REPORT, RECORD_KIND_FUNDING_PAYMENT, RECORD_KIND_HANDLES, RECORD_KIND_INSTRUMENT_UPDATE, RECORD_KIND_TIMER, RECORD_KIND_TIME_SYNC, RECORD_KIND_VENUE_HEALTH, TIMER_KIND_BAR, TIMER_KIND_EXECUTION, TIMER_KIND_STRATEGY, TIMER_KIND_TICK,
 )
 from engine.model.descriptor cimport Descriptor
-from engine.model.records cimport CommandPayload, HandlesPayload, RecordHeader, StatePayload, TimerPayload
+from engine.model.records cimport AssetPayload, CommandPayload, HandlesPayload, RecordHeader, StatePayload, TimerPayload
 from engine.model.tables cimport Tables
 from engine.runtime.counters cimport Counters
 
@@ -120,7 +120,7 @@ cdef class Sequencer(Actor):
             return TO_OMS | TO_RISK
         if kind == RECORD_KIND_VENUE_HEALTH:
             return TO_RISK
-        if kind == RECORD_KIND_HANDLES:
+        if kind == RECORD_KIND_HANDLES or kind == RECORD_KIND_ASSET:
             return 0
         if kind != RECORD_KIND_TIMER:
             return TO_OMS
@@ -185,20 +185,25 @@ cdef class Sequencer(Actor):
         if not self._has_room(item, routes):
             self.waits += 1
             return False
+        if record.kind == 0:
+            # a later claim of the lane was committed while this one waited: it gets a place of its own
+            record = self.journal.renew(record)
+        if record == NULL:
+            self.lost += 1
+            (<Ring> ring).release()
+            return True
         if record.kind == RECORD_KIND_HANDLES:
             self._give_handles(record)
+        elif record.kind == RECORD_KIND_ASSET:
+            self._show_asset(record)
         if record.mono_ns >= self.journal.now_mono_ns:
             self.journal.now_wall_ns = record.wall_ns
             self.journal.now_mono_ns = record.mono_ns
         seq = self.journal.commit_input(record, self._turn)
         if seq == 0:
-            # a later claim of the lane was committed while this one waited: it gets a place of its own
-            record = self.journal.renew(record)
-            seq = self.journal.commit(record)
-            if seq == 0:
-                self.lost += 1
-                (<Ring> ring).release()
-                return True
+            self.lost += 1
+            (<Ring> ring).release()
+            return True
         self._turn &= TURN_POLL_MAX
         item.record = record
         item.seq = seq
@@ -279,6 +284,8 @@ cdef class Sequencer(Actor):
             return False
         if record.kind == RECORD_KIND_HANDLES and not self._gives_same_handles(record):
             return True
+        if record.kind == RECORD_KIND_ASSET:
+            self._show_asset(record)
         if session.is_off:
             item.seq = item.cause_seq = self.journal.last_seq + 1
         if record.mono_ns >= self.journal.now_mono_ns:
@@ -316,6 +323,13 @@ cdef class Sequencer(Actor):
         tw_recorded_find(&self.source.state, TW_DIFFERENT, <TwRecord*> record, <TwRecord*> record)
         (<HandlesPayload*> (record + 1)).first_handle = then
         return False
+
+    cdef void _show_asset(self, const RecordHeader* record) noexcept with gil:
+        """From here in the sequence on the stages know the asset: a codec gave it its number when it read the frame, some inputs earlier."""
+        cdef const AssetPayload* asset = <const AssetPayload*> (record + 1)
+        name = (<const char*> (asset + 1))[:record.length - sizeof(RecordHeader) - sizeof(AssetPayload)].rstrip(b"\0")
+        if self._tables is not None:
+            self._tables.show_asset(asset.asset_id, name.decode(), record.venue_id)
 
     cdef void _count(self, int counter) noexcept nogil:
         cdef uint64_t* slots = self.counters.values
@@ -413,20 +427,24 @@ cdef class Sequencer(Actor):
         return self._command_seq
 
     def take_handles(self, uint32_t count=1) -> int:
-        """The first of `count` order handles for an operator's orders; runs the attached pipeline. JournalFull where it cannot be applied now."""
+        """The first of `count` order handles for an operator's orders; runs the attached pipeline. 0 where there is no room now."""
         cdef uint32_t size = sizeof(RecordHeader) + sizeof(HandlesPayload)
         cdef RecordHeader* record
         if self._pipeline is None:
             raise RuntimeError("no pipeline is attached")
         if self._tables is None:
             raise RuntimeError("there are no tables to take handles from")
-        record = self._claim_control(RECORD_KIND_HANDLES, size)
+        try:
+            record = self._claim_control(RECORD_KIND_HANDLES, size)
+        except JournalFull:
+            return 0
         (<HandlesPayload*> (record + 1)).count = count
         self._handles = 0
-        self._push_control(record)
+        try:
+            self._push_control(record)
+        except JournalFull:
+            return 0
         self._pipeline.run()
-        if self._handles == 0:
-            raise JournalFull("no order handle now: earlier inputs still wait for room")
         return self._handles
 
     def submit_timer(self, int timer_kind, *, uint64_t timer_id=0, int64_t deadline_mono_ns=0, int64_t data=0, int strategy_id=0,
@@ -434,10 +452,11 @@ cdef class Sequencer(Actor):
         """Put a TIMER into the control ring. JournalFull where there is no room.
 
         Ticks stand on the tape: there are twenty a second, and nobody needs last year's. Where the tape has no room the ledger takes
-        them: without ticks nothing would time out.
+        them: without ticks nothing would time out; and where market frames wait, since their claims would be passed over.
         """
+        cdef bint is_for_tape = timer_kind == TIMER_KIND_TICK and self.inbound_market.depth() == 0
         cdef uint32_t size = sizeof(RecordHeader) + sizeof(TimerPayload)
-        cdef RecordHeader* record = self._claim_control(RECORD_KIND_TIMER, size, LANE_TAPE if timer_kind == TIMER_KIND_TICK else LANE_LEDGER)
+        cdef RecordHeader* record = self._claim_control(RECORD_KIND_TIMER, size, LANE_TAPE if is_for_tape else LANE_LEDGER)
         cdef TimerPayload* timer = <TimerPayload*> (<uint8_t*> record + sizeof(RecordHeader))
         timer.timer_id = timer_id
         timer.deadline_mono_ns = deadline_mono_ns

@@ -574,31 +574,6 @@ cdef class Tables:
         """Every asset's name, in the order of ids from 1."""
         return tuple(self._assets[1:])
 
-    def instrument_bytes(self, uint32_t instrument_id) -> bytes:
-        """A row as it lies in memory: the payload of INSTRUMENT_ROW."""
-        self._check(instrument_id)
-        return (<const char*> &self.instruments[instrument_id])[:sizeof(Instrument)]
-
-    def put_instrument_bytes(self, bytes row not None) -> int:
-        """The row that `instrument_bytes` gave, under its own number, the next one or one that is there; returns the number.
-
-        Its assets must be known under the numbers that it names.
-        """
-        cdef const Instrument* given = <const Instrument*> <const char*> row
-        cdef uint32_t row_id
-        cdef uint32_t size = <uint32_t> len(row)
-        cdef object key
-        row_id = given.instrument_id if size == sizeof(Instrument) else 0
-        if row_id == 0 or row_id >= INSTRUMENT_CAPACITY or row_id > self.instrument_count + 1:
-            raise ValueError("no row of an instrument that could stand here")
-        self.instruments[row_id] = given[0]
-        key = (<int> given.venue_id, (<const char*> given.symbol).decode())
-        if given.is_trading or key not in self._ids_by_symbol:
-            self._ids_by_symbol[key] = row_id
-        self._forget_values(row_id)
-        self.instrument_count = max(self.instrument_count, row_id)
-        return row_id
-
     def append_instrument(self, object spec) -> int:
         """A new row for the spec even where its symbol is known (its tick or lot changed); the symbol means the new row.
 

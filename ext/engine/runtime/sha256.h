@@ -20,23 +20,22 @@ static const uint32_t TW_SHA_START[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa
 static inline uint32_t tw_turn_right(uint32_t x, int n) { return x >> n | x << (32 - n); }
 
 static void tw_sha256_block_plain(uint32_t state[8], const uint8_t *data) {
-    uint32_t w[64], v[8];
+    uint32_t w[64], a = state[0], b = state[1], c = state[2], d = state[3], e = state[4], f = state[5], g = state[6], h = state[7];
     int i;
     for (i = 0; i < 16; i++) { memcpy(&w[i], data + 4 * i, 4); w[i] = __builtin_bswap32(w[i]); }
     for (i = 16; i < 64; i++) {
-        uint32_t a = w[i - 15], b = w[i - 2];
-        w[i] = w[i - 16] + w[i - 7] + (tw_turn_right(a, 7) ^ tw_turn_right(a, 18) ^ a >> 3) + (tw_turn_right(b, 17) ^ tw_turn_right(b, 19) ^ b >> 10);
+        uint32_t x = w[i - 15], y = w[i - 2];
+        w[i] = w[i - 16] + w[i - 7] + (tw_turn_right(x, 7) ^ tw_turn_right(x, 18) ^ x >> 3) + (tw_turn_right(y, 17) ^ tw_turn_right(y, 19) ^ y >> 10);
     }
-    memcpy(v, state, 32);
+#pragma GCC unroll 8
     for (i = 0; i < 64; i++) {
-        uint32_t e = v[4], a = v[0];
-        uint32_t t = v[7] + (tw_turn_right(e, 6) ^ tw_turn_right(e, 11) ^ tw_turn_right(e, 25)) + ((e & v[5]) ^ (~e & v[6])) + TW_SHA_ROUND[i] + w[i];
-        uint32_t u = (tw_turn_right(a, 2) ^ tw_turn_right(a, 13) ^ tw_turn_right(a, 22)) + ((a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2]));
-        memmove(v + 1, v, 28);
-        v[4] += t;
-        v[0] = t + u;
+        uint32_t t = h + (tw_turn_right(e, 6) ^ tw_turn_right(e, 11) ^ tw_turn_right(e, 25)) + ((e & f) ^ (~e & g)) + TW_SHA_ROUND[i] + w[i];
+        uint32_t u = (tw_turn_right(a, 2) ^ tw_turn_right(a, 13) ^ tw_turn_right(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+        h = g; g = f; f = e; e = d + t;
+        d = c; c = b; b = a; a = t + u;
     }
-    for (i = 0; i < 8; i++) state[i] += v[i];
+    state[0] += a; state[1] += b; state[2] += c; state[3] += d;
+    state[4] += e; state[5] += f; state[6] += g; state[7] += h;
 }
 
 /* Intel's SHA extensions keep the state as {A,B,E,F} and {C,D,G,H}; each sha256rnds2 does two rounds. */

@@ -4,7 +4,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memset
 
 from engine.model.codes cimport (
-    INTENT_ACTION_REPLACE, INTENT_ACTION_SUBMIT, LANE_LEDGER, LIMIT_SCOPE_ACCOUNT, LIMIT_SCOPE_VENUE, RECORD_KIND_STRATEGY_STATE, TIMER_KIND_STRATEGY,
+    ALARM_CODE_STRATEGY_HUNG, INTENT_ACTION_REPLACE, INTENT_ACTION_SUBMIT, LANE_LEDGER, LIMIT_SCOPE_ACCOUNT, LIMIT_SCOPE_VENUE, RECORD_KIND_STRATEGY_STATE, TIMER_KIND_STRATEGY,
 )
 from engine.model.native cimport LIST_SIZE_MAX
 from engine.model.records cimport Conditions, IntentPayload, RecordHeader, StatePayload
@@ -470,6 +470,9 @@ cdef class StrategyBase:
         record.strategy_id = self.strategy_id
         payload = <StatePayload*> (record + 1)
         payload[0] = StatePayload(status, self.status, reason, 0, 0)
+        if reason == ALARM_CODE_STRATEGY_HUNG:
+            # the turn behind the callback that hung: what a clock ended, a replay must not wait for
+            payload.detail = <int64_t> self._turn.number
         # the rounded-up end of the record is part of its text
         memset(payload + 1, 0, (size + 7) & ~(<size_t> 7))
         memcpy(payload + 1, <const char*> text, size)

@@ -733,14 +733,14 @@ cdef class OrderCodec:
 
     cdef int name_new_asset(self, AssetSlot* slot, const char* name, size_t size) noexcept:
         """Give a name that was never seen a number, in a free slot."""
-        if self.tables.asset_count >= BALANCE_ROWS_MAX:
+        if self.tables.assets_given >= BALANCE_ROWS_MAX:
             return 0
         try:
             text = name[:size].decode()
         except UnicodeDecodeError:
             return 0  # no name of an asset: nothing of ours
         memcpy(slot.name, name, size)
-        slot.asset_id = self.tables.asset_id(text, self.venue_id)
+        slot.asset_id = self.tables.give_asset(text, self.venue_id)
         slot.size = <uint8_t> size
         return slot.asset_id
 

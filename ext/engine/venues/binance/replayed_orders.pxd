@@ -20,6 +20,7 @@ cdef class ReplayGateway(Actor):
     cdef UsdmOrderSession usdm           # the same, where the line is one of USD-M; else None
     cdef bint is_usdm
     cdef RecordedSession recorded
+    cdef bint has_connected              # to a venue of its own, behind a session that was left
     cdef bint has_key                    # the real one: signatures are compared too
     cdef uint64_t last_number
     cdef int last_size                   # of the text that was encoded last
@@ -42,3 +43,7 @@ cdef class ReplayGateways:
     cdef RecordedSession recorded
     cdef list _gateways
     cdef void* by_venue[16]
+    cdef public object on_state          # bytes of a STATE_HASH record -> names of the sections that differ
+    cdef readonly list state_differences
+    cdef readonly uint64_t states        # compared
+    cdef int judge_state(self, TwRecord* record) noexcept

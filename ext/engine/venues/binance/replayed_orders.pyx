@@ -8,6 +8,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memset
 from engine.journal.replayed cimport *
 from engine.model.approval cimport *
+from engine.model.codes cimport RECORD_KIND_STATE_HASH
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport RecordHeader
 from engine.venues.binance.order_session cimport BinanceOrderSession
@@ -39,6 +40,9 @@ cdef class ReplayGateway(Actor):
         cdef int done = 0
         if self.recorded.state.is_off:
             return self._work_live()
+        if self.recorded.state.finding and self.recorded.state.is_held:
+            # another strategy's first other requests: they leave on paper
+            return 0
         while done < ITEMS_PER_DRAIN:
             item = self.session.outbound.peek()
             if item == NULL:
@@ -51,7 +55,11 @@ cdef class ReplayGateway(Actor):
     cdef int _work_live(self) except -1:
         """The session was left: requests go over the connection that the session has by now."""
         cdef BinanceOrderSession session = self.session
-        cdef int done = session.drain()
+        cdef int done = 0
+        if session.is_ready:
+            self.has_connected = True
+        if self.has_connected:
+            done = session.drain()
         if session.is_input_lost and 2 * session.inbound.depth() < session.inbound.capacity:
             session.is_input_lost = False
             session.recover_inputs()
@@ -193,7 +201,10 @@ cdef class ReplayGateway(Actor):
 
 cdef int32_t judge_request(void* context, TwRecord* record) noexcept:
     cdef ReplayGateways all_lines = <ReplayGateways> context
-    cdef void* gateway = all_lines.by_venue[(<RecordHeader*> record).venue_id & 15]
+    cdef void* gateway
+    if (<RecordHeader*> record).kind == RECORD_KIND_STATE_HASH:
+        return all_lines.judge_state(record)
+    gateway = all_lines.by_venue[(<RecordHeader*> record).venue_id & 15]
     return TW_SAME if gateway == NULL else (<ReplayGateway> gateway).judge(record)
 
 
@@ -203,10 +214,22 @@ cdef class ReplayGateways:
     def __init__(self, RecordedSession recorded not None):
         self.recorded = recorded
         self._gateways = []
+        self.state_differences = []
 
     def __dealloc__(self):
         if self.recorded is not None and self.recorded.state.judge_of == <void*> self:
             self.recorded.state.judge = NULL
+
+    cdef int judge_state(self, TwRecord* record) noexcept:
+        """A hash of the core's state: `on_state` names the sections that have another one now."""
+        if self.on_state is None:
+            return TW_SAME
+        try:
+            self.state_differences = self.on_state((<const char*> record)[:record.length])
+        except Exception as error:  # whatever it is, the state was not found to be the same
+            self.state_differences = [repr(error)]
+        self.states += 1
+        return TW_DIFFERENT if self.state_differences else TW_SAME
 
     def add(self, ReplayGateway gateway not None) -> None:
         """One line's; from the first on, requests are judged."""

@@ -540,7 +540,7 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         for (symbol, asset, hour_ms, amount_e8), payments in settled.items():
             instrument_id = self.tables.instrument_id(self.venue_id, symbol)
             if instrument_id:
-                self.emit_settlement(instrument_id, self.tables.asset_id(asset, self.venue_id), hour_ms * NS_OF_MS, amount_e8, payments)
+                self.emit_settlement(instrument_id, self.tables.give_asset(asset, self.venue_id), hour_ms * NS_OF_MS, amount_e8, payments)
         self.cold_done(True)
 
     # --- records ---
