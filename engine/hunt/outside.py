@@ -22,6 +22,7 @@ class Outside:
     clock_offset_ns: int
     stalled_until_ns: int
     _refused: dict[str, int]
+    _wall_offset_ns: int
     _flawed_until_ns: dict[str, int]
 
     @property
@@ -32,7 +33,7 @@ class Outside:
     @property
     def venue_ns(self) -> int:
         """The venue's Unix time."""
-        raise NotImplementedError
+        return self.now_ns + self._wall_offset_ns
 
     def refuses_all(self) -> bool:
         """Does the venue take no connection of any kind."""

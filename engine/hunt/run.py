@@ -31,7 +31,8 @@ from engine.hunt.schedule import CALM_S, CYCLE_S, FIRST_S, MS_PER_S, SETTLE_S, S
 from engine.hunt.truth import Truth
 from engine.hunt.wire import Request, read
 from engine.journal.errors import JournalError
-from engine.model.codes import CommandKind, HaltReason, TradingState
+from engine.journal.reader import JournalReader
+from engine.model.codes import CommandKind, HaltReason, RecordKind, TradingState
 from engine.quiet_time import QuietTime
 from engine.runtime.clock import Clock
 from engine.runtime.crash_loop import CrashLoopGuard
@@ -49,6 +50,8 @@ RESTART_S_MAX = 8.0
 HEAL_AFTER_S = 20
 HEAL_EVERY_S = 8
 EVENTS_KEPT = 40
+# records that name the folder in which a run took place
+OF_THE_PLACE = frozenset({"START", "CORE_START", "RECOVERED", "CUT"})
 LOOKS_AT_REST = 20
 POWER_LOOK_S = 0.007
 LOOK_NS = 70 * NS_PER_MS
@@ -114,11 +117,6 @@ class Hunt(Outside):
         return (self.now_ns - self.begin_ns) / NS_PER_S
 
     @property
-    def venue_ns(self) -> int:
-        """The venue's Unix time."""
-        return self.now_ns + self._wall_offset_ns
-
-    @property
     def is_calm(self) -> bool:
         """No fault is to be expected."""
         return is_calm(self.at_s)
@@ -182,8 +180,10 @@ class Hunt(Outside):
         digest = hashlib.sha256()
         for name, count in sorted(self.counts.items()):
             digest.update(f"{name}={count};".encode())
-        for path in sorted(self.loaded.data_dir.rglob("*.seg")):
-            digest.update(path.name.encode() + path.read_bytes())
+        with contextlib.suppress(JournalError, OSError):  # a journal that cannot be read to its end is what was found
+            for record in JournalReader(self.loaded.data_dir).records():
+                if RecordKind(record.kind).name not in OF_THE_PLACE:
+                    digest.update(b"%d %d %d " % (record.seq, record.kind, record.mono_ns) + record.payload)
         for key in sorted(self.truth.fills):
             digest.update(repr(self.truth.fills[key]).encode())
         return Outcome(
