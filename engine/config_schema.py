@@ -118,6 +118,14 @@ class JournalSection(Section, frozen=True, kw_only=True):
     tape_keep_days: Annotated[
         int, Meta(ge=1, le=36_500, description="whole tape segments older than this may be deleted")
     ] = 7
+    state_hash_ticks: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_728_000,
+            description="ticks (20 a second) between two records of the core's state as checksums; 0: one at the stop alone",
+        ),
+    ] = 1_200
 
 
 Symbol = Annotated[str, Meta(pattern=r"^[A-Z0-9_-]{2,31}$")]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.app import Engine
+from engine.audit.watch import StateWatch
 from engine.config import LoadedConfig, digest
 from engine.control.commands import EngineControl, EngineNames, OperatorCommand
 from engine.control.messages import ScopeKind
@@ -173,6 +174,7 @@ class Daemon:
         self.limits = limit_desk(engine)
         self.health = [VenueHealth(duty.line, duty.access) for duty in self.duties]
         self.limit_use = LimitUse(engine, self.limits)
+        self.state_watch = StateWatch(engine, self.loaded.config.journal.state_hash_ticks)
         self.notifier = NotifierWatch(engine, say)
         clock = engine.world.clock
         self.supervisor = Supervisor.of_environment(clock)
@@ -290,6 +292,7 @@ class Daemon:
         code = ExitCode.UNAVAILABLE if self.stop.doubt else ExitCode.OK
         if self.stop.doubt:
             say(f"stopped, but {self.stop.doubt}")
+        self.state_watch.write()
         self.engine.journal.close(reason="stop")
         if self.engine.journal.error:
             say(f"stopped, but the journal's disk failed: {self.engine.journal.error_text}")
@@ -309,6 +312,7 @@ class Daemon:
 
     def each_tick(self) -> None:
         """Cold work between frames: gauges, and the way to a stop."""
+        self.state_watch.each_tick()
         counters, state = self.engine.counters, self.engine.tables.control_state()
         counters.set(Counter.TRADING_STATE, state["trading_state"])
         counters.set(Counter.HALT_REASON, state["halt_reason"])

@@ -22,6 +22,7 @@ from typing import Any, Self
 import msgspec
 
 from engine.app import Engine
+from engine.audit.watch import StateWatch
 from engine.config import LoadedConfig, digest
 from engine.credentials import Credentials, load_credentials
 from engine.journal.cursor import Record
@@ -124,6 +125,7 @@ class Simulation:
         except BaseException:
             self.journal.close(reason="start failed", record_stop=False)
             raise
+        self.state_watch = StateWatch(self.engine, loaded.config.journal.state_hash_ticks)
         self.loop.add_source(EngineTimers(self.engine.timers, self._on_timer, self.clock))
         self.stopping = OrderlyStop(self.engine, self._supervisor, lambda: self._gateway.last_error, self.told.append)
 
@@ -218,6 +220,7 @@ class Simulation:
         """End here: connections closed, the journal complete and shut. No order is cancelled."""
         if not self._is_closed:
             self._end()
+            self.state_watch.write()
             self.journal.close(reason=reason)
 
     def crash(self) -> None:
@@ -297,6 +300,7 @@ class Simulation:
         engine.sequencer.submit_timer(TimerKind.TICK, deadline_mono_ns=now_ns)
         engine.pipeline.run_to_completion()
         engine.watchdog.progress(engine.counters, self.clock)
+        self.state_watch.each_tick()
         self._each_tick(now_ns)
         self.journal.flush()
         self.loop.call_at_ns(now_ns + TICK_NS, self._tick)

@@ -25,6 +25,7 @@ audit_credential = "audit"
 audit_sign_interval_s = 300
 ledger_keep_days = 30
 tape_keep_days = 2
+state_hash_ticks = 20
 
 [venue.sim]
 kind = "binance-usdm"

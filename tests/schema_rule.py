@@ -1,8 +1,13 @@
-"""The rule by which layouts of records may change, held between two of them in `layout.schema_text` form."""
+"""The rule by which layouts of records may change, held between two of them in `layout.schema_text` form.
+
+`python -m tests.schema_rule` keeps today's layout beside the earlier ones, and says the line that names it to the engine: to be
+done with each release, so that the ledgers it writes stay readable.
+"""
 
 from __future__ import annotations
 
 import struct
+import sys
 from pathlib import Path
 
 from engine.journal import layout
@@ -61,3 +66,13 @@ def faults(before: Schema, after: Schema) -> list[str]:
 def frozen() -> dict[int, str]:
     """Every layout that was kept, by its hash."""
     return {int(path.stem, 16): path.read_text() for path in sorted(FOLDER.glob("*.txt"))}
+
+
+def keep_today() -> str:
+    """Write today's layout beside the others; the line for `engine.journal.schemas.READABLE`."""
+    (FOLDER / f"{layout.SCHEMA_HASH:016x}.txt").write_text(layout.schema_text())
+    return f'    0x{layout.SCHEMA_HASH:016X}: "VERSION, DATE",'
+
+
+if __name__ == "__main__":
+    sys.stdout.write(keep_today() + "\n")

@@ -207,7 +207,9 @@ _ORDER = (
     f"{RECORD} {ABOUT} handle:i client_order_id:t venue_order_id:i side:t position_side:t type:t time_in_force:t price:d qty:d"
     " filled:d average_price:d state:t reason:t venue_code:i"
 )
-_POSITION = "venue:t account:i symbol:t side:t position:d average_price:d mark:d realised_pnl:d unrealised_pnl:d fees:d money:t"
+_POSITION = (
+    "venue:t account:i symbol:t side:t position:d average_price:d mark:d realised_pnl:d unrealised_pnl:d fees:d money:t"
+)
 TABLES: dict[str, Table] = {
     "orders": Table(columns(f"first_wall_ns:w {_ORDER}"), orders),
     "order_states": Table(columns(_ORDER), order_states),
@@ -225,7 +227,9 @@ TABLES: dict[str, Table] = {
         ),
         decisions,
     ),
-    "commands": Table(columns(f"{RECORD} {ABOUT} handle:i command:t uid:i reason:t side:t type:t price:d qty:d"), commands),
+    "commands": Table(
+        columns(f"{RECORD} {ABOUT} handle:i command:t uid:i reason:t side:t type:t price:d qty:d"), commands
+    ),
     "alarms": Table(columns(f"{RECORD} {ABOUT} handle:i code:t detail:i text:t"), alarms),
     "funding": Table(columns(f"{RECORD} {ABOUT} amount:d asset:t event_ns:w is_answer:b"), funding),
     "positions": Table(columns(f"{_POSITION} bought:d sold:d fills:i seq:i"), positions),

@@ -22,6 +22,7 @@ from engine.model.codes import Lane, RecordKind
 # hash of a layout -> the first build that wrote it
 READABLE: dict[int, str] = {
     0x2D92C73C3D17B81B: "0.1.0, 21 November 2026",
+    0xD7EFC2F2BC0B4ED3: "0.1.0, 22 November 2026",
 }
 
 

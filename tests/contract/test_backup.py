@@ -20,6 +20,7 @@ from engine.backup.layout import BackupError, point_names, read_manifest
 from engine.backup.make import Source, make
 from engine.backup.restore import RUNS_AT_LEAST, restore
 from engine.backup.verify import check_point
+from engine.journal.audit import audit
 from engine.journal.head import Head, LaneHead, SignedHead, encode_head, read_heads
 from engine.journal.reader import JournalReader, read_epoch, read_marks
 from engine.journal.verify import verify
@@ -79,6 +80,7 @@ def test_a_restored_journal_is_whole_and_folds_to_the_sources_state_and_an_engin
     assert JournalReader(other.data_dir).last_seq() > seq
     other.journal.close(reason="test")
     assert verify(other.data_dir).is_whole
+    assert audit(other.data_dir).findings == []
 
 
 def test_no_client_order_id_comes_again_after_a_restoration_nor_after_a_second_one_of_the_same_copy(

@@ -128,7 +128,11 @@ def test_every_imported_library_is_a_declared_dependency() -> None:
     declared = {
         re.split(r"[<>=\[;]", line)[0]
         for line in project["dependencies"]
-        + [line for extra in ("numba", "sql", "postgres", "parquet") for line in project["optional-dependencies"][extra]]
+        + [
+            line
+            for extra in ("numba", "sql", "postgres", "parquet")
+            for line in project["optional-dependencies"][extra]
+        ]
     }
     modules = {name.replace("-", "_") for name in declared} - {"pyzmq"} | {"zmq"}
     own = set(sys.stdlib_module_names) | {"engine", "__future__"}

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from engine.control.commands import AnyCommand
+from engine.control.command_kinds import AnyCommand
 from engine.control.messages import (
     Accepted,
     AnyRequest,

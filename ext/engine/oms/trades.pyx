@@ -13,6 +13,13 @@ from engine.model.codes cimport SIDE_BUY
 from engine.model.unnamed cimport is_unnamed, order_tag, unnamed_cum_lots, unnamed_order_tag, unnamed_trade_id
 from engine.oms.scribe cimport FillFacts
 
+cdef extern from *:
+    """
+    /* zeroed memory that the system gives at its first use is used at once: no page is asked for while an order waits */
+    static void tw_touch(void *place, size_t size) { for (size_t at = 0; at < size; at += 4096) ((volatile char *) place)[at] = 0; }
+    """
+    void tw_touch(void*, size_t) noexcept nogil
+
 
 cdef enum:
     OTHERS_TAG = 2   # a side that is not known to be of an order of ours; tags of handles are odd
@@ -54,6 +61,8 @@ cdef class TradeSet:
         self.queue = <TradeKey*> calloc(capacity, sizeof(TradeKey))
         if not (self.table and self.queue):
             raise MemoryError("trade set")
+        tw_touch(self.table, <size_t> capacity * 2 * sizeof(TradeKey))
+        tw_touch(self.queue, <size_t> capacity * sizeof(TradeKey))
 
     def __dealloc__(self):
         free(self.table)
