@@ -145,9 +145,10 @@ def outcome_lines(outcome: Outcome, took_s: float) -> list[str]:
         "stopped": "stopped as told; equal so far" if not outcome.differences else "stopped as told; DIFFERENT before",
         "touched": "stopped behind the turn that touched the order; equal so far",
     }
+    compared = f"{outputs} records, {requests} requests and {counts['states']} hashes of the state compared"
     found = [
         f"session {outcome.epoch}, sequences {outcome.first_seq} to {outcome.last_seq}: {words[outcome.state]}",
-        f"{inputs} inputs in {counts['runs']} turns fed, {outputs} records and {requests} requests compared, "
+        f"{inputs} inputs in {counts['runs']} turns fed, {compared}, "
         f"{counts['edges']} records of the edges passed over; {took_s:.2f} s, {rate} inputs/s",
     ]
     for difference in outcome.differences:
@@ -173,9 +174,8 @@ def handle_of(order: str, data_dir: Path) -> int:
     from engine.journal.reader import JournalReader
     from engine.model import clientid
 
-    decoded = clientid.decode(order)
-    if decoded is not None:
-        return int(decoded[1] if isinstance(decoded, tuple) else decoded)
+    if handle := clientid.decode(order):
+        return handle
     try:
         handle = find_order(JournalReader(data_dir), order)
     except JournalError as error:

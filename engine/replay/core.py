@@ -10,10 +10,13 @@ from pathlib import Path
 import msgspec
 
 from engine.app import Engine
+from engine.audit.state import CoreState
+from engine.audit.watch import differences
 from engine.config import Config, LoadedConfig
 from engine.control.catalog import Names
 from engine.credentials import Credentials
 from engine.exit_codes import CommandError, ExitCode
+from engine.journal.cursor import parse
 from engine.journal.journal import Journal
 from engine.journal.replayed import masked_key
 from engine.line import Line, LineInputs
@@ -166,6 +169,8 @@ def build(
             engine.book.prepare(instrument_id)
     # all of the earlier ledger, as a start without snapshots folds it: the same state
     engine.recover(EarlierRuns(recording.data_dir, recording.epoch, uses_snapshots=False))
+    state = CoreState(engine)
+    gateways.on_state = lambda data: differences(parse(data)[0], state)
     session.follow(engine.pipeline, engine.timers, clock)
     engine.sequencer.follow(session)
     return Replay(recording, engine, gateways, chosen, used)

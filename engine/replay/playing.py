@@ -71,7 +71,7 @@ class Player:
             state=state,
             first_seq=self.session.first_seq,
             last_seq=self.session.passed_seq,
-            counts=self.session.counts(),
+            counts=self.session.counts() | {"states": self.replay.gateways.states},
             differences=list(self.differences),
             notes=list(self.notes()),
         )

@@ -46,6 +46,7 @@ def test_a_recorded_session_replays_equal(tmp_path: Path, kind: str, mode: str) 
     assert outcome.state == "equal", told(outcome)
     assert outcome.counts["outputs"] > 100
     assert outcome.counts["requests"] + outcome.counts["successors"] > 10
+    assert outcome.counts["states"] > 0
     assert outcome.counts["beyond"] == 0
 
 

@@ -77,7 +77,7 @@ typedef struct {
     uint8_t has_hole;
     uint8_t is_held;     /* of a session that was left: its next input waits, others come first */
     uint32_t poll;       /* of the run that is under way, from 0 */
-    uint32_t run_inputs; /* fed in it */
+    uint32_t run_inputs; /* fed in it; 0 between two runs */
     uint64_t refusals;   /* inputs before which a claim had been refused: what follows may differ by it */
     uint64_t wanted_handle, touched_seq;
     int32_t finding;     /* the first difference of this run */
@@ -204,6 +204,8 @@ static inline void tw_recorded_pass_edges(TwRecorded *session, uint64_t *last_se
     while (session->head != NULL) {
         found = tw_class_of(session, session->head);
         if (found != TW_IS_EDGE && found != TW_IS_SUCCESSOR) return;
+        /* the state is compared where it was hashed: when all stages are at rest */
+        if (session->head->kind == TW_KIND_STATE_HASH && session->run_inputs != 0) return;
         session->successors += found == TW_IS_SUCCESSOR;
         session->edges += found == TW_IS_EDGE;
         if ((session->head->kind == TW_KIND_ORDER_BYTES || session->head->kind == TW_KIND_STATE_HASH) && session->judge != NULL

@@ -111,6 +111,7 @@ cdef class RecordedSession:
         self.runs += 1
         if state.run_inputs == 0:
             tw_recorded_find(state, TW_OTHER_TURN, state.head, NULL)
+        state.run_inputs = 0
         return PLAY_DIFFERENT if state.finding else PLAY_ON
 
     def play(self, uint64_t runs_max, *, uint64_t until_seq=0) -> int:
@@ -259,9 +260,12 @@ cdef int64_t first_text(RecordedSession session, int venue_id, const char* wante
 def masked_key(RecordedSession session not None, int venue_id) -> str:
     """The API key of a line as the journal has it (all but 4 characters masked); empty where no request carried one."""
     cdef TwRecord* record = NULL
-    cdef uint32_t size
+    cdef uint32_t size = 0
+    cdef const uint8_t* start
     cdef int64_t at = first_text(session, venue_id, b'"apiKey":"', 10, &record)
     if at < 0:
         return ""
-    text = tw_request_text(record, &size)[:size]
+    # two statements: which argument of a call is evaluated first, C leaves open
+    start = tw_request_text(record, &size)
+    text = start[:size]
     return text[at + 10:text.index(b'"', at + 10)].decode()

@@ -46,7 +46,7 @@ cdef class Sequencer(Actor):
     cdef bint _has_room(self, const Descriptor* item, int routes) noexcept nogil
     cdef void* _line_of(self, const Descriptor* item) noexcept nogil
     cdef bint _push_to_lines(self, const Descriptor* item) noexcept nogil
-    cdef int _feed(self) except -1
+    cdef int _feed(self) noexcept
     cdef bint _deliver(self, RecordHeader* record) noexcept nogil
     cdef bint _gives_same_handles(self, RecordHeader* record) noexcept nogil
     cdef void _push(self, const Descriptor* item, int routes) noexcept nogil

@@ -241,7 +241,7 @@ cdef class Sequencer(Actor):
         """Take the inputs of a recorded session, not those of the rings."""
         self.source = source
 
-    cdef int _feed(self) except -1:
+    cdef int _feed(self) noexcept:
         """The recorded inputs of this poll; at least 1 while the recorded run goes on with a later poll."""
         cdef TwRecorded* session = &self.source.state
         cdef Descriptor* item
