@@ -29,7 +29,7 @@ from engine.journal.cursor import Record
 from engine.journal.errors import JournalFull
 from engine.journal.journal import Journal
 from engine.journal.reader import JournalReader
-from engine.journal.settings import JournalConfig
+from engine.journal_opening import journal_settings
 from engine.line import LineInputs
 from engine.model.codes import CommandKind, Counter, Lane, RecordKind, TimerKind, TradingState
 from engine.orderly_stop import OrderlyStop
@@ -340,17 +340,9 @@ def load_strategies(loaded: LoadedConfig) -> dict[str, Strategy]:
 
 def open_journal(loaded: LoadedConfig, world: World) -> Journal:
     """The configuration's journal, without its thread: bytes go to disk at each tick, at the same places in every run."""
-    config = loaded.config
-    settings = JournalConfig(
-        data_dir=Path(config.engine.data_dir),
-        runtime_dir=Path(config.engine.runtime_dir),
-        engine_id=config.engine.id,
-        ledger_front_bytes=config.journal.ledger_front_bytes,
-        tape_front_bytes=config.journal.tape_front_bytes,
-        segment_bytes=config.journal.segment_bytes,
-        sync_interval_ms=config.journal.sync_interval_ms,
+    return Journal.open(
+        journal_settings(loaded), world, build="simulation", config_hash=digest(loaded.config), threaded=False
     )
-    return Journal.open(settings, world, build="simulation", config_hash=digest(config), threaded=False)
 
 
 __all__ = ["START_NS", "JournalFull", "Latency", "Simulation"]
