@@ -151,7 +151,8 @@ def tell(args: argparse.Namespace, accepted: Accepted, **more: str) -> int:
         print(f"{args.action}: {note}sequence {accepted.sequence}{handle}; trading is {state}" + halted(halt))
         for name, text in more.items():
             print(f"{name}: {text}")
-    return ExitCode.REFUSED if args.action == "arm" and accepted.kill and not scoped(args) else ExitCode.OK
+    still_killed = args.action == "arm" and accepted.kill and not scoped(args) and not accepted.proposal
+    return ExitCode.REFUSED if still_killed else ExitCode.OK
 
 
 def halted(halt: str) -> str:

@@ -23,7 +23,7 @@ DEADMAN_MS = 6_000
 ORDERS_PER_INPUT_MAX = 8
 STALE_AFTER_MS = 5_000
 DRIFT_MS_MAX = 1_000
-MESSAGE_BURST = 6
+MESSAGE_BURST = 7
 LATENCY = Latency(400, 600, 300)
 POSITIONS = {"BTCUSDT": "0.4", "ETHUSDT": "8"}
 ORDERS = {"BTCUSDT": "0.12", "ETHUSDT": "2.4"}
@@ -55,7 +55,7 @@ instrument_refresh_s = 60
 {usdm}
 [risk]
 max_open_orders = 24
-message_rate_per_s = 2
+message_rate_per_s = 3
 message_burst = {burst}
 stale_after_ms = {stale}
 clock_drift_ms_max = {drift}

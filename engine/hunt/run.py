@@ -25,18 +25,19 @@ from engine.hunt.disk import PowerCut
 from engine.hunt.ledger import Ledger
 from engine.hunt.life import EngineEnded, Life, Surroundings
 from engine.hunt.net import API, HuntNet
+from engine.hunt.outside import Outside
 from engine.hunt.place import build_venue, configure
 from engine.hunt.schedule import CALM_S, CYCLE_S, FIRST_S, MS_PER_S, SETTLE_S, STORM_S, Schedule, calm_ends, is_calm
 from engine.hunt.truth import Truth
 from engine.hunt.wire import Request, read
 from engine.journal.errors import JournalError
-from engine.model.codes import CommandKind, HaltReason, TradingState
+from engine.journal.reader import JournalReader
+from engine.model.codes import CommandKind, HaltReason, RecordKind, TradingState
 from engine.quiet_time import QuietTime
 from engine.runtime.clock import Clock
 from engine.runtime.crash_loop import CrashLoopGuard
 from engine.runtime.net import NetError
 from engine.sim.inprocess.loop import StandstillError
-from engine.sim.wire.shell import VenueShell
 from engine.simulation import START_NS
 
 NS_PER_S = 1_000_000_000
@@ -49,7 +50,10 @@ RESTART_S_MAX = 8.0
 HEAL_AFTER_S = 20
 HEAL_EVERY_S = 8
 EVENTS_KEPT = 40
+# records that name the folder in which a run took place
+OF_THE_PLACE = frozenset({"START", "CORE_START", "RECOVERED", "CUT"})
 LOOKS_AT_REST = 20
+POWER_LOOK_S = 0.007
 LOOK_NS = 70 * NS_PER_MS
 RUNNING = 1
 
@@ -69,7 +73,7 @@ class Outcome(msgspec.Struct):
     last: list[str] = []
 
 
-class Hunt:
+class Hunt(Outside):
     """One run of a schedule in the folder `root` (best on a memory file system), which must be empty."""
 
     def __init__(self, schedule: Schedule, root: Path, checks: Iterable[type[Check]] | None = None) -> None:
@@ -108,19 +112,9 @@ class Hunt:
     # --- time ----------------------------------------------------------------------------------------------------
 
     @property
-    def now_ns(self) -> int:
-        """Monotonic."""
-        return int(self.clock.monotonic_ns())
-
-    @property
     def at_s(self) -> float:
         """Seconds since the beginning."""
         return (self.now_ns - self.begin_ns) / NS_PER_S
-
-    @property
-    def venue_ns(self) -> int:
-        """The venue's Unix time."""
-        return self.now_ns + self._wall_offset_ns
 
     @property
     def is_calm(self) -> bool:
@@ -186,8 +180,10 @@ class Hunt:
         digest = hashlib.sha256()
         for name, count in sorted(self.counts.items()):
             digest.update(f"{name}={count};".encode())
-        for path in sorted(self.loaded.data_dir.rglob("*.seg")):
-            digest.update(path.name.encode() + path.read_bytes())
+        with contextlib.suppress(JournalError, OSError):  # a journal that cannot be read to its end is what was found
+            for record in JournalReader(self.loaded.data_dir).records():
+                if RecordKind(record.kind).name not in OF_THE_PLACE:
+                    digest.update(b"%d %d %d " % (record.seq, record.kind, record.mono_ns) + record.payload)
         for key in sorted(self.truth.fills):
             digest.update(repr(self.truth.fills[key]).encode())
         return Outcome(
@@ -356,13 +352,19 @@ class Hunt:
         else:
             self._armed_kill = (when, count, down_s)
 
-    def power_cut(self, roll: int, down_s: float) -> None:
+    def power_cut(self, roll: int, down_s: float, looks: int = 1_500) -> None:
         """The machine goes dark with the engine on it."""
-        if self.life is not None and not self.life.is_dead:
+        life = self.life
+        if life is not None and not life.is_dead:
+            status = life.journal.ledger.status()
+            if status["committed"] == status["written"] and looks:
+                # the cut is to fall while something waits to be written
+                self.in_a_while(POWER_LOOK_S, lambda: self.power_cut(roll, down_s, looks - 1))
+                return
             self._next_down_s = down_s
-            self.life.hunt_net.is_dead = True
-            self.life.is_dead = True
-            self.life.loop.failure = EngineEnded(f"power cut {roll}")
+            life.hunt_net.is_dead = True
+            life.is_dead = True
+            life.loop.failure = EngineEnded(f"power cut {roll}")
 
     def restart_failed(self, life: Life) -> None:
         """A person restarts an engine whose disk had failed; of an engine whose disk did not, its fault is taken back."""
@@ -472,25 +474,6 @@ class Hunt:
         """Why the order connection does not stand."""
         return "" if self.life is None else str(self.life._gateway.last_error)
 
-    def flawed(self, symbol: str) -> bool:
-        """Does the venue show this symbol's book otherwise than it is."""
-        return self._flawed_until_ns.get(symbol, 0) > self.now_ns
-
-    def flaw(self, symbol: str, seconds: float) -> None:
-        """From now on the venue shows a book otherwise than it is, for so long."""
-        self._flawed_until_ns[symbol] = self.now_ns + int(seconds * NS_PER_S)
-
-    def refuses_all(self) -> bool:
-        """Does the venue take no connection of any kind."""
-        return self._refused.get("all", 0) > self.now_ns
-
-    def is_troubled(self) -> bool:
-        """Is a fault of the venue or the way armed, or has the engine just slept."""
-        faults = self.shell.faults
-        armed = faults.status(self.shell.now_ns)["armed"]
-        stalled = self.now_ns - self.stalled_until_ns < 2 * NS_PER_S
-        return bool(armed) or stalled or any(until > self.now_ns for until in self._refused.values())
-
     def stop_with(self, found: Violation) -> None:
         """End the run with a violation that was found inside an event."""
         if self.life is not None:
@@ -498,40 +481,6 @@ class Hunt:
 
     def _until_dead(self) -> None:
         self._live(self.now_ns + 1)
-
-    # --- the world ---------------------------------------------------------------------------------------------------
-
-    def at_venue(self, action: Callable[[VenueShell, int], object]) -> None:
-        """Act on the venue in a turn of its own."""
-        life = self.life
-        if life is None:
-            self.shell.begin(self.venue_ns)
-            action(self.shell, self.venue_ns)
-            self.shell.finish()
-        elif life.loop.is_running():
-            life.host.turn(lambda now_ns: action(self.shell, now_ns))
-        else:
-            with life.loop._running():
-                life.host.turn(lambda now_ns: action(self.shell, now_ns))
-
-    def refuse(self, kind: str, seconds: float) -> None:
-        """No new connection of a kind (ws, rest, all) for a while."""
-        self._refused[kind] = self.now_ns + int(seconds * NS_PER_S)
-
-    def _refuses(self, interface: str) -> bool:
-        kinds = ("all", "rest") if interface == "rest" else ("all", "ws")
-        return any(self._refused.get(kind, 0) > self.now_ns for kind in kinds)
-
-    def step_clock(self, delta_ns: int) -> None:
-        """Set the engine's wall clock."""
-        self.counts["wall clock set by an hour"] += abs(delta_ns) >= 3_600 * NS_PER_S
-        self.clock_offset_ns += delta_ns
-        self.clock.step_wall(delta_ns)
-
-    def stalled(self, milliseconds: int) -> None:
-        """The engine has just slept through some time."""
-        self.stalled_until_ns = self.now_ns
-        self.counts["engine stalled"] += milliseconds > 1_000
 
     def _end(self) -> None:
         for check in self.checks:

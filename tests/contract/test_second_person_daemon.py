@@ -21,6 +21,9 @@ from tests.fault.market import PROJECT, Market
 RESTING = "tests.fault.resting_maker:RestingMaker"
 OTHER_UID = 65534
 SETTINGS = f"""
+[journal]
+durability = "order"
+
 [control]
 operators = [{OTHER_UID}]
 second_person = ["limits", "arm"]
@@ -45,18 +48,24 @@ def market() -> Iterator[Market]:
         pytest.skip("needs root to become another user")
     root = Path(tempfile.mkdtemp(prefix="tradewind-two-"))
     found = Market(root)
-    found.write_config(strategy=RESTING, params={"levels": 2})
-    text = found.place.engine_config.read_text()
-    assert "[journal]\n" in text
-    found.place.engine_config.write_text(text.replace("[journal]\n", '[journal]\ndurability = "order"\n') + SETTINGS)
-    found.start()
-    found.wait_active()
-    for folder in (root, found.place.runtime_dir):
+    try:
+        start(found, root)
+        yield found
+    finally:
+        found.close()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def start(market: Market, root: Path) -> None:
+    """At level `order`, with four orders at rest."""
+    market.write_config(strategy=RESTING, params={"levels": 2})
+    text = market.place.engine_config.read_text()
+    market.place.engine_config.write_text(text + SETTINGS)
+    market.start()
+    market.wait_active()
+    for folder in (root, market.place.runtime_dir):
         folder.chmod(0o750)
-    found.wait_for(lambda: len(found.witness.open_orders()) == 4, "4 orders at the venue")
-    yield found
-    found.close()
-    shutil.rmtree(root, ignore_errors=True)
+    market.wait_for(lambda: len(market.witness.open_orders()) == 4, "4 orders at the venue")
 
 
 def answer(market: Market, *words: str, code: int = 0) -> dict[str, Any]:

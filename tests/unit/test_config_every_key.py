@@ -44,6 +44,7 @@ WRONG_BY_KIND = {
     "decimal": ("0.5", "1", '"0"', '"-1"', '"NaN"', '"0.5 BTC"', '"5%"', '"1e3"', '"0.123456789"', '"99999999999999"'),
     "word": ("1", "true", '"no such word"', '""'),
     "list": ("1", '"BTCUSDT"', "true", "[1]", "[[1]]"),
+    "numbers": ("1", '"1"', "true", '["a"]', "[1.5]", "[-1]"),
     "table": ("1", '"x"', "true", "[1]"),
 }
 
@@ -83,6 +84,8 @@ class Key:
         """Which values are wrong for it."""
         if "decimal" in (self.meta.extra or {}):
             return "decimal"
+        if get_origin(self.plain) in (tuple, list):
+            return "numbers" if "int" in str(get_args(self.plain)[0]) else "list"
         if literals_of(self.type):
             return "word"
         plain = self.plain
@@ -305,7 +308,7 @@ def test_values_at_the_ends_of_a_range_and_each_word_are_legal_by_themselves(
     for key in (key for key in KEYS if key.table == table):
         at = place(lines, key)
         values = [str(bound) for bound in bounds_of(key)] if key.kind == "int" else []
-        values += [f'"{word}"' for word in literals_of(key.type)]
+        values += [f'"{word}"' if key.kind == "word" else f'["{word}"]' for word in literals_of(key.type)]
         for value in values:
             error = trial.refusal(edited(lines, at, f"{key.name} = {value}"))
             # another key may forbid it; its own type and range do not
