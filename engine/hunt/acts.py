@@ -71,7 +71,7 @@ def weight_used(hunt: Hunt, args: dict[str, Any]) -> None:
 def command(hunt: Hunt, what: str, args: dict[str, Any]) -> None:
     """A person's command, and what the person does about it afterwards."""
     life = hunt.life
-    if life is None:
+    if life is None or not life.is_wired:
         return
     dice = random.Random(args["roll"])
     symbol = dice.choice(hunt.schedule.symbols)

@@ -123,6 +123,11 @@ class Life(Simulation):
         self.around.entered(self)
         return await super()._wire()
 
+    @property
+    def is_wired(self) -> bool:
+        """Has the start come so far that there is an engine."""
+        return "engine" in vars(self)
+
     # --- what the daemon does beside the stages ---
 
     def _take_duties(self) -> None:

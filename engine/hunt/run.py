@@ -435,7 +435,7 @@ class Hunt(Outside):
 
     def person_says(self, kind: CommandKind, fields: dict[str, Any]) -> None:
         """A command, if there is an engine to take it."""
-        if self.life is not None and not self.life.is_dead:
+        if self.life is not None and self.life.is_wired and not self.life.is_dead:
             self.told(kind.name.lower(), self.life.submit_by_person(kind, **fields), fields)
 
     def _heal(self) -> None:

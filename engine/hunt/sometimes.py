@@ -35,7 +35,6 @@ SOMETIMES: dict[str, str] = {
     "UNKNOWN became FILLED": "R14",
     "UNKNOWN became CANCELED": "R14",
     "UNKNOWN became ABSENT": "R14",
-    "UNKNOWN became REJECTED": "R14",
     "own events lost": "R15",
     "halted for the venue": "R15",
     "dead-man switch ran out": "R16",

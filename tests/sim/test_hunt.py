@@ -25,7 +25,7 @@ from tests.venue_harness import REPOSITORY
 pytestmark = pytest.mark.xdist_group("hunt")
 IS_LONG = os.environ.get("TRADEWIND_AMOUNT") == "long"
 # in this order until every rare state was reached; the first ones reach most
-SEEDS = (20, 3, 10, 1, 5, 19, 14, 11, *range(21, 41))
+SEEDS = (20, 3, 10, 1, 5, 14, 19, 11, *range(21, 41))
 SEEDS_MIN = 4
 SECONDS = 260
 LONG_SEEDS = range(1_000, 1_000 + int(os.environ.get("TRADEWIND_HUNT_SEEDS", "200")))
