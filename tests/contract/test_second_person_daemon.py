@@ -75,8 +75,9 @@ def answer(market: Market, *words: str, code: int = 0) -> dict[str, Any]:
     return found
 
 
-def tradewind(market: Market, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "engine", *words, "--config", str(market.place.engine_config)]
+def tradewind(market: Market, *words: str, config: bool = True) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "engine", *words]
+    command += ["--config", str(market.place.engine_config)] if config else []
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -97,6 +98,7 @@ def only_proposal(market: Market) -> int:
 
 
 @pytest.mark.invariant("R02")
+@pytest.mark.invariant("R28")
 def test_orders_wait_for_the_disk_and_two_people_loosen_what_one_may_tighten(market: Market) -> None:
     status = answer(market, "status")
     assert (status["durability"], status["durable_waiting"], status["durable_refused"]) == ("order", 0, 0)
@@ -147,3 +149,7 @@ def assert_told(market: Market) -> None:
     done = tradewind(market, "journal", "verify", "--audit")
     assert done.returncode == 0, (done.stdout, done.stderr)
     assert "no block was altered" in done.stdout
+    # that orders left later than they were approved is no decision of the core
+    done = tradewind(market, "replay", str(market.place.data_dir), "--quiet", config=False)
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    assert "equal, record by record and byte by byte" in done.stdout
