@@ -106,8 +106,8 @@ def until(condition: Callable[[], Any], what: str, timeout_s: float = WAIT_S) ->
 
 
 def config_with(root: Path, alerts: str) -> Path:
-    """A configuration whose only alerts are these; no guard, since none runs here."""
-    head, rest = GOOD.split("[guard]")[0], GOOD.split("[reconcile]")[1]
+    """A configuration whose only alerts are these; no guard and no recorder, since none runs here."""
+    head, rest = GOOD.split("[guard]")[0], GOOD.split("[reconcile]")[1].partition("[recorder]")[0]
     path = root / "engine.toml"
     path.write_text(f"{head}{alerts}\n[reconcile]{rest}")
     return path
