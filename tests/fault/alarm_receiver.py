@@ -106,10 +106,11 @@ def until(condition: Callable[[], Any], what: str, timeout_s: float = WAIT_S) ->
 
 
 def config_with(root: Path, alerts: str) -> Path:
-    """A configuration whose only alerts are these; no guard, since none runs here."""
-    head, rest = GOOD.split("[guard]")[0], GOOD.split("[reconcile]")[1]
+    """A configuration whose only alerts are these; no guard, recorder or signed heads, whose keys are not here."""
+    head, rest = GOOD.split("[guard]")[0], GOOD.split("[reconcile]")[1].partition("[recorder]")[0]
     path = root / "engine.toml"
-    path.write_text(f"{head}{alerts}\n[reconcile]{rest}")
+    text = f"{head}{alerts}\n[reconcile]{rest}"
+    path.write_text("".join(line for line in text.splitlines(keepends=True) if not line.startswith("audit_credential")))
     return path
 
 
