@@ -1,3 +1,6 @@
+from typing import final
+
+@final
 class DurableWait:
     head: int
     tail: int
