@@ -22,7 +22,9 @@ from engine.model.codes import Lane
 from engine.runtime.account_lock import AccountLocked, lock_account
 
 ROOT = Path(__file__).parents[2]
-API_KEY = "qT7sim0KeyForDocsOnly00000000000000000000000000000000000000000001"
+DOCUMENTED_KEY = "qT7sim0KeyForDocsOnly00000000000000000000000000000000000000000001"
+# of this process alone: an account is locked for the whole host, and other tests' engines use the documented one
+API_KEY = f"startRefusals{os.getpid()}".ljust(64, "0")
 API_SECRET = "wZ9simSecretForDocsOnly0000000000000000000000000000000000000002"
 
 
@@ -58,7 +60,8 @@ def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """A simulated venue with plain and TLS ports, its own test authority."""
     place = tmp_path_factory.mktemp("venue")
     ports = ("--rest-tls-port", "0", "--ws-tls-port", "0", "--tls-dir", str(place / "tls"))
-    process = start("venue", "--config", "config/venue.toml", "--ready-file", str(place / "ready.json"), *ports)
+    (place / "venue.toml").write_text((ROOT / "config" / "venue.toml").read_text().replace(DOCUMENTED_KEY, API_KEY))
+    process = start("venue", "--config", str(place / "venue.toml"), "--ready-file", str(place / "ready.json"), *ports)
     ready = place / "ready.json"
     wait_for(lambda: ready.exists() and ready.read_text().strip(), "the venue does not start")
     yield {**orjson.loads(ready.read_text()), "ca": str(place / "tls" / "ca.pem")}
