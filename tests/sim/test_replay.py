@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.config import load
 from engine.journal.reader import JournalReader
 from engine.model.codes import Counter, RecordKind
 from engine.simulation import Simulation
@@ -48,6 +49,32 @@ def test_a_recorded_session_replays_equal(tmp_path: Path, kind: str, mode: str) 
     assert outcome.counts["requests"] + outcome.counts["successors"] > 10
     assert outcome.counts["states"] > 0
     assert outcome.counts["beyond"] == 0
+
+
+@pytest.mark.invariant("R28")
+@pytest.mark.parametrize("kind", KINDS)
+def test_orders_that_left_later_than_they_were_handed_over_are_compared_too(tmp_path: Path, kind: str) -> None:
+    """At the level `order`, with a disk that stalls again and again: other inputs come before an order's bytes."""
+    loaded = demo_config(tmp_path, kind)
+    loaded.path.write_text(loaded.path.read_text().replace("[journal]", '[journal]\ndurability = "order"'))
+    with simulate(load(loaded.path), lively_venue(11), 11) as simulation:
+        simulation.start()
+        for _ in range(20):
+            simulation.journal.hold_disk(True)
+            simulation.run_for(0.2)
+            simulation.journal.hold_disk(False)
+            simulation.run_for(0.1)
+        assert simulation.engine.counters.get(Counter.DURABLE_WAITS) > 10
+        assert simulation.stop()
+    data_dir = tmp_path / "data"
+    records = list(JournalReader(data_dir).records())
+    inputs = [row.seq for row in records if row.kind == RecordKind.TIMER]
+    sent = [row for row in records if row.kind == RecordKind.ORDER_BYTES and row.cause_seq]
+    later = [row for row in sent if any(row.cause_seq < at < row.seq for at in inputs)]
+    assert len(later) > 3
+    outcome = replay(data_dir)
+    assert outcome.state == "equal", told(outcome)
+    assert outcome.counts["requests"] >= len(later)
 
 
 @pytest.mark.invariant("R28")

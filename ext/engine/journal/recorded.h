@@ -21,6 +21,7 @@ enum {
 };
 
 enum {
+    TW_UNCLAIMED = -1, /* not a request that the core handed over before */
     TW_SAME = 0,
     TW_DIFFERENT = 1,    /* the core made another record than was recorded at this number */
     TW_NOT_MADE = 2,     /* recorded, and the core came to rest without it */
@@ -87,6 +88,7 @@ typedef struct {
     int64_t offset_ns[16];
     /* judges the bytes of a successor at its place */
     int32_t (*judge)(void *, TwRecord *);
+    int32_t (*claim)(void *, TwRecord *); /* of a request that the core handed over earlier; TW_UNCLAIMED: it did not */
     void *judge_of;
 } TwRecorded;
 
@@ -203,6 +205,19 @@ static inline void tw_recorded_pass_edges(TwRecorded *session, uint64_t *last_se
     int found, verdict;
     while (session->head != NULL) {
         found = tw_class_of(session, session->head);
+        if (found == TW_IS_REQUEST && session->claim != NULL && !session->finding && !session->is_off) {
+            /* an order that waited for the disk leaves in a later run than the one that handed it over */
+            verdict = session->claim(session->judge_of, session->head);
+            if (verdict == TW_UNCLAIMED) return;
+            if (verdict != TW_SAME) {
+                tw_recorded_find(session, verdict, session->head, NULL);
+                return;
+            }
+            session->requests++;
+            *last_seq = session->head->seq;
+            tw_recorded_pass(session);
+            continue;
+        }
         if (found != TW_IS_EDGE && found != TW_IS_SUCCESSOR) return;
         /* the state is compared where it was hashed: when all stages are at rest */
         if (session->head->kind == TW_KIND_STATE_HASH && session->run_inputs != 0) return;

@@ -14,6 +14,7 @@ cdef extern from "engine/journal/recorded.h" nogil:
         TW_IS_EDGE
         TW_IS_REQUEST
         TW_IS_SUCCESSOR
+        TW_UNCLAIMED
         TW_SAME
         TW_DIFFERENT
         TW_NOT_MADE
@@ -66,6 +67,7 @@ cdef extern from "engine/journal/recorded.h" nogil:
         uint32_t made_bytes
         int64_t offset_ns[16]
         int32_t (*judge)(void*, TwRecord*) noexcept
+        int32_t (*claim)(void*, TwRecord*) noexcept
         void* judge_of
     uint16_t tw_turn_of(const TwRecord*) noexcept
     const uint8_t* tw_request_text(const TwRecord*, uint32_t*) noexcept

@@ -9,10 +9,20 @@ from engine.venues.binance.usdm_order_session cimport UsdmOrderSession
 
 cdef enum:
     REPLACES_KEPT = 64
+    HANDED_KEPT = 512
+    LIST_LEGS_MAX = 3
 
 cdef struct ReplaceStamp:
     uint64_t order_handle
     int64_t wall_ns
+
+cdef struct HandedOver:
+    # what the core handed over and has not left yet: it waits for the disk, or never leaves
+    Descriptor item
+    int action
+    uint64_t order_handle
+    uint32_t[LIST_LEGS_MAX] slots
+    int count
 
 @cython.final
 cdef class ReplayGateway(Actor):
@@ -27,6 +37,8 @@ cdef class ReplayGateway(Actor):
     cdef int last_verdict
     cdef ReplaceStamp[REPLACES_KEPT] replaces
     cdef uint32_t replace_at
+    cdef HandedOver[HANDED_KEPT] handed
+    cdef uint32_t handed_at
     cdef readonly uint64_t compared
     cdef readonly uint64_t withheld      # what the core handed over and was not sent then: no connection, no budget, refused
     cdef int _work_live(self) except -1
@@ -37,6 +49,9 @@ cdef class ReplayGateway(Actor):
     cdef int _compare(self, const TwRecord* record, int size) noexcept nogil
     cdef int _number(self, const TwRecord* record) noexcept nogil
     cdef int judge(self, TwRecord* record) noexcept
+    cdef void _keep(self, const Descriptor* item, int action, uint64_t order_handle) noexcept nogil
+    cdef int claim(self, TwRecord* record) noexcept
+    cdef int _claimed(self, const HandedOver* row, TwRecord* record) noexcept
 
 @cython.final
 cdef class ReplayGateways:

@@ -113,6 +113,7 @@ cdef class ReplayGateway(Actor):
                 or tw_request_action(record) != action or header.order_handle != order_handle
                 or header.instrument_id != item.instrument_id):
             self.withheld += 1
+            self._keep(item, action, order_handle)
             return 0
         tw_recorded_touch(state, record)
         self.session.venue_offset_ns = state.offset_ns[self.session.venue_id & 15]
@@ -133,6 +134,58 @@ cdef class ReplayGateway(Actor):
         self.session.journal.last_seq = header.seq
         tw_recorded_pass(state)
         return 1
+
+    cdef void _keep(self, const Descriptor* item, int action, uint64_t order_handle) noexcept nogil:
+        cdef HandedOver* row = &self.handed[self.handed_at % HANDED_KEPT]
+        cdef int leg
+        if action != OUTBOUND_SUBMIT and action != OUTBOUND_REPLACE and action != OUTBOUND_LIST_LEG:
+            return
+        row.item = item[0]
+        row.action = action
+        row.order_handle = order_handle
+        row.count = self.session.list_count if action == OUTBOUND_LIST_LEG else 0
+        for leg in range(row.count):
+            row.slots[leg] = self.session.list_slots[leg]
+        self.handed_at += 1
+
+    cdef int claim(self, TwRecord* record) noexcept:
+        """A request that left later than it was handed over (level `order`): it is the core's where it is that order's, byte for byte."""
+        cdef RecordHeader* header = <RecordHeader*> record
+        cdef HandedOver* row
+        cdef int verdict
+        cdef uint32_t back
+        for back in range(1, min(self.handed_at, <uint32_t> HANDED_KEPT) + 1):
+            row = &self.handed[(self.handed_at - back) % HANDED_KEPT]
+            if row.item.seq == header.cause_seq and row.action == tw_request_action(record) and row.order_handle == header.order_handle:
+                verdict = self._claimed(row, record)
+                row.item.seq = 0
+                return verdict
+        return TW_UNCLAIMED
+
+    cdef int _claimed(self, const HandedOver* row, TwRecord* record) noexcept:
+        cdef BinanceOrderSession session = self.session
+        cdef int verdict = self._number(record), gathered = session.list_count, leg
+        cdef uint32_t[LIST_LEGS_MAX] slots
+        if row.action != OUTBOUND_LIST_LEG and session.register.slots[row.item.flags].order_handle != row.order_handle:
+            verdict = TW_NOT_SENT
+        if verdict == TW_SAME:
+            session.venue_offset_ns = self.recorded.state.offset_ns[session.venue_id & 15]
+            for leg in range(LIST_LEGS_MAX):
+                slots[leg] = session.list_slots[leg]
+                session.list_slots[leg] = row.slots[leg] if row.count else slots[leg]
+            session.list_count = row.count or gathered
+            verdict = self._compare(record, self._encode(&row.item, row.action, tw_request_number(record)))
+            for leg in range(LIST_LEGS_MAX):
+                session.list_slots[leg] = slots[leg]
+            session.list_count = gathered
+        self.last_verdict = verdict
+        if verdict == TW_SAME:
+            if row.action == OUTBOUND_REPLACE and self.is_usdm:
+                self.replaces[self.replace_at % REPLACES_KEPT] = ReplaceStamp(row.order_handle, (<RecordHeader*> record).wall_ns)
+                self.replace_at += 1
+            self.compared += 1
+            self.withheld -= 1
+        return verdict
 
     cdef int _encode(self, const Descriptor* item, int action, uint64_t number) noexcept:
         cdef BinanceOrderSession session = self.session
@@ -208,6 +261,11 @@ cdef int32_t judge_request(void* context, TwRecord* record) noexcept:
     return TW_SAME if gateway == NULL else (<ReplayGateway> gateway).judge(record)
 
 
+cdef int32_t claim_request(void* context, TwRecord* record) noexcept:
+    cdef void* gateway = (<ReplayGateways> context).by_venue[(<RecordHeader*> record).venue_id & 15]
+    return TW_UNCLAIMED if gateway == NULL else (<ReplayGateway> gateway).claim(record)
+
+
 cdef class ReplayGateways:
     """The gateways of all lines, so that a request of the sessions' own finds its line."""
 
@@ -219,6 +277,7 @@ cdef class ReplayGateways:
     def __dealloc__(self):
         if self.recorded is not None and self.recorded.state.judge_of == <void*> self:
             self.recorded.state.judge = NULL
+            self.recorded.state.claim = NULL
 
     cdef int judge_state(self, TwRecord* record) noexcept:
         """A hash of the core's state: `on_state` names the sections that have another one now."""
@@ -237,6 +296,7 @@ cdef class ReplayGateways:
         self.by_venue[gateway.session.venue_id & 15] = <void*> gateway
         self.recorded.state.judge_of = <void*> self
         self.recorded.state.judge = judge_request
+        self.recorded.state.claim = claim_request
 
     def text(self) -> bytes:
         """What was encoded last, of whichever line the difference is."""
