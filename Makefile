@@ -77,7 +77,7 @@ mutants: $(VENV)/.built
 sim: $(VENV)/.built
 ifdef LONG
 	rm -f build/invariants-long.jsonl
-	TRADEWIND_AMOUNT=long TRADEWIND_INVARIANTS=build/invariants-long.jsonl TRADEWIND_INVARIANTS_TOLD=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 0 tests/property tests/sim tests/fault $(ARGS)
+	TRADEWIND_AMOUNT=long TRADEWIND_INVARIANTS=build/invariants-long.jsonl TRADEWIND_INVARIANTS_TOLD=1 $(BIN)/python -m pytest -n 2 --dist loadscope --timeout 0 tests/property tests/sim tests/fault $(ARGS)
 else
 	mkdir -p build && $(BIN)/tradewind sim --seeds 1..20 --hours 0.25 --jobs $(if $(filter-out 0,$(JOBS)),$(JOBS),2) --save build $(ARGS)
 endif

@@ -56,6 +56,7 @@ def as_dict(run: Soak) -> dict[str, Any]:
         "book_gaps": run.counters["book_gaps"],
         "refused": run.rings_refused,
         "memory_mb": [round(first_mb, 2), round(last_mb, 2)],
+        "machine_stood_still_1ms": [run.still_before, run.still_after],
         **{f"callback_to_{stage.name.lower()}_us": quantiles_us(found) for stage, found in run.inside.items()},
     }
 

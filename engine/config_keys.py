@@ -90,9 +90,16 @@ def row(section: type[msgspec.Struct], name: str) -> str:
         f"`{name}`",
         value_words(key.type, key.meta.extra or {}),
         default_words(section, name),
-        key.meta.description,
+        key.meta.description or table_words(key.type),
     )
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def table_words(kind: Any) -> str:
+    """What a table of tables is for: what each of them says of itself."""
+    inner = get_args(kind)[1] if get_origin(kind) is dict else kind
+    summary = (inner.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+    return f"a table for each: {summary[:1].lower()}{summary[1:]}"
 
 
 def default_words(section: type[msgspec.Struct], name: str) -> str:

@@ -27,6 +27,7 @@ Expirable = Literal[
     "parent_states",
     "position_states",
     "risk_states",
+    "transfers",
     "verdicts",
 ]
 

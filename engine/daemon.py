@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from engine.account_locks import AccountLocks
 from engine.app import Engine
 from engine.audit.watch import StateWatch
 from engine.config import LoadedConfig, digest
@@ -24,11 +25,12 @@ from engine.control.venue_word import VenueWord
 from engine.credentials import Credentials
 from engine.exit_codes import CommandError, ExitCode
 from engine.flatten import PanicClose
-from engine.guard.kills import Kills, KillsUnreadable
+from engine.given_numbers import open_registry
 from engine.hedging import Hedging
 from engine.journal.errors import JournalFull
 from engine.journal.journal import Journal
 from engine.journal_opening import DurableRelease, journal_settings
+from engine.kept_kills import KeptKills
 from engine.line import LineInputs
 from engine.line_duty import LineDuty, first_error
 from engine.model import clientid
@@ -39,10 +41,8 @@ from engine.orderly_stop import OrderlyStop
 from engine.paper_market import is_paper
 from engine.quiet_time import QuietTime
 from engine.recovery.earlier import EarlierRuns
-from engine.runtime.account_lock import lock_account
 from engine.runtime.crash_loop import CrashLoopGuard
 from engine.runtime.idle_gc import IdleCollector
-from engine.runtime.registry import Registry
 from engine.runtime.service import Supervisor
 from engine.runtime.turns import Turns
 from engine.runtime.world import World
@@ -67,20 +67,18 @@ def run(loaded: LoadedConfig) -> int:
     with contextlib.closing(Supervisor.of_environment(world.clock)) as supervisor:
         QuietTime(loaded.runtime_dir, world).sit_out(supervisor, say)
     journal = open_journal(loaded, world)
-    account_locks: list[int] = []
+    locks = AccountLocks(say)
     import uvloop
 
     try:
-        # one key may be of a spot and of a futures line
-        account_locks += (lock_account(key) for key in sorted({item.api_key for item in credentials.values()}))
+        locks.take_keys(credentials.values())
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(serve(loaded, world, journal, credentials, strategies))
+            return runner.run(serve(loaded, world, journal, credentials, strategies, locks))
     except BaseException as error:
         close_journal(journal, f"start failed: {error}" if isinstance(error, CommandError) else f"fatal: {error!r}")
         raise
     finally:
-        for lock in account_locks:
-            os.close(lock)
+        locks.close()
 
 
 def require_core(cpu: int | None) -> None:
@@ -118,9 +116,10 @@ async def serve(
     journal: Journal,
     credentials: Mapping[str, Credentials],
     strategies: dict[str, Strategy],
+    locks: AccountLocks,
 ) -> int:
     """Fetch reference data, wire, trade, stop."""
-    registry = Registry(Path(loaded.config.engine.data_dir) / "names.json", world.disk)
+    registry = open_registry(loaded.data_dir, world.disk)
     config = loaded.config
     accesses = {
         name: VenueAccess(line_world(config, world, venue), venue, config.health)
@@ -136,6 +135,8 @@ async def serve(
                 from engine.paper import open_paper
 
                 papers.append(await open_paper(loaded, access.world, access, specs, credentials[name], name))
+            else:
+                await locks.take_account(name, access, credentials[name])
             await access.orders.settle_account(credentials[name])
             inputs.append(LineInputs(name, access.venue, credentials[name], specs, access.rest.rate_limits))
         stays_down = (guard := crash_guard(loaded)) is not None and guard.note_start(world.clock.time_ns())
@@ -165,7 +166,7 @@ class Daemon:
         self.engine = engine
         self.loaded = engine.loaded
         self.crash_guard = guard
-        self.kills = Kills(self.loaded.data_dir)
+        self.kept_kills = KeptKills(engine, self.loaded.data_dir, self.submit_command, say)
         self.stopped = asyncio.Event()
         self.fatal: BaseException | None = None
         self.assets_named = engine.tables.asset_count
@@ -227,7 +228,7 @@ class Daemon:
         for duty in self.duties:
             duty.line.tell_margin(duty.access.orders.margin_terms)
         self.note_facts()
-        self.obey_guard()
+        self.kept_kills.obey()
         self.control.open(loop)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.on_signal, number)
@@ -279,6 +280,8 @@ class Daemon:
         self.release.stop()
         self.engine.watchdog.stop()
         self.control.close()
+        self.kept_kills.end()
+        self.control.operators.end()
         self.collector.thaw()
         if isinstance(self.fatal, CommandError):
             self.engine.journal.close(reason=str(self.fatal), record_stop=False)
@@ -313,6 +316,7 @@ class Daemon:
     def each_tick(self) -> None:
         """Cold work between frames: gauges, and the way to a stop."""
         self.state_watch.each_tick()
+        self.control.operators.note_expired()
         counters, state = self.engine.counters, self.engine.tables.control_state()
         counters.set(Counter.TRADING_STATE, state["trading_state"])
         counters.set(Counter.HALT_REASON, state["halt_reason"])
@@ -333,6 +337,7 @@ class Daemon:
             health.look()
         self.limit_use.look()
         self.notifier.look()
+        self.kept_kills.each_tick(now_ns)
         if not self.stop.has_begun:
             self.closing.advance()
             self.hedging.advance()
@@ -348,8 +353,9 @@ class Daemon:
         return any(self.engine.tables.line_state(line.venue_id)["reconciled"] for line in self.engine.lines)
 
     def troubles(self) -> str:
-        """Why connections do not stand, or alarms reach nobody; empty where they do."""
-        return "; ".join(filter(None, [*(duty.troubles.text for duty in self.duties), self.notifier.trouble]))
+        """Why connections do not stand, alarms reach nobody or an `arm` has not reached the file of kills; empty where all do."""
+        texts = [*(duty.troubles.text for duty in self.duties), self.notifier.trouble, self.kept_kills.trouble]
+        return "; ".join(filter(None, texts))
 
     def state_text(self) -> str:
         """The trading state and what keeps connections from standing, for `systemctl status`."""
@@ -409,37 +415,13 @@ class Daemon:
 
     def arm_outside(self, command: OperatorCommand) -> None:
         """What an `arm` clears beside the stages: the whole engine's its count of crashes, and kills that the guard has kept."""
-        if command.scope_kind == 0 and self.crash_guard is not None:
-            self.crash_guard.clear()
-        if command.scope_kind in (ScopeKind.ALL, ScopeKind.INSTRUMENT):
-            symbol = self.engine.tables.symbol(command.instrument_id) if command.instrument_id else ""
-            self.kills.clear(symbol)
-
-    def obey_guard(self) -> None:
-        """Kills that an earlier run did not live to hear: the guard has kept them, and they come before anything else."""
-        try:
-            orders = [(item.symbol, item.reason, item.uid) for item in self.kills.read()]
-        except KillsUnreadable as error:
-            orders = [("", f"the guard's kills cannot be read: {error}", os.getuid())]
-        for symbol, reason, uid in orders:
-            scope = ScopeKind.INSTRUMENT if symbol else ScopeKind.ALL
-            text = f"kept by the guard: {reason}"
-            for venue_id, row in self.rows_of(symbol) if symbol else [(0, 0)]:
-                self.submit_command(
-                    OperatorCommand(
-                        kind=CommandKind.KILL,
-                        uid=uid,
-                        reason=text,
-                        scope_kind=scope,
-                        venue_id=venue_id,
-                        instrument_id=row,
-                    )
-                )
-
-    def rows_of(self, symbol: str) -> list[tuple[int, int]]:
-        """(venue id, instrument id) of a symbol in every line that trades it."""
-        rows = [(line.venue_id, self.engine.tables.instrument_id(line.venue_id, symbol)) for line in self.engine.lines]
-        return [(venue_id, row) for venue_id, row in rows if row]
+        self.kept_kills.forget(command)
+        if command.scope_kind == ScopeKind.ALL and self.crash_guard is not None:
+            try:
+                self.crash_guard.clear()
+            except OSError as error:
+                # the `arm` stands in the journal all the same
+                say(f"armed, but the count of crashes stays: {error}")
 
     def on_task_end(self, task: asyncio.Task[None]) -> None:
         """A keeper ends only when it is cancelled; anything else is a fault of ours."""
@@ -480,6 +462,8 @@ class Daemon:
 
 
 def say(text: str) -> None:
-    """One line on stderr: start, stop and fatal errors, nothing else."""
-    sys.stderr.write(f"tradewind: {text}\n")
-    sys.stderr.flush()
+    """One line on stderr: start, stop and fatal errors, nothing else. Never raises."""
+    # it may stand on a full disk or lead to nobody: that ends no engine
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"tradewind: {text}\n")
+        sys.stderr.flush()

@@ -2,8 +2,9 @@
 
 A failure is no whole reply, or a status of 500 and above: the venue could not answer. What it refuses (4xx) it has answered.
 An open breaker fails requests at once, without asking the venue; after the cool-down one request at a time shows whether it
-is well again. Nothing that cancels ever waits for a breaker: DELETE and the dead-man switch go always. Only GET and DELETE are
-asked again, never a POST or PUT: it may have been carried out.
+is well again. Nothing that cancels ever waits for a breaker: DELETE and the dead-man switch go always. A wish
+for quiet (429, 418) is no breaker and holds for them too, behind this guard: what it keeps back (NotAskedError) is no failure and
+not asked again here. Only GET and DELETE are asked again, never a POST or PUT: it may have been carried out.
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ from engine.config_risk_schema import HealthSection
 from engine.model.codes import BreakerState
 from engine.risk.measures import CircuitBreaker
 from engine.runtime.clock import Clock
-from engine.runtime.net import HttpResponse, NetError
+from engine.runtime.net import HttpResponse, NetError, NotAskedError
 
 NS_PER_MS = 1_000_000
 MS_PER_S = 1000
 IDEMPOTENT = frozenset({"GET", "DELETE"})
-# they take risk away: no breaker stands before them
+# they take risk away: no breaker stands before them (a venue's wish for quiet does, see RestMarket)
 ALWAYS = ("/countdownCancelAll",)
 
 
-class BreakerOpenError(NetError):
-    """The endpoint's breaker is open: the venue was not asked."""
+class BreakerOpenError(NotAskedError):
+    """The endpoint's breaker is open."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class GuardedHttp:
             is_last = method not in IDEMPOTENT or attempt == self._terms.retries
             try:
                 response = await self._ask(endpoint, is_free, method, target, options)
-            except BreakerOpenError:
+            except NotAskedError:
                 raise
             except NetError:
                 if is_last:
@@ -135,7 +136,10 @@ class GuardedHttp:
             response = await self._http.request(method, target, **options)
         except BaseException as error:
             # a request that was given up says nothing good either: a probe must not wait for it
-            if isinstance(error, NetError | asyncio.CancelledError):
+            is_probe = breaker.state is BreakerState.HALF_OPEN
+            if isinstance(error, NetError | asyncio.CancelledError) and (
+                is_probe or not isinstance(error, NotAskedError)
+            ):
                 self._note(endpoint, breaker, is_good=False)
             raise
         self._note(endpoint, breaker, is_good=response.status < 500)

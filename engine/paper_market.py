@@ -100,10 +100,11 @@ class MarketOnlyClient(HttpClient):
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         timeout_s: float | None = None,
+        before_send: Callable[[], None] | None = None,
     ) -> HttpResponse:
         """A public GET. Raises NetError; OrdersStayHere for anything that changes or names an account."""
         require_public(method, target, headers or {}, body)
-        response = await self._client.request(method, target, timeout_s=timeout_s)
+        response = await self._client.request(method, target, timeout_s=timeout_s, before_send=before_send)
         parts = urlsplit(target)
         if response.status == 200 and parts.path.endswith("/depth"):
             for symbol in parse_qs(parts.query).get("symbol", ()):

@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, Self
 
 import msgspec
@@ -25,6 +24,7 @@ from engine.app import Engine
 from engine.audit.watch import StateWatch
 from engine.config import LoadedConfig, digest
 from engine.credentials import Credentials, load_credentials
+from engine.given_numbers import open_registry
 from engine.journal.cursor import Record
 from engine.journal.errors import JournalFull
 from engine.journal.journal import Journal
@@ -37,7 +37,6 @@ from engine.paper import Paper, open_paper
 from engine.paper_market import MarketOnlyNet, is_paper, paper_credentials
 from engine.recovery.earlier import EarlierRuns
 from engine.runtime.clock import Clock
-from engine.runtime.registry import Registry
 from engine.runtime.service import Supervisor
 from engine.runtime.timers import TimerQueue
 from engine.runtime.turns import TICK_NS
@@ -158,7 +157,7 @@ class Simulation:
     async def _wire(self) -> Engine:
         """What `engine.daemon.serve` does before it runs."""
         self.host.start(self.loop)
-        registry = Registry(Path(self.loaded.config.engine.data_dir) / "names.json", self.world.disk)
+        registry = open_registry(self.loaded.data_dir, self.world.disk)
         ((name, venue),) = self.loaded.config.venue.items()
         self._access = VenueAccess(self.world, venue)
         specs = await self._access.reference_data(registry.venue_id(name))

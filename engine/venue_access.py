@@ -68,6 +68,11 @@ class VenueAccess:
         except (VenueError, ReferenceDataError) as error:
             raise refusal(error) from None
 
+    async def account_number(self, credentials: Credentials) -> str:
+        """Which account of the venue the key is of; empty where the venue does not say. VenueError, NetError."""
+        self.rest.authorize(credentials, self.venue.recv_window_ms)
+        return await self.kind.account_number(self.rest)
+
     async def settle_account(self, credentials: Credentials) -> None:
         """Have the account stand as the configuration says, where the kind has settings; CommandError where it cannot be."""
         try:

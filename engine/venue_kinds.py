@@ -21,7 +21,7 @@ from engine.model.subscriptions import Subscription
 from engine.runtime.actor import Pipeline
 from engine.runtime.net import ReconnectPolicy
 from engine.runtime.world import World
-from engine.venues.binance import usdm_account
+from engine.venues.binance import account_number, usdm_account
 from engine.venues.binance.capabilities import SPOT, USDM, Capabilities
 from engine.venues.binance.event_codec import EventCodec
 from engine.venues.binance.market_codec import MarketCodec
@@ -29,6 +29,7 @@ from engine.venues.binance.market_session import FUTURES_STREAM_KINDS, STREAM_KI
 from engine.venues.binance.order_codec import OrderCodec
 from engine.venues.binance.order_session import BinanceOrderSession
 from engine.venues.binance.rest_market import RestMarket
+from engine.venues.binance.signed_rest import SignedRest
 from engine.venues.binance.statistics import MARKET_ROUTE, SPOT_ROUTE, Source, futures_source, spot_source
 from engine.venues.binance.usdm_keeper import UsdmKeeper
 from engine.venues.binance.usdm_order_codec import UsdmOrderCodec
@@ -97,7 +98,8 @@ class VenueKind:
     market_routes: tuple[MarketRoute, ...]
     source_of: Callable[[Subscription], Source | None]
     # order half
-    rest: Callable[..., RestMarket]
+    rest: Callable[..., SignedRest]
+    account_number: Callable[[SignedRest], Awaitable[str]]
     settle_account: Callable[[RestMarket, VenueSection, Credentials], Awaitable[tuple[ContractMargin, ...]]]
     order_api_path: str
     order_codec: Callable[..., OrderCodec]
@@ -160,7 +162,8 @@ BINANCE_SPOT = VenueKind(
     market_codec=EventCodec,
     market_routes=(MarketRoute(SPOT_ROUTE, STREAM_KINDS),),
     source_of=spot_source,
-    rest=RestMarket,
+    rest=SignedRest,
+    account_number=account_number.of_spot,
     settle_account=leave_account,
     order_api_path="/ws-api/v3",
     order_codec=OrderCodec,
@@ -178,6 +181,7 @@ BINANCE_USDM = VenueKind(
     ),
     source_of=futures_source,
     rest=UsdmRest,
+    account_number=account_number.of_usdm,
     settle_account=settle_futures,
     order_api_path="/ws-fapi/v1",
     order_codec=UsdmOrderCodec,

@@ -87,6 +87,11 @@ class Days:
         data = b"".join(layout.BALANCE_ROW.pack(asset, int(value * E8), 0) for asset, value in rows)
         self._add(RecordKind.BALANCE, head + data, account_id=account, venue_id=account)
 
+    def stand(self, account: int, position_lots: int, realised_pnl_e8: int) -> None:
+        """The engine's own word of an account's position."""
+        data = body(RecordKind.POSITION, position_lots=position_lots, realised_pnl_e8=realised_pnl_e8)
+        self._add(RecordKind.POSITION, data, account_id=account, venue_id=account, instrument_id=account)
+
     def fill(self) -> None:
         """A trade of one account, its order, and the venue's new balances."""
         account = instrument = self.dice.choice((1, 2))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,11 @@ import pytest
 from hypothesis import settings
 
 from tests import invariant_report
+from tests.postgres_server import PostgresServer, binaries
 from tests.style import invariants
 
 PROJECT = Path(__file__).resolve().parents[1]
 PROCESS_HEAVY = {"contract", "fault", "sim"}
-# those of style share what they read of the tree
-TAKING_TURNS = {"contract", "fault", "style"}
 
 # A shared machine is slow now and then, which is no failure of a property. Every run tries the same cases; a long run
 # tries new ones.
@@ -32,6 +31,16 @@ def data_root() -> Path:
     if not root.is_dir():
         pytest.skip(f"no recorded data at {root}: set TRADEWIND_DATA to its folder")
     return root
+
+
+@pytest.fixture(name="server", scope="module")
+def fixture_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of the test file's own; without one installed the test is skipped."""
+    if binaries() is None:
+        pytest.skip("no PostgreSQL server here; on Debian or Ubuntu: apt-get install postgresql")
+    server = PostgresServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")
@@ -58,15 +67,25 @@ def tried(request: pytest.FixtureRequest) -> Callable[[str, int], None]:
     return note
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """See tests/scheduling.py; asked only where several processes run."""
+    from tests.scheduling import ByFile
+
+    return ByFile(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests that start processes take turns on one worker a folder, for two cores are not more, and have a second try.
+    """Tests that start processes have a second try.
 
     A shared machine stalls for seconds now and then. What failed once is told in the summary; what fails twice fails the run.
     """
+    is_long = os.environ.get("TRADEWIND_AMOUNT") == "long"
     for item in items:
+        if is_long:
+            # what a test may take is said for what every run does of it
+            item.own_markers[:] = [mark for mark in item.own_markers if mark.name != "timeout"]
         kind = item.path.relative_to(PROJECT / "tests").parts[0] if item.path.is_relative_to(PROJECT / "tests") else ""
-        if kind in TAKING_TURNS:
-            item.add_marker(pytest.mark.xdist_group(kind))
         if kind in PROCESS_HEAVY:
             item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=2))
     wanted = os.environ.get("TRADEWIND_ALONE", "")
@@ -87,7 +106,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Add what this part of the run tried to the file of the run; the last part prints all of it."""
     path = Path(os.environ.get("TRADEWIND_INVARIANTS", ""))
-    if not path.name:
+    # of several processes the one that hears of all tests tells them: others may have a summary, too
+    if not path.name or hasattr(terminalreporter.config, "workerinput"):
         return
     rows = []
     for outcome in ("passed", "failed", "error", "skipped", "rerun"):

@@ -27,7 +27,7 @@ class DurableRig(SessionRig):
             durability=level,
             ledger_front_bytes=FRONT_BYTES,
             tape_front_bytes=FRONT_BYTES,
-            segment_bytes=1 << 16,
+            segment_bytes=1 << 20,
             sync_interval_ms=10_000.0,
         )
         world = World.live() if threaded else World.virtual(1)

@@ -11,8 +11,10 @@ from typing import Any
 
 import msgspec
 
+from engine.journal import layout
 from engine.journal.cursor import Record
 from engine.journal.journal import Journal
+from engine.journal.places import Mark, mark_slot, parse_marks
 from engine.journal.reader import JournalReader
 from engine.journal.settings import JournalConfig
 from engine.model.codes import Lane, RecordKind
@@ -84,3 +86,14 @@ def copy_journal(source: Path, target: Path) -> None:
     """A data directory's copy, locks and all."""
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target)
+
+
+def leave_mark(data_dir: Path, lane: int, segment_no: int, offset: int, seq: int) -> None:
+    """Write the watermark that a lane had at a place: the newest whole one from now on."""
+    path = data_dir / "synced"
+    data = bytearray(path.read_bytes())
+    newest = parse_marks(bytes(data))[lane]
+    mark = Mark(lane, newest.epoch, newest.generation + 1, segment_no, offset, seq)
+    slot = mark_slot(lane, mark.generation)
+    data[slot : slot + layout.MARK_BYTES] = mark.pack()
+    path.write_bytes(data)

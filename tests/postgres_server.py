@@ -94,6 +94,12 @@ class PostgresServer:
         self._sql(f"CREATE DATABASE {name}")
         return f"postgresql://tradewind@/{name}?host={self.folder}"
 
+    @property
+    def pid(self) -> int:
+        """Of the process that all others of the server come from."""
+        assert self._process is not None
+        return self._process.pid
+
     def close(self) -> None:
         """End it and remove what it left."""
         if self._process is not None:

@@ -143,7 +143,8 @@ class Writer:
         payload = body(
             RecordKind.FILL, trade_id=trade, price_ticks=dice.randrange(1, 5), qty_lots=dice.randrange(1, 9),
             side=dice.randrange(2),
-            commission_e8=dice.randrange(-5, 99), commission_asset_id=dice.randrange(12), is_external=int(dice.random() < 0.1),
+            commission_e8=dice.randrange(-5, 99), commission_asset_id=dice.randrange(12),
+            is_external=max(dice.randrange(20) - 17, 0),
             position_cost_e8=dice.randrange(10**6),
         )  # fmt: skip
         self.put(RecordKind.FILL, payload, order_handle=handle, **self.whose(instrument_id))
@@ -184,6 +185,9 @@ class Writer:
     def halt(self) -> None:
         """What halts until a person arms."""
         line = self.dice.choice((1, 2))
+        if self.orders and self.dice.random() < 0.3:
+            self.dispute()
+            return
         if self.dice.random() < 0.5:
             payload = body(RecordKind.ALARM, state=self.dice.choice((AlarmCode.OVERFILL, AlarmCode.UNKNOWN_FILL)))
             self.put(RecordKind.ALARM, payload, venue_id=line, account_id=line, instrument_id=1 if line == 1 else 3)
@@ -191,6 +195,22 @@ class Writer:
         reason = self.dice.choice((HaltReason.MISMATCH, HaltReason.CRASH_LOOP))
         payload = body(RecordKind.TRADING_STATE, state=TradingState.HALTED, reason=reason)
         self.put(RecordKind.TRADING_STATE, payload, venue_id=line, account_id=line)
+
+    def dispute(self) -> None:
+        """Fills of an order that the venue counted and did not tell, or an adoption: of it, or of a position."""
+        handle = self.dice.choice(list(self.orders))
+        who = self.whose(self.orders[handle][0])
+        lots = self.dice.randrange(1, 9)
+        if self.dice.random() < 0.5:
+            payload = body(RecordKind.ALARM, state=AlarmCode.FILL_MISSING, detail=lots)
+            self.put(RecordKind.ALARM, payload, order_handle=handle, **who)
+            return
+        untold = body(
+            RecordKind.FILL, trade_id=-1, price_ticks=3, qty_lots=lots, side=self.dice.randrange(2), is_external=1
+        )
+        self.put(RecordKind.FILL, untold, **who)
+        payload = body(RecordKind.ALARM, state=AlarmCode.POSITION_ADOPTED, detail=lots + self.dice.choice((0, 0, 1)))
+        self.put(RecordKind.ALARM, payload, order_handle=self.dice.choice((0, handle)), **who)
 
     def risk(self) -> None:
         """A scope as it stood."""

@@ -39,7 +39,7 @@ TABLE_OF = {
 EVENTS = (
     *(RecordKind.START, RecordKind.STOP, RecordKind.RECOVERED, RecordKind.CUT, RecordKind.TRADING_STATE),
     *(RecordKind.STRATEGY_STATE, RecordKind.SESSION_STATE, RecordKind.RECONCILE_BEGIN, RecordKind.RECONCILE_END),
-    *(RecordKind.VENUE_HEALTH, RecordKind.LIMITS, RecordKind.INSTRUCTION),
+    *(RecordKind.VENUE_HEALTH, RecordKind.LIMITS, RecordKind.INSTRUCTION, RecordKind.OPERATOR),
 )
 # told apart by nothing but time
 UNCOMPARED = ("journals", "offsets", "names")
@@ -77,6 +77,8 @@ class Reference:
                 self._run(record)
         elif kind is RecordKind.BALANCE:
             self._balances(record)
+        elif kind is RecordKind.BALANCE_UPDATE:
+            self._transfers(record)
 
     def _fields(self, record: Record) -> dict[str, Any]:
         """Everything that the record says, by the tables' names."""
@@ -190,10 +192,29 @@ class Reference:
         self.rows["instruments"].append(shaped("instruments", fields | own))
 
     def _balances(self, record: Record) -> None:
-        for row in decode.payload(record)["balances"]:
-            fields = {name: getattr(record, name) for name in HEADER} | row | {"journal": self.journal}
-            self.rows["balance_states"].append(shaped("balance_states", fields))
-            self._keep("balances", fields)
+        body = decode.payload(record)
+        head = {name: getattr(record, name) for name in HEADER}
+        head |= {"journal": self.journal, "is_complete": body["is_complete"]}
+        told = list(body["balances"])
+        if body["is_complete"]:
+            named = {row["asset_id"] for row in told}
+            for (_, account_id, asset_id), row in self._latest["balances"].items():
+                if account_id == record.account_id and asset_id not in named and (row["free_e8"] or row["locked_e8"]):
+                    told.append({"asset_id": asset_id, "free_e8": 0, "locked_e8": 0})
+        for row in told:
+            self.rows["balance_states"].append(shaped("balance_states", head | row))
+            self._keep("balances", head | row)
+        if not told:
+            nothing = {"asset_id": 0, "free_e8": 0, "locked_e8": 0}
+            self.rows["balance_states"].append(shaped("balance_states", head | nothing))
+
+    def _transfers(self, record: Record) -> None:
+        body = decode.payload(record)
+        head = {name: getattr(record, name) for name in HEADER}
+        head |= {"journal": self.journal, "event_ns": body["event_ns"]}
+        for number, row in enumerate(body["balances"]):
+            own = {"row_number": number, "asset_id": row["asset_id"], "change_e8": row["free_e8"]}
+            self.rows["transfers"].append(shaped("transfers", head | own))
 
     def _run(self, record: Record) -> None:
         facts, runs = decode.payload(record), self._latest["runs"]
@@ -217,7 +238,7 @@ HEADER = (
 )
 TEXT_KINDS = (
     *(RecordKind.START, RecordKind.STOP, RecordKind.RECOVERED, RecordKind.CUT),
-    *(RecordKind.LIMITS, RecordKind.INSTRUCTION),
+    *(RecordKind.LIMITS, RecordKind.INSTRUCTION, RecordKind.OPERATOR),
 )
 OUTCOMES = {
     RecordKind.ORDER_STATE: "state",

@@ -143,16 +143,16 @@ class UsdmRig(Rig):
         while (wish := self.session.take_wish()) is not None:
             token, path, params = wish
             self.asked.append((path, params))
-            now_ns = self.clock.time_ns()
+            sent_ns = self.clock.monotonic_ns()
             if token == 0:
-                body = json.dumps({"serverTime": now_ns // MS_NS}).encode()
-                self.session.put_time(body, 200, self.clock.monotonic_ns())
+                body = json.dumps({"serverTime": self.clock.time_ns() // MS_NS}).encode()
+                self.session.put_time(body, 200, sent_ns)
             elif path == "/fapi/v1/algoOrder" and self.account.algo(params) is None:
-                self.session.put_reply(token, 400, b'{"code":-2013,"msg":"Order does not exist."}', now_ns)
+                self.session.put_reply(token, 400, b'{"code":-2013,"msg":"Order does not exist."}', sent_ns)
             elif path == "/fapi/v1/algoOrder":
-                self.session.put_reply(token, 200, json.dumps(self.account.algo(params)).encode(), now_ns)
+                self.session.put_reply(token, 200, json.dumps(self.account.algo(params)).encode(), sent_ns)
             else:
-                self.session.put_reply(token, 200, json.dumps(self.account.answer(path, params)).encode(), now_ns)
+                self.session.put_reply(token, 200, json.dumps(self.account.answer(path, params)).encode(), sent_ns)
             self.pipeline.run_to_completion()
 
     def tick(self, delta_ns: int = 0) -> None:

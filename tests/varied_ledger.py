@@ -21,10 +21,18 @@ from tests.control_harness import BTCUSDT
 INT64 = (1 << 63) - 1
 KINDS = (
     *((RecordKind.INTENT,) * 4 + (RecordKind.VERDICT,) * 4 + (RecordKind.ORDER_STATE,) * 8 + (RecordKind.FILL,) * 4),
-    *(RecordKind.POSITION, RecordKind.BALANCE, RecordKind.ACCOUNT, RecordKind.FUNDING_PAYMENT, RecordKind.HELD_ORDER),
+    *(
+        RecordKind.POSITION,
+        RecordKind.BALANCE,
+        RecordKind.BALANCE_UPDATE,
+        RecordKind.ACCOUNT,
+        RecordKind.FUNDING_PAYMENT,
+        RecordKind.HELD_ORDER,
+    ),
     *(RecordKind.PARENT_STATE, RecordKind.COMMAND, RecordKind.ALARM, RecordKind.ACCOUNT_WARNING, RecordKind.RISK_STATE),
     *(RecordKind.TRADING_STATE, RecordKind.STRATEGY_STATE, RecordKind.SESSION_STATE, RecordKind.RECONCILE_BEGIN),
     *(RecordKind.RECONCILE_END, RecordKind.VENUE_HEALTH, RecordKind.LIMITS, RecordKind.INSTRUCTION),
+    RecordKind.OPERATOR,
     *(RecordKind.EXECUTION_REPORT, RecordKind.ORDER_REPLY, RecordKind.ORDER_BYTES, RecordKind.TIMER),
 )
 TEXTS = ("", "why not", "grün und 火", "a\0b", "\udc80".encode("utf-8", "surrogateescape").decode("latin-1"), "x" * 500)
@@ -50,11 +58,21 @@ FIRST_WALL_NS = 4_000_000_000_000_000_000
 class VariedLedger:
     """`write` appends records and makes them durable; `restart` ends the run or kills it, and begins another."""
 
-    def __init__(self, folder: Path, seed: int, *, segment_bytes: int = 1 << 18) -> None:
-        self.data_dir = folder / "data"
+    def __init__(
+        self,
+        folder: Path,
+        seed: int,
+        *,
+        segment_bytes: int = 1 << 18,
+        is_plausible: bool = False,
+        data_dir: Path | None = None,
+    ) -> None:
+        self.data_dir = data_dir or folder / "data"
         self.written = 0
         self._folder = folder
         self._segment_bytes = segment_bytes
+        # amounts as an engine writes them, and no codes that nobody knows
+        self._is_plausible = is_plausible
         self._dice = random.Random(seed)
         self._tick_e8 = 1_000_000
         self._commands: list[int] = []
@@ -97,11 +115,12 @@ class VariedLedger:
         dice = self._dice
         payload = self._payload(kind)
         cause = dice.choice(self._commands) if self._commands and dice.random() < 0.1 else self.journal.sequence
+        is_nobodys = self._is_plausible and kind is RecordKind.FUNDING_PAYMENT
         seq = self.journal.append(
             Lane.LEDGER, kind, payload, cause_seq=cause, wall_ns=FIRST_WALL_NS + self.journal.sequence * 1_000_000_000,
-            mono_ns=1, venue_id=1, account_id=dice.choice((1, 2)), strategy_id=dice.randrange(3),
+            mono_ns=1, venue_id=1, account_id=dice.choice((1, 2)), strategy_id=0 if is_nobodys else dice.randrange(3),
             instrument_id=dice.choice((0, 1, 1, 2)) if kind not in SANE else dice.choice((1, 2)),
-            order_handle=self.journal.epoch << 32 | dice.randrange(1, 60),
+            order_handle=0 if is_nobodys else self.journal.epoch << 32 | dice.randrange(1, 60),
         )  # fmt: skip
         if kind is RecordKind.COMMAND:
             self._commands.append(seq)
@@ -122,7 +141,7 @@ class VariedLedger:
             return dice.randrange(2)
         if name in WORDS:
             known = [int(member) for member in WORDS[name]]
-            is_known = kind in SANE or name == "scope" or dice.random() < 0.95
+            is_known = kind in SANE or name == "scope" or self._is_plausible or dice.random() < 0.95
             return dice.choice(known) if is_known else 99
         if name.endswith("asset_id"):
             return dice.randrange(1, 4)
@@ -130,6 +149,8 @@ class VariedLedger:
             return dice.randrange(1, 200)
         if code in "iI":
             return dice.randrange(1 << 31)
+        if self._is_plausible:
+            return dice.choice((0, 1, dice.randrange(10**9)))
         return dice.choice((0, 1, dice.randrange(10**12), INT64))
 
     def _rest(self, kind: RecordKind, fields: dict[str, Any]) -> bytes:
@@ -142,7 +163,7 @@ class VariedLedger:
             detail = dice.choice((b"", b'{"a":1}'))
             fields["detail_size"] = len(detail)
             return detail + text
-        if kind is RecordKind.BALANCE:
+        if kind in (RecordKind.BALANCE, RecordKind.BALANCE_UPDATE):
             fields["count"] = dice.randrange(4)
             return b"".join(layout.BALANCE_ROW.pack(1 + at, dice.randrange(10**9), 0) for at in range(fields["count"]))
         if kind is RecordKind.ACCOUNT:

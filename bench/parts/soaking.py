@@ -1,14 +1,19 @@
 """A stretch of a recorded market played again and again to a daemon that trades: what arrived, what was lost, memory, latencies.
 
 The venue and the daemon are processes of their own that talk over loopback sockets; the daemon is the demo's, with a market maker.
-Between two passes the venue closes the market connections, for update ids begin again: each pass is a reconnect, too.
+Between two passes the venue closes the market connections, for update ids begin again: each pass is a reconnect, too. Where the
+machine has more than one core the engine's hot thread is alone on its last one, as docs/service.md deploys it: a venue is
+another machine, and one that is woken on the engine's core takes that from it in the middle of a turn.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import socket
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +25,7 @@ from engine.journal.reader import JournalReader
 from engine.model.codes import Stage
 from engine.runtime.counters_reader import CountersReader, Histogram
 from engine.sim.replay.recording import survey
+from parts.hiccups import hiccups
 
 START_S_MAX = 60.0
 SAMPLE_S = 1.0
@@ -53,6 +59,9 @@ class Soak:
     rings_refused: dict[str, int] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     memory_mb: list[float] = field(default_factory=list)
+    # what the machine took from an idle core, before and after: see hiccups
+    still_before: dict[str, float] = field(default_factory=dict)
+    still_after: dict[str, float] = field(default_factory=dict)
     inside: dict[Stage, Histogram] = field(default_factory=dict)
 
     @property
@@ -92,6 +101,22 @@ def ask(path: Path, **command: Any) -> dict[str, Any]:
     return reply
 
 
+@contextlib.contextmanager
+def on_cores(cores: set[int]) -> Iterator[None]:
+    """This process, and what it starts meanwhile, on these cores."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def pinned(text: str, cpu: int) -> str:
+    """The engine's configuration with its hot thread on that core."""
+    return text.replace("[engine]\n", f"[engine]\ncpu = {cpu}\n", 1)
+
+
 def play(recording: Path, root: Path, runtime_dir: Path, speed: float | None, passes: int) -> Soak:
     """Venue and daemon for so many passes. Raises DemoError where one of them ends early."""
     found = survey((recording,))
@@ -111,14 +136,18 @@ def play(recording: Path, root: Path, runtime_dir: Path, speed: float | None, pa
         "--repeat",
         str(passes),
     ]
-    venue = Child("venue", arguments, root)
+    usable = os.sched_getaffinity(0)
+    hot = max(usable)
+    still = hiccups(hot)
+    others = usable - {hot} or usable
+    with on_cores(others):
+        venue = Child("venue", arguments, root)
     engine: Child | None = None
     try:
         ports = wait_for_json(place.ready_file, venue, START_S_MAX)
         text = workspace.engine_text(place, ports["rest"], ports["ws"], "block", market.symbols)
-        place.engine_config.write_text(
-            text.replace(f'runtime_dir = "{place.runtime_dir}"', f'runtime_dir = "{runtime_dir}"')
-        )
+        text = text.replace(f'runtime_dir = "{place.runtime_dir}"', f'runtime_dir = "{runtime_dir}"')
+        place.engine_config.write_text(pinned(text, hot) if len(usable) > 1 else text)
         engine = Child(
             "engine",
             ["run", "--config", str(place.engine_config)],
@@ -127,13 +156,16 @@ def play(recording: Path, root: Path, runtime_dir: Path, speed: float | None, pa
         )
         length_s = (found.last_ns - found.first_ns) / 1e9
         soak = Soak(0.0 if speed is None else speed, passes, expected_s=passes * length_s / speed if speed else 0.0)
-        watch(soak, venue, engine, place.admin_socket, runtime_dir / "counters")
+        soak.still_before = still
+        with on_cores(others):
+            watch(soak, venue, engine, place.admin_socket, runtime_dir / "counters")
         if engine.stop() != 0:
             raise RuntimeError(f"the engine did not end in order:\n{engine.tail(40)}")
     finally:
         if engine is not None:
             engine.stop()
         venue.stop()
+    soak.still_after = hiccups(hot)
     told = frames.compare(place.frame_log, JournalReader(place.data_dir))
     soak.sent, soak.missing, soak.extra, soak.unread_at_close = (
         told.sent,

@@ -16,6 +16,8 @@ from engine.journal.reader import JournalReader
 from engine.model.codes import Lane
 
 TELL_EVERY = 50_000
+# what the fold says of a ledger has changed: a hash of another version cannot be compared
+FOLD_VERSION = 2
 
 
 def fold(data_dir: Path, upto_seq: int, tell: Callable[[int], None] = lambda _: None) -> LedgerState:

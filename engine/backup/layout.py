@@ -42,8 +42,22 @@ class LanePoint(msgspec.Struct, frozen=True):
     epoch: int
 
 
+class DatabasePoint(msgspec.Struct, frozen=True):
+    """The recorder's database on PostgreSQL: its dump below `files`, rows by table, and up to where the journal is recorded."""
+
+    file: str
+    server: str
+    schema: str
+    rows: dict[str, int]
+    epoch: int
+    seq: int
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """A point. `segments` lie in the shared folders, `files` beside the manifest. `fold`: hash of its ledger's state."""
+    """A point. `segments` lie in the shared folders, `files` beside the manifest. `fold`: hash of its ledger's state.
+
+    `fold_version`: of the build that made it; by another build's the hash cannot be judged.
+    """
 
     format: int = FORMAT
     engine_id: int
@@ -56,6 +70,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     files: list[BackedFile]
     fold: str
     notes: list[str]
+    fold_version: int = 1
+    database: DatabasePoint | None = None
 
     @property
     def seq(self) -> int:

@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import sqlite3
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -20,12 +19,13 @@ from pathlib import Path
 
 import msgspec
 
-from engine.backup.fold import fold, fold_hash
+from engine.backup.fold import FOLD_VERSION, fold, fold_hash
 from engine.backup.layout import (
     CHUNK_BYTES,
     MANIFEST_NAME,
     BackedFile,
     BackupError,
+    DatabasePoint,
     LanePoint,
     Manifest,
     point_names,
@@ -33,11 +33,14 @@ from engine.backup.layout import (
     sha256_of,
 )
 from engine.backup.verify import check_point
+from engine.desk.recorder.address import FILE_NAME as RECORDER_FILE
 from engine.journal import layout
+from engine.journal.chain import ENTRY
 from engine.journal.cursor import Cursor
 from engine.journal.head import HEADS_FILE, encode_head, read_heads
 from engine.journal.places import LANE_NAMES, Mark, segments
 from engine.journal.reader import read_header, read_identity, read_marks
+from engine.journal.tailing import FOLDER, reader_paths
 from engine.model.codes import Lane
 from engine.runtime.clock import Clock
 from engine.runtime.disk import Disk
@@ -45,8 +48,6 @@ from engine.runtime.world import World
 
 NEVER_COPIED = frozenset({"lock", "epoch", "synced"})
 SNAPSHOT = re.compile(r"(\d{8})-(\d{20})\.snapshot")
-# a chain's entry: the byte and the length of its block stand at 24 and 32
-CHAIN_ENTRY = struct.Struct("<24xQQ88x")
 TRIES = 20
 TAPE_POLL_S = 0.05
 TAPE_POLLS_MAX = 20
@@ -55,14 +56,22 @@ TAPE_POLLS_MAX = 20
 Tell = Callable[[int, int, str], None]
 
 
+# copies what is recorded of a data directory's journal, of one moment, into a folder
+DatabaseSource = Callable[[Path, Path], DatabasePoint | None]
+
+
 @dataclass
 class Source:
-    """What is backed up: an engine's data directory, its configuration's file, and whether the tape goes along."""
+    """What is backed up: an engine's data directory, its configuration's file, and whether the tape goes along.
+
+    `database`: the recorder's, where it does not lie in the data directory.
+    """
 
     data_dir: Path
     config: Path | None = None
     with_tape: bool = False
     notes: list[str] = field(default_factory=list)
+    database: DatabaseSource | None = None
 
 
 @dataclass(frozen=True)
@@ -81,21 +90,26 @@ def make(source: Source, directory: Path, build: str, clock: Clock, tell: Tell) 
     Returns the point's name and manifest. Raises BackupError, JournalError, OSError; a point that is not whole is not left behind.
     """
     disk = Disk()
+    if directory.resolve().is_relative_to(source.data_dir.resolve()):
+        raise BackupError(
+            f"{directory} lies in what is copied, {source.data_dir}: name a place outside, best on another disk"
+        )
     disk.make_directory(directory)
     with alone_in(directory):
-        taken = take(source.data_dir)
-        require_same_history(directory, taken)
-        backed = list(copied_segments(source, directory, taken, tell))
         names = point_names(directory)
         name = f"{int(names[-1]) + 1 if names else 1:06d}"
         partial = directory / "points" / f"{name}.partial"
         shutil.rmtree(partial, ignore_errors=True)
         (partial / "files").mkdir(parents=True)
         try:
+            database = copy_readers(source, partial / "files")
+            taken = take(source.data_dir)
+            require_same_history(directory, taken)
+            backed = list(copied_segments(source, directory, taken, tell))
             copy_small(source, taken, partial / "files")
             seq = taken.marks[Lane.LEDGER].seq
             state = fold(source.data_dir, seq, lambda at: tell(at, seq, "folding the source"))
-            manifest = manifest_of(source, taken, backed, partial, fold_hash(state), build, clock)
+            manifest = manifest_of(source, taken, backed, partial, fold_hash(state), build, clock, database)
             disk.write(partial / MANIFEST_NAME, msgspec.json.format(msgspec.json.encode(manifest)))
             sync_tree(partial, disk)
             partial.rename(directory / "points" / name)
@@ -245,12 +259,33 @@ def begins_alike(first: Path, second: Path, size: int) -> bool:
 def chain_until(content: bytes, size: int) -> bytes:
     """The entries of a chain that are about the first `size` bytes of its segment; the next start binds what follows."""
     end = 0
-    while end + CHAIN_ENTRY.size <= len(content):
-        offset, length = CHAIN_ENTRY.unpack_from(content, end)
+    while end + ENTRY.size <= len(content):
+        _, _, _, _, _, offset, length, *_ = ENTRY.unpack_from(content, end)
         if offset + length > size:
             break
-        end += CHAIN_ENTRY.size
+        end += ENTRY.size
     return content[:end]
+
+
+# --- what reads the ledger ---
+
+
+def copy_readers(source: Source, folder: Path) -> DatabasePoint | None:
+    """Offsets of named readers, and the recorder's database. Copied before the marks are taken: none is ahead of the copy.
+
+    A reader whose offset is copied is given again what came since; a recorder makes the rows that are not in its copy.
+    """
+    found = reader_paths(source.data_dir)
+    if found:
+        (folder / FOLDER).mkdir()
+    for path in found:
+        write_new(folder / FOLDER / path.name, path.read_bytes())
+    recorder = source.data_dir / RECORDER_FILE
+    if recorder.exists():
+        copy_database(recorder, folder / RECORDER_FILE)
+    if source.database is None:
+        return None
+    return source.database(source.data_dir, folder)
 
 
 # --- what is small ---
@@ -260,6 +295,8 @@ def copy_small(source: Source, taken: Taken, folder: Path) -> None:
     """Names, kills, snapshots, databases, the configuration. Copied after the marks were taken: they may know more, never less."""
     for path in sorted(source.data_dir.iterdir()):
         if not path.is_file() or path.name in NEVER_COPIED or path.name.endswith((".new", "-wal", "-shm", "-journal")):
+            continue
+        if path.name == RECORDER_FILE:
             continue
         if path.suffix == ".sqlite":
             copy_database(path, folder / path.name)
@@ -332,6 +369,7 @@ def manifest_of(
     fold_of_source: str,
     build: str,
     clock: Clock,
+    database: DatabasePoint | None,
 ) -> Manifest:
     """The point in words."""
     files = [
@@ -355,4 +393,6 @@ def manifest_of(
         files=files,
         fold=fold_of_source,
         notes=source.notes,
+        fold_version=FOLD_VERSION,
+        database=database,
     )

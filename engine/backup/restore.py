@@ -11,8 +11,8 @@ import json
 import shutil
 from pathlib import Path
 
-from engine.backup.fold import fold, fold_hash
-from engine.backup.layout import BackupError, Manifest, place_of, point_names, read_manifest, sha256_of
+from engine.backup.fold import FOLD_VERSION, fold, fold_hash
+from engine.backup.layout import BackupError, DatabasePoint, Manifest, place_of, point_names, read_manifest, sha256_of
 from engine.backup.verify import Tell
 from engine.journal import layout
 from engine.journal.places import LANE_NAMES, Mark, mark_slot
@@ -57,6 +57,23 @@ def restore(directory: Path, name: str, target: Path, clock: Clock, tell: Tell) 
     return manifest, epoch
 
 
+def restore_database(directory: Path, name: str, url: str) -> DatabasePoint:
+    """Put the recorder's database of a point into an empty one; its rows are counted. BackupError, RecorderFault."""
+    from engine.backup.postgres import put_back
+
+    name = name or latest(directory)
+    manifest = read_manifest(directory, name)
+    point = manifest.database
+    if point is None:
+        raise BackupError(f"{directory}: point {name} holds no database on PostgreSQL")
+    file = next(file for file in manifest.files if file.path == point.file)
+    dumped = place_of(directory, name, file, is_segment=False)
+    if sha256_of(dumped, file.bytes) != file.sha256:
+        raise BackupError(f"{dumped}: damaged: not what was written")
+    put_back(dumped, point, url)
+    return point
+
+
 def latest(directory: Path) -> str:
     """The youngest point. Raises BackupError where there is none."""
     names = point_names(directory)
@@ -81,7 +98,7 @@ def copy_point(directory: Path, name: str, manifest: Manifest, target: Path, tel
         (target / lane).mkdir(exist_ok=True)
     for files, is_segment in ((manifest.segments, True), (manifest.files, False)):
         for file in files:
-            if not is_segment and file.path in NOT_RESTORED:
+            if not is_segment and (file.path in NOT_RESTORED or is_dump(manifest, file.path)):
                 continue
             tell(done, total, file.path)
             source, place = place_of(directory, name, file, is_segment=is_segment), target / file.path
@@ -90,6 +107,11 @@ def copy_point(directory: Path, name: str, manifest: Manifest, target: Path, tel
             if sha256_of(place, file.bytes) != file.sha256:
                 raise BackupError(f"{source}: damaged: not what was written")
             done += file.bytes
+
+
+def is_dump(manifest: Manifest, path: str) -> bool:
+    """Is a file the dump of a database, which is put back into a database."""
+    return manifest.database is not None and manifest.database.file == path
 
 
 def copy_bytes(source: Path, target: Path, size: int) -> None:
@@ -126,5 +148,6 @@ def check(target: Path, manifest: Manifest, tell: Tell) -> None:
         )
         raise BackupError(f"the restored journal is not whole: {what}")
     seq = manifest.seq
-    if fold_hash(fold(target, seq, lambda at: tell(at, seq, "folding"))) != manifest.fold:
+    found = fold_hash(fold(target, seq, lambda at: tell(at, seq, "folding")))
+    if found != manifest.fold and manifest.fold_version == FOLD_VERSION:
         raise BackupError(f"the restored ledger gives another state than the source's at sequence {seq}")

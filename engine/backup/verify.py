@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.backup.fold import fold, fold_hash
+from engine.backup.fold import FOLD_VERSION, fold, fold_hash
 from engine.backup.layout import BackupError, Manifest, place_of, read_manifest, sha256_of
 
 Tell = Callable[[int, int, str], None]
@@ -42,5 +42,5 @@ def check_fold(directory: Path, manifest: Manifest, tell: Tell) -> None:
     with tempfile.TemporaryDirectory(prefix=".fold-", dir=directory) as view:
         (Path(view) / "ledger").symlink_to((directory / "ledger").resolve())
         found = fold_hash(fold(Path(view), seq, lambda at: tell(at, seq, "folding the copy")))
-    if found != manifest.fold:
+    if found != manifest.fold and manifest.fold_version == FOLD_VERSION:
         raise BackupError(f"{directory}: the copy's ledger gives another state than the source's at sequence {seq}")

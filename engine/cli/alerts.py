@@ -15,7 +15,7 @@ from engine.exit_codes import CommandError, ExitCode
 if TYPE_CHECKING:
     from engine.config import LoadedConfig
 
-COLUMNS = ("time", "severity", "code", "symbol", "state", "told", "text", "key")
+COLUMNS = ("time", "severity", "code", "venue", "symbol", "state", "told", "text", "key")
 NS_PER_S = 1_000_000_000
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 SILENCE_S_MAX = 30 * 86_400

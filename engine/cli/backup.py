@@ -7,11 +7,16 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from engine.cli.database_faults import database_faults
 from engine.cli.render import print_fields, print_json, print_table, time_text
-from engine.cli.target import add_target_options, find_target
+from engine.cli.target import add_target_options, find_journal
 from engine.exit_codes import CommandError, ExitCode
+
+if TYPE_CHECKING:
+    from engine.backup.make import Source
+    from engine.config import LoadedConfig
 
 COLUMNS = ("point", "time", "epoch", "seq", "bytes", "files")
 
@@ -25,6 +30,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     action.add_argument("--list", action="store_true", help="which copies there are")
     parser.add_argument("--point", default="", metavar="NAME", help="with --verify: this copy, not the latest")
     parser.add_argument("--tape", action="store_true", help="market data too: much larger, and needed only to replay")
+    parser.add_argument(
+        "--without-database",
+        action="store_true",
+        help="leave out the recorder's database where it is not in data_dir: it can be made again from a whole ledger",
+    )
     add_target_options(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
@@ -44,7 +54,8 @@ def failures_told() -> Iterator[None]:
     from engine.journal.errors import JournalError
 
     try:
-        yield
+        with database_faults():
+            yield
     except (BackupError, JournalError) as error:
         raise CommandError(ExitCode.IO_ERROR, str(error)) from None
     except FileExistsError as error:
@@ -61,16 +72,35 @@ def run_backup(args: argparse.Namespace) -> int:
     from engine.cli.main import version
     from engine.runtime.clock import Clock
 
-    target = find_target(args)
+    target = find_journal(args)
     loaded = target.loaded
     source = Source(target.journal_dir(), loaded.path if loaded else None, with_tape=args.tape)
     if not args.tape:
         source.notes.append("the tape is not in it")
     if loaded is not None and loaded.config.recorder is not None and loaded.config.recorder.database != "sqlite":
-        source.notes.append("the recorder's database is not in it: `tradewind sql` makes it again from the ledger")
+        if args.without_database:
+            source.notes.append(
+                "the recorder's database is not in it: `tradewind sql import` makes it again from a ledger"
+            )
+        else:
+            add_database(source, loaded)
     name, manifest = make(source, Path(args.directory), version(), Clock(), progress())
     show(args, {"point": name, **facts(manifest), "verified": True})
     return ExitCode.OK
+
+
+def add_database(source: Source, loaded: LoadedConfig) -> None:
+    """The recorder's database, which does not lie in the data directory."""
+    from engine.backup.external import database_source
+    from engine.desk.recorder.faults import RecorderFault
+    from engine.desk.recorder.settings import plan_of
+
+    try:
+        source.database, note = database_source(plan_of(loaded).url)
+    except RecorderFault as error:
+        raise type(error)(f"{error}; or leave it out: --without-database") from None
+    if note:
+        source.notes.append(note)
 
 
 def run_verify(args: argparse.Namespace) -> int:
@@ -108,6 +138,7 @@ def facts(manifest: Any) -> dict[str, Any]:
         "files": len(files),
         "bytes": sum(file.bytes for file in files),
         "state_hash": manifest.fold,
+        **({} if manifest.database is None else {"database_rows": sum(manifest.database.rows.values())}),
         "notes": "; ".join(manifest.notes),
     }
 

@@ -8,11 +8,23 @@ from pathlib import Path
 
 import msgspec
 
-from engine.cli.ctl_commands import accepted_of, command, tell
+from engine.cli.ctl_commands import accepted_of, ask, command, tell
 from engine.cli.render import print_fields, print_json
 from engine.cli.target import Target, find_target
 from engine.control.client import ControlClient, EngineUnreachableError
-from engine.control.messages import Accepted, AnyReply, Arm, GuardStatus, Kill, ProposalRow, Refused, Status
+from engine.control.messages import (
+    Accepted,
+    AnyReply,
+    Arm,
+    EngineStatus,
+    GuardStatus,
+    Kill,
+    ProposalRow,
+    RefusalCode,
+    Refused,
+    Scope,
+    Status,
+)
 from engine.exit_codes import CommandError, ExitCode
 
 TAKEN = {"kill": "cancelling", "arm": "armed"}
@@ -41,7 +53,10 @@ def command_both(args: argparse.Namespace, target: Target, request: Kill | Arm) 
     if request.scope.strategy:
         return told(args, command(target, request, args.timeout), "not told: it knows no strategies")
     if isinstance(request, Arm):
-        accepted = command(target, request, args.timeout)
+        reply = ask(target, request, args.timeout)
+        if isinstance(reply, Refused) and reply.code == RefusalCode.UNKNOWN_NAME and names_line(request.scope):
+            return arm_kept(args, target, request, reply)
+        accepted = accepted_of(reply)
         if accepted.proposal:
             return tell(args, accepted, guard="not told: nothing has changed yet")
         return told(args, accepted, *exchange(target, request, args.timeout, engine_too=False).values())
@@ -49,19 +64,34 @@ def command_both(args: argparse.Namespace, target: Target, request: Kill | Arm) 
     engine, guard = replies["engine"], replies["guard"]
     if isinstance(engine, str) and isinstance(guard, Accepted):
         warn(f"{engine}; its guard was told")
-        return told(args, guard, guard)
+        note = "" if guard.kill else "what was named is HALTED, of the rest only the engine could tell"
+        return told(args, msgspec.structs.replace(guard, note=note), guard)
     if isinstance(engine, str):
         raise CommandError(ExitCode.UNAVAILABLE, f"{engine}; its guard: {words(args.action, guard)}")
     return told(args, accepted_of(engine), guard)
 
 
-def arm_guard_too(args: argparse.Namespace, target: Target, row: ProposalRow, accepted: Accepted) -> int:
+def arm_kept(args: argparse.Namespace, target: Target, request: Arm, refused: Refused) -> int:
+    """A line that the engine does not have may be that of a kill that its guard keeps from an earlier configuration."""
+    guard = exchange(target, request, args.timeout, engine_too=False)["guard"]
+    state = ask(target, Status(), args.timeout)
+    if not isinstance(guard, Accepted) or not isinstance(state, EngineStatus):
+        raise CommandError(ExitCode.REFUSED, f"refused: {refused.text}; its guard: {words(args.action, guard)}")
+    note = f"the engine has no such name ({refused.text}): what it made of that kill stands until it is armed itself"
+    states = {name: getattr(state, name) for name in ("trading_state", "halt_reason", "kill")}
+    return told(args, Accepted(sequence=0, note=note, **states), guard)
+
+
+def names_line(scope: Scope) -> bool:
+    """Does it name one line: a symbol alone that is refused may be several lines'."""
+    return bool(scope.venue or scope.account or ":" in scope.symbol)
+
+
+def tell_approved_arm(args: argparse.Namespace, row: ProposalRow, accepted: Accepted) -> int:
     """An `arm` that a second person has let the engine carry out; `args` are those of `approve`."""
     args.action = "arm"
-    if row.scope.strategy:
-        return told(args, accepted, "not told: it knows no strategies")
-    request = Arm(reason=row.reason, scope=row.scope)
-    return told(args, accepted, *exchange(target, request, args.timeout, engine_too=False).values())
+    known = "knows no strategies" if row.scope.strategy else "its kills are cleared by the engine"
+    return tell(args, accepted, guard=f"not told: {known}")
 
 
 def exchange(target: Target, request: Kill | Arm, timeout_s: float, *, engine_too: bool) -> dict[str, AnyReply | str]:
@@ -94,7 +124,7 @@ def warn(text: str) -> None:
 def words(action: str, reply: AnyReply | str) -> str:
     """What the guard does, in words."""
     if isinstance(reply, Accepted):
-        return TAKEN[action]
+        return f"{TAKEN[action]}; {reply.note}" if reply.note else TAKEN[action]
     if isinstance(reply, Refused):
         return f"refused: {reply.text}"
     return reply if isinstance(reply, str) else f"answered {type(reply).__name__}"

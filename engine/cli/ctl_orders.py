@@ -32,7 +32,7 @@ EXAMPLES = """examples:
     tradewind ctl order sell BTCUSDT 0.01 --type trailing-stop --trail 50bps --activate 31000
   shows a tenth of it; works until a date:
     tradewind ctl order buy BTCUSDT 1 --price 30000 --display 0.1
-    tradewind ctl order buy BTCUSDT 0.01 --price 30000 --tif gtd --expire 2026-11-22T10:00Z
+    tradewind ctl order buy BTCUSDT 0.01 --price 30000 --tif gtd --expire 2099-01-31T10:00Z
   a bracket: entry, stop-loss 1 % away, half out at 31000 and half at 32000:
     tradewind ctl order buy BTCUSDT 0.01 --price 30000 --stop-loss 1% --take-profit 31000@50% --take-profit 32000@50%
   one cancels the other; one releases another:
@@ -63,7 +63,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--type", choices=(*TYPES, *SHORT_TYPES), help="limit where there is a price, else market")
     parser.add_argument("--tif", choices=("gtc", "ioc", "fok", "gtd", "day"), help="time in force (gtc)")
-    parser.add_argument("--expire", default="", metavar="DATE", help="of gtd: 2026-11-22T10:00Z, or +30m from now")
+    parser.add_argument("--expire", default="", metavar="DATE", help="of gtd: 2099-01-31T10:00Z, or +30m from now")
     parser.add_argument("--post-only", action="store_true", help="never take: refused where it would cross")
     parser.add_argument("--reduce-only", action="store_true", help="never open or enlarge a position")
     parser.add_argument("--close-position", action="store_true", help="close whatever the position is when it triggers")

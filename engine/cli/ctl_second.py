@@ -42,9 +42,9 @@ def run(args: argparse.Namespace) -> int:
     row = next((row for row in waiting(target, args.timeout) if row.proposal == args.proposal), None)
     accepted = command(target, Approve(proposal=args.proposal, reason=args.reason), args.timeout)
     if row is not None and row.action == "arm" and (target.guard_socket.exists() or guard_is_configured(target)):
-        from engine.cli.ctl_guard import arm_guard_too
+        from engine.cli.ctl_guard import tell_approved_arm
 
-        return arm_guard_too(args, target, row, accepted)
+        return tell_approved_arm(args, row, accepted)
     return tell(args, accepted)
 
 

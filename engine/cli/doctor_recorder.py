@@ -36,7 +36,20 @@ def recorder(loaded: LoadedConfig) -> Iterator[Check]:
         yield fail("recorder", str(error), "see docs/recorder.md")
         return
     yield ok("recorder", f"{database.shown} answers, schema {present or 'none yet: desk makes it'}")
+    if not database.is_sqlite:
+        yield dumped()
     yield from behind(loaded)
+
+
+def dumped() -> Check:
+    """Can `tradewind backup` copy a database on PostgreSQL."""
+    from engine.backup.layout import BackupError
+    from engine.backup.postgres import INSTALL, program
+
+    try:
+        return ok("recorder copies", f"{program('pg_dump')} copies the database with `tradewind backup`")
+    except BackupError as error:
+        return warn("recorder copies", str(error), INSTALL)
 
 
 def behind(loaded: LoadedConfig) -> Iterator[Check]:

@@ -1,4 +1,4 @@
-"""`tradewind export`: a ledger's orders, fills, positions, profit, decisions and commands as CSV or Parquet, exact."""
+"""`tradewind export`: orders, fills, positions, profit, decisions and commands as CSV or Parquet, exact."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import argparse
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from engine.cli.past import add_past_options, faults_told, find_past
 from engine.cli.render import print_json
-from engine.cli.target import add_target_options, find_target
 from engine.exit_codes import CommandError, ExitCode
 
 NAMES = (
@@ -35,29 +35,26 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--to", dest="to_time", default="", metavar="TIME", help="up to and without; a day as a whole")
     parser.add_argument("--out", required=True, metavar="FILE", help="a new file")
-    parser.add_argument("--dir", metavar="DIR", help="the journal's directory (an engine's data_dir)")
-    add_target_options(parser)
+    add_past_options(parser)
     parser.add_argument("--json", action="store_true", help="what was written, as one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write one table; 73 where the file is there or cannot be made, 66 where there is no ledger."""
+    """Write one table; 73 where the file is there or cannot be made, 66 where its past is not there, 69, 78: the database."""
     from engine.desk.export import TABLES, Window
     from engine.desk.export_files import ExportError, write
-    from engine.journal.errors import JournalCorrupt, JournalError
 
     path, form = Path(args.out), chosen_format(args)
-    data_dir = Path(args.dir) if args.dir else find_target(args).journal_dir()
-    window = Window(data_dir, time_ns(args.from_time, 0), time_ns(args.to_time, END_NS, is_end=True))
+    from_ns, to_ns = time_ns(args.from_time, 0), time_ns(args.to_time, END_NS, is_end=True)
+    if from_ns >= to_ns:
+        raise CommandError(ExitCode.USAGE, f"--from {args.from_time} does not lie before --to {args.to_time}")
     table = TABLES[args.table]
+    source = find_past(args, table.kinds, 0 if table.is_folded else from_ns)
     try:
-        count = write(path, form, table.columns, table.rows(window))
+        with faults_told():
+            count = write(path, form, table.columns, table.rows(Window(source, from_ns, to_ns)))
     except ExportError as error:
         raise CommandError(ExitCode.UNAVAILABLE, str(error)) from None
-    except JournalCorrupt as error:
-        raise CommandError(ExitCode.IO_ERROR, str(error)) from None
-    except JournalError as error:
-        raise CommandError(ExitCode.NO_INPUT, str(error)) from None
     except OSError as error:
         raise CommandError(ExitCode.CANNOT_CREATE, f"{error.filename}: {error.strerror}") from None
     if args.json:

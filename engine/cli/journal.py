@@ -168,7 +168,9 @@ def verify_lines(report: dict[str, Any]) -> list[str]:
     for item in report["damage"]:
         place = "below the watermark" if item["below_watermark"] else "above the watermark: the next start cuts here"
         lines.append(f"damage: {item['path']} byte {item['offset']}: {item['what']} ({place})")
-    lines += [f"missing: sequence {first} to {last}" for first, last in report["gaps"]]
+    for first, last in report["unexplained"]:
+        lines.append(f"missing: sequence {first} to {last}: in the midst of both lanes, or below the watermark")
+    lines += [f"note: {text}" for text in report["notes"]]
     lines += [f"cut tail kept: {path}" for path in report["cut_tails"]]
     return lines
 

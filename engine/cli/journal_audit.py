@@ -58,6 +58,11 @@ def run_audit(args: argparse.Namespace) -> int:
     heads = [item for path in files for item in read_heads(path)]
     if args.public_key is not None:
         require_signatures(heads, args.public_key)
+        if not heads:
+            path = directory / HEADS_FILE
+            fault = "has none" if path.exists() else "is not there"
+            text = f"no signed head to hold the journal against: {path} {fault}; give --head FILE"
+            raise CommandError(ExitCode.NO_INPUT, f"{text}, one that was exported and kept elsewhere")
     report = audit(directory, heads)
     print(json_line(report.as_dict()) if args.json else "\n".join(audit_lines(report)))
     return ExitCode.OK if report.is_whole else ExitCode.IO_ERROR
@@ -79,7 +84,7 @@ def require_signatures(heads: list[SignedHead], key_path: Path) -> None:
 def audit_lines(report: AuditReport) -> list[str]:
     """The report for a person."""
     first = report.first()
-    lines = ["whole: no block was altered" if report.is_whole else "ALTERED" if first else "NOT PROVED"]
+    lines = ["whole: no bound block was altered" if report.is_whole else "ALTERED" if first else "NOT PROVED"]
     if first is not None:
         lines.append(f"first altered block: {first}")
     lines += [f"also: {item}" for item in report.findings if item != first]

@@ -7,6 +7,7 @@ before the verb is known, so that ``--help`` answers at once.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
@@ -120,7 +121,8 @@ def complain_of_ourselves() -> int:
 
 
 def complain(text: str, code: ExitCode) -> int:
-    """One clear line (or one a fault) on stderr."""
-    for line in text.splitlines():
-        print(f"tradewind: {line}", file=sys.stderr)
+    """One clear line (or one a fault) on stderr; where that leads to nobody, the code still says it."""
+    with contextlib.suppress(OSError):
+        for line in text.splitlines():
+            print(f"tradewind: {line}", file=sys.stderr)
     return code

@@ -40,6 +40,13 @@ module is gone.
 PROGRESS_S = 2.0
 
 
+def sequence(text: str) -> int:
+    """A sequence number of a journal."""
+    if not text.isdecimal() or not 0 < int(text) < 1 << 64:
+        raise argparse.ArgumentTypeError(f"{text!r} is no sequence")
+    return int(text)
+
+
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """`replay JOURNAL_DIR [...]`."""
     parser = subparsers.add_parser(
@@ -52,7 +59,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("journal", metavar="JOURNAL_DIR", help="the journal's directory (an engine's data_dir)")
     parser.add_argument("--epoch", type=int, metavar="N", help="which session (run); the last one where none is named")
     parser.add_argument(
-        "--until", type=int, default=0, metavar="SEQ", help="stop before the turn that begins above this sequence"
+        "--until", type=sequence, default=0, metavar="SEQ", help="stop before the turn that begins above this sequence"
     )
     parser.add_argument(
         "--break",
@@ -80,9 +87,23 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """0: equal as far as it was played; 1: different."""
+    from engine.journal.errors import JournalError
+
+    try:
+        return _run(args)
+    except BrokenPipeError:
+        raise
+    except (JournalError, OSError) as error:
+        raise CommandError(ExitCode.IO_ERROR, str(error)) from None
+
+
+def _run(args: argparse.Namespace) -> int:
     from engine.replay.recording import open_recording
 
     recording = open_recording(Path(args.journal), args.epoch, Path(args.runtime_dir) if args.runtime_dir else None)
+    if args.until and args.until < recording.session.first_seq:
+        text = f"--until {args.until}: session {recording.epoch} begins with sequence {recording.session.first_seq}"
+        raise CommandError(ExitCode.USAGE, text)
     with tempfile.TemporaryDirectory(prefix="tradewind-replay-") as scratch:
         if args.strategy:
             from engine.cli.replay_strategy import run_other
@@ -99,7 +120,7 @@ def run_same(args: argparse.Namespace, recording: Recording, scratch: Path) -> i
     warn_of_other_build(recording)
     replay = build(recording, scratch, credentials=credentials_of(recording) if args.credential else None)
     player = Player(replay, None if args.quiet else Progress(recording))
-    if args.order:
+    if args.order is not None:
         recording.session.watch(handle_of(args.order, Path(args.journal)))
     if args.step:
         from engine.cli.replay_prompt import Prompt
@@ -108,6 +129,9 @@ def run_same(args: argparse.Namespace, recording: Recording, scratch: Path) -> i
     began = time.monotonic()
     outcome = player.play(until_seq=args.until, keeps_going=args.keep_going)
     took_s = time.monotonic() - began
+    if recording.session.has_hole and not outcome.counts["inputs"]:
+        text = f"session {recording.epoch}: no input of it is left (its tape has expired): there is nothing to replay"
+        raise CommandError(ExitCode.NO_INPUT, f"{recording.data_dir}: {text}")
     if args.order and sys.stdin.isatty() and not args.json and outcome.state == "touched":
         from engine.cli.replay_prompt import Prompt
 
@@ -143,6 +167,8 @@ def outcome_lines(outcome: Outcome, took_s: float) -> list[str]:
         "equal": "equal, record by record and byte by byte",
         "different": f"DIFFERENT in {len(outcome.differences)} place{'s' if len(outcome.differences) > 1 else ''}",
         "stopped": "stopped as told; equal so far" if not outcome.differences else "stopped as told; DIFFERENT before",
+        "partly": "equal as far as the recording goes",
+        "refused": "equal up to a record that the journal refused then",
         "touched": "stopped behind the turn that touched the order; equal so far",
     }
     compared = f"{outputs} records, {requests} requests and {counts['states']} hashes of the state compared"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 import sys
 
-from engine.cli.replay import outcome_lines, state_lines
-from engine.exit_codes import ExitCode
+from engine.cli.replay import handle_of, outcome_lines, state_lines
+from engine.exit_codes import CommandError, ExitCode
 from engine.replay.playing import Outcome, Player
 from engine.replay.state import SECTIONS, time_of
 
@@ -14,10 +14,18 @@ HELP = f"""\
 step [N]        N turns (1); an empty line repeats it
 until SEQ       up to a sequence
 go              to the next turn that touches the watched order, or to the end
-watch HANDLE    the order to stop for; 0 = none
+watch ORDER     the order to stop for, by any of its names; 0 = none
 next            the input that comes next
 show [SECTION]  the state: {", ".join(SECTIONS)}; all of it where none is named
 quit"""
+
+
+def words_of(line: str) -> list[str]:
+    """The words of a line; a quotation mark that is not closed is a letter."""
+    try:
+        return shlex.split(line)
+    except ValueError:
+        return line.split()
 
 
 class Prompt:
@@ -38,7 +46,7 @@ class Prompt:
                 break
             if not line and not sys.stdin.isatty():
                 break
-            if not self.obey(shlex.split(line) or ["step"]):
+            if not self.obey(words_of(line) or ["step"]):
                 break
         if self.player.is_at_end and self.outcome is not None:
             print("\n".join(outcome_lines(self.outcome, 0.0)))
@@ -57,7 +65,7 @@ class Prompt:
         elif verb in ("go", "g", "continue", "c"):
             self.play()
         elif verb == "watch" and rest:
-            self.session.watch(number)
+            self.watch(rest[0])
         elif verb in ("next", "n"):
             self.show_next()
         elif verb == "show":
@@ -65,6 +73,15 @@ class Prompt:
         else:
             print(HELP)
         return True
+
+    def watch(self, order: str) -> None:
+        """Stop for an order, by whatever name; 0 = for none."""
+        try:
+            handle = 0 if order == "0" else handle_of(order, self.player.replay.recording.data_dir)
+        except CommandError as error:
+            print(error)
+            return
+        self.session.watch(handle)
 
     def play(self, *, runs_max: int = 0, until_seq: int = 0) -> None:
         """On, and where that led."""

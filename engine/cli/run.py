@@ -32,6 +32,9 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         return int(importlib.import_module("engine.daemon").run(loaded))
+    except BrokenPipeError as error:
+        # an engine's own connections: nobody reads its output as that of other verbs, where this is an orderly end
+        raise CommandError(ExitCode.IO_ERROR, str(error)) from None
     except CredentialError as error:
         raise CommandError(ExitCode.NO_PERMISSION, str(error)) from None
     except (AccountLocked, JournalLocked) as error:

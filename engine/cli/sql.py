@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.cli.database_faults import database_faults
 from engine.cli.render import print_fields, print_json, print_table
 from engine.cli.target import add_target_options, find_target
 from engine.exit_codes import CommandError, ExitCode
@@ -42,23 +43,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Do one of the three."""
-    from engine.desk.recorder.faults import DatabaseDown, RecorderFault
     from engine.journal.errors import JournalError
 
     try:
-        plan = find_plan(args)
-        from engine.desk.recorder.recorder import Recorder
-        from engine.runtime.clock import Clock
+        with database_faults():
+            plan = find_plan(args)
+            from engine.desk.recorder.recorder import Recorder
+            from engine.runtime.clock import Clock
 
-        recorder = Recorder(plan, Clock())
-        try:
-            return {"import": run_import, "status": run_status, "expire": run_expire}[args.action](args, recorder)
-        finally:
-            recorder.close()
-    except DatabaseDown as error:
-        raise CommandError(ExitCode.UNAVAILABLE, str(error)) from None
-    except RecorderFault as error:
-        raise CommandError(ExitCode.CONFIG, str(error)) from None
+            recorder = Recorder(plan, Clock())
+            try:
+                return {"import": run_import, "status": run_status, "expire": run_expire}[args.action](args, recorder)
+            finally:
+                recorder.close()
     except JournalError as error:
         raise CommandError(ExitCode.NO_INPUT, str(error)) from None
 

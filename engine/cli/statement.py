@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from engine.cli.past import add_past_options, faults_told, find_past
 from engine.cli.render import print_json, print_table, time_text
-from engine.cli.target import add_target_options, find_target
 from engine.exit_codes import CommandError, ExitCode
 
 NS_PER_S = 1_000_000_000
@@ -79,26 +79,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--format", choices=("text", "json", "csv"), default="text", help="csv: a file for each table, in --out"
     )
     parser.add_argument("--out", metavar="DIR", help="where the CSV files go; no file is overwritten")
-    parser.add_argument("--dir", metavar="DIR", help="the journal's directory (an engine's data_dir)")
-    add_target_options(parser)
+    add_past_options(parser)
     parser.add_argument("--json", action="store_true", help="the same as --format json")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print or write it; exit code 1 where it does not add up, 66 where there is no ledger."""
-    from engine.desk.statement import statement
-    from engine.journal.errors import JournalCorrupt, JournalError
+    """Print or write it; exit code 1 where it does not add up, 66 where its past is not there."""
+    from engine.desk.statement import KINDS, statement
 
     start_ns = day_ns(args.day)
-    data_dir = Path(args.dir) if args.dir else find_target(args).journal_dir()
-    try:
-        found = statement(
-            data_dir, start_ns, start_ns + int(timedelta(days=1).total_seconds()) * NS_PER_S, args.account
-        )
-    except JournalCorrupt as error:
-        raise CommandError(ExitCode.IO_ERROR, str(error)) from None
-    except JournalError as error:
-        raise CommandError(ExitCode.NO_INPUT, str(error)) from None
+    end_ns = start_ns + int(timedelta(days=1).total_seconds()) * NS_PER_S
+    source = find_past(args, KINDS, 0)
+    with faults_told():
+        found = statement(source, start_ns, end_ns, args.account)
     found = {"day": args.day, **found}
     if args.json or args.format == "json":
         print_json(found)
@@ -115,8 +108,8 @@ def day_ns(text: str) -> int:
         raise CommandError(ExitCode.USAGE, f"--day {text}: must be YYYY-MM-DD")
     try:
         return int(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()) * NS_PER_S
-    except ValueError as error:
-        raise CommandError(ExitCode.USAGE, f"--day {text}: {error}") from None
+    except ValueError:
+        raise CommandError(ExitCode.USAGE, f"--day {text}: there is no such day") from None
 
 
 def write_tables(args: argparse.Namespace, found: dict[str, Any]) -> None:

@@ -75,3 +75,11 @@ def find_target(args: argparse.Namespace) -> Target:
     runtime_dir = Path(args.runtime_dir) if args.runtime_dir else RUNTIME_ROOT / args.name
     named_data = DATA_ROOT / args.name if args.name else None
     return Target(runtime_dir, runtime_dir / "control.sock", Path(args.data_dir) if args.data_dir else named_data)
+
+
+def find_journal(args: argparse.Namespace) -> Target:
+    """The same for what reads a journal and nothing else: its data directory alone is enough."""
+    is_named = args.config or args.name or args.runtime_dir or os.environ.get("TRADEWIND_CONFIG")
+    if args.data_dir and not is_named:
+        return Target(Path(), Path(), Path(args.data_dir))
+    return find_target(args)

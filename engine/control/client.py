@@ -31,7 +31,8 @@ class ControlClient:
         if not os.path.exists(self.path):
             raise EngineUnreachableError(f"no engine answers at {self.path}: the socket does not exist; is it running?")
         if not os.access(self.path, os.W_OK):
-            raise EngineUnreachableError(f"{self.path} belongs to another user: run this as the engine's user")
+            who = "the engine's user, or one of [control] operators who is in the group of its folder"
+            raise EngineUnreachableError(f"{self.path} is not open to you: it is for {who}")
         self._context = zmq.Context(1)
         self._dealer = self._context.socket(zmq.DEALER)
         self._dealer.setsockopt(zmq.LINGER, 0)

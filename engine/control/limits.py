@@ -27,7 +27,7 @@ E4 = 10_000
 MS = {"": 1, "ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000}
 BPS = {"": 1, "bps": 1, "%": 100}
 WORDS = {"yes": 1, "true": 1, "on": 1, "no": 0, "false": 0, "off": 0}
-NUMBER = re.compile(r"([0-9]{1,19}(?:\.[0-9]{1,18})?)\s*([A-Za-z%]*[A-Za-z0-9%]*)")
+NUMBER = re.compile(r"([0-9]{1,40}(?:\.[0-9]{1,18})?)\s*([A-Za-z%]*[A-Za-z0-9%]*)")
 # what of a scope's state is measured against a limit
 USES = {
     "max_gross_exposure": "gross_e8",

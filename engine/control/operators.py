@@ -70,8 +70,7 @@ class Operators:
         self._write = write
 
     def __call__(self, request: AnyRequest, caller: Caller) -> AnyReply:
-        for gone in self._second.expire():
-            self._note(gone.request, gone.proposer, "expired", proposal=gone.number)
+        self.note_expired()
         if isinstance(request, Proposals):
             return ProposalTable(rows=self._second.rows())
         if isinstance(request, Approve | Reject):
@@ -95,6 +94,18 @@ class Operators:
             action="", uid=caller.uid, pid=caller.pid, outcome="refused", code=RefusalCode.FORBIDDEN.name
         )
         self._write(msgspec.json.encode(note), 0)
+
+    def note_expired(self) -> None:
+        """What has waited too long is gone, and written down when it goes: call it often."""
+        for gone in self._second.expire():
+            self._note(gone.request, gone.proposer, "expired", proposal=gone.number)
+
+    def end(self) -> None:
+        """The engine ends, and with it whatever waits for a second person."""
+        self.note_expired()
+        for left in self._second.end():
+            text = "the engine ended before another person answered"
+            self._note(left.request, left.proposer, "expired", proposal=left.number, text=text)
 
     # --- the second person ---
 

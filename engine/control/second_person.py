@@ -50,7 +50,6 @@ class SecondPerson:
 
     def propose(self, action: str, request: AnyCommand, proposer: Caller, words: str) -> Proposal:
         """Let it wait; RefusedCommandError where too much waits already."""
-        self.expire()
         if len(self._waiting) >= PROPOSALS_MAX:
             text = f"{PROPOSALS_MAX} proposals wait already: approve or reject some"
             raise RefusedCommandError(RefusalCode.STATE, text)
@@ -76,7 +75,6 @@ class SecondPerson:
 
     def rows(self) -> tuple[ProposalRow, ...]:
         """What waits, oldest first."""
-        self.expire()
         now_ns = self._clock.monotonic_ns()
         return tuple(
             ProposalRow(
@@ -90,19 +88,27 @@ class SecondPerson:
                 expires_in_ns=item.expires_mono_ns - now_ns,
             )
             for item in self._waiting.values()
+            if item.expires_mono_ns > now_ns
         )
 
     def expire(self) -> list[Proposal]:
-        """Drop what has waited too long; returns it."""
+        """Drop what has waited too long; returns it, so that whoever calls can write it down."""
+        if not self._waiting:
+            return []
         now_ns = self._clock.monotonic_ns()
         gone = [item for item in self._waiting.values() if item.expires_mono_ns <= now_ns]
         for item in gone:
             del self._waiting[item.number]
         return gone
 
+    def end(self) -> list[Proposal]:
+        """The process ends: nothing waits any more; returns what did."""
+        left, self._waiting = list(self._waiting.values()), {}
+        return left
+
     def _find(self, number: int) -> Proposal:
-        self.expire()
-        if number not in self._waiting:
+        found = self._waiting.get(number)
+        if found is None or found.expires_mono_ns <= self._clock.monotonic_ns():
             text = f"no proposal {number} waits: it is done, was rejected, has expired, or the engine has been restarted since"
             raise RefusedCommandError(RefusalCode.UNKNOWN_NAME, text)
-        return self._waiting[number]
+        return found

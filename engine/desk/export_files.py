@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from engine.desk.sheets import write_csv
+from engine.desk.sheets import NUMBER, write_csv
 
 ROWS_PER_BATCH = 20_000
 # of 10^-8, and of quotients: decimal128 holds 38 digits
@@ -88,7 +88,8 @@ def value_of(kind: str, value: Any) -> Any:
     if value in ("", None):
         return None
     if kind == "d":
-        return Decimal(value)
+        # bare lots or ticks of an instrument that the ledger does not name are no amount
+        return Decimal(value) if NUMBER.fullmatch(str(value)) else None
     if kind == "b":
         return bool(value)
     return int(value)

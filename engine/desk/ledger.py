@@ -65,7 +65,11 @@ class Catalog:
     instruments: dict[int, InstrumentRow] = field(default_factory=dict)
 
     def take(self, record: Record) -> None:
-        """Read one INSTRUMENT record; one that is not ours is passed over."""
+        """Read one INSTRUMENT or ASSET record; one that is not ours is passed over."""
+        if record.kind == RecordKind.ASSET:
+            body = decode.payload(record)
+            self.names.assets[body["asset_id"]] = body.get("text", "")
+            return
         text = bytes(record.payload).rstrip(b"\0")
         try:
             if record.instrument_id == 0:
@@ -330,7 +334,15 @@ class LedgerState:
         return list(self.profits.rows(self.catalog, self.marks(), self.rates()))
 
     def _balance(self, record: Record) -> None:
-        for row in decode.payload(record)["balances"]:
+        body = decode.payload(record)
+        told = list(body["balances"])
+        if body["is_complete"]:
+            # what a complete list does not name is gone
+            named = {row["asset_id"] for row in told}
+            for (account_id, asset_id), held in self.balances.items():
+                if account_id == record.account_id and asset_id not in named and held["total"] != "0":
+                    told.append({"asset_id": asset_id, "free_e8": 0, "locked_e8": 0})
+        for row in told:
             self.balances[(record.account_id, row["asset_id"])] = {
                 "venue": self.catalog.venue(record.venue_id),
                 "account": record.account_id,

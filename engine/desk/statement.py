@@ -1,4 +1,4 @@
-"""A day of an engine's accounts from its ledger: what was ordered, traded, paid and earned, and whether it adds up.
+"""A day of an engine's accounts from its ledger's records: what was ordered, traded, paid and earned, and whether it adds up.
 
 Everything is computed from the records alone, in whole numbers (10^-16 of an asset), and held against what the venue said of its
 balances and what the engine booked as positions. Days are UTC, by the records' wall clock.
@@ -8,22 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from engine.desk.accounts import average_units_e8, plain
 from engine.desk.funding_count import FundingCount
 from engine.desk.ledger import OPEN_STATES, Catalog, side_text
 from engine.desk.profit import Holding, half_even, value_e16
+from engine.desk.source import NAMING, Source
 from engine.journal import decode
 from engine.journal.cursor import Record
-from engine.journal.reader import JournalReader
-from engine.model.codes import Lane, RecordKind, Side
+from engine.model.codes import RecordKind, Side
 from engine.model.instruments import E8
 
 CAUSES = ("trades", "realised", "fees", "funding", "transfers")
 # a venue rounds each booking to 10^-8: so much may differ for each
 ROUNDING_E16 = E8
+# the records that a day is made of
+KINDS = frozenset(
+    {
+        RecordKind.ORDER_STATE,
+        RecordKind.FILL,
+        RecordKind.POSITION,
+        RecordKind.BALANCE,
+        RecordKind.BALANCE_UPDATE,
+        RecordKind.FUNDING_PAYMENT,
+        RecordKind.ACCOUNT,
+    }
+)
 
 AssetKey = tuple[int, int]
 PositionKey = tuple[int, int, str, int]
@@ -127,7 +138,6 @@ class DayBooks:
         self._funding: dict[int, FundingCount] = {}
         self._in_day = False
         self._actions: dict[int, Callable[[Record], None]] = {
-            RecordKind.INSTRUMENT: self.catalog.take,
             RecordKind.ORDER_STATE: self._order,
             RecordKind.FILL: self._fill,
             RecordKind.POSITION: self._position,
@@ -138,16 +148,20 @@ class DayBooks:
         }
 
     def take(self, record: Record) -> bool:
-        """One record; False where the day is over."""
-        if record.wall_ns >= self.end_ns:
+        """One record; False where it is of a later day. Others may follow: a clock that was ahead is put back."""
+        is_later = record.wall_ns >= self.end_ns
+        if record.kind in NAMING and not (is_later and record.instrument_id):
+            # names hold for ever, an instrument's terms from then on
+            self.catalog.take(record)
+        if is_later:
             return False
+        if record.kind not in KINDS:
+            return True
         if not self._in_day and record.wall_ns >= self.start_ns:
             self._begin_day(record)
         self.last_seq = record.seq
-        action = self._actions.get(record.kind)
-        is_ours = not self._account_id or record.account_id in (0, self._account_id)
-        if action is not None and (is_ours or record.kind == RecordKind.INSTRUMENT):
-            action(record)
+        if not self._account_id or record.account_id in (0, self._account_id):
+            self._actions[record.kind](record)
         return True
 
     def _begin_day(self, record: Record) -> None:
@@ -358,12 +372,11 @@ def amount(value_e16: int | None) -> str:
     return "" if value_e16 is None else plain(half_even(value_e16, E8))
 
 
-def statement(data_dir: Path, start_ns: int, end_ns: int, account_id: int = 0) -> dict[str, Any]:
-    """A day from a ledger, as text and whole numbers. Raises JournalError where there is none."""
+def statement(source: Source, start_ns: int, end_ns: int, account_id: int = 0) -> dict[str, Any]:
+    """A day, as text and whole numbers; `first_seq` and `last_seq` are of its records. Raises as the source does."""
     books = DayBooks(start_ns, end_ns, account_id)
-    for record in JournalReader(data_dir).records(Lane.LEDGER):
-        if not books.take(record):
-            break
+    for record in source.records(KINDS, 0, end_ns):
+        books.take(record)
     books.end()
     orders = list(books.orders.values())
     differences = books.differences()
@@ -390,5 +403,6 @@ def counted(orders: Iterable[dict[str, Any]], fills: Iterable[dict[str, Any]]) -
     for row in orders:
         counts["orders"] += 1
         counts["carried"] += row["is_carried"]
-        counts[row["state"].lower()] = counts.get(row["state"].lower(), 0) + 1
+        state = str(row["state"]).lower()
+        counts[state] = counts.get(state, 0) + 1
     return counts

@@ -247,7 +247,8 @@ class Parents(Requests):
     def note_fill(self, parent: Parent, child: Child, fill: FillFact) -> None:
         """Count one fill."""
         child.seen_lots += fill.qty_lots
-        child.late_lots = max(child.late_lots - fill.qty_lots, 0)
+        # what the order's own books have told of this fill already is no longer late
+        child.late_lots = max(child.late_lots - max(child.seen_lots - child.filled_lots, 0), 0)
         if parent.counts(child):
             parent.filled_value += fill.price_ticks * fill.qty_lots
             parent.valued_lots += fill.qty_lots

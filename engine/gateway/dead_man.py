@@ -46,6 +46,11 @@ class DeadManSwitch:
         self._is_down = False
         self._has_left = False
 
+    @property
+    def is_down(self) -> bool:
+        """Its countdown may have run out unfed, and no feed was taken since: what is opened now has no switch behind it."""
+        return self._is_down
+
     def feed(self) -> None:
         """Every actor has been polled again: begin the countdown anew, where it is time to."""
         if self._has_left:
@@ -77,7 +82,9 @@ class DeadManSwitch:
             raise
         except TimeoutError:
             self.is_fed = False
-            self.last_error = f"no answer, or no room in the rate budget, for {self._countdown_ms} ms"
+            self.last_error = (
+                f"no answer, no room in the rate budget, or a venue that wants quiet, for {self._countdown_ms} ms"
+            )
             return
         except Exception as error:  # noqa: BLE001 - whatever stops a feed (network, the venue's refusal), the next one is tried
             self.is_fed = False

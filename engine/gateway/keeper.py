@@ -103,10 +103,12 @@ class OrderKeeper:
     def _look_after(self, connection: Connection, began_ns: int, rotate_ns: int) -> None:
         now_ns = self._clock.monotonic_ns()
         connection.probe(now_ns, int(self._silent_after_s * NS_PER_S), int(self._patience_s * NS_PER_S))
+        is_old = now_ns > rotate_ns or self._session.shutdown_announced
         if self._session.is_dead:
             connection.lose(self._session.failure)
-        elif now_ns > rotate_ns or self._session.shutdown_announced:
-            # the account is reconciled after a reconnect, so a planned one between frames loses nothing
+        elif is_old and self._session.quiet_ns() <= 0:
+            # the account is reconciled after a reconnect, so a planned one between frames loses nothing; inside a wait that
+            # the venue asked for there would be no other until it is over, and nobody would hear of our fills
             connection.lose("replaced before the venue ends it")
         elif now_ns - began_ns > self._proven_after_s * NS_PER_S:
             self._policy.reset()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,9 @@ from engine.config_schema import GuardSection, VenueSection
 from engine.control.server import ControlServer
 from engine.credentials import Credentials, ed25519_signer, load_credentials
 from engine.exit_codes import CommandError, ExitCode
+from engine.guard.accounts import line_of_account
 from engine.guard.commands import GuardControl, GuardNames
+from engine.guard.hold import ScopedKills
 from engine.guard.kills import Kills
 from engine.guard.notifier import NotifierAlarm
 from engine.guard.process import Guard, GuardedVenue, KeyRefused
@@ -45,9 +49,12 @@ class GuardLog:
     def __call__(self, event: str, **facts: Any) -> None:
         """One event with its facts."""
         line = msgspec.json.encode({"wall_ns": self._clock.time_ns(), "event": event, **facts}) + b"\n"
-        self._file.write(line)
-        sys.stderr.write(line.decode())
-        sys.stderr.flush()
+        # a full disk takes no log, and stderr may stand on it or lead to nobody: neither ends a guard
+        with contextlib.suppress(OSError):
+            self._file.write(line)
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(line.decode())
+            sys.stderr.flush()
 
     def close(self) -> None:
         """No more events."""
@@ -84,11 +91,11 @@ async def serve(loaded: LoadedConfig, section: GuardSection, keys: dict[str, Cre
         guarded, close = make_venue(name, venue, keys[name], net, clock)
         venues.append(guarded)
         closers.append(close)
-    relay = KillRelay(loaded.control_socket)
+    relay, scoped_relay = KillRelay(loaded.control_socket), KillRelay(loaded.control_socket)
     guard = Guard(
         venues,
         EngineWatch(loaded.counters_path, clock, section.heartbeat_ms_max * NS_PER_MS),
-        Kills(loaded.data_dir),
+        Kills(loaded.data_dir, loaded.config.venue),
         relay,
         Supervisor.of_environment(clock),
         clock,
@@ -96,15 +103,20 @@ async def serve(loaded: LoadedConfig, section: GuardSection, keys: dict[str, Cre
         heartbeat_ms_max=section.heartbeat_ms_max,
         keep_alive_s=section.keep_alive_s,
         notifier=make_notifier(loaded, clock),
+        scoped=ScopedKills(scoped_relay, loaded.config.venue, log),
     )
     names = GuardNames(engine=loaded.config.engine.name, version=version)
-    server = ControlServer(loaded.guard_socket, GuardControl(guard, names, clock), clock=clock)
+    people = loaded.config.control
+    accounts = partial(line_of_account, loaded.data_dir)
+    control = GuardControl(guard, names, clock, two_people_arm="arm" in people.second_person, line_of_account=accounts)
+    server = ControlServer(loaded.guard_socket, control, clock=clock, operators=frozenset(people.operators))
     try:
         server.open(asyncio.get_running_loop())
         await guard.run()
     finally:
         server.close()
         relay.close()
+        scoped_relay.close()
         for close in closers:
             await close()
         log.close()

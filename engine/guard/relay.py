@@ -1,25 +1,26 @@
-"""Tells the engine of a kill that it may not have heard: one KILL over its control socket, without waiting for an answer."""
+"""Tells the engine of a kill that it may not have heard, over its control socket and without ever waiting for an answer."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+import msgspec
 import zmq
 
-from engine.control.messages import Kill, encode
+from engine.control.messages import AnyReply, Kill, Status, decode_reply, encode
 
 
 class KillRelay:
-    """One-way: whether it was heard shows in the engine's counters, which say HALTED. `close` drops what was not heard."""
+    """One request at a time; `close` drops what was not heard."""
 
     def __init__(self, socket_path: Path) -> None:
         self._path = str(socket_path)
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._dealer: zmq.Socket[bytes] | None = None
 
-    def tell(self) -> None:
-        """Send KILL; where nobody listens, the message is dropped and the next call sends another."""
+    def ask(self, request: Kill | Status) -> None:
+        """Send a request; where nobody listens, the message is dropped and the next call sends another."""
         if not os.path.exists(self._path):
             return
         # a new connection each time: an old one would keep what a stopped engine has not read for the next engine at this path
@@ -28,7 +29,17 @@ class KillRelay:
         self._dealer = self._context.socket(zmq.DEALER)
         self._dealer.setsockopt(zmq.LINGER, 0)
         self._dealer.connect(f"ipc://{self._path}")
-        self._dealer.send(encode(Kill(reason="the guard was told to kill")), zmq.NOBLOCK)
+        self._dealer.send(encode(request), zmq.NOBLOCK)
+
+    def reply(self) -> AnyReply | None:
+        """What has come since; None where nothing has, or nothing that this build understands."""
+        if self._dealer is None or not self._dealer.poll(0):
+            return None
+        try:
+            reply: AnyReply = decode_reply(self._dealer.recv(zmq.NOBLOCK))
+        except msgspec.DecodeError:
+            return None
+        return reply
 
     def close(self) -> None:
         """Let go of the socket."""

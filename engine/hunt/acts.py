@@ -9,8 +9,9 @@ import msgspec
 
 from engine.control.messages import ScopeKind
 from engine.hunt.place import OTHERS, OURS
+from engine.hunt.readers import BATCH
 from engine.hunt.schedule import Event
-from engine.model.codes import CommandKind, OrderType, Side, TimeInForce
+from engine.model.codes import CommandKind, OrderType, PositionSide, Side, TimeInForce
 from engine.sim.records import OrderRequest
 from engine.sim.reject import VenueReject
 from engine.sim.usdm.records import UsdmOrderRequest
@@ -34,6 +35,8 @@ def happen(hunt: Hunt, event: Event) -> None:
             hunt.life.trader.ask(event.what, int(event.args["roll"]))
     elif (own := OWN.get(f"{event.family}.{event.what}")) is not None:
         own(hunt, event.args)
+    elif event.family == "port":
+        hunt.deed(event.what, int(event.args["roll"]))
     elif event.family == "commands":
         command(hunt, event.what, event.args)
     else:
@@ -45,10 +48,13 @@ def venue_fault(hunt: Hunt, verb: str, args: dict[str, Any]) -> None:
     words = {"cmd": verb, **args}
     if "roll" in words:
         words["symbol"] = random.Random(words.pop("roll")).choice(hunt.schedule.symbols)
+    if verb in ("half_open", "drop") and words["kind"] == "user" and hunt.shell.usdm is None:
+        words["kind"] = "ws-api"  # own events come over the order connection: what one loses, the other loses
     if verb in ("limited", "timestamp_errors", "gap"):
         words.setdefault("for_s", 20)
     if verb == "bad_book":
         hunt.flaw(str(words["symbol"]), 15.0)
+        hunt.counts[f"flaw {words['flaw']}"] += 1
     asked = fault_commands.decode(msgspec.json.encode(words))
     hunt.at_venue(lambda shell, now_ns: fault_desk.obey(shell, asked, now_ns))
 
@@ -100,8 +106,6 @@ def command(hunt: Hunt, what: str, args: dict[str, Any]) -> None:
 
 def persons_order(hunt: Hunt, dice: random.Random, symbol: str, row: int) -> None:
     """An operator's own order, with a handle of its own."""
-    from engine.control.handles import next_handle
-
     life = hunt.life
     assert life is not None
     tables = life.engine.tables
@@ -109,12 +113,18 @@ def persons_order(hunt: Hunt, dice: random.Random, symbol: str, row: int) -> Non
     lot_e8 = tables.instrument(row)["lot_size_e8"]
     side = dice.choice((Side.BUY, Side.SELL))
     price_ticks = market["best_bid_ticks"] if side is Side.BUY else market["best_ask_ticks"]
-    if price_ticks:
+    held = dice.choice((PositionSide.LONG, PositionSide.SHORT)) if is_hedged(hunt) else PositionSide.BOTH
+    if price_ticks and (handle := life.handle_of_person()):
         life.submit_by_person(
-            CommandKind.ORDER, instrument_id=row, scope_kind=ScopeKind.INSTRUMENT, order_handle=next_handle(tables), side=side,
+            CommandKind.ORDER, instrument_id=row, scope_kind=ScopeKind.INSTRUMENT, order_handle=handle, side=side,
             order_type=OrderType.LIMIT, time_in_force=TimeInForce.GTC, price_ticks=price_ticks,
-            qty_lots=PERSONS_ORDER[symbol] // lot_e8,
+            qty_lots=PERSONS_ORDER[symbol] // lot_e8, position_side=held,
         )  # fmt: skip
+
+
+def is_hedged(hunt: Hunt) -> bool:
+    """Does the account keep a long and a short position of each symbol apart."""
+    return hunt.shell.usdm is not None and hunt.shell.usdm.core.position_mode(OURS)
 
 
 # --- other programs on the account, other traders ---
@@ -147,6 +157,8 @@ def trade(hunt: Hunt, args: dict[str, Any], account: int, name: str) -> None:
             "symbol": symbol, "side": side, "type": "LIMIT", "time_in_force": "IOC", "quantity_e8": qty_e8,
             "price_e8": price_e8, "client_order_id": f"{name}-{args['roll']}",
         }  # fmt: skip
+        if account == OURS and is_hedged(hunt):
+            fields["position_side"] = dice.choice(("LONG", "SHORT"))
         try:
             core.place(account, OrderRequest(**fields) if shell.usdm is None else UsdmOrderRequest(**fields), now_ns)
         except VenueReject:
@@ -210,6 +222,17 @@ def write_short(hunt: Hunt, args: dict[str, Any]) -> None:
         hunt.reached("short write")
 
 
+def hold_syncs(hunt: Hunt, args: dict[str, Any]) -> None:
+    """The disk keeps every sync for itself for a while."""
+    life = hunt.life
+    if life is None or life.is_dead:
+        return
+    life.holds += 1
+    life.journal.hold_disk(True)
+    hunt.reached("disk stalled", int(args["ms"]) > life.loaded.config.journal.order_wait_ms_max)
+    hunt.in_a_while(int(args["ms"]) / 1_000, life.let_go_of_disk)
+
+
 def cut_power(hunt: Hunt, args: dict[str, Any]) -> None:
     """The machine goes dark."""
     hunt.power_cut(int(args["roll"]), float(args["down_s"]))
@@ -236,7 +259,62 @@ def refuse(hunt: Hunt, args: dict[str, Any]) -> None:
     hunt.refuse(args["kind"], float(args["for_s"]))
 
 
+# --- the desk ---
+
+
+def stall_part(hunt: Hunt, args: dict[str, Any]) -> None:
+    """A part of the desk does nothing for a while."""
+    hunt.desk.stall(args["part"], float(args["for_s"]))
+
+
+def slow_reader(hunt: Hunt, args: dict[str, Any]) -> None:
+    """A reader takes few records at a time, so that it falls behind."""
+    reader = getattr(hunt.desk, args["part"])
+    batch, reader.batch = reader.batch, int(args["batch"])
+    hunt.reached("reader falls behind")
+    hunt.in_a_while(float(args["for_s"]), lambda: vars(reader).update(batch=max(batch, BATCH)))
+
+
+def kill_in_batch(hunt: Hunt, args: dict[str, Any]) -> None:
+    """A reader is killed between its use of a batch and its commit; the recorder around its own."""
+    if args["part"] == "recorder":
+        hunt.desk.recorder.dies = args["when"]
+    else:
+        getattr(hunt.desk, args["part"]).dies_before_commit += 1
+
+
+def expire_tape(hunt: Hunt, args: dict[str, Any]) -> None:
+    """Retention deletes old tape."""
+    hunt.desk.expire(float(args["keep_s"]))
+
+
+def kill_desk(hunt: Hunt, args: dict[str, Any]) -> None:
+    """The desk's process is killed."""
+    hunt.desk.kill(float(args["down_s"]))
+
+
+def receiver_wrong(hunt: Hunt, args: dict[str, Any]) -> None:
+    """A receiver of alarms is slow, fails, refuses, is lost, or takes a message and does not say so."""
+    hunt.reached(f"receiver {args['fault'].replace('_', ' ')}")
+    receiver = hunt.desk.receivers[args["channel"]]
+    receiver.go_wrong(args["fault"], float(args["for_s"]), float(args["latency_s"]), int(args["retry_after_s"]))
+
+
+def acknowledge(hunt: Hunt, _args: dict[str, Any]) -> None:
+    """A person acknowledges what stands."""
+    hunt.desk.acknowledge()
+
+
 OWN: dict[str, Any] = {
+    "readers.stall": stall_part,
+    "readers.slow": slow_reader,
+    "readers.kill_in_batch": kill_in_batch,
+    "readers.expire": expire_tape,
+    "readers.kill": kill_desk,
+    "receivers.wrong": receiver_wrong,
+    "receivers.stall": stall_part,
+    "receivers.kill": kill_desk,
+    "receivers.acknowledge": acknowledge,
     "limits.limits": weight_used,
     "others.order": foreign_order,
     "others.take": take_ours,
@@ -247,6 +325,7 @@ OWN: dict[str, Any] = {
     "disks.fail": fail_disk,
     "disks.short": write_short,
     "disks.power_cut": cut_power,
+    "syncs.held": hold_syncs,
     "crashes.now": crash("now"),
     "crashes.before_send": crash("before_send"),
     "crashes.after_send": crash("after_send"),

@@ -1,18 +1,28 @@
-"""Guards taken away on purpose, so that tests can see the checkers find what is then wrong. A schedule names one in `breaks`."""
+"""Guards taken away on purpose, so that tests can see the checkers find what is then wrong. A schedule names one in `breaks`.
+
+Some are the engine's own: it is run with a guard out of its way, by the seams that are Python or by settings that no hunt has. The
+others are of what stands around it: the network, the disk, the venue, the people.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from engine.control.commands import OperatorCommand
 from engine.hunt import disk, life, net
 from engine.model.codes import CommandKind
+from engine.recovery.earlier import EarlierRuns, Recovered
 from engine.sim.core import VenueCore
 from engine.sim.usdm.core import UsdmCore
 from engine.sim.wire.socket_life import SocketLife
+from engine.venues.binance.rest_market import RestMarket
 
 
 @contextmanager
@@ -98,6 +108,43 @@ def hides_fills() -> Iterator[None]:
         yield
 
 
+# --- the engine's own ---
+
+
+@contextmanager
+def asks_inside_a_wait() -> Iterator[None]:
+    """The REST half of an engine knows of no Retry-After, nor of the weight that is shared: either one would hold it back."""
+    with (
+        replaced(RestMarket, "_quiet_left_ns", lambda _self: 0),
+        replaced(RestMarket, "_has_weight", lambda *_words: True),
+    ):
+        yield
+
+
+@contextmanager
+def forgets_its_ledger() -> Iterator[None]:
+    """A start folds nothing of what earlier runs left: fills that they had booked are booked again."""
+    with replaced(EarlierRuns, "fold_into", lambda *_words: Recovered()):
+        yield
+
+
+@contextmanager
+def with_settings(**sections: dict[str, Any]) -> Iterator[None]:
+    """Every engine has other settings than the checkers go by: fields by the configuration's sections."""
+    before = life.Life.__init__
+
+    def begin(self: life.Life, around: life.Surroundings, seed: int) -> None:
+        config = around.loaded.config
+        changed = {name: msgspec.structs.replace(getattr(config, name), **fields) for name, fields in sections.items()}
+        loaded = replace(around.loaded, config=msgspec.structs.replace(config, **changed))
+        before(self, replace(around, loaded=loaded), seed)
+
+    with replaced(life.Life, "__init__", begin):
+        yield
+
+
+# a loop is also held back by the rate of messages: both guards are out of its way
+UNMETERED = {"message_rate_per_s": 1_000, "message_burst": 1_000}
 BREAKS: dict[str, Callable[[], AbstractContextManager[None]]] = {
     "": nullcontext,
     "sends twice": sends_twice,
@@ -106,4 +153,9 @@ BREAKS: dict[str, Callable[[], AbstractContextManager[None]]] = {
     "ignores kills": ignores_kills,
     "no dead man": no_dead_man,
     "hides fills": hides_fills,
+    "asks inside a wait": asks_inside_a_wait,
+    "forgets its ledger": forgets_its_ledger,
+    "loops unhindered": partial(with_settings, runaway={"orders_per_input_max": 1_000}, risk=UNMETERED),
+    "trusts old books": partial(with_settings, risk={"stale_after_ms": 60_000}),
+    "waits for no disk": partial(with_settings, journal={"durability": "group"}),
 }

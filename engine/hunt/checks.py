@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from engine.hunt.check import Check
 from engine.hunt.checks_conduct import DeadMan, Judged, Kill, Leaks, Quiet, Timers
-from engine.hunt.checks_orders import Journaled, LifeOfOrders, Limits, MayLeave, OnceEach, Runaway, Strategies
+from engine.hunt.checks_desk import AlarmsTold, Readers
+from engine.hunt.checks_orders import (
+    Journaled,
+    LifeOfOrders,
+    Limits,
+    MayLeave,
+    OnceEach,
+    OnThePlatter,
+    Runaway,
+    Strategies,
+)
 from engine.hunt.checks_whole import BecomesWell, Books, EqualToVenue, FillsOnce, JournalWhole, PositionIsItsFills
+from engine.hunt.replays import Replays
 from engine.hunt.sometimes import Situations
 
 CHECKS: tuple[type[Check], ...] = (
@@ -14,6 +25,7 @@ CHECKS: tuple[type[Check], ...] = (
         JournalWhole,
         OnceEach,
         Journaled,
+        OnThePlatter,
         Judged,
         MayLeave,
         Quiet,
@@ -22,5 +34,7 @@ CHECKS: tuple[type[Check], ...] = (
         Strategies,
         LifeOfOrders,
     ),
-    *(Kill, DeadMan, Timers, Leaks, Books, FillsOnce, BecomesWell, EqualToVenue, PositionIsItsFills),
+    *(Kill, DeadMan, Timers, Leaks, Books, FillsOnce, BecomesWell, EqualToVenue, PositionIsItsFills, Readers),
+    AlarmsTold,
+    Replays,
 )

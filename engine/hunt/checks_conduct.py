@@ -9,12 +9,14 @@ from engine.hunt.ledger import Entry
 from engine.hunt.place import DEADMAN_MS, OURS
 from engine.hunt.wire import Request
 from engine.model import clientid
-from engine.model.codes import RecordKind
+from engine.model.codes import PositionSide, RecordKind
 
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 KILL_S_MAX = 1.0
 TIMER_NS_MAX = NS_PER_MS
+# the latest feed may have been under way for so long when the engine ended, and a turn of the venue
+FEED_LATE_S_MAX = 3.5
 RESTING = frozenset({"NEW", "PARTIALLY_FILLED"})
 
 
@@ -28,6 +30,10 @@ class Quiet(Check):
         life = self.hunt.life
         if life is None or "engine" not in vars(life):
             return
+        if (left_ns := self.hunt.quiet_until_ns - self.hunt.now_ns) > 0:
+            raise self.fail(
+                f"{request.method} leaves {left_ns / NS_PER_S:.3f} s before the end of an earlier process's wait"
+            )
         session = life.engine.lines[0].session
         if (left_ns := session.quiet_ns()) > 0:
             raise self.fail(f"{request.method} leaves {left_ns / NS_PER_S:.3f} s before the end of a Retry-After")
@@ -65,7 +71,9 @@ class Kill(Check):
         """Nothing rests untouched, where nothing stood in the way meanwhile."""
         hunt = self.hunt
         life = hunt.life
-        if life is None or life.is_dead or life.engine.journal.epoch != epoch or hunt.is_troubled():
+        if life is None or not life.is_wired or life.is_dead or hunt.is_troubled():
+            return
+        if life.engine.journal.epoch != epoch:
             return
         line = life.engine.lines[0]
         if not line.session.is_ready or line.session.quiet_ns() > 0 or self.armed != armed:
@@ -73,7 +81,12 @@ class Kill(Check):
         if not life.engine.tables.control_state()["kill"]:
             hunt.stop_with(self.fail("a kill stands in the journal and the engine is not killed"))
         hunt.counts["kills looked at"] += 1
-        resting = [row for row in line.oms.orders(open_only=True) if row["state"] in RESTING]
+        at_venue = hunt.open_at_venue()
+        resting = [
+            row
+            for row in line.oms.orders(open_only=True)
+            if row["state"] in RESTING and row["client_order_id"] in at_venue
+        ]
         if resting:
             hunt.stop_with(self.fail(f"{len(resting)} orders rest {KILL_S_MAX} s after a kill: {resting[0]}"))
 
@@ -92,7 +105,9 @@ class DeadMan(Check):
     def on_end(self, why: str) -> None:
         life = self.hunt.life
         assert life is not None
-        fed = life.dead_man is not None and life.dead_man.feeds > 0
+        switch = life.dead_man
+        fed = switch is not None and switch.feeds > 0 and not switch.is_down
+        self.hunt.reached("end with the dead-man switch down", int(switch is not None and switch.is_down))
         self.since_s = self.hunt.at_s if fed else -1.0
         self.had = fed and self.hunt.shell.usdm is not None and bool(self.hunt.shell.usdm.core.open_orders(OURS))
 
@@ -103,7 +118,7 @@ class DeadMan(Check):
         hunt = self.hunt
         if hunt.life is not None or self.since_s < 0 or hunt.shell.usdm is None:
             return
-        if hunt.at_s - self.since_s > DEADMAN_MS / 1_000 + 1.5:
+        if hunt.at_s - self.since_s > DEADMAN_MS / 1_000 + FEED_LATE_S_MAX:
             left = [order for order in hunt.shell.usdm.core.open_orders(OURS) if not order.algo_id]
             if left:
                 raise self.fail(
@@ -122,6 +137,10 @@ class Timers(Check):
     def __init__(self, hunt: Any) -> None:
         super().__init__(hunt)
         self.was_idle = True
+        self.was_told = False
+
+    def on_command(self, what: str, sequence: int, fields: dict[str, Any]) -> None:
+        self.was_told = True  # a pause may begin and end within a second: its timers come with the resume
 
     def each_second(self) -> None:
         life = self.hunt.life
@@ -131,7 +150,8 @@ class Timers(Check):
         trader = life.trader
         late_ns, early_ns = trader.late_ns_max, trader.early_ns_max
         trader.late_ns_max = trader.early_ns_max = 0
-        is_idle = trader.status != 1 or self.hunt.now_ns - self.hunt.stalled_until_ns < 2 * NS_PER_S
+        was_told, self.was_told = self.was_told, False
+        is_idle = was_told or trader.status != 1 or self.hunt.now_ns - self.hunt.stalled_until_ns < 2 * NS_PER_S
         if not (is_idle or self.was_idle):
             self.hunt.counts["timers looked at"] += 1
             if max(late_ns, early_ns) > TIMER_NS_MAX:
@@ -166,7 +186,11 @@ class Leaks(Check):
         life = self.hunt.life
         assert life is not None
         rows = life.engine.lines[0].oms.orders(open_only=True)
-        counted = sum(life.engine.tables.exposure(row)["open_orders"] for row in life.engine.lines[0].instrument_ids)
+        counted = sum(
+            life.engine.tables.exposure(row, side)["open_orders"]
+            for row in life.engine.lines[0].instrument_ids
+            for side in PositionSide
+        )
         if counted != len(rows):
             raise self.fail(f"{counted} orders are counted as open, {len(rows)} are: {rows}")
 

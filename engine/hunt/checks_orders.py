@@ -11,12 +11,17 @@ from engine.hunt.ledger import Entry
 from engine.hunt.place import DRIFT_MS_MAX, ORDERS_PER_INPUT_MAX, STALE_AFTER_MS
 from engine.hunt.wire import Request
 from engine.model import clientid
-from engine.model.codes import BookState, RecordKind, TradingState
+from engine.model.codes import BookState, PositionSide, RecordKind, TradingState
 
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 PANIC = 16
 REDUCE_ONLY = 2
+
+
+def side_of(text: object) -> PositionSide:
+    """The side of a position as the wire names it; none is named where an account has one position a symbol."""
+    return PositionSide[str(text)] if text else PositionSide.BOTH
 
 
 class OnceEach(Check):
@@ -85,6 +90,52 @@ class Journaled(Check):
         for handle, (name, at_s) in self.waiting.items():
             if at_s < self.hunt.at_s - 0.2:
                 raise self.fail(f"{name} (handle {handle}) was sent at {at_s:.3f} s and has no ORDER_BYTES {where}")
+
+
+class OnThePlatter(Check):
+    """R02: at level `order` an order leaves when its record is synced, but for what closes a position in a panic."""
+
+    invariants = ("R02",)
+    name = "synced before sent"
+
+    def __init__(self, hunt: Any) -> None:
+        super().__init__(hunt)
+        # the first record of each order, and of those that left before it was read: up to where the ledger was synced then
+        self.recorded: dict[int, int] = {}
+        self.left: dict[int, int] = {}
+
+    def on_request(self, request: Request) -> None:
+        life = self.hunt.life
+        if self.hunt.schedule.durability != "order" or life is None or not request.is_place or not life.is_wired:
+            return
+        synced_seq = int(life.journal.ledger.status()["synced_seq"])
+        for handle in map(clientid.decode, request.names):
+            order = life.engine.lines[0].oms.order(handle) or {}
+            if int(order.get("flags", 0)) & PANIC:
+                continue
+            if handle in self.recorded:
+                self._look(handle, synced_seq)
+            else:
+                self.left[handle] = synced_seq
+
+    def on_entry(self, entry: Entry) -> None:
+        if entry.kind == RecordKind.ORDER_STATE and entry.order_handle not in self.recorded:
+            self.recorded[entry.order_handle] = entry.seq
+            if entry.order_handle in self.left:
+                self._look(entry.order_handle, self.left.pop(entry.order_handle))
+
+    def _look(self, handle: int, synced_seq: int) -> None:
+        self.hunt.counts["orders synced before sent"] += 1
+        if self.recorded[handle] > synced_seq:
+            name = clientid.encode(1, handle)
+            raise self.fail(
+                f"{name} left when the ledger was synced up to {synced_seq}, its record is {self.recorded[handle]}"
+            )
+
+    def on_end(self, why: str) -> None:
+        if why.startswith("power"):
+            self.left.clear()  # what stands in the ledger then, `fills once` looks at
+            self.recorded.clear()  # numbers are given again
 
 
 class MayLeave(Check):
@@ -160,7 +211,7 @@ class Limits(Check):
         if not row:
             return
         limits = life.loaded.config.risk.instrument[tables.symbol(row)]
-        exposure = tables.exposure(row)
+        exposure = tables.exposure(row, side_of(request.params.get("positionSide")))
         lot_e8 = tables.instrument(row)["lot_size_e8"]
         most_lots = int(float(limits.max_position) * 1e8 + 0.5) // lot_e8
         side = str(request.params.get("side", ""))
@@ -199,7 +250,7 @@ class Limits(Check):
                 if order.side == "BUY" and order.client_order_id in known and not getattr(order, "algo_id", 0)
             ]
             open_lots = sum((order.qty_e8 - order.executed_e8) // lot_e8 for order in buys)
-            counted = engine.tables.exposure(row)["working_buy_lots"]
+            counted = sum(engine.tables.exposure(row, side)["working_buy_lots"] for side in PositionSide)
             hunt.counts["limits compared"] += 1
             if open_lots > counted and not any(
                 order.order_list_id > 0 for order in buys if hasattr(order, "order_list_id")

@@ -7,17 +7,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.hunt.check import Check
+from engine.hunt.checks_orders import side_of
 from engine.hunt.ledger import Entry
 from engine.hunt.place import OURS
 from engine.hunt.truth import FillKey
 from engine.journal.verify import verify
 from engine.model import clientid
-from engine.model.codes import BookState, HaltReason, RecordKind, Side, TradingState
+from engine.model.codes import BookState, HaltReason, PositionSide, RecordKind, Side, TradingState
+from engine.sim.records import NO_TRADE_ID
 
 NS_PER_S = 1_000_000_000
 # a book is put right again within so long of calm (R08)
 BOOK_S_MAX = 20
 READY_S_MAX = 60
+# `is_external` of a FILL that takes back what was booked as another's (docs/orders.md)
+TAKEN_BACK = 2
 
 
 class FillsOnce(Check):
@@ -29,8 +33,10 @@ class FillsOnce(Check):
     def __init__(self, hunt: Any) -> None:
         super().__init__(hunt)
         self.booked: Counter[FillKey] = Counter()
+        # of a trade of ours with ourselves both sides can stand as another's, under one key
+        self.sides: Counter[tuple[FillKey, str]] = Counter()
         self.lots: dict[FillKey, tuple[int, str]] = {}
-        self.netted: dict[int, int] = {}
+        self.netted: dict[tuple[int, PositionSide], int] = {}
 
     def on_entry(self, entry: Entry) -> None:
         if entry.kind != RecordKind.FILL:
@@ -39,20 +45,35 @@ class FillsOnce(Check):
         if life is None or "engine" not in vars(life):
             return
         symbol = life.engine.tables.symbol(entry.instrument_id)
-        key = (symbol, entry.body["trade_id"], str(entry.body["client_order_id"]))
-        self.booked[key] += 1
-        self.lots[key] = (entry.body["qty_lots"], str(entry.body["side"]))
-        sign = 1 if entry.body["side"] == Side.BUY.name else -1
-        self.netted[entry.instrument_id] = self.netted.get(entry.instrument_id, 0) + sign * entry.body["qty_lots"]
-        if self.booked[key] > 1:
-            raise self.fail(f"trade {entry.body['trade_id']} of {key[2]} ({symbol}) is booked {self.booked[key]} times")
+        key = (symbol, int(entry.body["trade_id"]), str(entry.body["client_order_id"]))
+        side = str(entry.body["side"])
+        if entry.body["is_external"] == TAKEN_BACK:
+            self._count(key, (Side.SELL if side == Side.BUY.name else Side.BUY).name, -1)
+        else:
+            self._count(key, side, 1)
+            self.lots[key] = (entry.body["qty_lots"], side)
+        sign = 1 if side == Side.BUY.name else -1
+        place = (entry.instrument_id, PositionSide(entry.position_side))
+        self.netted[place] = self.netted.get(place, 0) + sign * entry.body["qty_lots"]
+
+    def _count(self, key: FillKey, side: str, times: int) -> None:
+        """Booked or taken back: each side of a trade stands once or not at all."""
+        self.booked[key] += times
+        self.sides[key, side] += times
+        # -1: a difference that a person adopted, as often as he does
+        if not 0 <= self.sides[key, side] <= 1 and key[1] != NO_TRADE_ID:
+            raise self.fail(f"trade {key[1]} of {key[2]} ({key[0]}) is booked {self.sides[key, side]} times")
 
     def at_quiet(self) -> None:
         hunt = self.hunt
         assert hunt.life is not None
         tables = hunt.life.engine.tables
         named = {key: row for key, row in hunt.truth.fills.items() if clientid.decode(key[2])}
-        for key, row in named.items():
+        for name, row in named.items():
+            # an order that a power cut took from the ledger: its fills are nobody's, external, and halt the symbol
+            external = (name[0], name[1], "")
+            may_be_lost = hunt.lost_power_at_s >= 0 and hunt.schedule.durability != "order"
+            key = external if may_be_lost and self.booked[external] and not self.booked[name] else name
             if self.booked[key] == 0:
                 raise self.fail(
                     f"{key} ({row.side} {row.qty_e8 / 1e8}) at {self._at(row.at_ns)} s is not booked", "R01"
@@ -61,6 +82,21 @@ class FillsOnce(Check):
             if self.lots[key][0] * lot_e8 != row.qty_e8:
                 raise self.fail(f"{key}: {row.qty_e8} at the venue, {self.lots[key][0] * lot_e8} booked")
         hunt.counts["fills compared"] += len(named)
+        self._no_others()
+
+    def _no_others(self) -> None:
+        """Nothing is booked that the venue has not made; and what it has made for us is not booked as another's beside it."""
+        made = self.hunt.truth.fills
+        trades = {key[:2] for key in made}
+        foreign = {key[:2] for key in made if not clientid.decode(key[2])}
+        for symbol, trade_id, name in self.booked:
+            if trade_id <= 0 or not self.booked[symbol, trade_id, name]:
+                continue
+            if (symbol, trade_id) not in trades or (clientid.decode(name) and (symbol, trade_id, name) not in made):
+                raise self.fail(f"trade {trade_id} of {name or 'nobody'} ({symbol}) is booked, and the venue made none")
+            own = [key for key in made if key[:2] == (symbol, trade_id) and self.booked[key]] if not name else []
+            if own and (symbol, trade_id) not in foreign:
+                raise self.fail(f"trade {trade_id} ({symbol}) is booked as {own[0][2]}'s and as another's")
 
     def _at(self, wall_ns: int) -> str:
         return f"{(wall_ns - self.hunt.venue_ns) / NS_PER_S + self.hunt.at_s:.3f}"
@@ -83,14 +119,9 @@ class EqualToVenue(Check):
         hunt.counts["compared with the venue"] += 1
 
     def _orders(self) -> None:
-        life, shell = self.hunt.life, self.hunt.shell
+        life = self.hunt.life
         assert life is not None
-        at_venue: set[str] = set()
-        if shell.usdm is None:
-            at_venue |= {order.client_order_id for order in shell.core.open_orders(OURS)}
-        else:
-            at_venue |= {order.client_order_id for order in shell.usdm.core.open_orders(OURS)}
-            at_venue |= {algo.client_algo_id for algo in shell.usdm.core.open_algo_orders(OURS)}
+        at_venue = self.hunt.open_at_venue()
         oms = life.engine.lines[0].oms
         ours = {row["client_order_id"]: row for row in oms.orders(open_only=True)}
         known = set(ours) | {str(row.get("client_order_id", "")) for row in oms.external_open_orders()}
@@ -109,9 +140,12 @@ class EqualToVenue(Check):
         for position in shell.usdm.core.positions(OURS):
             row = tables.instrument_id(life.engine.lines[0].venue_id, position.symbol)
             if row:
-                ours_e8 = tables.exposure(row)["position_lots"] * tables.instrument(row)["lot_size_e8"]
+                side = side_of(position.position_side)
+                ours_e8 = tables.exposure(row, side)["position_lots"] * tables.instrument(row)["lot_size_e8"]
                 if ours_e8 != position.qty_e8:
-                    raise self.fail(f"{position.symbol}: {ours_e8 / 1e8} here, {position.qty_e8 / 1e8} at the venue")
+                    raise self.fail(
+                        f"{position.symbol} {side.name}: {ours_e8 / 1e8} here, {position.qty_e8 / 1e8} at the venue"
+                    )
 
     def _balances(self) -> None:
         life, shell = self.hunt.life, self.hunt.shell
@@ -138,10 +172,12 @@ class PositionIsItsFills(Check):
         assert hunt.life is not None
         if hunt.counts["position adopted"]:
             return
-        for row, lots in fills.netted.items():
-            ours = hunt.life.engine.tables.exposure(row)["position_lots"]
+        for (row, side), lots in fills.netted.items():
+            ours = hunt.life.engine.tables.exposure(row, side)["position_lots"]
             if ours != lots:
-                raise self.fail(f"{hunt.life.engine.tables.symbol(row)}: position {ours} lots, fills sum up to {lots}")
+                raise self.fail(
+                    f"{hunt.life.engine.tables.symbol(row)} {side.name}: position {ours} lots, fills sum up to {lots}"
+                )
 
     def on_entry(self, entry: Entry) -> None:
         if entry.kind == RecordKind.ALARM and entry.body.get("state") == "POSITION_ADOPTED":

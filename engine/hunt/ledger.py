@@ -43,6 +43,7 @@ class Entry:
     strategy_id: int
     order_handle: int
     body: dict[str, Any]
+    position_side: int = 0
 
 
 @dataclass
@@ -80,5 +81,5 @@ class Ledger:
         self.kinds[kind.name] += 1
         return Entry(
             record.seq, kind, record.wall_ns, record.mono_ns, record.epoch, record.instrument_id, record.strategy_id,
-            record.order_handle, body,
+            record.order_handle, body, record.position_side,
         )  # fmt: skip

@@ -15,15 +15,19 @@ import msgspec
 from engine.config import LoadedConfig
 from engine.connection_troubles import ConnectionTroubles
 from engine.control.commands import OperatorCommand
-from engine.control.messages import ScopeKind
+from engine.control.messages import AnyReply, AnyRequest, ScopeKind
+from engine.control.operators import Operators
+from engine.control.server import Caller
 from engine.dead_man_duty import FallAlarm, dead_man_of
 from engine.flatten import PanicClose
+from engine.hedging import Hedging
 from engine.hunt.net import HuntNet, Seen
 from engine.hunt.place import LATENCY, credentials
 from engine.hunt.trader import Trader
 from engine.journal.errors import JournalFull
 from engine.kill_cancels import kill_cancels_of
 from engine.model.codes import CommandKind
+from engine.notifier_watch import NotifierWatch
 from engine.paper_market import MarketOnlyNet
 from engine.runtime.clock import Clock
 from engine.runtime.world import World
@@ -36,6 +40,10 @@ from engine.strategy.market_maker import MarketMaker
 from engine.venue_health import VenueHealth
 
 NS_PER_S = 1_000_000_000
+
+
+# how an orderly stop ends
+STOPPED = "stopped in order"
 
 
 class EngineEnded(Exception):
@@ -78,6 +86,7 @@ class Surroundings:
     arrived: Callable[[str, list[bytes]], None]
     refuses: Callable[[str], bool]
     entered: Callable[[Any], None]
+    control: Callable[[Any], Operators]
     stays_down: bool = False
 
 
@@ -87,10 +96,14 @@ class Life(Simulation):
     def __init__(self, around: Surroundings, seed: int) -> None:
         self.around = around
         self.trader = Trader()
+        self.trader.is_hedged = any(venue.position_mode == "hedge" for venue in around.loaded.config.venue.values())
         self._frozen: dict[Path, bytes] = {}
         self.closing: PanicClose | None = None
+        self.hedging: Hedging | None = None
         self.dead_man: Any = None
         self.is_dead = False
+        # how many times the disk keeps syncs for itself at this moment
+        self.holds = 0
         self.stays_down = around.stays_down
         strategies = {"trader": self.trader, "maker": _maker(around.loaded)}
         super().__init__(
@@ -140,6 +153,8 @@ class Life(Simulation):
         self.health = VenueHealth(line, self._access)
         self._keepers = [*self._keepers, *self.health.keepers]  # type: ignore[list-item]
         self.troubles = ConnectionTroubles(self.engine.sequencer, line.venue_id, [], "")
+        self.notifier = NotifierWatch(self.engine, self.told.append)
+        self.control: Operators = self.around.control(self)
 
     def _each_tick(self, now_ns: int) -> None:
         with contextlib.suppress(JournalFull):
@@ -150,8 +165,13 @@ class Life(Simulation):
             self.dead_man.feed()
         self.fall_alarm.look()
         self.health.look()
+        self.notifier.look()
         if not self.stopping.has_begun:
             self.closing.advance()
+            if self.hedging is not None:
+                self.hedging.advance()
+        elif self.stopping.is_done and not self.is_dead:
+            raise EngineEnded(STOPPED)
 
     def submit(self, command: OperatorCommand) -> int:
         """What the daemon does with an operator's command; its sequence, 0 where the journal had no room."""
@@ -162,9 +182,18 @@ class Life(Simulation):
             sequence = int(self.engine.sequencer.execute_command(fields.pop("kind"), **fields))
         except JournalFull:
             return 0
+        if command.kind == CommandKind.STOP and not self.stopping.has_begun:
+            self.stopping.begin()
         if command.kind == CommandKind.KILL and self.kill_cancels is not None and sequence:
             self.kill_cancels.begin(command.scope_kind, command.instrument_id)
         return sequence
+
+    def asked_by_person(self, request: AnyRequest, caller: Caller) -> AnyReply:
+        """What the control port answers."""
+        if self.loop.is_running():
+            return self.control(request, caller)
+        with self.loop._running():
+            return self.control(request, caller)
 
     def submit_by_person(self, kind: CommandKind, **fields: Any) -> int:
         """An operator's command; its sequence, 0 where the journal had no room."""
@@ -175,7 +204,20 @@ class Life(Simulation):
         with self.loop._running():
             return self.submit(OperatorCommand(kind=kind, uid=0, **fields))
 
+    def handle_of_person(self) -> int:
+        """A number for an operator's order, 0 where the journal had no room: a number is an input, too."""
+        if self.loop.is_running():
+            return int(self.engine.sequencer.take_handles())
+        with self.loop._running():
+            return int(self.engine.sequencer.take_handles())
+
     # --- ends ---
+
+    def let_go_of_disk(self) -> None:
+        """A disk that kept its syncs goes on, once nothing else holds it; it is synced at the next tick."""
+        self.holds -= 1
+        if self.holds == 0 and not self._is_closed:
+            self.journal.hold_disk(False)
 
     def end_now(self, why: str) -> None:
         """End the life at this very instant: nothing that the engine does after this call leaves it or stays of it."""
@@ -203,6 +245,14 @@ class Life(Simulation):
         for path, data in self._frozen.items():
             path.write_bytes(data)
         self._bury()
+
+    def end_in_order(self) -> None:
+        """As the daemon ends after a stop: connections go, the last hash of the state and STOP are written."""
+        if not self._is_closed:
+            self.journal.hold_disk(False)  # an orderly stop waits for the disk
+            self._bury()
+            self.state_watch.write()
+            self.journal.close(reason="stop")
 
     def _bury(self) -> None:
         """The dead engine's connections break; its callbacks do nothing any more."""

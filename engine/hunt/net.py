@@ -61,6 +61,16 @@ class WatchedPair(Pair):
         if self.session is not None:
             self._to_venue.call(self._end_at_venue)
 
+    def close(self, code: int, reason: str) -> None:
+        """The venue closes; to a process that is gone there is nothing to say."""
+        if not self._net.is_dead:
+            super().close(code, reason)
+
+    def abort(self) -> None:
+        """The venue breaks the connection."""
+        if not self._net.is_dead:
+            super().abort()
+
 
 class WatchedTransport(MemoryTransport):
     """An HTTP connection of the same kind."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Callable
 
-from engine.hunt.life import Life
+from engine.config import LoadedConfig
+from engine.hunt.life import HuntWorld, Life
+from engine.hunt.place import OURS
+from engine.quiet_time import QuietTime
 from engine.runtime.clock import Clock
+from engine.runtime.disk import Disk
 from engine.sim.wire.shell import VenueShell
 
 NS_PER_S = 1_000_000_000
@@ -15,12 +20,16 @@ NS_PER_S = 1_000_000_000
 class Outside:
     """A base of the hunt: everything but the engine. `life` is the engine that lives, None while there is none."""
 
+    loaded: LoadedConfig
     clock: Clock
     shell: VenueShell
     life: Life | None
     counts: Counter[str]
     clock_offset_ns: int
     stalled_until_ns: int
+    quiet_until_ns: int
+    boot: int
+    _down_until_ns: int
     _refused: dict[str, int]
     _wall_offset_ns: int
     _flawed_until_ns: dict[str, int]
@@ -45,6 +54,14 @@ class Outside:
         armed = faults.status(self.shell.now_ns)["armed"]
         stalled = self.now_ns - self.stalled_until_ns < 2 * NS_PER_S
         return bool(armed) or stalled or any(until > self.now_ns for until in self._refused.values())
+
+    def open_at_venue(self) -> set[str]:
+        """Client order ids of our orders that rest at the venue now."""
+        if self.shell.usdm is None:
+            return {order.client_order_id for order in self.shell.core.open_orders(OURS)}
+        core = self.shell.usdm.core
+        waiting = {algo.client_algo_id for algo in core.open_algo_orders(OURS)}
+        return waiting | {order.client_order_id for order in core.open_orders(OURS)}
 
     def flawed(self, symbol: str) -> bool:
         """Does the venue show this symbol's book otherwise than it is."""
@@ -78,6 +95,7 @@ class Outside:
     def step_clock(self, delta_ns: int) -> None:
         """Set the engine's wall clock."""
         self.counts["wall clock set by an hour"] += abs(delta_ns) >= 3_600 * NS_PER_S
+        self.counts["wall clock set back"] += delta_ns < -NS_PER_S
         self.clock_offset_ns += delta_ns
         self.clock.step_wall(delta_ns)
 
@@ -85,3 +103,23 @@ class Outside:
         """The engine has just slept through some time."""
         self.stalled_until_ns = self.now_ns
         self.counts["engine stalled"] += milliseconds > 1_000
+
+    def _quiet_time(self) -> QuietTime:
+        """The file in which a venue's wish for quiet outlives a process, on this boot of the machine."""
+        machine = HuntWorld(self.clock, Disk(), 0, random.Random(0), None, is_virtual=True, boot=self.boot)
+        return QuietTime(self.loaded.runtime_dir, machine)
+
+    def _keep_quiet_time(self, life: Life) -> None:
+        """As `engine.daemon` does at its end, if it was not killed."""
+        access = vars(life).get("_access")
+        if access is not None and not life.is_dead:
+            left_ns = access.rest.quiet_left_ns()
+            self._quiet_time().note(left_ns)
+            self.quiet_until_ns = self.now_ns + left_ns
+
+    def _sits_out(self) -> bool:
+        """As `engine.daemon` does before it opens anything: wait until the venue takes requests again."""
+        left_ns = self._quiet_time().left_ns()
+        self._down_until_ns = max(self._down_until_ns, self.now_ns + left_ns)
+        self.counts["quiet time sat out"] += left_ns > 0
+        return left_ns > 0

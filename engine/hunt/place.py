@@ -6,6 +6,7 @@ from pathlib import Path
 
 from engine.config import LoadedConfig, load
 from engine.credentials import Credentials
+from engine.hunt.schedule import Schedule
 from engine.sim.config import AccountConfig, KeyConfig, SymbolConfig, VenueConfig, default_symbols
 from engine.sim.core import VenueCore
 from engine.sim.inprocess.ways import Latency
@@ -24,6 +25,7 @@ ORDERS_PER_INPUT_MAX = 8
 STALE_AFTER_MS = 5_000
 DRIFT_MS_MAX = 1_000
 MESSAGE_BURST = 7
+NOTIFIER_S_MAX = 6
 LATENCY = Latency(400, 600, 300)
 POSITIONS = {"BTCUSDT": "0.4", "ETHUSDT": "8"}
 ORDERS = {"BTCUSDT": "0.12", "ETHUSDT": "2.4"}
@@ -39,6 +41,7 @@ strategy_turn_ms_max = 60000
 crash_loop = {{ count = 3, minutes = 2 }}
 
 [journal]
+durability = "{durability}"
 ledger_front_bytes = 1048576
 tape_front_bytes = 4194304
 segment_bytes = 1048576
@@ -64,6 +67,12 @@ clock_drift_ms_max = {drift}
 [runaway]
 orders_per_input_max = {orders_per_input}
 
+[alerts]
+notifier_heartbeat_s_max = {silence}
+
+[alerts.command.people]
+argv = ["/bin/true"]
+
 [strategy.trader]
 class = "engine.hunt.trader:Trader"
 symbols = [{symbols}]
@@ -83,7 +92,7 @@ requote_ticks = 50
 cancel_on_start = {cancels}
 interval_s = 10
 """
-USDM = f'leverage = 10\nmargin_type = "cross"\nposition_mode = "one-way"\ndeadman_ms = {DEADMAN_MS}\n'
+USDM = 'leverage = 10\nmargin_type = "cross"\nposition_mode = "{mode}"\ndeadman_ms = {deadman}\n'
 INSTRUMENT = """[risk.instrument.{symbol}]
 max_order_qty = "{qty}"
 max_order_notional = "9000"
@@ -94,15 +103,18 @@ max_open_orders = 14
 """
 
 
-def configure(root: Path, market: str, symbols: tuple[str, ...], *, cancels: bool) -> LoadedConfig:
-    """The engine's configuration below `root`, written there."""
+def configure(root: Path, schedule: Schedule) -> LoadedConfig:
+    """The engine's configuration below `root`, written there. Every second seed cancels what it finds open at its start."""
+    market, symbols = schedule.market, schedule.symbols
     instruments = "".join(
         INSTRUMENT.format(symbol=name, qty=ORDERS[name], position=POSITIONS[name]) for name in symbols
     )
+    usdm = USDM.format(mode=schedule.position_mode, deadman=DEADMAN_MS) if market == "usdm" else ""
     text = TEXT.format(
-        kind=f"binance-{market}", usdm=USDM if market == "usdm" else "", instruments=instruments, burst=MESSAGE_BURST,
+        kind=f"binance-{market}", usdm=usdm, instruments=instruments, burst=MESSAGE_BURST,
         symbols=", ".join(f'"{name}"' for name in symbols), stale=STALE_AFTER_MS, drift=DRIFT_MS_MAX,
-        cancels="true" if cancels else "false", orders_per_input=ORDERS_PER_INPUT_MAX,
+        cancels="true" if schedule.seed % 2 == 0 else "false", orders_per_input=ORDERS_PER_INPUT_MAX,
+        silence=NOTIFIER_S_MAX, durability=schedule.durability,
     )  # fmt: skip
     path = root / "engine.toml"
     path.write_text(text)

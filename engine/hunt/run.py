@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import heapq
+import random
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,32 +17,32 @@ from typing import Any
 
 import msgspec
 
-from engine.control.messages import ScopeKind
 from engine.exit_codes import CommandError
 from engine.hunt import acts
 from engine.hunt.breaks import BREAKS
 from engine.hunt.check import Check, Violation
+from engine.hunt.desk import TURN_S, Desk
 from engine.hunt.disk import PowerCut
 from engine.hunt.ledger import Ledger
-from engine.hunt.life import EngineEnded, Life, Surroundings
-from engine.hunt.net import API, HuntNet
-from engine.hunt.outside import Outside
+from engine.hunt.life import STOPPED, EngineEnded, Life, Surroundings
+from engine.hunt.net import API
+from engine.hunt.person import Person, control_of
 from engine.hunt.place import build_venue, configure
-from engine.hunt.schedule import CALM_S, CYCLE_S, FIRST_S, MS_PER_S, SETTLE_S, STORM_S, Schedule, calm_ends, is_calm
+from engine.hunt.schedule import CYCLE_S, FIRST_S, STORM_S, Schedule, calm_ends, is_calm
 from engine.hunt.truth import Truth
 from engine.hunt.wire import Request, read
-from engine.journal.errors import JournalError
+from engine.journal.errors import JournalCorrupt, JournalError
 from engine.journal.reader import JournalReader
-from engine.model.codes import CommandKind, HaltReason, RecordKind, TradingState
-from engine.quiet_time import QuietTime
+from engine.model.codes import RecordKind
 from engine.runtime.clock import Clock
 from engine.runtime.crash_loop import CrashLoopGuard
 from engine.runtime.net import NetError
-from engine.sim.inprocess.loop import StandstillError
+from engine.sim.inprocess.loop import NEVER_NS, StandstillError
 from engine.simulation import START_NS
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
+AWAKE_NS = 200_000_000
 DEAD_STEP_NS = 20 * NS_PER_MS
 # a supervisor's pause before the next start, and how it grows while starts fail
 RESTART_S = 0.5
@@ -55,11 +56,13 @@ OF_THE_PLACE = frozenset({"START", "CORE_START", "RECOVERED", "CUT"})
 LOOKS_AT_REST = 20
 POWER_LOOK_S = 0.007
 LOOK_NS = 70 * NS_PER_MS
-RUNNING = 1
 
 
 class Outcome(msgspec.Struct):
-    """What a hunt found. `digest` is of everything that it left: equal for the same schedule on any machine."""
+    """What a hunt found. `digest` is of everything that it left: equal for the same schedule on any machine.
+
+    `engine_digest` is of the engine's records and requests alone, each with its time.
+    """
 
     schedule: Schedule
     violation: Violation | None = None
@@ -69,11 +72,12 @@ class Outcome(msgspec.Struct):
     orders: int = 0
     fills: int = 0
     digest: str = ""
+    engine_digest: str = ""
     reached: dict[str, int] = {}
     last: list[str] = []
 
 
-class Hunt(Outside):
+class Hunt(Person):
     """One run of a schedule in the folder `root` (best on a memory file system), which must be empty."""
 
     def __init__(self, schedule: Schedule, root: Path, checks: Iterable[type[Check]] | None = None) -> None:
@@ -84,7 +88,7 @@ class Hunt(Outside):
         self.begin_ns = self.clock.monotonic_ns()
         self._wall_offset_ns = START_NS - self.begin_ns
         self.shell = build_venue(schedule.market, schedule.symbols, schedule.seed, START_NS)
-        self.loaded = configure(root, schedule.market, schedule.symbols, cancels=schedule.seed % 2 == 0)
+        self.loaded = configure(root, schedule)
         self.truth = Truth()
         self.shell.before_publish = self._venue_said
         self.ledger = Ledger(self.loaded.data_dir)
@@ -97,7 +101,10 @@ class Hunt(Outside):
         self.lost_power_at_s = -1.0
         self.stalled_until_ns = 0
         self.clock_offset_ns = 0
+        # until when the venue wants nothing, as an engine knew that ended in order
+        self.quiet_until_ns = 0
         self._agenda: list[tuple[int, int, Callable[[], object]]] = []
+        self._pump_at_ns = NEVER_NS
         self._number = 0
         self._down_until_ns = self.begin_ns
         self._restart_s = RESTART_S
@@ -107,7 +114,10 @@ class Hunt(Outside):
         self._flawed_until_ns: dict[str, int] = {}
         for event in schedule.events:
             self._note(self.begin_ns + event.at_ms * NS_PER_MS, lambda event=event: self._happen(event))  # type: ignore[misc]
-        self.checks: list[Check] = [kind(self) for kind in (CHECKS if checks is None else checks)]
+        self.desk = Desk(self.loaded, self.clock, schedule.seed, self.counts, lambda: self.life is not None)
+        self._note(self.begin_ns, self._desk_turns)
+        self.wire = hashlib.sha256()
+        self.checks = [kind(self) for kind in (CHECKS if checks is None else checks)]
 
     # --- time ----------------------------------------------------------------------------------------------------
 
@@ -129,20 +139,37 @@ class Hunt(Outside):
     def in_a_while(self, seconds: float, action: Callable[[], object]) -> None:
         """Let something happen later."""
         self._note(self.now_ns + int(seconds * NS_PER_S), action)
-        if self.life is not None:
-            self.life.loop.call_at_ns(self._agenda[0][0], self._pump)
+        self._arm()
 
     def _note(self, at_ns: int, action: Callable[[], object]) -> None:
         self._number += 1
         heapq.heappush(self._agenda, (at_ns, self._number, action))
 
+    def _arm(self) -> None:
+        """Let the living engine's loop come back for what is next, if it does not already."""
+        life = self.life
+        if life is not None and not life.is_dead and self._agenda and self._agenda[0][0] < self._pump_at_ns:
+            self._pump_at_ns = self._agenda[0][0]
+            life.loop.call_at_ns(self._pump_at_ns, self._pump)
+
     def _pump(self) -> None:
         """Whatever is due, in its order; then wait for the next."""
+        if self.now_ns >= self._pump_at_ns:
+            self._pump_at_ns = NEVER_NS
         while self._agenda and self._agenda[0][0] <= self.now_ns:
             heapq.heappop(self._agenda)[2]()
-        life = self.life
-        if life is not None and not life.is_dead and self._agenda:
-            life.loop.call_at_ns(self._agenda[0][0], self._pump)
+        self._arm()
+
+    def _desk_turns(self) -> None:
+        """The desk has its turn, whatever the engine does."""
+        self.in_a_while(TURN_S, self._desk_turns)
+        try:
+            self.desk.turn()
+        except JournalCorrupt as damage:
+            # it reads what was synced, and says where that is not there
+            self.stop_with(Violation("R03", "journal", f"{damage}"))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the desk has fallen by itself
+            self.stop_with(Violation("R18", "desk fell", f"{type(error).__name__}: {error}"))
 
     def _happen(self, event: Any) -> None:
         if event.family != "orders":
@@ -177,18 +204,19 @@ class Hunt(Outside):
         return outcome
 
     def _outcome(self, violation: Violation | None) -> Outcome:
-        digest = hashlib.sha256()
+        digest, engine = hashlib.sha256(), self.wire.copy()
         for name, count in sorted(self.counts.items()):
             digest.update(f"{name}={count};".encode())
         with contextlib.suppress(JournalError, OSError):  # a journal that cannot be read to its end is what was found
             for record in JournalReader(self.loaded.data_dir).records():
                 if RecordKind(record.kind).name not in OF_THE_PLACE:
-                    digest.update(b"%d %d %d " % (record.seq, record.kind, record.mono_ns) + record.payload)
+                    engine.update(b"%d %d %d " % (record.seq, record.kind, record.mono_ns) + record.payload)
+        digest.update(engine.digest())
         for key in sorted(self.truth.fills):
             digest.update(repr(self.truth.fills[key]).encode())
         return Outcome(
             self.schedule, violation, self.at_s, self.lives, len(self.schedule.events), sum(self.truth.accepted.values()),
-            len(self.truth.fills), digest.hexdigest(), dict(sorted(self.counts.items())), list(self.last),
+            len(self.truth.fills), digest.hexdigest(), engine.hexdigest(), dict(sorted(self.counts.items())), list(self.last),
         )  # fmt: skip
 
     def _let_go(self) -> None:
@@ -196,6 +224,7 @@ class Hunt(Outside):
             with contextlib.suppress(Exception):  # what ended the run is told already
                 self.life.crash()
             self.life = None
+        self.desk.close()
         self.ledger.reopen()
 
     def _until(self, until_ns: int) -> None:
@@ -235,8 +264,10 @@ class Hunt(Outside):
         for entry in self.new_entries():
             for check in self.checks:
                 check.on_entry(entry)
-        for check in self.checks:
-            check.each_second()
+        # a process that slept has committed what it sent; its writer has had no turn since
+        if self.now_ns - self.stalled_until_ns > AWAKE_NS:
+            for check in self.checks:
+                check.each_second()
         if self.is_calm and self.at_s > FIRST_S and self.calm_s() >= HEAL_AFTER_S and second % HEAL_EVERY_S == 0:
             self._heal()
         if second in calm_ends(self.schedule.seconds):
@@ -266,6 +297,8 @@ class Hunt(Outside):
     def _start(self) -> None:
         """What a supervisor does: start the engine; where that fails, wait and try again."""
         loaded = self.loaded
+        if self._sits_out():
+            return
         self.lives += 1
         guard = loaded.config.engine.crash_loop
         stays_down = False
@@ -276,7 +309,8 @@ class Hunt(Outside):
             self.counts["crash loop: stays down"] += stays_down
         around = Surroundings(
             loaded=loaded, shell=self.shell, clock=self.clock, wall_offset_ns=self._wall_offset_ns, boot=self.boot,
-            seen=self._seen, arrived=self._arrived, refuses=self._refuses, entered=self._entered, stays_down=stays_down,
+            seen=self._seen, arrived=self._arrived, refuses=self._refuses, entered=self._entered, control=control_of,
+            stays_down=stays_down,
         )  # fmt: skip
         try:
             life = Life(around, self.schedule.seed * 1_000 + self.lives)
@@ -296,14 +330,16 @@ class Hunt(Outside):
 
     def _entered(self, life: Life) -> None:
         self.life = life
-        if self._agenda:
-            life.loop.call_at_ns(self._agenda[0][0], self._pump)
+        self._pump_at_ns = NEVER_NS
+        self._arm()
 
     def _start_failed(self, error: Exception) -> None:
         life, self.life = self.life, None
         self.say(f"start failed: {error}")
         self.reached("start failed")
-        if isinstance(error, JournalError) and not (life is not None and life.is_dead):
+        # one that falls dead, or whose disk fails while it begins, ends as it should
+        is_excused = life is not None and (life.is_dead or life.journal.error != 0)
+        if isinstance(error, JournalError) and not is_excused:
             raise Violation("R03", "journal", f"a start was refused: {error}")
         if life is not None:
             self._keep_quiet_time(life)
@@ -326,21 +362,27 @@ class Hunt(Outside):
         self.life = None
         if why.startswith("power"):
             self._lose_power(life, int(why.split()[-1]))
-        life.crash()
+        if why == STOPPED:
+            self.reached("orderly stop ends flat", int(life.stopping.is_flat))
+            self._keep_quiet_time(life)
+            try:
+                life.end_in_order()
+            except (
+                JournalError
+            ) as error:  # a disk that fails at the very end: exit code 74, and the next start recovers
+                self.say(f"the stop is not on disk: {error}")
+                self.reached("stop while the disk fails")
+        else:
+            life.crash()
         self.ledger.reopen()
         self._down(self._next_down_s)
 
     def _lose_power(self, life: Life, roll: int) -> None:
-        import random
-
         cut = PowerCut(self.loaded.data_dir, random.Random(roll))
         cut.strike(life.journal)
         self.boot += 1
         self.lost_power_at_s = self.at_s
         self.reached("power cut tears a journal", int(cut.torn > 0))
-
-    def _keep_quiet_time(self, life: Life) -> None:
-        """As `engine.daemon` keeps a venue's wish for quiet for the next process."""
 
     def kill(self, when: str, down_s: float, count: int) -> None:
         """Kill the engine now, or at one of the next messages about orders."""
@@ -388,6 +430,7 @@ class Hunt(Outside):
             return False
         for check in self.checks:
             self._guarded(check.on_request, request)
+        self.wire.update(b"%d " % self.now_ns + message)
         self._strikes("after_send", request)
         return True
 
@@ -428,56 +471,11 @@ class Hunt(Outside):
                 raise
             self.life.loop.failure = found
 
-    def told(self, what: str, sequence: int, fields: dict[str, Any]) -> None:
-        """A person's command was journaled."""
-        for check in self.checks:
-            check.on_command(what, sequence, fields)
-
-    def person_says(self, kind: CommandKind, fields: dict[str, Any]) -> None:
-        """A command, if there is an engine to take it."""
-        if self.life is not None and self.life.is_wired and not self.life.is_dead:
-            self.told(kind.name.lower(), self.life.submit_by_person(kind, **fields), fields)
-
-    def _heal(self) -> None:
-        """What a person does after the storm: looks, accepts the venue's word where it differs, and arms."""
-        life = self.life
-        if life is None:
-            return
-        tables = life.engine.tables
-        state = tables.control_state()
-        reason = HaltReason(state["halt_reason"])
-        waits = (HaltReason.STARTING, HaltReason.VENUE, HaltReason.STOPPING)
-        if life.journal.error:
-            self.kill("now", RESTART_S, 1)
-            self._until_dead()
-            return
-        halted = state["trading_state"] != TradingState.ACTIVE and reason not in waits
-        if halted or self.stopped_parts():
-            self.counts["a person arms"] += 1
-            self.say(f"a person arms: {TradingState(state['trading_state']).name} {reason.name} {self.stopped_parts()}")
-            self.person_says(CommandKind.ARM, {})
-            for number in life.engine.strategy_ids.values():
-                scope = {"strategy_id": number, "scope_kind": ScopeKind.STRATEGY}
-                life.submit_by_person(CommandKind.ARM, **scope)
-                life.submit_by_person(CommandKind.RESUME, **scope)
-            self.guard.clear()
-
-    def stopped_parts(self) -> list[str]:
-        """Strategies and symbols that do not trade."""
-        life = self.life
-        if life is None:
-            return ["engine"]
-        halts = [f"{scope} {number}" for scope, rows in life.engine.register.halts().items() for number in rows]
-        return halts + [name for name, strategy in life.strategies.items() if strategy.status != RUNNING]
-
-    def gateway_error(self) -> str:
-        """Why the order connection does not stand."""
-        return "" if self.life is None else str(self.life._gateway.last_error)
-
     def stop_with(self, found: Violation) -> None:
         """End the run with a violation that was found inside an event."""
-        if self.life is not None:
-            self.life.loop.failure = found
+        if self.life is None:
+            raise found
+        self.life.loop.failure = found
 
     def _until_dead(self) -> None:
         self._live(self.now_ns + 1)
@@ -485,6 +483,3 @@ class Hunt(Outside):
     def _end(self) -> None:
         for check in self.checks:
             check.at_end()
-
-
-__all__ = ["CALM_S", "MS_PER_S", "SETTLE_S", "Hunt", "HuntNet", "Outcome", "QuietTime"]

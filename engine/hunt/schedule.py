@@ -6,6 +6,7 @@ changes nothing in the others. Faults come in storms; each is followed by a calm
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -22,6 +23,12 @@ FIRST_S = 10
 # nothing new is asked for so long before the end of a calm
 SETTLE_S = 45
 MARKETS = ("spot", "usdm")
+SYMBOLS = ("BTCUSDT", "ETHUSDT")
+DURABILITIES = ("os", "group", "order")
+POSITION_MODES = ("one-way", "hedge")
+# of all seeds so many wait for the disk with each order; of those at a futures venue so many trade in hedge mode
+ORDER_SHARE = 0.3
+HEDGED_SHARE = 0.3
 Args = dict[str, Any]
 
 
@@ -40,7 +47,10 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Schedule(msgspec.Struct, frozen=True):
-    """Everything that decides a run: `breaks` names a guard that is taken away, for tests of the checkers."""
+    """Everything that decides a run: `breaks` names a guard that is taken away, for tests of the checkers.
+
+    `durability` and `position_mode` (futures) are those of the engine's configuration.
+    """
 
     seed: int
     market: str
@@ -48,6 +58,8 @@ class Schedule(msgspec.Struct, frozen=True):
     symbols: tuple[str, ...]
     events: tuple[Event, ...]
     breaks: str = ""
+    durability: str = "group"
+    position_mode: str = "one-way"
 
     def replaced(self, events: Iterable[Event]) -> Schedule:
         """The same with other events."""
@@ -57,15 +69,26 @@ class Schedule(msgspec.Struct, frozen=True):
         """As JSON, an event a line."""
         rows = b",\n".join(msgspec.json.encode(event) for event in self.events)
         body = msgspec.json.encode({**msgspec.to_builtins(self), "events": []})
-        path.write_bytes(body.replace(b'"events":[]', b'"events":[\n' + rows + b"\n]") + b"\n")
+        # whoever is interrupted leaves the old or the new one
+        fresh = path.with_name(path.name + ".new")
+        fresh.write_bytes(body.replace(b'"events":[]', b'"events":[\n' + rows + b"\n]") + b"\n")
+        fresh.replace(path)
 
 
 def load(path: Path) -> Schedule:
     """Read what `save` wrote. Raises ValueError naming the file."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Schedule)
+        schedule = msgspec.json.decode(path.read_bytes(), type=Schedule)
     except (OSError, msgspec.DecodeError) as error:
         raise ValueError(f"{path}: {error}") from error
+    for name, known in (("market", MARKETS), ("durability", DURABILITIES), ("position_mode", POSITION_MODES)):
+        if (value := getattr(schedule, name)) not in known:
+            raise ValueError(f"{path}: {name}: {value!r} is none of {', '.join(known)}")
+    if schedule.seconds < 1 or not schedule.symbols or not set(schedule.symbols) <= set(SYMBOLS):
+        raise ValueError(f"{path}: seconds must be at least 1, symbols some of {', '.join(SYMBOLS)}")
+    if unknown := {event.family for event in schedule.events} - FAMILIES.keys():
+        raise ValueError(f"{path}: {min(unknown)!r} is no family of events")
+    return schedule
 
 
 def is_calm(at_s: float) -> bool:
@@ -84,9 +107,17 @@ def whole_cycles(seconds: float) -> int:
     return FIRST_S + CYCLE_S * max(1, round((seconds - FIRST_S) / CYCLE_S))
 
 
+def cycles_until(at_s: float) -> int:
+    """The least length of whole cycles that has this second in it."""
+    return FIRST_S + CYCLE_S * max(1, math.ceil((at_s - FIRST_S) / CYCLE_S))
+
+
 # --- drawing -----------------------------------------------------------------------------------------------------------
 
 Maker = Callable[[random.Random], tuple[str, Args]]
+# what people do at the control port, and how a receiver of alarms can be wrong
+PORT_DEEDS = ("limits", "limits", "hedge", "protect", "instruct", "amend", "adopt", "resume", "stop")
+RECEIVER_FAULTS = ("slow", "fails", "refuses", "lost", "answer_lost")
 
 
 def _for_s(dice: random.Random, longest: float) -> float:
@@ -116,6 +147,38 @@ def _conduct(dice: random.Random) -> tuple[str, Args]:
 def _command(dice: random.Random) -> tuple[str, Args]:
     kinds = ("kill", "kill", "kill_symbol", "kill_strategy", "pause", "flatten", "reconcile", "order", "cancel")
     return dice.choice(kinds), {"after_s": _for_s(dice, 12), "roll": dice.randrange(1 << 32)}
+
+
+def _port(dice: random.Random) -> tuple[str, Args]:
+    return dice.choice(PORT_DEEDS), {"roll": dice.randrange(1 << 32)}
+
+
+def _reader(dice: random.Random) -> tuple[str, Args]:
+    tailing = dice.choice(("reader", "tape_reader"))
+    rows: list[tuple[str, Args]] = [
+        ("stall", {"part": dice.choice(("reader", "tape_reader", "recorder", "snapshots")), "for_s": _for_s(dice, 60)}),
+        ("slow", {"part": tailing, "batch": dice.randint(1, 40), "for_s": _for_s(dice, 40)}),
+        ("kill_in_batch", {"part": tailing}),
+        ("kill_in_batch", {"part": "recorder", "when": dice.choice(("before commit", "after commit"))}),
+        ("expire", {"keep_s": dice.randint(0, 10)}),
+        ("expire", {"keep_s": dice.randint(0, 10)}),
+        ("kill", {"down_s": _for_s(dice, 20)}),
+    ]
+    return dice.choice(rows)
+
+
+def _receiver(dice: random.Random) -> tuple[str, Args]:
+    wrong = {"channel": dice.choice(("webhook", "command")), "fault": dice.choice(RECEIVER_FAULTS), "for_s": _for_s(dice, 40),
+             "latency_s": round(dice.uniform(0.1, 2.9), 2), "retry_after_s": dice.randint(1, 30)}  # fmt: skip
+    rows: list[tuple[str, Args]] = [
+        ("wrong", wrong),
+        ("wrong", wrong),
+        ("wrong", wrong),
+        ("stall", {"part": "notifier", "for_s": _for_s(dice, 25)}),
+        ("kill", {"down_s": round(dice.choice((0.1, dice.uniform(0.1, 20))), 2)}),
+        ("acknowledge", {}),
+    ]
+    return dice.choice(rows)
 
 
 def _link(dice: random.Random) -> tuple[str, Args]:
@@ -224,6 +287,12 @@ def _venue(dice: random.Random) -> tuple[str, Args]:
     return dice.choice(rows)
 
 
+def _sync(dice: random.Random) -> tuple[str, Args]:
+    """A disk that takes its time, mostly shorter than an order may wait for it, now and then far longer."""
+    longest = dice.choice((20, 120, 120, 700, 4_000))
+    return "held", {"ms": dice.randint(1, longest)}
+
+
 def _stall(dice: random.Random) -> tuple[str, Args]:
     return "engine", {"ms": dice.choice((60, 300, 1_500, 5_000))}
 
@@ -256,8 +325,20 @@ FAMILIES: dict[str, Family] = {
     "venue": Family(_venue, 120),
     "stalls": Family(_stall, 60),
     "others": Family(_other, 60),
+    "port": Family(_port, 40),
+    "readers": Family(_reader, 20),
+    "receivers": Family(_receiver, 25),
+    "syncs": Family(_sync, 1.5),
 }
 FAULTS = tuple(name for name, family in FAMILIES.items() if family.is_fault)
+
+
+def families(faults: Iterable[str] | None) -> tuple[str, ...]:
+    """The families of faults that are named; all where None is. Raises ValueError for one that there is not."""
+    chosen = FAULTS if faults is None else tuple(faults)
+    if unknown := [name for name in chosen if name not in FAULTS]:
+        raise ValueError(f"{unknown[0]!r} is no family of faults; there are {', '.join(FAULTS)}")
+    return chosen
 
 
 def draw(
@@ -267,20 +348,25 @@ def draw(
 
     Raises ValueError for a family that there is not.
     """
-    chosen = FAULTS if faults is None else tuple(faults)
-    if unknown := [name for name in chosen if name not in FAULTS]:
-        raise ValueError(f"{unknown[0]!r} is no family of faults; there are {', '.join(FAULTS)}")
+    chosen = families(faults)
     length_s = whole_cycles(seconds)
+    market = market or MARKETS[random.Random(f"{seed} market").randrange(2)]
+    durability = "order" if random.Random(f"{seed} durability").random() < ORDER_SHARE else "group"
+    is_hedged = market == "usdm" and random.Random(f"{seed} hedge").random() < HEDGED_SHARE
     names = [name for name, family in FAMILIES.items() if not family.is_fault or name in chosen]
+    if durability != "order":  # nothing waits for a sync at the other levels
+        names = [name for name in names if name != "syncs"]
     events = [event for name in names for event in _drawn(seed, name, length_s)]
     events.sort(key=lambda event: event.at_ms)
     return Schedule(
         seed=seed,
-        market=market or MARKETS[random.Random(f"{seed} market").randrange(2)],
+        market=market,
         seconds=length_s,
-        symbols=("BTCUSDT", "ETHUSDT"),
+        symbols=SYMBOLS,
         events=tuple(events),
         breaks=breaks,
+        durability=durability,
+        position_mode="hedge" if is_hedged else "one-way",
     )
 
 

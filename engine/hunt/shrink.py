@@ -11,26 +11,39 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from engine.hunt.schedule import Event, Schedule
+from engine.hunt.schedule import Event, Schedule, cycles_until
 
 # what a schedule breaks: the key of the violation, or nothing
 Trial = Callable[[Schedule], str]
 MS_PER_S = 1_000
+# what is not whole at a calm's end breaks so much later: it was looked at again and again
+LOOKS_S = 2
+
+
+class TimeIsUp(Exception):
+    """There is no time for another trial: what was found so far is the answer."""
 
 
 @dataclass
 class Shrinker:
-    """`trial(schedule)` says what it breaks; at most `trials_max` of them are made. `say` is told how it goes."""
+    """`trial(schedule)` says what it breaks; at most `trials_max` of them are made, and none after one that raised TimeIsUp.
+
+    `better` is given each lesser schedule that still breaks, with the number of runs that it took to come to it.
+    """
 
     trial: Trial
     trials_max: int = 150
-    say: Callable[[str], None] = lambda _text: None
+    better: Callable[[Schedule, int], None] = lambda _schedule, _trials: None
     trials: int = field(default=0)
+    is_out_of_time: bool = field(default=False)
 
     def shrink(self, schedule: Schedule, key: str, broke_at_s: float) -> Schedule:
         """The least schedule that was found; the given one where nothing can go."""
         best = schedule.replaced([event for event in schedule.events if event.at_ms <= broke_at_s * MS_PER_S])
         best = self._take(schedule, best, key)
+        # a run that does not break ends soon, too
+        seconds = min(best.seconds, cycles_until(broke_at_s - LOOKS_S))
+        best = self._take(best, msgspec.structs.replace(best, seconds=seconds), key)
         for family in sorted({event.family for event in best.events}):
             best = self._take(best, best.replaced([event for event in best.events if event.family != family]), key)
         for symbol in best.symbols if len(best.symbols) > 1 else ():
@@ -42,12 +55,11 @@ class Shrinker:
     def _pieces(self, best: Schedule, key: str) -> Schedule:
         """Leave out halves, quarters, ... single events, as long as it goes on breaking."""
         parts = 2
-        while best.events and self.trials < self.trials_max:
+        while best.events and not self.is_over:
             size = max(1, len(best.events) // parts)
             fewer = self._one_less(best, size, key)
             if fewer is not None:
                 best, parts = fewer, max(2, parts - 1)
-                self.say(f"{len(best.events)} events left after {self.trials} runs")
             elif size == 1:
                 break
             else:
@@ -67,10 +79,22 @@ class Shrinker:
         return after if after != before and self._breaks(after, key) else before
 
     def _breaks(self, schedule: Schedule, key: str) -> bool:
-        if self.trials >= self.trials_max:
+        if self.is_over:
             return False
         self.trials += 1
-        return self.trial(schedule) == key
+        try:
+            is_broken = self.trial(schedule) == key
+        except TimeIsUp:
+            self.is_out_of_time = True
+            return False
+        if is_broken:
+            self.better(schedule, self.trials)
+        return is_broken
+
+    @property
+    def is_over(self) -> bool:
+        """No other trial is made."""
+        return self.is_out_of_time or self.trials >= self.trials_max
 
 
 def without(events: Sequence[Event], at: int, size: int) -> list[Event]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from engine.model.codes import OrderState, OrderType, Side, TimeInForce
+from engine.model.codes import OrderState, OrderType, PositionSide, Side, TimeInForce
 from engine.strategy.api import FillView, Leg, OrderView, Strategy, Target, TimerView
 
 LOOK_NS = 100_000_000
@@ -52,6 +52,11 @@ class Trader(Strategy):
         self.early_ns_max = 0
         self.heard: Callable[[str, Any], None] = lambda _what, _view: None
         self._due_mono_ns = 0
+        # a hedged account's orders name the side of the position
+        self.is_hedged = False
+        # what was done in which turn of the timer: all that a replay needs beside the journal
+        self.turns = 0
+        self.script: list[tuple[int, str, int]] = []
 
     def ask(self, what: str, roll: int) -> None:
         """Let it happen in the next turn."""
@@ -71,8 +76,10 @@ class Trader(Strategy):
         off_ns = self.now_mono_ns - self._due_mono_ns
         self.late_ns_max, self.early_ns_max = max(self.late_ns_max, off_ns), max(self.early_ns_max, -off_ns)
         self._arm()
+        self.turns += 1
         while self.asked:
             what, roll = self.asked.popleft()
+            self.script.append((self.turns, what, roll))
             self._do(what, roll)
 
     def _do(self, what: str, roll: int) -> None:
@@ -111,6 +118,9 @@ class Trader(Strategy):
         return SIZES[symbol] * dice.randint(1, most)
 
     def _place(self, symbol: str, side: Side, qty: Decimal, price: Decimal | None = None, **terms: Any) -> int:
+        if self.is_hedged:
+            terms["position_side"] = PositionSide.LONG if (qty / SIZES[symbol]) % 2 else PositionSide.SHORT
+            terms.pop("reduce_only", None)
         handle = self.submit(symbol, side, qty, price, **terms)
         self.handles.append(handle)
         return handle

@@ -14,9 +14,12 @@ import msgspec
 
 from engine.journal.chain import ENTRY, Entry, chain_files, genesis, read_entries
 from engine.journal.decode import payload
+from engine.journal.errors import JournalCorrupt
 from engine.journal.head import SignedHead
+from engine.journal.losses import Loss
 from engine.journal.places import LANE_NAMES, segments
 from engine.journal.reader import JournalReader, read_header, read_identity
+from engine.journal.verify import Damage, verify
 from engine.model.codes import Lane, RecordKind
 
 
@@ -32,8 +35,12 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     what: str
 
     def __str__(self) -> str:
-        span = f", sequence {self.first_seq} to {self.last_seq}" if self.first_seq else ""
-        return f"{self.lane} segment {self.segment}, bytes {self.offset} to {self.end}{span}: {self.what}"
+        place = f"{self.lane} segment {self.segment}"
+        if self.end > self.offset:
+            place += f", bytes {self.offset} to {self.end}"
+        if self.first_seq:
+            place += f", sequence {self.first_seq} " + (f"to {self.last_seq}" if self.last_seq else "on")
+        return f"{place}: {self.what}"
 
 
 class LaneAudit(msgspec.Struct):
@@ -43,6 +50,7 @@ class LaneAudit(msgspec.Struct):
     chained_from_seq: int = 0
     last_seq: int = 0
     unchained_segments: int = 0
+    first_segment: int = 0
     unbound_bytes: int = 0
     # every head that there was: of entries, and the one before the first
     hashes: set[str] = msgspec.field(default_factory=set)
@@ -55,6 +63,8 @@ class AuditReport(msgspec.Struct):
     lanes: dict[str, LaneAudit]
     findings: list[Finding]
     heads: int = 0
+    # numbers in neither lane that a power cut may have taken
+    losses: list[Loss] = []
 
     @property
     def is_chained(self) -> bool:
@@ -72,13 +82,17 @@ class AuditReport(msgspec.Struct):
 
     def notes(self) -> list[str]:
         """What the chain says nothing about, for a person."""
-        told = []
+        told = [f"{loss}, or somebody" for loss in self.losses]
         for name, lane in self.lanes.items():
             if not lane.blocks:
                 told.append(f"{name}: unchained: nothing of it can be proved")
             elif lane.unchained_segments:
                 text = f"{name}: unchained before sequence {lane.chained_from_seq}"
                 told.append(f"{text} ({lane.unchained_segments} segments of an older build)")
+            if lane.blocks and lane.first_segment > 1 and not lane.unchained_segments:
+                told.append(
+                    f"{name}: begins with segment {lane.first_segment}: what was before it is proved by nothing"
+                )
             if lane.blocks and lane.unbound_bytes:
                 told.append(f"{name}: {lane.unbound_bytes} bytes behind sequence {lane.last_seq} are not bound yet")
         return told
@@ -118,13 +132,14 @@ def audit(directory: Path | str, heads: Sequence[SignedHead] = ()) -> AuditRepor
     for lane in (0, 1):
         LaneWalk(data_dir, lane, journal_id, report).run()
     if report.is_chained:
-        check_starts(data_dir, report)
+        check_runs(data_dir, report)
     ours = [item for item in heads if bytes.fromhex(item.head.journal_id) == journal_id]
     for item in heads:
         if item not in ours:
             add(report, 0, 0, 0, 0, 0, 0, f"the signed head is of another journal ({item.head.journal_id})")
     for lane in (0, 1):
         check_heads(lane, ours, report)
+    check_bytes(data_dir, report)
     report.heads = 0 if report.findings else len(ours)
     return report
 
@@ -152,7 +167,7 @@ class LaneWalk:
         # the entries first: what a live engine writes meanwhile is then behind them, not missing before them
         files = dict(chain_files(self._data_dir, self._lane))
         found = dict(segments(self._data_dir, self._lane))
-        first = min(files, default=0)
+        first = self._totals.first_segment = min(files, default=0)
         self._totals.unchained_segments = sum(number < first for number in found) if files else len(found)
         self._totals.hashes.add(self._start.hex())
         last = max(
@@ -163,6 +178,8 @@ class LaneWalk:
                 self._missing_entries(number, found)
             else:
                 self._segment(number, files[number], found.get(number), is_last=number == last)
+        for number, path in found.items() if files else ():
+            self._totals.unbound_bytes += path.stat().st_size if number > last else 0
 
     def _missing_entries(self, number: int, found: dict[int, Path]) -> None:
         size = found[number].stat().st_size if number in found else 0
@@ -191,7 +208,7 @@ class LaneWalk:
         elif len(data) > expected and not is_last:
             add(self._report, self._lane, number, expected, len(data), 0, 0, "bytes that the chain does not bind")
         elif is_last:
-            self._totals.unbound_bytes = max(0, len(data) - expected)
+            self._totals.unbound_bytes += max(0, len(data) - expected)
 
     def _missing_segment(self, number: int, entries: list[Entry]) -> None:
         spans = [entry for entry in entries if entry.first_seq]
@@ -234,16 +251,60 @@ class LaneWalk:
             add(self._report, self._lane, entry.segment_no, entry.offset, end, entry.first_seq, entry.last_seq, what)
 
 
-def check_starts(data_dir: Path, report: AuditReport) -> None:
-    """Each run's START names the heads that it began on: a chain begun anew shows."""
+def check_runs(data_dir: Path, report: AuditReport) -> None:
+    """Each run's START names the heads that it began on: a chain begun anew shows. Nothing of a run stands behind its STOP."""
     ledger = report.lanes[LANE_NAMES[Lane.LEDGER]]
-    for record in JournalReader(data_dir).records(Lane.LEDGER, from_seq=max(ledger.chained_from_seq, 1)):
-        if record.kind != RecordKind.START:
-            continue
-        told = payload(record).get("chain", {}).get("ledger", "")
-        if told and told not in ledger.hashes:
-            what = f"run {record.epoch} began on a chain that is not here: it was made anew"
-            add(report, Lane.LEDGER, 0, 0, 0, record.seq, record.seq, what)
+    stopped_epoch = 0
+    try:
+        for record in JournalReader(data_dir).records(Lane.LEDGER, from_seq=max(ledger.chained_from_seq, 1)):
+            if record.kind == RecordKind.START:
+                told = payload(record).get("chain", {}).get("ledger", "")
+                if told and told not in ledger.hashes:
+                    what = f"run {record.epoch} began on a chain that is not here: it was made anew"
+                    add(report, Lane.LEDGER, 0, 0, 0, record.seq, record.seq, what)
+            elif stopped_epoch and record.epoch == stopped_epoch:
+                what = f"a record behind the end of run {stopped_epoch}, which wrote none after its STOP"
+                segment, size = newest(data_dir, Lane.LEDGER, record.seq)
+                add(report, Lane.LEDGER, segment, 0, size, record.seq, record.seq, what)
+                return
+            stopped_epoch = record.epoch if record.kind == RecordKind.STOP else 0
+    except JournalCorrupt as error:
+        add_damage(report, Damage(error.path, error.offset, error.what, below_watermark=True))
+
+
+def newest(data_dir: Path, lane: int, seq: int) -> tuple[int, int]:
+    """(number, bytes) of the segment that a record stands in."""
+    found = [(0, 0)]
+    for number, path in segments(data_dir, lane):
+        header = read_header(path)
+        if header is not None and header.first_seq <= seq:
+            found.append((number, path.stat().st_size))
+    return found[-1]
+
+
+def check_bytes(data_dir: Path, report: AuditReport) -> None:
+    """What `verify` finds without a chain: checksums, the watermark, missing segments, numbers that no power cut takes."""
+    plain = verify(data_dir)
+    for item in plain.damage:
+        if item.below_watermark:
+            add_damage(report, item)
+    for first, last in (
+        plain.unexplained if not report.findings else ()
+    ):  # else the chain, or a damage, has named the place
+        segment, size = newest(data_dir, Lane.LEDGER, first)
+        what = "these numbers are in neither lane, in the midst of both or below the watermark: no power cut takes such"
+        add(report, Lane.LEDGER, segment, 0, size, first, last, what)
+    report.losses = plain.losses
+
+
+def add_damage(report: AuditReport, item: Damage) -> None:
+    """Note what is damaged, unless the chain has named a block of that segment."""
+    path = Path(item.path)
+    lane = LANE_NAMES.index(path.parent.name) if path.parent.name in LANE_NAMES else Lane.LEDGER
+    number = int(path.stem) if path.stem.isdecimal() else 0
+    if not any((found.lane, found.segment) == (LANE_NAMES[lane], number) for found in report.findings):
+        end = path.stat().st_size if path.exists() else item.offset
+        add(report, lane, number, item.offset, end, 0, 0, item.what)
 
 
 def check_heads(lane: int, heads: Sequence[SignedHead], report: AuditReport) -> None:
@@ -260,8 +321,15 @@ def check_heads(lane: int, heads: Sequence[SignedHead], report: AuditReport) -> 
             held_seq = told.seq
             continue
         what = (
-            f"the {name} does not hold the head that was signed at sequence {told.seq}: "
+            f"the {name} does not hold the head that was signed at sequence {told.seq} (segment {told.segment}, byte {told.end}): "
             f"it was altered, or cut, behind sequence {held_seq}"
         )
-        add(report, lane, told.segment, 0, told.end, held_seq + 1, told.seq, what)
+        behind = [entry for entry in totals.entries.values() if entry.last_seq > held_seq]
+        segment, offset, end = told.segment, 0, told.end
+        if told.seq <= totals.last_seq and behind:  # nothing was cut: the blocks behind the last head that is held
+            begin = min(behind, key=lambda entry: (entry.segment_no, entry.offset))
+            segment, offset = begin.segment_no, begin.offset
+            if segment != told.segment:
+                end = max(entry.end for entry in behind if entry.segment_no == segment)
+        add(report, lane, segment, offset, end, held_seq + 1, told.seq, what)
         return

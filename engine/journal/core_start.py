@@ -33,7 +33,7 @@ NOTES_BYTES = 8192
 
 
 class CoreStart(msgspec.Struct, frozen=True, kw_only=True):
-    """Facts of a run. `config`: the resolved configuration as JSON text, keys in a fixed order.
+    """Facts of a run. `config`: the resolved configuration as JSON text, its tables in the file's order, that of the lines' turns.
 
     `modules`: SHA-256 over the build ids of the compiled modules, which other compiler flags change too. `strategies`:
     SHA-256 of each strategy's source file by the strategy's name.
@@ -49,7 +49,7 @@ class CoreStart(msgspec.Struct, frozen=True, kw_only=True):
 def facts_of(config: Any, strategies: Mapping[str, object], *, stays_down: bool) -> CoreStart:
     """The facts of this process; `config` is an engine.config.Config, `strategies` objects by name."""
     return CoreStart(
-        config=msgspec.json.encode(config, order="deterministic").decode(),
+        config=msgspec.json.encode(config).decode(),
         stays_down=stays_down,
         modules=compiled_hash(),
         python=sys.version,

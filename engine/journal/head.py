@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from engine.journal.chain import chain_path, last_entry
-from engine.journal.errors import JournalError
+from engine.journal.errors import JournalCorrupt, JournalError
 from engine.journal.places import LANE_NAMES
 from engine.journal.reader import read_identity
 
@@ -117,7 +117,7 @@ def encode_head(item: SignedHead) -> bytes:
 
 
 def read_heads(path: Path) -> list[SignedHead]:
-    """The signed heads of a file: one, or one a line. Raises JournalError where a line is none; a torn last line is left out."""
+    """The signed heads of a file: one, or one a line. Raises JournalCorrupt where a line is none; a torn last line is left out."""
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
@@ -131,7 +131,9 @@ def read_heads(path: Path) -> list[SignedHead]:
         except msgspec.DecodeError as error:
             if number == len(lines) - 1:
                 break
-            raise JournalError(f"{path}: line {number + 1} is no signed head: {error}") from None
+            raise JournalCorrupt(
+                str(path), sum(map(len, lines[:number])), f"line {number + 1} is no signed head: {error}"
+            ) from None
     return found
 
 

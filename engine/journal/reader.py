@@ -70,6 +70,8 @@ class LaneFollower:
         self._number = 0
         self._cursor: Cursor | None = None
         self._head: Record | None = None
+        # an end that was looked at, and the file of watermarks as it was then: what lies behind it was not synced
+        self._fair_end = ((0, 0), 0, 0)
 
     def peek(self) -> Record | None:
         """The next record without taking it."""
@@ -128,8 +130,7 @@ class LaneFollower:
             if record is not None:
                 return record
             if not segment_path(self.data_dir, self.lane, self._number + 1).exists():
-                self._check_damage(self._cursor)
-                return None
+                return self._at_end()
             record = self._next_above()  # written between our last look and the next segment's birth
             if record is not None:
                 return record
@@ -146,16 +147,59 @@ class LaneFollower:
         return None
 
     def _open_next(self) -> bool:
-        if self._cursor is not None and self._cursor.damage:
-            raise JournalCorrupt(str(self._path()), self._cursor.offset, self._cursor.damage)
+        """JournalCorrupt where the segment that was read is damaged, or shorter than the next one says that it was.
+
+        It may be longer: what a start cut may have been read before.
+        """
+        cursor = self._cursor
+        if cursor is not None:
+            header = read_header(segment_path(self.data_dir, self.lane, self._number + 1))
+            what = cursor.damage
+            if header is not None and cursor.offset < header.previous_bytes:
+                what = what or f"the segment had {header.previous_bytes} bytes when it was ended"
+            if what:
+                raise JournalCorrupt(str(self._path()), cursor.offset, what)
         return self._open(self._number + 1)
 
-    def _check_damage(self, cursor: Cursor | None) -> None:
-        if cursor is None or not cursor.damage:
-            return
+    def _at_end(self) -> Record | None:
+        """Nothing follows: JournalCorrupt where more was synced. A record that came meanwhile is given."""
+        mark = self._mark_ahead()
+        if mark is None:
+            return None
+        record = self._next_above()  # bytes are there before the watermark says so
+        if record is None:
+            self._require(mark)
+        return record
+
+    def _mark_ahead(self) -> Mark | None:
+        """The watermark where it lies behind the end that was read; looked at again when its file was written, or damage came."""
+        try:
+            facts = (self.data_dir / "synced").stat()
+        except FileNotFoundError:
+            return None
+        end = (self.place, facts.st_ino, facts.st_mtime_ns)
+        is_damaged = self._cursor is not None and bool(self._cursor.damage)
+        if end == self._fair_end and not is_damaged:
+            return None
         mark = read_marks(self.data_dir).get(self.lane)
-        if mark and (self._number, cursor.offset) < (mark.segment_no, mark.segment_offset):
-            raise JournalCorrupt(str(self._path()), cursor.offset, cursor.damage)
+        if mark is not None and self.place < (mark.segment_no, mark.segment_offset):
+            return mark
+        self._fair_end = end
+        return None
+
+    def _require(self, mark: Mark) -> None:
+        """JournalCorrupt where what was synced is still not there. The tape lets go of its oldest segments, also under a reader."""
+        cursor = self._cursor
+        if cursor is None or segment_path(self.data_dir, self.lane, self._number + 1).exists():
+            return
+        if self.place >= (mark.segment_no, mark.segment_offset):
+            return
+        if cursor.damage or self._number == mark.segment_no:
+            what = cursor.damage or f"the segment ends here, {mark.segment_offset} bytes of it were synced"
+            raise JournalCorrupt(str(self._path()), cursor.offset, what)
+        if self.lane == Lane.LEDGER:
+            path = segment_path(self.data_dir, self.lane, self._number + 1)
+            raise JournalCorrupt(str(path), 0, "the segment is missing, though later ones were synced")
 
     def _path(self) -> Path:
         return segment_path(self.data_dir, self.lane, self._number)

@@ -19,6 +19,7 @@ from engine.journal import layout, schemas
 from engine.journal.chain import ChainMender
 from engine.journal.errors import JournalCorrupt, JournalError, JournalForeign, JournalLocked
 from engine.journal.places import LANE_NAMES, Front, Mark, SegmentHeader, mark_slot, parse_marks, segment_path, segments
+from engine.journal.reader import read_header
 from engine.journal.scan import checksum, ring_stream, scan
 from engine.journal.settings import JournalConfig
 from engine.model.codes import RecordKind
@@ -26,6 +27,7 @@ from engine.runtime.disk import Disk
 from engine.runtime.world import World
 
 TAPE_SEGMENTS_READ_MAX = 2
+COPY = "put it back from any copy: one that is older than the segments will do"
 
 
 @dataclass
@@ -45,6 +47,8 @@ class Recovery:
     directory_fds: list[int] = field(default_factory=list)
     lock_fds: list[int] = field(default_factory=list)
     chain_heads: list[bytes] = field(default_factory=list)
+    # of each lane, as the start found it: what lay above it a power cut may have taken
+    synced_seqs: list[int] = field(default_factory=lambda: [0, 0])
     mark_fd: int = -1
 
     def create_front(self, lane: int, size: int) -> int:
@@ -85,6 +89,14 @@ class LaneState:
     end: tuple[int, int] = (0, 0)
     front_records: int = 0
     cuts: list[dict[str, Any]] = field(default_factory=list)
+
+
+def page_of(path: Path) -> bytes:
+    """The header of a front; empty where there is none."""
+    if not path.exists():
+        return b""
+    with path.open("rb") as file:
+        return file.read(layout.FRONT_HEADER_BYTES)
 
 
 def lock(path: Path) -> int:
@@ -131,12 +143,16 @@ class _Recoverer:
         self.journal_id = b""
         self.epoch = 0
         self.front_notes: dict[str, str] = {}
+        # of segments, watermarks and the file of the epoch; fronts may be of a later run
+        self.newest_epoch_held = 0
 
     def run(self) -> Recovery:
         self._make_and_lock()
         is_new = self._read_epoch()
         marks = self._new_marks() if is_new else self._read_marks()
+        self._heed_newest_run(marks)
         lanes = [self._recover_lane(lane, marks[lane]) for lane in (0, 1)]
+        synced_seqs = [marks[lane].seq for lane in (0, 1)]
         marks = self._advance_marks(marks, lanes)
         last_seq = max(state.last_seq for state in lanes)
         last_seq = max(last_seq, *(mark.seq for mark in marks.values()))
@@ -157,6 +173,7 @@ class _Recoverer:
             cuts=[cut for state in lanes for cut in state.cuts],
             lock_fds=list(self.fds),
             chain_heads=chain_heads,
+            synced_seqs=synced_seqs,
         )
         self._open_descriptors(result)
         return result
@@ -185,17 +202,35 @@ class _Recoverer:
         path = self.data_dir / "epoch"
         if not path.exists():
             if any(segments(self.data_dir, lane) for lane in (0, 1)):
-                raise JournalCorrupt(str(path), 0, "it is missing, though segments are there; restore it from a copy")
+                raise JournalCorrupt(str(path), 0, f"it is missing, though segments are there; {COPY}")
             self.journal_id = self.world.random_bytes(16)
             return True
         text, _, crc = path.read_bytes().strip().rpartition(b" ")
         if crc != b"%08x" % checksum(text):
-            raise JournalCorrupt(str(path), 0, "its checksum does not match; restore it from a copy")
+            raise JournalCorrupt(str(path), 0, f"its checksum does not match; {COPY}")
         facts = json.loads(text)
         if facts["engine_id"] != self.config.engine_id:
             raise JournalError(f"{path}: this journal is of engine {facts['engine_id']}, not {self.config.engine_id}")
         self.journal_id, self.epoch = bytes.fromhex(facts["journal_id"]), facts["epoch"]
         return not (self.data_dir / "synced").exists() and self.epoch == 0
+
+    def _heed_newest_run(self, marks: dict[int, Mark]) -> None:
+        """A file older than what stands beside it, one put back from a copy, gives no run's number and no client order id again.
+
+        A front may be of a later run than all that is here, where the whole directory was put back: its number is not given again
+        either, and its records are not taken, for what came before them is missing.
+        """
+        told_epoch, fronts = self.epoch, [0]
+        for lane in (0, 1):
+            headers = (read_header(path) for _, path in reversed(segments(self.data_dir, lane)))
+            whole = next((item for item in headers if item is not None and item.journal_id == self.journal_id), None)
+            front = Front.parse(page_of(self.front_paths[lane]))
+            self.epoch = max(self.epoch, marks[lane].epoch, whole.epoch if whole else 0)
+            fronts.append(front.epoch if front is not None and front.journal_id == self.journal_id else 0)
+        self.newest_epoch_held = self.epoch
+        self.epoch = max(self.epoch, *fronts)
+        if self.epoch > told_epoch:
+            self.front_notes["epoch"] = f"the file told run {told_epoch}, what stands beside it {self.epoch}"
 
     def _write_epoch(self, epoch: int) -> None:
         facts = {"journal_id": self.journal_id.hex(), "engine_id": self.config.engine_id, "epoch": epoch}
@@ -283,7 +318,7 @@ class _Recoverer:
         if header and not bad:
             schemas.check(self.data_dir, path, header)
             self._check_previous(lane, number, header.previous_bytes, mark)
-        if bad and whole_until > 0:
+        if bad and (number < mark.segment_no or whole_until > 0):
             raise JournalCorrupt(str(path), 0, bad)
         if bad:
             state.end = (number, 0)
@@ -318,6 +353,9 @@ class _Recoverer:
     ) -> None:
         """Cut what is torn, append what the front still held, write again what lies above the watermark."""
         number, end = state.end
+        if state.end < (mark.segment_no, mark.segment_offset):
+            what = f"the lane ends here, though it was synced up to byte {mark.segment_offset} of segment {mark.segment_no}"
+            raise JournalCorrupt(str(segment_path(self.data_dir, lane, number)), end, what)
         if tail and tail not in stream:
             self._save_cut(lane, number, end, tail, state)
         for other, path in later:
@@ -424,14 +462,17 @@ class _Recoverer:
             return "front of another journal"
         if front.boot_id != self.boot_id:
             return "front of another boot"
-        if front.epoch != self.epoch:
+        if front.epoch > self.newest_epoch_held:
+            return "front of a run that this journal does not hold"
+        if front.epoch != self.newest_epoch_held:
             return "front of an earlier run"
         return ""
 
     def _report(self, lanes: list[LaneState], previous_epoch: int) -> dict[str, Any]:
         """What the RECOVERED record says; empty where the last run ended in order or there was none."""
         ended = lanes[0].last_kind == RecordKind.STOP and not any(state.cuts for state in lanes)
-        if previous_epoch == 0 or (ended and not any(state.front_records for state in lanes)):
+        ended = ended and not any(state.front_records for state in lanes) and "epoch" not in self.front_notes
+        if previous_epoch == 0 or ended:
             return {}
         return {
             "previous_epoch": previous_epoch,

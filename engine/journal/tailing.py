@@ -72,6 +72,10 @@ class RecordsExpired(JournalError):
         self.last_segment = last_segment
 
 
+class OffsetAhead(JournalError):
+    """The offset is behind records that the journal does not have: it was put back from a copy that is older than the offset."""
+
+
 class NoJournalYet(JournalError):
     """No engine has made a journal here."""
 
@@ -142,7 +146,9 @@ class TailingReader:
             self.offset = msgspec.structs.replace(self.offset, **place)
 
     def lag(self, now_wall_ns: int) -> Lag:
-        """How far behind; reads at most 4 MiB."""
+        """How far behind; reads at most 4 MiB. OffsetAhead as `take`."""
+        if not self.is_live:
+            self.require_reached()
         limit = self._limit() if not self.is_live else self._end()
         behind = self._bytes_behind(limit)
         if not behind:
@@ -159,6 +165,22 @@ class TailingReader:
         is_exact = counted < COUNTED_BYTES_MAX
         records = records if is_exact else max(records, records * behind // counted)
         return Lag(records, behind, max(now_wall_ns - oldest_ns, 0), is_exact)
+
+    def require_reached(self) -> None:
+        """OffsetAhead where the journal does not go as far as the offset.
+
+        What was durable when it was given stays, but for a journal that was put back from an earlier copy.
+        """
+        number, byte = self.offset.segment, self.offset.byte
+        mark = read_marks(self.data_dir).get(self.lane)
+        path = segment_path(self.data_dir, self.lane, number)
+        is_cut = path.exists() and path.stat().st_size < byte
+        if is_cut or (mark is not None and (number, byte) > (mark.segment_no, mark.segment_offset)):
+            raise OffsetAhead(
+                f"{self.data_dir}: this reader has read up to sequence {self.offset.seq} of epoch {self.offset.epoch}, and the "
+                f"{LANE_NAMES[self.lane]} does not have them: the journal was put back from an earlier copy; restore the reader's "
+                "own state of that copy too (docs/backup.md), or begin anew"
+            )
 
     def close(self) -> None:
         """Give back the open segment; `take` opens it again."""
@@ -220,6 +242,7 @@ class TailingReader:
             later = [one for one in numbers if one >= number]
             self._check_expired(numbers)
             return follower.seek(number if number in numbers else (later or numbers[-1:])[0])
+        self.require_reached()
         if number in numbers:
             return follower.seek(number, byte)
         self._check_expired(numbers)
@@ -299,11 +322,6 @@ def reader_paths(data_dir: Path) -> list[Path]:
     """The files of all readers of a journal, by name."""
     folder = data_dir / FOLDER
     return sorted(folder.glob("*.json")) if folder.is_dir() else []
-
-
-def reader_states(data_dir: Path) -> list[ReaderState]:
-    """What they say."""
-    return [state for path in reader_paths(data_dir) if (state := load_state(path)) is not None]
 
 
 class NamedReader:

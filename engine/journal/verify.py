@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from engine.journal import layout
 from engine.journal.cursor import Record
 from engine.journal.decode import kind_name, payload
 from engine.journal.errors import JournalCorrupt
-from engine.journal.places import LANE_NAMES, SegmentHeader, segment_path, segments
+from engine.journal.losses import Gap, Loss, RunFacts, sorted_out
+from engine.journal.places import LANE_NAMES, Mark, SegmentHeader, segment_path, segments
 from engine.journal.reader import JournalReader, read_header, read_marks
 from engine.journal.scan import scan
 from engine.model.codes import RecordKind
@@ -52,16 +54,17 @@ class LaneReport(msgspec.Struct):
 
 
 class Report(msgspec.Struct):
-    """What `verify` found. `gaps`: (first, last) missing sequence numbers; `cut_gaps` of them are explained by CUT
-    records.
+    """What `verify` found. `gaps`: (first, last) of the numbers that are in neither lane; `losses`: those of them that a power
+    cut may have taken, told by run; `unexplained`: those that none can have taken.
     """
 
     lanes: dict[str, LaneReport]
-    damage: list[Damage]
-    gaps: list[tuple[int, int]]
-    cut_tails: list[str]
-    cut_gaps: int
-    runs: list[Run]
+    damage: list[Damage] = []
+    gaps: list[tuple[int, int]] = []
+    losses: list[Loss] = []
+    unexplained: list[tuple[int, int]] = []
+    cut_tails: list[str] = []
+    runs: list[Run] = []
 
     @property
     def records(self) -> int:
@@ -81,41 +84,76 @@ class Report(msgspec.Struct):
 
     @property
     def is_whole(self) -> bool:
-        """No damage below a watermark and no number missing that a CUT does not explain."""
-        return not any(item.below_watermark for item in self.damage) and len(self.gaps) == self.cut_gaps
+        """No damage below a watermark, and no number missing that a power cut cannot have taken."""
+        return not any(item.below_watermark for item in self.damage) and not self.unexplained
 
     def as_dict(self) -> dict[str, Any]:
         totals = {"whole": self.is_whole, "records": self.records, "bytes": self.bytes}
         span = {"first_seq": self.first_seq, "last_seq": self.last_seq}
-        return totals | span | {str(key): value for key, value in msgspec.to_builtins(self).items()}
+        notes = {"notes": [str(loss) for loss in self.losses]}
+        return totals | span | notes | {str(key): value for key, value in msgspec.to_builtins(self).items()}
 
 
 def verify(directory: Path | str) -> Report:
     """Read the whole journal below `directory`. JournalError where there is none."""
     reader = JournalReader(directory)
-    report = Report({name: LaneReport() for name in LANE_NAMES}, [], [], [], 0, [])
+    report = Report({name: LaneReport() for name in LANE_NAMES})
+    marks = read_marks(reader.directory)
     for lane in (0, 1):
-        _verify_lane(reader.directory, lane, report)
+        _verify_lane(reader.directory, lane, marks.get(lane), report)
     report.cut_tails = sorted(str(path) for path in reader.directory.glob("*/*.cut-*"))
     if not any(item.below_watermark for item in report.damage):
-        _verify_sequence(reader, report)
+        _verify_sequence(reader, marks, report)
+    if len(marks) < len(LANE_NAMES) and report.records:
+        what = "no whole watermark of each lane is left"
+        report.damage.append(Damage(str(reader.directory / "synced"), 0, what, True))
     return report
 
 
-def _verify_lane(directory: Path, lane: int, report: Report) -> None:
+def check_run(directory: Path, epoch: int) -> None:
+    """Read every byte of one run's segments; JournalCorrupt where anything is damaged or missing below the watermark."""
+    report = Report({name: LaneReport() for name in LANE_NAMES})
+    marks = read_marks(directory)
+    for lane in (0, 1):
+        found = [(number, read_header(path)) for number, path in segments(directory, lane)]
+        own = [number for number, header in found if header is None or header.epoch == epoch]
+        mark = marks.get(lane)
+        if own:
+            _verify_lane(directory, lane, mark, report, range(own[0], own[-1] + 1))
+        if own or (mark and mark.epoch == epoch):
+            _verify_end(directory, lane, mark, own[-1] if own else found[-1][0] if found else 0, report)
+    for item in report.damage:
+        if item.below_watermark:
+            raise JournalCorrupt(item.path, item.offset, item.what)
+
+
+def _verify_end(directory: Path, lane: int, mark: Mark | None, last: int, report: Report) -> None:
+    """Is what follows a lane's segment `last` there, and does it say that the segment is as long as it was."""
+    following = next((number for number, _ in segments(directory, lane) if number > last), 0)
+    if following == last + 1:
+        _verify_previous(directory, lane, following, report)
+    elif following or (mark and last < mark.segment_no):
+        path = segment_path(directory, lane, last + 1)
+        report.damage.append(Damage(str(path), 0, "the segment is missing, though later ones were synced", True))
+
+
+def _verify_lane(directory: Path, lane: int, mark: Mark | None, report: Report, wanted: range = range(1 << 63)) -> None:
     totals = report.lanes[LANE_NAMES[lane]]
-    mark = read_marks(directory).get(lane)
     place = (mark.segment_no, mark.segment_offset) if mark else (0, 0)
     last_number = 0
     for number, path in segments(directory, lane):
+        if number not in wanted:
+            continue
         if last_number and number != last_number + 1:
             report.damage.append(Damage(str(path), 0, f"segments {last_number + 1} to {number - 1} are missing", True))
         _verify_previous(directory, lane, number, report)
         last_number = number
         end, what = _verify_segment(path, lane, totals)
+        if not what and number == place[0] and end < place[1]:
+            what = f"the segment ends here, {place[1]} bytes of it were synced"
         if what:
             report.damage.append(Damage(str(path), end, what, (number, end) < place))
-    if last_number < place[0]:
+    if last_number < place[0] < wanted.stop:
         path = directory / LANE_NAMES[lane] / f"{place[0]:08d}.seg"
         report.damage.append(Damage(str(path), 0, "the segment of the watermark is missing", True))
 
@@ -142,35 +180,50 @@ def _verify_segment(path: Path, lane: int, totals: LaneReport) -> tuple[int, str
     return result.end, result.damage
 
 
-def _verify_sequence(reader: JournalReader, report: Report) -> None:
+def _verify_sequence(reader: JournalReader, marks: dict[int, Mark], report: Report) -> None:
     """Over both lanes the numbers have no gap, from the first that both lanes can hold (the tape expires earlier)."""
     firsts = [lane.first_seq for lane in report.lanes.values() if lane.first_seq]
-    expected = start = max(firsts, default=1)
+    start = max(firsts, default=1)
     if report.first_seq == 1 and _oldest_numbers(reader.directory) == {1}:
-        expected = start = 1
-    cut_epochs: set[int] = set()
-    gaps: list[tuple[int, int, int]] = []
+        start = 1
+    facts, gaps = RunFacts(marks), []
     try:
-        for record in reader.records():
-            _note_run(record, report, cut_epochs)
-            if record.seq > expected and record.seq > start:
-                gaps.append((expected, record.seq - 1, record.epoch))
-            expected = max(expected, record.seq + 1)
+        gaps = list(_gaps(_noted(reader.records(), facts, report), start))
+        gaps = _still_there(reader, gaps, facts.last_epoch)
     except JournalCorrupt as error:
         report.damage.append(Damage(error.path, error.offset, error.what, True))
-    gaps = [gap for gap in gaps if not _is_there_now(reader, gap)]
-    report.gaps = [(first, last) for first, last, _ in gaps]
-    report.cut_gaps = sum(any(epoch in (cut, cut - 1) for cut in cut_epochs) for _, _, epoch in gaps)
+    report.losses, unexplained = sorted_out(gaps, facts)
+    report.gaps = [(gap.first, gap.last) for gap in gaps]
+    report.unexplained = [(gap.first, gap.last) for gap in unexplained]
 
 
-def _is_there_now(reader: JournalReader, gap: tuple[int, int, int]) -> bool:
-    """Beside a running engine one lane is read a moment before the other: what was missing may have come since."""
-    first, last, _ = gap
+def _noted(records: Iterable[Record], facts: RunFacts, report: Report) -> Iterator[Record]:
+    """The records, each noted as it passes."""
+    for record in records:
+        facts.note(record)
+        _note_run(record, report)
+        yield record
+
+
+def _gaps(records: Iterable[Record], start: int) -> Iterator[Gap]:
+    """Missing numbers from `start` on."""
+    expected = start
+    for record in records:
+        if record.seq > expected:
+            yield Gap(expected, record.seq - 1, record.epoch)
+        expected = max(expected, record.seq + 1)
+
+
+def _still_there(reader: JournalReader, gaps: list[Gap], last_epoch: int) -> list[Gap]:
+    """Beside a running engine one lane is read a moment before the other: what was missing of its run may have come since."""
+    settled = [gap for gap in gaps if gap.epoch < last_epoch]
+    current = gaps[len(settled) :]
     for _ in range(LOOKS_MAX):
-        if sum(1 for _ in reader.records(from_seq=first, to_seq=last)) == last - first + 1:
-            return True
-        time.sleep(LOOK_PAUSE_S)
-    return False
+        if current:
+            time.sleep(LOOK_PAUSE_S)
+            first, behind = current[0].first, current[-1].last + 1
+            current = list(_gaps(reader.records(from_seq=first, to_seq=behind), first))
+    return settled + current
 
 
 def _oldest_numbers(directory: Path) -> set[int]:
@@ -178,14 +231,12 @@ def _oldest_numbers(directory: Path) -> set[int]:
     return {found[0][0] for lane in (0, 1) if (found := segments(directory, lane))}
 
 
-def _note_run(record: Record, report: Report, cut_epochs: set[int]) -> None:
+def _note_run(record: Record, report: Report) -> None:
     if record.kind == RecordKind.START:
         build = str(payload(record).get("build", ""))
         report.runs.append(Run(record.epoch, record.seq, record.wall_ns, build, False))
     elif record.kind == RecordKind.STOP and report.runs:
         report.runs[-1] = msgspec.structs.replace(report.runs[-1], stopped=True)
-    elif record.kind == RecordKind.CUT:
-        cut_epochs.add(record.epoch)
 
 
 class KindTotals(msgspec.Struct):

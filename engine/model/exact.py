@@ -104,12 +104,12 @@ def distance(text: str, tick_e8: int, what: str) -> Distance:
 
 
 def moment_ns(text: str, what: str) -> int:
-    """A date with its zone, as 2026-11-22T10:00Z, in ns since 1970."""
+    """A date with its zone, as 2099-01-31T10:00Z, in ns since 1970."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise WordError(f"{what} {text!r} must be a date as 2026-11-22T10:00Z") from None
+        raise WordError(f"{what} {text!r} must be a date as 2099-01-31T10:00Z") from None
     if moment.tzinfo is None:
-        raise WordError(f"{what} {text!r} has no zone: write 2026-11-22T10:00Z")
+        raise WordError(f"{what} {text!r} has no zone: write 2099-01-31T10:00Z")
     since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1_000

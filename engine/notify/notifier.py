@@ -282,7 +282,8 @@ class Notifier:
                 self._repeat_ns[key] = now_ns + self.terms.repeat_ns
                 repeats = self.outbox.repeated(key)
                 for channel in self.channels:
-                    if channel.wants(Severity.CRITICAL, repeats):
+                    # one that has not taken it yet is still told for the first time, whatever happens meanwhile
+                    if channel.wants(Severity.CRITICAL, repeats) and (key, channel.name) not in self.outbox.due:
                         self.outbox.want(key, channel.name, repeats)
 
     # --- sending ---

@@ -14,6 +14,7 @@ from engine.desk.ledger import Catalog
 from engine.journal import decode
 from engine.journal.cursor import Record
 from engine.journal.errors import JournalError
+from engine.journal.losses import lost_before
 from engine.journal.places import SegmentHeader, segments
 from engine.journal.reader import LaneFollower, read_header
 from engine.model.codes import AlarmCode, HaltReason, Lane, RecordKind, TradingState
@@ -147,10 +148,19 @@ class LedgerAlarms:
         self._state_of.clear()
         if had_stopped:
             return None
-        return self._made(record, CRASH_RESTART, f"run {record.epoch} began; the one before did not end in order")
+        text = f"run {record.epoch} began; the one before did not end in order"
+        try:
+            lost = lost_before(self._data_dir, record)
+        except (JournalError, OSError) as error:
+            # that the engine began again is told whatever else cannot be read
+            text, lost = f"{text}; what it lost cannot be read: {error}", []
+        if lost:
+            return self._made(record, RECORDS_CUT, "; ".join((text, *map(str, lost))))
+        return self._made(record, CRASH_RESTART, text)
 
     def _made(self, record: Record, code: str, text: str, detail: int = 0) -> Alarm:
         journal_id = self.place.journal_id if self.place else ""
+        instrument = self._catalog.instruments.get(record.instrument_id)
         return Alarm(
             key=f"{journal_id}-{record.epoch}-{record.seq}",
             code=code,
@@ -158,7 +168,7 @@ class LedgerAlarms:
             text=text,
             wall_ns=record.wall_ns,
             engine=self._engine,
-            venue=self._catalog.venue(record.venue_id),
+            venue=self._catalog.venue(record.venue_id or (instrument.venue_id if instrument else 0)),
             symbol=self._catalog.symbol(record.instrument_id),
             strategy=self._catalog.strategy(record.strategy_id),
             order_handle=record.order_handle,

@@ -11,6 +11,7 @@ from engine.journal.errors import ImageError, JournalError
 from engine.journal.places import segment_path, segments
 from engine.journal.reader import read_header
 from engine.model.codes import Lane
+from engine.recovery.behind import check_behind
 from engine.recovery.ledger_fold import LedgerFold
 from engine.recovery.pour import LedgerPour
 from engine.recovery.snapshot import Place, Snapshot, parse, paths
@@ -21,10 +22,12 @@ Check = Callable[[Snapshot], None]
 
 @dataclass
 class Recovered:
-    """What a start took. `records`: of the ledger behind the snapshot; `passed_over`: snapshots that were not taken, and why."""
+    """What a start took. `records`: of the ledger behind the snapshot; `checked_bytes`: of the ledger before it, looked at and not
+    folded; `passed_over`: snapshots that were not taken, and why."""
 
     snapshot: str = ""
     snapshot_seq: int = 0
+    checked_bytes: int = 0
     records: int = 0
     used: int = 0
     last_seq: int = 0
@@ -55,6 +58,7 @@ class EarlierRuns:
         snapshot = self._newest(told, check) if self.uses_snapshots else None
         if snapshot is not None:
             place = snapshot.place
+            told.checked_bytes = check_behind(self.data_dir, place)
             fold.load(snapshot.sections, seq=place.seq, epoch=place.epoch, crc32c=place.crc32c)
             pour.stand_behind(place)
             told.snapshot, told.snapshot_seq = snapshot.name, place.seq

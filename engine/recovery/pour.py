@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.journal.cursor import Cursor, RecordSink
-from engine.journal.errors import JournalCorrupt
 from engine.journal.places import segment_path
 from engine.journal.reader import LaneFollower
 from engine.model.codes import Lane
@@ -41,15 +40,17 @@ class LedgerPour(LaneFollower):
             if cursor is None or cursor.is_stopped:
                 return given
             if not segment_path(self.data_dir, self.lane, self._number + 1).exists():
-                self._check_damage(cursor)
+                mark = self._mark_ahead()
+                if mark is not None:
+                    given += self._pour(sink, upto_seq, below_epoch)
+                    if not cursor.is_stopped:
+                        self._require(mark)
                 return given
             # written between our last look and the next segment's birth
             given += self._pour(sink, upto_seq, below_epoch)
             if cursor.is_stopped:
                 return given
-            if cursor.damage:
-                raise JournalCorrupt(str(self._path()), cursor.offset, cursor.damage)
-            if not self._open(self._number + 1):
+            if not self._open_next():
                 return given
         return given
 

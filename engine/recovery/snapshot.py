@@ -119,7 +119,15 @@ def write(data_dir: Path, snapshot: Snapshot, disk: Disk) -> Path:
     folder = data_dir / FOLDER
     disk.make_directory(folder)
     path = folder / snapshot.name
+    _clear_halves(folder, path.name)
     disk.replace(path, snapshot.pack())
     for old in paths(data_dir)[KEPT:]:
         old.unlink(missing_ok=True)
     return path
+
+
+def _clear_halves(folder: Path, name: str) -> None:
+    """What a writer that was killed left, of older snapshots than this: a newer one may be another process's that is at it."""
+    for half in folder.glob("*.snapshot.new"):
+        if half.name < name:
+            half.unlink(missing_ok=True)

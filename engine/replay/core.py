@@ -55,6 +55,8 @@ class Replay:
     gateways: ReplayGateways = field(repr=False)
     strategies: dict[str, Strategy] = field(repr=False)
     credentials: dict[str, Credentials] = field(repr=False)
+    # a callback that hung then will hang again: the watchdog interrupts it
+    has_hangs: bool = False
 
 
 class RecordedNames:
@@ -173,7 +175,10 @@ def build(
     gateways.on_state = lambda data: differences(parse(data)[0], state)
     session.follow(engine.pipeline, engine.timers, clock)
     engine.sequencer.follow(session)
-    return Replay(recording, engine, gateways, chosen, used)
+    hangs = session.hangs()
+    if hangs:
+        engine.strategies.expect_hangs(hangs)
+    return Replay(recording, engine, gateways, chosen, used, has_hangs=bool(hangs))
 
 
 def local(config: Config, scratch: Path) -> Config:

@@ -219,10 +219,12 @@ class PaperSide:
         body = {"lastUpdateId": book["update_id"], "bids": texts(book["bids"]), "asks": texts(book["asks"])}
         return msgspec.json.encode(body)
 
-    def run(self) -> Iterator[int]:
-        """Input by input to the end of the recording; yields the last sequence every ten thousand."""
+    def run(self, until_seq: int = 0) -> Iterator[int]:
+        """Input by input to the end of the recording, or to a sequence; yields the last one every ten thousand."""
         while (at := self.session.next_left()) is not None:
             wall_ns, mono_ns = at
+            if until_seq and int.from_bytes(self.session.head[8:16], "little") > until_seq:
+                break
             self.loop.run_until_ns(mono_ns)
             if self.failure is not None:
                 raise self.failure

@@ -7,15 +7,23 @@ from collections.abc import Callable
 import msgspec
 
 from engine.journal import replayed
+from engine.journal.verify import check_run
 from engine.replay.core import Replay
 from engine.replay.differences import Difference, describe
 
 RUNS_AT_ONCE = 20_000
+# where a record's turn mark stands, and its bit for a claim that the journal refused before this input
+TURN_AT = 78
+REFUSED_CLAIM = 0x2000
 DIFFERENCES_KEPT = 100
 
 
 class Outcome(msgspec.Struct, kw_only=True):
-    """How far a replay came and what it found. `state`: equal, different, stopped or touched."""
+    """How far a replay came and what it found.
+
+    `state`: equal, different, stopped, touched; partly: equal up to a hole in the recording; refused: equal up to where the journal
+    had refused a record of the core.
+    """
 
     epoch: int
     state: str
@@ -34,21 +42,35 @@ class Player:
         self.progress = progress
         self.differences: list[Difference] = []
         self.is_at_end = False
+        self.stuck_seq = -1
 
     def play(self, *, until_seq: int = 0, keeps_going: bool = False, runs_max: int = 0) -> Outcome:
-        """On from where it stands. `runs_max`: so many runs at most (step); 0 = to the end."""
+        """On from where it stands. `runs_max`: so many runs at most (step); 0 = to the end.
+
+        JournalCorrupt at the end where bytes of the session are damaged or missing below the watermark: then it was not all of it.
+        """
+        if not self.replay.has_hangs:
+            return self._play(until_seq, keeps_going, runs_max)
+        watchdog = self.replay.engine.watchdog
+        watchdog.start()
+        try:
+            return self._play(until_seq, keeps_going, runs_max)
+        finally:
+            watchdog.stop()
+
+    def _play(self, until_seq: int, keeps_going: bool, runs_max: int) -> Outcome:
         left = runs_max
         while True:
             runs = min(left, RUNS_AT_ONCE) if runs_max else RUNS_AT_ONCE
             found = self.session.play(runs, until_seq=until_seq)
             if found == replayed.DIFFERENT:
-                self.note_difference()
-                if not keeps_going:
-                    return self.outcome("different")
-                self.session.resume()
+                if (outcome := self.differs(keeps_going)) is not None:
+                    return outcome
             elif found == replayed.END:
                 self.is_at_end = True
-                return self.outcome("different" if self.differences else "equal")
+                self.require_whole()
+                whole = "partly" if self.session.has_hole else "equal"
+                return self.outcome("different" if self.differences else whole)
             elif found != replayed.ON:
                 return self.outcome("touched" if found == replayed.TOUCHED else "stopped")
             if runs_max:
@@ -57,6 +79,34 @@ class Player:
                     return self.outcome("stopped")
             if self.progress is not None:
                 self.progress(self.session.passed_seq, self.session.counts()["inputs"])
+
+    def differs(self, keeps_going: bool) -> Outcome | None:
+        """What ends here at a difference; None where it is passed."""
+        at_seq = self.session.passed_seq
+        self.note_difference()
+        found = self.outcome("different")
+        self.session.resume()
+        if self.session.counts()["refusals"] or is_behind_refusal(self.session.head):
+            last = self.differences.pop()
+            self.require_whole()
+            words = f"behind sequence {at_seq} the journal refused what the core wrote (overflow, or a failed disk)"
+            note = f"{words}; what depends on it cannot be made again: {last.finding} at {last.seq}"
+            state = "different" if self.differences else "refused"
+            return msgspec.structs.replace(
+                found, state=state, differences=list(self.differences), notes=[*found.notes, note]
+            )
+        if not keeps_going:
+            return found
+        if at_seq == self.stuck_seq:
+            text = f"the replay cannot go on behind sequence {at_seq}: the next input cannot be fed"
+            return msgspec.structs.replace(found, notes=[*found.notes, text])
+        self.stuck_seq = at_seq
+        return None
+
+    def require_whole(self) -> None:
+        """Nothing is called equal, however far, of bytes that are not what was synced."""
+        if not self.differences:
+            check_run(self.replay.recording.data_dir, self.replay.recording.epoch)
 
     def note_difference(self) -> None:
         """Keep what was found, the first hundred."""
@@ -93,6 +143,11 @@ class Player:
                 "signatures and the masked part of the key were left out of the comparison (--credential compares them)"
             )
         return found
+
+
+def is_behind_refusal(data: bytes) -> bool:
+    """Does the input say that a claim had been refused before it."""
+    return bool(int.from_bytes(data[TURN_AT : TURN_AT + 2], "little") & REFUSED_CLAIM)
 
 
 __all__ = ["Outcome", "Player"]

@@ -27,6 +27,13 @@ from engine.journal.scan import ring_stream
 from engine.model.codes import Lane, RecordKind
 
 
+class NothingRecorded(CommandError):
+    """The session ended before its core had begun."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(ExitCode.NO_INPUT, text)
+
+
 @dataclass(frozen=True)
 class Recording:
     """`session` stands at the START record of `epoch`. `rows`: each instrument's row as it lay in memory, by id."""
@@ -68,6 +75,9 @@ def open_recording(data_dir: Path, epoch: int | None = None, runtime_dir: Path |
         raise CommandError(ExitCode.NO_INPUT, f"{data_dir}: no session {epoch} here; the latest are {shown}")
     opening = list(opening_records(data_dir, epoch))
     facts = read_core_start(opening)
+    if facts is None and not has_more(data_dir, epoch):
+        text = f"session {epoch} ended before its core began (its start failed): there is nothing to replay"
+        raise NothingRecorded(f"{data_dir}: {text}")
     if facts is None:
         text = (
             f"session {epoch} was written by a build that did not note what its core began with: it cannot be replayed"
@@ -89,18 +99,28 @@ def open_recording(data_dir: Path, epoch: int | None = None, runtime_dir: Path |
 
 def opening_records(data_dir: Path, epoch: int) -> Iterator[Record]:
     """START and the bookkeeping behind it, up to the first record of the core."""
-    first = next(h.first_seq for _, _, h in headers(data_dir, Lane.LEDGER) if h.epoch == epoch)
     has_begun = False
+    for record in ledger_of(data_dir, epoch):
+        if record.epoch != epoch:
+            continue
+        has_begun = has_begun or record.kind == RecordKind.START
+        if not has_begun:
+            continue
+        if record.kind not in BOOKKEEPING:
+            return
+        yield record
+
+
+def has_more(data_dir: Path, epoch: int) -> bool:
+    """Did the session write anything beside bookkeeping."""
+    return any(record.epoch == epoch and record.kind not in BOOKKEEPING for record in ledger_of(data_dir, epoch))
+
+
+def ledger_of(data_dir: Path, epoch: int) -> Iterator[Record]:
+    """The ledger from the session's first record on. CommandError where it is damaged."""
+    first = next(h.first_seq for _, _, h in headers(data_dir, Lane.LEDGER) if h.epoch == epoch)
     try:
-        for record in JournalReader(data_dir).records(Lane.LEDGER, from_seq=first):
-            if record.epoch != epoch:
-                continue
-            has_begun = has_begun or record.kind == RecordKind.START
-            if not has_begun:
-                continue
-            if record.kind not in BOOKKEEPING:
-                return
-            yield record
+        yield from JournalReader(data_dir).records(Lane.LEDGER, from_seq=first)
     except JournalError as error:
         raise CommandError(ExitCode.IO_ERROR, str(error)) from None
 
@@ -110,9 +130,7 @@ def first_names(opening: list[Record]) -> Names:
     for record in opening:
         if record.kind == RecordKind.INSTRUMENT and record.instrument_id == 0:
             return msgspec.json.decode(record.payload.rstrip(b"\0"), type=Names)
-    raise CommandError(
-        ExitCode.NO_INPUT, "the session ended before its catalog was written: there is nothing to replay"
-    )
+    raise NothingRecorded("the session ended before its catalog was written: there is nothing to replay")
 
 
 def config_of(facts: CoreStart) -> Config:
@@ -141,9 +159,10 @@ def recorded_runtime_dir(facts: CoreStart) -> Path | None:
 def open_session(data_dir: Path, epoch: int, runtime_dir: Path | None = None) -> RecordedSession:
     """Both lanes of an epoch, as they lie on disk, and what a killed engine left in its fronts."""
     lanes: list[list[Any]] = []
+    journal_id = next(header.journal_id for _, _, header in headers(data_dir, Lane.LEDGER) if header.epoch == epoch)
     for lane in (Lane.LEDGER, Lane.TAPE):
         parts = [mapped(path) for path in paths_of(data_dir, lane, epoch)]
-        lanes.append([*parts, *front_part(runtime_dir, lane, epoch)])
+        lanes.append([*parts, *front_part(runtime_dir, lane, epoch, journal_id)])
     return RecordedSession(lanes[0], lanes[1], epoch=epoch)
 
 
@@ -172,14 +191,17 @@ def mapped(path: Path) -> memoryview:
     return memoryview(view)[layout.SEGMENT_HEADER_BYTES :]
 
 
-def front_part(runtime_dir: Path | None, lane: int, epoch: int) -> list[bytearray]:
-    """What stands in the lane's front of that epoch and on no disk yet (numbers that stand there too are passed over)."""
+def front_part(runtime_dir: Path | None, lane: int, epoch: int, journal_id: bytes) -> list[bytearray]:
+    """What stands in the lane's front of that epoch and on no disk yet (numbers that stand there too are passed over).
+
+    Nothing of a front of another run, or of another engine that was given the same folder.
+    """
     path = runtime_dir / f"{LANE_NAMES[lane]}.front" if runtime_dir else None
     if path is None or not path.exists():
         return []
     data = path.read_bytes()
     front = Front.parse(data)
-    if front is None or front.lane != lane or front.epoch != epoch:
+    if front is None or (front.lane, front.epoch, front.journal_id) != (lane, epoch, journal_id):
         return []
     stream, _ = ring_stream(data, front.written, front.committed, front.ring_bytes, lane, 0)
     return [bytearray(stream)]

@@ -1,4 +1,4 @@
-"""What strategies made of a session: positions, fills, fees and profit, at the middle of the book where it ended."""
+"""What strategies made of a session: fills, fees and profit in it; positions are all that they hold, at the middle of the book."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     realised_e8: int
     unrealised_e8: int
     fees_e8: int
+    paper_fills: int = 0
 
     @property
     def profit_e8(self) -> int:
-        """Realised and unrealised, without the fees."""
+        """Realised and unrealised, the fees taken off."""
         return self.realised_e8 + self.unrealised_e8 - self.fees_e8
 
 
@@ -54,6 +55,30 @@ def results(core: Core) -> list[Result]:
                 )
             )
     return found
+
+
+SUMS = ("fills", "bought_lots", "sold_lots", "realised_e8", "fees_e8")
+
+
+def since(rows: list[Result], before: list[Result]) -> list[Result]:
+    """Of sums that go on from session to session, what came to them since `before`; rows in which nothing did are left out."""
+    known = {(row.strategy, row.symbol): row for row in before}
+    found = []
+    for row in rows:
+        old = known.get((row.strategy, row.symbol))
+        if old is not None:
+            row = msgspec.structs.replace(row, **{name: getattr(row, name) - getattr(old, name) for name in SUMS})
+        if row.fills or row.position_lots:
+            found.append(row)
+    return found
+
+
+def labelled(rows: list[Result], real: list[Result]) -> list[Result]:
+    """With the number of fills that came on paper: those beyond the `real` ones."""
+    known = {(row.strategy, row.symbol): row.fills for row in real}
+    return [
+        msgspec.structs.replace(row, paper_fills=row.fills - known.get((row.strategy, row.symbol), 0)) for row in rows
+    ]
 
 
 def total_e8(rows: list[Result], strategy: str) -> int:

@@ -40,10 +40,16 @@ class Disk:
             os.close(fd)
 
     def replace(self, path: Path, data: bytes) -> None:
-        """Put `data` in the place of the file: either the old or the new content is there after a power cut."""
+        """Put `data` in the place of the file: either the old or the new content is there after a power cut. What could not be
+        written leaves nothing behind.
+        """
         partial = path.with_name(path.name + ".new")
-        self.write(partial, data)
-        partial.replace(path)
+        try:
+            self.write(partial, data)
+            partial.replace(path)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
         self.sync_directory(path.parent)
 
     def write(self, path: Path, data: bytes) -> None:

@@ -16,27 +16,23 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
-from picows import WSError, WSHandshakeError, ws_connect
+from picows import WSError, ws_connect
 
 from engine.runtime.actor import Pipeline
 from engine.runtime.clock import Clock
+from engine.runtime.http_reply import HttpResponse, parse_response
+from engine.runtime.net_errors import NetError, NotAskedError, explain
 from engine.runtime.session import Link, Session
 from engine.runtime.wslink import WsReceiver
 
 CONNECT_TIMEOUT_S = 5.0
 REQUEST_TIMEOUT_S = 10.0
-BODY_BYTES_MAX = 64 * 1024 * 1024
-HEAD_BYTES_MAX = 64 * 1024
 FRAME_BYTES_MAX = 16 * 1024 * 1024
 
 # picows logs what we already handle; the hot process writes nothing to stderr but its own start, stop and fatal lines
 _picows_log = logging.getLogger("picows.client")
 _picows_log.addHandler(logging.NullHandler())
 _picows_log.propagate = False
-
-
-class NetError(Exception):
-    """A connection that could not be made or broke: the message says where, why and what to do."""
 
 
 def tls_context(ca_file: str | Path | None = None) -> ssl.SSLContext:
@@ -51,27 +47,6 @@ def tls_context(ca_file: str | Path | None = None) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(ca_file))
     except ssl.SSLError as error:
         raise NetError(f"the certificate authority file {ca_file} is no PEM certificate: {error.reason}") from error
-
-
-def explain(address: str, error: BaseException) -> NetError:
-    """The error of a failed connection as one sentence."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return NetError(
-            f"{address}: the server's certificate is not trusted ({error.verify_message}): "
-            "set tls_ca to the authority that signed it, or check the host name"
-        )
-    if isinstance(error, ssl.SSLError):
-        return NetError(f"{address}: TLS failed ({error.reason or error}): is this a TLS port?")
-    if isinstance(error, WSHandshakeError):
-        status = f"HTTP {error.response.status}" if error.response is not None else str(error)
-        return NetError(f"{address}: the server refused the WebSocket ({status}): check the path of the address")
-    if isinstance(error, TimeoutError):
-        return NetError(f"{address}: no answer in time")
-    if isinstance(error, ConnectionRefusedError):
-        return NetError(f"{address}: nothing listens there")
-    if isinstance(error, OSError):
-        return NetError(f"{address}: {error.strerror or error}")
-    return NetError(f"{address}: {type(error).__name__}: {error}")
 
 
 @dataclass
@@ -208,21 +183,6 @@ async def connect_websocket(
     return Connection(receiver, closed)
 
 
-@dataclass(frozen=True)
-class HttpResponse:
-    """Status, headers (names in lower case) and body of a reply."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def retry_after_s(self) -> float | None:
-        """What the server asks us to wait (429, 418, 503), or None. Only the number form: exchanges send no dates."""
-        text = self.headers.get("retry-after", "")
-        return float(text) if text.isascii() and text.isdigit() else None
-
-
 class HttpConnection(asyncio.Protocol):
     """One kept-alive connection: one request at a time."""
 
@@ -291,70 +251,6 @@ class HttpConnection(asyncio.Protocol):
             self.transport.close()
 
 
-def parse_response(buffer: bytes | bytearray, *, at_end: bool) -> tuple[HttpResponse, int] | None:
-    """The first reply in `buffer` and how many bytes it took; None while it is not whole (RFC 9112). NetError for nonsense.
-
-    `at_end`: the server has closed, which ends a body that has no length.
-    """
-    head_end = buffer.find(b"\r\n\r\n")
-    if head_end < 0:
-        if len(buffer) > HEAD_BYTES_MAX:
-            raise NetError(f"the reply's head is above {HEAD_BYTES_MAX} bytes")
-        return None
-    status, headers = _parse_head(bytes(buffer[:head_end]))
-    start = head_end + 4
-    if status in (204, 304):
-        return HttpResponse(status, headers, b""), start
-    if "chunked" in headers.get("transfer-encoding", "").lower():
-        chunked = _parse_chunks(buffer, start)
-        return None if chunked is None else (HttpResponse(status, headers, chunked[0]), chunked[1])
-    length_text = headers.get("content-length")
-    if length_text is None:
-        return (HttpResponse(status, headers, bytes(buffer[start:])), len(buffer)) if at_end else None
-    if not (length_text.isascii() and length_text.isdigit()) or int(length_text) > BODY_BYTES_MAX:
-        raise NetError(f"the reply's Content-Length {length_text[:32]!r} is not one of ours")
-    end = start + int(length_text)
-    return (HttpResponse(status, headers, bytes(buffer[start:end])), end) if len(buffer) >= end else None
-
-
-def _parse_head(head: bytes) -> tuple[int, dict[str, str]]:
-    lines = head.decode("latin-1").split("\r\n")
-    version, _, rest = lines[0].partition(" ")
-    if not version.startswith("HTTP/1.") or not rest[:3].isdigit():
-        raise NetError(f"the reply is no HTTP/1.1: {lines[0][:64]!r}")
-    headers: dict[str, str] = {}
-    for line in lines[1:]:
-        name, colon, value = line.partition(":")
-        if not colon:
-            raise NetError(f"the reply has a header without a colon: {line[:64]!r}")
-        headers[name.strip().lower()] = value.strip()
-    return int(rest[:3]), headers
-
-
-def _parse_chunks(buffer: bytes | bytearray, start: int) -> tuple[bytes, int] | None:
-    parts: list[bytes] = []
-    total = 0
-    while True:
-        line_end = buffer.find(b"\r\n", start)
-        if line_end < 0:
-            return None
-        size_text = bytes(buffer[start:line_end]).split(b";")[0].strip()
-        try:
-            size = int(size_text, 16)
-        except ValueError:
-            raise NetError(f"the reply has a chunk of size {size_text[:32]!r}") from None
-        total += size
-        if size < 0 or total > BODY_BYTES_MAX:
-            raise NetError(f"the reply's body is above {BODY_BYTES_MAX} bytes")
-        end = line_end + 2 + size
-        if len(buffer) < end + 2:
-            return None
-        if size == 0:
-            return b"".join(parts), end + 2
-        parts.append(bytes(buffer[line_end + 2 : end]))
-        start = end + 2
-
-
 class HttpClient:
     """Requests to one base address over kept-alive connections.
 
@@ -399,25 +295,36 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         timeout_s: float | None = None,
+        before_send: Callable[[], None] | None = None,
     ) -> HttpResponse:
-        """`target` is the path below the base address with its query, percent-encoded by the caller."""
+        """`target` is the path below the base address with its query, percent-encoded by the caller.
+
+        `before_send` is called when a connection stands and the next thing is that the bytes leave; NotAskedError keeps them here.
+        """
         request = self._encode(method, target, {**self._headers, **(headers or {})}, body)
         async with self._slots:
             try:
                 async with asyncio.timeout(timeout_s or self.timeout_s):
-                    return await self._attempt(request, may_repeat=method == "GET")
+                    return await self._attempt(request, before_send, may_repeat=method == "GET")
             except TimeoutError as error:
                 raise explain(self.base_url, error) from error
 
     async def get(self, target: str, **options: Any) -> HttpResponse:
         return await self.request("GET", target, **options)
 
-    async def _attempt(self, request: bytes, *, may_repeat: bool) -> HttpResponse:
+    async def _attempt(
+        self, request: bytes, before_send: Callable[[], None] | None, *, may_repeat: bool
+    ) -> HttpResponse:
         while True:
             connection = await self._take()
             was_kept = connection.used > 0
             try:
+                if before_send is not None:
+                    before_send()
                 response = await connection.exchange(request)
+            except NotAskedError:
+                self._give_back(connection)
+                raise
             except NetError as error:
                 connection.close()
                 if was_kept and may_repeat:
@@ -498,3 +405,9 @@ class LiveNet:
 
     def http_client(self, base_url: str, **options: Any) -> HttpClient:
         return HttpClient(base_url, connecting=self._connecting, **options)
+
+
+__all__ = [
+    "Connecting", "Connection", "HttpClient", "HttpConnection", "HttpResponse", "LiveNet", "NetError", "NotAskedError",
+    "ReconnectPolicy", "connect_websocket", "explain", "parse_response", "tls_context",
+]  # fmt: skip

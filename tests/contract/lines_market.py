@@ -23,6 +23,7 @@ from engine.demo.venue_client import VenueWitness
 from engine.journal import decode
 from engine.journal.reader import JournalReader
 from engine.model.codes import Lane, RecordKind, TradingState
+from engine.replay.recording import epochs
 from engine.runtime.counters_reader import CountersError, CountersReader
 from tests.fault.market import PROJECT
 
@@ -221,6 +222,22 @@ interval_s = 1
         """Every ledger record of a kind on the disk, decoded."""
         records = JournalReader(self.root / "data").records(Lane.LEDGER)
         return [decode.as_dict(record) for record in records if record.kind == kind]
+
+    def replayed(self) -> list[dict[str, Any]]:
+        """What `tradewind replay` says of each session so far, each with a hash seed of its own; the engine has stopped."""
+        found = []
+        for epoch in epochs(self.root / "data"):
+            command = [sys.executable, "-m", "engine", "replay", str(self.root / "data"), "--epoch", str(epoch)]
+            environment = {
+                **os.environ, "PYTHONHASHSEED": str(epoch), "CREDENTIALS_DIRECTORY": str(self.credentials)
+            }  # fmt: skip
+            words = ["--credential", "--json", "--quiet"]
+            done = subprocess.run(
+                [*command, *words], env=environment, capture_output=True, text=True, timeout=120, check=False
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+            found.append(json.loads(done.stdout))
+        return found
 
     def close(self) -> None:
         """End all processes."""

@@ -64,6 +64,13 @@ def state_hash(data_dir: Path, seq: int) -> str:
     return fold_hash(fold(data_dir, seq))
 
 
+def test_a_place_inside_of_what_is_copied_is_refused_and_nothing_is_made_there(ledger: Ledger) -> None:
+    inside = ledger.data_dir / "ledger" / "copies"
+    with pytest.raises(BackupError, match="lies in what is copied"):
+        backed_up(ledger, inside)
+    assert not inside.exists()
+
+
 @pytest.mark.parametrize("tape", [False, True])
 def test_a_restored_journal_is_whole_and_folds_to_the_sources_state_and_an_engine_goes_on_with_it(
     tmp_path: Path, ledger: Ledger, tape: bool
@@ -245,12 +252,15 @@ def test_the_command_line_copies_lists_verifies_and_restores_and_overwrites_noth
 ) -> None:
     (tmp_path / "engine.toml").write_text(GOOD)
     copies, new = str(tmp_path / "copies"), str(tmp_path / "new")
-    code, told, _ = tradewind("backup", copies, "--config", str(tmp_path / "engine.toml"), "--json")
+    code, told, _ = tradewind(
+        "backup", copies, "--without-database", "--config", str(tmp_path / "engine.toml"), "--json"
+    )
     made = json.loads(told)
     assert (code, made["point"], made["verified"]) == (0, "000001", True)
     assert made["notes"].startswith("the tape is not in it; the recorder's database is not in it")
     assert json.loads(tradewind("backup", copies, "--list", "--json")[1])[0]["state_hash"] == made["state_hash"]
     assert tradewind("backup", copies, "--verify")[0] == 0
+    assert tradewind("backup", str(tmp_path / "others"), "--data-dir", str(ledger.data_dir))[0] == 0
     code, told, warned = tradewind("restore", copies, "--to", new, "--json")
     assert (code, json.loads(told)["next_epoch"] > 1000) == (0, True)
     assert "no client order id comes again" in warned

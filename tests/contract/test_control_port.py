@@ -30,6 +30,7 @@ from engine.control.messages import (
     encode,
 )
 from engine.control.server import Caller, ControlServer, ControlSocketError
+from engine.guard.kills import KillOrder
 from engine.guard.relay import KillRelay
 from engine.model.codes import Stage
 from engine.runtime.clock import Clock
@@ -209,19 +210,20 @@ def test_a_socket_that_another_engine_has_made_in_its_place_is_left_alone(tmp_pa
 @pytest.mark.invariant("R25")
 def test_the_guards_kill_is_heard_by_an_engine_that_listens_and_kept_for_none_that_comes_later(tmp_path: Path) -> None:
     relay = KillRelay(tmp_path / "c.sock")
-    relay.tell()
+    kill = Kill(reason=KillOrder("", 1000, "drill", 1).told_reason)
+    relay.ask(kill)
     engine = FakeEngine()
     with serving(ControlServer(tmp_path / "c.sock", engine.control)):
-        relay.tell()
+        relay.ask(kill)
         deadline = time.monotonic() + 10
         while not engine.submitted and time.monotonic() < deadline:
             time.sleep(0.01)
-        assert [command.reason for command in engine.submitted] == ["the guard was told to kill"]
+        assert [command.reason for command in engine.submitted] == ["the guard was told by uid 1000 to kill ALL: drill"]
     # a stopped engine: the kernel takes the connection, nobody reads; what was sent goes with the relay's connection
     silent = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     silent.bind(str(tmp_path / "c.sock"))
     silent.listen()
-    relay.tell()
+    relay.ask(kill)
     time.sleep(0.2)
     relay.close()
     silent.close()

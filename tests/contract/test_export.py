@@ -19,6 +19,7 @@ from engine.cli.export import NAMES, time_ns
 from engine.desk.export import KINDS, TABLES, Window
 from engine.desk.export_files import ExportError, require_parquet, write
 from engine.desk.sheets import cell
+from engine.desk.source import LedgerSource
 from engine.journal import layout
 from engine.model.codes import AlarmCode, IntentAction, OrderState, RecordKind, Side
 from tests.ledger_harness import Ledger, body
@@ -65,7 +66,7 @@ def tell_balance(ledger: Ledger, usdt_e8: int, btc_e8: int) -> None:
 
 def exported(data_dir: Path, path: Path, name: str) -> int:
     table = TABLES[name]
-    return write(path, path.suffix[1:], table.columns, table.rows(Window(data_dir, *ALL)))
+    return write(path, path.suffix[1:], table.columns, table.rows(Window(LedgerSource(data_dir), *ALL)))
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -132,8 +133,8 @@ def test_times_select_records_and_a_day_as_an_end_is_whole(tmp_path: Path, data_
     assert time_ns("2026-01-02", 0, is_end=True) - time_ns("2026-01-02", 0) == 86_400 * 10**9
     assert time_ns("2026-01-02T00:00:00.000001", 0) - time_ns("2026-01-02", 0) == 1000
     table = TABLES["fills"]
-    assert list(table.rows(Window(data_dir, 0, 1000))) == []
-    assert len(list(table.rows(Window(data_dir, *ALL)))) == 1
+    assert list(table.rows(Window(LedgerSource(data_dir), 0, 1000))) == []
+    assert len(list(table.rows(Window(LedgerSource(data_dir), *ALL)))) == 1
 
 
 def test_nothing_is_overwritten_and_half_a_file_is_not_left(tmp_path: Path, data_dir: Path) -> None:
@@ -165,7 +166,7 @@ def tradewind(*words: str) -> tuple[int, str, str]:
 
 
 def test_a_statement_adds_up_as_text_json_and_csv_and_an_empty_day_too(tmp_path: Path, data_dir: Path) -> None:
-    fill = next(iter(TABLES["fills"].rows(Window(data_dir, *ALL))))
+    fill = next(iter(TABLES["fills"].rows(Window(LedgerSource(data_dir), *ALL))))
     day = subprocess.run(
         ["date", "-u", "-d", f"@{fill['wall_ns'] // 10**9}", "+%F"], capture_output=True, text=True, check=True
     )
@@ -181,7 +182,13 @@ def test_a_statement_adds_up_as_text_json_and_csv_and_an_empty_day_too(tmp_path:
     assert tradewind(*words, "--format", "csv", "--out", str(tmp_path / "sheets"))[0] == 0
     assert tradewind(*words, "--format", "csv", "--out", str(tmp_path / "sheets"))[0] == 73
     assert len(list((tmp_path / "sheets").glob("*.csv"))) == 5
-    assert tradewind("statement", "--dir", str(data_dir), "--day", "2020-02-30")[0] == 2
+    code, _, told = tradewind("statement", "--dir", str(data_dir), "--day", "2020-02-30")
+    assert (code, "there is no such day" in told) == (2, True)
+    out = str(tmp_path / "backwards.csv")
+    backwards = ("--from", "2026-11-23", "--to", "2026-11-21", "--out", out)
+    code, _, told = tradewind("export", "fills", "--dir", str(data_dir), *backwards)
+    assert (code, "does not lie before" in told) == (2, True)
+    assert not Path(out).exists()
     assert tradewind("statement", "--dir", str(tmp_path / "none"), "--day", "2020-02-03")[0] == 66
 
 

@@ -100,3 +100,22 @@ def test_an_orderly_stop_ends_with_nothing_open_at_either_venue(market: LinesMar
     assert market.engine is not None
     assert market.engine.stop() == 0, market.engine.tail()
     assert {line: len(market.open_orders(line)) for line in market.venues} == {"spot": 0, "futures": 0}
+
+
+@pytest.mark.invariant("R28")
+def test_sessions_of_two_venues_with_commands_and_cut_connections_replay_equal_signatures_too(
+    market: LinesMarket,
+) -> None:
+    market.start()
+    wait_resting(market)
+    market.venues["futures"].fault("disconnect", kind="all", abrupt=True)
+    assert market.ctl("kill", "--venue", "spot").returncode == 0
+    market.until(lambda: len(market.open_orders("spot")) == 0, "nothing open at spot")
+    assert market.ctl("arm", "--venue", "spot").returncode == 0
+    wait_resting(market)
+    assert market.engine is not None
+    assert market.engine.stop() == 0, market.engine.tail()
+    for outcome in market.replayed():
+        assert (outcome["state"], outcome["notes"]) == ("equal", [])
+        assert outcome["counts"]["requests"] > 2 * LEVELS
+        assert outcome["counts"]["states"] > 0

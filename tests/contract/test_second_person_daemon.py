@@ -56,11 +56,11 @@ def market() -> Iterator[Market]:
         shutil.rmtree(root, ignore_errors=True)
 
 
-def start(market: Market, root: Path) -> None:
+def start(market: Market, root: Path, settings: str = SETTINGS) -> None:
     """At level `order`, with four orders at rest."""
     market.write_config(strategy=RESTING, params={"levels": 2})
     text = market.place.engine_config.read_text()
-    market.place.engine_config.write_text(text + SETTINGS)
+    market.place.engine_config.write_text(text + settings)
     market.start()
     market.wait_active()
     for folder in (root, market.place.runtime_dir):
@@ -122,7 +122,28 @@ def test_orders_wait_for_the_disk_and_two_people_loosen_what_one_may_tighten(mar
     market.wait_state(TradingState.HALTED, HaltReason.KILL)
     approve_as_another(market, only_proposal(market))
     market.wait_state(TradingState.ACTIVE, HaltReason.NONE)
+    answer(market, "limits", "set", "max_open_orders=900", "--loosen", "--reason", "too late")
     assert_told(market)
+
+
+def test_a_proposal_that_nobody_asks_about_is_told_as_expired_while_the_engine_runs() -> None:
+    root = Path(tempfile.mkdtemp(prefix="tradewind-late-"))
+    found = Market(root)
+    try:
+        start(found, root, SETTINGS + "second_person_expiry_s = 1\n")
+        answer(found, "limits", "set", "max_open_orders=900", "--loosen", "--reason", "more room")
+        found.wait_for(lambda: len(outcomes(found)) > 1, "a second note of the proposal")
+        assert outcomes(found) == ["proposed", "expired"]
+    finally:
+        found.close()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def outcomes(market: Market) -> list[str]:
+    """Of what people asked for, as `audit` tells it."""
+    done = tradewind(market, "audit", "--json")
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line)["outcome"] for line in done.stdout.splitlines()]
 
 
 def assert_told(market: Market) -> None:
@@ -142,13 +163,15 @@ def assert_told(market: Market) -> None:
         ("kill", "done", "drill"),
         ("arm", "proposed", "over"),
         ("arm", "approved", "over"),
+        ("setlimits", "proposed", "too late"),
         ("stop", "done", "enough"),
+        ("setlimits", "expired", "too late"),
     ]
     approved = [row for row in rows if row["outcome"] == "approved"]
     assert all((row["uid"], row["approver_uid"]) == (os.getuid(), OTHER_UID) and row["sequence"] for row in approved)
     done = tradewind(market, "journal", "verify", "--audit")
     assert done.returncode == 0, (done.stdout, done.stderr)
-    assert "no block was altered" in done.stdout
+    assert "no bound block was altered" in done.stdout
     # that orders left later than they were approved is no decision of the core
     done = tradewind(market, "replay", str(market.place.data_dir), "--quiet", config=False)
     assert done.returncode == 0, (done.stdout, done.stderr)

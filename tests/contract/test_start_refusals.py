@@ -26,6 +26,15 @@ DOCUMENTED_KEY = "qT7sim0KeyForDocsOnly00000000000000000000000000000000000000000
 # of this process alone: an account is locked for the whole host, and other tests' engines use the documented one
 API_KEY = f"startRefusals{os.getpid()}".ljust(64, "0")
 API_SECRET = "wZ9simSecretForDocsOnly0000000000000000000000000000000000000002"
+OTHER_KEY = f"otherKeyOfTheSame{os.getpid()}".ljust(64, "0")
+ACCOUNTS_KEY = f'''secret = "{API_SECRET}"
+'''
+ANOTHER = f'''
+[[venue.accounts.keys]]
+api_key = "{OTHER_KEY}"
+kind = "hmac"
+secret = "{API_SECRET}"
+'''
 
 
 def wait_for(condition: Any, what: str, timeout_s: float = 20.0) -> None:
@@ -60,7 +69,8 @@ def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """A simulated venue with plain and TLS ports, its own test authority."""
     place = tmp_path_factory.mktemp("venue")
     ports = ("--rest-tls-port", "0", "--ws-tls-port", "0", "--tls-dir", str(place / "tls"))
-    (place / "venue.toml").write_text((ROOT / "config" / "venue.toml").read_text().replace(DOCUMENTED_KEY, API_KEY))
+    text = (ROOT / "config" / "venue.toml").read_text().replace(DOCUMENTED_KEY, API_KEY)
+    (place / "venue.toml").write_text(text.replace(ACCOUNTS_KEY, ACCOUNTS_KEY + ANOTHER))
     process = start("venue", "--config", str(place / "venue.toml"), "--ready-file", str(place / "ready.json"), *ports)
     ready = place / "ready.json"
     wait_for(lambda: ready.exists() and ready.read_text().strip(), "the venue does not start")
@@ -161,6 +171,30 @@ def test_a_credential_that_others_can_read_is_77_and_is_not_shown(site: Site) ->
     assert API_SECRET not in told
 
 
+def test_names_that_were_lost_are_74_and_are_not_given_anew(site: Site) -> None:
+    engine = site.engine()
+    try:
+        site.wait_reconciled(engine)
+        engine.send_signal(signal.SIGTERM)
+        assert engine.wait(timeout=20) == 0
+    finally:
+        end(engine)
+    wait_for(is_account_free, "the account is still locked")
+    names = site.root / "data" / "names.json"
+    kept = names.read_bytes()
+    names.unlink()
+    code, told = site.refusal()
+    assert code == 74
+    assert_one_line(told, "names.json is missing", "restore the file from the newest backup")
+    assert not names.exists()
+    names.write_bytes(kept)
+    engine = site.engine()
+    try:
+        site.wait_reconciled(engine)
+    finally:
+        end(engine)
+
+
 def test_an_unknown_symbol_is_78(site: Site) -> None:
     site.change("BTCUSDT", "XXXUSDT")
     code, told = site.refusal()
@@ -185,6 +219,31 @@ def test_a_second_engine_on_the_same_account_is_75_whatever_its_directories(site
         os.close(held)
     assert code == 75
     assert_one_line(told, "another engine on this host")
+
+
+@pytest.mark.invariant("R27")
+def test_a_second_engine_on_the_same_account_by_another_of_its_keys_is_75_and_the_first_goes_on(
+    site: Site, venue: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    first = site.engine()
+    try:
+        site.wait_reconciled(first)
+        other = Site(tmp_path_factory.mktemp("other"), venue)
+        key = other.root / "sim.key"
+        key.chmod(0o600)
+        key.write_text(OTHER_KEY)
+        code, told = other.refusal()
+        assert code == 75
+        assert_one_line(told, "another engine on this host", "by this or another key")
+        assert site.is_reconciled()
+    finally:
+        end(first)
+    # the account is free again with its process
+    second = other.engine()
+    try:
+        other.wait_reconciled(second)
+    finally:
+        end(second)
 
 
 def test_a_strategy_that_cannot_be_made_is_78(site: Site) -> None:

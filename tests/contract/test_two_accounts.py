@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.demo import workspace
+from engine.model.codes import TradingState
 from engine.runtime.account_lock import AccountLocked, lock_account
 from tests.contract.lines_market import (
     SPOT,
@@ -82,3 +83,20 @@ def test_two_sections_with_one_key_are_refused(market: LinesMarket, tmp_path: Pa
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 78
     assert "a section is one account" in done.stderr
+
+
+@pytest.mark.invariant("R28")
+def test_sessions_of_two_accounts_replay_equal_signatures_too(market: LinesMarket) -> None:
+    market.start()
+    market.wait_lines(first=TradingState.ACTIVE.name)
+    # the kill of a try before this one stands over the restart
+    assert market.ctl("arm", "--account", "2").returncode == 0
+    market.wait_all_active()
+    market.until(lambda: len(open_at(market, "second")) == 4, "orders rest")
+    assert market.ctl("kill", "--account", "2").returncode == 0
+    market.until(lambda: not open_at(market, "second"), "nothing open in the second account")
+    assert market.engine is not None
+    assert market.engine.stop() == 0, market.engine.tail()
+    outcomes = market.replayed()
+    assert [(outcome["state"], outcome["notes"]) for outcome in outcomes] == [("equal", [])] * len(outcomes)
+    assert outcomes[-1]["counts"]["requests"] >= 8  # those before it may have been other tests', which asked for little

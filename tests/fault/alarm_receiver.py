@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -23,9 +24,11 @@ WAIT_S = 40.0
 
 
 class AlarmReceiver:
-    """`plan`: how the next requests are answered: a status, "hang", "close"; the last one stays."""
+    """`plan`: how the next requests are answered: a status, "hang", "close"; the last one stays. `tls`: it speaks https."""
 
-    def __init__(self, *plan: int | str) -> None:
+    def __init__(
+        self, *plan: int | str, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
         self.plan: list[int | str] = list(plan) or [200]
         self.requests: list[tuple[dict[str, str], dict[str, Any], bytes]] = []
         self.taken: list[dict[str, Any]] = []
@@ -49,8 +52,12 @@ class AlarmReceiver:
             def handle_error(self, request: Any, client_address: Any) -> None:
                 """A desk that is killed leaves broken connections."""
 
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/alarms"
+        self._server = Server((host, port), Handler)
+        self.port = int(self._server.server_address[1])
+        self.url = f"{'http' if tls is None else 'https'}://{host}:{self.port}/alarms"
+        if tls is not None:
+            # the handshake is made by the request's thread: one that fails keeps nobody waiting
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
 
@@ -89,8 +96,8 @@ class AlarmReceiver:
 
 
 @contextmanager
-def alarm_receiver(*plan: int | str) -> Iterator[AlarmReceiver]:
-    receiver = AlarmReceiver(*plan)
+def alarm_receiver(*plan: int | str, **terms: Any) -> Iterator[AlarmReceiver]:
+    receiver = AlarmReceiver(*plan, **terms)
     try:
         yield receiver
     finally:

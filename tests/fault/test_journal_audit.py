@@ -11,7 +11,10 @@ from pathlib import Path
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from engine.cli.main import main
+from engine.exit_codes import ExitCode
 from engine.journal import layout
 from engine.journal.audit import AuditReport, Finding, audit
 from engine.journal.chain import ENTRY, Entry, chain_files, chain_path, genesis, last_entry, read_entries
@@ -26,7 +29,7 @@ from engine.journal.settings import JournalConfig
 from engine.journal.verify import verify
 from engine.model.codes import Lane
 from engine.runtime.world import World
-from tests.journal_harness import append_numbered, copy_journal, memory_folder, open_stepped, small_config
+from tests.journal_harness import append_numbered, copy_journal, leave_mark, memory_folder, open_stepped, small_config
 
 RUN_RECORDS = 150
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -245,10 +248,90 @@ def test_a_tail_that_was_cut_off_with_its_entries_is_found_by_the_signed_head(da
     found = first(audit(data))
     assert (found.segment, found.first_seq, found.last_seq) == (number, entries[-1].first_seq, entries[-1].last_seq)
     chain_path(data, Lane.LEDGER, number).write_bytes(b"".join(entry.pack() for entry in entries[:-1]))
+    assert "bytes of it were synced" in first(audit(data)).what
+    leave_mark(data, Lane.LEDGER, number, entries[-2].end, entries[-2].last_seq)
     assert audit(data).is_whole
+    assert any("are in neither lane" in note for note in audit(data).notes())
     found = first(audit(data, [head]))
     assert (found.segment, found.last_seq) == (number, entries[-1].last_seq)
     assert "does not hold the head" in found.what
+
+
+def altered(path: Path, place: int, *, is_repaired: bool = True) -> tuple[int, int]:
+    """A record of a segment with another byte in it; (its offset, its sequence)."""
+    offset, length, seq = records_of(path)[place]
+    content = bytearray(path.read_bytes())
+    record = content[offset : offset + length]
+    record[-9] ^= 1
+    content[offset : offset + length] = repaired(record) if is_repaired else record
+    path.write_bytes(content)
+    return offset, seq
+
+
+def test_the_first_altered_block_is_named_though_a_later_one_does_not_even_have_its_checksum(data: Path) -> None:
+    numbers = [number for number, _ in segments(data, Lane.LEDGER)]
+    offset, _ = altered(segment_path(data, Lane.LEDGER, numbers[1]), 3)
+    altered(segment_path(data, Lane.LEDGER, numbers[-1]), 2, is_repaired=False)
+    report = audit(data)
+    found = first(report)
+    assert found.segment == numbers[1]
+    assert found.offset <= offset < found.end
+    assert {item.segment for item in report.findings} == {numbers[1], numbers[-1]}
+
+
+def test_what_verify_finds_the_audit_finds_too(data: Path) -> None:
+    for number, path in segments(data, Lane.LEDGER)[-2:]:
+        path.unlink()
+        chain_path(data, Lane.LEDGER, number).unlink()
+    assert not verify(data).is_whole
+    assert "the segment of the watermark is missing" in [item.what for item in audit(data).findings]
+
+
+def test_a_lane_that_is_gone_is_found(data: Path) -> None:
+    shutil.rmtree(data / "tape")
+    assert not verify(data).is_whole
+    assert first(audit(data)).lane == "tape"
+
+
+def test_a_record_behind_the_end_of_a_run_was_not_written_by_it(data: Path) -> None:
+    number, path = segments(data, Lane.LEDGER)[-1]
+    content = path.read_bytes()
+    offset, length, _ = records_of(path)[-2]
+    last_seq = JournalReader(data).last_seq()
+    forged = bytearray(content[offset : offset + length])
+    struct.pack_into("<Q", forged, 8, last_seq + 1)
+    path.write_bytes(content + repaired(forged))
+    assert verify(data).is_whole
+    found = first(audit(data, [signed_now(data)]))
+    assert (found.segment, found.first_seq) == (number, last_seq + 1)
+    assert "behind the end of run" in found.what
+
+
+def test_a_key_without_a_signed_head_proves_nothing_and_says_so(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = tmp_path / "audit.pub"
+    key.write_bytes(KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    command = ["journal", "verify", "--dir", str(data), "--audit", "--public-key", str(key)]
+    assert main(command) == ExitCode.NO_INPUT
+    assert "no signed head to hold the journal against" in capsys.readouterr().err
+    HeadSigner(data, KEY.sign).sign(1)
+    assert main(command) == ExitCode.OK
+    assert "signed heads that it holds: 1" in capsys.readouterr().out
+    heads = data / "heads.jsonl"
+    kept = heads.read_bytes()
+    heads.write_bytes(kept.replace(b'"engine_id":7', b'"engine_id":8'))
+    assert main(command) == ExitCode.IO_ERROR
+    assert "it was forged" in capsys.readouterr().err
+    heads.write_bytes(b"{\n" + kept)
+    assert main(command) == ExitCode.IO_ERROR
+    assert "line 1 is no signed head" in capsys.readouterr().err
+
+
+def test_a_whole_segment_behind_the_chain_is_told_of(data: Path) -> None:
+    number, path = segments(data, Lane.TAPE)[-1]
+    segment_path(data, Lane.TAPE, number + 1).write_bytes(path.read_bytes())
+    assert any(note.startswith("tape: ") and "not bound yet" in note for note in audit(data).notes())
 
 
 def remade(data: Path, lane: int) -> None:
@@ -279,17 +362,66 @@ def test_a_chain_that_was_made_anew_without_the_key_does_not_hold_the_signed_hea
     content[offset : offset + length] = repaired(record)
     path.write_bytes(content)
     remade(data, Lane.LEDGER)
-    unsigned = audit(data)
-    # START names the heads that runs began on: who forgets those is found without a key
-    assert all("began on a chain" in item.what for item in unsigned.findings)
     held = audit(data, heads)
     told = [item for item in held.findings if "does not hold" in item.what]
     assert len(told) == 1
     assert told[0].first_seq <= seq <= told[0].last_seq
     assert heads[0].head.ledger is not None
     assert told[0].first_seq == heads[0].head.ledger.seq + 1
+    assert (told[0].segment, told[0].offset) == (numbers[2], 0)
     forged = msgspec.structs.replace(heads[1], head=msgspec.structs.replace(heads[1].head, engine_id=8))
     assert not is_signed_by(forged, KEY.public_key())
+
+
+def test_a_chain_that_was_made_anew_is_not_the_one_that_later_runs_began_on(data: Path) -> None:
+    """START names the heads that its run began on: who forgets those is found without a key."""
+    altered(segments(data, Lane.LEDGER)[0][1], 3)
+    remade(data, Lane.LEDGER)
+    report = audit(data)
+    assert ["began on a chain that is not here" in item.what for item in report.findings] == [True, True]
+
+
+def signed_place(data: Path, **change: int | str) -> SignedHead:
+    """The head as it is now, signed with something of the ledger's place changed."""
+    head = current_head(data, 1)
+    assert head.ledger is not None
+    if "journal_id" in change:
+        return signed(msgspec.structs.replace(head, journal_id=str(change["journal_id"])), KEY.sign)
+    return signed(msgspec.structs.replace(head, ledger=msgspec.structs.replace(head.ledger, **change)), KEY.sign)
+
+
+@pytest.mark.parametrize("change", [{"segment": 1}, {"end": 8}, {"seq": 1}])
+def test_a_signed_head_stands_for_its_hash_at_its_place(data: Path, change: dict[str, int]) -> None:
+    assert audit(data, [signed_place(data)]).is_whole
+    assert "does not hold the head" in first(audit(data, [signed_place(data, **change)])).what
+
+
+def test_the_signed_head_of_another_journal_proves_nothing_of_this_one(data: Path) -> None:
+    found = first(audit(data, [signed_place(data, journal_id="00" * 16)]))
+    assert "of another journal" in found.what
+
+
+def test_bytes_between_the_chain_and_the_next_segment_are_named(data: Path) -> None:
+    number, path = segments(data, Lane.TAPE)[1]
+    content = path.read_bytes()
+    path.write_bytes(content + content[-64:])
+    named = [item for item in audit(data).findings if item.what == "bytes that the chain does not bind"]
+    assert [(item.segment, item.offset, item.end) for item in named] == [(number, len(content), len(content) + 64)]
+
+
+def test_an_entry_that_is_damaged_is_named(data: Path) -> None:
+    number = segments(data, Lane.TAPE)[1][0]
+    path = chain_path(data, Lane.TAPE, number)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    named = [item for item in audit(data).findings if item.what == "an entry of the chain is damaged"]
+    assert [item.segment for item in named] == [number]
+
+
+def test_tape_that_was_let_go_is_told_of(data: Path) -> None:
+    gone = len(expire(data, Lane.TAPE, 1, 10 * DAY_NS))
+    assert f"tape: begins with segment {gone + 1}: what was before it is proved by nothing" in audit(data).notes()
 
 
 def test_a_chain_that_begins_anew_shows_by_the_heads_that_starts_have_named(data: Path) -> None:

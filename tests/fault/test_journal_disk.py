@@ -341,6 +341,8 @@ def test_a_power_cut_loses_nothing_below_the_watermark_and_cuts_above_it(tried: 
                     disk.apply(operation, lane, number, offset, length, mark[3])
                 disk.leave(Path(target.data_dir))
                 promised = promised_seqs(trace[:point])
+                if seed == 0:
+                    assert verify(target.data_dir).is_whole  # before any start, too
                 cuts += assert_prefix_survives(target, all_records, lanes, promised)
                 shutil.rmtree(folder / f"{point}-{seed}")
         assert cuts > cases // 10, "the simulated disk tore nothing"
@@ -377,9 +379,23 @@ def assert_prefix_survives(
         assert saved.stat().st_size == cut["bytes"]
     noted = [r for r in JournalReader(config.data_dir).records(Lane.LEDGER) if r.kind == RecordKind.CUT]
     assert len(noted) == len(cuts)
+    assert_losses_are_told(config, records, promised)
     # the chain is whole over what is left, and nobody is accused of what a power cut took
     assert audit(config.data_dir).findings == []
     return len(cuts)
+
+
+def assert_losses_are_told(config: JournalConfig, records: dict[int, bytes], promised: dict[int, int]) -> None:
+    """Numbers in neither lane are told by run and lane, all of them, and held against nobody."""
+    report = verify(config.data_dir)
+    assert report.is_whole, (report.damage, report.unexplained)
+    kept = {record.seq for record in JournalReader(config.data_dir).records() if record.epoch == 1}
+    missing = {seq for seq in records if seq < max(kept, default=0)} - kept
+    assert sum(loss.numbers for loss in report.losses) == len(missing)
+    for loss in report.losses:
+        assert (loss.epoch, loss.first_seq, loss.last_seq) == (1, min(missing), max(missing))
+        assert loss.is_recovered
+        assert max(promised[LANE_NAMES.index(loss.lane)], loss.synced_seq) < loss.first_seq
 
 
 def test_watermark_slots_lie_in_sectors_of_their_own() -> None:

@@ -327,6 +327,77 @@ def test_a_second_process_is_refused_and_each_run_has_its_own_epoch() -> None:
         assert epochs == [2, 3, 4]
 
 
+@pytest.mark.invariant("R03")
+@pytest.mark.invariant("R04")
+@pytest.mark.parametrize("size", [0, 1, 127])
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_segment_below_the_watermark_that_is_empty_or_a_stump_refuses_the_start_and_cuts_nothing(
+    number: int, size: int
+) -> None:
+    with memory_folder() as folder:
+        config = small_config(folder)
+        for _ in range(3):
+            data_dir = written_journal(config, 4)
+        path = segment_path(data_dir, Lane.LEDGER, number)
+        path.write_bytes(path.read_bytes()[:size])
+        before = {item: item.read_bytes() for _, item in segments(data_dir, Lane.LEDGER)}
+        with pytest.raises(JournalCorrupt) as told:
+            recover(config, World.virtual(1))
+        assert told.value.path == str(path)
+        assert {item: item.read_bytes() for _, item in segments(data_dir, Lane.LEDGER)} == before
+        assert not (report := verify(data_dir)).is_whole
+        assert {(damage.path, damage.below_watermark) for damage in report.damage} == {(str(path), True)}
+
+
+@pytest.mark.invariant("R27")
+@pytest.mark.parametrize("is_crashed", [False, True])
+def test_an_epoch_file_put_back_from_an_old_copy_gives_no_run_number_again(is_crashed: bool) -> None:
+    with memory_folder() as folder:
+        config = small_config(folder)
+        data_dir = written_journal(config, 4)
+        old = (data_dir / "epoch").read_bytes()
+        for _ in range(2):
+            written_journal(config, 4)
+        journal = open_stepped(config)
+        journal.flush()
+        append_numbered(journal, 77)
+        if is_crashed:
+            journal.crash()
+        else:
+            journal.close()
+        (data_dir / "epoch").write_bytes(old)
+        recovery = recover(config, World.virtual(1))
+        recovery.close()
+        assert recovery.epoch == 5
+        assert recovery.recovered["previous_epoch"] == 4
+        assert recovery.recovered["front_notes"]["epoch"] == "the file told run 1, what stands beside it 4"
+        taken = recovery.recovered["ledger_from_front"] + recovery.recovered["tape_from_front"]
+        assert taken == (1 if is_crashed else 0)
+
+
+@pytest.mark.invariant("R03")
+@pytest.mark.invariant("R27")
+def test_the_front_of_a_run_that_a_directory_put_back_does_not_hold_is_not_appended_and_its_number_not_given_again() -> (
+    None
+):
+    with memory_folder() as folder:
+        config = small_config(folder)
+        data_dir = written_journal(config, 9)
+        copy_journal(data_dir, folder / "copy")
+        written_journal(config, 4)
+        journal = open_stepped(config)
+        append_numbered(journal, 20)
+        journal.flush()
+        append_numbered(journal, 21)
+        journal.crash()
+        copy_journal(folder / "copy", data_dir)
+        recovery = recover(config, World.virtual(1))
+        recovery.close()
+        assert recovery.epoch == 4
+        assert recovery.recovered["front_notes"]["ledger"] == "front of a run that this journal does not hold"
+        assert numbers(JournalReader(data_dir).records()) == list(range(9))
+
+
 def test_a_journal_of_another_engine_is_refused() -> None:
     with memory_folder() as folder:
         config = small_config(folder)

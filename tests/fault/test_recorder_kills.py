@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 
 from engine.desk.recorder.address import resolve
 from engine.desk.recorder.database import Database
+from engine.desk.recorder.faults import DatabaseDown
 from engine.desk.recorder.recorder import Recorder
 from engine.desk.recorder.settings import RecorderPlan
 from engine.desk.recorder.tables import metadata
@@ -20,7 +21,7 @@ from engine.journal.reader import JournalReader, read_marks
 from engine.model.codes import Lane
 from engine.runtime.clock import Clock
 from tests.journal_harness import memory_folder
-from tests.postgres_server import PostgresServer, binaries
+from tests.postgres_server import PostgresServer
 from tests.recorder_victim import Victims
 from tests.reference_rows import Reference, database_rows, differences
 from tests.varied_ledger import VariedLedger
@@ -36,13 +37,18 @@ def fixture_victims() -> Iterator[Victims]:
     victims.close()
 
 
-@pytest.fixture(name="server", scope="module")
-def fixture_server() -> Iterator[PostgresServer]:
-    if binaries() is None:
-        pytest.skip("no PostgreSQL server here; on Debian or Ubuntu: apt-get install postgresql")
-    server = PostgresServer()
-    yield server
-    server.close()
+def record_rest(recorder: Recorder) -> None:
+    """Everything there is; a server that a kill has sent into recovery is waited for."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            while recorder.step():
+                pass
+            return
+        except DatabaseDown:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 class Killing:
@@ -83,8 +89,7 @@ class Killing:
         ledger = self.ledger
         ledger.write(10)
         recorder = Recorder(RecorderPlan(ledger.data_dir, self.url), Clock())
-        while recorder.step():
-            pass
+        record_rest(recorder)
         try:
             assert differences(database_rows(recorder.database), Reference(ledger.data_dir).rows) == []
             records = JournalReader(ledger.data_dir).records(

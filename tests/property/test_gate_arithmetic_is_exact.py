@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -223,6 +224,30 @@ def test_gate_arithmetic_equals_python_integers(part: int, amount: str, tried: C
     for counts, least in ((seen, 200), (staged, 20)):
         assert min(counts[reason] for reason in ARITHMETIC) > least, counts
     tried("R20", cases)
+
+
+@pytest.mark.invariant("R20")
+@pytest.mark.parametrize(
+    ("lot_size_e8", "qty_lots"), [(1, INT64_MAX), (1, INT64_MAX - 1), (2, 1 << 62), (100, 271_412_193_538_974_968)]
+)
+def test_a_sale_of_more_than_64_bits_hold_is_not_covered_by_all_that_they_hold(lot_size_e8: int, qty_lots: int) -> None:
+    free = {"min_notional_e8": 0, "max_notional_e8": INT64_MAX, "max_order_notional_e8": INT64_MAX, "min_qty_lots": 1}
+    free |= dict.fromkeys(("max_qty_lots", "max_order_qty_lots", "max_position_lots", "price_collar_bps"), INT64_MAX)
+    free |= {
+        "bid_ticks": 1,
+        "ask_ticks": 2,
+        "last_ticks": 1,
+        "position_lots": 0,
+        "open_orders": 0,
+        "max_open_orders": 9,
+    }
+    free |= {"working_buy_lots": 0, "working_sell_lots": 0, "base_e8": INT64_MAX, "tick_size_e8": 1}
+    w = replace(ordinary(random.Random(1)), is_futures=False, lot_size_e8=lot_size_e8, **free)
+    rig = StagedGate()
+    install(rig, w)
+    expected = "NONE" if lot_size_e8 * qty_lots <= INT64_MAX else "INSUFFICIENT_BALANCE"
+    assert decide(w, 1, 1, qty_lots) == expected
+    assert Reason(rig.ask(1, 1, qty_lots, 1, 1, 0)).name == expected
 
 
 NO_NUMBERS = (

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from engine.desk.profit import half_even
 from engine.desk.statement import CAUSES, DayBooks
-from tests.accounted_days import DAY_NS, START_NS, Days
+from tests.accounted_days import DAY_NS, E8, START_NS, Days
 from tests.reference.day_statement import asset_sums, position
 
 EXACT = Fraction(1, 10**8)
@@ -91,6 +92,24 @@ def test_a_fill_that_the_ledger_does_not_have_is_seen_in_both_legs() -> None:
     days.records.remove(gone)
     texts = books_of(days, 0).differences()
     assert sum("account 1" in text for text in texts) >= 2
+
+
+@pytest.mark.invariant("R34")
+def test_a_position_that_the_engine_booked_otherwise_than_its_fills_is_named() -> None:
+    days = Days(8)
+    days.live(1, 40)
+    (held,) = [one for key, one in books_of(days, 0).positions.items() if key[0] == 2]
+    lots, realised_e8 = held.holding.qty_e8 // held.holding.row.lot_size_e8, half_even(held.holding.realised_e16(), E8)
+    days.stand(2, lots, realised_e8)
+    assert books_of(days, 0).differences() == []
+    days.stand(2, lots + 1, realised_e8)
+    (text,) = books_of(days, 0).differences()
+    assert "account 2, BTCPERP" in text
+    assert "the engine booked" in text
+    assert "a profit" not in text
+    days.stand(2, lots, realised_e8 + 1)
+    (text,) = books_of(days, 0).differences()
+    assert "the engine booked a profit of" in text
 
 
 def test_a_day_without_records_carries_everything_over() -> None:

@@ -17,6 +17,7 @@ from engine.journal import decode
 from engine.model.codes import BookState, CommandKind, Lane, RecordKind
 from engine.simulation import START_NS, Latency, Simulation
 from engine.strategy.api import BookView, Strategy, TimerView
+from tests.sim.replaying import replay, told
 from tests.sim.scenario import Step
 from tests.sim.stages import NUDGES_MAX, WIDE_LIMITS, configure, credentials, nudge, prices_of, still_venue, trade
 
@@ -59,6 +60,8 @@ class Stage:
         self, root: Path, kind: str, mode: str, strategy: Strategy, shell: Any = None, limits: str = WIDE_LIMITS
     ) -> None:
         self.kind, self.strategy = kind, strategy
+        # False where the test changes the engine behind its back, which no record tells
+        self.is_pure = True
         self.shell = shell or still_venue(START_NS)
         self.prices = prices_of(self.shell, kind)
         self.loaded = configure(root, kind, mode, limits=limits)
@@ -86,6 +89,17 @@ class Stage:
 
     def __exit__(self, *error: Any) -> None:
         self.simulation.__exit__(*error)
+        if error[0] is None and self.is_pure and isinstance(self.strategy, Patient):
+            self.replay()
+
+    def replay(self) -> None:
+        """Whatever was asked for and commanded: its session replays equal, from the journal alone."""
+        assert isinstance(self.strategy, Patient)
+        again = {"scripted": Patient(*self.strategy.words, **self.strategy.more)}
+        keys = {} if self.loaded.config.engine.mode == "paper" else {"sim": credentials()}
+        epoch = self.simulation.journal.epoch
+        outcome = replay(self.loaded.data_dir, epoch, strategies=again, credentials=keys)
+        assert outcome.state == "equal", told(outcome)
 
     def submit(self, command: OperatorCommand) -> int:
         """What the daemon does with an operator's command."""

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from engine.credentials import Credentials
 from engine.journal import layout
 from engine.journal.reader import JournalReader
 from engine.journal.scan import checksum
 from engine.replay.core import Replay, build
 from engine.replay.playing import Outcome, Player
 from engine.replay.recording import Recording, open_recording
+from engine.strategy.api import Strategy
 
 HEADER = dict(zip(layout.HEADER_FIELDS, range(len(layout.HEADER_FIELDS)), strict=True))
 
 
 def replay(
-    data_dir: Path, epoch: int | None = None, *, runtime_dir: Path | None = None, keeps_going: bool = False
+    data_dir: Path,
+    epoch: int | None = None,
+    *,
+    runtime_dir: Path | None = None,
+    keeps_going: bool = False,
+    strategies: Mapping[str, Strategy] | None = None,
+    credentials: Mapping[str, Credentials] | None = None,
 ) -> Outcome:
-    """The session of an epoch, played to its end or to the first difference."""
+    """The session of an epoch, to its end or to the first difference; by its configured strategies unless others are given."""
     with tempfile.TemporaryDirectory() as scratch:
-        built = build(open_recording(data_dir, epoch, runtime_dir), Path(scratch))
+        recording = open_recording(data_dir, epoch, runtime_dir)
+        built = build(recording, Path(scratch), strategies=strategies, credentials=credentials)
         return Player(built).play(keeps_going=keeps_going)
 
 

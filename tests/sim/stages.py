@@ -14,6 +14,7 @@ import msgspec
 import uvloop
 
 import engine.daemon as daemon_module
+from engine.account_locks import AccountLocks
 from engine.config import LoadedConfig, load
 from engine.control.commands import OperatorCommand
 from engine.credentials import Credentials
@@ -313,9 +314,11 @@ async def _serve(
             found.append(self)
 
     daemon_module.Daemon = Kept  # type: ignore[misc, assignment]
+    locks = AccountLocks(lambda _: None)
     try:
-        return await daemon_module.serve(loaded, world, journal, {"sim": credentials()}, {"scripted": strategy})
+        return await daemon_module.serve(loaded, world, journal, {"sim": credentials()}, {"scripted": strategy}, locks)
     finally:
+        locks.close()
         daemon_module.Daemon = original  # type: ignore[misc]
         if journal.is_open:
             journal.close(reason="scenario", record_stop=False)

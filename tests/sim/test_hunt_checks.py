@@ -10,7 +10,17 @@ import pytest
 
 from engine.hunt.check import Check, Violation
 from engine.hunt.checks_conduct import Judged, Leaks, Quiet, Timers
-from engine.hunt.checks_orders import Journaled, LifeOfOrders, Limits, MayLeave, OnceEach, Runaway, Strategies
+from engine.hunt.checks_desk import AlarmsTold, Readers
+from engine.hunt.checks_orders import (
+    Journaled,
+    LifeOfOrders,
+    Limits,
+    MayLeave,
+    OnceEach,
+    OnThePlatter,
+    Runaway,
+    Strategies,
+)
 from engine.hunt.checks_whole import BecomesWell, Books, EqualToVenue, FillsOnce
 from engine.hunt.ledger import Entry
 from engine.hunt.truth import Tops, Truth, VenueFill
@@ -29,6 +39,7 @@ WELL: dict[str, Any] = {
 MARKET: dict[str, Any] = {
     "book_state": BookState.VALID, "best_bid_ticks": 100, "best_ask_ticks": 101, "last_mono_ns": 9 * S, "update_id": 5,
 }  # fmt: skip
+EMPTY = {"position_lots": 0, "working_buy_lots": 0, "working_sell_lots": 0, "open_orders": 0}
 EXPOSURE = {"position_lots": 0, "working_buy_lots": 10, "working_sell_lots": 10, "open_orders": 1}
 
 
@@ -39,6 +50,8 @@ def place(name: str = NAME, **params: Any) -> Request:
 
 def entry(kind: RecordKind, handle: int = HANDLE, **body: Any) -> Entry:
     """A record of the ledger."""
+    if kind == RecordKind.FILL:
+        body = {"is_external": 0} | body
     return Entry(1, kind, 0, 0, 1, 1, 1, handle, body)
 
 
@@ -51,7 +64,7 @@ class Stand:
         self.order: dict[str, Any] = {"flags": 0}
         tables = SimpleNamespace(
             line_state=lambda _line: self.state, control_state=lambda: self.state, market=lambda _row: self.market,
-            instrument_id=lambda _line, symbol: 1 if symbol else 0, exposure=lambda _row: self.exposure,
+            instrument_id=lambda _line, symbol: 1 if symbol else 0, exposure=lambda _row, side=0: EMPTY if side else self.exposure,
             symbol=lambda _row: "BTCUSDT",
             instrument=lambda _row: {"lot_size_e8": 1_000, "tick_size_e8": 1},
         )  # fmt: skip
@@ -83,7 +96,9 @@ class Stand:
         self.life = SimpleNamespace(engine=self.engine, trader=self.trader, loaded=loaded, journal=journal)
         self.truth, self.counts, self.others_weight = Truth(), Counter[str](), False
         self.now_ns, self.at_s, self.stalled_until_ns = 10 * S, 10.0, 0
-        self.schedule = SimpleNamespace(symbols=("BTCUSDT",))
+        self.quiet_until_ns = 0
+        self.lost_power_at_s = -1.0
+        self.schedule = SimpleNamespace(symbols=("BTCUSDT",), durability="group")
         core = SimpleNamespace(open_orders=lambda _account, _symbol=None: [])
         self.shell = SimpleNamespace(usdm=None, core=core)
         self.stopped: list[str] = []
@@ -97,6 +112,9 @@ class Stand:
 
     def stopped_parts(self) -> list[str]:
         return self.stopped
+
+    def open_at_venue(self) -> set[str]:
+        return {order.client_order_id for order in self.shell.core.open_orders(None)}
 
     def gateway_error(self) -> str:
         return ""
@@ -147,6 +165,41 @@ def test_a_name_that_leaves_twice_or_is_not_ours_is_seen() -> None:
     stand.truth.doubled.append(NAME)
     with pytest.raises(Violation, match="made two orders"):
         check.on_venue([])
+
+
+@pytest.mark.invariant("R02")
+@pytest.mark.parametrize("is_read_before", [True, False])
+def test_an_order_that_leaves_before_it_is_synced_is_seen(is_read_before: bool) -> None:
+    """Whether its record was read before it left or only afterwards; at another level, and in a panic, it may."""
+
+    def leaves(synced_seq: int) -> None:
+        check, stand = check_of(OnThePlatter)
+        stand.schedule.durability = durability
+        stand.order["flags"] = flags
+        stand.life.is_wired = True
+        stand.life.journal.ledger = SimpleNamespace(status=lambda: {"synced_seq": synced_seq})
+        steps = [lambda: check.on_entry(state(0, name="PENDING_NEW")), lambda: check.on_request(place())]
+        for step in steps if is_read_before else reversed(steps):
+            step()
+
+    durability, flags = "order", 0
+    leaves(1)
+    with pytest.raises(Violation, match="left when the ledger was synced up to 0, its record is 1"):
+        leaves(0)
+    flags = 16
+    leaves(0)
+    durability, flags = "group", 0
+    leaves(0)
+
+
+@pytest.mark.invariant("R02")
+def test_a_fill_of_nobody_is_a_violation_where_orders_wait_for_the_disk() -> None:
+    check, stand = check_of(FillsOnce)
+    stand.schedule.durability, stand.lost_power_at_s = "order", 5.0
+    stand.truth.fills["BTCUSDT", 3, NAME] = VenueFill("BTCUSDT", 3, NAME, "BUY", 5_000, 100, 0)
+    check.on_entry(entry(RecordKind.FILL, trade_id=3, client_order_id="", qty_lots=5, side="BUY"))
+    with pytest.raises(Violation, match="is not booked"):
+        check.at_quiet()
 
 
 @pytest.mark.parametrize("kind", [Journaled, Judged])
@@ -225,6 +278,9 @@ def test_a_request_inside_a_retry_after_or_beyond_the_share_is_seen() -> None:
     stand.session.quiet_ns = lambda: S
     with pytest.raises(Violation, match="R17"):
         check.on_request(Request("rest", "GET /api/v3/depth", {}, (), 0))
+    stand.session.quiet_ns, stand.quiet_until_ns = lambda: 0, 11 * S
+    with pytest.raises(Violation, match="an earlier process's wait"):
+        check.on_request(Request("rest", "GET /api/v3/depth", {}, (), 0))
 
 
 @pytest.mark.parametrize("field", ["late_ns_max", "early_ns_max"])
@@ -272,6 +328,38 @@ def test_a_fill_that_is_booked_twice_or_not_at_all_is_seen() -> None:
         check.on_entry(fill)
 
 
+def test_a_trade_taken_back_more_often_than_it_was_booked_as_anothers_is_seen() -> None:
+    check, _ = check_of(FillsOnce)
+    fill: dict[str, Any] = {"trade_id": 3, "client_order_id": "", "qty_lots": 5}
+    for _ in range(2):
+        check.on_entry(entry(RecordKind.FILL, **fill, side="BUY", is_external=1))
+        check.on_entry(entry(RecordKind.FILL, **fill, side="SELL", is_external=2))
+    # what was taken back is the side that was booked, not the side that takes back
+    assert check.lots["BTCUSDT", 3, ""] == (5, "BUY")
+    with pytest.raises(Violation, match="booked -1 times"):
+        check.on_entry(entry(RecordKind.FILL, **fill, side="SELL", is_external=2))
+
+
+def test_both_sides_of_a_trade_can_be_anothers_and_each_is_taken_back_as_itself() -> None:
+    check, _ = check_of(FillsOnce)
+    fill: dict[str, Any] = {"trade_id": 3, "client_order_id": "", "qty_lots": 5}
+    for side in ("BUY", "SELL"):
+        check.on_entry(entry(RecordKind.FILL, **fill, side=side, is_external=1))
+    check.on_entry(entry(RecordKind.FILL, **fill, side="SELL", is_external=2))
+    with pytest.raises(Violation, match="booked -1 times"):
+        check.on_entry(entry(RecordKind.FILL, **fill, side="SELL", is_external=2))
+
+
+def test_a_fill_of_nobody_is_one_of_ours_only_after_a_power_cut() -> None:
+    check, stand = check_of(FillsOnce)
+    stand.truth.fills["BTCUSDT", 3, NAME] = VenueFill("BTCUSDT", 3, NAME, "BUY", 5_000, 100, 0)
+    check.on_entry(entry(RecordKind.FILL, trade_id=3, client_order_id="", qty_lots=5, side="BUY"))
+    with pytest.raises(Violation, match="is not booked"):
+        check.at_quiet()
+    stand.lost_power_at_s = 5.0
+    check.at_quiet()
+
+
 def test_an_engine_that_does_not_come_back_is_seen() -> None:
     check, stand = check_of(BecomesWell)
     check.at_quiet()
@@ -292,6 +380,91 @@ def test_orders_that_only_one_side_has_are_seen() -> None:
     stand.shell.core.open_orders = lambda _account: [SimpleNamespace(client_order_id=NAME)]
     with pytest.raises(Violation, match="open at the venue and not here"):
         check.at_quiet()
+
+
+def desk_of(stand: Any) -> Any:
+    """A desk with nothing wrong, whose receivers have taken nothing."""
+    receivers = {
+        name: SimpleNamespace(taken={}, bodies={}, tried={}, again=0, is_wrong=lambda: False)
+        for name in ("webhook", "command")
+    }
+    channels = [SimpleNamespace(name=name, failing_since_mono_ns=0) for name in receivers]
+    readers = {name: SimpleNamespace(faults=[]) for name in ("reader", "tape_reader")}
+    stand.desk = SimpleNamespace(
+        receivers=receivers, acknowledged={}, notifier=SimpleNamespace(channels=channels), notifier_since_ns=0,
+        last_beat_ns=stand.now_ns, is_stalled=lambda _part: False, **readers,
+    )  # fmt: skip
+    stand.life.is_dead = False
+    stand.life.notifier = SimpleNamespace(trouble="")
+    stand.stalled_until_ns = -10 * S
+    return stand.desk
+
+
+def take(desk: Any, key: str, id_: str, repeat: int = 0) -> None:
+    """Both receivers are given an alarm."""
+    row = {"keys": [key], "count": 1, "last_seq": 1}
+    for receiver in desk.receivers.values():
+        receiver.tried[id_] = receiver.taken[id_] = 10 * S
+        receiver.bodies[id_] = {"count": 1, "repeat": repeat, "alarms": [row], "rows_left_out": 0}
+
+
+@pytest.mark.invariant("R33")
+def test_an_alarm_that_is_not_told_in_time_is_seen() -> None:
+    check, stand = check_of(AlarmsTold)
+    desk_of(stand)
+    check.on_entry(entry(RecordKind.ALARM, state="KILLED"))
+    check.each_second()
+    stand.now_ns += 10 * S
+    stand.desk.last_beat_ns = stand.now_ns
+    with pytest.raises(Violation, match="is not told"):
+        check.each_second()
+
+
+@pytest.mark.invariant("R33")
+def test_an_alarm_under_a_second_id_and_one_after_its_acknowledgement_are_seen() -> None:
+    check, stand = check_of(AlarmsTold)
+    desk = desk_of(stand)
+    take(desk, "j-1-1", "a")
+    check.each_second()
+    take(desk, "j-1-1", "b")
+    with pytest.raises(Violation, match="came as a and again as b"):
+        check.each_second()
+    check, stand = check_of(AlarmsTold)
+    desk = desk_of(stand)
+    desk.acknowledged["j-1-1"] = S
+    take(desk, "j-1-1", "a-r1", repeat=1)
+    with pytest.raises(Violation, match="was acknowledged"):
+        check.each_second()
+
+
+@pytest.mark.invariant("R33")
+def test_a_notifier_that_is_silent_without_an_alarm_is_seen() -> None:
+    check, stand = check_of(AlarmsTold)
+    desk_of(stand)
+    stand.at_s, stand.now_ns = 100.0, 100 * S
+    with pytest.raises(Violation, match="does not say so"):
+        check.each_second()
+    stand.life.notifier.trouble = "nobody is told"
+    with pytest.raises(Violation, match="no NOTIFIER_LOST"):
+        check.each_second()
+    check.on_entry(entry(RecordKind.ALARM, state="NOTIFIER_LOST"))
+    check.each_second()
+
+
+@pytest.mark.invariant("R18")
+def test_a_record_that_a_reader_is_given_twice_or_not_at_all_is_seen() -> None:
+    check, stand = check_of(Readers)
+    desk = desk_of(stand)
+    check.each_second()
+    check._durable = lambda _lane: [(1, 1), (1, 2), (1, 3)]
+    reader = SimpleNamespace(name="hunt", lane=0, kept=[(1, 1), (1, 2), (1, 3)])
+    check._whole(reader)
+    reader.kept = [(1, 1), (1, 3)]
+    with pytest.raises(Violation, match=r"missing \[\(1, 2\)\]"):
+        check._whole(reader)
+    desk.reader.faults.append("hunt: (1, 2) is given after (1, 3)")
+    with pytest.raises(Violation, match="R18"):
+        check.each_second()
 
 
 def test_requests_are_read_from_both_kinds_of_wire() -> None:

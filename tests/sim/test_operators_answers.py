@@ -258,6 +258,7 @@ def test_a_position_side_is_refused_where_positions_are_netted(stage: Stage) -> 
         assert isinstance(reply, Refused)
         assert "nets its positions" in reply.text
     stage.simulation.engine.tables.set_hedge(1, True)
+    stage.is_pure = False
     for request in (Order(**words), Protect(scope=BTC, exits=ExitsText(stop_loss="1%"))):
         reply = told(stage, request)
         assert isinstance(reply, Refused)

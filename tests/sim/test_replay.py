@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import load
+from engine.config import LoadedConfig, load
+from engine.journal.errors import JournalError
 from engine.journal.reader import JournalReader
-from engine.model.codes import Counter, RecordKind
+from engine.model.codes import Counter, Lane, RecordKind
+from engine.recovery.maker import SnapshotMaker
 from engine.simulation import Simulation
 from tests.sim.replaying import alter, count, flip, of_kind, replay, told
 from tests.sim.worlds import demo_config, lively_venue, simulate
@@ -107,6 +110,71 @@ def test_every_session_of_a_directory_replays_also_those_that_were_killed(tmp_pa
         assert outcome.epoch == epoch
 
 
+def hashed(root: Path, kind: str = "binance-spot") -> LoadedConfig:
+    """The demo's configuration, with a hash of the state each second."""
+    loaded = demo_config(root, kind)
+    loaded.path.write_text(loaded.path.read_text().replace("[journal]\n", "[journal]\nstate_hash_ticks = 20\n"))
+    return load(loaded.path)
+
+
+@pytest.mark.invariant("R28")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_session_that_began_from_a_snapshot_replays_equal_and_without_it_too(tmp_path: Path, kind: str) -> None:
+    """The replay folds the whole ledger: its slots are those of the start that read an image of half of it."""
+    shell, loaded = lively_venue(5), hashed(tmp_path, kind)
+    for number in range(3):
+        simulation = simulate(loaded, shell, 5 + number)
+        simulation.start()
+        simulation.run_for(3.0)
+        simulation.crash()
+        maker = SnapshotMaker(loaded.config, loaded.data_dir)
+        while maker.step(JournalReader(loaded.data_dir).last_seq(Lane.LEDGER)):
+            continue
+        assert maker.write() is not None
+    for epoch in (2, 3):
+        outcome = replay(tmp_path / "data", epoch)
+        assert outcome.state == "equal", told(outcome)
+        assert outcome.counts["states"] >= 2
+
+
+HANGING = """
+[strategy.hanging]
+class = "tests.sim.hanging:{kind}"
+symbols = ["BTCUSDT"]
+"""
+
+
+def record_hang(root: Path, kind: str) -> Path:
+    """A session in which a strategy beside the market maker hung and was interrupted; its journal's directory."""
+    loaded = hashed(root)
+    text = loaded.path.read_text().replace("strategy_turn_ms_max = 100", "strategy_turn_ms_max = 400")
+    loaded.path.write_text(text + HANGING.format(kind=kind))
+    with simulate(load(loaded.path), lively_venue(11), 11) as simulation:
+        simulation.start()
+        simulation.engine.watchdog.start()
+        try:
+            simulation.run_for(3.0)
+        finally:
+            simulation.engine.watchdog.stop()
+        assert simulation.engine.counters.get(Counter.STRATEGY_HANGS) == 1
+        assert simulation.stop()
+    return root / "data"
+
+
+@pytest.mark.invariant("R28")
+@pytest.mark.parametrize("kind", ["Looping", "Sleeping", "GoingOn"])
+def test_a_strategy_that_hung_hangs_again_and_all_behind_it_is_compared(tmp_path: Path, kind: str) -> None:
+    data_dir = record_hang(tmp_path, kind)
+    outcome = replay(data_dir)
+    assert outcome.state == "equal", told(outcome)
+    assert outcome.counts["states"] >= 2
+    # and what it had asked for before it hung is compared: another quantity is found
+    hung = [row for row in JournalReader(data_dir).records() if row.kind == RecordKind.INTENT and row.strategy_id == 2]
+    assert len(hung) >= 1
+    alter(data_dir, lambda data: int.from_bytes(data[8:16], "little") == hung[0].seq, flip(96))
+    assert replay(data_dir).state == "different"
+
+
 # --- a replay that finds nothing proves nothing: each of these must be found, and named ---
 
 WRONG = {
@@ -179,3 +247,43 @@ def test_past_a_difference_the_rest_is_compared_too(tmp_path: Path) -> None:
     assert [difference.seq for difference in outcome.differences] == [seq]
     assert outcome.counts["outputs"] > 50
     assert count(data_dir, RecordKind.STOP) == 1
+
+
+def test_past_a_record_that_is_damaged_a_replay_ends_all_the_same(tmp_path: Path) -> None:
+    data_dir = record(tmp_path, seconds=2.0)
+    segment = next((data_dir / "tape").glob("*.seg"))
+    data = bytearray(segment.read_bytes())
+    data[len(data) // 2] ^= 1
+    segment.write_bytes(data)
+    outcome = replay(data_dir, keeps_going=True)
+    assert outcome.state == "different"
+    assert outcome.differences[0].finding
+
+
+@pytest.mark.invariant("R28")
+@pytest.mark.parametrize("ends", ["in order", "killed"])
+@pytest.mark.parametrize("seconds", [0.02, 1.0])
+def test_a_session_whose_disk_filled_is_compared_up_to_the_first_record_that_was_refused(
+    tmp_path: Path, seconds: float, ends: str
+) -> None:
+    with simulate(demo_config(tmp_path), lively_venue(11), 11) as simulation:
+        simulation.start()
+        simulation.run_for(2.0)
+        journal = simulation.engine.journal
+        begin = journal.sequence
+        journal.set_fault("sticky", journal.io_count + 1, errno.ENOSPC)
+        simulation.run_for(seconds)
+        if ends == "in order":
+            with pytest.raises(JournalError, match="No space left"):
+                simulation.stop()
+        else:
+            simulation.crash()
+    outcome = replay(tmp_path / "data")
+    # killed at once, nothing had been refused yet
+    assert outcome.state in (("refused",) if ends == "in order" or seconds == 1.0 else ("refused", "equal")), told(
+        outcome
+    )
+    assert outcome.last_seq >= begin
+    assert outcome.differences == []
+    if outcome.state == "refused":
+        assert "the journal refused what the core wrote (overflow, or a failed disk)" in outcome.notes[-1]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,3 +43,25 @@ def test_what_the_fixture_is_told_goes_with_the_tests_report(
     # nothing was tried here
     properties[:] = [item for item in properties if item[0] != invariant_report.TRIED]
     assert rows == [{"id": "R35", "outcome": "passed", "tried": 7}]
+
+
+@pytest.mark.parametrize("processes", [(), ("-n", "2", "--dist", "loadscope")], ids=["one", "several"])
+def test_a_test_is_counted_once_however_many_processes_run(tmp_path: Path, processes: tuple[str, ...]) -> None:
+    path = tmp_path / "invariants.jsonl"
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        *processes,
+        "tests/unit/test_account_lock.py",
+    ]
+    environment = {**os.environ, "TRADEWIND_INVARIANTS": str(path)}
+    for name in ("TRADEWIND_ALONE", "TRADEWIND_INVARIANTS_TOLD", "PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS"):
+        environment.pop(name, None)
+    subprocess.run(
+        command, cwd=invariants.PAGE.parents[1], env=environment, check=True, capture_output=True, timeout=60
+    )
+    assert [row["id"] for row in invariant_report.read(path)] == ["R27", "R27"]

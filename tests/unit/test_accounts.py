@@ -55,6 +55,20 @@ def rig() -> UsdmRig:
     return made
 
 
+def test_before_the_venue_told_a_wallet_nothing_is_written_of_an_account() -> None:
+    # a wallet of 0 would be believed: equity 0, and a liquidation price at the entry
+    rig = UsdmRig(connect=False)
+    margin_terms(rig)
+    rig.oms.positions_book.add_fill(1, 1, 1, 6_000_000, 10)
+    rig.tables.set_mark(1, 60_001 * E8)
+    rig.tick(2 * SECOND_NS)
+    assert rig.oms.account_book.records == 0
+    rig.connect()
+    rig.listen()
+    rig.tick(2 * SECOND_NS)
+    assert rig.oms.account_book.records > 0
+
+
 # --- the exchange's worked example ---
 
 

@@ -274,6 +274,18 @@ def test_a_frame_without_room_is_told_to_every_book_before_the_next_one() -> Non
 # --- tickers
 
 
+def test_a_doubted_books_levels_are_given_back_with_the_first_diff_that_waits_for_a_snapshot() -> None:
+    # not in the turn of the doubt, whose cancels are in a hurry, nor in the snapshot's, whose quotes are
+    harness = valid_harness()
+    harness.frame(diff(12, 13))
+    doubted = harness.book.depth(1)
+    assert doubted["bids"] != [] != doubted["asks"]
+    harness.frame(diff(14, 15))
+    waiting = harness.book.depth(1)
+    assert waiting["bids"] == waiting["asks"] == []
+    assert waiting["pending_bytes"] > doubted["pending_bytes"]
+
+
 def test_a_ticker_is_the_top_at_once_and_is_checked_when_a_diff_covers_it() -> None:
     harness = valid_harness()
     harness.frame(ticker(11, bid_qty="5.00"))

@@ -10,6 +10,8 @@ import pytest
 
 from engine.execution.algos.parent import AlgoParent
 from engine.execution.algos.progress import nearest
+from engine.execution.outside import OrderNews
+from engine.execution.parent import FillFact
 from engine.model.algo_terms import AlgoTerms, Iceberg, Peg, Pov, Shortfall, Sniper, Twap, Vwap
 from engine.model.codes import OrderFlag, OrderState, ParentState, Reason, Side, TimeInForce
 from engine.model.instructions import Algo
@@ -345,6 +347,26 @@ def test_its_progress_goes_by_the_clock_where_nothing_trades() -> None:
         assert progress["ahead_bps"] <= -500 * (second - 2)
     assert not venue.sent
     assert len(venue.told) < 30  # at a modest pace
+
+
+@pytest.mark.parametrize("is_order_first", [True, False])
+def test_a_late_fill_that_the_order_and_the_trade_tell_is_late_once(is_order_first: bool) -> None:
+    """EXPIRED with 80 lots that the venue has counted and not told: none of them is asked for anew, whoever tells first."""
+    venue = HostileOutside()
+    venue.start(Twap(duration_ns=MINUTE_NS, slices=1, style="take", at_end="cross"), 300)
+    venue.advance(MINUTE_NS)
+    (order,) = venue.orders.values()
+    handle, ended = order.child.handle, {"state": OrderState.EXPIRED, "reason": 0, "price_ticks": 0, "qty_lots": 300}
+    venue.parents.on_order_state(handle, OrderNews(**ended, cum_lots=100, leaves_lots=80))
+    told = OrderNews(**ended, cum_lots=160, leaves_lots=20)
+    for number in range(2):
+        if (number == 0) == is_order_first:
+            venue.parents.on_order_state(handle, told)
+        else:
+            venue.parents.on_fill(handle, FillFact(price_ticks=10_000, qty_lots=100, side=Side.BUY), 1, 0)
+            venue.parents.on_fill(handle, FillFact(price_ticks=10_000, qty_lots=60, side=Side.BUY), 1, 0)
+        assert venue.parent.children[handle].late_lots == 20
+    assert venue.parent.filled_lots == 160
 
 
 def test_neither_a_pause_nor_a_cancel_keeps_the_timers_busy() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -129,7 +130,7 @@ class _Http:
         self.weights = weights
         self.targets: list[str] = []
 
-    async def get(self, target: str) -> HttpResponse:
+    async def request(self, _method: str, target: str, **_options: Any) -> HttpResponse:
         self.targets.append(target)
         weight = self.weights.pop(0)
         return HttpResponse(status=200, headers={"x-mbx-used-weight-1m": str(weight)}, body=b"{}")

@@ -147,8 +147,10 @@ def test_nothing_that_the_guard_runs_could_open_an_order() -> None:
         assert not re.search(r"\"(POST|PUT|PATCH)\"|order\.place|batchOrders|cancelReplace|ApprovedOrder", text), path
     http = FakeHttp({("DELETE", "/api/v3/order"): [UNKNOWN]})
     canceller = session(http)
-    for name in ("measure_time", "prove_rights", "cancel_all", "open_orders"):
-        run(getattr(canceller, name)(*([] if name == "measure_time" else ["BTCUSDT"])))
+    named = {"prove_rights", "cancel_all", "cancel_open", "open_orders"}
+    bare = {"measure_time", "open_symbols"}
+    for name in sorted(named | bare):
+        run(getattr(canceller, name)(*(["BTCUSDT"] if name in named else [])))
     assert {method for method, _, _ in http.sent} == {"GET", "DELETE"}
     public = {name for name in vars(RestCancel) if not name.startswith("_")}
-    assert public == {"measure_time", "prove_rights", "cancel_all", "open_orders"}
+    assert public == named | bare | {"rest_s"}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,13 @@ def engine(path: Path, pid: int, beat_ns: int, state: TradingState = TradingStat
     counters.set(Counter.HEARTBEAT_MONO_NS, beat_ns)
     counters.set(Counter.TRADING_STATE, state)
     return counters
+
+
+def settle(kills: Kills) -> None:
+    """Who changes the file at once again and again may keep its lock for long."""
+    end_s = time.monotonic() + 60
+    while not kills.settle(0.05):
+        assert time.monotonic() < end_s, kills.fault
 
 
 def test_without_an_engine_there_is_nothing_to_see(tmp_path: Path, clock: Clock) -> None:
@@ -103,12 +112,14 @@ def test_a_kill_stays_until_it_is_armed_and_one_symbols_arm_leaves_the_others(tm
     assert kills.read() == []
     for symbol in ("BTCUSDT", "ETHUSDT", "BTCUSDT"):
         kills.add(KillOrder(symbol, 1000, "drill", 1))
+        settle(kills)
     kills.sync()
     assert sorted(item.symbol for item in Kills(tmp_path).read()) == ["BTCUSDT", "ETHUSDT"]
     assert kills.clear("BTCUSDT")
     assert [item.symbol for item in kills.read()] == ["ETHUSDT"]
     assert kills.clear()
     assert not kills.clear()
+    settle(kills)
     kills.sync()
     assert list(tmp_path.iterdir()) == []
 
@@ -129,9 +140,62 @@ def test_a_file_of_kills_that_cannot_be_read_stays_a_kill_of_everything_beside_a
         kills.path.write_bytes(b"[{")
         if is_killed_before:
             kills.add(KillOrder("BTCUSDT", 1000, "drill", 1))
-            assert [item.symbol for item in kills.read()] == ["", "BTCUSDT"]
+            settle(kills)
+            assert [item.symbol for item in Kills(tmp_path).read()] == ["", "BTCUSDT"]
         assert kills.clear("BTCUSDT") is is_killed_before
         assert not kills.clear("ETHUSDT")
-        assert [item.symbol for item in kills.read()] == [""]
+        settle(kills)
+        if is_killed_before:
+            assert [item.symbol for item in Kills(tmp_path).read()] == [""]
+        else:
+            with pytest.raises(KillsUnreadable):
+                Kills(tmp_path).read()
         assert kills.clear()
-        assert kills.read() == []
+        settle(kills)
+        assert Kills(tmp_path).read() == []
+
+
+@pytest.mark.invariant("R25")
+def test_engine_and_guard_change_the_file_by_turns_and_lose_no_kill_of_each_other(tmp_path: Path) -> None:
+    def work(draft: str, line: str) -> None:
+        kills = Kills(tmp_path, draft=draft)
+        for number in range(100):
+            kills.make_room()
+            kills.add(KillOrder(f"{line}{number}", 1000, "drill", 1, line))
+            kills.add(KillOrder("armed again", 1000, "drill", 1, line))
+            settle(kills)
+            assert kills.clear("armed again", line)
+            settle(kills)
+
+    with ThreadPoolExecutor(2) as both:
+        for done in [both.submit(work, ".new", "spot"), both.submit(work, ".engine.new", "futures")]:
+            done.result(60)
+    assert sorted(kill.symbol for kill in Kills(tmp_path).read()) == sorted(
+        f"{line}{number}" for line in ("spot", "futures") for number in range(100)
+    )
+
+
+@pytest.mark.invariant("R05")
+def test_a_kill_on_a_full_disk_takes_the_room_that_was_kept_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kills = Kills(tmp_path)
+    assert kills.make_room()
+    draft = tmp_path / "guard-kills.new"
+    blocks = draft.stat().st_blocks
+    assert draft.stat().st_size >= 16_384
+    assert kills.make_room()
+    before = draft.stat().st_ino
+    kills.add(KillOrder("", 1000, "drill", 1))
+    settle(kills)
+    # the same blocks, and nothing behind the text
+    assert kills.path.stat().st_ino == before
+    assert kills.path.stat().st_blocks <= blocks
+    assert kills.path.read_bytes().endswith(b"]")
+    assert [item.reason for item in kills.read()] == ["drill"]
+
+    def refuse(*_arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", refuse)
+    assert not kills.make_room()

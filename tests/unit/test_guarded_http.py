@@ -11,7 +11,7 @@ import pytest
 from engine.guarded_http import BreakerOpenError, GuardedHttp, GuardTerms, HealthChange
 from engine.model.codes import BreakerState
 from engine.runtime.clock import Clock
-from engine.runtime.net import HttpResponse, NetError
+from engine.runtime.net import HttpResponse, NetError, NotAskedError
 
 S = 1_000_000_000
 TERMS = GuardTerms(
@@ -20,7 +20,7 @@ TERMS = GuardTerms(
 
 
 class Venue:
-    """Answers from a list: a status, or None for no reply; the last one stays."""
+    """Answers from a list: a status, None for no reply, 0 for what is kept back on its way out; the last one stays."""
 
     def __init__(self, *answers: int | None) -> None:
         self.answers = list(answers)
@@ -31,6 +31,8 @@ class Venue:
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if answer is None:
             raise NetError("no reply")
+        if answer == 0:
+            raise NotAskedError("the venue wants quiet")
         return HttpResponse(answer, {}, b"")
 
     async def close(self) -> None: ...
@@ -122,6 +124,30 @@ def test_it_closes_after_its_cooldown_and_probes_and_a_forgotten_endpoint_too() 
     rig.clock.advance(41 * S)
     rig.http.look()
     assert (rig.changes[-1].state, rig.http.worst()) == (BreakerState.CLOSED, BreakerState.CLOSED)
+
+
+@pytest.mark.invariant("R17")
+def test_what_was_kept_back_on_its_way_out_is_not_asked_again_and_opens_no_breaker() -> None:
+    rig = Rig(0)
+    for method in ("GET", "DELETE", "POST"):
+        for _ in range(5):
+            with pytest.raises(NotAskedError):
+                rig.ask(method)
+    assert (len(rig.venue.asked), rig.pauses, rig.changes) == (15, [], [])
+
+
+def test_a_probe_that_was_kept_back_holds_up_no_later_one() -> None:
+    rig = Rig(None, terms=GuardTerms(**{**vars(TERMS), "retries": 0}))
+    for _ in range(3):
+        rig.fail()
+    rig.clock.advance(10 * S)
+    rig.venue.answers = [0]
+    with pytest.raises(NotAskedError):
+        rig.ask()
+    rig.clock.advance(10 * S)
+    rig.venue.answers = [200]
+    assert [rig.ask(), rig.ask()] == [200, 200]
+    assert rig.changes[-1].state.name == "CLOSED"
 
 
 def test_a_start_is_not_guarded() -> None:

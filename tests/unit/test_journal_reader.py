@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,15 @@ from engine.journal.scan import checksum
 from engine.journal.verify import stats, verify
 from engine.model.codes import Lane, RecordKind
 from engine.runtime.world import World
-from tests.journal_harness import append_numbered, memory_folder, numbers, open_stepped, read_numbers, small_config
+from tests.journal_harness import (
+    append_numbered,
+    leave_mark,
+    memory_folder,
+    numbers,
+    open_stepped,
+    read_numbers,
+    small_config,
+)
 
 
 def filled(folder: Path, count: int = 200) -> Path:
@@ -236,22 +245,91 @@ def test_a_segment_that_lost_whole_records_at_its_end_is_seen() -> None:
         assert (report.damage[0].path, report.damage[0].offset) == (str(middle), 128)
         with pytest.raises(JournalCorrupt, match="bytes when it was ended"):
             open_stepped(small_config(folder, verify_segments=0))
+        with pytest.raises(JournalCorrupt, match="bytes when it was ended"):
+            list(JournalReader(data_dir).records(Lane.TAPE))
 
 
-def test_verify_sees_a_missing_sequence_number() -> None:
+@pytest.mark.invariant("R02")
+@pytest.mark.parametrize("lane", [Lane.LEDGER, Lane.TAPE])
+def test_a_reader_does_not_take_a_cut_off_end_below_the_watermark_for_the_end(lane: Lane) -> None:
+    with memory_folder() as folder:
+        data_dir = filled(folder)
+        path = segments(data_dir, lane)[-1][1]
+        data, last = path.read_bytes(), list(JournalReader(data_dir).records(lane))[-1]
+        for lost in (1, 100, last.length):
+            path.write_bytes(data[:-lost])
+            for read in (
+                JournalReader(data_dir).records(lane),
+                JournalReader(data_dir).tail(0, lane, stop=lambda: True),
+            ):
+                with pytest.raises(JournalCorrupt) as damage:
+                    list(read)
+                assert (damage.value.path, damage.value.offset) == (str(path), len(data) - last.length)
+        # above the watermark it is one
+        leave_mark(data_dir, lane, segments(data_dir, lane)[-1][0], len(data) - last.length, last.seq - 1)
+        assert [record.seq for record in JournalReader(data_dir).records(lane)][-1] < last.seq
+
+
+def turned(data: bytearray, at: int) -> bytes:
+    data[at + 60] ^= 1
+    return bytes(data)
+
+
+@pytest.mark.invariant("R04")
+@pytest.mark.parametrize(
+    "damage",
+    [
+        turned,
+        lambda data, at: data[:at] + bytes(len(data) - at),
+        lambda data, at: data[:at],
+        lambda data, at: data[: at + 20],
+    ],
+    ids=["a bit", "zeros", "cut off", "torn"],
+)
+def test_a_follower_that_stood_at_the_end_is_told_of_damage_in_what_comes_next(
+    damage: Callable[[bytearray, int], bytes],
+) -> None:
     with memory_folder() as folder:
         journal = open_stepped(small_config(folder))
-        journal.append(Lane.TAPE, RecordKind.TRADE, b"")
-        journal.append(Lane.LEDGER, RecordKind.ALARM, b"")
+        append_numbered(journal, 1)
         journal.flush()
-        segments(folder / "data", Lane.TAPE)[0][1].write_bytes(
-            segments(folder / "data", Lane.TAPE)[0][1].read_bytes()[:128]
-        )
-        (folder / "data" / "synced").unlink()
-        report = verify(folder / "data")
-        assert report.gaps == [(2, 2)]
-        assert not report.is_whole
-        journal.crash()
+        # a file's time of change is as coarse as the kernel's tick
+        os.utime(folder / "data" / "synced", ns=(1, 1))
+        follower = LaneFollower(folder / "data", Lane.LEDGER)
+        while follower.next_record() is not None:
+            continue
+        at = follower.place[1]
+        for number in range(2, 8):
+            append_numbered(journal, number)
+        journal.flush()
+        path = segment_path(folder / "data", Lane.LEDGER, 1)
+        data = bytearray(path.read_bytes())
+        assert len(data) > at + 60
+        path.write_bytes(damage(data, at))
+        journal.close()
+        with pytest.raises(JournalCorrupt) as told:
+            follower.next_record()
+        assert told.value.offset == at
+
+
+@pytest.mark.invariant("R04")
+def test_a_follower_that_stood_at_a_segments_end_is_told_of_the_next_one_that_is_gone() -> None:
+    with memory_folder() as folder:
+        config = small_config(folder)
+        journal = open_stepped(config)
+        append_numbered(journal, 1)
+        journal.close()
+        follower = LaneFollower(folder / "data", Lane.LEDGER)
+        os.utime(folder / "data" / "synced", ns=(1, 1))
+        while follower.next_record() is not None:
+            continue
+        for _ in range(2):
+            open_stepped(config).close()
+        gone = segment_path(folder / "data", Lane.LEDGER, 2)
+        gone.unlink()
+        with pytest.raises(JournalCorrupt, match="missing") as told:
+            follower.next_record()
+        assert told.value.path == str(gone)
 
 
 def test_verify_takes_an_expired_tape_for_what_it_is() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.runtime.net import HttpClient, HttpResponse, NetError, ReconnectPolicy, parse_response
+from engine.runtime.net import HttpClient, HttpResponse, NetError, NotAskedError, ReconnectPolicy, parse_response
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Name:  v \r\n\r\nhi"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=1\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n"
@@ -135,6 +135,53 @@ def test_a_post_is_never_repeated() -> None:
     server = Server(lambda n, _request: None if n == 2 else OK)
     run(server.use(scenario))
     assert len(server.requests) == 2
+
+
+@pytest.mark.invariant("R17")
+def test_a_request_can_be_kept_back_until_its_bytes_leave_and_its_connection_serves_the_next() -> None:
+    may_leave = True
+
+    def before_send() -> None:
+        if not may_leave:
+            raise NotAskedError("kept back")
+
+    def closes_the_gate(_n: int, _request: bytes) -> bytes:
+        nonlocal may_leave
+        may_leave = False
+        return OK
+
+    async def scenario(client: HttpClient) -> None:
+        nonlocal may_leave
+        asked = [asyncio.create_task(client.request("GET", f"/{n}", before_send=before_send)) for n in range(3)]
+        done = await asyncio.gather(*asked, return_exceptions=True)
+        # both waited for the one connection while the first was answered
+        assert [type(answer) for answer in done] == [HttpResponse, NotAskedError, NotAskedError]
+        may_leave = True
+        assert (await client.request("GET", "/again", before_send=before_send)).status == 200
+
+    server = Server(closes_the_gate)
+    run(server.use(scenario, connections_max=1))
+    assert (len(server.requests), server.connections) == (2, 1)
+
+
+@pytest.mark.invariant("R17")
+def test_a_get_on_a_kept_connection_that_was_closed_is_not_repeated_where_it_may_no_longer_leave() -> None:
+    asked = 0
+
+    def before_send() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 3:
+            raise NotAskedError("kept back")
+
+    async def scenario(client: HttpClient) -> None:
+        assert (await client.request("GET", "/a", before_send=before_send)).status == 200
+        with pytest.raises(NotAskedError):
+            await client.request("GET", "/b", before_send=before_send)
+
+    server = Server(lambda n, _request: None if n == 2 else OK)
+    run(server.use(scenario))
+    assert (len(server.requests), asked) == (2, 3)
 
 
 def test_a_fresh_connection_that_closes_without_a_word_is_an_error_at_once() -> None:

@@ -133,6 +133,19 @@ def test_a_notifier_that_dies_loses_nothing_and_sends_what_was_under_way_under_t
     third.stop()
 
 
+@pytest.mark.invariant("R33")
+def test_an_alarm_about_a_symbol_names_its_line_also_where_the_record_does_not(tmp_path: Path, ledger: Ledger) -> None:
+    rig = Rig(tmp_path, ledger)
+    ops = rig.channel("ops")
+    rig.start()
+    rig.alarm(AlarmCode.POSITION_UNPROTECTED, instrument_id=1)
+    rig.run_for(5.0)
+    assert [message.title for message in ops.tried] == ["test: POSITION_UNPROTECTED (sim BTCUSDT)"]
+    rows = operators.listed(tmp_path / "alerts.sqlite", open_only=False, last=9)
+    assert [(row["venue"], row["symbol"]) for row in rows] == [("sim", "BTCUSDT")]
+    rig.stop()
+
+
 def test_every_message_has_an_id_of_journal_epoch_and_sequence(tmp_path: Path, ledger: Ledger) -> None:
     rig = Rig(tmp_path, ledger)
     ops = rig.channel("ops", "fail", "fail", "ok")
@@ -206,6 +219,66 @@ def test_a_critical_alarm_is_told_again_and_to_others_until_it_is_acknowledged(t
     row = operators.listed(tmp_path / "alerts.sqlite", open_only=False, last=3)[0]
     assert (row["state"], row["acknowledged_uid"], row["acknowledged_reason"]) == ("acknowledged", 7, "seen")
     rig.stop()
+
+
+@pytest.mark.invariant("R33")
+@pytest.mark.parametrize("fate", ["fail", "hang"])
+def test_a_channel_that_was_down_past_the_repeats_is_told_what_was_acknowledged_meanwhile(
+    tmp_path: Path, ledger: Ledger, fate: str
+) -> None:
+    rig = Rig(tmp_path, ledger)
+    ops, down = rig.channel("ops"), rig.channel("down", fate)
+    rig.start()
+    # one is under way on the channel that is down, the other waits behind it
+    rig.alarm(AlarmCode.KILLED)
+    rig.alarm(AlarmCode.OVERFILL)
+    rig.run_for(2.5 * REPEAT_S)
+    assert (ops.codes.count("KILLED"), ops.codes.count("OVERFILL"), down.total) == (3, 3, 0)
+    assert operators.acknowledge(tmp_path / "alerts.sqlite", ["all"], 7, "seen", 1)
+    rig.run_for(REPEAT_S)
+    rig.die()
+    again = Rig(tmp_path, ledger)
+    ops, down = again.channel("ops"), again.channel("down", "ok")
+    again.start()
+    again.run_for(2 * REPEAT_S)
+    assert {"KILLED", "OVERFILL"} <= set(down.codes)
+    assert (down.codes.count("KILLED"), down.codes.count("OVERFILL")) == (1, 1)
+    assert not {"KILLED", "OVERFILL"} & set(ops.codes)
+    again.stop()
+
+
+def test_a_repeat_that_waits_is_not_told_any_more_once_somebody_has_acknowledged(
+    tmp_path: Path, ledger: Ledger
+) -> None:
+    rig = Rig(tmp_path, ledger)
+    ops = rig.channel("ops")
+    rig.start()
+    rig.alarm(AlarmCode.KILLED)
+    rig.run_for(5.0)
+    assert ops.codes == ["KILLED"]
+    # another alarm keeps the channel busy while the repeat comes due behind it
+    ops.plan = ["fail"]
+    rig.alarm(AlarmCode.FEED_STALE)
+    rig.run_for(1.2 * REPEAT_S)
+    assert ("KILLED", 1) in {(key_code(rig, key), repeat) for (key, _), repeat in rig.notifier.outbox.due.items()}
+    assert operators.acknowledge(tmp_path / "alerts.sqlite", ["all"], 7, "seen", 1)
+    rig.run_for(5.0)
+    ops.plan = ["ok"]
+    rig.run_for(60.0)
+    assert (ops.codes.count("KILLED"), ops.codes.count("FEED_STALE")) == (1, 1)
+    assert rig.notifier.pending() == 0
+    rig.stop()
+
+
+def key_code(rig: Rig, key: str) -> str:
+    return rig.notifier.outbox.entries[key].alarm.code
+
+
+def test_what_the_outbox_has_committed_is_on_disk(tmp_path: Path) -> None:
+    connection = connect(tmp_path / "alerts.sqlite")
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
 
 
 def test_a_condition_is_told_when_it_begins_and_when_it_is_over_also_by_another_life(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from engine.journal.cursor import parse
+from engine.journal.decode import payload as fields_of
 from engine.model.codes import (
     AlarmCode,
     CommandKind,
@@ -59,6 +60,62 @@ def end(rig: Rig) -> None:
 
 def halted_symbols(rig: Rig) -> list[int]:
     return list(rig.register.halts()["instruments"])
+
+
+# --- trades whose order has no number yet ---
+
+
+def listed_before_its_answer(rig: Rig) -> tuple[int, int]:
+    """An order in flight, and a list of trades that holds its fill under a number that nobody has told us: (handle, number)."""
+    begin(rig)
+    handle = rig.intend()
+    number = 900 + (handle & 0xFFFF)
+    rig.trade(0, 10, 0, trade_id=70, kind=RecordKind.OWN_TRADE, venue_order_id=number)
+    end(rig)
+    return handle, number
+
+
+def booked(rig: Rig) -> list[tuple[int, int, int]]:
+    """Trade, lots and whether it is another's, of each FILL."""
+    fills = [fields_of(record) for record in rig.records(RecordKind.FILL)]
+    return [(fill["trade_id"], fill["qty_lots"], fill["is_external"]) for fill in fills]
+
+
+@pytest.mark.invariant("R11")
+@pytest.mark.invariant("R34")
+@pytest.mark.parametrize("how", ["answer", "status"])
+def test_a_listed_trade_waits_for_the_number_of_an_order_in_flight_and_is_booked_once(rig: Rig, how: str) -> None:
+    handle, number = listed_before_its_answer(rig)
+    assert booked(rig) == []
+    if how == "answer":
+        rig.reply(handle, SUBMIT, venue_order_id=number)
+    else:
+        status(rig, handle, OrderState.FILLED, 10, venue_order_id=number)
+    rig.tick()
+    rig.trade(handle, 10, 10, trade_id=70, order_state=int(OrderState.FILLED), venue_order_id=number)
+    rig.command(CommandKind.ARM)
+    assert booked(rig) == [(70, 10, 0)]
+    assert rig.exposure()["position_lots"] == 10
+    assert halted_symbols(rig) == []
+
+
+@pytest.mark.invariant("R13")
+def test_a_listed_trade_of_nobodys_order_is_anothers_once_the_order_in_flight_has_its_number(rig: Rig) -> None:
+    handle, number = listed_before_its_answer(rig)
+    rig.reply(handle, SUBMIT, venue_order_id=number + 1)
+    assert booked(rig) == [(70, 10, 1)]
+
+
+@pytest.mark.invariant("R13")
+def test_orders_that_are_sent_after_the_list_do_not_hold_it_up(rig: Rig) -> None:
+    begin(rig)
+    rig.trade(0, 10, 0, trade_id=70, kind=RecordKind.OWN_TRADE, venue_order_id=5)
+    end(rig)
+    assert booked(rig) == [(70, 10, 1)]
+    handle, _ = listed_before_its_answer(rig)
+    rig.intend()
+    rig.reply(handle, SUBMIT, venue_order_id=4)
+    assert not rig.oms.is_reading()
 
 
 # --- more filled than was asked for ---
@@ -223,6 +280,28 @@ def test_a_venue_without_cancel_all_is_asked_for_such_an_order_alone() -> None:
     status(rig, handle, OrderState.NEW, qty_lots=10)
     rig.command(CommandKind.KILL)
     assert rig.sent() == [(CANCEL, handle)]
+
+
+@pytest.mark.invariant("R11")
+@pytest.mark.invariant("R25")
+def test_under_a_kill_the_fills_of_a_filled_order_are_fetched_and_no_cancel_is_sent_again() -> None:
+    rig = Rig(has_cancel_all=False)
+    handle = rig.open_order()
+    rig.command(CommandKind.KILL)
+    assert rig.sent() == [(CANCEL, handle)]
+    rig.reply(handle, CANCEL, status=400, error_code=-2011)
+    rig.tick()
+    assert (QUERY, handle) in rig.sent()
+    status(rig, handle, OrderState.FILLED, 10)
+    asked = []
+    for _ in range(4):
+        rig.tick(SECOND_NS)
+        asked += rig.sent()
+    assert CANCEL not in [action for action, _ in asked]
+    assert TRADES in [action for action, _ in asked]
+    rig.trade(handle, 10, 10, kind=RecordKind.OWN_TRADE)
+    assert rig.state(handle) == "FILLED"
+    assert rig.exposure()["position_lots"] == 10
 
 
 @pytest.mark.invariant("R11")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from engine.gateway.budget import RateBudget
 from engine.model.codes import AlarmCode, HaltReason, Reason, RecordKind, TradingState
+from engine.runtime.session import MemoryLink
 from tests.orders_harness import SECOND_NS
 from tests.session_rig import SessionRig
 
@@ -171,6 +174,46 @@ def test_a_ban_halts_and_alarms_and_ends_by_itself(rig: SessionRig) -> None:
     rig.tick(2 * SECOND_NS)
     rig.answer_all()
     assert is_active(rig)
+
+
+@pytest.mark.invariant("R06")
+@pytest.mark.invariant("R17")
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_wall_clock_that_is_set_during_a_ban_neither_ends_nor_lengthens_it(rig: SessionRig, hours: int) -> None:
+    handle = rig.open_order()
+    rig.intend()
+    until_ms = rig.clock.time_ns() // 1_000_000 + 5_000
+    rig.refuse(rig.orders_sent()[-1], 418, -1003, "banned", data={"retryAfter": until_ms})
+    rig.cancel(handle)
+    count = len(rig.requests())
+    rig.tick(SECOND_NS)
+    rig.clock.step_wall(hours * 3600 * SECOND_NS)
+    for _ in range(39):
+        rig.tick(SECOND_NS // 10)
+        assert len(rig.requests()) == count
+    assert 0 < rig.session.quiet_ns() <= SECOND_NS
+    rig.tick(2 * SECOND_NS)
+    rig.answer_all(order_cancel={"orderId": 1})
+    assert len(rig.requests("order.cancel")) == 1
+
+
+@pytest.mark.invariant("R17")
+@pytest.mark.parametrize("sign", [None, lambda _message: b"s" * 64], ids=["subscription", "log-on"])
+def test_a_connection_that_is_being_made_asks_nothing_more_inside_a_retry_after(
+    sign: Callable[[bytes], bytes] | None,
+) -> None:
+    """Another connection is told 429 while this one waits for the answer to its first question."""
+    rig = SessionRig(connect=False, sign=sign)
+    rig.link = MemoryLink()
+    rig.session.link = rig.link
+    rig.session.on_open()
+    rig.pipeline.run_to_completion()
+    (time,) = rig.requests()
+    rig.session.keep_quiet(3 * SECOND_NS, 429)
+    rig.answer(time, rig.usual_result("time"))
+    rig.tick(SECOND_NS)
+    assert rig.requests() == [time]
+    assert not rig.session.is_ready
 
 
 @pytest.mark.invariant("R17")

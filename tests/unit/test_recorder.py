@@ -25,7 +25,7 @@ from engine.desk.recorder.store import OffsetMoved
 from engine.desk.recorder.tables import metadata
 from engine.desk.recorder.worker import RecorderWorker
 from engine.journal.tailing import OtherJournal
-from engine.model.codes import OrderState, RecordKind
+from engine.model.codes import CommandKind, OrderState, RecordKind
 from engine.runtime.clock import Clock
 from tests.journal_harness import memory_folder
 from tests.ledger_harness import Ledger, body
@@ -160,7 +160,7 @@ def test_the_migrations_make_the_tables_that_are_written(folder: Path) -> None:
     with made.transaction() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata()) == []
-    assert made.revision() == "0001"
+    assert made.revision() == "0002"
     made.close()
 
 
@@ -171,7 +171,7 @@ def test_a_schema_of_a_newer_build_is_refused_in_words(folder: Path) -> None:
     connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.commit()
     connection.close()
-    with pytest.raises(RecorderRefused, match=r"its schema is 9999, this build knows 0001: a newer Tradewind"):
+    with pytest.raises(RecorderRefused, match=r"its schema is 9999, this build knows 0001, 0002: a newer Tradewind"):
         recorder_of(ledger.data_dir, url_in(folder)).step()
     ledger.journal.close()
 
@@ -217,6 +217,22 @@ def test_a_full_disk_leaves_whole_batches_and_recording_goes_on_when_there_is_ro
     record_all(recorder)
     assert differences(database_rows(recorder.database), Reference(ledger.data_dir).rows) == []
     recorder.close()
+    ledger.journal.close()
+
+
+def test_what_was_refused_proposed_or_approved_stands_beside_the_commands(folder: Path) -> None:
+    ledger = Ledger(folder)
+    command = ledger.add(RecordKind.COMMAND, body(RecordKind.COMMAND, command_kind=int(CommandKind.ARM), uid=1001))
+    note = b'{"action":"arm","uid":1001,"pid":1,"outcome":"approved","approver_uid":1002}'
+    ledger.add(RecordKind.OPERATOR, note, cause_seq=command)
+    ledger.add(RecordKind.OPERATOR, b'{"action":"arm","uid":1003,"pid":1,"outcome":"refused","code":"FORBIDDEN"}')
+    ledger.journal.flush()
+    record_all(recorder_of(ledger.data_dir, url_in(folder))).close()
+    rows = query(folder / "x.sqlite", "SELECT cause_seq, text FROM events WHERE kind = 'OPERATOR' ORDER BY seq")
+    assert [seq for seq, _ in rows] == [command, 0]
+    assert '"approver_uid":1002' in rows[0][1]
+    assert '"code":"FORBIDDEN"' in rows[1][1]
+    assert query(folder / "x.sqlite", "SELECT count(*) FROM command_effects") == [(0,)]
     ledger.journal.close()
 
 

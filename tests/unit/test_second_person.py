@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from engine.control.commands import EngineControl
+from engine.control.exact import RefusedCommandError
 from engine.control.messages import (
     Accepted,
     AnyReply,
@@ -25,6 +26,7 @@ from engine.control.messages import (
     RefusalCode,
     Refused,
     Reject,
+    ResetLimits,
     Resume,
     Scope,
     SetLimits,
@@ -48,11 +50,15 @@ EXPIRY_S = 60
 
 
 class OneLimit:
-    """A limit desk of one limit, which stands at 10: more loosens."""
+    """A limit desk of one limit, which stands at 10, and in the configuration higher: more loosens, and so does a reset."""
 
     def change(
         self, scope: LimitScope, scope_id: int, values: Mapping[str, str], *, loosen: bool, reset: Iterable[str] | None
     ) -> bytes:
+        if reset is not None:
+            if not loosen:
+                raise LimitRefusedError("this loosens max_positions")
+            return b"{}"
         if int(values["max_positions"]) > 100:
             raise LimitRefusedError("max_positions: out of range")
         if int(values["max_positions"]) > 10 and not loosen:
@@ -160,6 +166,7 @@ def test_the_listing_joins_commands_and_notes_and_finds_those_of_a_person_or_a_t
         ("arm", Arm(reason="all well"), CommandKind.ARM),
         ("resume", Resume(reason="all well", scope=Scope(strategy="maker")), CommandKind.RESUME),
         ("limits", SetLimits(reason="all well", values={"max_positions": "20"}, loosen=True), CommandKind.LIMITS),
+        ("limits", ResetLimits(reason="all well", loosen=True), CommandKind.LIMITS),
     ],
 )
 def test_what_loosens_takes_effect_only_when_another_person_approves(action: str, request_: Any, kind: int) -> None:
@@ -223,6 +230,40 @@ def test_a_proposal_expires_and_says_so() -> None:
     assert "has expired" in refused(port.handle(Approve(proposal=number), BOB)).text
     assert [note.outcome for note, _ in port.notes] == ["proposed", "expired", "refused"]
     assert port.kinds() == []
+
+
+def test_a_proposal_that_nobody_asks_about_is_noted_when_it_expires() -> None:
+    port = Port("arm")
+    number = proposed(port.handle(Arm(reason="all well"), ALICE))
+    port.clock.advance((EXPIRY_S - 1) * SECOND_NS)
+    port.handle.note_expired()
+    assert port.note().outcome == "proposed"
+    port.clock.advance(SECOND_NS)
+    port.handle.note_expired()
+    port.handle.note_expired()
+    assert [note.outcome for note, _ in port.notes] == ["proposed", "expired"]
+    assert (port.note().action, port.note().uid, port.note().proposal) == ("arm", ALICE.uid, number)
+
+
+def test_what_waits_when_the_engine_ends_is_noted_too() -> None:
+    port = Port("arm")
+    number = proposed(port.handle(Arm(), ALICE))
+    port.handle.end()
+    assert (port.note().outcome, port.note().proposal) == ("expired", number)
+    assert "the engine ended" in port.note().text
+
+
+def test_what_has_expired_is_neither_found_nor_shown_before_it_is_noted() -> None:
+    clock = Clock.virtual()
+    second = SecondPerson(frozenset({"arm"}), EXPIRY_S, clock)
+    number = second.propose("arm", Arm(), ALICE, "").number
+    clock.advance(EXPIRY_S * SECOND_NS)
+    assert second.rows() == ()
+    with pytest.raises(RefusedCommandError, match="has expired"):
+        second.approve(number, BOB)
+    with pytest.raises(RefusedCommandError, match="has expired"):
+        second.reject(number)
+    assert [item.number for item in second.expire()] == [number]
 
 
 def test_a_proposal_does_not_outlive_the_process_and_its_approver_is_told() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -13,11 +14,12 @@ import pytest
 from engine.config import LoadedConfig
 from engine.desk.snapshots import LOOK_NS, NS_PER_MINUTE, SnapshotKeeper
 from engine.journal import layout
-from engine.journal.errors import ImageError, JournalError
+from engine.journal.errors import ImageError, JournalCorrupt, JournalError
 from engine.journal.places import mark_slot, segments
 from engine.journal.reader import JournalReader, read_marks
 from engine.model.codes import Counter, Lane, RecordKind
 from engine.recovery import snapshot as snapshots
+from engine.recovery.behind import check_behind
 from engine.recovery.earlier import EarlierRuns, Recovered
 from engine.recovery.maker import SnapshotMaker
 from engine.recovery.pour import UINT32_MAX
@@ -206,6 +208,57 @@ def test_a_ledger_that_lost_its_beginning_starts_from_a_snapshot_or_not_at_all(w
         world.start()
 
 
+@pytest.mark.invariant("R04")
+def test_a_bit_that_turned_below_the_snapshot_refuses_the_start_and_names_its_place(world: World) -> None:
+    world.write()
+    last = parse(paths(world.data_dir)[0].read_bytes()).place
+    told, _ = world.start()
+    found = [(number, path) for number, path in segments(world.data_dir, Lane.LEDGER) if number <= last.segment]
+    before = sum(path.stat().st_size for number, path in found)
+    assert before == told.checked_bytes > 3 * layout.SEGMENT_HEADER_BYTES
+    for number, path in found:
+        data = path.read_bytes()
+        end = last.offset if number == last.segment else len(data)
+        for at in range(3, end, max(1, end // 40)):
+            turned = bytearray(data)
+            turned[at] ^= 1 << (at % 8)
+            path.write_bytes(bytes(turned))
+            with pytest.raises(JournalCorrupt, match=path.name) as caught:
+                check_behind(world.data_dir, last)
+            assert caught.value.offset <= at
+        with pytest.raises(JournalCorrupt, match=path.name):
+            world.start()
+        path.write_bytes(data)
+    world.start()
+
+
+@pytest.mark.invariant("R04")
+def test_a_segment_below_the_snapshot_that_is_cut_emptied_or_gone_refuses_the_start(world: World) -> None:
+    world.write()
+    (_, first), (_, second) = segments(world.data_dir, Lane.LEDGER)[:2]
+    data = second.read_bytes()
+    for rest in (b"", data[: layout.SEGMENT_HEADER_BYTES], data[:-64]):
+        second.write_bytes(rest)
+        with pytest.raises(JournalCorrupt, match=second.name):
+            world.start()
+    second.unlink()
+    with pytest.raises(JournalCorrupt, match="segments 2 to 2 are missing"):
+        world.start()
+    first.unlink()
+    # older ones may be moved away: what is there then begins behind them
+    assert world.start()[0].snapshot
+
+
+def test_how_much_below_a_snapshot_is_looked_at_is_bounded(world: World) -> None:
+    world.write()
+    place = parse(paths(world.data_dir)[0].read_bytes()).place
+    sizes = {number: path.stat().st_size for number, path in segments(world.data_dir, Lane.LEDGER)}
+    assert check_behind(world.data_dir, place, 1) == sizes[place.segment]
+    two = sizes[place.segment] + sizes[place.segment - 1]
+    assert check_behind(world.data_dir, place, two) == two
+    assert check_behind(world.data_dir, place, two - 1) == sizes[place.segment]
+
+
 def test_three_are_kept_and_nothing_is_written_where_nothing_is_new(world: World) -> None:
     written = [world.write(behind) for behind in (400, 300, 200, 100)]
     assert paths(world.data_dir) == written[:0:-1]
@@ -214,6 +267,41 @@ def test_three_are_kept_and_nothing_is_written_where_nothing_is_new(world: World
         continue
     assert maker.write() is None
     assert not list((world.data_dir / "snapshots").glob("*.new"))
+
+
+def test_one_that_reads_back_as_something_else_is_not_put_there(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    earlier = world.write(behind=100)
+    other = parse(earlier.read_bytes())
+    monkeypatch.setattr("engine.recovery.maker.parse", lambda _data: other)
+    with pytest.raises(ImageError, match="does not read back"):
+        world.write()
+    assert paths(world.data_dir) == [earlier]
+
+
+class FullDisk(Disk):
+    """Takes a part of what it is given."""
+
+    def write(self, path: Path, data: bytes) -> None:
+        super().write(path, data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, "no room")
+
+
+def test_what_could_not_be_written_or_was_cut_by_a_kill_is_not_left_behind(world: World) -> None:
+    earlier = world.write(behind=100)
+    killed = earlier.with_name(f"{earlier.name}.new")
+    killed.write_bytes(earlier.read_bytes()[:1000])
+    newer = earlier.with_name(f"99999999-{0:020}.snapshot.new")
+    newer.write_bytes(b"another process's, at work")
+    maker = SnapshotMaker(world.loaded.config, world.data_dir, FullDisk())
+    while maker.step():
+        continue
+    with pytest.raises(OSError, match="no room"):
+        maker.write()
+    assert sorted(killed.parent.iterdir()) == [earlier, newer]
+    killed.write_bytes(b"half")
+    assert sorted(killed.parent.iterdir()) == sorted([earlier, newer, killed])
+    last = world.write()
+    assert sorted(killed.parent.iterdir()) == sorted([earlier, last, newer])
 
 
 @pytest.mark.invariant("R02")

@@ -20,7 +20,6 @@ from engine.journal.tailing import (
     TailingReader,
     load_state,
     reader_path,
-    reader_states,
 )
 from engine.model.codes import Lane
 from tests.journal_harness import append_numbered, memory_folder, open_stepped, small_config
@@ -183,7 +182,8 @@ def test_a_damaged_offset_and_a_wrong_name_are_told() -> None:
         reader = NamedReader(folder / "data", "copy")
         reader.take(1)
         reader.commit(5)
-        (state,) = reader_states(folder / "data")
+        state = load_state(reader_path(folder / "data", "copy"))
+        assert state is not None
         assert (state.name, state.offset.seq, state.updated_wall_ns) == ("copy", 1, 5)
         with pytest.raises(JournalError, match="reads the ledger; take another name"):
             NamedReader(folder / "data", "copy", Lane.TAPE)

@@ -52,16 +52,15 @@ class Exchange:
         self.answers = list(answers)
         self.asked: list[tuple[str, str, Mapping[str, str]]] = []
 
-    async def request(self, method: str, target: str, *, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    async def request(
+        self, method: str, target: str, *, headers: Mapping[str, str] | None, **_options: Any
+    ) -> HttpResponse:
         self.asked.append((method, target, headers or {}))
         path = urlsplit(target).path
         if path == "/fapi/v1/time":
             return HttpResponse(200, {}, b'{"serverTime":1763640000000}')
         status, body = self.answers.pop(0)
         return HttpResponse(status, {"x-mbx-used-weight-1m": "17"}, json.dumps(body).encode())
-
-    async def get(self, target: str) -> HttpResponse:
-        return await self.request("GET", target)
 
     def queries(self) -> list[dict[str, list[str]]]:
         return [parse_qs(urlsplit(target).query) for _, target, _ in self.asked]

@@ -132,7 +132,7 @@ def test_a_list_that_knows_less_than_the_stream_overwrites_nothing(rig: UsdmRig)
     rig.clock.advance(SECOND_NS)
     rig.account.update_ms = rig.clock.time_ns() // 1_000_000 - 10
     rig.command(CommandKind.RECONCILE)
-    asked_at_ns = rig.clock.time_ns()
+    asked_at_ns = rig.clock.monotonic_ns()
     for part in ("openOrders", "openAlgoOrders", "positionRisk"):
         wish = rig.session.take_wish()
         assert wish is not None
@@ -153,6 +153,39 @@ def test_a_list_that_knows_less_than_the_stream_overwrites_nothing(rig: UsdmRig)
     rig.session.put_reply(wish[0], 200, body, asked_at_ns)
     rig.pipeline.run_to_completion()
     assert rig.oms.balances()[0]["free_e8"] == 77 * 10**8
+
+
+def tell_time(rig: UsdmRig, venue_ns: int) -> None:
+    """The venue's answer to a question for its time."""
+    rig.session.put_time(b'{"serverTime":%d}' % (venue_ns // 1_000_000), 200, rig.clock.monotonic_ns())
+    rig.run()
+
+
+def told_lots(rig: UsdmRig, position: str) -> int:
+    """The position as the engine knows it from the venue, after the venue has been asked and has said `position`."""
+    rig.clock.advance(SECOND_NS)
+    rig.account.positions["BTCUSDT"] = position
+    rig.command(CommandKind.RECONCILE)
+    rig.run()
+    return int(rig.oms.venue_positions_told()[0]["position_lots"])
+
+
+@pytest.mark.invariant("R06")
+@pytest.mark.invariant("R34")
+def test_the_venues_time_measured_while_the_wall_clock_was_wrong_makes_no_answer_too_new(rig: UsdmRig) -> None:
+    true_ns = rig.clock.time_ns()
+    rig.clock.step_wall(-3600 * SECOND_NS)
+    tell_time(rig, true_ns)
+    rig.clock.step_wall(3600 * SECOND_NS)
+    assert told_lots(rig, "0.002") == 2
+    tell_time(rig, rig.clock.time_ns())
+    assert told_lots(rig, "0.004") == 4
+
+
+def test_a_venues_clock_that_was_set_back_does_not_freeze_positions(rig: UsdmRig) -> None:
+    assert told_lots(rig, "0.010") == 10
+    tell_time(rig, rig.clock.time_ns() - 3600 * SECOND_NS)
+    assert told_lots(rig, "0.004") == 4
 
 
 def test_funding_is_booked_by_symbol_and_found_again(rig: UsdmRig) -> None:
@@ -360,7 +393,7 @@ def test_a_reading_that_a_fill_overtook_says_nothing(rig: UsdmRig) -> None:
             if path == "/fapi/v3/balance":  # the position has been told, and here comes a fill
                 rig.user.feed(told_fill(rig, handle, done), rig.clock.monotonic_ns(), rig.clock.time_ns())
             rig.session.put_reply(
-                token, 200, json.dumps(rig.account.answer(path, params)).encode(), rig.clock.time_ns()
+                token, 200, json.dumps(rig.account.answer(path, params)).encode(), rig.clock.monotonic_ns()
             )
             rig.pipeline.run_to_completion()
         rig.account.positions["BTCUSDT"] = str(Decimal(done) / 1000 * 10 - Decimal("0.005"))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy
 from alembic import command
@@ -35,12 +36,16 @@ SCHEMA_LOCK = 7_283_011
 
 
 class Database:
-    """One connection to the database at `url`. Every fault is DatabaseDown or RecorderRefused, and leaves it closed."""
+    """One connection to the database at `url`. Every fault is DatabaseDown or RecorderRefused, and leaves it closed.
 
-    def __init__(self, url: str, *, busy_ms: int = BUSY_MS) -> None:
+    `is_reading`: nothing can be written over it, and a transaction sees one moment, however long it lasts.
+    """
+
+    def __init__(self, url: str, *, busy_ms: int = BUSY_MS, is_reading: bool = False) -> None:
         self.url = url
         self.shown = shown(url)
         self._busy_ms = busy_ms
+        self._is_reading = is_reading
         self._engine: Engine | None = None
         self._connection: Connection | None = None
 
@@ -79,6 +84,13 @@ class Database:
                 refuse_newer(connection, scripts, self.shown)
                 return ", ".join(MigrationContext.configure(connection).get_current_heads())
 
+    @staticmethod
+    def head() -> str:
+        """The schema that this build writes."""
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        return ScriptDirectory.from_config(config).get_current_head() or ""
+
     def close(self) -> None:
         """Give the connection up; the next use opens another."""
         connection, engine = self._connection, self._engine
@@ -107,7 +119,7 @@ class Database:
 
     def _connected(self) -> Connection:
         if self._connection is None:
-            self._engine = make_engine(self.url, self._busy_ms)
+            self._engine = reading_engine(self.url) if self._is_reading else make_engine(self.url, self._busy_ms)
             self._connection = self._engine.connect()
         return self._connection
 
@@ -150,6 +162,23 @@ def make_engine(url: str, busy_ms: int) -> Engine:
     event.listen(engine, "connect", prepare_sqlite)
     event.listen(engine, "begin", begin_immediate)
     return engine
+
+
+def reading_engine(url: str) -> Engine:
+    """An engine for one connection that only reads."""
+    if url.startswith("sqlite"):
+        scheme, _, path = url.partition(":///")
+        return sqlalchemy.create_engine(
+            f"{scheme}:///file:{quote(path)}?mode=ro&uri=true", poolclass=sqlalchemy.NullPool
+        )
+    arguments = {
+        "connect_timeout": CONNECT_S,
+        "application_name": "tradewind-export",
+        "options": "-c default_transaction_read_only=on",
+    }
+    return sqlalchemy.create_engine(
+        url, poolclass=sqlalchemy.NullPool, connect_args=arguments, isolation_level="REPEATABLE READ"
+    )
 
 
 def prepare_sqlite(connection: Any, _record: object) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, tuple_
 
+from engine.desk.recorder.gone import tell_gone
 from engine.desk.recorder.schema import CLOSED_STATES, TABLES
 from engine.desk.recorder.tables import metadata
 
@@ -32,6 +33,7 @@ def expire_rows(connection: Connection, table: str, journal: int, horizon_wall_n
         # every row up to the last old one is old
         last = tuple(old[-1])[:-1]
         connection.execute(delete(own).where(own.c.journal == journal, tuple_(*keys) <= last))
+        tell_gone(connection, table, journal, old[-1].wall_ns)
     return len(old)
 
 
@@ -45,4 +47,6 @@ def expire_orders(connection: Connection, journal: int, horizon_wall_ns: int, li
         .limit(limit)
     )
     gone = connection.execute(delete(own).where(own.c.journal == journal, own.c.order_handle.in_(old)))
+    if gone.rowcount:
+        tell_gone(connection, "orders", journal, horizon_wall_ns)
     return int(gone.rowcount)

@@ -30,7 +30,8 @@ INSTRUMENT_FIELDS = (
 class Memory:
     """`numbers`: our number of an instrument's present terms by the ledger's id; `roots`: command by what it brought about.
 
-    `parents`: of orders whose intent was seen and no state yet. `run`: the run's row while it goes on.
+    `parents`: of orders whose intent was seen and no state yet. `run`: the run's row while it goes on. `held`: assets of which an
+    account has something, with their venue.
     """
 
     numbers: Numbers = field(default_factory=Numbers)
@@ -40,6 +41,7 @@ class Memory:
     holdings: dict[ProfitKey, Holding] = field(default_factory=dict)
     roots: dict[int, int] = field(default_factory=dict)
     run: list[Any] = field(default_factory=list)
+    held: dict[int, dict[int, int]] = field(default_factory=dict)
 
     def know(self, row: InstrumentRow) -> bool:
         """Take an instrument's terms; False where they are as they were."""
@@ -50,6 +52,14 @@ class Memory:
         self.terms[row.instrument_id] = row
         self.numbers[row.instrument_id] = self.instruments
         return True
+
+    def tell_balance(self, account_id: int, asset_id: int, venue_id: int, *, is_held: bool) -> None:
+        """The venue's word on one asset."""
+        held = self.held.setdefault(account_id, {})
+        if is_held:
+            held[asset_id] = venue_id
+        else:
+            held.pop(asset_id, None)
 
     def begin(self, seq: int, command_seq: int) -> None:
         """Record `seq` came of a command: what it causes did too."""

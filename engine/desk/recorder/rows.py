@@ -33,7 +33,7 @@ STATE_WORDS: dict[RecordKind, dict[str, Any]] = {
 }
 TEXT_EVENTS = (
     *(RecordKind.START, RecordKind.STOP, RecordKind.RECOVERED, RecordKind.CUT),
-    *(RecordKind.LIMITS, RecordKind.INSTRUCTION),
+    *(RecordKind.LIMITS, RecordKind.INSTRUCTION, RecordKind.OPERATOR),
 )
 _INTENT_BYTES = HEADER_BYTES + layout.payload_format(RecordKind.INTENT)[0].size
 _HAS_CONDITIONS = HEADER_BYTES + 7
@@ -109,6 +109,7 @@ class RowMaker:
             RecordKind.FILL: self._fill,
             RecordKind.POSITION: self._position,
             RecordKind.BALANCE: self._balances,
+            RecordKind.BALANCE_UPDATE: self._transfers,
             RecordKind.ACCOUNT: self._account,
             RecordKind.FUNDING_PAYMENT: self._funding,
             RecordKind.INTENT: self._intent,
@@ -255,15 +256,36 @@ class RowMaker:
     def _balances(self, record: Record) -> None:
         data = record.data
         form = layout.payload_format(RecordKind.BALANCE)[0]
-        count = form.unpack_from(data, HEADER_BYTES)[2]
-        first = HEADER_BYTES + form.size
+        _, _, count, is_complete = form.unpack_from(data, HEADER_BYTES)
+        first, is_complete = HEADER_BYTES + form.size, bool(is_complete)
+        told = [layout.BALANCE_ROW.unpack_from(data, first + at * layout.BALANCE_ROW.size) for at in range(count)]
+        account_id, venue_id = record.account_id, record.venue_id
+        if is_complete:
+            # what a complete list does not name is gone
+            named = {asset_id for asset_id, _, _ in told}
+            told += [(asset, 0, 0) for asset in sorted(self.memory.held.get(account_id, {}).keys() - named)]
         front = (self.journal, record.epoch, record.seq, record.wall_ns)
-        about = (record.venue_id, record.account_id)
-        for place in range(first, first + count * layout.BALANCE_ROW.size, layout.BALANCE_ROW.size):
-            asset_id, free_e8, locked_e8 = layout.BALANCE_ROW.unpack_from(data, place)
-            self._batch.rows["balance_states"].append((*front, asset_id, *about, free_e8, locked_e8))
-            row = (self.journal, about[1], asset_id, *front[1:], about[0], free_e8, locked_e8)
-            self._batch.latest["balances"][about[1], asset_id] = row
+        if not told:
+            # that nothing is held is said by a row of no asset
+            self._batch.rows["balance_states"].append((*front, 0, venue_id, account_id, 0, 0, is_complete))
+        for asset_id, free_e8, locked_e8 in told:
+            about = (venue_id, account_id, free_e8, locked_e8)
+            self._batch.rows["balance_states"].append((*front, asset_id, *about, is_complete))
+            row = (self.journal, account_id, asset_id, *front[1:], venue_id, free_e8, locked_e8)
+            self._batch.latest["balances"][account_id, asset_id] = row
+            self.memory.tell_balance(account_id, asset_id, venue_id, is_held=bool(free_e8 or locked_e8))
+
+    def _transfers(self, record: Record) -> None:
+        """The venue tells that a balance changed without a trade: where an amount free would stand, the change does."""
+        data = record.data
+        form = layout.payload_format(RecordKind.BALANCE_UPDATE)[0]
+        event_ns, _, count, _ = form.unpack_from(data, HEADER_BYTES)
+        front = (self.journal, record.epoch, record.seq, record.wall_ns)
+        for number in range(count):
+            place = HEADER_BYTES + form.size + number * layout.BALANCE_ROW.size
+            asset_id, change_e8, _ = layout.BALANCE_ROW.unpack_from(data, place)
+            about = (record.venue_id, record.account_id, asset_id)
+            self._batch.rows["transfers"].append((*front, number, *about, change_e8, event_ns))
 
     def _account(self, record: Record) -> None:
         data = record.data
@@ -365,7 +387,8 @@ class RowMaker:
         self._batch.rows["events"].append(row)
         if kind in (RecordKind.START, RecordKind.STOP):
             self._run(kind, row, text)
-        elif row[_CAUSE] in self.memory.roots:
+        elif kind is not RecordKind.OPERATOR and row[_CAUSE] in self.memory.roots:
+            # who commanded is no effect of the command
             self._effect(row, kind, record.order_handle, "")
 
     def _run(self, kind: RecordKind, row: Row, text: str) -> None:

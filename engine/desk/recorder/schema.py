@@ -90,7 +90,8 @@ TABLES: dict[str, TableSpec] = {
             "order_states",
             f"{RECORD} cause_seq:l order_handle:l account_id:i strategy_id:i instrument:i is_held:b state:t "
             "previous_state:t reason:t venue_code:i venue_order_id:l price_ticks:l qty_lots:l cum_qty_lots:l "
-            "leaves_qty_lots:l average_price_e8:l trigger_ticks:l is_triggered:b",
+            "leaves_qty_lots:l average_price_e8:l trigger_ticks:l is_triggered:b venue_id:i position_side:t "
+            "client_order_id:t side:t order_type:t time_in_force:t",
         ),
         table(
             "fills",
@@ -125,8 +126,13 @@ TABLES: dict[str, TableSpec] = {
         ),
         table(
             "balance_states",
-            f"{RECORD} asset_id:i venue_id:i account_id:i free_e8:l locked_e8:l",
+            f"{RECORD} asset_id:i venue_id:i account_id:i free_e8:l locked_e8:l is_complete:b",
             "journal epoch seq asset_id",
+        ),
+        table(
+            "transfers",
+            f"{RECORD} row_number:i venue_id:i account_id:i asset_id:i change_e8:l event_ns:l",
+            "journal epoch seq row_number",
         ),
         table(
             "accounts",

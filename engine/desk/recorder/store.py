@@ -62,6 +62,9 @@ def read_memory(connection: Connection, journal: int, offset: Offset) -> Memory:
         strategy_id, account_id, venue_id, symbol, side = (columns[name] for name in TABLES["profits"].key[1:])
         terms = instrument_of(by_number[columns["instrument"]])
         memory.holdings[strategy_id, account_id, venue_id, symbol, side] = holding_of(columns, terms)
+    for columns in rows("balances"):
+        is_held = bool(columns["free_e8"] or columns["locked_e8"])
+        memory.tell_balance(columns["account_id"], columns["asset_id"], columns["venue_id"], is_held=is_held)
     for columns in rows("runs", tables["runs"].c.epoch == offset.epoch):
         memory.run = [columns[name] for name in TABLES["runs"].names]
     for columns in rows("commands", tables["commands"].c.epoch == offset.epoch):

@@ -113,7 +113,8 @@ class RecorderWorker:
         """Tell a new cause; returns how long to wait."""
         status, cause = self.status, str(error) or type(error).__name__
         if cause != status.cause:
-            self._tell(f"nothing is recorded: {cause}; it is tried again, and nothing is lost meanwhile")
+            # the ledger keeps what comes; whether that is enough, the cause says
+            self._tell(f"nothing is recorded: {cause}; it is tried again")
         status.is_up, status.cause = False, cause
         status.faults += 1
         status.down_since_ns = status.down_since_ns or self._clock.monotonic_ns()

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from engine.runtime.clock import Clock
-from engine.runtime.net import HttpClient, HttpResponse
+from engine.runtime.net import HttpClient, HttpResponse, NotAskedError
 
 Body = TypeVar("Body")
 NS_PER_MS = 1_000_000
@@ -28,6 +28,8 @@ NOTHING_OPEN = -2011
 # the key is unknown, malformed, not allowed to trade from here, or the signature is not its own
 KEY_REFUSED = frozenset({-1022, -2008, -2014, -2015})
 CLOCK_REFUSED = -1021
+# of the weight that the address has in a minute: the engine's own requests count there, too
+SHARE_MAX = 0.25
 PROBE_ID = "guard-asks-for-its-rights"
 
 Sign = Callable[[bytes], str]
@@ -35,20 +37,41 @@ Sign = Callable[[bytes], str]
 
 @dataclass(frozen=True)
 class CancelRoutes:
-    """Paths of one kind of market. Each of `cancel_all` is deleted by symbol, each of `open_orders` read to verify it."""
+    """Paths of one kind of market. Each of `cancel_all` is deleted by symbol, each of `open_orders` read to verify it.
+
+    Request weights: `weight_per_min` is the venue's limit, `open_weight` of one of `open_orders` for a symbol,
+    `all_open_weight` for all of them; any other request weighs 1. `tells_nothing_open`: does `cancel_all` say so.
+    """
 
     time: str
     order: str
     cancel_all: tuple[str, ...]
     open_orders: tuple[str, ...]
+    open_weight: int
+    all_open_weight: int
+    weight_per_min: int
+    tells_nothing_open: bool
 
 
-SPOT_ROUTES = CancelRoutes("/api/v3/time", "/api/v3/order", ("/api/v3/openOrders",), ("/api/v3/openOrders",))
+SPOT_ROUTES = CancelRoutes(
+    "/api/v3/time",
+    "/api/v3/order",
+    ("/api/v3/openOrders",),
+    ("/api/v3/openOrders",),
+    open_weight=6,
+    all_open_weight=80,
+    weight_per_min=6000,
+    tells_nothing_open=True,
+)
 USDM_ROUTES = CancelRoutes(
     "/fapi/v1/time",
     "/fapi/v1/order",
     ("/fapi/v1/allOpenOrders", "/fapi/v1/algoOpenOrders"),
     ("/fapi/v1/openOrders", "/fapi/v1/openAlgoOrders"),
+    open_weight=1,
+    all_open_weight=40,
+    weight_per_min=2400,
+    tells_nothing_open=False,
 )
 ROUTES = {"binance-spot": SPOT_ROUTES, "binance-usdm": USDM_ROUTES}
 
@@ -78,6 +101,10 @@ class VenueQuiet(CancelRefused):
 class _Error(msgspec.Struct):
     code: int = 0
     msg: str = ""
+
+
+class _Open(msgspec.Struct):
+    symbol: str
 
 
 class _Time(msgspec.Struct):
@@ -113,7 +140,17 @@ class RestCancel:
         self._sign = sign
         self._recv_window_ms = recv_window_ms
         self._quiet_until_mono_ns = 0
+        self._spent_until_mono_ns = 0
+        self._ns_per_weight = int(60 * NS_PER_S / (routes.weight_per_min * SHARE_MAX))
+        # from so many symbols on a look at all of them weighs less than asking one by one
+        requests = len(routes.cancel_all) if routes.tells_nothing_open else len(routes.open_orders) * routes.open_weight
+        self.symbols_to_look = len(routes.open_orders) * routes.all_open_weight // requests + 1
         self.offset_ns = 0
+
+    @property
+    def rest_s(self) -> float:
+        """How long nothing should be sent for what was answered to have been SHARE_MAX of the venue's weight."""
+        return max(0.0, (self._spent_until_mono_ns - self._clock.monotonic_ns()) / NS_PER_S)
 
     async def measure_time(self) -> int:
         """Ask the venue's clock, which also keeps the connection warm; returns the round trip in nanoseconds."""
@@ -144,23 +181,37 @@ class RestCancel:
                     raise
         return found
 
+    async def cancel_open(self, symbol: str) -> int:
+        """As `cancel_all`, but 0 where nothing was open at every venue; for what is mostly clean, since it may look first."""
+        if self._routes.tells_nothing_open or await self.open_orders(symbol):
+            return await self.cancel_all(symbol)
+        return 0
+
+    async def open_symbols(self) -> set[str]:
+        """In which symbols orders of the account are open."""
+        found = set()
+        for path in self._routes.open_orders:
+            response = await self._signed("GET", path, {}, self._routes.all_open_weight)
+            found |= {order.symbol for order in _read(path, response, list[_Open])}
+        return found
+
     async def open_orders(self, symbol: str) -> int:
         """How many orders of the account are open in the symbol."""
         count = 0
         for path in self._routes.open_orders:
-            response = await self._signed("GET", path, {"symbol": symbol})
+            response = await self._signed("GET", path, {"symbol": symbol}, self._routes.open_weight)
             count += len(_read(path, response, list[msgspec.Raw]))
         return count
 
-    async def _signed(self, method: str, path: str, params: dict[str, str]) -> HttpResponse:
+    async def _signed(self, method: str, path: str, params: dict[str, str], weight: int = 1) -> HttpResponse:
         """Sign with the venue's time as we know it; where it finds that wrong, ask its clock and try once more."""
         try:
-            return await self._send(method, path, self._query(params))
+            return await self._send(method, path, self._query(params), weight)
         except CancelRefused as refused:
             if refused.code != CLOCK_REFUSED:
                 raise
         await self.measure_time()
-        return await self._send(method, path, self._query(params))
+        return await self._send(method, path, self._query(params), weight)
 
     def _query(self, params: dict[str, str]) -> str:
         timestamp_ms = (self._clock.time_ns() + self.offset_ns) // NS_PER_MS
@@ -168,14 +219,28 @@ class RestCancel:
         query = urlencode(named, quote_via=quote)
         return f"{query}&signature={quote(self._sign(query.encode()), safe='')}"
 
-    async def _send(self, method: str, path: str, query: str) -> HttpResponse:
-        left_ns = self._quiet_until_mono_ns - self._clock.monotonic_ns()
-        if left_ns > 0:
-            raise VenueQuiet(path, 0, 0, "the venue asked for quiet", left_ns / NS_PER_S)
-        response = await self._http.request(method, f"{path}?{query}" if query else path, headers=self._headers)
+    async def _send(self, method: str, path: str, query: str, weight: int = 1) -> HttpResponse:
+        target = f"{path}?{query}" if query else path
+        try:
+            self._require_no_quiet()
+            # and again when the bytes are about to leave: other symbols' cancels run beside this one
+            response = await self._http.request(
+                method, target, headers=self._headers, before_send=self._require_no_quiet
+            )
+        except NotAskedError:
+            raise VenueQuiet(path, 0, 0, "the venue asked for quiet", self._quiet_left_ns() / NS_PER_S) from None
+        now_ns = self._clock.monotonic_ns()
+        self._spent_until_mono_ns = max(now_ns, self._spent_until_mono_ns) + weight * self._ns_per_weight
         if response.status == 200:
             return response
         raise self._refusal(path, response)
+
+    def _quiet_left_ns(self) -> int:
+        return self._quiet_until_mono_ns - self._clock.monotonic_ns()
+
+    def _require_no_quiet(self) -> None:
+        if self._quiet_left_ns() > 0:
+            raise NotAskedError("the venue asked for quiet")
 
     def _refusal(self, path: str, response: HttpResponse) -> CancelRefused:
         try:
@@ -185,5 +250,6 @@ class RestCancel:
         if response.status not in (418, 429):
             return CancelRefused(path, response.status, error.code, error.msg)
         wait_s = RETRY_AFTER_DEFAULT_S if response.retry_after_s is None else response.retry_after_s
-        self._quiet_until_mono_ns = self._clock.monotonic_ns() + int(wait_s * NS_PER_S)
+        until_ns = self._clock.monotonic_ns() + int(wait_s * NS_PER_S)
+        self._quiet_until_mono_ns = max(self._quiet_until_mono_ns, until_ns)
         return VenueQuiet(path, response.status, error.code, error.msg, wait_s)

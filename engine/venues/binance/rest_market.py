@@ -1,14 +1,16 @@
 """Public REST: exchange information, depth snapshots, the server's time; spot's, and the parent of USD-M's.
 
-Answers that are no 200 are VenueError with the exchange's own code and text; a wait that it asks for (429, 418) is kept,
-and nothing is sent before it is over. Source: Binance spot documentation, "General endpoints", "Market data endpoints", "Limits".
+Answers that are no 200 are VenueError with the exchange's own code and text. A wait that it asks for (429, 418) is kept: nothing is
+sent before it is over, cancels and the dead-man switch neither, since what comes inside it makes it longer. It is looked at when
+the connection stands and the bytes are about to leave; what is kept back there waits for the quiet's end.
+Source: Binance spot documentation, "General endpoints", "Market data endpoints", "Limits".
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeVar
 from urllib.parse import quote, urlencode
@@ -17,7 +19,7 @@ import msgspec
 
 from engine.model.instruments import InstrumentSpec
 from engine.runtime.clock import Clock
-from engine.runtime.net import HttpClient, HttpResponse
+from engine.runtime.net import HttpClient, HttpResponse, NotAskedError
 from engine.venues.binance.reference import (
     PUBLISHED_LIMITS,
     UNREADABLE,
@@ -52,6 +54,10 @@ class VenueError(Exception):
         self.code = code
         self.text = text
         self.retry_after_s = retry_after_s
+
+
+class QuietWanted(NotAskedError):
+    """The venue wants no request now: this one was not sent."""
 
 
 Body = TypeVar("Body")
@@ -148,8 +154,8 @@ class RestMarket:
     async def poll(self, path: str, query: Mapping[str, str], weight: int) -> bytes:
         """The body of a public GET that can wait; `path` is whole, as "/fapi/v1/openInterest"."""
         await self._wait_for_share(weight, POLL_SHARE)
-        await self._wait_until_allowed(weight)
-        return self._accept(path, await self._http.get(f"{path}?{urlencode(query, quote_via=quote)}")).body
+        target = f"{path}?{urlencode(query, quote_via=quote)}"
+        return self._accept(path, await self._when_allowed(weight, lambda: self._send("GET", target))).body
 
     async def _wait_for_share(self, weight: int, share: float) -> None:
         """Until a request of this weight stays within this share of the minute's limit, by what the venue has counted."""
@@ -164,7 +170,15 @@ class RestMarket:
     async def server_time(self) -> TimeSample:
         """One measurement of the venue's clock against ours."""
         sent_mono_ns, sent_wall_ns = self._clock.monotonic_ns(), self._clock.time_ns()
-        response = await self._get("/time", {})
+
+        def on_leave() -> None:
+            nonlocal sent_mono_ns, sent_wall_ns
+            sent_mono_ns, sent_wall_ns = self._clock.monotonic_ns(), self._clock.time_ns()
+
+        target = f"{self.api_path}/time"
+        response = self._accept(
+            "/time", await self._when_allowed(1, lambda: self._send("GET", target, on_leave=on_leave))
+        )
         round_trip_ns = self._clock.monotonic_ns() - sent_mono_ns
         venue_ns = read_body("/time", response, _ServerTime).serverTime * NS_PER_MS
         # the venue's stamp is cut to a millisecond: half of one more on either side
@@ -179,9 +193,40 @@ class RestMarket:
         return min([await self.server_time() for _ in range(samples)], key=lambda sample: sample.error_ns)
 
     async def _get(self, path: str, query: dict[str, str], cost: int = 1) -> HttpResponse:
-        await self._wait_until_allowed(cost)
         target = self.api_path + path + ("?" + urlencode(query, quote_via=quote) if query else "")
-        return self._accept(path, await self._http.get(target))
+        return self._accept(path, await self._when_allowed(cost, lambda: self._send("GET", target)))
+
+    async def _send(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str] | None = None,
+        on_leave: Callable[[], None] | None = None,
+    ) -> HttpResponse:
+        """The one way out of every request. QuietWanted where the venue wants none as the bytes are about to leave.
+
+        `on_leave` is called when they do: what was waited for before that is no part of a round trip.
+        """
+
+        def before_send() -> None:
+            self._require_no_quiet()
+            if on_leave is not None:
+                on_leave()
+
+        return await self._http.request(method, target, headers=headers, before_send=before_send)
+
+    def _require_no_quiet(self) -> None:
+        if (left_ns := self.quiet_left_ns()) > 0:
+            raise QuietWanted(f"the venue asked for quiet, {left_ns / NS_PER_S:.1f} s are left: not sent")
+
+    async def _when_allowed(self, weight: int, send: Callable[[], Awaitable[HttpResponse]]) -> HttpResponse:
+        """The answer to what `send` sends, once it may; kept back on its way out, it waits again and is made anew."""
+        while True:
+            await self._wait_until_allowed(weight)
+            try:
+                return await send()
+            except QuietWanted:
+                continue
 
     def _accept(self, path: str, response: HttpResponse) -> HttpResponse:
         """The answer where it is a 200; its weight counted either way. VenueError otherwise."""
@@ -215,7 +260,8 @@ class RestMarket:
             retry_after_s = RETRY_AFTER_DEFAULT_S if retry_after_s is None else retry_after_s
             self.rate_limited += 1
             quiet_ns = int(retry_after_s * NS_PER_S)
-            self._quiet_until_mono_ns = self._clock.monotonic_ns() + quiet_ns
+            # an answer that was under way before a longer wish does not cut that one short
+            self._quiet_until_mono_ns = max(self._quiet_until_mono_ns, self._clock.monotonic_ns() + quiet_ns)
             if self._shared is not None:
                 self._shared.keep_quiet(quiet_ns, response.status)
         try:

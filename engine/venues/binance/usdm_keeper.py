@@ -1,6 +1,6 @@
 """Keeps what a USD-M account needs at once: the order connection, the private stream with its listen key, and REST for the session.
 
-A listen key lives an hour and is renewed every half hour; the venue may end it at any time, with or without the connection, by the
+A listen key lives an hour and is renewed every minute; the venue may end it at any time, with or without the connection, by the
 event listenKeyExpired. The session then stops opening orders in that turn; a new key and a new connection are made here at once.
 Source: Binance USD-M futures documentation, "User Data Streams", "Websocket API", "Connect".
 """
@@ -22,7 +22,8 @@ from engine.venues.binance.usdm_rest import UsdmRest
 
 NS_PER_S = 1_000_000_000
 POLL_S = 0.02
-KEY_RENEW_S = 30 * 60.0
+# half an hour would keep it alive; asked this often, a key whose end was not heard of is found dead before long
+KEY_RENEW_S = 60.0
 KEY_RETRY_S = 30.0
 TIME_RETRY_S = 0.25
 # the venue pings every three minutes; we ask ourselves much sooner whether a silent connection lives
@@ -96,28 +97,33 @@ class UsdmKeeper:
 
     async def _ask(self, token: int, path: str, params: dict[str, Any]) -> None:
         """No answer is an answer too: the reconciliation ends as failed and begins again."""
-        sent_wall_ns = self._clock.time_ns()
+        sent_mono_ns = self._clock.monotonic_ns()
         try:
             response = await self._rest.fetch(path, params)
         except NetError as error:
             self._stream_error = str(error)
-            self._session.put_reply(token, 0, b"", sent_wall_ns)
+            self._session.put_reply(token, 0, b"", sent_mono_ns)
             return
         weight = response.headers.get("x-mbx-used-weight-1m", "")
         self._session.put_reply(
             token,
             response.status,
             response.body,
-            sent_wall_ns,
+            sent_mono_ns,
             used_weight=int(weight) if weight.isdigit() else -1,
             retry_after_s=response.retry_after_s or 0.0,
         )
 
     async def _ask_time(self, path: str) -> None:
-        """The venue's clock, for the session and for what REST signs."""
+        """The venue's clock, for the session and for what REST signs; a wait for quiet is no part of the round trip."""
         sent_mono_ns = self._clock.monotonic_ns()
+
+        def on_leave() -> None:
+            nonlocal sent_mono_ns
+            sent_mono_ns = self._clock.monotonic_ns()
+
         try:
-            response = await self._rest.fetch(path, {}, is_signed=False)
+            response = await self._rest.fetch(path, {}, is_signed=False, on_leave=on_leave)
         except NetError as error:
             self._stream_error = str(error)
             await asyncio.sleep(TIME_RETRY_S)
@@ -181,7 +187,8 @@ class UsdmKeeper:
         silent_ns = now_ns - connection.receiver.last_frame_mono_ns
         if silent_ns > SILENT_AFTER_S * NS_PER_S:
             connection.lose(f"silent for {silent_ns // NS_PER_S} s")
-        elif now_ns > rotate_ns:
+        elif now_ns > rotate_ns and self._session.quiet_ns() <= 0:
+            # inside a wait that the venue asked for there is no key for another one
             connection.lose("replaced before the venue ends it")
         elif now_ns - began_ns > PROVEN_AFTER_S * NS_PER_S:
             self._policy.reset()

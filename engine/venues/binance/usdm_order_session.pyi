@@ -17,7 +17,7 @@ class UsdmOrderSession(BinanceOrderSession):
         token: int,
         status: int,
         body: bytes,
-        sent_wall_ns: int,
+        sent_mono_ns: int,
         *,
         used_weight: int = ...,
         retry_after_s: float = ...,

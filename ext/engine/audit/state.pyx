@@ -256,11 +256,14 @@ cdef class CoreState:
 
     cdef void _trades(self, TradeSet trades):
         cdef uint64_t at
+        cdef const TradeKey* key
         cdef uint64_t rows = min(<uint64_t> self.tables.instrument_count + 1, <uint64_t> INSTRUMENT_CAPACITY)
         self.number(trades.head)
         self.number(trades.tail)
         for at in range(trades.tail, trades.head):
-            self.put(&trades.queue[at & (trades.capacity - 1)], sizeof(TradeKey))
+            # as it is now: in the queue it stands as it first came
+            key = &trades.queue[at & (trades.capacity - 1)]
+            self.put(&trades.table[trades._place(key.instrument_id, key.trade_id)], sizeof(TradeKey))
         self.put(trades.forgotten_max, rows * sizeof(int64_t))
         self.put(trades.newest, rows * sizeof(int64_t))
         self.put(trades.newest_handle, rows * sizeof(uint64_t))

@@ -20,6 +20,8 @@ cdef extern from *:
 
 cdef enum:
     CHUNK_PAGES = 256
+    # a page with more levels is zeroed as a whole
+    SPARSE_LEVELS_MAX = 8
 
 
 cdef int pool_init(PagePool* pool, uint32_t pages_max) except -1:
@@ -426,8 +428,15 @@ cdef uint32_t side_check(const LadderSide* side) noexcept nogil:
 
 
 cdef void clear_page(LadderSide* side, int64_t page) noexcept nogil:
+    """A page far from the best price holds a level or two: those are zeroed, and the rest of its 512 bytes is not fetched."""
     cdef PageSlot* slot = &side.slots[page]
-    memset(slot.page, 0, sizeof(Page))
+    cdef uint64_t word = slot.occupied
+    if TW_COUNT(word) > SPARSE_LEVELS_MAX:
+        memset(slot.page, 0, sizeof(Page))
+    else:
+        while word:
+            slot.page.qty_lots[TW_LOWEST(word)] = 0
+            word &= word - 1
     pool_give(side.pool, slot.page)
     slot.page = NULL
     slot.occupied = 0

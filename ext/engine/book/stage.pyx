@@ -276,6 +276,9 @@ cdef class BookStage(Actor):
 
     cdef void on_diff(self, Book* book, const Descriptor* item, const DepthPayload* depth) noexcept nogil:
         if book.phase == PHASE_IDLE or book.phase == PHASE_BUFFERING:
+            # levels that nobody believes: thousands of pages go here, not in the gap's turn (cancels), nor in the snapshot's (quotes)
+            side_clear(&book.bids, 0)
+            side_clear(&book.asks, 0)
             self.keep_pending(book, item, depth)
             return
         if is_old(book, depth):
@@ -410,9 +413,7 @@ cdef class BookStage(Actor):
         if book.pending_bytes and depth.last_update_id <= book.pending_last_id:
             self.duplicates += 1
             return
-        if book.pending_bytes and not pending_links(book, depth):
-            book.pending_bytes = 0
-        if not pending_reserve(book, size):
+        if (book.pending_bytes and not pending_links(book, depth)) or not pending_reserve(book, size):
             book.pending_bytes = 0
             if not pending_reserve(book, size):
                 return

@@ -9,6 +9,7 @@ Python runs only when a price is met, a trail moves, or a parent listens to the 
 from libc.string cimport memcpy, memset
 from engine.model.clientid cimport encode_client_id
 from engine.model.codes cimport *
+from engine.model.described cimport describe
 from engine.model.records cimport (
     CommandPayload, Conditions, IntentPayload, Level, MarkPricePayload, OrderStatePayload, FillPayload, ParentStatePayload, RecordHeader,
     StatePayload, TimerPayload, TradePayload, VerdictPayload,
@@ -272,7 +273,7 @@ cdef class ExecutionStage(Actor):
                 elif self._waits_for_account and self.tables.control_state()["reconciled"]:
                     self._waits_for_account = False
                     self.parents.take_up()
-                elif timer.timer_kind == TIMER_KIND_TICK and not self._waits_for_account:
+                elif timer.timer_kind == TIMER_KIND_TICK and not self._waits_for_account and self.parents.waiting:
                     self.parents.on_tick()
         return done
 
@@ -353,18 +354,11 @@ cdef class ExecutionStage(Actor):
 
     cdef void _push(self, Ring ring, RecordHeader* record, uint16_t data) noexcept:
         cdef Descriptor event
-        memset(&event, 0, sizeof(Descriptor))
-        event.kind = record.kind
-        event.venue_id = record.venue_id
-        event.account_id = record.account_id
-        event.strategy_id = record.strategy_id
-        event.instrument_id = record.instrument_id
+        describe(&event, record)
         event.data = data
         event.seq = event.cause_seq = record.seq
         event.wall_ns = self.journal.now_wall_ns
         event.mono_ns = self.journal.now_mono_ns
-        event.order_handle = record.order_handle
-        event.record = record
         ring.push(&event)
 
     def write_intent(self, int action, object parent, uint64_t handle, uint64_t target_handle, object terms) -> bool:

@@ -378,6 +378,7 @@ cdef class Journal:
     def _record_start(self, str build, str config_hash):
         facts = {"build": build, "config_hash": config_hash, "schema_hash": f"{_SCHEMA_HASH:016x}", "epoch": self.epoch,
                  "journal_id": self._recovery.journal_id.hex(), "pid": self._world.process_id,
+                 "durability": self.durability_level, "synced": dict(zip(("ledger", "tape"), self._recovery.synced_seqs)),
                  "chain": dict(zip(("ledger", "tape"), (head.hex() for head in self._recovery.chain_heads)))}
         self.append_text(RECORD_KIND_START, json.dumps(facts))
         if self._recovery.recovered:

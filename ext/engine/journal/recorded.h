@@ -112,7 +112,7 @@ static inline int tw_has_text(const uint8_t *text, uint32_t size, const char *wa
 }
 
 static inline int tw_class_of_request(const TwRecord *record) {
-    static const char PLACE[] = "\"method\":\"order.place\"";
+    static const char PLACE[] = "\"method\":\"order.place\"", PLACE_LATER[] = "\"method\":\"algoOrder.place\"";
     uint8_t action = tw_request_action(record);
     uint32_t size;
     const uint8_t *text;
@@ -120,7 +120,9 @@ static inline int tw_class_of_request(const TwRecord *record) {
     if (action >= TW_ACTION_OWN || (TW_ACTION_LIST_FIRST <= action && action <= TW_ACTION_LIST_LAST)) return TW_IS_EDGE;
     text = tw_request_text(record, &size);
     if (action == TW_ACTION_QUERY && size > 4 && memcmp(text, "GET ", 4) == 0) return TW_IS_EDGE;
-    if (action == TW_ACTION_REPLACE && tw_has_text(text, size < 128 ? size : 128, PLACE, sizeof(PLACE) - 1)) return TW_IS_SUCCESSOR;
+    const uint32_t head = size < 128 ? size : 128;
+    if (action == TW_ACTION_REPLACE && (tw_has_text(text, head, PLACE, sizeof(PLACE) - 1)
+                                        || tw_has_text(text, head, PLACE_LATER, sizeof(PLACE_LATER) - 1))) return TW_IS_SUCCESSOR;
     return TW_IS_REQUEST;
 }
 

@@ -11,6 +11,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 from engine.journal.journal cimport Journal, TwRecord
 from engine.model.codes cimport *
+from engine.model.records cimport RecordHeader, StatePayload
 from engine.runtime.actor cimport Pipeline
 from engine.runtime.clock cimport Clock
 from engine.runtime.timers cimport TimerQueue
@@ -175,6 +176,30 @@ cdef class RecordedSession:
     @property
     def is_left(self) -> bool:
         return self.state.is_off
+
+    def hangs(self) -> dict:
+        """The strategies' callbacks that hung and were interrupted then: their numbers, and what was written of them."""
+        cdef TwRecord* record = NULL
+        cdef const StatePayload* payload
+        cdef uint64_t number, at
+        cdef TwStretch* stretch
+        found = {}
+        for number in range(self.state.tracks[0].count):
+            stretch = &self.state.tracks[0].stretches[number]
+            at = 0
+            while at + sizeof(RecordHeader) <= stretch.size:
+                record = <TwRecord*> (stretch.bytes + at)
+                if record.length < sizeof(RecordHeader) or record.length > stretch.size - at:
+                    break
+                at += record.length
+                if (record.kind != RECORD_KIND_STRATEGY_STATE or record.epoch != self.state.epoch
+                        or record.length < sizeof(RecordHeader) + sizeof(StatePayload)):
+                    continue
+                payload = <const StatePayload*> (<const char*> record + sizeof(RecordHeader))
+                if payload.reason == ALARM_CODE_STRATEGY_HUNG:
+                    found[payload.detail] = PyBytes_FromStringAndSize(
+                        <const char*> (payload + 1), record.length - sizeof(RecordHeader) - sizeof(StatePayload)).rstrip(b"\0")
+        return found
 
     # --- what was found
 

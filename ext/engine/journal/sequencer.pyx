@@ -11,6 +11,7 @@ from engine.model.codes cimport (
     COUNTER_JOURNAL_REFUSED, COUNTER_JOURNAL_SYNCED_SEQ, COUNTER_TIMERS, LANE_LEDGER, LANE_TAPE, RECORD_KIND_ASSET, RECORD_KIND_COMMAND,
     RECORD_KIND_EXECUTION_REPORT, RECORD_KIND_FUNDING_PAYMENT, RECORD_KIND_HANDLES, RECORD_KIND_INSTRUMENT_UPDATE, RECORD_KIND_TIMER, RECORD_KIND_TIME_SYNC, RECORD_KIND_VENUE_HEALTH, TIMER_KIND_BAR, TIMER_KIND_EXECUTION, TIMER_KIND_STRATEGY, TIMER_KIND_TICK,
 )
+from engine.model.described cimport describe
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport AssetPayload, CommandPayload, HandlesPayload, RecordHeader, StatePayload, TimerPayload
 from engine.model.tables cimport Tables
@@ -268,16 +269,7 @@ cdef class Sequencer(Actor):
         cdef TwRecorded* session = &self.source.state
         cdef Descriptor item
         cdef int routes
-        memset(&item, 0, sizeof(item))
-        item.kind = record.kind
-        item.venue_id = record.venue_id
-        item.account_id = record.account_id
-        item.strategy_id = record.strategy_id
-        item.instrument_id = record.instrument_id
-        item.order_handle = record.order_handle
-        item.wall_ns = record.wall_ns
-        item.mono_ns = record.mono_ns
-        item.record = record
+        describe(&item, record)
         item.seq = item.cause_seq = record.seq
         routes = self._routes(&item)
         if not self._has_room(&item, routes):
@@ -360,16 +352,7 @@ cdef class Sequencer(Actor):
 
     cdef int _push_control(self, RecordHeader* record) except -1:
         cdef Descriptor item
-        memset(&item, 0, sizeof(item))
-        item.kind = record.kind
-        item.venue_id = record.venue_id
-        item.account_id = record.account_id
-        item.strategy_id = record.strategy_id
-        item.instrument_id = record.instrument_id
-        item.order_handle = record.order_handle
-        item.wall_ns = record.wall_ns
-        item.mono_ns = record.mono_ns
-        item.record = record
+        describe(&item, record)
         if not self.inbound_control.push(&item):
             self.journal.abandon(record)
             raise JournalFull("the control ring is full: the pipeline does not run")

@@ -112,6 +112,8 @@ cdef class ApprovalRegister:
     cdef uint32_t* _next_leg
     cdef uint32_t* _previous_leg
     cdef uint32_t[512] _first_leg
+    # Before the first order of a run: no order is known any more. What is promised and halted stays.
+    cdef void empty(self) noexcept
     # Count the order in a filled slot (its conditions too) among what is open; `close` takes it off.
     cdef void enter(self, uint32_t slot) noexcept nogil
     # A conditional order's price came: it waits no longer. Not for venues that count it until its end.

@@ -1,6 +1,7 @@
 """The register behind the one door: see approval.pxd."""
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memset
 from engine.model.codes cimport ORDER_FLAG_CLOSE_POSITION, ORDER_TYPE_LIMIT, SIDE_BUY, TIME_IN_FORCE_FOK, TIME_IN_FORCE_IOC
 from engine.model.native cimport is_conditional
 
@@ -52,11 +53,25 @@ cdef class ApprovalRegister:
         tw_touch(self.conditions, capacity * sizeof(Conditions))
         self._place_mask = places - 1
         self._seed = nonce_seed
-        self._closed_head = self._closed_tail = SLOT_NONE
-        self._free_count = capacity
+        self.empty()
+
+    cdef void empty(self) noexcept:
+        """No order, no chain; what is promised and halted stays."""
         cdef uint32_t i
-        for i in range(capacity):
-            self._free[i] = capacity - 1 - i
+        memset(self.slots, 0, self.capacity * sizeof(ApprovedOrder))
+        memset(self.conditions, 0, self.capacity * sizeof(Conditions))
+        memset(self._first_alike, 0, (self._place_mask + 1) * sizeof(uint32_t))
+        memset(self._next_alike, 0, self.capacity * sizeof(uint32_t))
+        memset(self.conditional_orders, 0, sizeof(self.conditional_orders))
+        memset(self.line_conditional_orders, 0, sizeof(self.line_conditional_orders))
+        memset(self.iceberg_orders, 0, sizeof(self.iceberg_orders))
+        memset(self.order_lists, 0, sizeof(self.order_lists))
+        memset(self._best_resting, 0, sizeof(self._best_resting))
+        self.open_orders = 0
+        self._closed_head = self._closed_tail = SLOT_NONE
+        self._free_count = self.capacity
+        for i in range(self.capacity):
+            self._free[i] = self.capacity - 1 - i
         for i in range(1024):
             self._first_resting[i] = SLOT_NONE
         for i in range(512):

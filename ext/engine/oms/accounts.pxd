@@ -23,6 +23,7 @@ cdef class AccountBook:
     cdef int64_t near_bps               # nearer to liquidation than this is an alarm; 0 = none
     cdef int64_t* funding_e8            # OMS's, by instrument
     cdef int64_t next_look_mono_ns
+    cdef bint was_read                  # has the venue told this run any wallet: until then nothing is known, which is not nothing
     cdef uint8_t[512] is_ours           # assets of this account
     cdef uint8_t[1536] is_warned        # by position, parallel to exposures
     cdef int64_t[512] told_mono_ns      # when each asset's record was written

@@ -67,6 +67,7 @@ cdef class AccountBook:
 
     cdef void take_balance(self, uint16_t asset_id) noexcept nogil:
         self.is_ours[asset_id] = 1
+        self.was_read = True
         self.tables.set_wallet(asset_id, self.tables.control.balance_free_e8[asset_id])
 
     cdef void look(self, int64_t now_mono_ns, uint64_t cause_seq) noexcept nogil:
@@ -84,6 +85,8 @@ cdef class AccountBook:
                 self.is_ours[self.tables.instruments[i].settle_asset_id] = 1
             if self.tables.instruments[i].kind != 0:
                 self.tables.touch_margin(i)
+        if not self.was_read:
+            return
         for i in range(1, self.tables.instrument_count + 1):
             if self.tables.instruments[i].kind != 0 and self.tables.instruments[i].venue_id == self.venue_id:
                 for side in range(POSITION_SIDES):

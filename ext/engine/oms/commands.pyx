@@ -14,7 +14,7 @@ from engine.model.tables cimport (
     ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_CAPACITY, INSTRUMENT_ROWS, LINE_CAPACITY, POSITION_SIDES, STRATEGY_ROWS, VENUE_ROWS, Instrument,
 )
 from engine.oms.lifecycle cimport ExternalOrder
-from engine.oms.orders cimport Order
+from engine.oms.orders cimport DISPUTE_MISSING, DISPUTE_RESTORED, Order
 from engine.oms.reconciliation cimport RECONCILE_IDLE, Reconciliation
 
 cdef enum:
@@ -24,6 +24,21 @@ cdef enum:
     FOR_PERSON = 1              # data of an intent, for the gate: see `operator_refused_cause` in terms.pxd
     # flag of RECONCILE: what is disputed is booked as the venue says
     RECONCILE_ADOPT = 1
+
+
+cdef void _halt_not_adopted(Commands oms, uint32_t instrument_id) noexcept nogil:
+    """Of a symbol (0: of all): an order whose fills could not be adopted keeps it halted, whoever arms, and so does its position."""
+    cdef uint32_t slot = oms.pool.first_open, i
+    cdef int side
+    while slot != SLOT_NONE:
+        if (oms.pool.orders[slot].dispute & (DISPUTE_MISSING | DISPUTE_RESTORED)
+                and (instrument_id == 0 or oms.register.slots[slot].instrument_id == instrument_id)):
+            oms.halt_instrument(oms.register.slots[slot].instrument_id, HALT_REASON_MISMATCH)
+        slot = oms.pool.orders[slot].next_open
+    for i in range(1, oms.tables.instrument_count + 1):
+        for side in range(POSITION_SIDES):
+            if oms.venue_positions[side * INSTRUMENT_CAPACITY + <int> i].is_disputed and (instrument_id == 0 or instrument_id == i):
+                oms.halt_instrument(i, HALT_REASON_MISMATCH)
 
 
 cdef class Commands(Reconciliation):
@@ -60,7 +75,7 @@ cdef class Commands(Reconciliation):
             self._operator_amend(item, command)
         elif command.command_kind == COMMAND_KIND_RECONCILE:
             if command.flags & RECONCILE_ADOPT:
-                self._adopt(scope.instrument_id, item.seq)
+                self._adopt(scope.instrument_id, True, item.seq)
             # one that is under way may have asked before what this one is about
             self.is_recheck_wanted = self.phase != RECONCILE_IDLE
             self._start_reconcile()
@@ -86,10 +101,11 @@ cdef class Commands(Reconciliation):
             self.register.strategy_halts[scope.strategy_id % 64] = 0
             self.tables.rearm(STRATEGY_ROWS + scope.strategy_id % 64)
             return
-        self._adopt(scope.instrument_id, cause_seq)
+        self._adopt(scope.instrument_id, False, cause_seq)
         if scope.instrument_id:
             self.register.instrument_halts[scope.instrument_id % 512] = 0
             self.tables.rearm(INSTRUMENT_ROWS + scope.instrument_id % 512)
+            _halt_not_adopted(self, scope.instrument_id)
             return
         if scope.venue_id == 0 and scope.account_id == 0:
             self.tables.rearm_all()
@@ -100,6 +116,7 @@ cdef class Commands(Reconciliation):
             self.tables.rearm(VENUE_ROWS + self.venue_id)
             self.tables.rearm(ACCOUNT_ROWS + self.account_id)
         self._arm_instruments()
+        _halt_not_adopted(self, 0)
         self.line.is_killed = 0
         self.is_mismatched = False
         self.sticky_reason = HALT_REASON_NONE

@@ -20,6 +20,11 @@ cdef class Disputes(OrderLifecycle):
     cdef bint _is_disputed(self, const FillFacts* facts, uint64_t order_handle, int64_t venue_order_id) noexcept nogil
     cdef void adopt_trades(self, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil
     cdef void _adopt_trade(self, DisputedTrade* trade, uint64_t cause_seq) noexcept nogil
-    cdef void adopt_orders(self, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil
-    cdef void _adopt_order(self, Order* order, uint64_t cause_seq) noexcept nogil
+    # `is_told`: a person says so of these fills, not only that the symbol is to trade again.
+    cdef void adopt_orders(self, uint32_t instrument_id, bint is_told, uint64_t cause_seq) noexcept nogil
+    cdef void _adopt_order(self, Order* order, bint is_told, uint64_t cause_seq) noexcept nogil
+    cdef void _book_untold(self, Order* order, uint64_t cause_seq) noexcept nogil
+    cdef void _stay_disputed(self, const Order* order, const char* text, uint64_t cause_seq) noexcept nogil
+    cdef void _take_back_others(self, const Order* order, uint64_t cause_seq) noexcept nogil
+    cdef void _take_back(self, FillFacts* facts, uint64_t order_handle, uint64_t cause_seq) noexcept nogil
     cdef int64_t _untold_price_ticks(self, const Order* order) noexcept nogil

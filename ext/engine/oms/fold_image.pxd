@@ -12,3 +12,5 @@ cdef int write_orders(ImageWriter out, ApprovalRegister register, list lines) ex
 cdef int read_orders(ImageReader source, ApprovalRegister register, list lines) except -1
 cdef int write_line(ImageWriter out, Restoration line) except -1
 cdef int read_line(ImageReader source, Restoration line) except -1
+# The orders of a fold in the slots that they would have after their image was read: whatever it began with, the rest is the same.
+cdef int arrange_orders(ApprovalRegister register, list lines) except -1

@@ -1,16 +1,17 @@
 """Images of what order management has folded of a ledger, before it is finished.
 
 Slots, chains and sums are no part of them: they follow from what is. Reading one needs stages that have folded nothing yet.
+`arrange_orders` gives a fold that read every record the slots of one that read an image.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc
+from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 from engine.journal.funding_image cimport read_funding, write_funding
 from engine.journal.image cimport ImageReader, ImageWriter
-from engine.model.approval cimport SLOT_NONE, ApprovalRegister, ApprovedOrder
+from engine.model.approval cimport SLOT_NONE, SLOT_SPENT, ApprovalRegister, ApprovedOrder
 from engine.model.records cimport Conditions, IntentPayload
 from engine.model.tables cimport INSTRUMENT_CAPACITY, MARGIN_TIERS_MAX, POSITION_SIDES, MarginTerms, MarginTier, Tables
-from engine.oms.orders cimport Order
+from engine.oms.orders cimport DISPUTE_RESTORED, Order
 from engine.oms.positions cimport FEE_ASSETS, OTHER_FEES_MAX, Position, PositionBook
 from engine.oms.restoration cimport PendingIntent, Restoration
 from engine.oms.trades cimport FOREIGN_CAPACITY, ForeignFill, TradeKey, TradeSet
@@ -164,7 +165,8 @@ cdef int _write_evidence(ImageWriter out, const Order* order) except -1:
     out.put8(order.state)
     out.put8(order.ended)
     out.put8(order.is_acked)
-    out.put8(order.is_restored)
+    # one byte of flags: a build that knows nothing of the second still reads the first
+    out.put8(order.is_restored | order.dispute & DISPUTE_RESTORED)
     return out.put8(order.is_triggered)
 
 
@@ -275,6 +277,7 @@ cdef int _read_terms(ImageReader source, ApprovedOrder* terms) except -1:
 
 
 cdef int _read_evidence(ImageReader source, Order* order) except -1:
+    cdef uint8_t flags
     source.raw(&order.filled_value_e16, 16)
     order.successor_handle = source.get64()
     order.venue_order_id = source.get_signed()
@@ -287,7 +290,9 @@ cdef int _read_evidence(ImageReader source, Order* order) except -1:
     order.state = source.get8()
     order.ended = source.get8()
     order.is_acked = source.get8()
-    order.is_restored = source.get8()
+    flags = source.get8()
+    order.is_restored = flags & ~<uint8_t> DISPUTE_RESTORED
+    order.dispute = flags & DISPUTE_RESTORED
     order.is_triggered = source.get8()
     return 0
 
@@ -557,4 +562,97 @@ cdef int _read_trade(ImageReader source, TradeSet trades) except -1:
     if key.terms_tag == 0:
         raise ImageError("the image has a trade without terms")
     trades._put(&key)
+    return 0
+
+
+# --- slots
+
+cdef int arrange_orders(ApprovalRegister register, list lines) except -1:
+    """Give every order the slot that it has after an image was read, so that a start is the same whether it began from a snapshot or not.
+
+    What works through the slots one by one (reconciliation) tells its findings in their order.
+    """
+    cdef uint32_t capacity = register.capacity, count = 0, closed, i
+    cdef uint32_t* places = <uint32_t*> calloc(capacity, sizeof(uint32_t))
+    cdef ApprovedOrder* slots = <ApprovedOrder*> calloc(capacity, sizeof(ApprovedOrder))
+    cdef Conditions* conditions = <Conditions*> calloc(capacity, sizeof(Conditions))
+    cdef Order* orders = <Order*> calloc(capacity, sizeof(Order))
+    cdef Restoration line
+    try:
+        if places == NULL or slots == NULL or conditions == NULL or orders == NULL:
+            raise MemoryError("slots of a ledger's orders")
+        count = closed = _list_closed(register, places)
+        for line in lines:
+            count = _list_open(line, places, count, capacity)
+        for i in range(count):
+            slots[i] = register.slots[places[i]]
+            conditions[i] = register.conditions[places[i]]
+            orders[i] = _line_of(lines, slots[i].venue_id).pool.orders[places[i]]
+        _empty(register, lines)
+        for i in range(count):
+            _put_back(register, _line_of(lines, slots[i].venue_id), &slots[i], &conditions[i], &orders[i], i >= closed)
+    finally:
+        free(places)
+        free(slots)
+        free(conditions)
+        free(orders)
+    return 0
+
+
+cdef uint32_t _list_closed(ApprovalRegister register, uint32_t* places) noexcept:
+    cdef uint32_t slot = register._closed_head, count = 0
+    while slot != SLOT_NONE:
+        places[count] = slot
+        count += 1
+        slot = register.slots[slot].next_closed
+    return count
+
+
+cdef uint32_t _list_open(Restoration line, uint32_t* places, uint32_t count, uint32_t capacity) except? 0:
+    cdef uint32_t slot = line.pool.first_open
+    while slot != SLOT_NONE:
+        if count == capacity:
+            raise RuntimeError("an order of a ledger stands in two lists")
+        places[count] = slot
+        count += 1
+        slot = line.pool.orders[slot].next_open
+    return count
+
+
+cdef int _empty(ApprovalRegister register, list lines) except -1:
+    cdef Restoration line
+    register.empty()
+    for line in lines:
+        memset(line.pool.orders, 0, register.capacity * sizeof(Order))
+        line.pool.first_open = line.pool.last_open = SLOT_NONE
+        line.pool.open_count = 0
+    return 0
+
+
+cdef int _put_back(ApprovalRegister register, Restoration line, const ApprovedOrder* kept, const Conditions* conditions,
+                   const Order* evidence, bint is_open) except -1:
+    cdef ApprovedOrder* terms = register.admit(kept.order_handle)
+    cdef uint32_t slot, generation, following, previous
+    cdef Order* order
+    if terms == NULL:
+        raise RuntimeError("an order of a ledger stands twice in the register")
+    slot, generation = register.index_of(terms), terms.generation
+    terms[0] = kept[0]
+    terms.generation = generation
+    terms.state = SLOT_SPENT
+    terms.next_closed = 0
+    terms.is_resting = terms.is_waiting = terms.is_iceberg = terms.is_leg = 0
+    register.conditions[slot] = conditions[0]
+    if not is_open:
+        line.pool.orders[slot] = evidence[0]
+        line.pool.orders[slot].next_open = line.pool.orders[slot].previous_open = 0
+        register.close(slot)
+        return 0
+    order = line.pool.begin(slot)
+    following, previous = order.next_open, order.previous_open
+    order[0] = evidence[0]
+    order.next_open, order.previous_open = following, previous
+    register.enter(slot)
+    if not kept.is_waiting:
+        register.trigger(slot)
     return 0

@@ -67,6 +67,7 @@ cdef class OrderLifecycle(Actor):
     cdef readonly uint32_t external_count
     cdef DeferredTrade[DEFERRED_CAPACITY] deferred
     cdef uint32_t deferred_count
+    cdef uint64_t deferred_before_handle  # an order of ours that one of them may be of is older than this
     cdef bint is_collecting           # a reconciliation is reading the account
     cdef int64_t listing_mono_ns      # when the latest one was begun
     cdef uint32_t sweep_mark

@@ -311,10 +311,7 @@ cdef class OrderLifecycle(Actor):
         if order.is_unknown or order.ended:
             return
         order.is_unknown = 1
-        order.cancel_in_flight = 0
-        order.replace_in_flight = 0
-        order.amend_in_flight = 0
-        order.query_in_flight = 0
+        order.cancel_in_flight = order.replace_in_flight = order.amend_in_flight = order.query_in_flight = 0
         order.reason = REASON_VENUE_TIMEOUT
         order.deadline_mono_ns = self.journal.now_mono_ns
         self.counters.values[<int> COUNTER_UNKNOWN_ORDERS] = self.counters.values[<int> COUNTER_UNKNOWN_ORDERS] + 1
@@ -332,6 +329,8 @@ cdef class OrderLifecycle(Actor):
             order.venue_value_e8 = report.cum_quote_e8
             order.fetches = 0
             is_new = True
+        elif report.cum_qty_lots == order.venue_cum_lots and order.venue_value_e8 == 0:
+            order.venue_value_e8 = report.cum_quote_e8  # counted in an earlier run, and what it cost was not known yet
         if report.order_state == ORDER_STATE_UNKNOWN or report.order_state == ORDER_STATE_NONE:
             # a status we do not know: ask, do not guess
             order.query_wanted = 0 if is_status else 1
@@ -838,7 +837,8 @@ cdef class OrderLifecycle(Actor):
         if order.is_unknown and not order.query_in_flight and now_mono_ns >= order.deadline_mono_ns:
             # the venue is asked first: a cancel that it does not know, sent again and again, would keep the question from being put
             self._query(order)
-        elif order.cancel_wanted and not order.cancel_in_flight and now_mono_ns >= order.cancel_due_mono_ns:
+        elif (order.cancel_wanted and not order.cancel_in_flight and now_mono_ns >= order.cancel_due_mono_ns
+                and order.venue_cum_lots < self.pool.terms(order).qty_lots):  # all of it filled: what is missing is its fills
             self._try_cancel(order, cause_seq)
         elif order.query_in_flight:
             if now_mono_ns >= order.deadline_mono_ns:

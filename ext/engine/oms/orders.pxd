@@ -9,6 +9,7 @@ from engine.oms.positions cimport tw_wide
 cdef enum:
     DISPUTE_TRADE = 1             # a trade of it came under an id that stands for another one
     DISPUTE_MISSING = 2           # the venue has counted more than it could be made to tell
+    DISPUTE_RESTORED = 4          # so it was in an earlier run, and it has not been asked in vain again since
 
 cdef struct Order:
     # parallel to the register's slot of the same number, where price, quantity, side and ids stand

@@ -38,7 +38,7 @@ cdef class Reconciliation(Disputes):
     cdef int64_t _funding_since_ns(self) noexcept nogil
     cdef bint _positions_agree(self, uint64_t cause_seq) noexcept nogil
     cdef bint _position_agrees(self, uint32_t instrument_id, int side, uint64_t cause_seq) noexcept nogil
-    cdef void _adopt(self, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil
+    cdef void _adopt(self, uint32_t instrument_id, bint is_told, uint64_t cause_seq) noexcept nogil
     cdef void _adopt_positions(self, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil
     cdef void _adopt_position(self, uint32_t instrument_id, int side, uint64_t cause_seq) noexcept nogil
     cdef bint stays(self, const Order* order) noexcept nogil
@@ -46,4 +46,5 @@ cdef class Reconciliation(Disputes):
     cdef bint _promise_late(self, Order* order) noexcept nogil
     cdef void _start_reconcile(self) noexcept nogil
     cdef void _end_reconcile(self, const Descriptor* item) noexcept nogil
+    cdef bint _may_still_be_ours(self) noexcept nogil
     cdef void _resolve(self, uint64_t cause_seq) noexcept nogil

@@ -14,7 +14,7 @@ from engine.model.records cimport Conditions, FundingPaymentPayload, StatePayloa
 from engine.model.tables cimport INSTRUMENT_CAPACITY, POSITION_SIDES
 from engine.oms.accounts cimport AccountBook
 from engine.oms.disputes cimport Disputes
-from engine.oms.orders cimport Order
+from engine.oms.orders cimport DISPUTE_MISSING, DISPUTE_RESTORED, Order
 from engine.oms.scribe cimport FillFacts
 from engine.oms.valuation cimport Valuation
 
@@ -24,7 +24,29 @@ cdef enum:
 
 cdef int64_t RECONCILE_RETRY_NS = 1_000_000_000
 cdef int64_t POSITION_RETRY_NS = 200_000_000
+# longer than any order's time-out and the two questions behind it
+cdef int64_t DEFERRED_PATIENCE_NS = 60_000_000_000
+cdef int64_t ANSWER_AGE_NS_MAX = 60_000_000_000
 cdef int64_t DAY_NS = 86_400_000_000_000
+
+
+cdef inline bint _is_asked_for(const Order* order) noexcept nogil:
+    """The venue counts fills of it that are not booked, and they are asked for still: booked, or disputed (anew), before long."""
+    return order.venue_cum_lots > order.booked_lots and (
+        not order.dispute or (order.dispute == DISPUTE_RESTORED and order.venue_order_id > 0))
+
+
+cdef bint _misses_fills(Reconciliation oms, uint32_t instrument_id, int side) noexcept nogil:
+    """Has an order of this position fills that the venue counts and that are not booked yet, whether they are disputed or asked for?"""
+    cdef uint32_t slot = oms.pool.first_open
+    cdef const Order* order
+    while slot != SLOT_NONE:
+        order = &oms.pool.orders[slot]
+        if (oms.register.slots[slot].instrument_id == instrument_id and oms.register.slots[slot].position_side == side
+                and order.venue_cum_lots > order.booked_lots and (order.dispute or order.venue_order_id > 0)):
+            return True
+        slot = order.next_open
+    return False
 
 
 cdef class Reconciliation(Disputes):
@@ -51,7 +73,8 @@ cdef class Reconciliation(Disputes):
         cdef int side = item.record.position_side % POSITION_SIDES
         cdef int place = side * INSTRUMENT_CAPACITY + <int> (item.instrument_id % INSTRUMENT_CAPACITY)
         cdef VenuePosition* row = &self.venue_positions[place]
-        if told.as_of_ns >= row.as_of_ns:
+        # no question is open for a minute: an answer from further back means that a clock was set, and stands
+        if told.as_of_ns >= row.as_of_ns or (told.is_answer and row.as_of_ns - told.as_of_ns > ANSWER_AGE_NS_MAX):
             row.position_lots = told.position_lots
             row.entry_price_e8 = told.entry_price_e8
             row.as_of_ns = told.as_of_ns
@@ -107,21 +130,31 @@ cdef class Reconciliation(Disputes):
                           b"the venue's position is not what our fills make: symbol halted, arm takes the venue's over", cause_seq)
         return True
 
-    cdef void _adopt(self, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil:
+    cdef void _adopt(self, uint32_t instrument_id, bint is_told, uint64_t cause_seq) noexcept nogil:
         """A person has looked at what is disputed of a symbol (0: of all), and the venue's word counts. Fills first: positions follow them."""
         self.adopt_trades(instrument_id, cause_seq)
-        self.adopt_orders(instrument_id, cause_seq)
+        self.adopt_orders(instrument_id, is_told, cause_seq)
         self._adopt_positions(instrument_id, cause_seq)
 
     cdef void _adopt_positions(self, uint32_t instrument_id, uint64_t cause_seq) noexcept nogil:
-        """Of each position that is disputed what the venue says."""
+        """Of each position that is disputed what the venue says. While an order of it misses fills it stays disputed: they are a part of
+        the difference, and would move the position again when they come, or are adopted."""
         cdef uint32_t i
         cdef int side
+        cdef VenuePosition* row
         for i in range(1, self.tables.instrument_count + 1):
             for side in range(POSITION_SIDES):
-                if self.venue_positions[side * INSTRUMENT_CAPACITY + <int> i].is_disputed and self._is_ours(i) and (instrument_id == 0 or instrument_id == i):
+                row = &self.venue_positions[side * INSTRUMENT_CAPACITY + <int> i]
+                if not row.is_disputed or not self._is_ours(i) or (instrument_id != 0 and instrument_id != i):
+                    continue
+                if _misses_fills(self, i, side):
+                    self.halt_instrument(i, HALT_REASON_MISMATCH)
+                    self.scribe.alarm(ALARM_CODE_RECONCILE_MISMATCH, i, 0, row.position_lots,
+                                      b"not adopted: fills of an order of this position are missing, and come first: symbol stays halted",
+                                      cause_seq)
+                else:
                     self._adopt_position(i, side, cause_seq)
-                    self.venue_positions[side * INSTRUMENT_CAPACITY + <int> i].is_disputed = 0
+                    row.is_disputed = 0
 
     cdef void _adopt_position(self, uint32_t instrument_id, int side, uint64_t cause_seq) noexcept nogil:
         """The difference becomes an external fill without a trade, at the venue's entry price, so that a restart finds it."""
@@ -232,7 +265,9 @@ cdef class Reconciliation(Disputes):
                 self.venue_positions[side * INSTRUMENT_CAPACITY + <int> instrument_id].is_answered = 0
         while slot != SLOT_NONE:
             self.pool.orders[slot].is_seen = 0
-            self.pool.orders[slot].fetches = 0
+            if not self.pool.orders[slot].dispute or self.pool.orders[slot].dispute & DISPUTE_MISSING:
+                # disputed in an earlier run: it is to be asked in vain some day, however often the account is read
+                self.pool.orders[slot].fetches = 0
             slot = self.pool.orders[slot].next_open
         self.send_bare(OUTBOUND_RECONCILE_BEGIN, 0, 0, 0)
         self.send_bare(OUTBOUND_OPEN_ORDERS, 0, 0, 0)
@@ -256,10 +291,12 @@ cdef class Reconciliation(Disputes):
             self.deferred_count = 0
             return
         self.phase = RECONCILE_RESOLVING
+        self.deferred_before_handle = 0
         self.line.reconciles += 1
         self.counters.values[<int> COUNTER_RECONCILES] = self.counters.values[<int> COUNTER_RECONCILES] + 1
         while slot != SLOT_NONE:
             order = &self.pool.orders[slot]
+            self.deferred_before_handle = max(self.deferred_before_handle, order.order_handle + 1)
             # one in flight has its own time-out; the venue may simply not have had it yet when it was asked
             if order.is_seen == 0 and not order.ended and (order.is_acked or order.is_unknown or order.is_restored):
                 order.query_wanted = 1
@@ -283,6 +320,27 @@ cdef class Reconciliation(Disputes):
         self.pool.reserve(order)
         return True
 
+    cdef bint _may_still_be_ours(self) noexcept nogil:
+        """Was a trade listed whose order we do not know by number, and an order of ours sent by then of which no number is known: its
+        answer, or the question that its time-out asks, tells whose the trade is. Booked as another's, it would be booked again as ours."""
+        cdef uint32_t i, slot = self.pool.first_open
+        cdef const Order* order
+        cdef const ApprovedOrder* terms
+        if self.deferred_count == 0 or self.journal.now_mono_ns - self.phase_mono_ns > DEFERRED_PATIENCE_NS:
+            return False
+        while slot != SLOT_NONE:
+            order = &self.pool.orders[slot]
+            slot = order.next_open
+            if (order.venue_order_id or order.venue_algo_id or order.ended or order.is_list_waiting
+                    or order.order_handle >= self.deferred_before_handle):
+                continue
+            terms = self.pool.terms(order)
+            for i in range(self.deferred_count):
+                if (self.deferred[i].facts.instrument_id == terms.instrument_id and self.deferred[i].facts.side == terms.side
+                        and self.pool.by_venue_id(terms.instrument_id, self.deferred[i].venue_order_id) == NULL):
+                    return True
+        return False
+
     cdef void _resolve(self, uint64_t cause_seq) noexcept nogil:
         """RECONCILED once nothing is left to ask: an order not found once is UNKNOWN and counts in full, which is known enough."""
         cdef uint32_t slot = self.pool.first_open
@@ -294,11 +352,13 @@ cdef class Reconciliation(Disputes):
             if order.is_seen != 2:
                 if order.query_wanted or order.query_in_flight or (order.is_unknown and order.misses == 0):
                     return
-                if order.venue_cum_lots > order.booked_lots and not order.dispute:
+                if _is_asked_for(order):
                     return
                 if self.cancel_on_start and not self.has_started and not order.is_unknown and not self.stays(order):
                     return
             slot = order.next_open
+        if self._may_still_be_ours():
+            return
         self.settle_deferred(cause_seq)
         self.phase = RECONCILE_IDLE
         if not self._positions_agree(cause_seq):

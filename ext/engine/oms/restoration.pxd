@@ -4,6 +4,7 @@ from engine.model.approval cimport ApprovedOrder
 from engine.model.records cimport (CommandPayload, Conditions, FillPayload, IntentPayload, OrderStatePayload, RecordHeader, StatePayload,
                                    VerdictPayload)
 from engine.oms.commands cimport Commands
+from engine.oms.orders cimport Order
 
 cdef struct PendingIntent:
     # an intent whose order has not been met in the ledger yet
@@ -36,6 +37,7 @@ cdef class Restoration(Commands):
     cdef void _retire_restored(self) noexcept
     cdef int _restore_order(self, const RecordHeader* record, const OrderStatePayload* state) except -1
     cdef int _restore_fill(self, const RecordHeader* record, const FillPayload* fill) except -1
+    cdef void _restore_dispute(self, Order* order, int64_t missing_lots) noexcept
     cdef bint _note_trade(self, uint32_t instrument_id, const FillPayload* fill, uint64_t order_handle) noexcept
     cdef int _bring_over(self, int account_id, uint32_t instrument_id) except -1
     cdef int _restore_command(self, const RecordHeader* record, const CommandPayload* command) except -1

@@ -13,10 +13,10 @@ from engine.model.records cimport (CommandPayload, Conditions, FillPayload, Fund
 from engine.model.tables cimport POSITION_SIDES, Instrument
 from engine.model.unnamed cimport NO_TRADE_ID
 from engine.oms.commands cimport Commands
-from engine.oms.orders cimport Order
+from engine.oms.orders cimport DISPUTE_RESTORED, Order
 from engine.oms.positions cimport tw_value_e16
 from engine.oms.scribe cimport FillFacts
-from engine.oms.trades cimport TRADE_CONTRADICTED, TRADE_REPEATED
+from engine.oms.trades cimport TAKEN_BACK, TRADE_CONTRADICTED, TRADE_REPEATED
 
 
 cdef size_t _least_bytes(int kind) noexcept nogil:
@@ -288,6 +288,8 @@ cdef class Restoration(Commands):
             if fill.is_external:
                 lots = min(lots, max(self.pool.terms(order).qty_lots - order.booked_lots, <int64_t> 0))
             order.booked_lots += lots
+            if order.booked_lots >= order.venue_cum_lots:
+                order.dispute = 0
             order.filled_value_e16 = order.filled_value_e16 + tw_value_e16(
                 fill.price_ticks, instrument.tick_size_e8, lots, instrument.lot_size_e8)
             order.venue_cum_lots = max(order.venue_cum_lots, order.booked_lots)
@@ -298,7 +300,11 @@ cdef class Restoration(Commands):
         """False for a trade that was read before. One whose id stood for another was booked because a person had it so."""
         cdef FillFacts facts
         cdef int verdict
+        # only the alarm right behind such a fill says whose it was
+        self.trades.claim_untold(instrument_id, 0, 0)
         if fill.trade_id == NO_TRADE_ID:
+            if fill.is_external and order_handle == 0:
+                self.trades.note_untold(instrument_id, fill.qty_lots)
             return True
         memset(&facts, 0, sizeof(FillFacts))
         facts.instrument_id = instrument_id
@@ -306,6 +312,11 @@ cdef class Restoration(Commands):
         facts.price_ticks = fill.price_ticks
         facts.qty_lots = fill.qty_lots
         facts.side = fill.side
+        if fill.is_external == TAKEN_BACK:
+            # the trade's other side is what it undoes: of that order, whichever it was, from now on
+            facts.side = SIDE_SELL if fill.side == SIDE_BUY else SIDE_BUY
+            self.trades.mark_taken(&facts)
+            return True
         verdict = self.trades.add(&facts, order_handle, self._youngest_handle)
         if verdict == TRADE_CONTRADICTED:
             self.trades.replace(&facts, order_handle, self._youngest_handle)
@@ -364,10 +375,24 @@ cdef class Restoration(Commands):
             if instrument_id and state.state in (ALARM_CODE_OVERFILL, ALARM_CODE_UNKNOWN_FILL, ALARM_CODE_TRADE_ID_CONFLICT,
                                                    ALARM_CODE_FILL_MISSING):
                 self.halt_instrument(instrument_id, HALT_REASON_MISMATCH)
+            if state.state == ALARM_CODE_FILL_MISSING:
+                self._restore_dispute(self.pool.find(record.order_handle), state.detail)
+            elif state.state == ALARM_CODE_POSITION_ADOPTED:
+                self.trades.claim_untold(instrument_id, state.detail, record.order_handle)
         elif state.state == TRADING_STATE_HALTED and state.reason in (HALT_REASON_MISMATCH, HALT_REASON_CRASH_LOOP):
             self.sticky_reason = state.reason
             self.is_mismatched = True
         return 0
+
+    cdef void _restore_dispute(self, Order* order, int64_t missing_lots) noexcept:
+        """What the venue had counted of it beyond what was booked: asked for again, and until then nobody's `arm` frees its symbol."""
+        cdef int64_t leaves_lots
+        if order == NULL or not order.is_listed:
+            return
+        leaves_lots = self.pool.terms(order).qty_lots - order.booked_lots
+        order.venue_cum_lots = max(order.venue_cum_lots, order.booked_lots + min(missing_lots, leaves_lots))
+        if order.venue_cum_lots > order.booked_lots:
+            order.dispute = DISPUTE_RESTORED
 
     cdef int finish_fold(self) except -1:
         """Ended orders go to the reusable slots; the rest starts as what is certain: acknowledged, or in flight and UNKNOWN."""
@@ -393,6 +418,8 @@ cdef class Restoration(Commands):
                 order.state = ORDER_STATE_NEW
             self.pool.settle(order)
             self.pool.reserve(order)
+            if order.dispute and order.is_listed:
+                self.halt_instrument(self.pool.terms(order).instrument_id, HALT_REASON_MISMATCH)
             slot = following
         self.tell_open_orders()
         return 0

@@ -5,6 +5,7 @@ from engine.journal.journal cimport CLEARED_BYTES, Journal
 from engine.model.approval cimport ApprovedOrder
 from engine.model.clientid cimport CLIENT_ID_LENGTH, encode_client_id
 from engine.model.codes cimport *
+from engine.model.described cimport describe
 from engine.model.descriptor cimport Descriptor
 from engine.model.records cimport (BalancesPayload, Conditions, FillPayload, IntentPayload, OrderStatePayload, PositionPayload, RecordHeader,
                                    StatePayload, VerdictPayload)
@@ -48,18 +49,12 @@ cdef class Scribe:
     cdef void _push(self, RecordHeader* record, uint64_t order_handle, uint16_t flags) noexcept nogil:
         """`flags`: `_family`, since a strategy's cancel of everything leaves children to their parent."""
         cdef Descriptor event
-        memset(&event, 0, sizeof(Descriptor))
-        event.kind = record.kind
-        event.venue_id = record.venue_id
-        event.account_id = record.account_id
-        event.strategy_id = record.strategy_id
-        event.instrument_id = record.instrument_id
+        describe(&event, record)
         event.seq = event.cause_seq = record.seq
         event.wall_ns = self.journal.now_wall_ns
         event.mono_ns = self.journal.now_mono_ns
         event.order_handle = order_handle
         event.flags = flags
-        event.record = record
         self.order_events.push(&event)
         if self.has_risk:
             self.risk_events.push(&event)

@@ -17,13 +17,17 @@ cdef struct TradeKey:
 cdef enum:
     FOREIGN_CAPACITY = 1024  # a power of two
 
+cdef enum:
+    # `is_external` of a FILL that takes a trade back: booked as another's once, and an order's of ours
+    TAKEN_BACK = 2
+
 cdef struct ForeignFill:
     int64_t trade_id
     int64_t qty_lots
     int64_t cum_lots                 # of its order after it, as the stream told; 0 = a list said nothing of it
     int64_t named_id                 # a list's id for a fill without one, 0 = none yet
     uint32_t instrument_id
-    uint32_t order_tag
+    uint32_t order_tag               # of the venue's number; of our handle where a fill of another's turned out to be ours
 
 cdef class TradeSet:
     cdef TradeKey* table
@@ -46,6 +50,15 @@ cdef class TradeSet:
     cdef bint replace(self, const FillFacts* facts, uint64_t order_handle, uint64_t youngest_handle) noexcept nogil
     cdef bint began_anew(self, const FillFacts* facts, uint64_t order_handle) noexcept nogil
     cdef void forget(self, uint32_t instrument_id) noexcept nogil
+    # Is the trade booked, and its side as another's.
+    cdef bint stands_as_others(self, const FillFacts* facts) noexcept nogil
+    # Its side is an order's of ours from now on: taken back, and as that never again.
+    cdef void mark_taken(self, const FillFacts* facts) noexcept nogil
+    # What was taken back of an order without telling of which trades (`note_untold`, then `claim_untold`); NULL = nothing.
+    cdef ForeignFill* untold_of(self, uint32_t instrument_id, uint64_t order_handle) noexcept nogil
+    cdef void note_untold(self, uint32_t instrument_id, int64_t qty_lots) noexcept nogil
+    cdef void claim_untold(self, uint32_t instrument_id, int64_t qty_lots, uint64_t order_handle) noexcept nogil
+    cdef void _note_others(self, const FillFacts* facts, uint64_t order_handle) noexcept nogil
     cdef int _judge_side(self, const TradeKey* key, const FillFacts* facts, uint64_t order_handle) noexcept nogil
     cdef void _put(self, const TradeKey* key) noexcept nogil
     cdef bint _has_unnamed(self, uint32_t instrument_id, int64_t trade_id) noexcept nogil

@@ -10,7 +10,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 from engine.model.codes cimport SIDE_BUY
-from engine.model.unnamed cimport is_unnamed, order_tag, unnamed_cum_lots, unnamed_order_tag, unnamed_trade_id
+from engine.model.unnamed cimport NO_TRADE_ID, is_unnamed, order_tag, unnamed_cum_lots, unnamed_order_tag, unnamed_trade_id
 from engine.oms.scribe cimport FillFacts
 
 cdef extern from *:
@@ -23,6 +23,9 @@ cdef extern from *:
 
 cdef enum:
     OTHERS_TAG = 2   # a side that is not known to be of an order of ours; tags of handles are odd
+    TAKEN_TAG = 4    # a side that was booked as another's and taken back, since it is of an order of ours whose fills were adopted
+
+cdef uint32_t OURS_BIT = 0x80000000   # tags of the venue's numbers have 30 bits
 
 
 cdef inline uint32_t _home(uint32_t instrument_id, int64_t trade_id, uint32_t mask) noexcept nogil:
@@ -86,7 +89,7 @@ cdef class TradeSet:
         cdef uint32_t same = key.buyer_tag if facts.side == SIDE_BUY else key.seller_tag
         cdef uint32_t opposite = key.seller_tag if facts.side == SIDE_BUY else key.buyer_tag
         if same:
-            return TRADE_REPEATED if owner == same or owner == OTHERS_TAG or same == OTHERS_TAG else TRADE_CONTRADICTED
+            return TRADE_REPEATED if owner == same or owner == OTHERS_TAG or same & 1 == 0 else TRADE_CONTRADICTED
         if owner != OTHERS_TAG and (owner == opposite or self.began_anew(facts, order_handle)):
             return TRADE_CONTRADICTED
         return TRADE_NEW
@@ -102,6 +105,8 @@ cdef class TradeSet:
         cdef TradeKey* known
         cdef uint32_t row = facts.instrument_id % 512
         cdef int verdict = self.judge(facts, order_handle)
+        if verdict == TRADE_REPEATED and order_handle and not is_unnamed(facts.trade_id):
+            self._note_others(facts, order_handle)
         if verdict != TRADE_NEW:
             return verdict
         if is_unnamed(facts.trade_id):
@@ -164,6 +169,63 @@ cdef class TradeSet:
         for i in range(FOREIGN_CAPACITY):
             if self.foreign[i].instrument_id == instrument_id:
                 memset(&self.foreign[i], 0, sizeof(ForeignFill))
+
+    cdef bint stands_as_others(self, const FillFacts* facts) noexcept nogil:
+        cdef const TradeKey* key = &self.table[self._place(facts.instrument_id, facts.trade_id)]
+        return key.terms_tag == _terms_tag(facts) and (key.buyer_tag if facts.side == SIDE_BUY else key.seller_tag) == OTHERS_TAG
+
+    cdef void mark_taken(self, const FillFacts* facts) noexcept nogil:
+        cdef TradeKey* key = &self.table[self._place(facts.instrument_id, facts.trade_id)]
+        if not key.terms_tag:
+            return
+        if facts.side == SIDE_BUY and key.buyer_tag == OTHERS_TAG:
+            key.buyer_tag = TAKEN_TAG
+        elif facts.side != SIDE_BUY and key.seller_tag == OTHERS_TAG:
+            key.seller_tag = TAKEN_TAG
+
+    cdef void _note_others(self, const FillFacts* facts, uint64_t order_handle) noexcept nogil:
+        """A trade of an order of ours that stands booked as another's; told as often as it is, noted once for each order that claims it:
+        both sides of it can be ours.
+
+        `cum_lots` of the note is the trade's price in ticks, `named_id` the order's handle.
+        """
+        cdef uint64_t i
+        if not self.stands_as_others(facts):
+            return
+        for i in range(min(self.foreign_count, <uint64_t> FOREIGN_CAPACITY)):
+            if (self.foreign[i].order_tag & OURS_BIT and self.foreign[i].trade_id == facts.trade_id
+                    and self.foreign[i].named_id == <int64_t> order_handle and self.foreign[i].instrument_id == facts.instrument_id):
+                return
+        self._note(facts.instrument_id, _owner_tag(order_handle) | OURS_BIT, facts.trade_id, facts.qty_lots, facts.price_ticks)
+        self.foreign[(self.foreign_count - 1) & (FOREIGN_CAPACITY - 1)].named_id = <int64_t> order_handle
+
+    cdef ForeignFill* untold_of(self, uint32_t instrument_id, uint64_t order_handle) noexcept nogil:
+        cdef uint64_t i
+        for i in range(min(self.foreign_count, <uint64_t> FOREIGN_CAPACITY)):
+            if (self.foreign[i].order_tag & OURS_BIT and self.foreign[i].trade_id == NO_TRADE_ID
+                    and self.foreign[i].named_id == <int64_t> order_handle and self.foreign[i].instrument_id == instrument_id):
+                return &self.foreign[i]
+        return NULL
+
+    cdef void note_untold(self, uint32_t instrument_id, int64_t qty_lots) noexcept nogil:
+        """A ledger's external fill without an id and without an order: the next word about it says whose it is."""
+        self._note(instrument_id, OURS_BIT, NO_TRADE_ID, qty_lots, 0)
+
+    cdef void claim_untold(self, uint32_t instrument_id, int64_t qty_lots, uint64_t order_handle) noexcept nogil:
+        """The latest such fill was of this order. 0, or another symbol or quantity: it was not, and is forgotten."""
+        cdef ForeignFill* last = &self.foreign[(self.foreign_count - 1) & (FOREIGN_CAPACITY - 1)]
+        cdef ForeignFill* known
+        if self.foreign_count == 0 or last.order_tag != OURS_BIT:
+            return
+        if order_handle and last.instrument_id == instrument_id and last.qty_lots == qty_lots:
+            known = self.untold_of(instrument_id, order_handle)
+            if known == NULL:
+                last.order_tag = _owner_tag(order_handle) | OURS_BIT
+                last.named_id = <int64_t> order_handle
+                return
+            known.qty_lots += qty_lots
+        memset(last, 0, sizeof(ForeignFill))
+        self.foreign_count -= 1
 
     cdef int add_foreign(self, const FillFacts* facts, int64_t venue_order_id, int64_t cum_lots, uint64_t order_handle,
                          uint64_t youngest_handle) noexcept nogil:

@@ -13,7 +13,7 @@ from engine.model.approval cimport ApprovalRegister
 from engine.model.codes cimport *
 from engine.model.records cimport RecordHeader
 from engine.model.tables cimport Tables
-from engine.oms.fold_image cimport read_control, read_line, read_orders, write_control, write_line, write_orders
+from engine.oms.fold_image cimport arrange_orders, read_control, read_line, read_orders, write_control, write_line, write_orders
 from engine.oms.restoration cimport Restoration
 from engine.risk.monitor cimport RiskMonitor
 from engine.risk.monitor_fold cimport finish_risk, fold_risk, read_risk, write_risk
@@ -101,6 +101,7 @@ cdef class LedgerFold(RecordSink):
     def finish(self) -> None:
         """Make of what was folded what a start begins with; nothing is folded after it. Parents are revived by their stage."""
         cdef Restoration line
+        arrange_orders(self.register, self.lines)
         for line in self.lines:
             line.finish_fold()
             line._peers = None

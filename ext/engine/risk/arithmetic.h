@@ -49,6 +49,11 @@ static inline int64_t tw_scaled(int64_t count, int64_t size) {
     return product > INT64_MAX ? INT64_MAX : (int64_t)product;
 }
 
+/* more than 64 bits hold: nobody owns that */
+static inline int tw_is_beyond(int64_t count, int64_t size) {
+    return (tw_wide_sum)count * size > INT64_MAX;
+}
+
 /* value * value_weight compared with limit * limit_weight, exactly: a ratio without a division */
 static inline int tw_product_above(int64_t value, int64_t value_weight, int64_t limit, int64_t limit_weight) {
     return (tw_wide_sum)value * value_weight > (tw_wide_sum)limit * limit_weight;

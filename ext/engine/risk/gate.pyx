@@ -36,6 +36,7 @@ cdef extern from "arithmetic.h" nogil:
     int tw_sum_above(int64_t, int64_t, int64_t, int64_t) noexcept
     int64_t tw_sum_clamped(int64_t, int64_t, int64_t) noexcept
     int64_t tw_scaled(int64_t, int64_t) noexcept
+    int tw_is_beyond(int64_t, int64_t) noexcept
     int tw_product_above(int64_t, int64_t, int64_t, int64_t) noexcept
     int64_t tw_refill(int64_t, int64_t, int64_t, int64_t) noexcept
 
@@ -670,7 +671,7 @@ cdef class RiskGate(TermsCheck):
         if check.intent.side == SIDE_SELL:
             asset_id = check.instrument.base_asset_id
             cost_e8 = tw_scaled(check.qty_lots, check.instrument.lot_size_e8)
-        elif cost_e8 < INT64_MAX - 1:
+        elif cost_e8 < INT64_MAX:
             cost_e8 += 1  # the notional is rounded down
         added_e8 = cost_e8
         if check.target != NULL:
@@ -678,7 +679,8 @@ cdef class RiskGate(TermsCheck):
         elif check.sibling != NULL:
             added_e8 = max(cost_e8 - check.sibling.promised_e8, <int64_t> 0)
         owned_e8 = tw_sum_clamped(self.tables.control.balance_free_e8[asset_id], self.tables.control.balance_locked_e8[asset_id], 0)
-        if tw_sum_above(self.register.promised_e8[asset_id], added_e8, 0, owned_e8):
+        if (tw_sum_above(self.register.promised_e8[asset_id], added_e8, 0, owned_e8)
+                or (cost_e8 == INT64_MAX and check.intent.side == SIDE_SELL and tw_is_beyond(check.qty_lots, check.instrument.lot_size_e8))):
             return self._refuse(REASON_INSUFFICIENT_BALANCE,
                                 tw_sum_clamped(self.register.promised_e8[asset_id], added_e8, 0), owned_e8)
         check.promise_e8 = added_e8

@@ -443,9 +443,10 @@ cdef class RiskMonitor(Actor):
     # --- measuring a scope
 
     cdef void _measure_all(self) noexcept nogil:
+        """Every scope that there is: of the instruments only those that the engine knows, not the five hundred that it may."""
         cdef int row
         self._note_loss()
-        for row in range(LIMIT_ROW_COUNT):
+        for row in range(INSTRUMENT_ROWS + <int> self.tables.instrument_count + 1):
             self._measure(row)
         self._publish()
 

@@ -36,6 +36,7 @@ cdef class StrategyRunner(Actor):
     cdef OrderDesk _desk
     cdef BarBook _bars
     cdef object _after_hang
+    cdef dict _hung_turns              # of a replay: what was said of the callbacks that hung then, by number; None in a live engine
     cdef list _strategies              # by strategy id, None where there is none
     cdef uint16_t _trade_kind
     cdef uint64_t _attached            # bit = strategy id

@@ -201,6 +201,11 @@ cdef class StrategyRunner(Actor):
         self._turn.mono_ns = self._journal.now_mono_ns
         self._start_all()
 
+    def expect_hangs(self, dict told not None) -> None:
+        """In a replay: the callbacks that hung then, by number, and what was said of them. They alone are watched, and hang again."""
+        self._hung_turns = told
+        self._hang = &self._no_watchdog
+
     def stop(self) -> None:
         """Tell every running strategy that the engine stops (the STOP command does the same)."""
         for strategy in self.strategies:
@@ -727,22 +732,30 @@ cdef class StrategyRunner(Actor):
         """One turn: the callback between two ticks of the watchdog's number. Whatever it raises disables its strategy only."""
         cdef bint hung = False
         cdef object error = None
+        cdef bytes told = None
+        cdef tw_watchdog* hang = self._hang
+        if self._hung_turns is not None:
+            told = self._hung_turns.pop(self._turn.number + 1, None)
+            if told is not None and self._watchdog is not None:
+                hang = &self._watchdog.state
         self.calls += 1
         self._counters.values[<int> COUNTER_STRATEGY_CALLS] += 1
         strategy.is_in_callback = True
-        tw_turn_begin(self._hang)
+        tw_turn_begin(hang)
         try:
             strategy.call(callback, view)
-            hung = tw_turn_was_interrupted(self._hang)
-            tw_turn_end(self._hang)
+            hung = tw_turn_was_interrupted(hang)
+            tw_turn_end(hang)
         except BaseException as raised:
             # BaseException: a strategy's SystemExit, or the watchdog's interrupt, must not take the engine down
-            hung = tw_turn_was_interrupted(self._hang)
-            tw_turn_end(self._hang)
+            hung = tw_turn_was_interrupted(hang)
+            tw_turn_end(hang)
             error = raised
         strategy.is_in_callback = False
         self._turn.number += 1
-        if error is not None or hung:
+        if told is not None:
+            self._disable(strategy, True, told)
+        elif error is not None or hung:
             self._disable(strategy, hung, describe_error(error).encode("utf-8", "replace") if error is not None
                           else b"hung, and went on")
         elif self._desk.runaways and self._is_live(strategy):

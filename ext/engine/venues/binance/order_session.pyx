@@ -54,6 +54,21 @@ cdef inline bint is_key_refusal(int code) noexcept nogil:
     return code == -1002 or code == -1022 or code == -2008 or code == -2014 or code == -2015
 
 
+cdef inline bint find_member(tw_cursor* c, const char* name, size_t length) noexcept nogil:
+    """Moves to the value of an object's member; False where `c` is no object, or has no such member."""
+    cdef int first = 1
+    cdef const char* key
+    cdef size_t size
+    if c.p == NULL or not tw_take(c, c'{'):
+        return False
+    while tw_next_key(c, &first, &key, &size) > 0:
+        if size == length and memcmp(key, name, length) == 0:
+            return True
+        if not tw_skip_value(c):
+            return False
+    return False
+
+
 cdef str NO_ROOM = "the journal takes no more own-order frames"
 cdef str QUIET_WANTED = "the venue has asked for quiet"
 cdef int64_t COLD_PATIENCE_NS = 12_000_000_000  # the venue gives up after 10 s (-1007)
@@ -508,21 +523,8 @@ cdef class BinanceOrderSession(OrderSession):
     cdef int64_t list_number(self, uint64_t order_handle) noexcept:
         """The venue's number of one order in the answer to its list; 0 where it does not stand there: its report tells it."""
         cdef tw_cursor c = self.frame.result
-        cdef int first = 1, step
-        cdef const char* key
-        cdef size_t size
-        if c.p == NULL or not tw_take(&c, c'{'):
-            return 0
-        while True:
-            step = tw_next_key(&c, &first, &key, &size)
-            if step <= 0:
-                return 0
-            if size == 12 and memcmp(key, b"orderReports", 12) == 0:
-                break
-            if not tw_skip_value(&c):
-                return 0
-        first = 1
-        if not tw_take(&c, c'['):
+        cdef int first = 1
+        if not find_member(&c, b"orderReports", 12) or not tw_take(&c, c'['):
             return 0
         while tw_next_item(&c, &first) > 0:
             if not self.codec.read_order(&c, &self.list_frame, False):
@@ -534,20 +536,8 @@ cdef class BinanceOrderSession(OrderSession):
     cdef int read_acknowledgement(self, int action) noexcept:
         """orderId and transactTime of a result; of cancelReplace those of its newOrderResponse."""
         cdef tw_cursor c = self.frame.result
-        cdef int first = 1, step
-        cdef const char* key
-        cdef size_t size
-        if action == OUTBOUND_REPLACE:
-            if not tw_take(&c, c'{'):
-                return 0
-            while True:
-                step = tw_next_key(&c, &first, &key, &size)
-                if step <= 0:
-                    return 0
-                if size == 16 and memcmp(key, b"newOrderResponse", 16) == 0:
-                    break
-                if not tw_skip_value(&c):
-                    return 0
+        if action == OUTBOUND_REPLACE and not find_member(&c, b"newOrderResponse", 16):
+            return 0
         # one that cannot be read acknowledges all the same: what it did not say stays 0
         if not self.codec.read_order(&c, &self.frame, False):
             self.malformed_frames += 1

@@ -1,6 +1,7 @@
 """What stands at the end of a replayed pipeline: it takes a line's requests and compares them with those that left then."""
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from engine.gateway.durable_wait cimport LIST_LEGS_MAX
 from engine.journal.replayed cimport RecordedSession, TwRecord
 from engine.model.descriptor cimport Descriptor
 from engine.runtime.actor cimport Actor
@@ -10,7 +11,6 @@ from engine.venues.binance.usdm_order_session cimport UsdmOrderSession
 cdef enum:
     REPLACES_KEPT = 64
     HANDED_KEPT = 512
-    LIST_LEGS_MAX = 3
 
 cdef struct ReplaceStamp:
     uint64_t order_handle

@@ -385,7 +385,7 @@ cdef class UsdmOrderSession(BinanceOrderSession):
         finally:
             self.frame_session_id = self.session_id
 
-    def put_reply(self, uint64_t token, int status, bytes body not None, int64_t sent_wall_ns, *, int64_t used_weight=-1,
+    def put_reply(self, uint64_t token, int status, bytes body not None, int64_t sent_mono_ns, *, int64_t used_weight=-1,
                   double retry_after_s=0.0) -> None:
         """The answer to a wish. `status` 0: there was none. `used_weight`: the venue's own count of this minute, -1 = not told."""
         cdef const char* data = body
@@ -406,7 +406,8 @@ cdef class UsdmOrderSession(BinanceOrderSession):
                 self.lose("the venue refuses the key")
         self.frame_session_id = self.session_id + REST_OFFSET
         try:
-            self._put_rows(token, status, data, size, crc, sent_wall_ns + self.venue_offset_ns)
+            # by the monotonic clock: between two measurements of the venue's clock ours may be set
+            self._put_rows(token, status, data, size, crc, sent_mono_ns + self.venue_less_mono_ns)
         finally:
             self.frame_session_id = self.session_id
 
