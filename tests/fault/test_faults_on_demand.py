@@ -123,7 +123,7 @@ def test_latency_each_way_is_waited_for_and_nothing_is_taken_for_lost(market: Ma
 @pytest.mark.parametrize("way", ["to-venue", "from-venue"])
 def test_lost_messages_leave_orders_unknown_until_the_venue_has_told(market: Market, way: str) -> None:
     before = market.counters()["unknown_orders"]
-    market.fault("drop", kind="ws-api", way=way, fraction=0.5, for_s=4)
+    market.fault("drop", kind="ws-api", way=way, fraction=0.5, for_s=15)
     market.wait_for(lambda: market.counters()["unknown_orders"] > before, "an UNKNOWN order", 20)
     assert strikes(market, "drop") > 0
     market.fault("reset")

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
+from engine.hunt import party
 from engine.hunt.breaks import BREAKS
 from engine.hunt.check import Violation
 from engine.hunt.checks_whole import FillsOnce
@@ -246,8 +247,12 @@ def test_the_long_run_reaches_what_is_too_seldom_for_the_short_one() -> None:
     assert sorted(state for state in SOMETIMES if not LONG_REACHED[state]) == []
 
 
-def test_a_run_leaves_nothing_behind() -> None:
-    before = set(SHARED_MEMORY.glob("hunt-*")) if SHARED_MEMORY.is_dir() else set()
-    with TemporaryDirectory() as _:
+def test_a_run_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder of its own: other tests, and other people, hunt in the shared memory meanwhile."""
+    with TemporaryDirectory(dir=SHARED_MEMORY if SHARED_MEMORY.is_dir() else None) as folder:
+        place = Path(folder)
+        monkeypatch.setattr(party, "SHARED_MEMORY", place)
+        before_ns = place.stat().st_mtime_ns
         hunt_once(msgspec.structs.replace(draw(1, SECONDS, []), seconds=12))
-    assert (set(SHARED_MEMORY.glob("hunt-*")) if SHARED_MEMORY.is_dir() else set()) <= before
+        assert place.stat().st_mtime_ns > before_ns, "nothing was ever written there"
+        assert list(place.iterdir()) == []
