@@ -6,6 +6,7 @@ of another directory would put one instrument's position under another's name: t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,8 @@ RESTORE = "restore the file from the newest backup of this data directory"
 APPEND = "; where that is older than the name, append the name to its list in the copy, in the order of the numbers"
 # catalogs that a start reads: one tells all instruments and assets, the venues and strategies of its run only
 RUNS_MAX = 100
+LOOKS_MAX = 3
+LOOK_PAUSE_S = 0.02
 # a catalog stands within the first records of its run
 OPENING = frozenset({RecordKind.START, RecordKind.CUT, RecordKind.CORE_START, RecordKind.INSTRUMENT})
 
@@ -41,6 +44,23 @@ def open_registry(data_dir: Path, disk: Disk) -> Registry:
                 f"change their names; {RESTORE}{'' if known else APPEND}"
             )
     return registry
+
+
+def refusal_of_names(data_dir: Path) -> str:
+    """What a start would say of the registry; empty where it would take it. Raises JournalError where the ledger cannot be read.
+
+    Looked at again where it is refused: beside a start, the ledger may be read a moment after the file.
+    """
+    text = ""
+    for _ in range(LOOKS_MAX):
+        try:
+            open_registry(data_dir, Disk())
+        except RegistryError as error:
+            text = str(error)
+            time.sleep(LOOK_PAUSE_S)
+        else:
+            return ""
+    return text
 
 
 def require_unused(data_dir: Path, path: Path) -> None:
@@ -113,4 +133,4 @@ def of_instrument(known: list[InstrumentSpec], row: InstrumentRow) -> Iterator[t
         yield f"{row.instrument_id} of instruments", here, told
 
 
-__all__ = ["NAMES_FILE", "open_registry"]
+__all__ = ["NAMES_FILE", "open_registry", "refusal_of_names"]

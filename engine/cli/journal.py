@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from engine.journal.cursor import Record
     from engine.journal.errors import JournalError
     from engine.journal.reader import JournalReader
+    from engine.journal.verify import Damage
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -30,7 +31,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     cat.add_argument("--from", dest="from_seq", type=int, default=0, metavar="SEQ", help="from this sequence number on")
     cat.add_argument("--to", dest="to_seq", type=int, metavar="SEQ", help="up to this sequence number")
     cat.add_argument("--follow", action="store_true", help="go on as the engine writes; end with Ctrl-C")
-    verify = verbs.add_parser("verify", help="read every byte; exit 0 when whole, 74 when damaged")
+    verify = verbs.add_parser("verify", help="read every byte; exit 0 when whole, 74 when damaged or refused by a start")
     add_audit_options(verify)
     head = verbs.add_parser("head", help="the head of the hash chain: show it, or sign and export it")
     add_head_options(head)
@@ -149,12 +150,25 @@ def run_verify(args: argparse.Namespace) -> int:
     if args.audit:
         return run_audit(args)
 
-    report = verify(Path(args.dir) if args.dir else find_target(args).journal_dir())
+    directory = Path(args.dir) if args.dir else find_target(args).journal_dir()
+    report = verify(directory)
+    if report.is_whole:
+        report.damage += names_damage(directory)
     if args.json:
         print(json_line(report.as_dict()))
     else:
         print("\n".join(verify_lines(report.as_dict())))
     return ExitCode.OK if report.is_whole else ExitCode.IO_ERROR
+
+
+def names_damage(directory: Path) -> list[Damage]:
+    """What a start would refuse of the registry beside a whole ledger."""
+    from engine.given_numbers import NAMES_FILE, refusal_of_names
+    from engine.journal.verify import Damage
+
+    path = str(directory / NAMES_FILE)
+    text = refusal_of_names(directory)
+    return [Damage(path, 0, text.removeprefix(f"{path}: "), below_watermark=True)] if text else []
 
 
 def verify_lines(report: dict[str, Any]) -> list[str]:

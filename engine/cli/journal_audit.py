@@ -45,8 +45,8 @@ def directory_of(args: argparse.Namespace) -> Path:
 
 def run_audit(args: argparse.Namespace) -> int:
     """Print what was found; 74 where something was altered, or where nothing is chained."""
-    from engine.cli.journal import json_line
-    from engine.journal.audit import audit
+    from engine.cli.journal import json_line, names_damage
+    from engine.journal.audit import add_damage, audit
     from engine.journal.head import HEADS_FILE, read_heads
 
     directory = directory_of(args)
@@ -64,6 +64,9 @@ def run_audit(args: argparse.Namespace) -> int:
             text = f"no signed head to hold the journal against: {path} {fault}; give --head FILE"
             raise CommandError(ExitCode.NO_INPUT, f"{text}, one that was exported and kept elsewhere")
     report = audit(directory, heads)
+    if report.is_whole:
+        for item in names_damage(directory):
+            add_damage(report, item)
     print(json_line(report.as_dict()) if args.json else "\n".join(audit_lines(report)))
     return ExitCode.OK if report.is_whole else ExitCode.IO_ERROR
 

@@ -304,7 +304,8 @@ def add_damage(report: AuditReport, item: Damage) -> None:
     number = int(path.stem) if path.stem.isdecimal() else 0
     if not any((found.lane, found.segment) == (LANE_NAMES[lane], number) for found in report.findings):
         end = path.stat().st_size if path.exists() else item.offset
-        add(report, lane, number, item.offset, end, 0, 0, item.what)
+        what = item.what if number else f"{path.name}: {item.what}"
+        add(report, lane, number, item.offset, end, 0, 0, what)
 
 
 def check_heads(lane: int, heads: Sequence[SignedHead], report: AuditReport) -> None:

@@ -13,10 +13,10 @@ import msgspec
 from engine.journal import layout
 from engine.journal.cursor import Record
 from engine.journal.decode import kind_name, payload
-from engine.journal.errors import JournalCorrupt
+from engine.journal.errors import JournalCorrupt, JournalError
 from engine.journal.losses import Gap, Loss, RunFacts, sorted_out
 from engine.journal.places import LANE_NAMES, Mark, SegmentHeader, segment_path, segments
-from engine.journal.reader import JournalReader, read_header, read_marks
+from engine.journal.reader import JournalReader, read_header, read_identity, read_marks
 from engine.journal.scan import scan
 from engine.model.codes import RecordKind
 
@@ -99,8 +99,9 @@ def verify(directory: Path | str) -> Report:
     reader = JournalReader(directory)
     report = Report({name: LaneReport() for name in LANE_NAMES})
     marks = read_marks(reader.directory)
+    journal_id = _verify_identity(reader.directory, report)
     for lane in (0, 1):
-        _verify_lane(reader.directory, lane, marks.get(lane), report)
+        _verify_lane(reader.directory, lane, marks.get(lane), report, journal_id)
     report.cut_tails = sorted(str(path) for path in reader.directory.glob("*/*.cut-*"))
     if not any(item.below_watermark for item in report.damage):
         _verify_sequence(reader, marks, report)
@@ -119,7 +120,7 @@ def check_run(directory: Path, epoch: int) -> None:
         own = [number for number, header in found if header is None or header.epoch == epoch]
         mark = marks.get(lane)
         if own:
-            _verify_lane(directory, lane, mark, report, range(own[0], own[-1] + 1))
+            _verify_lane(directory, lane, mark, report, b"", range(own[0], own[-1] + 1))
         if own or (mark and mark.epoch == epoch):
             _verify_end(directory, lane, mark, own[-1] if own else found[-1][0] if found else 0, report)
     for item in report.damage:
@@ -137,7 +138,22 @@ def _verify_end(directory: Path, lane: int, mark: Mark | None, last: int, report
         report.damage.append(Damage(str(path), 0, "the segment is missing, though later ones were synced", True))
 
 
-def _verify_lane(directory: Path, lane: int, mark: Mark | None, report: Report, wanted: range = range(1 << 63)) -> None:
+def _verify_identity(directory: Path, report: Report) -> bytes:
+    """The journal's id by its `epoch` file; empty where that is damaged, or missing beside segments: no start takes such."""
+    try:
+        return read_identity(directory)[0]
+    except JournalCorrupt as error:
+        report.damage.append(Damage(error.path, error.offset, error.what, True))
+    except JournalError:
+        if any(segments(directory, lane) for lane in (0, 1)):
+            what = "it is missing, though segments are there"
+            report.damage.append(Damage(str(directory / "epoch"), 0, what, True))
+    return b""
+
+
+def _verify_lane(
+    directory: Path, lane: int, mark: Mark | None, report: Report, journal_id: bytes, wanted: range = range(1 << 63)
+) -> None:
     totals = report.lanes[LANE_NAMES[lane]]
     place = (mark.segment_no, mark.segment_offset) if mark else (0, 0)
     last_number = 0
@@ -148,7 +164,7 @@ def _verify_lane(directory: Path, lane: int, mark: Mark | None, report: Report, 
             report.damage.append(Damage(str(path), 0, f"segments {last_number + 1} to {number - 1} are missing", True))
         _verify_previous(directory, lane, number, report)
         last_number = number
-        end, what = _verify_segment(path, lane, totals)
+        end, what = _verify_segment(path, lane, number, journal_id, totals)
         if not what and number == place[0] and end < place[1]:
             what = f"the segment ends here, {place[1]} bytes of it were synced"
         if what:
@@ -167,12 +183,17 @@ def _verify_previous(directory: Path, lane: int, number: int, report: Report) ->
         report.damage.append(Damage(str(before), before.stat().st_size, what, True))
 
 
-def _verify_segment(path: Path, lane: int, totals: LaneReport) -> tuple[int, str]:
+def _verify_segment(path: Path, lane: int, number: int, journal_id: bytes, totals: LaneReport) -> tuple[int, str]:
     data = path.read_bytes()
     totals.segments += 1
     totals.bytes += len(data)
-    if SegmentHeader.parse(data) is None:
+    header = SegmentHeader.parse(data)
+    if header is None:
         return 0, "the segment's header is damaged"
+    if (header.lane, header.segment_no) != (lane, number):
+        return 0, f"the segment's header says lane {header.lane}, segment {header.segment_no}"
+    if journal_id and header.journal_id != journal_id:
+        return 0, "the segment belongs to another journal"
     result = scan(data, layout.SEGMENT_HEADER_BYTES, lane, totals.last_seq)
     totals.records += result.records
     totals.first_seq = totals.first_seq or result.first_seq

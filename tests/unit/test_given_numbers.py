@@ -10,7 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine.cli.main import main
 from engine.control.catalog import Names
+from engine.exit_codes import ExitCode
 from engine.given_numbers import contradictions, open_registry
 from engine.runtime.disk import Disk
 from engine.runtime.registry import Registry, RegistryError
@@ -65,7 +67,9 @@ def rename(what: str) -> Callable[[Facts], None]:
         (rename("strategies"), "1 of strategies is ANOTHER here"),
     ],
 )
-def test_names_that_are_not_the_ledgers_are_refused(data_dir: Path, change: Callable[[Facts], None], word: str) -> None:
+def test_names_that_are_not_the_ledgers_are_refused(
+    data_dir: Path, change: Callable[[Facts], None], word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = data_dir / "names.json"
     kept = path.read_bytes()
     names = json.loads(kept)
@@ -74,8 +78,36 @@ def test_names_that_are_not_the_ledgers_are_refused(data_dir: Path, change: Call
     try:
         with pytest.raises(RegistryError, match=word):
             open_registry(data_dir, Disk())
+        # and who asks whether the journal is whole hears of it before the start does
+        assert_told_by_verify(data_dir, word, capsys)
     finally:
         path.write_bytes(kept)
+
+
+def assert_told_by_verify(data_dir: Path, word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """By `journal verify` as damage of a start, with the audit as a finding; exit code 74."""
+    assert main(["journal", "verify", "--dir", str(data_dir), "--json"]) == ExitCode.IO_ERROR
+    told = json.loads(capsys.readouterr().out)
+    assert not told["whole"]
+    assert [item["path"] for item in told["damage"]] == [str(data_dir / "names.json")]
+    assert word in told["damage"][0]["what"]
+    assert main(["journal", "verify", "--audit", "--dir", str(data_dir), "--json"]) == ExitCode.IO_ERROR
+    told = json.loads(capsys.readouterr().out)
+    assert not told["whole"]
+    assert word in told["first_altered"]["what"]
+    assert "names.json" in told["first_altered"]["what"]
+
+
+def test_names_that_are_gone_are_told_by_verify(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = data_dir / "names.json"
+    kept = path.read_bytes()
+    path.unlink()
+    try:
+        assert_told_by_verify(data_dir, "is missing, and the ledger counts by its numbers", capsys)
+    finally:
+        path.write_bytes(kept)
+    assert main(["journal", "verify", "--dir", str(data_dir)]) == ExitCode.OK
+    assert main(["journal", "verify", "--audit", "--dir", str(data_dir)]) == ExitCode.OK
 
 
 def test_the_ledgers_own_names_and_more_are_taken(data_dir: Path) -> None:

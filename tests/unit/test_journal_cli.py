@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from engine.journal.explain import explain
 from engine.journal.journal import Journal
 from engine.journal.places import segments
 from engine.journal.reader import JournalReader
+from engine.journal.scan import checksum
 from engine.model.codes import Lane, OrderState, RecordKind
 from tests.journal_harness import memory_folder, open_stepped, small_config
 
@@ -144,6 +145,47 @@ def test_verify_is_74_where_the_journal_is_damaged(data_dir: Path, capsys: pytes
     assert main([*arguments, "--json"]) == ExitCode.IO_ERROR
     assert json.loads(capsys.readouterr().out)["whole"] is False
     assert main(["journal", "cat", "--dir", str(data_dir)]) == ExitCode.IO_ERROR
+
+
+def lose(path: Path) -> None:
+    path.unlink()
+
+
+def damage(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b'"epoch":', b'"epoch":1'))
+
+
+def replace_with_anothers(path: Path) -> None:
+    facts = json.loads(path.read_bytes().rpartition(b" ")[0]) | {"journal_id": "00" * 16}
+    text = json.dumps(facts).encode()
+    path.write_bytes(b"%s %08x\n" % (text, checksum(text)))
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (lose, "missing, though segments are there"),
+        (damage, "its checksum does not match"),
+        (replace_with_anothers, "the segment belongs to another journal"),
+    ],
+)
+def test_verify_is_74_where_a_start_would_refuse_the_epoch_file(
+    data_dir: Path, change: Callable[[Path], None], word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["journal", "verify", "--dir", str(data_dir)]) == ExitCode.OK
+    capsys.readouterr()
+    change(data_dir / "epoch")
+    assert main(["journal", "verify", "--dir", str(data_dir)]) == ExitCode.IO_ERROR
+    told = capsys.readouterr().out
+    assert told.startswith("NOT WHOLE")
+    assert word in told
+
+
+def test_a_segment_under_another_number_is_74(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    [(number, path)] = segments(data_dir, Lane.TAPE)
+    path.write_bytes(segments(data_dir, Lane.LEDGER)[0][1].read_bytes())
+    assert main(["journal", "verify", "--dir", str(data_dir)]) == ExitCode.IO_ERROR
+    assert f"header says lane {Lane.LEDGER.value}, segment {number}" in capsys.readouterr().out
 
 
 def test_stats_count_by_kind(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
