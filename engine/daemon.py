@@ -29,6 +29,7 @@ from engine.given_numbers import open_registry
 from engine.hedging import Hedging
 from engine.journal.errors import JournalFull
 from engine.journal.journal import Journal
+from engine.journal.settings import first_epoch_at
 from engine.journal_opening import DurableRelease, journal_settings
 from engine.kept_kills import KeptKills
 from engine.line import LineInputs
@@ -101,7 +102,8 @@ def open_journal(loaded: LoadedConfig, world: World) -> Journal:
     """Lock, recover, fence. A second engine on the same directory ends here."""
     from engine.cli.main import version
 
-    return Journal.open(journal_settings(loaded), world, build=version(), config_hash=digest(loaded.config))
+    settings = msgspec.structs.replace(journal_settings(loaded), first_epoch=first_epoch_at(world.clock.time_ns()))
+    return Journal.open(settings, world, build=version(), config_hash=digest(loaded.config))
 
 
 def close_journal(journal: Journal, reason: str) -> None:
@@ -244,7 +246,9 @@ class Daemon:
         self.supervisor.ready(self.state_text())
         names = ", ".join(self.engine.venue_ids)
         where = f"on paper, with the market of {names}" if is_paper(self.loaded.config) else f"at {names}"
-        say(f"started {self.loaded.config.engine.name}, epoch {self.engine.journal.epoch}, {where}")
+        recovery = self.engine.journal.recovery
+        what = ", a new journal" if recovery is not None and recovery.last_seq == 0 else ""
+        say(f"started {self.loaded.config.engine.name}, epoch {self.engine.journal.epoch}{what}, {where}")
         loop.create_task(self.settle()).add_done_callback(self.on_task_end)
         try:
             await self.stopped.wait()

@@ -156,7 +156,7 @@ class _Recoverer:
         marks = self._advance_marks(marks, lanes)
         last_seq = max(state.last_seq for state in lanes)
         last_seq = max(last_seq, *(mark.seq for mark in marks.values()))
-        previous_epoch = self.epoch
+        previous_epoch = 0 if is_new else self.epoch
         mender = ChainMender(self.data_dir, self.journal_id, self.epoch, self.disk)
         chain_heads = [mender.mend(lane, lanes[lane].end) for lane in (0, 1)]
         self._write_epoch(self.epoch + 1)
@@ -204,6 +204,7 @@ class _Recoverer:
             if any(segments(self.data_dir, lane) for lane in (0, 1)):
                 raise JournalCorrupt(str(path), 0, f"it is missing, though segments are there; {COPY}")
             self.journal_id = self.world.random_bytes(16)
+            self.epoch = self._first_epoch() - 1
             return True
         text, _, crc = path.read_bytes().strip().rpartition(b" ")
         if crc != b"%08x" % checksum(text):
@@ -213,6 +214,12 @@ class _Recoverer:
             raise JournalError(f"{path}: this journal is of engine {facts['engine_id']}, not {self.config.engine_id}")
         self.journal_id, self.epoch = bytes.fromhex(facts["journal_id"]), facts["epoch"]
         return not (self.data_dir / "synced").exists() and self.epoch == 0
+
+    def _first_epoch(self) -> int:
+        """Of a directory that is new; above that of the run whose front was left here by another one of this engine's number."""
+        fronts = [Front.parse(page_of(path)) for path in self.front_paths]
+        left = max((front.epoch for front in fronts if front and front.engine_id == self.config.engine_id), default=0)
+        return max(self.config.first_epoch, left + 1)
 
     def _heed_newest_run(self, marks: dict[int, Mark]) -> None:
         """A file older than what stands beside it, one put back from a copy, gives no run's number and no client order id again.
@@ -247,7 +254,7 @@ class _Recoverer:
             slot = mark_slot(mark.lane, 0)
             data[slot : slot + layout.MARK_BYTES] = mark.pack()
         self.disk.replace(self.data_dir / "synced", bytes(data))
-        self._write_epoch(0)
+        self._write_epoch(self.epoch)
         return marks
 
     def _read_marks(self) -> dict[int, Mark]:

@@ -195,6 +195,32 @@ def test_names_that_were_lost_are_74_and_are_not_given_anew(site: Site) -> None:
         end(engine)
 
 
+def epoch_of(site: Site) -> int:
+    return int(orjson.loads((site.root / "data" / "epoch").read_bytes().rpartition(b" ")[0])["epoch"])
+
+
+@pytest.mark.invariant("R27")
+def test_an_engine_whose_directory_was_moved_aside_gives_no_number_of_it_again(site: Site) -> None:
+    """The account remembers its client order ids: engine, run and counter."""
+    epochs = []
+    for number in range(2):
+        engine = site.engine()
+        try:
+            site.wait_reconciled(engine)
+            engine.send_signal(signal.SIGTERM)
+            assert engine.wait(timeout=20) == 0
+            assert engine.stderr is not None
+            assert f"epoch {epoch_of(site)}, a new journal, at sim" in engine.stderr.read()
+        finally:
+            end(engine)
+        epochs.append(epoch_of(site))
+        wait_for(is_account_free, "the account is still locked")
+        for folder in ("data", "runtime"):
+            (site.root / folder).rename(site.root / f"{folder}-{number}")
+        time.sleep(1.1)
+    assert epochs[0] + 1 <= epochs[1] <= epochs[0] + 3_600
+
+
 def test_an_unknown_symbol_is_78(site: Site) -> None:
     site.change("BTCUSDT", "XXXUSDT")
     code, told = site.refusal()

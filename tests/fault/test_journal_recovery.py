@@ -14,6 +14,7 @@ from collections.abc import Callable
 from mmap import mmap
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine.journal import layout
@@ -23,8 +24,9 @@ from engine.journal.places import segment_path, segments
 from engine.journal.reader import JournalReader
 from engine.journal.recovery import recover
 from engine.journal.scan import is_whole, scan
-from engine.journal.settings import JournalConfig
+from engine.journal.settings import JournalConfig, first_epoch_at
 from engine.journal.verify import verify
+from engine.model import clientid
 from engine.model.codes import Lane, RecordKind
 from engine.runtime.world import World
 from tests.journal_harness import (
@@ -435,3 +437,34 @@ def test_sequence_goes_on_over_runs_without_a_gap() -> None:
         records = list(JournalReader(config.data_dir).records())
         assert [record.seq for record in records] == list(range(1, len(records) + 1))
         assert numbers(records) == list(range(number))
+
+
+@pytest.mark.invariant("R27")
+@pytest.mark.parametrize(("other", "first"), [(0, 78), (1, 50)])
+def test_a_directory_that_is_new_goes_on_above_what_was_here_before_it(other: int, first: int) -> None:
+    """By the clock, and above the run whose front another directory of the same engine left: the account knows its ids."""
+    with memory_folder() as folder:
+        config = small_config(folder)
+        gone = msgspec.structs.replace(
+            config, data_dir=folder / "gone", engine_id=config.engine_id + other, first_epoch=77
+        )
+        journal = open_stepped(gone)
+        assert journal.epoch == 77
+        append_numbered(journal, 1)
+        journal.close()
+        fresh = msgspec.structs.replace(config, first_epoch=50)
+        for epoch in (first, first + 1):
+            recovery = recover(fresh, World.virtual(2))
+            recovery.close()
+            assert recovery.epoch == epoch
+            assert recovery.recovered.get("previous_epoch", 0) == (0 if epoch == first else first)
+        assert numbers(JournalReader(fresh.data_dir).records()) == []
+
+
+def test_the_number_of_a_first_run_is_the_time_in_seconds_and_fits_a_client_order_id() -> None:
+    day_ns = 86_400 * 1_000_000_000
+    since_ns = 1_767_225_600 * 1_000_000_000
+    assert [first_epoch_at(wall_ns) for wall_ns in (0, since_ns, since_ns + day_ns)] == [1, 1, 86_400]
+    assert clientid.encode(3843, first_epoch_at(2**63 - 1) + 1_000_000 << 32 | 0xFFFFFFFF)
+    with pytest.raises(ValueError):
+        clientid.encode(3843, first_epoch_at(2**63 - 1) + 1_000_001 << 32)

@@ -25,7 +25,7 @@ cdef class Commands(Reconciliation):
     cdef void _arm_instruments(self) noexcept nogil
     cdef bint _is_meant(self, const Scope* scope) noexcept nogil
     cdef bint _in_scope(self, const Order* order, const Scope* scope) noexcept nogil
-    cdef void _cancel_scope(self, const Scope* scope, bint keeps_protection=*) noexcept nogil
+    cdef void _cancel_scope(self, const Scope* scope, bint keeps_protection=*, bint spares_others=*) noexcept nogil
     cdef void _stop(self, uint64_t cause_seq) noexcept nogil
     cdef int64_t _bare_lots(self, uint32_t instrument_id, int side) noexcept nogil
     cdef bint _is_settled(self) noexcept nogil

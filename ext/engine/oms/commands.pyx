@@ -13,7 +13,7 @@ from engine.model.records cimport CommandPayload, Conditions, IntentPayload, Rec
 from engine.model.tables cimport (
     ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_CAPACITY, INSTRUMENT_ROWS, LINE_CAPACITY, POSITION_SIDES, STRATEGY_ROWS, VENUE_ROWS, Instrument,
 )
-from engine.oms.lifecycle cimport ExternalOrder
+from engine.oms.lifecycle cimport EXTERNAL_CAPACITY, ExternalOrder
 from engine.oms.orders cimport DISPUTE_MISSING, DISPUTE_RESTORED, Order
 from engine.oms.reconciliation cimport RECONCILE_IDLE, Reconciliation
 
@@ -63,7 +63,7 @@ cdef class Commands(Reconciliation):
         elif command.command_kind == COMMAND_KIND_ARM:
             self._arm(&scope, item.seq)
         elif command.command_kind == COMMAND_KIND_CANCEL:
-            self._cancel_scope(&scope)
+            self._cancel_scope(&scope, False, True)
         elif command.command_kind == COMMAND_KIND_STOP:
             self._stop(item.seq)
         elif command.command_kind == COMMAND_KIND_FLATTEN:
@@ -149,14 +149,21 @@ cdef class Commands(Reconciliation):
                 and (scope.strategy_id == 0 or terms.strategy_id == scope.strategy_id)
                 and (scope.instrument_id == 0 or terms.instrument_id == scope.instrument_id))
 
-    cdef void _cancel_scope(self, const Scope* scope, bint keeps_protection=False) noexcept nogil:
-        """Cancel-all per symbol first where the whole symbol is meant; singles for the rest, and for what that leaves open."""
+    cdef void _cancel_scope(self, const Scope* scope, bint keeps_protection=False, bint spares_others=False) noexcept nogil:
+        """Cancel-all per symbol first where the whole symbol is meant; singles for the rest, and for what that leaves open.
+
+        Cancel-all takes orders of others on the account too, a stop that a person placed among them: only a kill or a flatten may.
+        """
         cdef uint8_t[512] by_symbol
-        cdef uint32_t slot = self.pool.first_open, instrument_id
+        cdef uint32_t slot = self.pool.first_open, instrument_id, i
         cdef Order* order
         cdef int64_t due_mono_ns = self.journal.now_mono_ns + self.order_timeout_ns
         cdef bint whole_symbols = self.has_cancel_all and self.session_ready and scope.order_handle == 0 and scope.strategy_id == 0
-        memset(by_symbol, 0, 512)
+        # more of others' orders than are listed may be anywhere
+        memset(by_symbol, 2 if spares_others and self.external_count == EXTERNAL_CAPACITY else 0, 512)
+        for i in range(self.external_count if spares_others else 0):
+            if self.external_orders[i].order_handle == 0:
+                by_symbol[self.external_orders[i].instrument_id % 512] = 2
         while slot != SLOT_NONE:
             if self.pool.orders[slot].is_kept and not self.pool.orders[slot].ended and keeps_protection:
                 by_symbol[self.register.slots[slot].instrument_id % 512] = 2  # cancel-all would take it too
@@ -202,7 +209,7 @@ cdef class Commands(Reconciliation):
         while slot != SLOT_NONE:
             self.pool.orders[slot].is_kept = self.stays(&self.pool.orders[slot])
             slot = self.pool.orders[slot].next_open
-        self._cancel_scope(&everything, True)
+        self._cancel_scope(&everything, True, True)
         for instrument_id in range(1, self.tables.instrument_count + 1):
             for side in range(POSITION_SIDES if self._is_ours(instrument_id) else 0):
                 bare_lots = self._bare_lots(instrument_id, side)
@@ -404,5 +411,5 @@ cdef class Commands(Reconciliation):
         elif reason == HALT_REASON_RISK:
             # the monitor has told why; what rests could still add to what the halt is about
             memset(&everything, 0, sizeof(Scope))
-            self._cancel_scope(&everything)
+            self._cancel_scope(&everything, False, True)
             self._start_sweep(cause_seq)
