@@ -171,8 +171,9 @@ def test_a_strategy_that_hangs_in_c_code_is_cancelled_from_outside_aborted_and_s
     market.start()
     market.wait_active()
     record_property("hang_seen_to_trading_again_s", time.monotonic() - seen)
-    market.wait_for(lambda: first_state(market, 2) != (), "its first state on disk")
-    assert first_state(market, 2) == ("HALTED", "STARTING")
+    epoch = market.counters()["epoch"]
+    market.wait_for(lambda: first_state(market, epoch) != (), "its first state on disk")
+    assert first_state(market, epoch) == ("HALTED", "STARTING")
 
 
 def first_state(market: GuardedMarket, epoch: int) -> tuple[str, ...]:

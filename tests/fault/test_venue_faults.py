@@ -101,7 +101,9 @@ def test_a_venue_that_dies_and_comes_back_without_our_orders_is_a_mismatch_that_
     market.wait_state(TradingState.ACTIVE, HaltReason.NONE, 40)
     # acknowledged orders that the venue does not know: each is asked for twice, the second time when no answer can be late
     market.wait_for(lambda: market.counters()["reconcile_mismatches"] == 4, "the orders are absent", 40)
-    market.wait_for(lambda: "ABSENT" in states_of_epoch(market, 1), "the journal on disk says so too")
+    market.wait_for(
+        lambda: "ABSENT" in states_of_epoch(market, market.counters()["epoch"]), "the journal on disk says so too"
+    )
     market.wait_for(lambda: market.counters()["refused"] > 0, "the symbol stands still")
     assert market.counters()["orders_sent"] == sent
     assert market.ctl("arm", "--reason", "looked").returncode == 0
