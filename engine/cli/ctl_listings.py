@@ -207,6 +207,8 @@ class Status(_Asked):
         fields["halted_symbols"] = ", ".join(f"{symbol} ({reason})" for symbol, reason in halted.items()) or "none"
         fields["killed_strategies"] = ", ".join(reply.killed_strategies) or "none"
         lines = fields.pop("lines")
+        not_ours = sum(line.not_ours_count for line in reply.lines)
+        fields["orders_not_ours"] = f"{not_ours} open at the venue: `ctl reconcile` shows them" if not_ours else "none"
         print_fields(fields)
         if len(lines) > 1:
             print()
