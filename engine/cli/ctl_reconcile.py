@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from engine.cli.ctl_commands import ask, command, tell
+from engine.cli.ctl_commands import answer_of, ask, command, tell
 from engine.cli.render import print_json, print_table
 from engine.cli.target import Target
 from engine.control.venue_rows import left_text
-from engine.exit_codes import CommandError, ExitCode
+from engine.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from engine.control.messages import Accepted, EngineStatus, LineStatus, Scope
@@ -69,10 +69,7 @@ def status_of(target: Target, timeout_s: float) -> EngineStatus:
     """The engine's state."""
     from engine.control.messages import EngineStatus, Status
 
-    reply = ask(target, Status(), timeout_s)
-    if not isinstance(reply, EngineStatus):
-        raise CommandError(ExitCode.PROTOCOL, f"the engine answered {type(reply).__name__} to a status request")
-    return reply
+    return answer_of(ask(target, Status(), timeout_s), EngineStatus)
 
 
 def lines_of(status: EngineStatus, scope: Scope) -> list[LineStatus]:
