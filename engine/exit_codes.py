@@ -11,6 +11,7 @@ class ExitCode(IntEnum):
     OK = 0
     REFUSED = 1
     USAGE = 2
+    PROPOSED = 3
     DATA_ERROR = 65
     NO_INPUT = 66
     UNAVAILABLE = 69
@@ -28,6 +29,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.OK: "done; the answer is yes",
     ExitCode.REFUSED: "the engine refused the command, or the answer is no (a check found faults)",
     ExitCode.USAGE: "wrong command line",
+    ExitCode.PROPOSED: "nothing has changed yet: the command waits for a second person (`ctl approve`)",
     ExitCode.DATA_ERROR: "the journal was written by a build whose record layout this one does not read",
     ExitCode.NO_INPUT: "what was asked for is not there (an order, a journal, a file)",
     ExitCode.UNAVAILABLE: "the engine or the venue cannot be reached, or a port is busy",

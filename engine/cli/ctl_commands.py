@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, TypeVar
 
 from engine.cli.render import print_json
 from engine.cli.target import Target, find_target
 from engine.exit_codes import CommandError, ExitCode
 
 if TYPE_CHECKING:
+    from engine.control.client import EngineUnreachableError
     from engine.control.messages import Accepted, AnyReply, AnyRequest
+
+Wanted = TypeVar("Wanted")
 
 SCOPES: dict[str, tuple[str, ...]] = {
     "pause": ("strategy", "order"),
@@ -70,7 +74,7 @@ def patience(text: str) -> float:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Send the command; 0 when it is in the journal and had its effect."""
+    """Send the command; 0 when it is in the journal and had its effect, 3 when it waits for a second person."""
     from engine.control import messages
 
     for name in SCOPE_HELP:
@@ -81,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     scope = messages.Scope(**{name: value for name in SCOPE_HELP if (value := getattr(args, name, None)) is not None})
     kind = getattr(messages, args.action.capitalize())
     target, request = find_target(args), kind(reason=args.reason, scope=scope)
-    if args.action in GUARDED and (target.guard_socket.exists() or guard_is_configured(target)):
+    if args.action in GUARDED and has_guard(target):
         from engine.cli.ctl_guard import command_both
 
         return command_both(args, target, request)
@@ -100,20 +104,41 @@ def run(args: argparse.Namespace) -> int:
     return tell(args, command(target, request, args.timeout))
 
 
-def guard_is_configured(target: Target) -> bool:
-    """Does the configuration, where it is known, ask for a guard."""
-    return target.loaded is not None and target.loaded.config.guard is not None
+def has_guard(target: Target) -> bool:
+    """Is a guard's socket there, or does the configuration, where it is known, ask for a guard."""
+    is_configured = target.loaded is not None and target.loaded.config.guard is not None
+    return is_configured or os.path.exists(target.guard_socket)
 
 
 def ask(target: Target, request: AnyRequest, timeout_s: float) -> AnyReply:
-    """One request to the engine; unreachable is exit code 69."""
+    """One request to the engine; unreachable is exit code 69, not open to the caller 77."""
     from engine.control.client import ControlClient, EngineUnreachableError
 
     try:
         with ControlClient(target.socket, timeout_ms=max(1, int(timeout_s * 1000))) as client:
             return client.request(request)
     except EngineUnreachableError as error:
-        raise CommandError(ExitCode.UNAVAILABLE, str(error)) from None
+        raise unreachable(error) from None
+
+
+def unreachable(error: EngineUnreachableError) -> CommandError:
+    """Nobody answers, or nobody whom the caller may ask."""
+    from engine.control.client import NotAllowedError
+
+    is_closed = isinstance(error, NotAllowedError)
+    return CommandError(ExitCode.NO_PERMISSION if is_closed else ExitCode.UNAVAILABLE, str(error))
+
+
+def answer_of(reply: AnyReply, kind: type[Wanted], who: str = "the engine") -> Wanted:
+    """The answer of the kind wanted; a refusal is exit code 1, or 77 where the caller may not, anything else 76."""
+    from engine.control.messages import RefusalCode, Refused
+
+    if isinstance(reply, kind):
+        return reply
+    if not isinstance(reply, Refused):
+        raise CommandError(ExitCode.PROTOCOL, f"{who} answered {type(reply).__name__}, not {kind.__name__}")
+    code = ExitCode.NO_PERMISSION if reply.code == RefusalCode.FORBIDDEN else ExitCode.REFUSED
+    raise CommandError(code, f"refused: {reply.text}")
 
 
 def command(target: Target, request: AnyRequest, timeout_s: float) -> Accepted:
@@ -123,18 +148,13 @@ def command(target: Target, request: AnyRequest, timeout_s: float) -> Accepted:
 
 def accepted_of(reply: AnyReply) -> Accepted:
     """The acceptance that a reply is, or its refusal raised."""
-    from engine.control.messages import Accepted, RefusalCode, Refused
+    from engine.control.messages import Accepted
 
-    if isinstance(reply, Accepted):
-        return reply
-    if not isinstance(reply, Refused):
-        raise CommandError(ExitCode.PROTOCOL, f"the engine answered {type(reply).__name__} to a command")
-    code = ExitCode.NO_PERMISSION if reply.code == RefusalCode.FORBIDDEN else ExitCode.REFUSED
-    raise CommandError(code, f"refused: {reply.text}")
+    return answer_of(reply, Accepted)
 
 
 def tell(args: argparse.Namespace, accepted: Accepted, **more: str) -> int:
-    """Say what happened; an `arm` of the whole engine that left the kill switch on is a refusal."""
+    """Say what happened; 3 where it waits for a second person. An `arm` of everything that left the kill switch on is a refusal."""
     from engine.model.codes import HaltReason, TradingState
 
     state, halt = TradingState(accepted.trading_state).name, HaltReason(accepted.halt_reason).name
@@ -143,6 +163,8 @@ def tell(args: argparse.Namespace, accepted: Accepted, **more: str) -> int:
         answer["note"] = accepted.note
     if accepted.order_handle:
         answer["order_handle"] = accepted.order_handle
+    if accepted.proposal:
+        answer["proposal"] = accepted.proposal
     if args.json:
         print_json(answer)
     else:
@@ -151,7 +173,9 @@ def tell(args: argparse.Namespace, accepted: Accepted, **more: str) -> int:
         print(f"{args.action}: {note}sequence {accepted.sequence}{handle}; trading is {state}" + halted(halt))
         for name, text in more.items():
             print(f"{name}: {text}")
-    still_killed = args.action == "arm" and accepted.kill and not scoped(args) and not accepted.proposal
+    if accepted.proposal:
+        return ExitCode.PROPOSED
+    still_killed = args.action == "arm" and accepted.kill and not scoped(args)
     return ExitCode.REFUSED if still_killed else ExitCode.OK
 
 

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from engine.cli.ctl_commands import accepted_of, add_command_options, ask, command
+from engine.cli.ctl_commands import accepted_of, add_command_options, answer_of, ask, command
 from engine.cli.render import print_json
 from engine.cli.target import Target, find_target
 from engine.exit_codes import CommandError, ExitCode
@@ -55,8 +55,8 @@ def asked(target: Target, accepted: Accepted, timeout_s: float) -> FlattenState:
     """How far it is. One that another has taken over goes on in it."""
     from engine.control.messages import FlattenState, FlattenStatus
 
-    reply = ask(target, FlattenStatus(), timeout_s)
-    if not isinstance(reply, FlattenState) or reply.sequence < accepted.sequence:
+    reply = answer_of(ask(target, FlattenStatus(), timeout_s), FlattenState)
+    if reply.sequence < accepted.sequence:
         raise CommandError(ExitCode.UNAVAILABLE, "the engine no longer knows of this flatten: was it restarted?")
     return reply
 
@@ -115,8 +115,8 @@ def hedge_state(target: Target, accepted: Accepted, timeout_s: float) -> HedgeSt
     """How far it is."""
     from engine.control.messages import HedgeState, HedgeStatus
 
-    reply = ask(target, HedgeStatus(), timeout_s)
-    if not isinstance(reply, HedgeState) or reply.sequence != accepted.sequence:
+    reply = answer_of(ask(target, HedgeStatus(), timeout_s), HedgeState)
+    if reply.sequence != accepted.sequence:
         raise CommandError(ExitCode.UNAVAILABLE, "the engine no longer knows of this hedge: was it restarted?")
     return reply
 

@@ -75,7 +75,29 @@ Exit code 0: the venue says flat; 1: not, with each position that remains and wh
     tradewind ctl limits reset max_order_qty --symbol BTCUSDT --loosen
     tradewind ctl limits reset --symbol BTCUSDT --loosen
 
-Changes stand in the journal with your uid and --reason, and hold over restarts. Exit code 1: refused, nothing was changed.""",
+Changes stand in the journal with your uid and --reason, and hold over restarts. Exit code 0: they are in force; 1: refused,
+nothing was changed; 3: what loosens waits for a second person (`ctl approve`), nothing has changed yet.""",
+    "arm": """examples:
+  everything, after a kill or a halt that only a person clears; one symbol after a mismatch; a strategy that was disabled:
+    tradewind ctl arm --reason "the drill is over"
+    tradewind ctl arm --symbol BTCUSDT
+    tradewind ctl arm --strategy maker
+
+Exit code 0: armed, trading begins after reconciliation; 1: refused, or the kill switch is still on; 3: it waits for a second
+person (`ctl approve`), nothing has changed yet.""",
+    "resume": """examples:
+  one strategy; all of them; one algorithm by its handle:
+    tradewind ctl resume --strategy maker
+    tradewind ctl resume
+    tradewind ctl resume --order 4294967297
+
+Exit code 0: done; 1: refused; 3: it waits for a second person (`ctl approve`), nothing has changed yet.""",
+    "approve": """examples:
+  what waits, then let it take effect:
+    tradewind ctl proposals
+    tradewind ctl approve 1 --reason "agreed with risk"
+
+Exit code 0: carried out; 1: refused, or no such proposal waits; 77: it is your own, or you may not command this engine.""",
     "cancel": """examples:
   one order, or a bracket, a list, an algorithm with all its orders; a symbol; everything:
     tradewind ctl cancel --order 4294967297

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from engine.cli.ctl_commands import accepted_of, ask, command, tell
+from engine.cli.ctl_commands import accepted_of, answer_of, ask, command, tell, unreachable
 from engine.cli.render import print_fields, print_json
 from engine.cli.target import Target, find_target
-from engine.control.client import ControlClient, EngineUnreachableError
+from engine.control.client import ControlClient, EngineUnreachableError, NotAllowedError, refuse_closed
 from engine.control.messages import (
     Accepted,
     AnyReply,
@@ -36,10 +36,11 @@ def run(args: argparse.Namespace) -> int:
     try:
         with ControlClient(path, timeout_ms=max(1, int(args.timeout * 1000))) as client:
             reply = client.request(Status())
+    except NotAllowedError as error:
+        raise unreachable(error) from None
     except EngineUnreachableError:
         raise CommandError(ExitCode.UNAVAILABLE, f"no guard answers at {path}") from None
-    if not isinstance(reply, GuardStatus):
-        raise CommandError(ExitCode.PROTOCOL, f"the guard answered {type(reply).__name__}")
+    reply = answer_of(reply, GuardStatus, "the guard")
     fields = msgspec.structs.asdict(reply)
     if args.json:
         print_json(fields)
@@ -67,8 +68,20 @@ def command_both(args: argparse.Namespace, target: Target, request: Kill | Arm) 
         note = "" if guard.kill else "what was named is HALTED, of the rest only the engine could tell"
         return told(args, msgspec.structs.replace(guard, note=note), guard)
     if isinstance(engine, str):
-        raise CommandError(ExitCode.UNAVAILABLE, f"{engine}; its guard: {words(args.action, guard)}")
+        raise CommandError(nobody_code(target, guard), f"{engine}; its guard: {words(args.action, guard)}")
     return told(args, accepted_of(engine), guard)
+
+
+def nobody_code(target: Target, guard: AnyReply | str) -> ExitCode:
+    """Neither has taken it: 77 where the caller may not ask the one or the other, else 69."""
+    is_refused = isinstance(guard, Refused) and guard.code == RefusalCode.FORBIDDEN
+    try:
+        refuse_closed(str(target.socket))
+    except NotAllowedError:
+        is_refused = True
+    except EngineUnreachableError:
+        pass
+    return ExitCode.NO_PERMISSION if is_refused else ExitCode.UNAVAILABLE
 
 
 def arm_kept(args: argparse.Namespace, target: Target, request: Arm, refused: Refused) -> int:

@@ -86,9 +86,8 @@ def show(args: argparse.Namespace) -> int:
     """The table of limits, all of them or of one scope; keys on the command line choose among them."""
     from engine.control.messages import Limits, LimitTable
 
-    reply = ctl_commands.ask(find_target(args), Limits(scope=scope_of(args)), args.timeout)
-    if not isinstance(reply, LimitTable):
-        raise CommandError(ExitCode.REFUSED, f"refused: {getattr(reply, 'text', type(reply).__name__)}")
+    answer = ctl_commands.ask(find_target(args), Limits(scope=scope_of(args)), args.timeout)
+    reply = ctl_commands.answer_of(answer, LimitTable)
     rows = [row for row in reply.rows if not args.limits or row.limit in args.limits]
     if args.json:
         print_json(as_json(reply, rows))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from engine.cli.ctl_commands import add_timeout, ask
+from engine.cli.ctl_commands import add_timeout, answer_of, ask
 from engine.cli.ctl_symbols import named, wanted
 from engine.cli.render import duration_text, print_fields, print_json, print_table, time_text
 from engine.cli.target import Target, find_target
@@ -168,14 +168,7 @@ class _Asked:
 
     def reply(self, request: Any, kind: type[Any], timeout_s: float) -> Any:
         """The answer of the kind wanted; a refusal is exit code 1, or 77."""
-        from engine.control.messages import RefusalCode, Refused
-
-        answer = ask(self.target, request, timeout_s)
-        if isinstance(answer, kind):
-            return answer
-        text = answer.text if isinstance(answer, Refused) else f"the engine answered {type(answer).__name__}"
-        forbidden = isinstance(answer, Refused) and answer.code == RefusalCode.FORBIDDEN
-        raise CommandError(ExitCode.NO_PERMISSION if forbidden else ExitCode.REFUSED, f"refused: {text}")
+        return answer_of(ask(self.target, request, timeout_s), kind)
 
 
 class Status(_Asked):
@@ -207,6 +200,8 @@ class Status(_Asked):
         fields["halted_symbols"] = ", ".join(f"{symbol} ({reason})" for symbol, reason in halted.items()) or "none"
         fields["killed_strategies"] = ", ".join(reply.killed_strategies) or "none"
         lines = fields.pop("lines")
+        not_ours = sum(line.not_ours_count for line in reply.lines)
+        fields["orders_not_ours"] = f"{not_ours} open at the venue: `ctl reconcile` shows them" if not_ours else "none"
         print_fields(fields)
         if len(lines) > 1:
             print()
@@ -284,6 +279,8 @@ class Latency:
         try:
             self._reader = CountersReader(target.counters)
         except CountersError as error:
+            if isinstance(error.__cause__, PermissionError):
+                raise error.__cause__ from None
             raise CommandError(ExitCode.UNAVAILABLE, str(error)) from None
 
     def show(self, args: argparse.Namespace) -> int:

@@ -1,4 +1,5 @@
-"""`tradewind ctl reconcile` shows what of the venue's word is not booked; `tradewind ctl stop` which positions stay, and how."""
+"""`tradewind ctl reconcile` shows what of the venue's word is not booked, and open orders that are not ours; `tradewind ctl stop`
+which positions stay, and how."""
 
 from __future__ import annotations
 
@@ -8,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from engine.cli.ctl_commands import ask, command, tell
+from engine.cli.ctl_commands import answer_of, ask, command, tell
 from engine.cli.render import print_json, print_table
 from engine.cli.target import Target
 from engine.control.venue_rows import left_text
-from engine.exit_codes import CommandError, ExitCode
+from engine.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from engine.control.messages import Accepted, EngineStatus, LineStatus, Scope
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 POLL_S = 0.05
 READ_S_MAX = 10.0
 COLUMNS = ["line", "symbol", "kind", "side", "booked", "venue", "price", "order", "trade_id", "is_anew"]
+NOT_OURS = ["line", "symbol", "side", "qty", "price", "venue_order_id", "client_order_id", "is_marked"]
+MARKED = "is_marked: it bears our mark, its symbol is halted; find its cause, `cancel --order CLIENT_ORDER_ID`, then `arm --symbol`"
+ANOTHERS = "not marked: another's, told and nothing more: it halts nothing and counts in no limit; end it where it was sent from"
 
 
 def add_reconcile_options(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +33,10 @@ def add_reconcile_options(parser: argparse.ArgumentParser) -> None:
 
 
 def reconcile(args: argparse.Namespace, target: Target, scope: Scope) -> int:
-    """Read the account until it is known whether it agrees, show the differences: 0 where there are none, 1 else."""
+    """Read the account until it is known whether it agrees, show the differences: 0 where there are none, 1 else.
+
+    An open order there that bears our mark and is not in our ledger is one; another's is told and is none.
+    """
     from engine.control.messages import Reconcile
 
     before = {line.line: line.reconciles for line in lines_of(status_of(target, args.timeout), scope)}
@@ -62,10 +69,7 @@ def status_of(target: Target, timeout_s: float) -> EngineStatus:
     """The engine's state."""
     from engine.control.messages import EngineStatus, Status
 
-    reply = ask(target, Status(), timeout_s)
-    if not isinstance(reply, EngineStatus):
-        raise CommandError(ExitCode.PROTOCOL, f"the engine answered {type(reply).__name__} to a status request")
-    return reply
+    return answer_of(ask(target, Status(), timeout_s), EngineStatus)
 
 
 def lines_of(status: EngineStatus, scope: Scope) -> list[LineStatus]:
@@ -78,9 +82,11 @@ def told(
 ) -> int:
     """What is left to decide, and how."""
     rows = [difference_row(line.line, item) for line in lines for item in line.differences]
+    not_ours = [{"line": line.line, **msgspec.structs.asdict(item)} for line in lines for item in line.not_ours]
+    count = sum(line.not_ours_count for line in lines)
     if args.json:
         answer = {"action": "reconcile", "sequence": accepted.sequence, "is_read": is_read, "differences": rows}
-        print_json(answer | {"halted_symbols": halted})
+        print_json(answer | {"halted_symbols": halted, "not_ours": not_ours, "not_ours_count": count})
     else:
         print(f"reconcile: sequence {accepted.sequence}; " + ("read" if is_read else "NOT READ in time"))
         print_table(rows, COLUMNS, empty="no differences" if is_read else "no differences so far: ask again")
@@ -88,7 +94,22 @@ def told(
             print("reconcile --adopt books what the venue says; then arm --symbol SYMBOL")
         if halted:
             print(f"halted by a mismatch, until arm --symbol: {', '.join(halted)}")
-    return ExitCode.OK if is_read and not rows else ExitCode.REFUSED
+        if not_ours:
+            print_not_ours(not_ours, count)
+    is_marked = any(row["is_marked"] for row in not_ours)
+    return ExitCode.OK if is_read and not rows and not is_marked else ExitCode.REFUSED
+
+
+def print_not_ours(rows: list[dict[str, Any]], count: int) -> None:
+    """Open orders at the venue that are not ours: what each is, and what it means."""
+    print("\nopen at the venue and not ours")
+    print_table([row | {"price": row["price"] or "none"} for row in rows], NOT_OURS)
+    if count > len(rows):
+        print(f"and {count - len(rows)} more: the venue's own list of open orders has them")
+    if any(row["is_marked"] for row in rows):
+        print(MARKED)
+    if not all(row["is_marked"] for row in rows):
+        print(ANOTHERS)
 
 
 def difference_row(line: str, item: Any) -> dict[str, Any]:

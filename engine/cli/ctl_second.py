@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from engine.cli.ctl_commands import add_command_options, add_timeout, ask, command, guard_is_configured, tell
+from engine.cli.ctl_commands import add_command_options, add_timeout, answer_of, ask, command, has_guard, tell
 from engine.cli.render import duration_text, print_json, print_table, time_text
 from engine.cli.target import Target, find_target
-from engine.exit_codes import CommandError, ExitCode
+from engine.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from engine.control.messages import ProposalRow
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         return tell(args, command(target, Reject(proposal=args.proposal, reason=args.reason), args.timeout))
     row = next((row for row in waiting(target, args.timeout) if row.proposal == args.proposal), None)
     accepted = command(target, Approve(proposal=args.proposal, reason=args.reason), args.timeout)
-    if row is not None and row.action == "arm" and (target.guard_socket.exists() or guard_is_configured(target)):
+    if row is not None and row.action == "arm" and has_guard(target):
         from engine.cli.ctl_guard import tell_approved_arm
 
         return tell_approved_arm(args, row, accepted)
@@ -52,10 +52,7 @@ def waiting(target: Target, timeout_s: float) -> tuple[ProposalRow, ...]:
     """What waits, as the engine tells it."""
     from engine.control.messages import Proposals, ProposalTable
 
-    reply = ask(target, Proposals(), timeout_s)
-    if not isinstance(reply, ProposalTable):
-        raise CommandError(ExitCode.PROTOCOL, f"the engine answered {type(reply).__name__}")
-    return reply.rows
+    return answer_of(ask(target, Proposals(), timeout_s), ProposalTable).rows
 
 
 def show(args: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ import argparse
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from engine.cli.past import add_past_options, faults_told, find_past
+from engine.cli.past import add_past_options, faults_told, find_past, require_known
 from engine.cli.render import print_json
 from engine.exit_codes import CommandError, ExitCode
 
@@ -40,7 +40,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write one table; 73 where the file is there or cannot be made, 66 where its past is not there, 69, 78: the database."""
+    """Write one table; 73 where the file is there or cannot be made, 66 where its past is not there, or not of that time, 69, 78:
+    the database.
+    """
     from engine.desk.export import TABLES, Window
     from engine.desk.export_files import ExportError, write
 
@@ -50,6 +52,9 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(ExitCode.USAGE, f"--from {args.from_time} does not lie before --to {args.to_time}")
     table = TABLES[args.table]
     source = find_past(args, table.kinds, 0 if table.is_folded else from_ns)
+    if args.from_time or args.to_time:
+        asked = " ".join(f"--{name} {text}" for name, text in (("from", args.from_time), ("to", args.to_time)) if text)
+        require_known(source, table.kinds, from_ns, to_ns, asked)
     try:
         with faults_told():
             count = write(path, form, table.columns, table.rows(Window(source, from_ns, to_ns)))

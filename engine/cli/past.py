@@ -16,7 +16,7 @@ from engine.exit_codes import CommandError, ExitCode
 
 if TYPE_CHECKING:
     from engine.desk.recorder.history import RecordedLedger
-    from engine.desk.source import LedgerSource, Source
+    from engine.desk.source import LedgerSource, Past
     from engine.model.codes import RecordKind
 
 CONFIGURED = "configured"
@@ -40,7 +40,7 @@ def add_past_options(parser: argparse.ArgumentParser) -> None:
     add_target_options(parser)
 
 
-def find_past(args: argparse.Namespace, kinds: Iterable[RecordKind], from_ns: int) -> Source:
+def find_past(args: argparse.Namespace, kinds: Iterable[RecordKind], from_ns: int) -> Past:
     """Records of `kinds` from `from_ns` on. Without an option: the ledger where it reaches back so far, else what is recorded.
 
     What was chosen for the caller is told on stderr. Raises CommandError.
@@ -60,6 +60,23 @@ def find_past(args: argparse.Namespace, kinds: Iterable[RecordKind], from_ns: in
         tell(f"{beginning(begins_ns)}: it is read from the recorder's database")
         return recorded(args, target, data_dir, kinds, from_ns)
     return told_short(ledger, begins_ns)
+
+
+def require_known(source: Past, kinds: Iterable[RecordKind], from_ns: int, to_ns: int, asked: str) -> None:
+    """CommandError (66) where a time lies wholly before or after all that there is: nothing known is not nothing done."""
+    from engine.desk.source import holds
+
+    with faults_told():
+        if holds(source, kinds, from_ns, to_ns):
+            return
+        first_ns, last_ns = source.span_ns()
+    if not last_ns:
+        why = "no record is there"
+    elif to_ns <= first_ns:
+        why = f"it begins at {time_text(first_ns)}"
+    else:
+        why = f"its last record is of {time_text(last_ns)}"
+    raise CommandError(ExitCode.NO_INPUT, f"{asked}: {source.where} has nothing of that time: {why}")
 
 
 def told_short(ledger: LedgerSource, begins_ns: int) -> LedgerSource:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from engine.cli.past import add_past_options, faults_told, find_past
+from engine.cli.past import add_past_options, faults_told, find_past, require_known, tell
 from engine.cli.render import print_json, print_table, time_text
 from engine.exit_codes import CommandError, ExitCode
 
@@ -84,15 +84,22 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print or write it; exit code 1 where it does not add up, 66 where its past is not there."""
-    from engine.desk.statement import KINDS, statement
+    """Print or write it; exit code 1 where it does not add up, 66 where its past, the day or the account is not there."""
+    from engine.desk.statement import KINDS, UnknownAccountError, statement
 
     start_ns = day_ns(args.day)
     end_ns = start_ns + int(timedelta(days=1).total_seconds()) * NS_PER_S
     source = find_past(args, KINDS, 0)
-    with faults_told():
-        found = statement(source, start_ns, end_ns, args.account)
+    require_known(source, KINDS, start_ns, end_ns, f"--day {args.day}")
+    try:
+        with faults_told():
+            found = statement(source, start_ns, end_ns, args.account)
+    except UnknownAccountError as error:
+        raise CommandError(ExitCode.NO_INPUT, f"--account {args.account}: {error}") from None
     found = {"day": args.day, **found}
+    if not found["has_records"]:
+        of = f" of account {args.account}" if args.account else ""
+        tell(f"--day {args.day}: no record{of} is of this day; what stood before it stands, as far as is known")
     if args.json or args.format == "json":
         print_json(found)
     elif args.format == "csv":
@@ -140,7 +147,8 @@ def print_statement(found: dict[str, Any]) -> None:
         if rows:
             print(f"\n{name}")
             print_table(rows, ["time" if column == "wall_ns" else column for column in TABLES[name]])
-    print("\nall adds up" if found["ties_out"] else "")
+    adds_up = "all adds up" if found["has_records"] else "no record is of this day"
+    print(f"\n{adds_up}" if found["ties_out"] else "")
     for text in found["differences"]:
         print(f"does not add up: {text}")
 

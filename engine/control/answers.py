@@ -35,9 +35,10 @@ def book_status(tables: Tables, row_id: int, now_mono_ns: int) -> BookStatus:
     )
 
 
-def line_status(tables: Tables, name: str, venue_id: int, word: VenueWord) -> LineStatus:
-    """One venue and account, and what of the venue's word is in dispute there."""
+def line_status(tables: Tables, name: str, venue_id: int, word: VenueWord, engine_id: int) -> LineStatus:
+    """One venue and account, what of the venue's word is in dispute there, and what is open there and not ours."""
     row = tables.line_state(venue_id)
+    not_ours, count = word.not_ours(venue_id, engine_id)
     return LineStatus(
         line=name,
         account=venue_id,
@@ -52,6 +53,8 @@ def line_status(tables: Tables, name: str, venue_id: int, word: VenueWord) -> Li
         reconciles=row["reconciles"],
         is_reading=word.is_reading(venue_id),
         differences=word.differences(venue_id),
+        not_ours=not_ours,
+        not_ours_count=count,
     )
 
 

@@ -18,21 +18,22 @@ class EngineUnreachableError(Exception):
     """No engine answers at the socket (exit code 69)."""
 
 
+class NotAllowedError(EngineUnreachableError):
+    """The socket, or its folder, is not open to the caller (exit code 77)."""
+
+
 class ControlClient:
     """A connection to one engine's control port; requests go one after another.
 
     Raises EngineUnreachableError when there is no socket, when nobody answers within `timeout_ms`, or when the
-    answer is not understood. An unanswered command may have been carried out: look at the journal before repeating it.
+    answer is not understood; of these NotAllowedError where it is not open to the caller. An unanswered command may have been
+    carried out: look at the journal before repeating it.
     """
 
     def __init__(self, path: str | Path, timeout_ms: int = TIMEOUT_MS) -> None:
         self.path = str(path)
         self.timeout_ms = timeout_ms
-        if not os.path.exists(self.path):
-            raise EngineUnreachableError(f"no engine answers at {self.path}: the socket does not exist; is it running?")
-        if not os.access(self.path, os.W_OK):
-            who = "the engine's user, or one of [control] operators who is in the group of its folder"
-            raise EngineUnreachableError(f"{self.path} is not open to you: it is for {who}")
+        refuse_closed(self.path)
         self._context = zmq.Context(1)
         self._dealer = self._context.socket(zmq.DEALER)
         self._dealer.setsockopt(zmq.LINGER, 0)
@@ -77,3 +78,19 @@ class ControlClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def refuse_closed(path: str) -> None:
+    """EngineUnreachableError where there is no socket, NotAllowedError where the caller may not reach or open it."""
+    try:
+        os.stat(path)
+    except PermissionError:
+        is_open = False
+    except OSError:
+        text = f"no engine answers at {path}: the socket does not exist; is it running?"
+        raise EngineUnreachableError(text) from None
+    else:
+        is_open = os.access(path, os.W_OK)
+    if not is_open:
+        who = "the engine's user, or one of [control] operators who is in the group of its folder"
+        raise NotAllowedError(f"{path} is not open to you: it is for {who}")

@@ -474,7 +474,8 @@ class EngineControl:
             killed_strategies=tuple(row.strategy for row in self.strategies().rows if row.halt_reason),
             troubles=self._troubles()[:TROUBLES_MAX],
             lines=tuple(
-                line_status(self._tables, name, venue_id, self._word) for name, venue_id in self._names.venues.items()
+                line_status(self._tables, name, venue_id, self._word, self._names.engine_id)
+                for name, venue_id in self._names.venues.items()
             ),
         )
 

@@ -16,8 +16,9 @@ from engine.control.limit_rows import LimitRowText as LimitRowText
 from engine.control.order_text import ExitsText as ExitsText
 from engine.control.order_text import Number, OrderWords, PositionSideText, SideText
 from engine.control.order_text import OrderText as OrderText
-from engine.control.venue_rows import Difference, Left
 from engine.control.venue_rows import FlattenRow as FlattenRow
+from engine.control.venue_rows import Left
+from engine.control.venue_rows import LineStatus as LineStatus
 
 PROTOCOL_VERSION = 1
 MESSAGE_BYTES_MAX = 16_384
@@ -309,24 +310,6 @@ class Refused(Reply, frozen=True, kw_only=True):
     text: str
     sequence: int = 0
     reason: int = 0
-
-
-class LineStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One venue and account: numbers of `engine.model.codes`. `account` is what `--account` takes; `kill`: this line's own."""
-
-    line: str
-    account: int
-    trading_state: int
-    halt_reason: int
-    reconciled: bool
-    gateway_ready: bool
-    user_stream_ready: bool
-    kill: bool
-    clock_drift_ns: int
-    open_orders: int
-    reconciles: int
-    is_reading: bool = False
-    differences: tuple[Difference, ...] = ()
 
 
 class EngineStatus(Reply, frozen=True, kw_only=True):

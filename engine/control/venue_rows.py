@@ -1,4 +1,4 @@
-"""Rows of answers about what the venue's word leaves open: differences for a person to decide, positions that a stop leaves."""
+"""Rows of answers about a line and what the venue's word leaves open: differences, orders not ours, positions left by a stop."""
 
 from __future__ import annotations
 
@@ -21,6 +21,43 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     trade_id: int = -1
     price: str = ""
     is_anew: bool = False
+
+
+class NotOurs(msgspec.Struct, frozen=True, kw_only=True):
+    """An order open at the venue that our ledger does not hold as open. Decimals; `qty` is all of it, an empty `price` none.
+
+    `is_marked`: it bears this engine's mark - unknown to the ledger, or ended there: its symbol is halted and it counts in the
+    limits. Else it is another's, which halts nothing and counts in none. Of another's long client order id the first 23 characters.
+    """
+
+    venue_order_id: int
+    client_order_id: str
+    symbol: str
+    side: str
+    qty: str
+    price: str
+    is_marked: bool
+
+
+class LineStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One venue and account: numbers of `engine.model.codes`. `account` is what `--account` takes; `kill`: this line's own."""
+
+    line: str
+    account: int
+    trading_state: int
+    halt_reason: int
+    reconciled: bool
+    gateway_ready: bool
+    user_stream_ready: bool
+    kill: bool
+    clock_drift_ns: int
+    open_orders: int
+    reconciles: int
+    is_reading: bool = False
+    differences: tuple[Difference, ...] = ()
+    # the first of them and how many there are
+    not_ours: tuple[NotOurs, ...] = ()
+    not_ours_count: int = 0
 
 
 class Left(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from engine.control.exact import decimal_text
-from engine.control.venue_rows import Difference, Left
+from engine.control.venue_rows import Difference, Left, NotOurs
+from engine.model import clientid
 from engine.model.codes import PositionSide
 from engine.model.tables import Tables
 from engine.oms.oms import Oms
@@ -19,7 +20,7 @@ SHOWN_MAX = 20
 
 
 class VenueWord:
-    """Both, over every line's order management; `lines`, `names`: by venue id."""
+    """Over every line's order management; `lines`, `names`: by venue id."""
 
     @classmethod
     def of(cls, engine: EngineParts) -> VenueWord:
@@ -44,6 +45,13 @@ class VenueWord:
         """Is the account being read and compared, or is something of it to be asked for again."""
         return venue_id in self._lines and self._lines[venue_id].is_reading()
 
+    def not_ours(self, venue_id: int, engine_id: int) -> tuple[tuple[NotOurs, ...], int]:
+        """What one line's venue holds open and our ledger does not, those with our mark first, and how many there are."""
+        line = self._lines.get(venue_id)
+        rows = [] if line is None else [self._not_ours(row, engine_id) for row in line.external_open_orders()]
+        rows.sort(key=lambda row: (not row.is_marked, row.symbol, row.venue_order_id))
+        return tuple(rows[:SHOWN_MAX]), len(rows)
+
     def left(self) -> tuple[Left, ...]:
         """Every line's: positions, and orders that stay."""
         return tuple(
@@ -65,6 +73,18 @@ class VenueWord:
             trade_id=row["trade_id"],
             price=decimal_text(row["price_ticks"], facts["tick_size_e8"]),
             is_anew=row["is_anew"],
+        )
+
+    def _not_ours(self, row: Mapping[str, Any], engine_id: int) -> NotOurs:
+        facts = self._tables.instrument(row["instrument_id"])
+        return NotOurs(
+            venue_order_id=row["venue_order_id"],
+            client_order_id=row["client_order_id"],
+            symbol=self._tables.symbol(row["instrument_id"]),
+            side=row["side"],
+            qty=decimal_text(row["qty_lots"], facts["lot_size_e8"], zero="0"),
+            price=decimal_text(row["price_ticks"], facts["tick_size_e8"]),
+            is_marked=clientid.decode_engine(row["client_order_id"]) == engine_id,
         )
 
     def _left(self, row: Mapping[str, Any], line: str) -> Left:

@@ -25,6 +25,19 @@ class Source(Protocol):
         ...
 
 
+class Past(Source, Protocol):
+    """One that knows how far it reaches."""
+
+    def span_ns(self) -> tuple[int, int]:
+        """Wall clock of its first and its last record, in their order; (0, 0) where there is none."""
+        ...
+
+    @property
+    def where(self) -> str:
+        """What it is, for a person."""
+        ...
+
+
 class LedgerSource:
     """A journal's ledger, all that is there of it. JournalError where there is none, or where it is damaged."""
 
@@ -50,3 +63,29 @@ class LedgerSource:
             if record.kind == RecordKind.INSTRUMENT and record.instrument_id == 0:
                 return record.wall_ns
         return UNNAMED_NS
+
+    @property
+    def where(self) -> str:
+        """The journal's directory."""
+        return f"the ledger in {self.data_dir}"
+
+    def span_ns(self) -> tuple[int, int]:
+        """Of the records that are there, whatever their kind."""
+        reader = JournalReader(self.data_dir)
+        first = next(reader.records(Lane.LEDGER), None)
+        if first is None:
+            return 0, 0
+        last_ns = first.wall_ns
+        for record in reader.records(Lane.LEDGER, from_seq=reader.last_seq(Lane.LEDGER)):
+            last_ns = record.wall_ns
+        return first.wall_ns, last_ns
+
+
+def holds(source: Past, kinds: Iterable[RecordKind], from_ns: int, to_ns: int) -> bool:
+    """Does a time touch what a source reaches from and to, or is a record of these kinds in it: a clock may have been put back."""
+    first_ns, last_ns = source.span_ns()
+    if first_ns < to_ns and from_ns <= last_ns:
+        return True
+    wanted = frozenset(kinds)
+    found = (record for record in source.records(wanted, from_ns, to_ns) if record.kind in wanted)
+    return any(from_ns <= record.wall_ns < to_ns for record in found)

@@ -134,6 +134,9 @@ class DayBooks:
         self.fills: list[dict[str, Any]] = []
         self.payments: list[dict[str, Any]] = []
         self.first_seq = self.last_seq = 0
+        # of which something is told up to the day's end, and whether the day has a record of what is asked for
+        self.accounts: set[int] = set()
+        self.has_records = False
         self._account_id = account_id
         self._funding: dict[int, FundingCount] = {}
         self._in_day = False
@@ -160,7 +163,9 @@ class DayBooks:
         if not self._in_day and record.wall_ns >= self.start_ns:
             self._begin_day(record)
         self.last_seq = record.seq
+        self.accounts.add(record.account_id)
         if not self._account_id or record.account_id in (0, self._account_id):
+            self.has_records |= self._in_day
             self._actions[record.kind](record)
         return True
 
@@ -372,12 +377,26 @@ def amount(value_e16: int | None) -> str:
     return "" if value_e16 is None else plain(half_even(value_e16, E8))
 
 
+class UnknownAccountError(Exception):
+    """No line of the engine has this account, and no record names it."""
+
+    def __init__(self, account_id: int, names: dict[int, str]) -> None:
+        there = ", ".join(f"{number} ({name})" if name else str(number) for number, name in sorted(names.items()))
+        super().__init__(f"no account {account_id}; there are: {there or 'none'}")
+
+
 def statement(source: Source, start_ns: int, end_ns: int, account_id: int = 0) -> dict[str, Any]:
-    """A day, as text and whole numbers; `first_seq` and `last_seq` are of its records. Raises as the source does."""
+    """A day, as text and whole numbers; `first_seq` and `last_seq` are of its records; `has_records`: is one the account's.
+
+    Raises as the source does, and UnknownAccountError.
+    """
     books = DayBooks(start_ns, end_ns, account_id)
     for record in source.records(KINDS, 0, end_ns):
         books.take(record)
     books.end()
+    known = dict.fromkeys(books.accounts - {0}, "") | books.catalog.names.venues
+    if account_id and account_id not in known:
+        raise UnknownAccountError(account_id, known)
     orders = list(books.orders.values())
     differences = books.differences()
     return {
@@ -386,6 +405,7 @@ def statement(source: Source, start_ns: int, end_ns: int, account_id: int = 0) -
         "end_wall_ns": end_ns,
         "first_seq": books.first_seq,
         "last_seq": books.last_seq if books.first_seq else 0,
+        "has_records": books.has_records,
         "balances": books.balance_rows(),
         "positions": books.position_rows(),
         "funding": books.payments,

@@ -105,6 +105,14 @@ def halts(data_dir: Path) -> set[str]:
     return {decode.payload(record)["state"] for record in alarms} & {"UNKNOWN_FILL", "RECONCILE_MISMATCH"}
 
 
+def not_ours(market: Market) -> list[dict[str, Any]]:
+    """What `ctl reconcile` names as open and not in the ledger; while something with our mark is, it ends with 1."""
+    done = market.ctl("reconcile")
+    rows: list[dict[str, Any]] = json.loads(done.stdout)["not_ours"]
+    assert done.returncode == 1 or not rows, done.stdout
+    return rows
+
+
 def all_orders(market: Market) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = market.witness.get("allOrders", signed=True, symbol=SYMBOL, limit=1000)
     return rows
@@ -160,6 +168,10 @@ def test_an_engine_on_an_older_copy_books_what_it_missed_once_and_waits_for_an_o
     assert missed > 0
     market.wait_for(lambda: bool(set(trades(market)) <= set(booked(new))), "what was missed is booked", 60)
     market.wait_for(lambda: bool(halts(new)), "the symbol waits for an operator", 30)
+    for order in not_ours(market):
+        assert order["is_marked"], order
+        assert market.ctl("cancel", "--order", order["client_order_id"]).returncode == 0
+    market.wait_for(lambda: not not_ours(market), "what was open beside the copy has ended", 30)
     assert market.ctl("reconcile", "--adopt").returncode == 0
     assert market.ctl("arm", "--symbol", SYMBOL).returncode == 0
     count = len(trades(market))

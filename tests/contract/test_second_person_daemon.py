@@ -105,9 +105,10 @@ def test_orders_wait_for_the_disk_and_two_people_loosen_what_one_may_tighten(mar
     assert status["durable_waits"] >= 4
     assert market.counters()[Counter.DURABLE_WAITS.name.lower()] >= 4
 
-    found = answer(market, "limits", "set", "max_open_orders=900", "--loosen", "--reason", "more room")
+    found = answer(market, "limits", "set", "max_open_orders=900", "--loosen", "--reason", "more room", code=3)
     assert "nothing has changed" in found["note"]
     number = only_proposal(market)
+    assert found["proposal"] == number
     done = market.ctl("approve", str(number))
     assert done.returncode == 77, (done.stdout, done.stderr)
     assert "your own" in done.stderr
@@ -118,11 +119,11 @@ def test_orders_wait_for_the_disk_and_two_people_loosen_what_one_may_tighten(mar
 
     answer(market, "kill", "--reason", "drill")
     market.wait_state(TradingState.HALTED, HaltReason.KILL)
-    answer(market, "arm", "--reason", "over")
+    answer(market, "arm", "--reason", "over", code=3)
     market.wait_state(TradingState.HALTED, HaltReason.KILL)
     approve_as_another(market, only_proposal(market))
     market.wait_state(TradingState.ACTIVE, HaltReason.NONE)
-    answer(market, "limits", "set", "max_open_orders=900", "--loosen", "--reason", "too late")
+    answer(market, "limits", "set", "max_open_orders=900", "--loosen", "--reason", "too late", code=3)
     assert_told(market)
 
 
@@ -131,7 +132,7 @@ def test_a_proposal_that_nobody_asks_about_is_told_as_expired_while_the_engine_r
     found = Market(root)
     try:
         start(found, root, SETTINGS + "second_person_expiry_s = 1\n")
-        answer(found, "limits", "set", "max_open_orders=900", "--loosen", "--reason", "more room")
+        answer(found, "limits", "set", "max_open_orders=900", "--loosen", "--reason", "more room", code=3)
         found.wait_for(lambda: len(outcomes(found)) > 1, "a second note of the proposal")
         assert outcomes(found) == ["proposed", "expired"]
     finally:

@@ -11,7 +11,7 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from engine.desk.recorder.database import Database
 from engine.desk.recorder.faults import RecorderRefused
@@ -69,12 +69,19 @@ class RecordedLedger:
             self.journal, self.engine, self.mode = int(row.journal), str(row.engine), str(row.mode)
             self.offset = read_offset(connection, self.journal, row.journal_id)
             self.gone_until_ns = gone_until(connection, self.journal)
+            runs = metadata().tables["runs"]
+            began = connection.execute(select(func.min(runs.c.start_wall_ns)).where(runs.c.journal == self.journal))
+            self._begins_ns = int(began.scalar() or 0)
         self.database.close()
 
     @property
     def where(self) -> str:
         """The database, without its password."""
         return self.database.shown
+
+    def span_ns(self) -> tuple[int, int]:
+        """From the start of the first run to the last record that was recorded; from 1970 where no run is told."""
+        return self._begins_ns, self.offset.wall_ns
 
     def _require_schema(self) -> None:
         revision, wanted = self.database.revision(), self.database.head()
