@@ -330,6 +330,30 @@ def test_an_open_order_that_is_not_ours_is_listed_and_told(rig: Rig) -> None:
 
 
 @pytest.mark.invariant("R34")
+def test_what_is_not_ours_and_no_longer_in_the_venues_list_is_open_no_more(rig: Rig) -> None:
+    """Its end was told while nobody listened. One list that failed, or one in which it stands, takes nothing away."""
+    lose_and_return(rig)
+    others_open(rig, 777)
+    others_open(rig, 778)
+    status(rig, 3 << 32 | 999_999, OrderState.NEW, venue_order_id=779, qty_lots=5)
+    end(rig)
+    marked = rig.exposure()["working_buy_lots"]
+    assert marked == 5
+    rig.tick(SECOND_NS)
+    lose_and_return(rig)
+    rig.give(RecordKind.RECONCILE_END, payload(RecordKind.RECONCILE_END, state=1))
+    assert len(rig.oms.external_open_orders()) == 3
+    rig.tick(SECOND_NS)
+    lose_and_return(rig)
+    alarms = rig.alarms().count(AlarmCode.RECONCILE_MISMATCH)
+    others_open(rig, 778)
+    end(rig)
+    assert [o["venue_order_id"] for o in rig.oms.external_open_orders()] == [778]
+    assert rig.exposure()["working_buy_lots"] == 0
+    assert rig.alarms().count(AlarmCode.RECONCILE_MISMATCH) == alarms
+
+
+@pytest.mark.invariant("R34")
 def test_an_open_order_with_our_mark_that_we_do_not_know_halts_its_symbol(rig: Rig) -> None:
     lose_and_return(rig)
     status(rig, 3 << 32 | 999_999, OrderState.NEW)

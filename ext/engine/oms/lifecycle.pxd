@@ -24,6 +24,7 @@ cdef struct ExternalOrder:
     int64_t qty_lots
     uint64_t order_handle         # where it bears our mark, else 0
     int64_t counted_lots          # what of it stands in the working sums; only where it bears our mark
+    int64_t seen_mono_ns          # when the venue told last that it is open
     uint32_t instrument_id
     uint16_t strategy_id
     uint8_t side
@@ -117,7 +118,7 @@ cdef class OrderLifecycle(Actor):
                            uint64_t cause_seq) noexcept nogil
     cdef bint _is_open_after_end(self, const Order* order, const ExecutionPayload* report) noexcept nogil
     cdef void _list_external(self, Order* order, const Descriptor* item, const ExecutionPayload* report, bint is_news) noexcept nogil
-    cdef void _follow_external(self, uint32_t place, const ExecutionPayload* report, bint is_open) noexcept nogil
+    cdef void drop_external(self, uint32_t place) noexcept nogil
     cdef void _count_external(self, ExternalOrder* row, int64_t lots) noexcept nogil
     cdef ExternalOrder* external_by_handle(self, uint64_t order_handle) noexcept nogil
     cdef void cancel_external(self, const ExternalOrder* row) noexcept nogil

@@ -569,34 +569,39 @@ cdef class OrderLifecycle(Actor):
     cdef void _list_external(self, Order* order, const Descriptor* item, const ExecutionPayload* report, bint is_news) noexcept nogil:
         """What is open at the venue and should not be: told when it is news, followed until its end. `order`: NULL, or ours that ended."""
         cdef uint32_t i
-        cdef bint is_open = (report.order_state == ORDER_STATE_NEW or report.order_state == ORDER_STATE_PARTIALLY_FILLED
-                             or report.order_state == ORDER_STATE_PENDING_NEW)
+        cdef ExternalOrder* row
+        cdef bint is_open = report.order_state in (ORDER_STATE_NEW, ORDER_STATE_PARTIALLY_FILLED, ORDER_STATE_PENDING_NEW)
         for i in range(self.external_count):
-            if (self.external_orders[i].venue_order_id == report.venue_order_id
-                    and self.external_orders[i].instrument_id == item.instrument_id):
-                self._follow_external(i, report, is_open)
+            row = &self.external_orders[i]
+            if row.venue_order_id != report.venue_order_id or row.instrument_id != item.instrument_id:
+                continue
+            if not is_open:
+                self.drop_external(i)
                 return
+            row.seen_mono_ns = self.journal.now_mono_ns
+            # a late report of less filled gives nothing back
+            self._count_external(row, min(row.counted_lots, max(row.qty_lots - report.cum_qty_lots, <int64_t> 0)))
+            return
         if not is_open or not is_news:
             return
         if self.external_count < EXTERNAL_CAPACITY:
-            i = self.external_count
+            row = &self.external_orders[self.external_count]
             self.external_count += 1
-            self.external_orders[i].venue_order_id = report.venue_order_id
-            self.external_orders[i].price_ticks = report.price_ticks
-            self.external_orders[i].qty_lots = report.qty_lots
-            self.external_orders[i].instrument_id = item.instrument_id
-            self.external_orders[i].side = report.side
-            self.external_orders[i].position_side = report.position_side if report.position_side < POSITION_SIDES else 0
-            self.external_orders[i].strategy_id = 0
-            self.external_orders[i].order_handle = item.order_handle
-            self.external_orders[i].counted_lots = 0
-            memcpy(self.external_orders[i].client_order_id, report.client_order_id, 24)
+            memset(row, 0, sizeof(ExternalOrder))
+            row.seen_mono_ns = self.journal.now_mono_ns
+            row.venue_order_id = report.venue_order_id
+            row.price_ticks = report.price_ticks
+            row.qty_lots = report.qty_lots
+            row.instrument_id = item.instrument_id
+            row.side = report.side if order == NULL else self.pool.terms(order).side
+            row.position_side = report.position_side if report.position_side < POSITION_SIDES else 0
+            row.order_handle = item.order_handle
+            memcpy(row.client_order_id, report.client_order_id, 24)
             if order != NULL:
-                self.external_orders[i].side = self.pool.terms(order).side
-                self.external_orders[i].position_side = self.pool.terms(order).position_side
-                self.external_orders[i].strategy_id = self.pool.terms(order).strategy_id
+                row.position_side = self.pool.terms(order).position_side
+                row.strategy_id = self.pool.terms(order).strategy_id
             if item.order_handle != 0:
-                self._count_external(&self.external_orders[i], max(report.qty_lots - report.cum_qty_lots, <int64_t> 0))
+                self._count_external(row, max(report.qty_lots - report.cum_qty_lots, <int64_t> 0))
         self.counters.values[<int> COUNTER_RECONCILE_MISMATCHES] = self.counters.values[<int> COUNTER_RECONCILE_MISMATCHES] + 1
         if item.order_handle != 0:
             # it bears our mark, and we know nothing of it or of its end only: that cannot be explained
@@ -605,13 +610,9 @@ cdef class OrderLifecycle(Actor):
                           b"an open order at the venue is not ours: listed as external" if order == NULL
                           else b"an order that had ended is open at the venue: listed as external, symbol halted", item.seq)
 
-    cdef void _follow_external(self, uint32_t place, const ExecutionPayload* report, bint is_open) noexcept nogil:
-        cdef ExternalOrder* row = &self.external_orders[place]
-        if is_open:
-            # a late report of less filled gives nothing back
-            self._count_external(row, min(row.counted_lots, max(row.qty_lots - report.cum_qty_lots, <int64_t> 0)))
-            return
-        self._count_external(row, 0)
+    cdef void drop_external(self, uint32_t place) noexcept nogil:
+        """It is open no more."""
+        self._count_external(&self.external_orders[place], 0)
         self.external_count -= 1
         self.external_orders[place] = self.external_orders[self.external_count]
 

@@ -43,6 +43,7 @@ cdef class Reconciliation(Disputes):
     cdef void _adopt_position(self, uint32_t instrument_id, int side, uint64_t cause_seq) noexcept nogil
     cdef bint stays(self, const Order* order) noexcept nogil
     cdef bint _protects(self, const Order* order) noexcept nogil
+    cdef void _drop_unlisted(self) noexcept nogil
     cdef bint _promise_late(self, Order* order) noexcept nogil
     cdef void _start_reconcile(self) noexcept nogil
     cdef void _end_reconcile(self, const Descriptor* item) noexcept nogil

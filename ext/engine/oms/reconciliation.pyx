@@ -291,6 +291,7 @@ cdef class Reconciliation(Disputes):
             self.deferred_count = 0
             return
         self.phase = RECONCILE_RESOLVING
+        self._drop_unlisted()
         self.deferred_before_handle = 0
         self.line.reconciles += 1
         self.counters.values[<int> COUNTER_RECONCILES] = self.counters.values[<int> COUNTER_RECONCILES] + 1
@@ -304,6 +305,14 @@ cdef class Reconciliation(Disputes):
                 self.want_cancel(order, 0)
             slot = order.next_open
         self._start_sweep(item.seq)
+
+    cdef void _drop_unlisted(self) noexcept nogil:
+        """What is not ours and was not in the list that was just read is open no more: its end came while nobody listened."""
+        cdef uint32_t i = self.external_count
+        while i > 0:
+            i -= 1
+            if self.external_orders[i].seen_mono_ns < self.listing_mono_ns:
+                self.drop_external(i)
 
     cdef bint _promise_late(self, Order* order) noexcept nogil:
         """A market order of a ledger that tells no price of its promise is promised by today's; False while there is none: nothing is
