@@ -137,50 +137,6 @@ def test_cancel_by_handle_and_by_symbol(rig: Rig) -> None:
     assert rig.state(other) == "NEW"
 
 
-def others_open(rig: Rig, number: int, state: OrderState = OrderState.NEW) -> None:
-    """An order of another client on the same account, in the first symbol."""
-    status(rig, 0, state, venue_order_id=number, client_order_id=b"web_1", qty_lots=5, price_ticks=9_000)
-
-
-@pytest.mark.parametrize("command", [{"instrument_id": 1}, {}, None])
-def test_an_order_of_others_is_not_taken_along_by_a_cancel_or_a_stop(rig: Rig, command: dict[str, int] | None) -> None:
-    others_open(rig, 777)
-    handle, other = rig.open_order(), rig.open_order(instrument_id=2)
-    rig.sent()
-    if command is None:
-        rig.command(CommandKind.STOP)
-    else:
-        rig.command(CommandKind.CANCEL, **command)
-    singles = [(CANCEL, handle)]
-    assert sorted(rig.sent()) == sorted(singles if command else [*singles, (CANCEL_ALL, 2)])
-    rig.canceled(handle)
-    rig.canceled(other, row=2)
-    # gone: nothing to spare any more
-    others_open(rig, 777, OrderState.CANCELED)
-    if command is not None:
-        rig.open_order()
-        rig.sent()
-        rig.command(CommandKind.CANCEL, **command)
-        assert (CANCEL_ALL, 1) in rig.sent()
-
-
-def test_a_kill_takes_the_whole_symbol_with_orders_of_others(rig: Rig) -> None:
-    others_open(rig, 777)
-    rig.open_order()
-    rig.sent()
-    rig.command(CommandKind.KILL)
-    assert rig.sent() == [(CANCEL_ALL, 1)]
-
-
-def test_where_more_orders_of_others_may_be_than_are_listed_a_cancel_takes_singles(rig: Rig) -> None:
-    for number in range(256):
-        others_open(rig, 1_000 + number)
-    handle = rig.open_order(instrument_id=2)
-    rig.sent()
-    rig.command(CommandKind.CANCEL, instrument_id=2)
-    assert rig.sent() == [(CANCEL, handle)]
-
-
 def test_a_strategy_cannot_cancel_anothers_order(rig: Rig) -> None:
     handle = rig.open_order(strategy_id=2)
     rig.cancel(handle, strategy_id=1)
@@ -327,30 +283,6 @@ def test_an_open_order_that_is_not_ours_is_listed_and_told(rig: Rig) -> None:
     assert control(rig)[0] == TradingState.ACTIVE
     status(rig, 0, OrderState.CANCELED, venue_order_id=777)
     assert rig.oms.external_open_orders() == []
-
-
-@pytest.mark.invariant("R34")
-def test_what_is_not_ours_and_no_longer_in_the_venues_list_is_open_no_more(rig: Rig) -> None:
-    """Its end was told while nobody listened. One list that failed, or one in which it stands, takes nothing away."""
-    lose_and_return(rig)
-    others_open(rig, 777)
-    others_open(rig, 778)
-    status(rig, 3 << 32 | 999_999, OrderState.NEW, venue_order_id=779, qty_lots=5)
-    end(rig)
-    marked = rig.exposure()["working_buy_lots"]
-    assert marked == 5
-    rig.tick(SECOND_NS)
-    lose_and_return(rig)
-    rig.give(RecordKind.RECONCILE_END, payload(RecordKind.RECONCILE_END, state=1))
-    assert len(rig.oms.external_open_orders()) == 3
-    rig.tick(SECOND_NS)
-    lose_and_return(rig)
-    alarms = rig.alarms().count(AlarmCode.RECONCILE_MISMATCH)
-    others_open(rig, 778)
-    end(rig)
-    assert [o["venue_order_id"] for o in rig.oms.external_open_orders()] == [778]
-    assert rig.exposure()["working_buy_lots"] == 0
-    assert rig.alarms().count(AlarmCode.RECONCILE_MISMATCH) == alarms
 
 
 @pytest.mark.invariant("R34")
