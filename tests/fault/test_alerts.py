@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hmac
 import json
+import os
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -146,6 +148,20 @@ def alerts(config: Path, *words: str) -> tuple[int, str]:
     command = [sys.executable, "-m", "engine", "alerts", *words, "--config", str(config)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     return done.returncode, done.stdout + done.stderr
+
+
+def test_a_program_that_leaves_a_child_behind_has_delivered_the_test(tmp_path: Path, ledger: Ledger) -> None:
+    program, child = tmp_path / "page", tmp_path / "child"
+    program.write_text(f"#!/bin/sh\nsleep 600 & echo $! > {child}; exit 0\n")
+    program.chmod(0o700)
+    config = config_with(tmp_path, f'[alerts.command.page]\nargv = ["{program}"]\ntimeout_ms = 5000\n')
+    try:
+        code, told = alerts(config, "test", "--json")
+        (row,) = json.loads(told)  # a traceback would stand behind it
+        assert (code, row["delivered"], row["error"]) == (0, True, "")
+        assert row["ms"] < 4000
+    finally:
+        os.kill(int(child.read_text()), signal.SIGKILL)
 
 
 def test_operators_try_list_acknowledge_and_silence_from_the_command_line(tmp_path: Path, ledger: Ledger) -> None:
