@@ -25,7 +25,8 @@ from sqlalchemy.exc import (
 )
 
 from engine.desk.recorder.address import shown
-from engine.desk.recorder.faults import DatabaseDown, RecorderFault, RecorderRefused
+from engine.desk.recorder.faults import DatabaseDown, DatabaseMoved, RecorderFault, RecorderRefused
+from engine.runtime.held_file import HeldFile
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 BUSY_MS = 2_000
@@ -48,6 +49,13 @@ class Database:
         self._is_reading = is_reading
         self._engine: Engine | None = None
         self._connection: Connection | None = None
+        # who only reads writes nothing into a file that is gone
+        self._file = HeldFile(self.path) if self.is_sqlite and not is_reading else None
+
+    @property
+    def path(self) -> Path:
+        """The file of a SQLite database."""
+        return Path(self.url.partition(":///")[2])
 
     @property
     def is_sqlite(self) -> bool:
@@ -62,6 +70,14 @@ class Database:
             with connection.begin():
                 yield connection
 
+    def require_file(self) -> None:
+        """DatabaseMoved, and closed, where the file that is open stands no longer under its name. Each use begins with it."""
+        with self._told():
+            if self._connection is not None and self._file is not None and (change := self._file.change()):
+                raise DatabaseMoved(
+                    f"{self.shown}: {change}; what stands there now is opened, or made anew from the ledger"
+                )
+
     def migrate(self) -> None:
         """Bring the schema to this build's. RecorderRefused where a newer build has been here."""
         with self._told():
@@ -75,7 +91,7 @@ class Database:
 
     def revision(self) -> str:
         """The schema that is there; empty for none. RecorderRefused where a newer build made it."""
-        if self.is_sqlite and not Path(self.url.partition(":///")[2]).exists():
+        if self.is_sqlite and not self.path.exists():
             return ""
         with self._told():
             connection = self._connected()
@@ -118,9 +134,12 @@ class Database:
             raise fault(f"{self.shown}: {cause(error)}") from error
 
     def _connected(self) -> Connection:
+        self.require_file()
         if self._connection is None:
             self._engine = reading_engine(self.url) if self._is_reading else make_engine(self.url, self._busy_ms)
             self._connection = self._engine.connect()
+            if self._file is not None:
+                self._file.opened()
         return self._connection
 
 
