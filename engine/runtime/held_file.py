@@ -23,7 +23,7 @@ def identity(path: str | Path) -> Identity:
 
 
 class HeldFile:
-    """`opened` once the connection is there, then `change` before it is written to, with the connection still open."""
+    """`opened` once the connection is there, then `change` before it is written to, `closed` where the connection is given up."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -36,6 +36,10 @@ class HeldFile:
         with contextlib.suppress(OSError):
             self._own = identity(self.path)
             self._own_log = identity(f"{self.path}-wal")
+
+    def closed(self) -> None:
+        """It is not open any more: its log may be gone, and the log's number another's."""
+        self._own_log = NOWHERE
 
     def change(self) -> str:
         """What became of the file in words; empty while it stands where it was, or where that cannot be told."""

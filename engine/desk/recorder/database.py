@@ -111,6 +111,8 @@ class Database:
         """Give the connection up; the next use opens another."""
         connection, engine = self._connection, self._engine
         self._connection = self._engine = None
+        if self._file is not None:
+            self._file.closed()
         try:
             if connection is not None:
                 connection.close()
