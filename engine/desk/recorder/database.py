@@ -40,13 +40,18 @@ class Database:
     """One connection to the database at `url`. Every fault is DatabaseDown or RecorderRefused, and leaves it closed.
 
     `is_reading`: nothing can be written over it, and a transaction sees one moment, however long it lasts.
+    `leaves_no_trace`: nor are SQLite's two files made beside one that nobody has open; a writer that begins meanwhile spoils
+    what is read.
     """
 
-    def __init__(self, url: str, *, busy_ms: int = BUSY_MS, is_reading: bool = False) -> None:
+    def __init__(
+        self, url: str, *, busy_ms: int = BUSY_MS, is_reading: bool = False, leaves_no_trace: bool = False
+    ) -> None:
         self.url = url
         self.shown = shown(url)
         self._busy_ms = busy_ms
         self._is_reading = is_reading
+        self._leaves_no_trace = leaves_no_trace
         self._engine: Engine | None = None
         self._connection: Connection | None = None
         # who only reads writes nothing into a file that is gone
@@ -138,7 +143,11 @@ class Database:
     def _connected(self) -> Connection:
         self.require_file()
         if self._connection is None:
-            self._engine = reading_engine(self.url) if self._is_reading else make_engine(self.url, self._busy_ms)
+            self._engine = (
+                reading_engine(self.url, leaves_no_trace=self._leaves_no_trace)
+                if self._is_reading
+                else make_engine(self.url, self._busy_ms)
+            )
             self._connection = self._engine.connect()
             if self._file is not None:
                 self._file.opened()
@@ -185,13 +194,14 @@ def make_engine(url: str, busy_ms: int) -> Engine:
     return engine
 
 
-def reading_engine(url: str) -> Engine:
+def reading_engine(url: str, *, leaves_no_trace: bool = False) -> Engine:
     """An engine for one connection that only reads."""
     if url.startswith("sqlite"):
         scheme, _, path = url.partition(":///")
-        return sqlalchemy.create_engine(
-            f"{scheme}:///file:{quote(path)}?mode=ro&uri=true", poolclass=sqlalchemy.NullPool
-        )
+        # without a log there is no writer, and SQLite would make one to read by, owned by who reads, and leave it
+        is_still = leaves_no_trace and not Path(f"{path}-wal").exists()
+        how = "mode=ro&immutable=1" if is_still else "mode=ro"
+        return sqlalchemy.create_engine(f"{scheme}:///file:{quote(path)}?{how}&uri=true", poolclass=sqlalchemy.NullPool)
     arguments = {
         "connect_timeout": CONNECT_S,
         "application_name": "tradewind-export",
