@@ -201,7 +201,12 @@ def reading_engine(url: str, *, leaves_no_trace: bool = False) -> Engine:
         # without a log there is no writer, and SQLite would make one to read by, owned by who reads, and leave it
         is_still = leaves_no_trace and not Path(f"{path}-wal").exists()
         how = "mode=ro&immutable=1" if is_still else "mode=ro"
-        return sqlalchemy.create_engine(f"{scheme}:///file:{quote(path)}?{how}&uri=true", poolclass=sqlalchemy.NullPool)
+        engine = sqlalchemy.create_engine(
+            f"{scheme}:///file:{quote(path)}?{how}&uri=true", poolclass=sqlalchemy.NullPool
+        )
+        event.listen(engine, "connect", begin_by_us)
+        event.listen(engine, "begin", begin_reading)
+        return engine
     arguments = {
         "connect_timeout": CONNECT_S,
         "application_name": "tradewind-export",
@@ -214,10 +219,19 @@ def reading_engine(url: str, *, leaves_no_trace: bool = False) -> Engine:
 
 def prepare_sqlite(connection: Any, _record: object) -> None:
     """WAL, synced at checkpoints: a power cut may take the last transactions, offset and rows alike; the ledger has them."""
-    # transactions are begun by us: the driver would begin them late, and not at all for a change of the schema
-    connection.isolation_level = None
+    begin_by_us(connection, _record)
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "cache_size = -65536", "wal_autocheckpoint = 4000"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def begin_by_us(connection: Any, _record: object) -> None:
+    """Transactions are begun by us: the driver would begin them late, and not at all to read or to change the schema."""
+    connection.isolation_level = None
+
+
+def begin_reading(connection: Connection) -> None:
+    """What is read from here on is of the moment of the first query."""
+    connection.exec_driver_sql("BEGIN")
 
 
 def begin_immediate(connection: Connection) -> None:
