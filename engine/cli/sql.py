@@ -25,12 +25,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "sql",
         help="the ledger in a database: import, state, retention",
         description=__doc__,
-        epilog="Exit codes: 0 done, 66 no journal, 69 the database does not answer, 78 something must be mended first.",
+        epilog="Exit codes: 0 done, 66 no journal, or (status) it is not recorded there, 69 the database does not answer, "
+        "78 something must be mended first.",
     )
     verbs = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     load = verbs.add_parser("import", help="record everything there is, show progress, end")
     load.add_argument("--skip-expired", action="store_true", help="go on behind records that were deleted unrecorded")
-    status = verbs.add_parser("status", help="schema, offset, rows of each table")
+    status = verbs.add_parser("status", help="schema, offset, rows of each table; writes nothing")
     expire = verbs.add_parser("expire", help="delete rows older than [recorder] keep_days now")
     for verb in (load, status, expire):
         verb.add_argument(
@@ -113,30 +114,34 @@ def show_progress(recorder: Recorder, percent: int, took_s: float) -> None:
 
 
 def run_status(args: argparse.Namespace, recorder: Recorder) -> int:
-    """What the database holds of this journal."""
-    from engine.desk.recorder.store import count_rows
+    """What the database holds of this journal; nothing is written there."""
+    from engine.desk.recorder.state import recorded_state
+    from engine.journal.tailing import TailingReader
+    from engine.model.codes import Lane
     from engine.runtime.clock import Clock
 
-    tail = recorder.open()
-    lag = tail.lag(Clock().time_ns())
-    with recorder.database.transaction() as connection:
-        counts = count_rows(connection, recorder.journal)
+    found = recorded_state(recorder.plan)
+    tail = TailingReader(recorder.plan.data_dir, Lane.LEDGER, found.offset)
+    try:
+        lag = tail.lag(Clock().time_ns())
+    finally:
+        tail.close()
     state: dict[str, Any] = {
-        "database": recorder.database.shown,
-        "schema": recorder.database.revision(),
-        "journal": tail.offset.journal_id,
-        "number": recorder.journal,
-        "epoch": tail.offset.epoch,
-        "seq": tail.offset.seq,
+        "database": found.database,
+        "schema": found.schema,
+        "journal": found.offset.journal_id,
+        "number": found.number,
+        "epoch": found.offset.epoch,
+        "seq": found.offset.seq,
         "lag_records": lag.records,
         "lag_bytes": lag.bytes,
         "lag_seconds": round(lag.age_ns / NS_PER_S, 3),
     }
     if args.json:
-        print_json(state | {"rows": counts})
+        print_json(state | {"rows": found.rows})
     else:
         print_fields(state)
-        print_table([{"table": name, "rows": count} for name, count in counts.items()], ("table", "rows"))
+        print_table([{"table": name, "rows": count} for name, count in found.rows.items()], ("table", "rows"))
     return ExitCode.OK
 
 

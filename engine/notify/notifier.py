@@ -116,12 +116,16 @@ class Notifier:
     def begin(self) -> None:
         """Take over what an earlier notifier left."""
         self.outbox.load()
+        self._forget_strangers()
+        for channel in self.channels:
+            channel.message = self.outbox.messages.get(channel.name)
+
+    def _forget_strangers(self) -> None:
+        """Nothing is due for a channel that is not configured any more."""
         names = {channel.name for channel in self.channels}
         for key, name in list(self.outbox.due):
             if name not in names:
                 self.outbox.forget(key, name)
-        for channel in self.channels:
-            channel.message = self.outbox.messages.get(channel.name)
 
     async def _end(self) -> None:
         for task in self._tasks:
@@ -141,6 +145,7 @@ class Notifier:
         if self._is_time("outside", OUTSIDE_NS):
             self.outbox.look_outside()
             self._end_silences()
+        self._tell_moved()
         self._hear_ledger()
         self._look_around()
         self._repeat()
@@ -150,6 +155,7 @@ class Notifier:
         if self._is_time("prune", PRUNE_NS):
             self.outbox.prune(self._clock.time_ns() - KEEP_NS)
         if self._is_time("beat", BEAT_NS):
+            self._forget_strangers()
             self.outbox.settle()
             self._show_life()
 
@@ -265,6 +271,13 @@ class Notifier:
             text = f"{what} was silent until now: {silence.held} alarms not told"
             ended = msgspec.structs.replace(self._seen(SILENCE_ENDED, text, is_end=False), condition="")
             self._add(ended)
+
+    def _tell_moved(self) -> None:
+        """The outbox was taken away: whoever did it may not know that alarms were kept there."""
+        if text := self.outbox.moved:
+            self.outbox.moved = ""
+            self._say(text)
+            self._add(msgspec.structs.replace(self._seen(OUTBOX_FAILED, text, is_end=False), condition=""))
 
     def _repeat(self) -> None:
         """What is critical and was not acknowledged in time is told again, to those for repeats, too."""

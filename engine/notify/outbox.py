@@ -2,13 +2,15 @@
 
 Memory is what the notifier works with; every change is a statement that `save` writes, all of them or none. While the disk
 refuses, alarms are delivered from memory all the same, and the ledger, which is read from the last saved place on, gives
-those of its own again after a restart: at least once, never lost.
+those of its own again after a restart: at least once, never lost. Where the file is moved, deleted or replaced beside the
+notifier, memory is written into what stands under its name then.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ import msgspec
 from engine.notify.alarms import Alarm
 from engine.notify.message import Message
 from engine.notify.source import Place
+from engine.runtime.held_file import HeldFile
 
 FILE_NAME = "alerts.sqlite"
 SCHEMA_VERSION = 1
@@ -40,6 +43,22 @@ CREATE TABLE IF NOT EXISTS silence (
     id INTEGER PRIMARY KEY, code TEXT NOT NULL, symbol TEXT NOT NULL, until_wall_ns INTEGER NOT NULL, uid INTEGER NOT NULL,
     reason TEXT NOT NULL, held INTEGER NOT NULL DEFAULT 0, told INTEGER NOT NULL DEFAULT 0);
 """
+
+# what was acknowledged or over there already stays so
+KEEP_ALARM = """
+INSERT INTO alarm
+    (key, wall_ns, code, severity, symbol, condition, body, ended_wall_ns, silenced, repeats, acked_wall_ns, ack_reason)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET
+    ended_wall_ns = max(ended_wall_ns, excluded.ended_wall_ns), silenced = excluded.silenced, repeats = excluded.repeats,
+    acked_wall_ns = max(acked_wall_ns, excluded.acked_wall_ns)
+"""
+KEEP_SILENCE = (
+    "INSERT OR REPLACE INTO silence (id, code, symbol, until_wall_ns, uid, reason, held) VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+ACKED_BEFORE = "acknowledged in the file that was here before; by whom and when stands there"
+MOVED = (
+    "what waits, stands or is silenced is kept in what is there now; who was told and who acknowledged before is not"
+)
 
 
 class OutboxError(Exception):
@@ -96,10 +115,14 @@ def connect(path: Path) -> sqlite3.Connection:
 
 @dataclass
 class Outbox:
-    """The notifier's side of the file. `fault` says why the last `save` failed; empty: everything is on disk."""
+    """The notifier's side of the file. `fault` says why the last `save` failed; empty: everything is on disk.
+
+    `moved`: what became of a file that was taken away, until the notifier has told it.
+    """
 
     path: Path
     fault: str = ""
+    moved: str = ""
     place: Place | None = None
     entries: dict[str, Entry] = field(default_factory=dict)
     due: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -108,6 +131,8 @@ class Outbox:
     _unsaved: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
     _connection: sqlite3.Connection | None = None
     _seen_version: int = -1
+    _held: HeldFile | None = None
+    _is_to_rewrite: bool = False
 
     @property
     def has_room(self) -> bool:
@@ -122,14 +147,15 @@ class Outbox:
             self.place = msgspec.json.decode(row[0], type=Place) if row else self.place
             for channel, body in connection.execute("SELECT channel, body FROM message"):
                 self.messages[channel] = msgspec.json.decode(body, type=Message)
-            for key, channel, repeat in connection.execute("SELECT key, channel, repeat FROM due ORDER BY rowid"):
-                self.due[key, channel] = repeat
-            self._load_entries(connection)
+            self._load_due(connection)
             self.look_outside()
         except (sqlite3.Error, OutboxError, msgspec.DecodeError) as error:
             self._failed(error)
 
-    def _load_entries(self, connection: sqlite3.Connection) -> None:
+    def _load_due(self, connection: sqlite3.Connection) -> None:
+        """Who is to hear of what, and every alarm that is not settled."""
+        for key, channel, repeat in connection.execute("SELECT key, channel, repeat FROM due ORDER BY rowid"):
+            self.due[key, channel] = repeat
         wanted = (
             "SELECT body, repeats, silenced, acked_wall_ns, ended_wall_ns FROM alarm WHERE key IN (SELECT key FROM due)"
             " OR (acked_wall_ns = 0 AND ended_wall_ns = 0 AND (severity = 2 OR condition != '')) ORDER BY wall_ns"
@@ -246,45 +272,93 @@ class Outbox:
 
     def save(self) -> bool:
         """Write every change, all or none; False with `fault` where the disk refuses."""
-        if not self._unsaved:
+        if not self._unsaved and not self._is_to_rewrite:
             return not self.fault
         try:
             connection = self._open()
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                for statement, values in self._unsaved:
-                    connection.execute(statement, values)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-        except (sqlite3.Error, OutboxError) as error:
+            is_new = self._is_to_rewrite
+            self._write(connection, [*self._unsaved, *(self._all() if is_new else ())])
+            self._unsaved.clear()
+            self._is_to_rewrite, self.fault = False, ""
+            if is_new:
+                # a file that was put there may hold what waits, too
+                self._load_due(connection)
+        except (sqlite3.Error, OutboxError, msgspec.DecodeError) as error:
             self._failed(error)
             return False
-        self._unsaved.clear()
-        self.fault = ""
         return True
+
+    @staticmethod
+    def _write(connection: sqlite3.Connection, statements: Iterable[tuple[str, tuple[Any, ...]]]) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for statement, values in statements:
+                connection.execute(statement, values)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    def _all(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        """Memory, as statements for a file that has none of it, or an older state."""
+        yield "DELETE FROM message", ()
+        if self.place is not None:
+            yield "INSERT OR REPLACE INTO fact (name, value) VALUES ('place', ?)", (msgspec.json.encode(self.place),)
+        for entry in self.entries.values():
+            alarm = entry.alarm
+            fields = (alarm.key, alarm.wall_ns, alarm.code, int(alarm.severity), alarm.symbol, alarm.condition)
+            # when it ended or was acknowledged is not in memory: the alarm's own time stands for it
+            ended_ns, acked_ns = (alarm.wall_ns if happened else 0 for happened in (entry.ended, entry.acked))
+            state = (ended_ns, int(entry.silenced), entry.repeats, acked_ns, ACKED_BEFORE if entry.acked else "")
+            yield KEEP_ALARM, (*fields, msgspec.json.encode(alarm), *state)
+        for (key, channel), repeat in self.due.items():
+            yield "INSERT OR REPLACE INTO due (key, channel, repeat) VALUES (?, ?, ?)", (key, channel, repeat)
+        for channel, message in self.messages.items():
+            yield "INSERT INTO message (channel, body) VALUES (?, ?)", (channel, msgspec.json.encode(message))
+        for item in self.silences:
+            terms = (item.id, item.code, item.symbol, item.until_wall_ns, item.uid, item.reason, item.held)
+            yield KEEP_SILENCE, terms
 
     def look_outside(self) -> None:
         """What people have acknowledged or silenced meanwhile, from processes of their own."""
         try:
             connection = self._open()
+            if self._is_to_rewrite:
+                # memory first: what is there says nothing, or what was
+                return
             version = connection.execute("PRAGMA data_version").fetchone()[0]
             if version == self._seen_version:
                 return
-            for (key,) in connection.execute("SELECT key FROM alarm WHERE acked_wall_ns > 0"):
-                if key in self.entries:
-                    self.entries[key].acked = True
+            self._look_for_acks(connection)
             self.silences = list(silences(connection))
             self._seen_version = version
         except (sqlite3.Error, OutboxError) as error:
             self._failed(error)
 
+    def _look_for_acks(self, connection: sqlite3.Connection) -> None:
+        for (key,) in connection.execute("SELECT key FROM alarm WHERE acked_wall_ns > 0"):
+            if key in self.entries:
+                self.entries[key].acked = True
+
     def _open(self) -> sqlite3.Connection:
+        if self._held is not None and (change := self._held.change()):
+            self._taken_away(change)
         if self._connection is None:
             self._connection = connect(self.path)
+            self._held = HeldFile(self.path)
+            self._held.opened()
         return self._connection
+
+    def _taken_away(self, change: str) -> None:
+        """Let go of a file that is not under its name any more; `save` writes memory into what is."""
+        if self._connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                # said within the last second
+                self._look_for_acks(self._connection)
+        self.close()
+        self._held = None
+        self.moved, self._is_to_rewrite = f"{self.path}: {change}; {MOVED}", True
 
     def _failed(self, error: Exception) -> None:
         self.fault = str(error) or type(error).__name__
@@ -296,6 +370,8 @@ class Outbox:
             self._connection.close()
             self._connection = None
             self._seen_version = -1
+        if self._held is not None:
+            self._held.closed()
 
 
 def silences(connection: sqlite3.Connection) -> Iterable[Silence]:

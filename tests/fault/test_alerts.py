@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import json
+import os
 import resource
+import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -146,6 +150,63 @@ def alerts(config: Path, *words: str) -> tuple[int, str]:
     command = [sys.executable, "-m", "engine", "alerts", *words, "--config", str(config)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     return done.returncode, done.stdout + done.stderr
+
+
+def test_a_program_that_leaves_a_child_behind_has_delivered_the_test(tmp_path: Path, ledger: Ledger) -> None:
+    program, child = tmp_path / "page", tmp_path / "child"
+    program.write_text(f"#!/bin/sh\nsleep 600 & echo $! > {child}; exit 0\n")
+    program.chmod(0o700)
+    config = config_with(tmp_path, f'[alerts.command.page]\nargv = ["{program}"]\ntimeout_ms = 5000\n')
+    try:
+        code, told = alerts(config, "test", "--json")
+        (row,) = json.loads(told)  # a traceback would stand behind it
+        assert (code, row["delivered"], row["error"]) == (0, True, "")
+        assert row["ms"] < 4000
+    finally:
+        os.kill(int(child.read_text()), signal.SIGKILL)
+
+
+def test_databases_that_are_deleted_beside_desk_are_alarms_and_are_made_again(tmp_path: Path, ledger: Ledger) -> None:
+    with alarm_receiver(200) as receiver:
+        config = config_with(tmp_path, webhook_to(receiver.url))
+        config.write_text(config.read_text() + "\n[recorder]\n")
+        files = [ledger.data_dir / "recorder.sqlite", ledger.data_dir / "alerts.sqlite"]
+        desk = Desk(config)
+        try:
+            alarm(ledger)
+            until(lambda: "KILLED" in receiver.codes(), "the alarm was not taken")
+            until(lambda: recorded_alarms(files[0]) == 1, "nothing was recorded")
+            for path in ledger.data_dir.glob("*.sqlite*"):
+                path.unlink()
+            until(lambda: {"OUTBOX_FAILED", "RECORDER_FAILED"} <= set(receiver.codes()), "it was not told")
+            until(lambda: recorded_alarms(files[0]) == 1, "the ledger was not recorded again")
+            alarm(ledger)
+            until(lambda: receiver.codes().count("KILLED") == 2, "the next alarm was not taken")
+            until(lambda: recorded_alarms(files[0]) == 2, "the next alarm was not recorded")
+        finally:
+            assert desk.stop() == 0
+        texts = [row["text"] for told in receiver.taken for row in told["alarms"] if row["code"].endswith("_FAILED")]
+        for path in files:
+            assert any(f"{path}: the file was moved or deleted while it was open" in text for text in texts)
+    rows = operators.listed(files[1], open_only=True, last=10)
+    assert [row["code"] for row in rows].count("KILLED") == 2
+    code, told = sql_status(config)
+    assert (code, json.loads(told)["rows"]["alarms"]) == (0, 2)
+
+
+def recorded_alarms(path: Path) -> int:
+    """-1 where nothing is there yet; who asks makes no file."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            return int(connection.execute("SELECT count(*) FROM alarms").fetchone()[0])
+    except sqlite3.OperationalError:
+        return -1
+
+
+def sql_status(config: Path) -> tuple[int, str]:
+    command = [sys.executable, "-m", "engine", "sql", "status", "--json", "--config", str(config)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout
 
 
 def test_operators_try_list_acknowledge_and_silence_from_the_command_line(tmp_path: Path, ledger: Ledger) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import signal
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine.guard.notifier import NotifierAlarm
 from engine.model.codes import AlarmCode
+from engine.notify import command
 from engine.notify.alarms import Alarm, severity
 from engine.notify.channel import DeliveryFailed
 from engine.notify.command import Command
@@ -34,10 +38,10 @@ def script(root: Path, text: str) -> str:
     return str(path)
 
 
-def send(command: Command) -> str:
+def send(program: Command) -> str:
     """The failure's text; empty for delivered."""
     try:
-        asyncio.run(command.send(message()))
+        asyncio.run(program.send(message()))
     except DeliveryFailed as error:
         return str(error)
     return ""
@@ -73,9 +77,93 @@ def test_a_program_that_hangs_is_killed_with_what_it_began(tmp_path: Path) -> No
     assert "took longer than" in send(Command([program], 1.0))
     child = int((tmp_path / "child").read_text())
     deadline = time.monotonic() + 20
-    while Path(f"/proc/{child}").exists() and Path(f"/proc/{child}/stat").read_text().split()[2] != "Z":
+    while is_alive(child):
         assert time.monotonic() < deadline, "what it began lives on"
         time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_exit_code_0_is_delivered_at_once_whatever_it_left_running_and_that_is_left_alone(tmp_path: Path) -> None:
+    """What is left holds its input and its errors."""
+    text = f"exec 3<&0; sleep 600 & echo $! > {tmp_path}/child; exit 0"
+    began = time.monotonic()
+    assert send(Command([script(tmp_path, text)], 20)) == ""
+    assert time.monotonic() - began < 10
+    child = int((tmp_path / "child").read_text())
+    try:
+        assert is_alive(child)
+    finally:
+        kill(child)
+
+
+def test_what_it_left_running_may_still_read_its_input_and_write_errors(tmp_path: Path) -> None:
+    text = f"""exec 3<&0
+        (while [ ! -e {tmp_path}/go ]; do sleep 0.05; done
+        cat <&3 > {tmp_path}/in; echo late >&2; echo $? > {tmp_path}/written) &
+        exit 0"""
+    assert send(Command([script(tmp_path, text)], 20)) == ""
+    (tmp_path / "go").touch()
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "written").exists() or not (tmp_path / "written").read_text():
+        assert time.monotonic() < deadline, "it was killed"
+        time.sleep(0.02)
+    assert (tmp_path / "written").read_text() == "0\n"
+    assert json.loads((tmp_path / "in").read_text())["id"] == "k-1"
+
+
+def test_a_program_that_fails_is_told_with_its_errors_though_something_is_left_running(tmp_path: Path) -> None:
+    text = f"sleep 600 & echo $! > {tmp_path}/child; echo no credit > /dev/stderr; exit 3"
+    try:
+        assert send(Command([script(tmp_path, text)], 20)).endswith("exit code 3 no credit")
+    finally:
+        kill(int((tmp_path / "child").read_text()))
+
+
+def test_a_program_that_ignores_its_input_and_hangs_is_killed_in_time(tmp_path: Path) -> None:
+    """More than a pipe holds: who writes it to a pipe waits for the program."""
+    big = msgspec.structs.replace(message(), body=b"x" * 1_000_000)
+    program = script(tmp_path, f"trap '' TERM; sleep 600 & echo $! > {tmp_path}/child; wait")
+    began = time.monotonic()
+    with pytest.raises(DeliveryFailed, match="took longer than"):
+        asyncio.run(Command([program], 1.0).send(big))
+    assert time.monotonic() - began < 10
+    child = int((tmp_path / "child").read_text())
+    deadline = time.monotonic() + 20
+    while is_alive(child):
+        assert time.monotonic() < deadline, "what it began lives on"
+        time.sleep(0.02)
+    assert send(Command([script(tmp_path, f"cat > {tmp_path}/in")], 20)) == ""
+
+
+def test_a_program_that_writes_errors_without_end_fills_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    true_truncate = os.ftruncate
+
+    def truncate(descriptor: int, size: int) -> None:
+        sizes.append(os.fstat(descriptor).st_size)
+        true_truncate(descriptor, size)
+
+    monkeypatch.setattr(os, "ftruncate", truncate)
+    monkeypatch.setattr(command, "ERRORS_BYTES_MAX", 10_000)
+    told = send(
+        Command(
+            [script(tmp_path, "for n in 1 2 3 4 5 6; do seq 1 9000 >&2; sleep 0.2; done; echo end >&2; exit 4")], 30
+        )
+    )
+    assert told.endswith("end")
+    assert len(sizes) > 1
+    assert max(sizes) < 5 * 9_000 * 5
 
 
 def beat(clock: Clock, fault: str = "") -> Beat:

@@ -164,6 +164,25 @@ def test_the_migrations_make_the_tables_that_are_written(folder: Path) -> None:
     made.close()
 
 
+def test_who_only_reads_sees_one_moment_and_writes_nothing(folder: Path) -> None:
+    ledger = VariedLedger(folder, 15)
+    ledger.write(100)
+    recorder = recorder_of(ledger.data_dir, url_in(folder), 50)
+    recorder.step()
+    reading = Database(url_in(folder), is_reading=True)
+    text = "SELECT records FROM offsets"
+    with reading.transaction() as connection:
+        assert connection.exec_driver_sql(text).scalar() == 50
+        recorder.step()
+        assert connection.exec_driver_sql(text).scalar() == 50
+    with reading.transaction() as connection:
+        assert connection.exec_driver_sql(text).scalar() == 100
+    with pytest.raises(DatabaseDown, match="readonly"), reading.transaction() as connection:
+        connection.exec_driver_sql("DELETE FROM offsets")
+    recorder.close()
+    ledger.journal.close()
+
+
 def test_a_schema_of_a_newer_build_is_refused_in_words(folder: Path) -> None:
     ledger = VariedLedger(folder, 7)
     record_all(recorder_of(ledger.data_dir, url_in(folder))).close()

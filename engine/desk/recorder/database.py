@@ -25,7 +25,8 @@ from sqlalchemy.exc import (
 )
 
 from engine.desk.recorder.address import shown
-from engine.desk.recorder.faults import DatabaseDown, RecorderFault, RecorderRefused
+from engine.desk.recorder.faults import DatabaseDown, DatabaseMoved, RecorderFault, RecorderRefused
+from engine.runtime.held_file import HeldFile
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 BUSY_MS = 2_000
@@ -39,15 +40,27 @@ class Database:
     """One connection to the database at `url`. Every fault is DatabaseDown or RecorderRefused, and leaves it closed.
 
     `is_reading`: nothing can be written over it, and a transaction sees one moment, however long it lasts.
+    `leaves_no_trace`: nor are SQLite's two files made beside one that nobody has open; a writer that begins meanwhile spoils
+    what is read.
     """
 
-    def __init__(self, url: str, *, busy_ms: int = BUSY_MS, is_reading: bool = False) -> None:
+    def __init__(
+        self, url: str, *, busy_ms: int = BUSY_MS, is_reading: bool = False, leaves_no_trace: bool = False
+    ) -> None:
         self.url = url
         self.shown = shown(url)
         self._busy_ms = busy_ms
         self._is_reading = is_reading
+        self._leaves_no_trace = leaves_no_trace
         self._engine: Engine | None = None
         self._connection: Connection | None = None
+        # who only reads writes nothing into a file that is gone
+        self._file = HeldFile(self.path) if self.is_sqlite and not is_reading else None
+
+    @property
+    def path(self) -> Path:
+        """The file of a SQLite database."""
+        return Path(self.url.partition(":///")[2])
 
     @property
     def is_sqlite(self) -> bool:
@@ -62,6 +75,14 @@ class Database:
             with connection.begin():
                 yield connection
 
+    def require_file(self) -> None:
+        """DatabaseMoved, and closed, where the file that is open stands no longer under its name. Each use begins with it."""
+        with self._told():
+            if self._connection is not None and self._file is not None and (change := self._file.change()):
+                raise DatabaseMoved(
+                    f"{self.shown}: {change}; what stands there now is opened, or made anew from the ledger"
+                )
+
     def migrate(self) -> None:
         """Bring the schema to this build's. RecorderRefused where a newer build has been here."""
         with self._told():
@@ -75,7 +96,7 @@ class Database:
 
     def revision(self) -> str:
         """The schema that is there; empty for none. RecorderRefused where a newer build made it."""
-        if self.is_sqlite and not Path(self.url.partition(":///")[2]).exists():
+        if self.is_sqlite and not self.path.exists():
             return ""
         with self._told():
             connection = self._connected()
@@ -95,6 +116,8 @@ class Database:
         """Give the connection up; the next use opens another."""
         connection, engine = self._connection, self._engine
         self._connection = self._engine = None
+        if self._file is not None:
+            self._file.closed()
         try:
             if connection is not None:
                 connection.close()
@@ -118,9 +141,16 @@ class Database:
             raise fault(f"{self.shown}: {cause(error)}") from error
 
     def _connected(self) -> Connection:
+        self.require_file()
         if self._connection is None:
-            self._engine = reading_engine(self.url) if self._is_reading else make_engine(self.url, self._busy_ms)
+            self._engine = (
+                reading_engine(self.url, leaves_no_trace=self._leaves_no_trace)
+                if self._is_reading
+                else make_engine(self.url, self._busy_ms)
+            )
             self._connection = self._engine.connect()
+            if self._file is not None:
+                self._file.opened()
         return self._connection
 
 
@@ -164,13 +194,19 @@ def make_engine(url: str, busy_ms: int) -> Engine:
     return engine
 
 
-def reading_engine(url: str) -> Engine:
+def reading_engine(url: str, *, leaves_no_trace: bool = False) -> Engine:
     """An engine for one connection that only reads."""
     if url.startswith("sqlite"):
         scheme, _, path = url.partition(":///")
-        return sqlalchemy.create_engine(
-            f"{scheme}:///file:{quote(path)}?mode=ro&uri=true", poolclass=sqlalchemy.NullPool
+        # without a log there is no writer, and SQLite would make one to read by, owned by who reads, and leave it
+        is_still = leaves_no_trace and not Path(f"{path}-wal").exists()
+        how = "mode=ro&immutable=1" if is_still else "mode=ro"
+        engine = sqlalchemy.create_engine(
+            f"{scheme}:///file:{quote(path)}?{how}&uri=true", poolclass=sqlalchemy.NullPool
         )
+        event.listen(engine, "connect", begin_by_us)
+        event.listen(engine, "begin", begin_reading)
+        return engine
     arguments = {
         "connect_timeout": CONNECT_S,
         "application_name": "tradewind-export",
@@ -183,10 +219,19 @@ def reading_engine(url: str) -> Engine:
 
 def prepare_sqlite(connection: Any, _record: object) -> None:
     """WAL, synced at checkpoints: a power cut may take the last transactions, offset and rows alike; the ledger has them."""
-    # transactions are begun by us: the driver would begin them late, and not at all for a change of the schema
-    connection.isolation_level = None
+    begin_by_us(connection, _record)
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "cache_size = -65536", "wal_autocheckpoint = 4000"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def begin_by_us(connection: Any, _record: object) -> None:
+    """Transactions are begun by us: the driver would begin them late, and not at all to read or to change the schema."""
+    connection.isolation_level = None
+
+
+def begin_reading(connection: Connection) -> None:
+    """What is read from here on is of the moment of the first query."""
+    connection.exec_driver_sql("BEGIN")
 
 
 def begin_immediate(connection: Connection) -> None:

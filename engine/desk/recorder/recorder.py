@@ -65,6 +65,8 @@ class Recorder:
 
     def _step(self) -> int:
         tail = self.open()
+        # also where nothing is to be written for hours
+        self.database.require_file()
         former = tail.offset
         records = tail.take(self.plan.batch_records)
         if not records or self._maker is None:

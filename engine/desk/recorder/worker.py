@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from engine.desk.recorder.faults import DatabaseMoved
 from engine.journal.tailing import NoJournalYet
 from engine.runtime.clock import Clock
 
@@ -25,12 +26,17 @@ STOP_S_MAX = 5.0
 ABSENT_S = 2.0
 NICENESS = 10
 LASTING_S = 10
+# a database that went away is told though another was begun at once: its rows may be missed elsewhere
+MOVED_S = 60
 NS_PER_S = 1_000_000_000
 
 
 @dataclass
 class RecorderStatus:
-    """How it goes. `cause`: why nothing is recorded now; `down_since_ns`: by the monotonic clock, 0 while it is well."""
+    """How it goes. `cause`: why nothing is recorded now; `down_since_ns`: by the monotonic clock, 0 while it is well.
+
+    `moved`: what became of a database that was taken away, told until `moved_until_ns`.
+    """
 
     is_up: bool = False
     cause: str = ""
@@ -40,6 +46,8 @@ class RecorderStatus:
     expired: int = 0
     faults: int = 0
     down_since_ns: int = 0
+    moved: str = ""
+    moved_until_ns: int = 0
 
 
 class RecorderWorker:
@@ -66,10 +74,13 @@ class RecorderWorker:
             self._thread.join(STOP_S_MAX)
 
     def lasting_fault(self) -> str:
-        """What a person should be told: nothing has been recorded for ten seconds, and why; empty where it is well."""
-        status = self.status
-        down_ns = self._clock.monotonic_ns() - status.down_since_ns if status.down_since_ns else 0
-        return f"nothing is recorded: {status.cause}" if down_ns >= LASTING_S * NS_PER_S else ""
+        """What a person should be told; empty where it is well: nothing has been recorded for ten seconds, and why, or that the
+        database was taken away within the last minute."""
+        status, now_ns = self.status, self._clock.monotonic_ns()
+        down_ns = now_ns - status.down_since_ns if status.down_since_ns else 0
+        if down_ns >= LASTING_S * NS_PER_S:
+            return f"nothing is recorded: {status.cause}"
+        return status.moved if now_ns < status.moved_until_ns else ""
 
     def _run(self) -> None:
         with contextlib.suppress(OSError):
@@ -117,6 +128,8 @@ class RecorderWorker:
             self._tell(f"nothing is recorded: {cause}; it is tried again")
         status.is_up, status.cause = False, cause
         status.faults += 1
+        if isinstance(error, DatabaseMoved):
+            status.moved, status.moved_until_ns = cause, self._clock.monotonic_ns() + MOVED_S * NS_PER_S
         status.down_since_ns = status.down_since_ns or self._clock.monotonic_ns()
         wait_s = self._retry_s
         self._retry_s = min(wait_s * 2, RETRY_S_MAX)
