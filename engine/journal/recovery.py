@@ -18,7 +18,17 @@ from typing import Any
 from engine.journal import layout, schemas
 from engine.journal.chain import ChainMender
 from engine.journal.errors import JournalCorrupt, JournalError, JournalForeign, JournalLocked
-from engine.journal.places import LANE_NAMES, Front, Mark, SegmentHeader, mark_slot, parse_marks, segment_path, segments
+from engine.journal.places import (
+    LANE_NAMES,
+    RESTORING,
+    Front,
+    Mark,
+    SegmentHeader,
+    mark_slot,
+    parse_marks,
+    segment_path,
+    segments,
+)
 from engine.journal.reader import read_header
 from engine.journal.scan import checksum, ring_stream, scan
 from engine.journal.settings import JournalConfig
@@ -179,6 +189,9 @@ class _Recoverer:
         return result
 
     def _make_and_lock(self) -> None:
+        if (self.data_dir / RESTORING).exists():
+            text = "a restoration into this directory is running or was broken off; let it end, or restore again"
+            raise JournalError(f"{self.data_dir / RESTORING}: {text}")
         for path in (self.data_dir, Path(self.config.runtime_dir)):
             self.disk.make_directory(path)
         self.fds.append(lock(self.data_dir / "lock"))
