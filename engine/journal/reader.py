@@ -36,10 +36,8 @@ def read_header(path: Path) -> SegmentHeader | None:
 
 
 def read_epoch(data_dir: Path) -> int:
-    """The current run's epoch; 0 where the file says nothing."""
-    path = data_dir / "epoch"
-    text = path.read_bytes().rpartition(b" ")[0] if path.exists() else b""
-    return int(json.loads(text)["epoch"]) if text else 0
+    """The current run's epoch; 0 where there is no file. JournalCorrupt where it is damaged."""
+    return read_identity(data_dir)[2] if (data_dir / "epoch").exists() else 0
 
 
 def read_identity(data_dir: Path) -> tuple[bytes, int, int]:
