@@ -31,7 +31,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     cat.add_argument("--from", dest="from_seq", type=int, default=0, metavar="SEQ", help="from this sequence number on")
     cat.add_argument("--to", dest="to_seq", type=int, metavar="SEQ", help="up to this sequence number")
     cat.add_argument("--follow", action="store_true", help="go on as the engine writes; end with Ctrl-C")
-    verify = verbs.add_parser("verify", help="read every byte; exit 0 when whole, 74 when damaged or refused by a start")
+    verify = verbs.add_parser(
+        "verify", help="read every byte; exit 0 when whole, 74 when damaged or refused by a start"
+    )
     add_audit_options(verify)
     head = verbs.add_parser("head", help="the head of the hash chain: show it, or sign and export it")
     add_head_options(head)
