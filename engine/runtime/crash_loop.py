@@ -31,6 +31,8 @@ class CrashLoopGuard:
             lines = self._path.read_bytes().split()
         except FileNotFoundError:
             return []
+        except PermissionError:
+            raise
         except OSError as error:
             raise StartsError(f"{self._path}: {error.strerror}; {WAY_OUT}") from None
         if not all(line.isdigit() for line in lines):
@@ -48,11 +50,13 @@ class CrashLoopGuard:
     def note_start(self, now_wall_ns: int) -> bool:
         """Record this start; True when the engine must stay down. Starts stamped after `now` (a clock set back) count.
 
-        Raises StartsError.
+        Raises StartsError, and PermissionError where another user's file is in the way.
         """
         recent = [start for start in self._read() if now_wall_ns - start < self._window_ns]
         try:
             self._write([*recent, now_wall_ns])
+        except PermissionError:
+            raise
         except OSError as error:
             raise StartsError(f"{error.filename or self._path}: {error.strerror}; no start goes uncounted") from None
         return len(recent) >= self._count

@@ -44,6 +44,8 @@ class Registry:
             data = self._path.read_bytes()
         except FileNotFoundError:
             return Names()
+        except PermissionError:
+            raise
         except OSError as error:
             raise RegistryError(f"{self._path}: {error.strerror}; {RESTORE}") from error
         try:

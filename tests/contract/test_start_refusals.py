@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import re
@@ -19,9 +20,12 @@ import pytest
 
 from engine.control.client import ControlClient
 from engine.control.messages import EngineStatus, Status
+from engine.given_numbers import open_registry
 from engine.journal.places import segments
 from engine.model.codes import HaltReason, Lane, TradingState
 from engine.runtime.account_lock import AccountLocked, lock_account
+from engine.runtime.crash_loop import CrashLoopGuard
+from engine.runtime.disk import Disk
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTED_KEY = "qT7sim0KeyForDocsOnly00000000000000000000000000000000000000000001"
@@ -259,6 +263,25 @@ def test_a_damaged_small_file_is_74_and_named_with_the_way_out(again: Site, name
     assert code == 74
     assert_one_line(told, f"{path}: ", way_out)
     assert path.exists()
+
+
+@pytest.mark.parametrize("name", ["starts", "names.json"])
+def test_a_small_file_of_another_user_is_not_called_damaged(
+    again: Site, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends with 77 and who shall run this: nobody is told to restore it or to move it away."""
+    read = Path.read_bytes
+
+    def refuse(self: Path) -> bytes:
+        if self == again.root / "data" / name:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+        return read(self)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    data_dir = again.root / "data"
+    begin = CrashLoopGuard(data_dir, 3, 2).note_start if name == "starts" else lambda _: open_registry(data_dir, Disk())
+    with pytest.raises(PermissionError):
+        begin(1)
 
 
 @pytest.mark.parametrize("name", ["data/starts.new", "runtime/counters"])
