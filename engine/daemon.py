@@ -146,11 +146,19 @@ async def serve(
         return await Daemon(engine, accesses, guard).run()
     finally:
         # a wish for quiet of one venue holds for the next start of them all
-        QuietTime(loaded.runtime_dir, world).note(max(access.rest.quiet_left_ns() for access in accesses.values()))
+        keep_quiet(QuietTime(loaded.runtime_dir, world), accesses)
         for access in accesses.values():
             await access.close()
         for paper in papers:
             paper.close()
+
+
+def keep_quiet(quiet: QuietTime, accesses: Mapping[str, VenueAccess]) -> None:
+    """For the next start; never raises, since the end of a run has more to do."""
+    try:
+        quiet.note(max(access.rest.quiet_left_ns() for access in accesses.values()))
+    except OSError as error:
+        say(f"the venue asked for quiet, and the next start will not know: {error}")
 
 
 def crash_guard(loaded: LoadedConfig) -> CrashLoopGuard | None:
@@ -295,7 +303,7 @@ class Daemon:
             self.engine.journal.close(reason=f"fatal: {self.fatal!r}", record_stop=False)
             return ExitCode.INTERNAL
         if self.crash_guard is not None and self.engine.tables.control_state()["halt_reason"] != HaltReason.CRASH_LOOP:
-            self.crash_guard.clear()
+            self.forget_crashes("stopped")
         code = ExitCode.UNAVAILABLE if self.stop.doubt else ExitCode.OK
         if self.stop.doubt:
             say(f"stopped, but {self.stop.doubt}")
@@ -421,11 +429,16 @@ class Daemon:
         """What an `arm` clears beside the stages: the whole engine's its count of crashes, and kills that the guard has kept."""
         self.kept_kills.forget(command)
         if command.scope_kind == ScopeKind.ALL and self.crash_guard is not None:
-            try:
+            # the `arm` stands in the journal all the same
+            self.forget_crashes("armed")
+
+    def forget_crashes(self, what: str) -> None:
+        """Count starts anew; never raises."""
+        try:
+            if self.crash_guard is not None:
                 self.crash_guard.clear()
-            except OSError as error:
-                # the `arm` stands in the journal all the same
-                say(f"armed, but the count of crashes stays: {error}")
+        except OSError as error:
+            say(f"{what}, but the count of crashes stays: {error}")
 
     def on_task_end(self, task: asyncio.Task[None]) -> None:
         """A keeper ends only when it is cancelled; anything else is a fault of ours."""

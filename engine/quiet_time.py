@@ -6,6 +6,7 @@ end of the wait stands in a file of the runtime directory, and the next start si
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,16 +38,18 @@ class QuietTime:
         """How long nothing may be sent yet; 0 where there is no wish, or it is over, or of an earlier boot."""
         try:
             wish = msgspec.json.decode(self._path.read_bytes(), type=_Wish)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return 0
         if wish.boot_id != self._world.boot_id().hex():
             return 0
         return max(0, wish.until_mono_ns - self._world.clock.monotonic_ns())
 
     def note(self, left_ns: int) -> None:
-        """Keep what is left of a wait for whoever comes next; nothing is left: forget it."""
+        """Keep what is left of a wait for whoever comes next; nothing is left: forget it. OSError where it cannot be kept."""
         if left_ns <= 0:
-            self._path.unlink(missing_ok=True)
+            # what cannot be taken away is no wish that anybody reads
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
             return
         wish = _Wish(self._world.boot_id().hex(), self._world.clock.monotonic_ns() + left_ns)
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

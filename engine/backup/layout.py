@@ -92,7 +92,7 @@ def read_manifest(directory: Path, name: str) -> Manifest:
     path = directory / "points" / name / MANIFEST_NAME
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BackupError(f"{path}: no manifest that can be read: {error}") from error
     if manifest.format != FORMAT:
         raise BackupError(f"{path}: of format {manifest.format}, this build reads {FORMAT}")

@@ -8,11 +8,11 @@ another restoration of the same point, can have had: `RUNS_AT_LEAST` above, and 
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 from engine.backup.fold import FOLD_VERSION, fold, fold_hash
 from engine.backup.layout import BackupError, DatabasePoint, Manifest, place_of, point_names, read_manifest, sha256_of
+from engine.backup.place import place
 from engine.backup.verify import Tell
 from engine.journal import layout
 from engine.journal.places import LANE_NAMES, Mark, mark_slot
@@ -31,29 +31,19 @@ NOT_RESTORED = frozenset({"engine.toml", "starts"})
 
 
 def restore(directory: Path, name: str, target: Path, clock: Clock, tell: Tell) -> tuple[Manifest, int]:
-    """Restore a point (empty name: the latest) to `target`, which must be absent or empty. Returns its manifest and the new epoch.
+    """Restore a point (empty name: the latest) to `target`, absent or an empty directory. Returns its manifest and the new epoch.
 
     Raises BackupError and OSError; where it fails, `target` is as it was.
     """
     name = name or latest(directory)
     manifest = read_manifest(directory, name)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise BackupError(f"{target}: is not empty; nothing is overwritten")
     epoch = fenced_epoch(manifest, clock.time_ns())
-    partial = target.with_name(f".{target.name}.restoring")
-    shutil.rmtree(partial, ignore_errors=True)
     disk = Disk()
-    try:
-        partial.mkdir(parents=True, mode=0o750)
+    with place(target, disk) as partial:
         copy_point(directory, name, manifest, partial, tell)
         write_marks(partial, manifest, disk)
         write_epoch(partial, manifest, epoch, disk)
         check(partial, manifest, tell)
-        partial.rename(target)
-        disk.sync_directory(target.parent)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
     return manifest, epoch
 
 
@@ -101,10 +91,10 @@ def copy_point(directory: Path, name: str, manifest: Manifest, target: Path, tel
             if not is_segment and (file.path in NOT_RESTORED or is_dump(manifest, file.path)):
                 continue
             tell(done, total, file.path)
-            source, place = place_of(directory, name, file, is_segment=is_segment), target / file.path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            copy_bytes(source, place, file.bytes)
-            if sha256_of(place, file.bytes) != file.sha256:
+            source, copy = place_of(directory, name, file, is_segment=is_segment), target / file.path
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy_bytes(source, copy, file.bytes)
+            if sha256_of(copy, file.bytes) != file.sha256:
                 raise BackupError(f"{source}: damaged: not what was written")
             done += file.bytes
 

@@ -126,3 +126,8 @@ def complain(text: str, code: ExitCode) -> int:
         for line in text.splitlines():
             print(f"tradewind: {line}", file=sys.stderr)
     return code
+
+
+if __name__ == "__main__":
+    # `python -m engine.cli.main` is `python -m engine`
+    raise SystemExit(main())

@@ -34,8 +34,8 @@ record, fields, and what caused it.
           what another strategy would have done: from its first other decision on, fills come from the
           paper model and are labelled PAPER
 
-Exit codes: 0 equal; 1 different; 65 recorded by another layout; 66 no such session, or one without its beginning; 78 a strategy's
-module is gone.
+Exit codes: 0 equal; 1 different; 65 recorded by another layout; 66 no such session, or one without its beginning; 74 damaged;
+78 a strategy's module is gone.
 """
 PROGRESS_S = 2.0
 

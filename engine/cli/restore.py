@@ -55,11 +55,12 @@ def run_database(args: argparse.Namespace) -> dict[str, Any]:
 
 def run_data_dir(args: argparse.Namespace) -> dict[str, Any]:
     """The data directory."""
+    from engine.backup.place import is_free
     from engine.backup.restore import restore
     from engine.runtime.clock import Clock
 
     target = Path(args.to)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+    if not is_free(target):
         raise CommandError(ExitCode.CANNOT_CREATE, f"{target}: is not empty; nothing is overwritten")
     manifest, epoch = restore(Path(args.directory), args.point, target.absolute(), Clock(), progress())
     sys.stderr.write(

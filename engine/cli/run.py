@@ -27,6 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from engine.credentials import CredentialError
     from engine.journal.errors import JournalError, JournalLocked
     from engine.runtime.account_lock import AccountLocked
+    from engine.runtime.crash_loop import StartsError
     from engine.runtime.net import NetError
     from engine.runtime.registry import RegistryError
 
@@ -46,6 +47,14 @@ def run(args: argparse.Namespace) -> int:
     except ControlSocketError as error:
         code = ExitCode.TEMPORARY if error.is_taken else ExitCode.CANNOT_CREATE
         raise CommandError(code, str(error)) from None
+    except StartsError as error:
+        raise CommandError(ExitCode.IO_ERROR, str(error)) from None
     except NetError as error:
         code = ExitCode.PROTOCOL if "certificate" in str(error) else ExitCode.UNAVAILABLE
         raise CommandError(code, str(error)) from None
+    except OSError as error:
+        if isinstance(error, PermissionError) or not error.filename:
+            raise
+        raise CommandError(
+            ExitCode.IO_ERROR, f"{error.filename}: {error.strerror}; mend that and start again"
+        ) from None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.cli.database_faults import database_faults
+from engine.cli.journal import failure
 from engine.cli.render import print_fields, print_json, print_table
 from engine.cli.target import add_target_options, find_target
 from engine.exit_codes import CommandError, ExitCode
@@ -25,8 +26,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "sql",
         help="the ledger in a database: import, state, retention",
         description=__doc__,
-        epilog="Exit codes: 0 done, 66 no journal, or (status) it is not recorded there, 69 the database does not answer, "
-        "78 something must be mended first.",
+        epilog="Exit codes: 0 done, 65 a ledger of another layout, 66 no journal, or (status) it is not recorded there, "
+        "69 the database does not answer, 74 damaged, 78 something must be mended first.",
     )
     verbs = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     load = verbs.add_parser("import", help="record everything there is, show progress, end")
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
             finally:
                 recorder.close()
     except JournalError as error:
-        raise CommandError(ExitCode.NO_INPUT, str(error)) from None
+        raise failure(error) from None
 
 
 def find_plan(args: argparse.Namespace) -> RecorderPlan:

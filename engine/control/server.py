@@ -159,7 +159,7 @@ class ControlServer:
             return Refused(code=RefusalCode.FORBIDDEN, text=f"uid {caller.uid} may not command this engine"), None
         try:
             request = decode_request(frame.bytes)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return Refused(code=RefusalCode.MALFORMED, text=str(error)), None
         if request.version != PROTOCOL_VERSION:
             text = f"the engine speaks control version {PROTOCOL_VERSION}, not {request.version}"

@@ -76,7 +76,7 @@ class Catalog:
                 self.names = msgspec.json.decode(text, type=Names)
             else:
                 self.instruments[record.instrument_id] = msgspec.json.decode(text, type=InstrumentRow)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return
 
     def symbol(self, instrument_id: int) -> str:
@@ -131,7 +131,7 @@ def registered_assets(path: Path) -> dict[int, str]:
     """Number to name of the assets in an engine's registry, `names.json` of its data directory; empty without one."""
     try:
         registry = msgspec.json.decode(path.read_bytes(), type=_Registry)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return {}
     return dict(enumerate(registry.assets, start=1))
 

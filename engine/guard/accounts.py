@@ -19,6 +19,6 @@ def line_of_account(data_dir: Path, number: int) -> str:
     """The line's name; empty where no account has this number, or nobody has given numbers yet."""
     try:
         lines = msgspec.json.decode((data_dir / FILE_NAME).read_bytes(), type=NamedLines).venues
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return ""
     return lines[number - 1] if 0 < number <= len(lines) else ""

@@ -130,7 +130,7 @@ class Kills:
             found = msgspec.json.decode(self.path.read_bytes(), type=list[KillOrder])
         except FileNotFoundError:
             return []
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise KillsUnreadable(f"{self.path}: {error}") from error
         return [part for kill in found for part in self._by_line(kill)]
 

@@ -128,7 +128,7 @@ def read_heads(path: Path) -> list[SignedHead]:
             continue
         try:
             found.append(msgspec.json.decode(line, type=SignedHead))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             if number == len(lines) - 1:
                 break
             raise JournalCorrupt(

@@ -1,7 +1,7 @@
 """Where a journal's files lie, and their headers.
 
 Below `data_dir`: `lock`, `epoch`, `synced`, `ledger/00000001.seg` ..., `tape/00000001.seg` ...; below `runtime_dir`:
-`journal.lock`, `ledger.front`, `tape.front`.
+`journal.lock`, `ledger.front`, `tape.front`. A restoration that is running, or was killed, has `.restoring` in `data_dir`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from engine.journal import layout
 from engine.journal.scan import checksum
 
 LANE_NAMES = ("ledger", "tape")
+RESTORING = ".restoring"
 SEGMENT_NAME = re.compile(r"(\d{8})\.seg")
 
 

@@ -21,6 +21,7 @@ from engine.model.codes import Lane
 
 LANES = (Lane.LEDGER, Lane.TAPE)
 STALL_POLLS = 400
+COPY = "put it back from any copy: one that is older than the segments will do"
 
 
 def read_marks(data_dir: Path) -> dict[int, Mark]:
@@ -36,21 +37,25 @@ def read_header(path: Path) -> SegmentHeader | None:
 
 
 def read_epoch(data_dir: Path) -> int:
-    """The current run's epoch; 0 where the file says nothing."""
-    path = data_dir / "epoch"
-    text = path.read_bytes().rpartition(b" ")[0] if path.exists() else b""
-    return int(json.loads(text)["epoch"]) if text else 0
+    """The current run's epoch; 0 where there is no file. JournalCorrupt where it is damaged."""
+    return read_identity(data_dir)[2] if (data_dir / "epoch").exists() else 0
 
 
 def read_identity(data_dir: Path) -> tuple[bytes, int, int]:
     """Journal id, engine id and epoch; JournalError where there is no journal or the file is damaged."""
     path = data_dir / "epoch"
     try:
-        text, _, crc = path.read_bytes().strip().rpartition(b" ")
+        data = path.read_bytes()
     except OSError as error:
         raise JournalError(f"{path}: no journal here ({error.strerror})") from error
+    return parsed_identity(path, data)
+
+
+def parsed_identity(path: Path, data: bytes) -> tuple[bytes, int, int]:
+    """Of the file's bytes."""
+    text, _, crc = data.strip().rpartition(b" ")
     if crc != b"%08x" % checksum(text):
-        raise JournalCorrupt(str(path), 0, "its checksum does not match; restore it from a copy")
+        raise JournalCorrupt(str(path), 0, f"its checksum does not match; {COPY}")
     facts = json.loads(text)
     return bytes.fromhex(facts["journal_id"]), int(facts["engine_id"]), int(facts["epoch"])
 

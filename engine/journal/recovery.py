@@ -18,8 +18,18 @@ from typing import Any
 from engine.journal import layout, schemas
 from engine.journal.chain import ChainMender
 from engine.journal.errors import JournalCorrupt, JournalError, JournalForeign, JournalLocked
-from engine.journal.places import LANE_NAMES, Front, Mark, SegmentHeader, mark_slot, parse_marks, segment_path, segments
-from engine.journal.reader import read_header
+from engine.journal.places import (
+    LANE_NAMES,
+    RESTORING,
+    Front,
+    Mark,
+    SegmentHeader,
+    mark_slot,
+    parse_marks,
+    segment_path,
+    segments,
+)
+from engine.journal.reader import COPY, parsed_identity, read_header
 from engine.journal.scan import checksum, ring_stream, scan
 from engine.journal.settings import JournalConfig
 from engine.model.codes import RecordKind
@@ -27,7 +37,6 @@ from engine.runtime.disk import Disk
 from engine.runtime.world import World
 
 TAPE_SEGMENTS_READ_MAX = 2
-COPY = "put it back from any copy: one that is older than the segments will do"
 
 
 @dataclass
@@ -179,6 +188,9 @@ class _Recoverer:
         return result
 
     def _make_and_lock(self) -> None:
+        if (self.data_dir / RESTORING).exists():
+            text = "a restoration into this directory is running or was broken off; let it end, or restore again"
+            raise JournalError(f"{self.data_dir / RESTORING}: {text}")
         for path in (self.data_dir, Path(self.config.runtime_dir)):
             self.disk.make_directory(path)
         self.fds.append(lock(self.data_dir / "lock"))
@@ -206,13 +218,9 @@ class _Recoverer:
             self.journal_id = self.world.random_bytes(16)
             self.epoch = self._first_epoch() - 1
             return True
-        text, _, crc = path.read_bytes().strip().rpartition(b" ")
-        if crc != b"%08x" % checksum(text):
-            raise JournalCorrupt(str(path), 0, f"its checksum does not match; {COPY}")
-        facts = json.loads(text)
-        if facts["engine_id"] != self.config.engine_id:
-            raise JournalError(f"{path}: this journal is of engine {facts['engine_id']}, not {self.config.engine_id}")
-        self.journal_id, self.epoch = bytes.fromhex(facts["journal_id"]), facts["epoch"]
+        self.journal_id, engine_id, self.epoch = parsed_identity(path, path.read_bytes())
+        if engine_id != self.config.engine_id:
+            raise JournalError(f"{path}: this journal is of engine {engine_id}, not {self.config.engine_id}")
         return not (self.data_dir / "synced").exists() and self.epoch == 0
 
     def _first_epoch(self) -> int:

@@ -10,7 +10,6 @@ after a power cut such numbers may be given again with a higher epoch, so that (
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from engine.journal import layout
 from engine.journal.cursor import Record
 from engine.journal.errors import JournalError
 from engine.journal.places import LANE_NAMES, segment_path, segments
-from engine.journal.reader import LaneFollower, read_epoch, read_header, read_marks
+from engine.journal.reader import LaneFollower, read_epoch, read_header, read_identity, read_marks
 from engine.model.codes import Lane
 from engine.runtime.disk import Disk
 
@@ -85,13 +84,11 @@ class OtherJournal(JournalError):
 
 
 def journal_identity(data_dir: Path) -> tuple[str, int]:
-    """The journal's id and its engine's number. NoJournalYet where there is none."""
-    path = data_dir / "epoch"
-    text = path.read_bytes().rpartition(b" ")[0] if path.exists() else b""
-    if not text:
+    """The journal's id and its engine's number. NoJournalYet where there is none, JournalCorrupt where its file is damaged."""
+    if not (data_dir / "epoch").exists():
         raise NoJournalYet(f"{data_dir}: no journal here yet")
-    facts = json.loads(text)
-    return str(facts["journal_id"]), int(facts["engine_id"])
+    journal_id, engine_id, _ = read_identity(data_dir)
+    return journal_id.hex(), engine_id
 
 
 class TailingReader:
@@ -300,7 +297,7 @@ def load_state(path: Path) -> ReaderState | None:
         return msgspec.json.decode(path.read_bytes(), type=ReaderState)
     except FileNotFoundError:
         return None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise JournalError(f"{path}: not a reader's offset ({error}); remove it to read from the beginning") from None
 
 

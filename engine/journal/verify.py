@@ -16,7 +16,7 @@ from engine.journal.decode import kind_name, payload
 from engine.journal.errors import JournalCorrupt, JournalError
 from engine.journal.losses import Gap, Loss, RunFacts, sorted_out
 from engine.journal.places import LANE_NAMES, Mark, SegmentHeader, segment_path, segments
-from engine.journal.reader import JournalReader, read_header, read_identity, read_marks
+from engine.journal.reader import COPY, JournalReader, read_header, read_identity, read_marks
 from engine.journal.scan import scan
 from engine.model.codes import RecordKind
 
@@ -115,17 +115,34 @@ def check_run(directory: Path, epoch: int) -> None:
     """Read every byte of one run's segments; JournalCorrupt where anything is damaged or missing below the watermark."""
     report = Report({name: LaneReport() for name in LANE_NAMES})
     marks = read_marks(directory)
+    if len(marks) < len(LANE_NAMES):
+        raise JournalCorrupt(str(directory / "synced"), 0, "no whole watermark of each lane is left")
     for lane in (0, 1):
         found = [(number, read_header(path)) for number, path in segments(directory, lane)]
         own = [number for number, header in found if header is None or header.epoch == epoch]
-        mark = marks.get(lane)
+        mark = marks[lane]
+        _verify_begin(directory, lane, mark, found, epoch, report)
         if own:
             _verify_lane(directory, lane, mark, report, b"", range(own[0], own[-1] + 1))
-        if own or (mark and mark.epoch == epoch):
+        if own or mark.epoch == epoch:
             _verify_end(directory, lane, mark, own[-1] if own else found[-1][0] if found else 0, report)
     for item in report.damage:
         if item.below_watermark:
             raise JournalCorrupt(item.path, item.offset, item.what)
+
+
+def _verify_begin(
+    directory: Path, lane: int, mark: Mark, found: list[tuple[int, SegmentHeader | None]], epoch: int, report: Report
+) -> None:
+    """Is what an earlier run's last segment is followed by there: retention takes the oldest only."""
+    older = [number for number, header in found if header is not None and header.epoch < epoch]
+    if not older:
+        return
+    first = max(older) + 1
+    later = min((number for number, _ in found if number >= first), default=mark.segment_no + 1)
+    if first < later:
+        path = segment_path(directory, lane, first)
+        report.damage.append(Damage(str(path), 0, "the segment is missing, though older ones are there", True))
 
 
 def _verify_end(directory: Path, lane: int, mark: Mark | None, last: int, report: Report) -> None:
@@ -146,7 +163,7 @@ def _verify_identity(directory: Path, report: Report) -> bytes:
         report.damage.append(Damage(error.path, error.offset, error.what, True))
     except JournalError:
         if any(segments(directory, lane) for lane in (0, 1)):
-            what = "it is missing, though segments are there"
+            what = f"it is missing, though segments are there; {COPY}"
             report.damage.append(Damage(str(directory / "epoch"), 0, what, True))
     return b""
 

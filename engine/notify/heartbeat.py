@@ -44,7 +44,7 @@ def read_beat(runtime_dir: Path) -> Beat | None:
     """The last sign of life; None where there is none, or none that can be read."""
     try:
         return msgspec.json.decode((runtime_dir / FILE_NAME).read_bytes(), type=Beat)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

@@ -42,12 +42,15 @@ class Player:
         self.progress = progress
         self.differences: list[Difference] = []
         self.is_at_end = False
+        # what was synced of the session was read and is whole
+        self.is_whole = False
         self.stuck_seq = -1
 
     def play(self, *, until_seq: int = 0, keeps_going: bool = False, runs_max: int = 0) -> Outcome:
         """On from where it stands. `runs_max`: so many runs at most (step); 0 = to the end.
 
-        JournalCorrupt at the end where bytes of the session are damaged or missing below the watermark: then it was not all of it.
+        JournalCorrupt at the end, and at the first difference, where bytes of the session are damaged or missing below the
+        watermark: then it was not all of it, or no difference of the core's.
         """
         if not self.replay.has_hangs:
             return self._play(until_seq, keeps_going, runs_max)
@@ -62,7 +65,7 @@ class Player:
         left = runs_max
         while True:
             runs = min(left, RUNS_AT_ONCE) if runs_max else RUNS_AT_ONCE
-            found = self.session.play(runs, until_seq=until_seq)
+            found = self.turns(runs, until_seq)
             if found == replayed.DIFFERENT:
                 if (outcome := self.differs(keeps_going)) is not None:
                     return outcome
@@ -80,15 +83,23 @@ class Player:
             if self.progress is not None:
                 self.progress(self.session.passed_seq, self.session.counts()["inputs"])
 
+    def turns(self, runs: int, until_seq: int) -> int:
+        """As the session's `play`; what is raised on damaged bytes is called damage."""
+        try:
+            return self.session.play(runs, until_seq=until_seq)
+        except Exception:
+            self.require_whole()
+            raise
+
     def differs(self, keeps_going: bool) -> Outcome | None:
         """What ends here at a difference; None where it is passed."""
+        self.require_whole()
         at_seq = self.session.passed_seq
         self.note_difference()
         found = self.outcome("different")
         self.session.resume()
         if self.session.counts()["refusals"] or is_behind_refusal(self.session.head):
             last = self.differences.pop()
-            self.require_whole()
             words = f"behind sequence {at_seq} the journal refused what the core wrote (overflow, or a failed disk)"
             note = f"{words}; what depends on it cannot be made again: {last.finding} at {last.seq}"
             state = "different" if self.differences else "refused"
@@ -104,9 +115,10 @@ class Player:
         return None
 
     def require_whole(self) -> None:
-        """Nothing is called equal, however far, of bytes that are not what was synced."""
-        if not self.differences:
+        """Nothing is called equal, however far, nor different, of bytes that are not what was synced."""
+        if not self.is_whole:
             check_run(self.replay.recording.data_dir, self.replay.recording.epoch)
+            self.is_whole = True
 
     def note_difference(self) -> None:
         """Keep what was found, the first hundred."""

@@ -18,12 +18,12 @@ from engine.exit_codes import CommandError, ExitCode
 from engine.journal import layout
 from engine.journal.core_start import CoreStart, read_core_start
 from engine.journal.cursor import Record
-from engine.journal.errors import JournalError
-from engine.journal.places import LANE_NAMES, Front, SegmentHeader, segments
-from engine.journal.reader import JournalReader, read_header
+from engine.journal.errors import JournalCorrupt, JournalError
+from engine.journal.places import LANE_NAMES, Front, SegmentHeader, segment_path, segments
+from engine.journal.reader import JournalReader, read_header, read_marks
 from engine.journal.replay_kinds import BOOKKEEPING
 from engine.journal.replayed import RecordedSession
-from engine.journal.scan import ring_stream
+from engine.journal.scan import ring_stream, scan
 from engine.model.codes import Lane, RecordKind
 
 
@@ -56,6 +56,22 @@ def epochs(data_dir: Path) -> list[int]:
     return sorted({header.epoch for _, _, header in headers(data_dir, Lane.LEDGER)})
 
 
+def require_segments(data_dir: Path) -> None:
+    """The ledger's segments tell which sessions there are. JournalCorrupt where a synced one is gone, or its header damaged."""
+    mark = read_marks(data_dir).get(Lane.LEDGER)
+    synced = mark.segment_no if mark is not None else 0
+    before = 0
+    for number, path in segments(data_dir, Lane.LEDGER):
+        if before and number != before + 1:
+            break
+        if number <= synced and read_header(path) is None:
+            raise JournalCorrupt(str(path), 0, "the segment's header is damaged")
+        before = number
+    if before < synced:
+        path = segment_path(data_dir, Lane.LEDGER, before + 1)
+        raise JournalCorrupt(str(path), 0, "the segment is missing, though later ones were synced")
+
+
 def headers(data_dir: Path, lane: int) -> Iterator[tuple[int, Path, SegmentHeader]]:
     """Number, path and header of a lane's segments whose header is whole."""
     for number, path in segments(data_dir, lane):
@@ -65,8 +81,9 @@ def headers(data_dir: Path, lane: int) -> Iterator[tuple[int, Path, SegmentHeade
 
 
 def open_recording(data_dir: Path, epoch: int | None = None, runtime_dir: Path | None = None) -> Recording:
-    """The session of an epoch, the last one where none is named. CommandError says what is missing."""
+    """The session of an epoch, the last one where none is named. CommandError where it is missing, JournalCorrupt for damage."""
     known = epochs(data_dir)
+    require_segments(data_dir)
     if not known:
         raise CommandError(ExitCode.NO_INPUT, f"{data_dir}: the journal is empty")
     epoch = known[-1] if epoch is None else epoch
@@ -160,27 +177,29 @@ def open_session(data_dir: Path, epoch: int, runtime_dir: Path | None = None) ->
     """Both lanes of an epoch, as they lie on disk, and what a killed engine left in its fronts."""
     lanes: list[list[Any]] = []
     journal_id = next(header.journal_id for _, _, header in headers(data_dir, Lane.LEDGER) if header.epoch == epoch)
+    marks = read_marks(data_dir)
     for lane in (Lane.LEDGER, Lane.TAPE):
-        parts = [mapped(path) for path in paths_of(data_dir, lane, epoch)]
+        synced = marks[lane].segment_no if lane in marks else 0
+        parts = [mapped(path, lane, may_end=number >= synced) for number, path in paths_of(data_dir, lane, epoch)]
         lanes.append([*parts, *front_part(runtime_dir, lane, epoch, journal_id)])
     return RecordedSession(lanes[0], lanes[1], epoch=epoch)
 
 
-def paths_of(data_dir: Path, lane: int, epoch: int) -> list[Path]:
-    """Segments that may hold records of an epoch: recovery writes what a front still held behind the run's own."""
+def paths_of(data_dir: Path, lane: int, epoch: int) -> list[tuple[int, Path]]:
+    """Number and path of segments that may hold records of an epoch: recovery writes a front's rest behind the run's own."""
     found = []
-    for _, path, header in headers(data_dir, lane):
+    for number, path, header in headers(data_dir, lane):
         if header.epoch not in (epoch, epoch + 1):
             continue
         if header.schema_hash != layout.SCHEMA_HASH:
             text = f"{path}: written with another record layout (schema {header.schema_hash:016x})"
             raise CommandError(ExitCode.DATA_ERROR, f"{text}: replay it with the build that recorded it")
-        found.append(path)
+        found.append((number, path))
     return found
 
 
-def mapped(path: Path) -> memoryview:
-    """A segment's records, mapped copy on write."""
+def mapped(path: Path, lane: int, *, may_end: bool) -> memoryview:
+    """A segment's records, mapped copy on write. `may_end`: up to a bad one, which above the watermark is the end."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         if os.fstat(descriptor).st_size <= layout.SEGMENT_HEADER_BYTES:
@@ -188,7 +207,9 @@ def mapped(path: Path) -> memoryview:
         view = mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY)
     finally:
         os.close(descriptor)
-    return memoryview(view)[layout.SEGMENT_HEADER_BYTES :]
+    whole = memoryview(view)
+    end = scan(whole, layout.SEGMENT_HEADER_BYTES, lane).end if may_end else len(whole)
+    return whole[layout.SEGMENT_HEADER_BYTES : end]
 
 
 def front_part(runtime_dir: Path | None, lane: int, epoch: int, journal_id: bytes) -> list[bytearray]:

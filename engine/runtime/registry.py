@@ -14,6 +14,8 @@ from engine.model.instruments import InstrumentSpec
 from engine.model.tables import Tables
 from engine.runtime.disk import Disk
 
+RESTORE = "restore it from a backup of this data directory"
+
 
 class RegistryError(Exception):
     """The registry file is damaged; the text says what to do."""
@@ -42,10 +44,14 @@ class Registry:
             data = self._path.read_bytes()
         except FileNotFoundError:
             return Names()
+        except PermissionError:
+            raise
+        except OSError as error:
+            raise RegistryError(f"{self._path}: {error.strerror}; {RESTORE}") from error
         try:
             return msgspec.json.decode(data, type=Names)
-        except msgspec.DecodeError as error:
-            raise RegistryError(f"{self._path}: {error}; restore it from a backup of this data directory") from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise RegistryError(f"{self._path}: damaged: {error}; {RESTORE}") from error
 
     def venue_id(self, name: str) -> int:
         """Number of a configured venue, from 1."""

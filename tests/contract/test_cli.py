@@ -161,6 +161,27 @@ def test_what_stops_a_start_is_one_line_and_its_code(
     assert told.err == f"tradewind: {error}\n"
 
 
+@pytest.mark.parametrize(
+    "words", [("--help",), (), ("nothing",), ("config", "check", "nowhere.toml"), ("journal", "verify")]
+)
+def test_the_module_of_the_command_line_is_the_command_line(words: tuple[str, ...], tmp_path: Path) -> None:
+    """A script that calls it by the module is not told that all went well when nothing was done."""
+    ways = [
+        subprocess.run(
+            [sys.executable, "-m", module, *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        for module in ("engine", "engine.cli.main")
+    ]
+    first, second = ((done.returncode, done.stdout, done.stderr) for done in ways)
+    assert first == second
+    assert any(second[1:])
+
+
 def test_the_version_is_printed(shell: Shell) -> None:
     told = shell("--version")
     assert told.code == 0

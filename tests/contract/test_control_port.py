@@ -75,7 +75,16 @@ def test_a_thousand_requests_in_flight_are_all_answered_in_order(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "payload", [b"", b"\xff", b"hello", encode({"type": "kill", "scop": {}}), encode({"type": "sell"})]
+    "payload",
+    [
+        b"",
+        b"\xff",
+        b"hello",
+        encode({"type": "kill", "scop": {}}),
+        encode({"type": "sell"}),
+        # a text that is no UTF-8
+        encode({"type": "kill"}).replace(b"kill", b"k\xffll"),
+    ],
 )
 def test_what_is_no_request_is_refused_as_malformed_and_the_port_lives(tmp_path: Path, payload: bytes) -> None:
     engine = FakeEngine()

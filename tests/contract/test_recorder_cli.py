@@ -34,6 +34,7 @@ from tests.journal_harness import memory_folder
 from tests.ledger_harness import Ledger
 from tests.postgres_server import PostgresServer
 from tests.reference_rows import Reference, database_rows, differences
+from tests.sim.replaying import places
 from tests.varied_ledger import VariedLedger
 
 
@@ -87,6 +88,25 @@ def test_an_import_shows_how_far_it_is_and_says_what_is_wrong(
     told = capsys.readouterr().err
     assert "no journal here yet" in told
     assert "connection failed" in told
+
+
+@pytest.mark.parametrize("action", ["import", "status"])
+@pytest.mark.parametrize("what", ["a record", "the epoch"])
+def test_a_damaged_ledger_is_74_and_the_place_is_named(
+    ledger: VariedLedger, capsys: pytest.CaptureFixture[str], action: str, what: str
+) -> None:
+    ledger.journal.flush()
+    path, at = ledger.data_dir / "epoch", 0
+    if what == "a record":
+        path = ledger.data_dir / "ledger" / "00000001.seg"
+        at = list(places(path))[100][0]
+    content = bytearray(path.read_bytes())
+    content[at + 40] ^= 1
+    path.write_bytes(content)
+    assert main(["sql", action, "--dir", str(ledger.data_dir)]) == ExitCode.IO_ERROR
+    told = capsys.readouterr().err
+    assert f"tradewind: {path}: damaged at byte {at}: " in told
+    assert told.count("\n") == 1
 
 
 def test_readers_are_listed_with_their_lag(ledger: VariedLedger, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,9 +20,12 @@ import pytest
 
 from engine.control.client import ControlClient
 from engine.control.messages import EngineStatus, Status
+from engine.given_numbers import open_registry
 from engine.journal.places import segments
-from engine.model.codes import Lane
+from engine.model.codes import HaltReason, Lane, TradingState
 from engine.runtime.account_lock import AccountLocked, lock_account
+from engine.runtime.crash_loop import CrashLoopGuard
+from engine.runtime.disk import Disk
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTED_KEY = "qT7sim0KeyForDocsOnly00000000000000000000000000000000000000000001"
@@ -219,6 +225,123 @@ def test_an_engine_whose_directory_was_moved_aside_gives_no_number_of_it_again(s
             (site.root / folder).rename(site.root / f"{folder}-{number}")
         time.sleep(1.1)
     assert epochs[0] + 1 <= epochs[1] <= epochs[0] + 3_600
+
+
+DAMAGES = ("random", "text", "folder")
+
+
+def damage(path: Path, how: str) -> None:
+    """Random bytes, a byte within a text that is no UTF-8, or a folder of that name."""
+    kept = path.read_bytes() if path.exists() else b'[{"symbol": "sim"}]'
+    path.unlink(missing_ok=True)
+    if how == "folder":
+        path.mkdir()
+        return
+    if b"sim" in kept and how == "text":
+        path.write_bytes(kept.replace(b"sim", b"s\xffm"))
+        return
+    path.write_bytes(random.Random(5).randbytes(len(kept) or 200))
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory, venue: dict[str, Any]) -> Site:
+    """An engine that has run and stopped in order."""
+    wait_for(is_account_free, "another engine keeps the account")
+    site = Site(tmp_path_factory.mktemp("stopped"), venue)
+    engine = site.engine()
+    try:
+        site.wait_reconciled(engine)
+        engine.send_signal(signal.SIGTERM)
+        assert engine.wait(timeout=20) == 0
+    finally:
+        end(engine)
+    return site
+
+
+@pytest.fixture
+def again(stopped: Site) -> Iterator[Site]:
+    """The same, and afterwards as it was."""
+    wait_for(is_account_free, "another engine keeps the account")
+    kept = stopped.root / "kept"
+    for name in ("data", "runtime"):
+        shutil.copytree(stopped.root / name, kept / name)
+    yield stopped
+    for name in ("data", "runtime"):
+        shutil.rmtree(stopped.root / name)
+        (kept / name).rename(stopped.root / name)
+    kept.rmdir()
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize(
+    ("name", "way_out"),
+    [
+        ("data/starts", "look why it did, then move it away; the count begins anew"),
+        ("data/names.json", "restore it from a backup of this data directory"),
+        ("data/epoch", ""),
+        ("data/synced", ""),
+    ],
+)
+def test_a_damaged_small_file_is_74_and_named_with_the_way_out(again: Site, name: str, way_out: str, how: str) -> None:
+    path = again.root / name
+    damage(path, how)
+    code, told = again.refusal()
+    assert code == 74
+    assert_one_line(told, f"{path}: ", way_out)
+    assert path.exists()
+
+
+@pytest.mark.parametrize("name", ["starts", "names.json"])
+def test_a_small_file_of_another_user_is_not_called_damaged(
+    again: Site, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends with 77 and who shall run this: nobody is told to restore it or to move it away."""
+    read = Path.read_bytes
+
+    def refuse(self: Path) -> bytes:
+        if self == again.root / "data" / name:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+        return read(self)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    data_dir = again.root / "data"
+    begin = CrashLoopGuard(data_dir, 3, 2).note_start if name == "starts" else lambda _: open_registry(data_dir, Disk())
+    with pytest.raises(PermissionError):
+        begin(1)
+
+
+@pytest.mark.parametrize("name", ["data/starts.new", "runtime/counters"])
+def test_a_folder_where_a_start_writes_a_file_is_74_and_named(again: Site, name: str) -> None:
+    (again.root / name).unlink(missing_ok=True)
+    (again.root / name).mkdir()
+    code, told = again.refusal()
+    assert code == 74
+    assert_one_line(told, str(again.root / name), "Is a directory")
+
+
+@pytest.mark.invariant("R25")
+@pytest.mark.parametrize("how", DAMAGES)
+def test_kills_that_cannot_be_read_start_killed(again: Site, how: str) -> None:
+    damage(again.root / "data" / "guard-kills.json", how)
+    engine = again.engine()
+    try:
+        again.wait_reconciled(engine)
+        status = again.status()
+        assert status is not None
+        assert (status.trading_state, status.halt_reason) == (TradingState.HALTED, HaltReason.KILL)
+    finally:
+        end(engine)
+
+
+def test_a_folder_in_the_place_of_a_wish_for_quiet_ends_no_run(again: Site) -> None:
+    (again.root / "runtime" / "venue-quiet.json").mkdir()
+    engine = again.engine()
+    try:
+        again.wait_reconciled(engine)
+        engine.send_signal(signal.SIGTERM)
+        assert engine.wait(timeout=20) == 0
+    finally:
+        end(engine)
 
 
 def test_an_unknown_symbol_is_78(site: Site) -> None:
