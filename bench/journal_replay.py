@@ -55,7 +55,7 @@ def scanned_ns(data_dir: Path) -> float:
     """Nanoseconds a record of a pass in C."""
     took_ns, records = 0, 0
     for lane in (Lane.LEDGER, Lane.TAPE):
-        for path in paths_of(data_dir, lane, 1):
+        for _, path in paths_of(data_dir, lane, 1):
             data = path.read_bytes()
             began_ns = time.perf_counter_ns()
             records += scan(data, SEGMENT_HEADER_BYTES, lane).records

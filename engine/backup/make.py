@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -42,12 +41,12 @@ from engine.journal.places import LANE_NAMES, Mark, segments
 from engine.journal.reader import read_header, read_identity, read_marks
 from engine.journal.tailing import FOLDER, reader_paths
 from engine.model.codes import Lane
+from engine.recovery.snapshot import NAME, age_of
 from engine.runtime.clock import Clock
 from engine.runtime.disk import Disk
 from engine.runtime.world import World
 
 NEVER_COPIED = frozenset({"lock", "epoch", "synced"})
-SNAPSHOT = re.compile(r"(\d{8})-(\d{20})\.snapshot")
 TRIES = 20
 TAPE_POLL_S = 0.05
 TAPE_POLLS_MAX = 20
@@ -306,8 +305,8 @@ def copy_small(source: Source, taken: Taken, folder: Path) -> None:
             write_new(folder / path.name, path.read_bytes())
     mark = taken.marks[Lane.LEDGER]
     for path in sorted((source.data_dir / "snapshots").glob("*.snapshot")):
-        found = SNAPSHOT.fullmatch(path.name)
-        if found and (int(found[1]), int(found[2])) <= (taken.epoch, mark.seq) and int(found[2]) <= mark.seq:
+        epoch, seq = age_of(path)
+        if NAME.fullmatch(path.name) and (epoch, seq) <= (taken.epoch, mark.seq) and seq <= mark.seq:
             (folder / "snapshots").mkdir(exist_ok=True)
             write_new(folder / "snapshots" / path.name, path.read_bytes())
     if source.config is not None:

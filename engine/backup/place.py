@@ -27,6 +27,8 @@ from engine.runtime.disk import Disk
 LOST_AND_FOUND = "lost+found"
 # whose journal it is: without it no engine starts on the segments beside it
 LAST = "epoch"
+DONE = f"{RESTORING}.done"
+NOT_EMPTY = "{}: is not empty; nothing is overwritten"
 
 
 def is_free(target: Path) -> bool:
@@ -41,10 +43,11 @@ def is_free(target: Path) -> bool:
 
 def others_in(target: Path) -> list[str]:
     """Names in a directory that are neither of the file system nor of a restoration."""
-    ours = set()
+    # what a restoration that was done was taking away when it was killed
+    ours = {DONE}
     folder = target / RESTORING
     if folder.is_dir() and not folder.is_symlink():
-        ours = {RESTORING, *names_moved(folder)}
+        ours |= {RESTORING, *names_moved(folder)}
     return sorted(path.name for path in target.iterdir() if path.name not in ours and not is_lost_and_found(path))
 
 
@@ -85,7 +88,7 @@ def place(target: Path, disk: Disk) -> Iterator[Path]:
 def require_free(target: Path) -> None:
     """BackupError where something lies there."""
     if not is_free(target):
-        raise BackupError(f"{target}: is not empty; nothing is overwritten")
+        raise BackupError(NOT_EMPTY.format(target))
 
 
 @contextmanager
@@ -133,6 +136,11 @@ def held(target: Path, folder: Path) -> Iterator[None]:
     try:
         if not is_locked(fd) or not folder.exists() or not os.path.samestat(os.fstat(fd), folder.stat()):
             raise BackupError(f"{target}: another restoration into it is running; let it end first")
+        if others_in(target):
+            # another restoration was done meanwhile
+            if not any(folder.iterdir()):
+                folder.rmdir()
+            raise BackupError(NOT_EMPTY.format(target))
         yield
     finally:
         os.close(fd)
@@ -151,6 +159,7 @@ def clear(target: Path, folder: Path, disk: Disk) -> None:
     """Take away what a restoration has moved up, then what it has built; its folder stays. Raises OSError."""
     for name in names_moved(folder):
         remove(target / name)
+    remove(target / DONE)
     disk.sync_directory(target)
     for path in sorted(folder.iterdir(), key=lambda path: path.name == "moved"):
         remove(path)
@@ -174,7 +183,7 @@ def move_up(target: Path, folder: Path, disk: Disk) -> None:
             disk.sync_directory(target)
         path.rename(target / path.name)
     disk.sync_directory(target)
-    done = folder.with_name(f"{RESTORING}.done")
+    done = folder.with_name(DONE)
     folder.rename(done)
     try:
         disk.sync_directory(target)

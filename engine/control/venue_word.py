@@ -48,9 +48,15 @@ class VenueWord:
     def not_ours(self, venue_id: int, engine_id: int) -> tuple[tuple[NotOurs, ...], int]:
         """What one line's venue holds open and our ledger does not, those with our mark first, and how many there are."""
         line = self._lines.get(venue_id)
-        rows = [] if line is None else [self._not_ours(row, engine_id) for row in line.external_open_orders()]
-        rows.sort(key=lambda row: (not row.is_marked, row.symbol, row.venue_order_id))
-        return tuple(rows[:SHOWN_MAX]), len(rows)
+        rows = [] if line is None else line.external_open_orders()
+        rows.sort(
+            key=lambda row: (
+                clientid.decode_engine(row["client_order_id"]) != engine_id,
+                row["instrument_id"],
+                row["venue_order_id"],
+            )
+        )
+        return tuple(self._not_ours(row, engine_id) for row in rows[:SHOWN_MAX]), len(rows)
 
     def left(self) -> tuple[Left, ...]:
         """Every line's: positions, and orders that stay."""

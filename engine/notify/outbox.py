@@ -52,9 +52,11 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET
     ended_wall_ns = max(ended_wall_ns, excluded.ended_wall_ns), silenced = excluded.silenced, repeats = excluded.repeats,
     acked_wall_ns = max(acked_wall_ns, excluded.acked_wall_ns)
 """
-KEEP_SILENCE = (
-    "INSERT OR REPLACE INTO silence (id, code, symbol, until_wall_ns, uid, reason, held) VALUES (?, ?, ?, ?, ?, ?, ?)"
-)
+# under a number of this file, where others may be
+KEEP_SILENCE = """
+INSERT INTO silence (code, symbol, until_wall_ns, uid, reason, held) SELECT ?1, ?2, ?3, ?4, ?5, ?6
+WHERE NOT EXISTS (SELECT 1 FROM silence WHERE (code, symbol, until_wall_ns, uid, reason) = (?1, ?2, ?3, ?4, ?5))
+"""
 ACKED_BEFORE = "acknowledged in the file that was here before; by whom and when stands there"
 MOVED = (
     "what waits, stands or is silenced is kept in what is there now; who was told and who acknowledged before is not"
@@ -277,12 +279,15 @@ class Outbox:
         try:
             connection = self._open()
             is_new = self._is_to_rewrite
-            self._write(connection, [*self._unsaved, *(self._all() if is_new else ())])
+            # silences go by their number, which is another one's there: memory tells them whole
+            unsaved = [item for item in self._unsaved if not (is_new and "silence" in item[0])]
+            self._write(connection, [*unsaved, *(self._all() if is_new else ())])
             self._unsaved.clear()
             self._is_to_rewrite, self.fault = False, ""
             if is_new:
                 # a file that was put there may hold what waits, too
                 self._load_due(connection)
+                self.silences = list(silences(connection))
         except (sqlite3.Error, OutboxError, msgspec.DecodeError) as error:
             self._failed(error)
             return False
@@ -317,7 +322,7 @@ class Outbox:
         for channel, message in self.messages.items():
             yield "INSERT INTO message (channel, body) VALUES (?, ?)", (channel, msgspec.json.encode(message))
         for item in self.silences:
-            terms = (item.id, item.code, item.symbol, item.until_wall_ns, item.uid, item.reason, item.held)
+            terms = (item.code, item.symbol, item.until_wall_ns, item.uid, item.reason, item.held)
             yield KEEP_SILENCE, terms
 
     def look_outside(self) -> None:
@@ -345,8 +350,10 @@ class Outbox:
         if self._held is not None and (change := self._held.change()):
             self._taken_away(change)
         if self._connection is None:
+            if self._held is None:
+                self._held = HeldFile(self.path)
+            self._held.opening()
             self._connection = connect(self.path)
-            self._held = HeldFile(self.path)
             self._held.opened()
         return self._connection
 
@@ -356,8 +363,9 @@ class Outbox:
             with contextlib.suppress(sqlite3.Error):
                 # said within the last second
                 self._look_for_acks(self._connection)
+                # what only the log holds goes into the old file, wherever that is
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self.close()
-        self._held = None
         self.moved, self._is_to_rewrite = f"{self.path}: {change}; {MOVED}", True
 
     def _failed(self, error: Exception) -> None:
@@ -370,8 +378,8 @@ class Outbox:
             self._connection.close()
             self._connection = None
             self._seen_version = -1
-        if self._held is not None:
-            self._held.closed()
+            if self._held is not None:
+                self._held.closed()
 
 
 def silences(connection: sqlite3.Connection) -> Iterable[Silence]:

@@ -24,7 +24,7 @@ HEADER = struct.Struct("<8sIIII16sQQQQIIIq32xI")
 ENTRY = struct.Struct("<IIIIQQ")
 SECTIONS_MAX = 64
 FOLDER = "snapshots"
-NAME = re.compile(r"\d{8}-\d{20}\.snapshot")
+NAME = re.compile(r"(\d{8,10})-(\d{20})\.snapshot")
 KEPT = 3
 
 
@@ -52,7 +52,7 @@ class Snapshot:
 
     @property
     def name(self) -> str:
-        """Of its file: sorted by name is sorted by age."""
+        """Of its file: epoch and sequence of its last record."""
         return f"{self.place.epoch:08d}-{self.place.seq:020d}.snapshot"
 
     def pack(self) -> bytes:
@@ -111,7 +111,13 @@ def paths(data_dir: Path) -> list[Path]:
     folder = data_dir / FOLDER
     if not folder.is_dir():
         return []
-    return sorted((path for path in folder.iterdir() if NAME.fullmatch(path.name)), reverse=True)
+    return sorted((path for path in folder.iterdir() if NAME.fullmatch(path.name)), key=age_of, reverse=True)
+
+
+def age_of(path: Path) -> tuple[int, int]:
+    """Epoch and sequence in a snapshot's name, what is being written included; (0, 0) for another's."""
+    found = NAME.fullmatch(path.name.removesuffix(".new"))
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def write(data_dir: Path, snapshot: Snapshot, disk: Disk) -> Path:
@@ -119,15 +125,15 @@ def write(data_dir: Path, snapshot: Snapshot, disk: Disk) -> Path:
     folder = data_dir / FOLDER
     disk.make_directory(folder)
     path = folder / snapshot.name
-    _clear_halves(folder, path.name)
+    _clear_halves(folder, path)
     disk.replace(path, snapshot.pack())
     for old in paths(data_dir)[KEPT:]:
         old.unlink(missing_ok=True)
     return path
 
 
-def _clear_halves(folder: Path, name: str) -> None:
+def _clear_halves(folder: Path, written: Path) -> None:
     """What a writer that was killed left, of older snapshots than this: a newer one may be another process's that is at it."""
     for half in folder.glob("*.snapshot.new"):
-        if half.name < name:
+        if (0, 0) < age_of(half) < age_of(written):
             half.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -272,6 +273,31 @@ def test_one_restoration_at_a_time(copies: Path, target: Path, monkeypatch: pyte
     monkeypatch.setattr(restoring, "check", second)
     restored(copies, target)
     assert refused
+    assert names_in(target) == RESTORED
+
+
+def test_one_that_was_done_while_another_waited_is_left_alone(
+    copies: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both saw an empty place; the second one's folder must not keep engines out of what the first one made."""
+    held = places.held
+
+    def late(*words: Path) -> AbstractContextManager[None]:
+        monkeypatch.setattr(places, "held", held)
+        restored(copies, target)
+        return held(*words)
+
+    monkeypatch.setattr(places, "held", late)
+    with pytest.raises(BackupError, match="is not empty; nothing is overwritten"):
+        restored(copies, target)
+    assert names_in(target) == RESTORED
+    run_on(target)
+
+
+def test_what_a_finished_restoration_was_taking_away_when_it_was_killed_is_nothing(copies: Path, target: Path) -> None:
+    (target / ".restoring.done").mkdir()
+    (target / ".restoring.done" / "moved").write_text("[]")
+    restored(copies, target)
     assert names_in(target) == RESTORED
 
 

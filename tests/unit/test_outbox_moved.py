@@ -62,8 +62,13 @@ def test_a_file_that_is_gone_is_a_critical_alarm_and_what_waits_is_in_a_new_one(
     # less than a second before: nothing but the old file knows it
     operators.acknowledge(tmp_path / NAME, ["OVERFILL"], 7, "seen", 5)
     take_away(tmp_path)
-    old = (tmp_path / "old.sqlite").read_bytes() if (tmp_path / "old.sqlite").exists() else b""
     rig.run_for(2.0)
+    old = (tmp_path / "old.sqlite").read_bytes() if (tmp_path / "old.sqlite").exists() else b""
+    if old:
+        # also where it left without its log: who acknowledged what stands there
+        with closing(sqlite3.connect(f"file:{tmp_path / 'old.sqlite'}?immutable=1", uri=True)) as connection:
+            told = connection.execute("SELECT acked_uid, ack_reason FROM alarm WHERE code = 'OVERFILL'").fetchall()
+        assert told == [(7, "seen")]
     assert ops.codes == ["OVERFILL", "KILLED", "OUTBOX_FAILED"]
     told = ops.taken[-1][1]["alarms"][0]
     assert told["severity"] == "critical"
@@ -151,6 +156,26 @@ def test_a_silence_goes_on_and_its_count(tmp_path: Path, ledger: Ledger) -> None
     rig.run_for(60.0)
     assert ops.codes == ["OUTBOX_FAILED", "SILENCE_ENDED"]
     assert "2 alarms not told" in ops.taken[1][1]["alarms"][0]["text"]
+    rig.stop()
+
+
+def test_silences_of_what_is_put_in_its_place_stay_beside_those_of_before(tmp_path: Path, ledger: Ledger) -> None:
+    """Under numbers of their own: each begins with 1."""
+    rig = Rig(tmp_path, ledger)
+    rig.start()
+    rig.run_for(1.0)
+    rig.notifier.outbox.close()
+    shutil.copy(tmp_path / NAME, tmp_path / "copy")
+    until_ns = rig.clock.time_ns() + 600 * S
+    operators.silence(tmp_path / NAME, "FEED_STALE", "", until_ns, 0, "here")
+    operators.silence(tmp_path / "copy", "KILLED", "", until_ns, 0, "there")
+    rig.run_for(2.0)
+    (tmp_path / "copy").rename(tmp_path / NAME)
+    rig.run_for(3.0)
+    with closing(sqlite3.connect(tmp_path / NAME)) as connection:
+        rows = connection.execute("SELECT code, reason FROM silence WHERE told = 0 ORDER BY code").fetchall()
+    assert rows == [("FEED_STALE", "here"), ("KILLED", "there")]
+    assert sorted(item.code for item in rig.notifier.outbox.silences) == ["FEED_STALE", "KILLED"]
     rig.stop()
 
 

@@ -25,7 +25,7 @@ from engine.recovery.maker import SnapshotMaker
 from engine.recovery.pour import UINT32_MAX
 from engine.recovery.sections import READABLE, SectionKind
 from engine.recovery.shadow import Shadow
-from engine.recovery.snapshot import parse, paths
+from engine.recovery.snapshot import age_of, parse, paths, write
 from engine.runtime.clock import Clock
 from engine.runtime.disk import Disk
 from tests.sim.worlds import demo_config, lively_venue, simulate
@@ -267,6 +267,16 @@ def test_three_are_kept_and_nothing_is_written_where_nothing_is_new(world: World
         continue
     assert maker.write() is None
     assert not list((world.data_dir / "snapshots").glob("*.new"))
+
+
+def test_runs_of_nine_digits_are_kept_by_age_too(world: World) -> None:
+    """A first run's number is the seconds since 2026: eight digits until 2029, nine from then on."""
+    made = parse(world.write(behind=100).read_bytes())
+    for epoch in (100_000_001, 99_999_999, 100_000_000, 916_132_831):
+        place = dataclasses.replace(made.place, epoch=epoch)
+        write(world.data_dir, dataclasses.replace(made, place=place), Disk())
+    assert [age_of(path)[0] for path in paths(world.data_dir)] == [916_132_831, 100_000_001, 100_000_000]
+    assert len(list((world.data_dir / "snapshots").iterdir())) == 3
 
 
 def test_one_that_reads_back_as_something_else_is_not_put_there(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

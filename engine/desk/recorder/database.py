@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,7 +62,7 @@ class Database:
     @property
     def path(self) -> Path:
         """The file of a SQLite database."""
-        return Path(self.url.partition(":///")[2])
+        return Path(sqlalchemy.make_url(self.url).database or "")
 
     @property
     def is_sqlite(self) -> bool:
@@ -79,6 +81,7 @@ class Database:
         """DatabaseMoved, and closed, where the file that is open stands no longer under its name. Each use begins with it."""
         with self._told():
             if self._connection is not None and self._file is not None and (change := self._file.change()):
+                fold_log(self._connection)
                 raise DatabaseMoved(
                     f"{self.shown}: {change}; what stands there now is opened, or made anew from the ledger"
                 )
@@ -116,8 +119,6 @@ class Database:
         """Give the connection up; the next use opens another."""
         connection, engine = self._connection, self._engine
         self._connection = self._engine = None
-        if self._file is not None:
-            self._file.closed()
         try:
             if connection is not None:
                 connection.close()
@@ -126,6 +127,8 @@ class Database:
             pass
         if engine is not None:
             engine.dispose()
+        if connection is not None and self._file is not None:
+            self._file.closed()
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -143,6 +146,8 @@ class Database:
     def _connected(self) -> Connection:
         self.require_file()
         if self._connection is None:
+            if self._file is not None:
+                self._file.opening()
             self._engine = (
                 reading_engine(self.url, leaves_no_trace=self._leaves_no_trace)
                 if self._is_reading
@@ -152,6 +157,13 @@ class Database:
             if self._file is not None:
                 self._file.opened()
         return self._connection
+
+
+def fold_log(connection: Connection) -> None:
+    """Write what only the log holds into the old file, wherever it went: what left with it is whole then."""
+    with contextlib.suppress(SQLAlchemyError, sqlite3.Error):
+        driver: Any = connection.connection.driver_connection
+        driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def fault_of(error: BaseException, driver: Any) -> type[RecorderFault] | None:

@@ -13,7 +13,7 @@ from engine.model.records cimport CommandPayload, Conditions, IntentPayload, Rec
 from engine.model.tables cimport (
     ACCOUNT_ROWS, ENGINE_ROW, INSTRUMENT_CAPACITY, INSTRUMENT_ROWS, LINE_CAPACITY, POSITION_SIDES, STRATEGY_ROWS, VENUE_ROWS, Instrument,
 )
-from engine.oms.lifecycle cimport EXTERNAL_CAPACITY, ExternalOrder
+from engine.oms.lifecycle cimport ExternalOrder
 from engine.oms.orders cimport DISPUTE_MISSING, DISPUTE_RESTORED, Order
 from engine.oms.reconciliation cimport RECONCILE_IDLE, Reconciliation
 
@@ -159,8 +159,8 @@ cdef class Commands(Reconciliation):
         cdef Order* order
         cdef int64_t due_mono_ns = self.journal.now_mono_ns + self.order_timeout_ns
         cdef bint whole_symbols = self.has_cancel_all and self.session_ready and scope.order_handle == 0 and scope.strategy_id == 0
-        # more of others' orders than are listed may be anywhere
-        memset(by_symbol, 2 if spares_others and self.external_count == EXTERNAL_CAPACITY else 0, 512)
+        # before the account was read, and where others have more open than is listed, theirs may be anywhere
+        memset(by_symbol, 2 if spares_others and (self.is_external_full or not self.line.reconciled) else 0, 512)
         for i in range(self.external_count if spares_others else 0):
             if self.external_orders[i].order_handle == 0:
                 by_symbol[self.external_orders[i].instrument_id % 512] = 2

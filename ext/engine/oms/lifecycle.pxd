@@ -66,6 +66,7 @@ cdef class OrderLifecycle(Actor):
     cdef bint session_ready
     cdef ExternalOrder[EXTERNAL_CAPACITY] external_orders
     cdef readonly uint32_t external_count
+    cdef bint is_external_full          # more were open than have room here, since the latest reading was begun
     cdef DeferredTrade[DEFERRED_CAPACITY] deferred
     cdef uint32_t deferred_count
     cdef uint64_t deferred_before_handle  # an order of ours that one of them may be of is older than this

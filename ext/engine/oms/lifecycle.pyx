@@ -579,11 +579,11 @@ cdef class OrderLifecycle(Actor):
                 self.drop_external(i)
                 return
             row.seen_mono_ns = self.journal.now_mono_ns
-            # a late report of less filled gives nothing back
             self._count_external(row, min(row.counted_lots, max(row.qty_lots - report.cum_qty_lots, <int64_t> 0)))
             return
         if not is_open or not is_news:
             return
+        self.is_external_full = self.is_external_full or self.external_count == EXTERNAL_CAPACITY
         if self.external_count < EXTERNAL_CAPACITY:
             row = &self.external_orders[self.external_count]
             self.external_count += 1
@@ -617,7 +617,7 @@ cdef class OrderLifecycle(Actor):
         self.external_orders[place] = self.external_orders[self.external_count]
 
     cdef void _count_external(self, ExternalOrder* row, int64_t lots) noexcept nogil:
-        """What may still fill stands in the limits, like any order's."""
+        """What may still fill stands in the limits, like any order's; a late report of less filled gives nothing back."""
         if lots != row.counted_lots:
             self.tables.move_working(row.instrument_id, row.position_side, row.strategy_id, row.side, lots - row.counted_lots)
         row.counted_lots = lots

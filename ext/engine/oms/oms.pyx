@@ -115,7 +115,8 @@ cdef class Oms(Restoration):
         elif kind == RECORD_KIND_ACCOUNT_WARNING:
             self._on_warning(item)
         elif kind == RECORD_KIND_RECONCILE_BEGIN:
-            self.phase_mono_ns = self.journal.now_mono_ns
+            self.phase_mono_ns = self.begun_mono_ns = self.journal.now_mono_ns
+            self.is_external_full = False
         elif kind == RECORD_KIND_RECONCILE_END:
             self._end_reconcile(item)
         if self.phase == RECONCILE_RESOLVING:

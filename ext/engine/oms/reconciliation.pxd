@@ -31,6 +31,7 @@ cdef class Reconciliation(Disputes):
     cdef VenuePosition[1536] venue_positions   # parallel to exposures
     cdef FundingBook book_of_funding
     cdef int64_t phase_mono_ns
+    cdef int64_t begun_mono_ns        # when the reading that ends next was begun
     cdef int64_t next_reconcile_mono_ns
     cdef bint _is_ours(self, uint32_t instrument_id) noexcept nogil
     cdef void _on_venue_position(self, const Descriptor* item) noexcept nogil

@@ -307,11 +307,12 @@ cdef class Reconciliation(Disputes):
         self._start_sweep(item.seq)
 
     cdef void _drop_unlisted(self) noexcept nogil:
-        """What is not ours and was not in the list that was just read is open no more: its end came while nobody listened."""
+        """What is not ours and was not in the list that was just read is open no more: its end came while nobody listened. One that was
+        told a moment before the reading began may not have been in the list yet."""
         cdef uint32_t i = self.external_count
         while i > 0:
             i -= 1
-            if self.external_orders[i].seen_mono_ns < self.listing_mono_ns:
+            if self.external_orders[i].seen_mono_ns < self.begun_mono_ns - self.order_timeout_ns:
                 self.drop_external(i)
 
     cdef bint _promise_late(self, Order* order) noexcept nogil:
