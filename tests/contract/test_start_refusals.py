@@ -147,6 +147,18 @@ class Site:
 
         wait_for(done, "no reconciliation")
 
+    def run_once(self) -> str:
+        """Start it, let it reconcile, stop it in order; what it said on stderr."""
+        engine = self.engine()
+        try:
+            self.wait_reconciled(engine)
+            engine.send_signal(signal.SIGTERM)
+            assert engine.wait(timeout=20) == 0
+            assert engine.stderr is not None
+            return engine.stderr.read()
+        finally:
+            end(engine)
+
 
 @pytest.fixture
 def site(tmp_path: Path, venue: dict[str, Any]) -> Site:
@@ -178,13 +190,7 @@ def test_a_credential_that_others_can_read_is_77_and_is_not_shown(site: Site) ->
 
 
 def test_names_that_were_lost_are_74_and_are_not_given_anew(site: Site) -> None:
-    engine = site.engine()
-    try:
-        site.wait_reconciled(engine)
-        engine.send_signal(signal.SIGTERM)
-        assert engine.wait(timeout=20) == 0
-    finally:
-        end(engine)
+    site.run_once()
     wait_for(is_account_free, "the account is still locked")
     names = site.root / "data" / "names.json"
     kept = names.read_bytes()
@@ -210,15 +216,8 @@ def test_an_engine_whose_directory_was_moved_aside_gives_no_number_of_it_again(s
     """The account remembers its client order ids: engine, run and counter."""
     epochs = []
     for number in range(2):
-        engine = site.engine()
-        try:
-            site.wait_reconciled(engine)
-            engine.send_signal(signal.SIGTERM)
-            assert engine.wait(timeout=20) == 0
-            assert engine.stderr is not None
-            assert f"epoch {epoch_of(site)}, a new journal, at sim" in engine.stderr.read()
-        finally:
-            end(engine)
+        told = site.run_once()
+        assert f"epoch {epoch_of(site)}, a new journal, at sim" in told
         epochs.append(epoch_of(site))
         wait_for(is_account_free, "the account is still locked")
         for folder in ("data", "runtime"):
@@ -248,13 +247,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory, venue: dict[str, Any]) -> 
     """An engine that has run and stopped in order."""
     wait_for(is_account_free, "another engine keeps the account")
     site = Site(tmp_path_factory.mktemp("stopped"), venue)
-    engine = site.engine()
-    try:
-        site.wait_reconciled(engine)
-        engine.send_signal(signal.SIGTERM)
-        assert engine.wait(timeout=20) == 0
-    finally:
-        end(engine)
+    site.run_once()
     return site
 
 
@@ -335,13 +328,7 @@ def test_kills_that_cannot_be_read_start_killed(again: Site, how: str) -> None:
 
 def test_a_folder_in_the_place_of_a_wish_for_quiet_ends_no_run(again: Site) -> None:
     (again.root / "runtime" / "venue-quiet.json").mkdir()
-    engine = again.engine()
-    try:
-        again.wait_reconciled(engine)
-        engine.send_signal(signal.SIGTERM)
-        assert engine.wait(timeout=20) == 0
-    finally:
-        end(engine)
+    again.run_once()
 
 
 def test_an_unknown_symbol_is_78(site: Site) -> None:

@@ -130,16 +130,22 @@ def test_retention_too_writes_into_no_file_that_is_gone(ledger: VariedLedger) ->
     assert wrong(ledger) == []
 
 
-@pytest.mark.parametrize("by_rename", [True, False])
-def test_a_copy_put_in_its_place_is_recorded_on_from_where_it_is(ledger: VariedLedger, by_rename: bool) -> None:
-    """The log of the file before lies beside it: its pages must not come into the copy."""
-    folder, recorder = ledger.data_dir.parent, recorder_of(ledger)
-    other = recorder_of(ledger, 7)
+def recorded_beside_a_copy(ledger: VariedLedger) -> Recorder:
+    """All is recorded; `copy.sqlite` beside it holds the beginning."""
+    folder, other = ledger.data_dir.parent, recorder_of(ledger, 7)
     for _ in range(3):
         other.step()
     other.close()
     (folder / "x.sqlite").rename(folder / "copy.sqlite")
+    recorder = recorder_of(ledger)
     record_all(recorder)
+    return recorder
+
+
+@pytest.mark.parametrize("by_rename", [True, False])
+def test_a_copy_put_in_its_place_is_recorded_on_from_where_it_is(ledger: VariedLedger, by_rename: bool) -> None:
+    """The log of the file before lies beside it: its pages must not come into the copy."""
+    folder, recorder = ledger.data_dir.parent, recorded_beside_a_copy(ledger)
     with contextlib.closing(sqlite3.connect(folder / "x.sqlite")) as connection:
         # so that the log holds some of the pages
         connection.execute("PRAGMA wal_checkpoint(RESTART)")
@@ -161,13 +167,7 @@ def test_a_copy_put_in_its_place_a_moment_after_it_was_moved_is_recorded_on_too(
     ledger: VariedLedger, is_read: bool
 ) -> None:
     """Seen between the two: what the old log holds goes into the old file, or, where a reader hinders that, nowhere."""
-    folder, recorder = ledger.data_dir.parent, recorder_of(ledger)
-    other = recorder_of(ledger, 7)
-    for _ in range(3):
-        other.step()
-    other.close()
-    (folder / "x.sqlite").rename(folder / "copy.sqlite")
-    record_all(recorder)
+    folder, recorder = ledger.data_dir.parent, recorded_beside_a_copy(ledger)
     with contextlib.closing(sqlite3.connect(folder / "x.sqlite")) as reader:
         reader.execute("PRAGMA wal_checkpoint(RESTART)")
         if is_read:
