@@ -328,7 +328,7 @@ def test_kills_that_cannot_be_read_start_killed(again: Site, how: str) -> None:
 
 def test_a_folder_in_the_place_of_a_wish_for_quiet_ends_no_run(again: Site) -> None:
     (again.root / "runtime" / "venue-quiet.json").mkdir()
-    again.run_once()
+    assert "tradewind: stopped\n" in again.run_once()
 
 
 def test_an_unknown_symbol_is_78(site: Site) -> None:
